@@ -1,0 +1,83 @@
+//! How long to wait before trying again.
+
+use rand::RngExt as _;
+use std::time::Duration;
+
+/// Full-jitter exponential backoff: attempt *n* waits a uniformly random time between [`Backoff::MIN`]
+/// and `min(cap, base · 2ⁿ)`.
+///
+/// Many nodes that lost one server thus do not come back in waves (the *full jitter* of the AWS
+/// architecture blog, "Exponential Backoff And Jitter"). No clock of its own.
+#[derive(Debug, Clone)]
+pub struct Backoff {
+    base: Duration,
+    cap: Duration,
+    attempt: u32,
+}
+
+impl Backoff {
+    /// No wait is shorter than this.
+    pub const MIN: Duration = Duration::from_millis(50);
+
+    /// Backoff that starts around `base` and never waits longer than `cap`.
+    #[must_use]
+    pub fn new(base: Duration, cap: Duration) -> Self {
+        Self { base, cap, attempt: 0 }
+    }
+
+    /// The next wait.
+    pub fn next_wait(&mut self) -> Duration {
+        let ceiling = self.ceiling();
+        self.attempt = self.attempt.saturating_add(1);
+        if ceiling <= Self::MIN {
+            return Self::MIN;
+        }
+        rand::rng().random_range(Self::MIN..=ceiling)
+    }
+
+    /// Begins anew; to be called once something worked.
+    pub fn reset(&mut self) {
+        self.attempt = 0;
+    }
+
+    fn ceiling(&self) -> Duration {
+        let factor = 1u32.checked_shl(self.attempt).unwrap_or(u32::MAX);
+        self.base.saturating_mul(factor).min(self.cap)
+    }
+}
+
+impl Default for Backoff {
+    /// Between 50 ms and 5 s.
+    fn default() -> Self {
+        Self::new(Duration::from_millis(100), Duration::from_secs(5))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_stay_between_the_minimum_and_the_cap_for_ever() {
+        let mut backoff = Backoff::default();
+        for _ in 0..200 {
+            let wait = backoff.next_wait();
+            assert!((Backoff::MIN..=Duration::from_secs(5)).contains(&wait), "{wait:?}");
+        }
+    }
+
+    #[test]
+    fn the_ceiling_doubles_until_the_cap_and_starts_anew_after_a_reset() {
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
+        let ceilings: Vec<_> = (0..6)
+            .map(|_| {
+                let ceiling = backoff.ceiling().as_millis();
+                backoff.next_wait();
+                ceiling
+            })
+            .collect();
+        assert_eq!(ceilings, [100, 200, 400, 800, 1000, 1000]);
+        backoff.reset();
+        assert_eq!(backoff.ceiling(), Duration::from_millis(100));
+    }
+}

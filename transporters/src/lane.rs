@@ -1,0 +1,237 @@
+//! Readers: tasks that take frames from one source and work them off in place.
+//!
+//! The task that read a batch also handles it, which saves a wake-up and a task switch per frame. The
+//! price: a handler that blocks its thread would hold up its reader. So what was read lies in a queue
+//! of the lane, the source sits behind a lock that is not held while frames are handled, and a watchdog
+//! on another thread starts a second task when a lane stands still. The first one notices when its
+//! handler returns at last, and ends.
+
+use async_trait::async_trait;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use crate::{Frame, Link};
+
+/// Where a reader gets its frames from.
+#[async_trait]
+pub trait Source: Send + 'static {
+    /// Waits for frames and appends them to `batch`, as many as are there, at least one. `false` ends
+    /// the reader, after what `batch` holds has been handled.
+    ///
+    /// # Cancel safety
+    /// Only called anew after it returned; dropped half-way only when the link closes.
+    async fn next(&mut self, batch: &mut Vec<Frame>) -> bool;
+}
+
+/// Frames to be worked off, control packets first, otherwise in the order of arrival.
+pub struct Batch<'a> {
+    lane: &'a Lane,
+    generation: u64,
+}
+
+impl Batch<'_> {
+    /// The next frame; `None` when there is none left, or when another task has taken over because the
+    /// previous frame was held for too long.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "an iterator adaptor would hide that frames are taken one by one"
+    )]
+    pub fn next(&mut self) -> Option<Frame> {
+        let mut queue = lock(&self.lane.queue);
+        if self.lane.generation.load(Ordering::Relaxed) != self.generation {
+            return None;
+        }
+        self.lane.progress.fetch_add(1, Ordering::Relaxed);
+        queue.control.pop_front().or_else(|| queue.data.pop_front())
+    }
+}
+
+impl fmt::Debug for Batch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch").finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
+struct Queue {
+    control: VecDeque<Frame>,
+    data: VecDeque<Frame>,
+}
+
+struct Lane {
+    source: tokio::sync::Mutex<Box<dyn Source>>,
+    queue: Mutex<Queue>,
+    /// The reader of this number works; an older one has been relieved.
+    generation: AtomicU64,
+    /// Frames taken so far; stands still while a frame is being handled.
+    progress: AtomicU64,
+    busy: AtomicBool,
+}
+
+impl Lane {
+    fn is_empty(&self) -> bool {
+        let queue = lock(&self.queue);
+        queue.control.is_empty() && queue.data.is_empty()
+    }
+
+    fn push(&self, frames: &mut Vec<Frame>) {
+        let mut queue = lock(&self.queue);
+        for frame in frames.drain(..) {
+            match frame.kind.is_control() {
+                true => queue.control.push_back(frame),
+                false => queue.data.push_back(frame),
+            }
+        }
+    }
+}
+
+/// Reads, handles, and reads again, until the source ends or another reader took over.
+async fn run(lane: Arc<Lane>, link: Link, lanes: Arc<Lanes>, generation: u64) {
+    let current = || lane.generation.load(Ordering::Relaxed) == generation;
+    let mut frames = Vec::new();
+    while current() {
+        let more = if lane.is_empty() {
+            let mut source = lane.source.lock().await;
+            if !current() {
+                return;
+            }
+            let more = source.next(&mut frames).await;
+            lane.push(&mut frames);
+            more
+        } else {
+            true
+        };
+        lanes.wake();
+        lane.busy.store(true, Ordering::Relaxed);
+        loop {
+            link.sink().deliver(&mut Batch { lane: &lane, generation });
+            if !current() {
+                return;
+            }
+            if lane.is_empty() {
+                break;
+            }
+            // Lets the writers flush what was answered so far.
+            tokio::task::yield_now().await;
+        }
+        lane.busy.store(false, Ordering::Relaxed);
+        if !more {
+            return;
+        }
+    }
+}
+
+/// All lanes of a link, for the watchdog.
+pub(crate) struct Lanes {
+    patience: Duration,
+    watched: Mutex<Vec<Watched>>,
+    asleep: AtomicBool,
+    awake: Notify,
+}
+
+struct Watched {
+    lane: Weak<Lane>,
+    link: Link,
+    runtime: Handle,
+    seen: Option<u64>,
+}
+
+/// The watchdog goes to sleep after this many ticks without any busy lane.
+const IDLE_TICKS: u32 = 200;
+
+impl Lanes {
+    pub(crate) fn new(patience: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            patience,
+            watched: Mutex::default(),
+            asleep: AtomicBool::new(false),
+            awake: Notify::new(),
+        })
+    }
+
+    pub(crate) fn start(self: &Arc<Self>, link: &Link, source: Box<dyn Source>) {
+        let lane = Arc::new(Lane {
+            source: tokio::sync::Mutex::new(source),
+            queue: Mutex::default(),
+            generation: AtomicU64::new(0),
+            progress: AtomicU64::new(0),
+            busy: AtomicBool::new(false),
+        });
+        let mut watched = lock(&self.watched);
+        watched.retain(|watched| watched.lane.strong_count() > 0);
+        watched.push(Watched {
+            lane: Arc::downgrade(&lane),
+            link: link.clone(),
+            runtime: Handle::current(),
+            seen: None,
+        });
+        drop(watched);
+        link.spawn(run(lane, link.clone(), Arc::clone(self), 0));
+    }
+
+    /// Lets go of every lane; each entry holds the link, which holds this.
+    pub(crate) fn forget(&self) {
+        lock(&self.watched).clear();
+    }
+
+    /// Called by a lane before it gets busy; costs one load while the watchdog is awake.
+    fn wake(&self) {
+        if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::AcqRel) {
+            self.awake.notify_one();
+        }
+    }
+
+    /// Looks at every lane once per patience while there is traffic.
+    pub(crate) async fn watch(self: Arc<Self>) {
+        let mut idle = 0;
+        loop {
+            if idle >= IDLE_TICKS {
+                self.asleep.store(true, Ordering::Release);
+                self.awake.notified().await;
+                idle = 0;
+            }
+            tokio::time::sleep(self.patience).await;
+            match self.look() {
+                true => idle = 0,
+                false => idle += 1,
+            }
+        }
+    }
+
+    /// Relieves the lanes that have not moved since the last look; whether any lane is busy.
+    fn look(self: &Arc<Self>) -> bool {
+        let mut any = false;
+        let mut watched = lock(&self.watched);
+        watched.retain_mut(|watched| {
+            let Some(lane) = watched.lane.upgrade() else { return false };
+            if !lane.busy.load(Ordering::Relaxed) {
+                watched.seen = None;
+                return true;
+            }
+            any = true;
+            let progress = lane.progress.load(Ordering::Relaxed);
+            if watched.seen.replace(progress) == Some(progress) {
+                watched.seen = None;
+                let generation = {
+                    // Under the lock of the queue, so that the old reader takes no further frame.
+                    let _queue = lock(&lane.queue);
+                    lane.generation.fetch_add(1, Ordering::Relaxed) + 1
+                };
+                tracing::debug!("a handler blocks its thread, another task reads on");
+                let _context = watched.runtime.enter();
+                watched.link.spawn(run(lane, watched.link.clone(), Arc::clone(self), generation));
+            }
+            true
+        });
+        any
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,36 @@
+//! How frames move between nodes.
+//!
+//! A [`Transporter`] is the configuration of one way to move frames (TCP, an in-memory network, a
+//! message broker). [`Transporter::connect`] turns it into a live [`Connection`], which moves opaque
+//! [`Frame`]s to [`Route`]s. This crate knows neither what a packet contains nor which services exist:
+//! it sees a [`PacketKind`], bytes and a destination.
+//!
+//! A transporter is given a [`Link`]: that is where it hands over what arrived, says what it could not
+//! send, and reports peers that appeared or vanished. Implementing one is a single file against this
+//! crate; [`Transporter`] has an example.
+//!
+//! | feature | what | default |
+//! |---|---|---|
+//! | `tcp` | Moleculer's TCP transporter: no server, UDP discovery | yes |
+//! | `conformance` | the suite that every transporter runs, for third parties too | no |
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod backoff;
+mod error;
+mod frame;
+mod ids;
+mod lane;
+mod link;
+mod scheme;
+mod topic;
+mod transporter;
+
+pub use error::{SendError, TransportError};
+pub use frame::{Abandon, Ack, Frame, FrameBuf, PacketKind, Route, Subscription, WriteFrame, collect};
+pub use ids::{InvalidId, Name, NodeId};
+pub use lane::{Batch, Source};
+pub use link::{Link, LinkOptions, Sink, Up};
+pub use scheme::{IntoTransporter, SCHEMES, transporter_for};
+pub use topic::Topics;
+pub use transporter::{Capabilities, Connection, Membership, Transporter};
