@@ -1,1 +1,3 @@
 //! Ligand.
+
+pub mod config;

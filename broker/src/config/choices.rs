@@ -1,0 +1,138 @@
+//! Options that take one of a few words.
+
+/// An enum that is written as one of a few words, upper or lower case, and printed as Moleculer writes it.
+macro_rules! choice {
+    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        #[non_exhaustive]
+        pub enum $name { $($(#[$doc])* $variant,)+ }
+
+        impl $name {
+            /// The words that can be written.
+            pub(super) const WORDS: &[&str] = &[$($word,)+];
+
+            /// The word, as written in a configuration.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+
+            fn from_word(word: &str) -> Option<Self> {
+                $(if word.eq_ignore_ascii_case($word) { return Some(Self::$variant); })+
+                None
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                struct Word;
+                impl serde::de::Visitor<'_> for Word {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(f, "one of {}", $name::WORDS.join(", "))
+                    }
+                    fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<$name, E> {
+                        $name::from_word(word).ok_or_else(|| E::unknown_variant(word, $name::WORDS))
+                    }
+                    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<$name, E> {
+                        self.visit_str(&number.to_string())
+                    }
+                }
+                from.deserialize_any(Word)
+            }
+        }
+    };
+}
+
+choice! {
+    /// How packets are written.
+    pub enum SerializerKind {
+        /// JSON, what every Moleculer node understands by default.
+        #[default]
+        Json = "JSON",
+    }
+}
+
+impl SerializerKind {
+    /// Serializers of Moleculer that are not compiled in.
+    pub(super) const MISSING: &[&str] =
+        &["JSONExt", "MsgPack", "Notepack", "CBOR", "Avro", "ProtoBuf", "Thrift"];
+}
+
+choice! {
+    /// The version that is stamped on packets (protocol chapter 1). Both are understood when received.
+    pub enum Protocol {
+        /// What Moleculer 0.15 speaks.
+        #[default]
+        V5 = "5",
+        /// What Moleculer 0.14 speaks.
+        V4 = "4",
+    }
+}
+
+impl Protocol {
+    /// Reserved: every packet in the version of its receiver, broadcasts twice.
+    pub(super) const MISSING: &[&str] = &["both"];
+}
+
+choice! {
+    /// Which of several nodes with the same action gets a call, and which member of a group gets an event.
+    pub enum StrategyKind {
+        /// Each in turn.
+        #[default]
+        RoundRobin = "RoundRobin",
+        /// Any of them, by chance.
+        Random = "Random",
+    }
+}
+
+impl StrategyKind {
+    /// Strategies of Moleculer that are planned.
+    pub(super) const MISSING: &[&str] = &["CpuUsage", "Latency", "Shard"];
+}
+
+choice! {
+    /// What a running node does when it meets another one with its own id.
+    pub enum OnIdConflict {
+        /// Log it, raise an event, and stay.
+        #[default]
+        Keep = "keep",
+        /// Stop the broker.
+        Stop = "stop",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_in_any_case_and_printed_in_one() -> Result<(), serde_json::Error> {
+        let strategy: StrategyKind = serde_json::from_str("\"roundrobin\"")?;
+        assert_eq!(serde_json::to_string(&strategy)?, "\"RoundRobin\"");
+        assert_eq!(serde_json::from_str::<OnIdConflict>("\"STOP\"")?, OnIdConflict::Stop);
+        assert!(serde_json::from_str::<StrategyKind>("\"Shard\"").is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn the_protocol_may_be_written_as_a_number() -> Result<(), serde_json::Error> {
+        assert_eq!(serde_json::from_str::<Protocol>("4")?, Protocol::V4);
+        assert_eq!(serde_json::from_str::<Protocol>("\"5\"")?, Protocol::V5);
+        assert!(serde_json::from_str::<Protocol>("6").is_err());
+        Ok(())
+    }
+}

@@ -1,0 +1,201 @@
+//! What may be written for an option, and how to say so.
+
+use serde_json::{Map, Value};
+
+use super::duration::{self, Unit};
+use super::redact::redact;
+
+/// The kind of value an option takes. Kinds word the errors; the types of the fields do the reading.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    Text,
+    Texts,
+    Switch,
+    /// A whole number of `unit`s.
+    Count {
+        unit: &'static str,
+        min: u64,
+        max: u64,
+    },
+    /// A duration whose plain numbers are `unit`s.
+    Duration {
+        unit: Unit,
+        zero: bool,
+    },
+    /// A duration or `never`; plain numbers are milliseconds.
+    Timeout,
+    /// One of a few words.
+    Choice {
+        words: &'static [&'static str],
+        /// Words of Moleculer, or planned ones, that do not work here.
+        missing: &'static [&'static str],
+        /// Why they do not.
+        why: &'static str,
+    },
+    Object,
+    Transporter,
+}
+
+/// The most a queue or limit may be set to: bounded channels cannot count further on every platform.
+pub(super) const MOST: u64 = 100_000_000;
+
+impl Kind {
+    pub(super) const SECONDS: Self = Self::Duration { unit: Unit::Seconds, zero: false };
+    pub(super) const MILLIS: Self = Self::Duration { unit: Unit::Millis, zero: false };
+    pub(super) const MILLIS_OR_ZERO: Self = Self::Duration { unit: Unit::Millis, zero: true };
+
+    pub(super) const fn count(unit: &'static str) -> Self {
+        Self::Count { unit, min: 1, max: MOST }
+    }
+
+    /// Whether keys below an option of this kind are free.
+    pub(super) fn is_open(self) -> bool {
+        matches!(self, Self::Object | Self::Transporter)
+    }
+
+    /// What a number without a unit means.
+    #[cfg(test)]
+    pub(super) fn unit(self) -> Option<&'static str> {
+        match self {
+            Self::Count { unit, .. } => Some(unit).filter(|unit| !unit.is_empty()),
+            Self::Duration { unit, .. } => Some(unit.name()),
+            Self::Timeout => Some(Unit::Millis.name()),
+            _ => None,
+        }
+    }
+
+    /// What to write; completes "expected …".
+    pub(super) fn expected(self) -> String {
+        match self {
+            Self::Text => "a text".into(),
+            Self::Texts => "a list of texts, such as [\"10.0.0.1\", \"10.0.0.2\"]".into(),
+            Self::Switch => "true or false".into(),
+            Self::Count { unit: "", min, max } => format!("a whole number from {min} to {max}"),
+            Self::Count { unit, min, max } => format!("a whole number of {unit} from {min} to {max}"),
+            Self::Duration { unit, zero } => {
+                let above = if zero { "" } else { " above zero" };
+                format!(
+                    "a duration{above} such as \"5s\", \"100ms\" or \"1m30s\", or a number of {}",
+                    unit.name()
+                )
+            }
+            Self::Timeout => {
+                "a duration such as \"5s\", \"100ms\" or \"1m30s\", a number of milliseconds, or \"never\""
+                    .into()
+            }
+            Self::Choice { words, .. } => match words {
+                [only] => format!("\"{only}\""),
+                _ => words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" or "),
+            },
+            Self::Object => "an object such as { \"zone\": \"eu\" }".into(),
+            Self::Transporter => {
+                "a URL such as \"tcp://\", or an object such as { \"type\": \"TCP\", \"options\": {} }".into()
+            }
+        }
+    }
+
+    /// More about why a value of this kind cannot be read.
+    pub(super) fn reason(self, value: &Value) -> Option<String> {
+        match (self, value) {
+            (Self::Duration { unit, .. }, Value::String(text)) => match duration::parse(text).err()? {
+                duration::InvalidDuration::NoUnit => Some(format!(
+                    "a text needs a unit, such as {text}s; a number without quotes is {}",
+                    unit.name()
+                ))
+                .filter(|_| text.len() < 20),
+                other => Some(other.to_string()),
+            },
+            (Self::Timeout, Value::String(text)) => duration::parse(text).err().map(|why| why.to_string()),
+            (Self::Transporter, Value::Object(keys)) => {
+                match keys.keys().find(|key| !matches!(key.as_str(), "type" | "options")) {
+                    Some(key) => Some(format!("its keys are `type` and `options`, not `{key}`")),
+                    None if !keys.contains_key("type") => Some("the key `type` is missing".into()),
+                    None => None,
+                }
+            }
+            (Self::Choice { missing, why, .. }, Value::String(text)) => {
+                let word = missing.iter().find(|word| word.eq_ignore_ascii_case(text))?;
+                Some(format!("`{word}` {why}"))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a value that could be read is in range.
+    pub(super) fn admits(self, value: &Value) -> bool {
+        match (self, value) {
+            (Self::Count { min, max, .. }, Value::Number(number)) => {
+                number.as_u64().is_some_and(|number| (min..=max).contains(&number))
+            }
+            (Self::Duration { zero, .. }, Value::String(text)) => {
+                duration::parse(text).is_ok_and(|duration| zero || !duration.is_zero())
+            }
+            (Self::Timeout, Value::String(text)) => text == "never" || duration::parse(text).is_ok(),
+            _ => true,
+        }
+    }
+
+    /// The value that the text of an environment variable stands for. A text that does not fit is passed on
+    /// as it is: reading it then fails with the words of this kind.
+    pub(super) fn read_variable(self, text: &str) -> Value {
+        let as_text = || Value::from(text);
+        match self {
+            Self::Text | Self::Choice { .. } => as_text(),
+            Self::Switch => match text.to_ascii_lowercase().as_str() {
+                "true" | "1" | "yes" | "on" => Value::Bool(true),
+                "false" | "0" | "no" | "off" => Value::Bool(false),
+                _ => as_text(),
+            },
+            Self::Count { .. } => text.parse::<u64>().map_or_else(|_| as_text(), Value::from),
+            Self::Duration { .. } | Self::Timeout => match text.parse::<f64>() {
+                Ok(number) if number.is_finite() => Value::from(number),
+                _ => as_text(),
+            },
+            Self::Texts if text.starts_with('[') => json_or_text(text),
+            Self::Texts => text.split(',').map(|part| Value::from(part.trim())).collect(),
+            Self::Object => json_or_text(text),
+            Self::Transporter if text.starts_with('{') => json_or_text(text),
+            Self::Transporter => as_text(),
+        }
+    }
+}
+
+/// JSON where the text is JSON, else the text itself.
+pub(super) fn json_or_text(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
+}
+
+/// The value in a few words, fit for an error: short, and without passwords.
+pub(super) fn describe(value: &Value) -> String {
+    const SHOWN: usize = 60;
+    match value {
+        Value::Null => "null".into(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        // Half an object from an environment variable; it may hold anything.
+        Value::String(text) if text.trim_start().starts_with(['{', '[']) => {
+            "a text that is no valid JSON".into()
+        }
+        Value::String(text) => {
+            let clean = redact(text);
+            match clean.char_indices().nth(SHOWN) {
+                Some((end, _)) => format!("{:?}…", &clean[..end]),
+                None => format!("{clean:?}"),
+            }
+        }
+        Value::Array(_) => "a list".into(),
+        Value::Object(_) => "an object".into(),
+    }
+}
+
+/// The value at a path of keys.
+pub(super) fn value_at<'a>(tree: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    let (first, rest) = match path.split_once('.') {
+        Some((first, rest)) => (first, Some(rest)),
+        None => (path, None),
+    };
+    let value = tree.get(first)?;
+    match rest {
+        None => Some(value),
+        Some(rest) => value_at(value.as_object()?, rest),
+    }
+}
