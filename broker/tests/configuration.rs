@@ -135,11 +135,11 @@ fn a_typo_names_the_key_the_file_and_the_nearest_option() -> Outcome {
     for (toml, expected) in [
         (
             "[registry]\npreferLocl = true",
-            "unknown option `registry.preferLocl` in file `FILE`: did you mean `registry.preferLocal`?; valid in `registry` are strategy, preferLocal, stopDelay, cleanOfflineNodesTimeout, maxNodes",
+            "unknown option `registry.preferLocl` in file `FILE`: did you mean `registry.preferLocal`? (valid in `registry`: strategy, preferLocal, stopDelay, cleanOfflineNodesTimeout, maxNodes)",
         ),
         (
             "[tracking]\nx = 1",
-            "unknown option `tracking.x` in file `FILE`; valid in `tracking` are enabled, shutdownTimeout",
+            "unknown option `tracking.x` in file `FILE` (valid in `tracking`: enabled, shutdownTimeout)",
         ),
         (
             "cacher = 'redis://:canary@host'",
@@ -166,7 +166,7 @@ fn a_typo_names_the_key_the_file_and_the_nearest_option() -> Outcome {
     ] {
         let error = message(BrokerConfig::from_value(json!({ key: 1 })), None);
         let start = format!(
-            "unknown option `{key}` in the configuration given in code: did you mean `{nearest}`?; valid on the top level are namespace, nodeID, "
+            "unknown option `{key}` in the configuration given in code: did you mean `{nearest}`? (valid on the top level: namespace, nodeID, "
         );
         assert!(error.starts_with(&start), "{error}");
     }
@@ -300,11 +300,11 @@ fn unknown_variables_are_refused_with_the_nearest_one() {
     let load = |name: &str| message(ConfigLoader::new().env_from([(name, "1")]).load(), None);
     assert_eq!(
         load("LIGAND_TRACKING__SHUTDOWN"),
-        "unknown environment variable `LIGAND_TRACKING__SHUTDOWN`; valid on this level are LIGAND_TRACKING__ENABLED, LIGAND_TRACKING__SHUTDOWN_TIMEOUT"
+        "unknown environment variable `LIGAND_TRACKING__SHUTDOWN` (valid on this level: LIGAND_TRACKING__ENABLED, LIGAND_TRACKING__SHUTDOWN_TIMEOUT)"
     );
     assert!(
         load("LIGAND_NAMESPAC")
-            .starts_with("unknown environment variable `LIGAND_NAMESPAC`: did you mean `LIGAND_NAMESPACE`?; valid on this level are LIGAND_NAMESPACE, LIGAND_NODE_ID")
+            .starts_with("unknown environment variable `LIGAND_NAMESPAC`: did you mean `LIGAND_NAMESPACE`? (valid on this level: LIGAND_NAMESPACE, LIGAND_NODE_ID")
     );
     assert_eq!(
         load("LIGAND_METRICS"),

@@ -72,7 +72,6 @@ fn setting(name: &str, value: OsString) -> Result<(Vec<String>, Value), ConfigEr
         origin: Origin::Variable(name.to_owned()),
         found: "not UTF-8".into(),
         expected: "a text in UTF-8".into(),
-        reason: None,
     })?;
     // A whole group is given as JSON, or as the switch that some groups can be.
     let Some(row) = row else {

@@ -32,7 +32,7 @@ impl fmt::Display for Origin {
 #[non_exhaustive]
 pub enum ConfigError {
     /// No option has this name.
-    #[error("unknown option `{path}` in {origin}{}; valid {} {}", hint(suggestion.as_deref()), place(path), valid.join(", "))]
+    #[error("unknown option `{path}` in {origin}{} ({}: {})", hint(suggestion.as_deref()), level(path), valid.join(", "))]
     UnknownOption {
         /// The keys as written, joined by dots.
         path: String,
@@ -44,7 +44,7 @@ pub enum ConfigError {
         valid: Vec<String>,
     },
     /// No option belongs to this environment variable.
-    #[error("unknown environment variable `{name}`{}; valid on this level are {}", hint(suggestion.as_deref()), valid.join(", "))]
+    #[error("unknown environment variable `{name}`{} (valid on this level: {})", hint(suggestion.as_deref()), valid.join(", "))]
     UnknownVariable {
         /// Its name.
         name: String,
@@ -62,7 +62,7 @@ pub enum ConfigError {
         origin: Origin,
     },
     /// The value has the wrong type, form or range.
-    #[error("`{path}` in {origin} is {found}: expected {expected}{}", reason.as_ref().map(|why| format!(" ({why})")).unwrap_or_default())]
+    #[error("`{path}` in {origin} is {found}: expected {expected}")]
     InvalidValue {
         /// The option, or the place inside it.
         path: String,
@@ -70,10 +70,8 @@ pub enum ConfigError {
         origin: Origin,
         /// What is written there.
         found: String,
-        /// What to write instead.
+        /// What to write instead, with a reason in parentheses where there is more to say.
         expected: String,
-        /// More about what is wrong with it.
-        reason: Option<String>,
     },
     /// The value can be read and cannot work, by itself or together with another one.
     #[error("`{path}` in {origin} cannot work: {reason}")]
@@ -125,10 +123,10 @@ fn hint(suggestion: Option<&str>) -> String {
     suggestion.map(|nearest| format!(": did you mean `{nearest}`?")).unwrap_or_default()
 }
 
-/// "valid … are", for the level of `path`.
-fn place(path: &str) -> String {
+/// Where the valid keys beside `path` are.
+fn level(path: &str) -> String {
     match path.rsplit_once('.') {
-        Some((group, _)) => format!("in `{group}` are"),
-        None => "on the top level are".to_owned(),
+        Some((group, _)) => format!("valid in `{group}`"),
+        None => "valid on the top level".to_owned(),
     }
 }

@@ -65,7 +65,7 @@ impl Kind {
     }
 
     /// What to write; completes "expected …".
-    pub(super) fn expected(self) -> String {
+    fn expected(self) -> String {
         match self {
             Self::Text => "a text".into(),
             Self::Texts => "a list of texts, such as [\"10.0.0.1\", \"10.0.0.2\"]".into(),
@@ -94,8 +94,16 @@ impl Kind {
         }
     }
 
+    /// What to write instead of this value, and why if there is more to say.
+    pub(super) fn expected_instead_of(self, value: &Value) -> String {
+        match self.reason(value) {
+            Some(reason) => format!("{} ({reason})", self.expected()),
+            None => self.expected(),
+        }
+    }
+
     /// More about why a value of this kind cannot be read.
-    pub(super) fn reason(self, value: &Value) -> Option<String> {
+    fn reason(self, value: &Value) -> Option<String> {
         match (self, value) {
             (Self::Duration { unit, .. }, Value::String(text)) => match duration::parse(text).err()? {
                 duration::InvalidDuration::NoUnit => Some(format!(

@@ -77,7 +77,6 @@ fn group_keys(path: &str, value: Value, origin: &Origin) -> Result<Map<String, V
                 switch.map(|_| "true, false, or ").unwrap_or_default(),
                 table::keys_of(path).join(", ")
             ),
-            reason: None,
         }),
     }
 }

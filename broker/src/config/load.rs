@@ -118,29 +118,27 @@ impl ConfigLoader {
             let Value::Object(options) = value else { return Err(no_options(&value)) };
             merge(&mut tree, adopt(options, &Origin::Code, &mut origins)?);
         }
-        let config = read_tree(tree, &origins)?;
+        let config = read_tree(&tree, &origins)?;
         validate::check(&config, &origins)?;
         Ok(config)
     }
 }
 
 /// Reads the merged options; an error is worded by the table and blamed on the source that won.
-fn read_tree(tree: Map<String, Value>, origins: &Origins) -> Result<BrokerConfig, ConfigError> {
-    let copy = Value::Object(tree.clone());
-    serde_path_to_error::deserialize(copy).map_err(|error| {
+fn read_tree(tree: &Map<String, Value>, origins: &Origins) -> Result<BrokerConfig, ConfigError> {
+    serde_path_to_error::deserialize(tree).map_err(|error| {
         let path = error.path().to_string();
         let Some(row) = table::option_above(&path) else {
             // Names were checked before; what is left is a bug in the table, better told than hidden.
             let reason = error.into_inner().to_string();
             return ConfigError::Unusable { origin: origins.of(&path), path, reason };
         };
-        let value = value_at(&tree, row.path).unwrap_or(&Value::Null);
+        let value = value_at(tree, row.path).unwrap_or(&Value::Null);
         ConfigError::InvalidValue {
             path: row.path.to_owned(),
             origin: origins.of(row.path),
             found: describe(value),
-            expected: row.kind.expected(),
-            reason: row.kind.reason(value),
+            expected: row.kind.expected_instead_of(value),
         }
     })
 }
@@ -151,7 +149,6 @@ fn no_options(value: &Value) -> ConfigError {
         origin: Origin::Code,
         found: describe(value),
         expected: "an object with options".into(),
-        reason: None,
     }
 }
 
@@ -212,5 +209,62 @@ impl BrokerConfig {
             tree.insert("transporter".into(), transporter.to_plain_value());
         }
         tree
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::table::OPTIONS;
+    use super::*;
+
+    fn nested(path: &str, value: Value) -> Value {
+        path.rsplit('.').fold(value, |value, key| json!({ key: value }))
+    }
+
+    #[test]
+    fn whatever_an_option_is_given_it_is_read_or_refused_by_its_name() {
+        let odd = [
+            json!(true),
+            json!(-1),
+            json!(0),
+            json!(u64::MAX),
+            json!(1e300),
+            json!(""),
+            json!("\u{0}"),
+            json!("{"),
+            json!("x y"),
+            json!([]),
+            json!([[null]]),
+            json!({}),
+            json!({ "type": null }),
+            json!({ "": {} }),
+        ];
+        for row in OPTIONS {
+            for value in &odd {
+                let Err(error) = BrokerConfig::from_value(nested(row.path, value.clone())) else { continue };
+                assert!(
+                    error.to_string().starts_with(&format!("`{}` in ", row.path)),
+                    "{} = {value}: {error}",
+                    row.path
+                );
+            }
+            assert!(BrokerConfig::from_value(nested(row.path, Value::Null)).is_ok(), "{} = null", row.path);
+        }
+    }
+
+    #[test]
+    fn each_default_can_be_written_as_a_value_and_as_a_variable() -> Result<(), ConfigError> {
+        let default = BrokerConfig::default();
+        let tree = default.to_plain_tree();
+        for row in OPTIONS {
+            let Some(value) = value_at(&tree, row.path).filter(|value| !value.is_null()) else { continue };
+            assert_eq!(BrokerConfig::from_value(nested(row.path, value.clone()))?, default, "{}", row.path);
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let loader = ConfigLoader::new().env_from([(env::variable(row.path), text)]);
+            assert_eq!(loader.load()?, default, "{}", row.path);
+        }
+        Ok(())
     }
 }

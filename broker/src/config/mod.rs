@@ -24,7 +24,7 @@ mod parts;
 mod redact;
 #[cfg(test)]
 mod reference;
-mod suggest;
+pub(crate) mod suggest;
 mod table;
 mod transit;
 mod transporter;

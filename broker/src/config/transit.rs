@@ -67,8 +67,10 @@ pub struct TransitConfig {
     #[serde(with = "duration::millis")]
     pub id_conflict_wait: Duration,
 
-    /// How large and deep what other nodes send may be. The size of a whole packet is a limit of the
-    /// transporter.
+    /// How large and deep what other nodes send may be, parameters and data apart: those are bounded by the
+    /// size of a packet, which is a limit of the transporter. What is over a limit is refused. Limits below
+    /// what the cluster really uses make its nodes refuse each other; high ones let one bad peer cost memory
+    /// and time.
     pub limits: Limits,
 }
 
@@ -92,8 +94,8 @@ impl Default for TransitConfig {
 /// How large what other nodes send may be, parameters and data apart: those are bounded by the size of a
 /// packet alone.
 ///
-/// A packet over a limit is dropped. Limits below what the cluster really uses make its nodes drop each
-/// other's packets; high ones let one bad peer cost memory and time.
+/// A packet over a limit is refused. Limits below what the cluster really uses make its nodes refuse each
+/// other; high ones let one bad peer cost memory and time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 #[non_exhaustive]

@@ -23,8 +23,7 @@ pub(super) fn check(config: &BrokerConfig, origins: &Origins) -> Result<(), Conf
                 path: row.path.to_owned(),
                 origin: origins.of(row.path),
                 found: describe(value),
-                expected: row.kind.expected(),
-                reason: row.kind.reason(value),
+                expected: row.kind.expected_instead_of(value),
             });
         }
     }
