@@ -1,3 +1,5 @@
 //! Ligand.
 
 pub mod config;
+mod protocol;
+mod serializer;
