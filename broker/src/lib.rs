@@ -1,5 +1,48 @@
-//! Ligand.
+//! A microservice framework that speaks Moleculer's wire protocol.
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod broker;
+mod codec;
 pub mod config;
+mod context;
+mod deadlines;
+mod discovery;
+mod error;
+mod handler;
+mod id;
+pub mod middleware;
+mod payload;
 mod protocol;
+mod registry;
 mod serializer;
+mod service;
+mod strategy;
+mod transit;
+
+#[doc(hidden)]
+pub mod __private;
+
+pub use broker::{
+    BrokerBuilder, BuildError, Call, CallFuture, CallOptions, Caller, Emit, EmitFuture, LocalEvent, LocalEvents,
+    Origin, OutgoingCall, PingReply, RawCall, RawCallFuture, Response, RunError, ServiceBroker, Spread, StartError,
+    StopError, WaitError,
+};
+pub use codec::{Codec, DecodeError};
+pub use config::{BrokerConfig, ConfigError, Timeout};
+pub use context::{Context, Extensions, Headers, Meta};
+pub use error::{BoxError, Code, Error, ErrorKind, ErrorParts, FromActionError, Outcome, Result, ResultExt};
+pub use handler::{ActionFn, EventFn};
+pub use id::Id;
+#[cfg(feature = "macros")]
+pub use ligand_macros::{ActionError, client, service};
+pub use ligand_transporters as transport;
+#[doc(no_inline)]
+pub use ligand_transporters::{Name, NodeId};
+pub use payload::{IntoPayload, Payload};
+pub use service::{
+    ActionDef, Empty, EventData, EventDef, IntoServiceDef, Params, Reply, ServiceBuilder, ServiceCx, ServiceDef,
+    ServiceVersion, Shared, Visibility,
+};
+#[doc(no_inline)]
+pub use serde_json::Value;

@@ -1,0 +1,30 @@
+//! What the macros emit paths to. No part of the public API.
+
+pub use serde;
+pub use serde::de::DeserializeOwned;
+pub use serde::{Deserialize, Serialize};
+pub use serde_json::{Value, json};
+pub use std::sync::Arc;
+pub use std::time::Duration;
+
+pub use crate::error::ErrorParts;
+
+use crate::{Call, Caller, Payload};
+
+/// A call of a generated client: the parameters are moved.
+pub fn call<'a, P, R>(caller: &'a dyn Caller, action: &'static str, params: P) -> Call<'a, R>
+where
+    P: Serialize + Send + 'static,
+{
+    Call::new(caller, action, Ok(Payload::typed(params)))
+}
+
+/// A value as JSON; null where that is impossible.
+pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+/// A typed value from JSON, if it fits.
+pub fn from_value<T: DeserializeOwned>(value: Value) -> Option<T> {
+    serde_json::from_value(value).ok()
+}

@@ -1,0 +1,220 @@
+//! Configuring a broker.
+
+use ligand_transporters::{IntoTransporter, Name, NodeId, TransportError, Transporter};
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{BuildError, Limits, LocalBus, LocalServices, ServiceBroker, Shared};
+use crate::config::{BrokerConfig, ConfigError, Timeout, TransporterConfig};
+use crate::deadlines::Deadlines;
+use crate::middleware::{IntoLayer, Layer, Pipeline};
+use crate::protocol::PacketId;
+use crate::registry::Registry;
+use crate::service::{IntoServiceDef, ServiceDef};
+use crate::transit::composer;
+
+/// Configures a [`ServiceBroker`]. What is said here wins over the configuration that was given whole.
+#[must_use = "a builder does nothing until `build`"]
+pub struct BrokerBuilder {
+    config: BrokerConfig,
+    problems: Vec<ConfigError>,
+    transporter: Option<Result<Arc<dyn Transporter>, TransportError>>,
+    services: Vec<ServiceDef>,
+    layers: Vec<Layer>,
+    force_codec: bool,
+}
+
+impl BrokerBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            config: BrokerConfig::default(),
+            problems: Vec::new(),
+            transporter: None,
+            services: Vec::new(),
+            layers: Vec::new(),
+            force_codec: false,
+        }
+    }
+
+    /// The whole configuration; to be called before the setters that refine it.
+    pub fn config(mut self, config: BrokerConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Reads `LIGAND_…` variables of the environment over what has been configured so far.
+    pub fn from_env(mut self) -> Self {
+        match self.config.clone().merge_env() {
+            Ok(config) => self.config = config,
+            Err(problem) => self.problems.push(problem),
+        }
+        self
+    }
+
+    /// Reads a TOML, JSON or YAML file; to be called before the setters that refine it.
+    #[cfg(feature = "config-file")]
+    pub fn from_file(mut self, path: impl AsRef<std::path::Path>) -> Self {
+        match BrokerConfig::from_file(path) {
+            Ok(config) => self.config = config,
+            Err(problem) => self.problems.push(problem),
+        }
+        self
+    }
+
+    /// The namespace: nodes of different ones do not see each other.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.config.namespace = namespace.into();
+        self
+    }
+
+    /// The node id; host name and process id unless given.
+    pub fn node_id(mut self, id: impl Into<String>) -> Self {
+        self.config.node_id = Some(id.into());
+        self
+    }
+
+    /// How nodes reach each other: a URL such as `tcp://`, or a configured transporter. Without one the
+    /// broker is alone.
+    pub fn transporter(mut self, transporter: impl IntoTransporter) -> Self {
+        self.transporter = Some(transporter.into_transporter());
+        self
+    }
+
+    /// How long a call may take unless the caller or the action says otherwise (30 s).
+    pub fn request_timeout(mut self, timeout: impl Into<Timeout>) -> Self {
+        self.config.request_timeout = timeout.into();
+        self
+    }
+
+    /// Whether `$node` is offered, by which other nodes look at this one.
+    pub fn internal_services(mut self, offered: bool) -> Self {
+        self.config.internal_services.enabled = offered;
+        self
+    }
+
+    /// Any change of the configuration.
+    pub fn configure(mut self, change: impl FnOnce(&mut BrokerConfig)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// A service of this node.
+    pub fn service(mut self, service: impl IntoServiceDef) -> Self {
+        self.services.push(service.into_service_def());
+        self
+    }
+
+    /// A layer around calls, events, bytes or the life of the broker; the first one given is the
+    /// outermost.
+    pub fn layer<Kind>(mut self, layer: impl IntoLayer<Kind>) -> Self {
+        self.layers.push(layer.into_layer());
+        self
+    }
+
+    /// Makes every call go through the codec, also within this process.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn through_codec(mut self, always: bool) -> Self {
+        self.force_codec = always;
+        self
+    }
+
+    /// The broker, not yet started.
+    ///
+    /// # Errors
+    /// [`BuildError`] names what was wrong and what to do.
+    pub fn build(mut self) -> Result<ServiceBroker, BuildError> {
+        if let Some(problem) = self.problems.into_iter().next() {
+            return Err(problem.into());
+        }
+        self.config.validate()?;
+        let node_id = match &self.config.node_id {
+            Some(id) => NodeId::new(id.as_str())?,
+            None => default_node_id(),
+        };
+        let transporter = match self.transporter {
+            Some(transporter) => Some(transporter?),
+            None => self.config.transporter.as_ref().map(configured).transpose()?,
+        };
+        if self.config.disable_balancer
+            && transporter.as_ref().is_some_and(|transporter| !transporter.capabilities().balanced)
+        {
+            tracing::warn!("this transporter cannot balance by itself: disableBalancer has no effect");
+            self.config.disable_balancer = false;
+        }
+        let config = self.config;
+        let pipeline = Arc::new(Pipeline::new(self.layers));
+        let instance_id: Name = PacketId::random().to_string().into();
+        let limits = Limits {
+            request_timeout: config.request_timeout,
+            max_call_level: config.max_call_level,
+            prefer_local: config.registry.prefer_local,
+        };
+        let shared = Arc::new_cyclic(|weak| Shared {
+            registry: Registry::new(crate::transit::own_node(&config, &node_id, &instance_id), composer(weak, &pipeline)),
+            node_id,
+            instance_id,
+            config,
+            limits,
+            pipeline,
+            transporter,
+            local_bus: LocalBus::default(),
+            services: LocalServices::default(),
+            lifecycle: super::Lifecycle::default(),
+            deadlines: Deadlines::default(),
+            tracker: TaskTracker::new(),
+            cancel: CancellationToken::new(),
+            transit: OnceLock::new(),
+            force_codec: AtomicBool::new(self.force_codec),
+        });
+        for service in self.services {
+            shared.services.take(service)?;
+        }
+        Ok(ServiceBroker::from_shared(shared))
+    }
+}
+
+/// `<host name>-<process id>`, as Node makes it, with what topics cannot carry left out.
+fn default_node_id() -> NodeId {
+    let host = hostname::get().unwrap_or_default().to_string_lossy().to_lowercase();
+    let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect();
+    let host = if host.is_empty() { "node" } else { host.as_str() };
+    // Several brokers of one process need ids of their own.
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let id = match NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+        0 => format!("{host}-{}", std::process::id()),
+        n => format!("{host}-{}-{n}", std::process::id()),
+    };
+    NodeId::new(id.get(id.len().saturating_sub(NodeId::MAX_LEN)..).unwrap_or("node").to_owned())
+        .unwrap_or_else(|_| NodeId::new(Name::from_static("node")).expect("a literal that is valid"))
+}
+
+fn configured(transporter: &TransporterConfig) -> Result<Arc<dyn Transporter>, BuildError> {
+    Ok(match transporter {
+        TransporterConfig::Url(url) => ligand_transporters::transporter_for(url)?,
+        TransporterConfig::Options { kind, options } => {
+            let options = options.iter().map(|(key, value)| (key.as_str(), plain(value)));
+            ligand_transporters::transporter_with(kind, options)?
+        }
+    })
+}
+
+/// An option as text: texts without quotes, lists separated by commas.
+fn plain(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
+}
+
+impl fmt::Debug for BrokerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BrokerBuilder")
+            .field("config", &self.config)
+            .field("services", &self.services)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,292 @@
+//! A call as its caller sees it: a request that can be refined, and awaited.
+
+use futures_util::future::BoxFuture;
+use ligand_transporters::NodeId;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use std::any::Any;
+use std::borrow::Cow;
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context as Task, Poll};
+
+use super::ServiceBroker;
+use super::dispatch::{self, Attempt};
+use crate::codec::DecodeError;
+use crate::config::Timeout;
+use crate::context::Context;
+use crate::error::{Error, Outcome, Result};
+use crate::id::Id;
+use crate::payload::{Absent, Payload};
+use crate::service::Reply;
+
+/// Whoever can make calls: a broker, the context of a running call, or a mock.
+///
+/// Typed clients take a `&dyn Caller`, so a test can hand them one of its own.
+pub trait Caller: Send + Sync {
+    /// Makes a call.
+    fn dispatch(&self, call: OutgoingCall) -> BoxFuture<'_, Result<Response>>;
+
+    /// Lets the broker's own callers skip a box; others leave it as it is.
+    #[doc(hidden)]
+    fn origin(&self) -> Origin<'_> {
+        Origin::Other
+    }
+}
+
+/// Where a call comes from.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Origin<'a> {
+    /// A broker, perhaps in the course of another call.
+    Broker(&'a ServiceBroker, Option<&'a Context>),
+    /// Anything else.
+    Other,
+}
+
+/// A call, as data.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct OutgoingCall {
+    /// Full name of the action.
+    pub action: String,
+    /// Its parameters.
+    pub params: Payload,
+    /// What the caller asked for beside.
+    pub options: CallOptions,
+}
+
+/// What a caller can ask for beside the action and its parameters.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct CallOptions {
+    /// How long it may take; the action's own or the broker's default otherwise.
+    pub timeout: Option<Timeout>,
+    /// The node that has to answer.
+    pub node: Option<NodeId>,
+    /// Added to the meta of the running call.
+    pub meta: Map<String, Value>,
+    /// Headers, for this one hop.
+    pub headers: Map<String, Value>,
+    /// Id of the tree of calls, where it comes from elsewhere (a gateway).
+    pub request_id: Option<Id>,
+}
+
+/// The answer to a call with everything that came along.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Response {
+    /// The result.
+    pub body: Payload,
+    /// The callee's meta, as it was after the handler.
+    pub meta: Map<String, Value>,
+    /// Headers that the callee set.
+    pub headers: Map<String, Value>,
+    /// The node that answered.
+    pub node: NodeId,
+}
+
+impl Response {
+    /// An answer of a mock.
+    #[must_use]
+    pub fn new(body: Payload, node: NodeId) -> Self {
+        Self { body, meta: Map::new(), headers: Map::new(), node }
+    }
+
+    /// The result as an `R`.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn decode<R: DeserializeOwned + Send + 'static>(self) -> Result<R> {
+        read(Reply::from(self.body), "the answer")
+    }
+}
+
+/// A call that has not been made yet: refine it, then await it.
+///
+/// # Cancel safety
+/// Dropping the future gives the call up: its pending entry goes at once, a local handler is dropped
+/// at its await point, a remote one runs to its deadline and its answer is ignored.
+#[must_use = "a call does nothing until awaited"]
+pub struct Call<'a, R> {
+    caller: &'a dyn Caller,
+    action: Cow<'a, str>,
+    params: Result<Payload>,
+    options: Option<Box<CallOptions>>,
+    result: PhantomData<fn() -> R>,
+}
+
+impl<'a, R> Call<'a, R> {
+    /// A call through any [`Caller`]. An error in `params` is what awaiting it gives.
+    pub fn new(caller: &'a dyn Caller, action: impl Into<Cow<'a, str>>, params: Result<Payload>) -> Self {
+        Self { caller, action: action.into(), params, options: None, result: PhantomData }
+    }
+
+    /// How long it may take, instead of the action's or the broker's default. Never more than what is
+    /// left of the running call.
+    pub fn timeout(mut self, timeout: impl Into<Timeout>) -> Self {
+        self.options().timeout = Some(timeout.into());
+        self
+    }
+
+    /// The node that has to answer.
+    pub fn node(mut self, node: &NodeId) -> Self {
+        self.options().node = Some(node.clone());
+        self
+    }
+
+    /// Adds a value to the meta. What cannot be written as JSON becomes null.
+    pub fn meta(mut self, key: &str, value: impl Serialize) -> Self {
+        self.options().meta.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
+        self
+    }
+
+    /// Adds a header. What cannot be written as JSON becomes null.
+    pub fn header(mut self, key: &str, value: impl Serialize) -> Self {
+        self.options().headers.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
+        self
+    }
+
+    /// The id of the tree of calls, where it comes from elsewhere.
+    pub fn request_id(mut self, id: impl Into<Id>) -> Self {
+        self.options().request_id = Some(id.into());
+        self
+    }
+
+    /// Several options at once, replacing those set so far.
+    pub fn with(mut self, options: CallOptions) -> Self {
+        self.options = Some(Box::new(options));
+        self
+    }
+
+    /// Accepts any answer and drops it.
+    pub fn ignore(self) -> Call<'a, ()> {
+        self.cast()
+    }
+
+    /// Asks for the answer with everything that came along, undecoded.
+    pub fn raw(self) -> RawCall<'a> {
+        RawCall(self.cast())
+    }
+
+    fn cast<S>(self) -> Call<'a, S> {
+        let Self { caller, action, params, options, .. } = self;
+        Call { caller, action, params, options, result: PhantomData }
+    }
+
+    fn options(&mut self) -> &mut CallOptions {
+        self.options.get_or_insert_default()
+    }
+
+    fn start(self) -> Started<'a> {
+        let params = match self.params {
+            Ok(params) => params,
+            Err(error) => return Started::Failed(Some(error.with_outcome(Outcome::NotRun))),
+        };
+        match self.caller.origin() {
+            Origin::Broker(broker, parent) => {
+                match dispatch::begin(broker, parent, &self.action, params, self.options) {
+                    Ok(attempt) => Started::Broker(attempt),
+                    Err(error) => Started::Failed(Some(error)),
+                }
+            }
+            Origin::Other => {
+                let options = self.options.map(|options| *options).unwrap_or_default();
+                let call = OutgoingCall { action: self.action.into_owned(), params, options };
+                Started::Other(self.caller.dispatch(call))
+            }
+        }
+    }
+}
+
+impl<R> fmt::Debug for Call<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("action", &self.action).finish_non_exhaustive()
+    }
+}
+
+enum Started<'a> {
+    Failed(Option<Error>),
+    Broker(Attempt),
+    Other(BoxFuture<'a, Result<Response>>),
+}
+
+/// A call under way.
+pub struct CallFuture<'a, R> {
+    started: Started<'a>,
+    result: PhantomData<fn() -> R>,
+}
+
+impl<R> fmt::Debug for CallFuture<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallFuture").finish_non_exhaustive()
+    }
+}
+
+impl<'a, R: DeserializeOwned + Send + 'static> IntoFuture for Call<'a, R> {
+    type Output = Result<R>;
+    type IntoFuture = CallFuture<'a, R>;
+    fn into_future(self) -> CallFuture<'a, R> {
+        CallFuture { started: self.start(), result: PhantomData }
+    }
+}
+
+impl<R: DeserializeOwned + Send + 'static> Future for CallFuture<'_, R> {
+    type Output = Result<R>;
+    fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<R>> {
+        match &mut self.started {
+            Started::Failed(error) => Poll::Ready(Err(error.take().expect("polled after it was ready"))),
+            Started::Broker(attempt) => {
+                attempt.poll_reply(task).map(|reply| read(reply?, attempt.context().name()))
+            }
+            Started::Other(call) => call.as_mut().poll(task).map(|response| response?.decode()),
+        }
+    }
+}
+
+/// A call whose answer is wanted with everything that came along.
+#[must_use = "a call does nothing until awaited"]
+#[derive(Debug)]
+pub struct RawCall<'a>(Call<'a, ()>);
+
+/// A [`RawCall`] under way.
+pub struct RawCallFuture<'a>(Started<'a>);
+
+impl fmt::Debug for RawCallFuture<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawCallFuture").finish_non_exhaustive()
+    }
+}
+
+impl<'a> IntoFuture for RawCall<'a> {
+    type Output = Result<Response>;
+    type IntoFuture = RawCallFuture<'a>;
+    fn into_future(self) -> RawCallFuture<'a> {
+        RawCallFuture(self.0.start())
+    }
+}
+
+impl Future for RawCallFuture<'_> {
+    type Output = Result<Response>;
+    fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<Response>> {
+        match &mut self.0 {
+            Started::Failed(error) => Poll::Ready(Err(error.take().expect("polled after it was ready"))),
+            Started::Broker(attempt) => attempt.poll_reply(task).map(|reply| Ok(attempt.response(reply?))),
+            Started::Other(call) => call.as_mut().poll(task),
+        }
+    }
+}
+
+/// A reply as an `R`; `()` accepts any answer.
+fn read<R: DeserializeOwned + 'static>(reply: Reply, action: &str) -> Result<R> {
+    let nothing: Box<dyn Any> = Box::new(());
+    match nothing.downcast::<R>() {
+        Ok(nothing) => Ok(*nothing),
+        Err(_) => reply.body.take_or(Absent::Null).map_err(|error: DecodeError| {
+            Error::codec(format_args!("the answer of '{action}' is not what was asked for: {error}"))
+        }),
+    }
+}

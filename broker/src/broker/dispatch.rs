@@ -1,0 +1,341 @@
+//! The path of every call: look up, pick an endpoint, run its chain, and perhaps go elsewhere.
+//!
+//! An [`Attempt`] is one call under way. It holds the chain's future and polls it in place. When a node
+//! says that it certainly did not run the handler, the attempt goes to another node that offers the
+//! action, once per node, as long as the deadline allows.
+
+use futures_util::future::BoxFuture;
+use ligand_transporters::NodeId;
+use smallvec::SmallVec;
+use std::cell::Cell;
+use std::fmt;
+use std::future::Future as _;
+use std::pin::Pin;
+use std::task::{Context as Task, Poll};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+use super::{CallOptions, Response, ServiceBroker};
+use crate::config::Timeout;
+use crate::context::{At, Bag, Context, Deadline, Scope};
+use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::payload::Payload;
+use crate::registry::{Pick, Picked, Snapshot};
+use crate::service::Reply;
+
+/// Calls on top of each other on one stack; above that, the next one gets a task of its own, because
+/// running out of stack cannot be caught.
+const MAX_STACKED: u32 = 32;
+
+thread_local! {
+    static STACKED: Cell<u32> = const { Cell::new(0) };
+}
+
+/// One call under way.
+pub(crate) struct Attempt {
+    cx: Context,
+    parent: Option<Context>,
+    running: Running,
+    again: Option<Again>,
+}
+
+enum Running {
+    InPlace(BoxFuture<'static, Result<Reply>>),
+    Task(JoinHandle<Result<Reply>>),
+    Done,
+}
+
+/// What it takes to ask another node.
+struct Again {
+    params: Payload,
+    tried: SmallVec<[NodeId; 2]>,
+}
+
+/// Starts a call. Errors here mean that nothing was run.
+pub(crate) fn begin(
+    broker: &ServiceBroker,
+    parent: Option<&Context>,
+    action: &str,
+    params: Payload,
+    options: Option<Box<CallOptions>>,
+) -> Result<Attempt> {
+    let shared = broker.shared();
+    let options = options.as_deref();
+    if let Some(parent) = parent
+        && shared.limits.max_call_level != 0
+        && parent.level() >= shared.limits.max_call_level
+    {
+        return Err(not_run(Error::with_kind(
+            ErrorKind::MaxCallLevel,
+            serde_json::json!({ "nodeID": broker.node_id().as_str(), "level": parent.level() }),
+        )));
+    }
+    let snapshot = shared.registry.load();
+    let picked = pick(broker, &snapshot, action, options.and_then(|options| options.node.as_ref()), &[]);
+    let around = shared.pipeline.around(action);
+    let picked = match (picked, &around) {
+        (Ok(picked), _) => Some(picked),
+        (Err(error), None) => return Err(error),
+        // A layer around the pick may know what to do without any endpoint (a fallback).
+        (Err(_), Some(_)) => None,
+    };
+    let name = match &picked {
+        Some(Picked::Local(action) | Picked::Remote(_, action)) => action.name.clone(),
+        None => action.into(),
+    };
+    let timeout = budget(broker, parent, action, picked.as_ref(), options)?;
+    let mut scope = match parent {
+        Some(parent) => Scope::child(name, parent),
+        None => Scope::root(name),
+    };
+    scope.deadline = Deadline::after(timeout);
+    if let Some(options) = options {
+        if !options.meta.is_empty() {
+            scope.meta.merge(&Bag::from_map(options.meta.clone()));
+        }
+        scope.headers = Bag::from_map(options.headers.clone());
+        if let Some(id) = &options.request_id {
+            scope.request_id = Some(id.clone());
+        }
+    }
+    let cx = Context::new(broker.clone(), scope);
+    let parent = parent.cloned();
+    if let Some(around) = around {
+        let running = Running::InPlace(around(cx.clone(), params));
+        return Ok(Attempt { cx, parent, running, again: None });
+    }
+    let picked = picked.expect("without a layer around it, a failed pick has returned above");
+    let pinned = options.is_some_and(|options| options.node.is_some());
+    let (cx, running, again) = run(broker, cx, picked, params, pinned, SmallVec::new())?;
+    Ok(Attempt { cx, parent, running, again })
+}
+
+/// The innermost function of the layers around the pick.
+pub(crate) fn picked_and_run(cx: Context, params: Payload) -> BoxFuture<'static, Result<Reply>> {
+    Box::pin(async move {
+        let broker = cx.broker().clone();
+        let started = {
+            let snapshot = broker.shared().registry.load();
+            let picked = pick(&broker, &snapshot, cx.name(), None, &[])?;
+            run(&broker, cx, picked, params, false, SmallVec::new())?
+        };
+        let (cx, running, again) = started;
+        let mut attempt = Attempt { cx, parent: None, running, again };
+        std::future::poll_fn(move |task| attempt.poll_reply(task)).await
+    })
+}
+
+/// Finds who answers, or says why nobody does.
+fn pick(
+    broker: &ServiceBroker,
+    snapshot: &Snapshot,
+    action: &str,
+    node: Option<&NodeId>,
+    tried: &[NodeId],
+) -> Result<Picked> {
+    let Some(entry) = snapshot.action(action) else {
+        let error = Error::of_action(ErrorKind::ServiceNotFound, action, node);
+        let near = snapshot.nearest_actions(action);
+        let near: Vec<_> = near.iter().map(|name| format!("`{name}`")).collect();
+        return Err(not_run(match near.as_slice() {
+            [] => error,
+            near => error.with_hint(format!("did you mean {}?", near.join(" or "))),
+        }));
+    };
+    if let Some(node) = node {
+        return entry
+            .pick_node(snapshot, node)
+            .ok_or_else(|| not_run(Error::of_action(ErrorKind::ServiceNotFound, action, Some(node))));
+    }
+    let wanted = Pick { prefer_local: broker.shared().limits.prefer_local, key: None, exclude: tried };
+    entry
+        .pick(snapshot, &wanted)
+        .ok_or_else(|| not_run(Error::of_action(ErrorKind::ServiceNotAvailable, action, None)))
+}
+
+/// Hands the call to the endpoint's chain.
+fn run(
+    broker: &ServiceBroker,
+    cx: Context,
+    picked: Picked,
+    mut params: Payload,
+    pinned: bool,
+    mut tried: SmallVec<[NodeId; 2]>,
+) -> Result<(Context, Running, Option<Again>)> {
+    match picked {
+        Picked::Local(action) => {
+            if action.encode || broker.shared().force_codec() {
+                params = params.through_codec(broker.codec()).map_err(not_run)?;
+            }
+            let cx = cx.handed_to(At::Local(action.clone()));
+            let running = (action.run)(cx.clone(), params);
+            Ok((cx, Running::InPlace(running), None))
+        }
+        Picked::Remote(node, action) => {
+            let copy = params.share(broker.codec()).map_err(not_run)?;
+            tried.push(node.id().clone());
+            let again = (!pinned).then_some(Again { params: copy, tried });
+            let cx = cx.handed_to(At::Remote(node, action.clone()));
+            let running = (action.run)(cx.clone(), params);
+            Ok((cx, Running::InPlace(running), again))
+        }
+    }
+}
+
+/// How long the call may take: the caller's wish, the action's, the broker's; never more than what is
+/// left of the running call.
+fn budget(
+    broker: &ServiceBroker,
+    parent: Option<&Context>,
+    action: &str,
+    picked: Option<&Picked>,
+    options: Option<&CallOptions>,
+) -> Result<Option<Duration>> {
+    let of_action = || match picked {
+        Some(Picked::Local(action) | Picked::Remote(_, action)) => action.timeout,
+        None => None,
+    };
+    let wish = options.and_then(|options| options.timeout).or_else(of_action);
+    let own = match wish.unwrap_or(broker.shared().limits.request_timeout) {
+        Timeout::After(duration) => Some(duration),
+        Timeout::Never => None,
+    };
+    let Some(left) = parent.and_then(Context::remaining) else { return Ok(own) };
+    if left.is_zero() {
+        let error = Error::of_action(ErrorKind::RequestSkipped, action, Some(broker.node_id()));
+        return Err(not_run(error));
+    }
+    Ok(Some(own.map_or(left, |own| own.min(left))))
+}
+
+fn not_run(error: Error) -> Error {
+    error.with_outcome(Outcome::NotRun)
+}
+
+impl Attempt {
+    pub(crate) fn context(&self) -> &Context {
+        &self.cx
+    }
+
+    /// Polls the call; ready with what the handler gave, after its meta was merged into the running
+    /// call's.
+    pub(crate) fn poll_reply(&mut self, task: &mut Task<'_>) -> Poll<Result<Reply>> {
+        loop {
+            let result = std::task::ready!(self.poll_running(task));
+            if let Err(error) = &result
+                && self.reroute(error)
+            {
+                continue;
+            }
+            self.running = Running::Done;
+            if let Some(parent) = &self.parent {
+                parent.scope().meta.merge(&self.cx.scope().meta);
+            }
+            return Poll::Ready(result.map_err(|error| match self.cx.at() {
+                At::Remote(..) => error,
+                _ => error.at_node(self.cx.broker().node_id()),
+            }));
+        }
+    }
+
+    fn poll_running(&mut self, task: &mut Task<'_>) -> Poll<Result<Reply>> {
+        let stacked = STACKED.get();
+        if stacked >= MAX_STACKED
+            && let Running::InPlace(_) = &self.running
+            && let Running::InPlace(future) = std::mem::replace(&mut self.running, Running::Done)
+        {
+            self.running = Running::Task(self.cx.broker().shared().tracker.spawn(future));
+        }
+        match &mut self.running {
+            Running::InPlace(future) => {
+                let _depth = Stacked::enter(stacked);
+                future.as_mut().poll(task)
+            }
+            Running::Task(handle) => Pin::new(handle).poll(task).map(|joined| {
+                joined.unwrap_or_else(|failed| {
+                    let error = Error::with_kind(ErrorKind::RequestRejected, serde_json::Value::Null);
+                    Err(error.with_message(failed.to_string()).with_outcome(Outcome::MayHaveRun))
+                })
+            }),
+            Running::Done => panic!("a call was polled after it was ready"),
+        }
+    }
+
+    /// Starts the call at another node, if this failure allows it and there is one.
+    fn reroute(&mut self, error: &Error) -> bool {
+        let elsewhere = matches!(
+            error.kind(),
+            ErrorKind::ServiceNotFound
+                | ErrorKind::ServiceNotAvailable
+                | ErrorKind::QueueIsFull
+                | ErrorKind::RequestRejected
+                | ErrorKind::Disconnected
+        );
+        if error.outcome() != Outcome::NotRun || !elsewhere {
+            return false;
+        }
+        let Some(Again { mut params, tried }) = self.again.take() else { return false };
+        if self.cx.remaining().is_some_and(|left| left.is_zero()) {
+            return false;
+        }
+        let broker = self.cx.broker().clone();
+        let snapshot = broker.shared().registry.load();
+        let Ok(copy) = params.share(broker.codec()) else { return false };
+        let Ok(picked) = pick(&broker, &snapshot, self.cx.name(), None, &tried) else { return false };
+        match run(&broker, self.cx.clone(), picked, copy, false, tried) {
+            Ok((cx, running, again)) => {
+                tracing::debug!(action = %cx.name(), error = %error, "call goes to another node");
+                (self.cx, self.running, self.again) = (cx, running, again);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// The whole answer of a finished call.
+    pub(crate) fn response(&self, reply: Reply) -> Response {
+        let node = match self.cx.at() {
+            At::Remote(node, _) => node.id().clone(),
+            _ => self.cx.broker().node_id().clone(),
+        };
+        let mut response = Response::new(reply.body, node);
+        response.meta = (*self.cx.scope().meta.map()).clone();
+        response.headers = (*self.cx.response_headers().map()).clone();
+        response
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        match &self.running {
+            Running::Done => {}
+            Running::InPlace(_) => self.cx.cancel(),
+            Running::Task(handle) => {
+                handle.abort();
+                self.cx.cancel();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempt").field("cx", &self.cx).finish_non_exhaustive()
+    }
+}
+
+/// One more call on the stack of this thread, until dropped.
+struct Stacked(u32);
+
+impl Stacked {
+    fn enter(depth: u32) -> Self {
+        STACKED.set(depth + 1);
+        Self(depth)
+    }
+}
+
+impl Drop for Stacked {
+    fn drop(&mut self) {
+        STACKED.set(self.0);
+    }
+}

@@ -1,0 +1,240 @@
+//! Events on their way out: emit, broadcast, broadcast to this node only.
+
+use ligand_transporters::Name;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::fmt;
+use std::future::IntoFuture;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as Task, Poll, Waker};
+
+use futures_util::future::BoxFuture;
+
+use super::ServiceBroker;
+use crate::context::{At, Bag, Context, EventScope, Scope};
+use crate::error::{Error, Outcome, Result};
+use crate::id::Id;
+use crate::payload::Payload;
+use crate::registry::EventSub;
+
+/// Who gets an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spread {
+    /// One subscriber of each group.
+    Emit,
+    /// Every subscriber of every node.
+    Broadcast,
+    /// Every subscriber of this node.
+    Local,
+}
+
+/// An event that has not been sent yet: refine it, then await it.
+///
+/// Awaiting an emitted or broadcast event returns when it has been handed over: to the transporter for
+/// other nodes, and to the handlers of this node, which go on in tasks of their own where they have to
+/// wait. Awaiting [`ServiceBroker::broadcast_local`] returns when the handlers are done.
+///
+/// # Cancel safety
+/// What was handed over goes on.
+#[must_use = "an event is not sent until awaited"]
+pub struct Emit<'a> {
+    broker: &'a ServiceBroker,
+    parent: Option<&'a Context>,
+    spread: Spread,
+    event: Cow<'a, str>,
+    data: Result<Payload>,
+    groups: Vec<Name>,
+    meta: Map<String, Value>,
+    headers: Map<String, Value>,
+    request_id: Option<Id>,
+}
+
+impl<'a> Emit<'a> {
+    pub(crate) fn new(
+        broker: &'a ServiceBroker,
+        parent: Option<&'a Context>,
+        spread: Spread,
+        event: Cow<'a, str>,
+        data: Result<Payload>,
+    ) -> Self {
+        let (groups, meta, headers, request_id) = (Vec::new(), Map::new(), Map::new(), None);
+        Self { broker, parent, spread, event, data, groups, meta, headers, request_id }
+    }
+
+    /// Only subscribers of this group; may be said several times.
+    pub fn group(mut self, group: impl Into<Name>) -> Self {
+        self.groups.push(group.into());
+        self
+    }
+
+    /// Adds a value to the meta. What cannot be written as JSON becomes null.
+    pub fn meta(mut self, key: &str, value: impl Serialize) -> Self {
+        self.meta.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
+        self
+    }
+
+    /// Adds a header. What cannot be written as JSON becomes null.
+    pub fn header(mut self, key: &str, value: impl Serialize) -> Self {
+        self.headers.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
+        self
+    }
+
+    /// The id of the tree of calls, where it comes from elsewhere.
+    pub fn request_id(mut self, id: impl Into<Id>) -> Self {
+        self.request_id = Some(id.into());
+        self
+    }
+
+    /// Hands the event over; what remains are local handlers that have to wait.
+    fn send(self) -> Result<Handed> {
+        let data = self.data.map_err(|error| error.with_outcome(Outcome::NotRun))?;
+        let shared = self.broker.shared();
+        let name: Name = match self.event {
+            Cow::Borrowed(name) => name.into(),
+            Cow::Owned(name) => name.into(),
+        };
+        let mut scope = match self.parent {
+            Some(parent) => Scope::child(name, parent),
+            None => Scope::root(name),
+        };
+        if !self.meta.is_empty() {
+            scope.meta.merge(&Bag::from_map(self.meta));
+        }
+        scope.headers = Bag::from_map(self.headers);
+        if self.request_id.is_some() {
+            scope.request_id = self.request_id;
+        } else if scope.request_id.is_none() {
+            // The packet's id is that of a copied context, so the root's id has to be made here
+            // (protocol chapter 2.8).
+            scope.request_id = None;
+        }
+        let groups = self.groups;
+        scope.event = Some(EventScope { spread: self.spread, groups });
+        let cx = Context::new(self.broker.clone(), scope);
+        let groups = cx.event_groups();
+        let snapshot = shared.registry.load();
+        let plan = snapshot.events().plan(&snapshot, cx.name(), groups, self.spread, shared.limits.prefer_local);
+        drop(snapshot);
+        let mut data = data;
+        let mut failed = None;
+        if !plan.remote.is_empty() {
+            let body = data.peek(self.broker.codec()).map_err(|error| error.with_outcome(Outcome::NotRun))?;
+            match shared.transit() {
+                Some(transit) => {
+                    for (node, groups) in &plan.remote {
+                        if let Err(error) = transit.send_event(&cx, node, groups, body.as_ref()) {
+                            failed.get_or_insert(error);
+                        }
+                    }
+                }
+                None => failed = Some(Error::disconnected()),
+            }
+        }
+        if plan.local.len() > 1 || shared.force_codec() {
+            data = data.into_shared(self.broker.codec())?;
+        }
+        let waiting = run_local(&cx, &plan.local, data, self.spread == Spread::Local);
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(Handed { waiting }),
+        }
+    }
+}
+
+/// Polls each handler once. Those that have to wait go on in tasks of their own, or are given back.
+pub(crate) fn run_local(
+    cx: &Context,
+    subs: &[Arc<EventSub>],
+    data: Payload,
+    give_back: bool,
+) -> Vec<(Context, BoxFuture<'static, Result<()>>)> {
+    let mut waiting = Vec::new();
+    let mut data = Some(data);
+    for (index, sub) in subs.iter().enumerate() {
+        let Some(run) = &sub.run else { continue };
+        let last = index + 1 == subs.len();
+        let data = match last {
+            true => data.take(),
+            false => data.as_ref().and_then(Payload::copy),
+        };
+        let cx = cx.clone().handed_to(At::Event(Arc::clone(sub)));
+        let mut future = run(cx.clone(), data.unwrap_or_else(Payload::empty));
+        match future.as_mut().poll(&mut Task::from_waker(Waker::noop())) {
+            Poll::Ready(result) => finished(&cx, result),
+            Poll::Pending if give_back => waiting.push((cx, future)),
+            Poll::Pending => {
+                let tracker = &cx.broker().shared().tracker;
+                tracker.spawn({
+                    let cx = cx.clone();
+                    async move { finished(&cx, future.await) }
+                });
+            }
+        }
+    }
+    waiting
+}
+
+/// A handler's failure is logged where it happened; the sender of an event never learns of it.
+pub(crate) fn finished(cx: &Context, result: Result<()>) {
+    if let Err(error) = result {
+        tracing::warn!(event = %cx.name(), service = ?cx.service(), error = %error, "event handler failed");
+    }
+}
+
+struct Handed {
+    waiting: Vec<(Context, BoxFuture<'static, Result<()>>)>,
+}
+
+/// An event being handed over.
+pub struct EmitFuture<'a>(State<'a>);
+
+enum State<'a> {
+    New(Option<Box<Emit<'a>>>),
+    Waiting(Handed),
+}
+
+impl<'a> IntoFuture for Emit<'a> {
+    type Output = Result<()>;
+    type IntoFuture = EmitFuture<'a>;
+    fn into_future(self) -> EmitFuture<'a> {
+        EmitFuture(State::New(Some(Box::new(self))))
+    }
+}
+
+impl Future for EmitFuture<'_> {
+    type Output = Result<()>;
+    fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<()>> {
+        loop {
+            match &mut self.0 {
+                State::New(emit) => {
+                    let emit = emit.take().expect("replaced by the state that follows");
+                    self.0 = State::Waiting(emit.send()?);
+                }
+                State::Waiting(handed) => {
+                    handed.waiting.retain_mut(|(cx, future)| match future.as_mut().poll(task) {
+                        Poll::Ready(result) => {
+                            finished(cx, result);
+                            false
+                        }
+                        Poll::Pending => true,
+                    });
+                    return if handed.waiting.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending };
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Emit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emit").field("event", &self.event).field("spread", &self.spread).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for EmitFuture<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmitFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,228 @@
+//! Starting and stopping, in phases with names.
+//!
+//! Start: layers, transporter, subscriptions, "who is there?", services, INFO. A failure stops again
+//! what had been started. Stop: announce that there are no services, keep serving until requests stop
+//! coming, refuse new ones, finish those that run, stop the services in reverse, say farewell, join the
+//! tasks. Each phase is bounded, and what fails is collected, not swallowed.
+
+use std::future::Future;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+use super::{RunError, ServiceBroker, StartError, StopError};
+use crate::transit::Transit;
+
+/// Where a broker is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Stage {
+    Built,
+    Starting,
+    Running,
+    Stopping,
+    Stopped,
+}
+
+const STAGES: [Stage; 5] = [Stage::Built, Stage::Starting, Stage::Running, Stage::Stopping, Stage::Stopped];
+
+/// The stage, and a lock that lets one start or stop happen at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Lifecycle {
+    stage: AtomicU8,
+    turn: tokio::sync::Mutex<()>,
+    failures: Mutex<Vec<String>>,
+}
+
+impl Lifecycle {
+    pub(crate) fn state(&self) -> Stage {
+        STAGES.get(usize::from(self.stage.load(Ordering::Acquire))).copied().unwrap_or(Stage::Stopped)
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.state() == Stage::Running
+    }
+
+    /// Whether new requests from other nodes are refused.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.state() >= Stage::Stopping
+    }
+
+    fn enter(&self, stage: Stage) {
+        self.stage.store(stage as u8, Ordering::Release);
+    }
+
+    fn failed(&self, phase: &str, error: impl std::fmt::Display) {
+        tracing::warn!(phase, error = %error, "stopping failed in part");
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.push(format!("{phase}: {error}"));
+    }
+}
+
+impl ServiceBroker {
+    /// Connects, starts the services, and announces them.
+    ///
+    /// # Errors
+    /// [`StartError`]; what had been started has been stopped again then.
+    ///
+    /// # Cancel safety
+    /// Dropped half-way, the broker is left half started: call [`ServiceBroker::stop`].
+    pub async fn start(&self) -> Result<(), StartError> {
+        let shared = self.shared();
+        let _turn = shared.lifecycle.turn.lock().await;
+        match shared.lifecycle.state() {
+            Stage::Built => {}
+            Stage::Starting | Stage::Running => return Err(StartError::AlreadyDone("started")),
+            Stage::Stopping | Stage::Stopped => return Err(StartError::AlreadyDone("stopped")),
+        }
+        let from = Instant::now();
+        shared.lifecycle.enter(Stage::Starting);
+        let started = self.start_phases().await;
+        match &started {
+            Ok(()) => {
+                tracing::info!(
+                    node = %self.node_id(),
+                    namespace = %shared.config.namespace,
+                    services = shared.services.all().len(),
+                    elapsed_ms = from.elapsed().as_millis(),
+                    "broker started"
+                );
+                self.publish_local("$broker.started", serde_json::Value::Null);
+            }
+            Err(error) => {
+                tracing::error!(node = %self.node_id(), error = %error, "broker did not start");
+                self.stop_phases(Duration::ZERO).await;
+                shared.lifecycle.enter(Stage::Stopped);
+            }
+        }
+        started
+    }
+
+    async fn start_phases(&self) -> Result<(), StartError> {
+        let shared = self.shared();
+        for layer in shared.pipeline.lifecycle() {
+            let failed = |source| StartError::Layer { layer: layer.name(), source };
+            layer.starting(self).await.map_err(failed)?;
+        }
+        if let Some(transporter) = &shared.transporter {
+            Transit::start(self, transporter).await?;
+        }
+        self.offer_internal()?;
+        // Services start concurrently, so that the order in which they were given does not matter to
+        // those that wait for each other.
+        let services = shared.services.all();
+        let starts = services.iter().map(|hosted| hosted.start(self));
+        futures_util::future::try_join_all(starts).await?;
+        shared.lifecycle.enter(Stage::Running);
+        if let Some(transit) = shared.transit() {
+            transit.ready().await?;
+        }
+        for layer in shared.pipeline.lifecycle() {
+            let failed = |source| StartError::Layer { layer: layer.name(), source };
+            layer.started(self).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Stops gracefully: no call is lost that reached this node, as long as its handler ends within
+    /// `tracking.shutdownTimeout`. Stopping twice is the same as once.
+    ///
+    /// # Errors
+    /// [`StopError`] lists what went wrong; the broker is stopped all the same.
+    ///
+    /// # Cancel safety
+    /// Dropped half-way, stopping stops where it is; calling it again goes on.
+    pub async fn stop(&self) -> Result<(), StopError> {
+        let shared = self.shared();
+        let _turn = shared.lifecycle.turn.lock().await;
+        if shared.lifecycle.state() != Stage::Stopped {
+            let from = Instant::now();
+            self.publish_local("$broker.stopping", serde_json::Value::Null);
+            self.stop_phases(shared.config.registry.stop_delay).await;
+            shared.lifecycle.enter(Stage::Stopped);
+            self.publish_local("$broker.stopped", serde_json::Value::Null);
+            tracing::info!(node = %self.node_id(), elapsed_ms = from.elapsed().as_millis(), "broker stopped");
+        }
+        let failures = std::mem::take(&mut *shared.lifecycle.failures.lock().unwrap_or_else(PoisonError::into_inner));
+        if failures.is_empty() { Ok(()) } else { Err(StopError { failures }) }
+    }
+
+    async fn stop_phases(&self, stop_delay: Duration) {
+        let shared = self.shared();
+        let lifecycle = &shared.lifecycle;
+        let shutdown = shared.config.tracking.shutdown_timeout;
+        for layer in shared.pipeline.lifecycle().iter().rev() {
+            if let Err(error) = layer.stopping(self).await {
+                lifecycle.failed(layer.name(), error);
+            }
+        }
+        if let Some(transit) = shared.transit() {
+            transit.announce_leaving();
+            transit.quiet(stop_delay).await;
+        }
+        lifecycle.enter(Stage::Stopping);
+        shared.tracker.close();
+        if timeout(shutdown, shared.tracker.wait()).await.is_err() {
+            lifecycle.failed("drain", format_args!("{} handlers still ran after {shutdown:?}", shared.tracker.len()));
+        }
+        for hosted in shared.services.all().iter().rev() {
+            match timeout(shutdown, hosted.stop()).await {
+                Ok(failures) => {
+                    for error in failures {
+                        lifecycle.failed(&hosted.name(), error);
+                    }
+                }
+                Err(_) => lifecycle.failed(&hosted.name(), format_args!("it took longer than {shutdown:?} to stop")),
+            }
+        }
+        if let Some(transit) = shared.transit()
+            && let Err(error) = transit.stop().await
+        {
+            lifecycle.failed("transporter", error);
+        }
+        for layer in shared.pipeline.lifecycle().iter().rev() {
+            if let Err(error) = layer.stopped(self).await {
+                lifecycle.failed(layer.name(), error);
+            }
+        }
+        shared.cancel.cancel();
+    }
+
+    /// Starts, waits for `signal`, and stops.
+    ///
+    /// # Errors
+    /// When starting or stopping fails.
+    ///
+    /// # Cancel safety
+    /// As [`ServiceBroker::start`].
+    pub async fn run_until(&self, signal: impl Future<Output = ()>) -> Result<(), RunError> {
+        self.start().await?;
+        signal.await;
+        Ok(self.stop().await?)
+    }
+
+    /// Starts, and stops when the process is asked to end (SIGINT, SIGTERM, Ctrl-C). A second signal
+    /// ends the process at once, with exit code 130 or 143, after telling the cluster if that takes no
+    /// longer than 200 ms.
+    ///
+    /// # Errors
+    /// When starting or stopping fails, or signals cannot be waited for.
+    pub async fn run_until_signal(&self) -> Result<(), RunError> {
+        let mut signals = super::signals::Signals::listen()?;
+        self.start().await?;
+        let first = signals.next().await;
+        tracing::info!(signal = first.name(), "stopping");
+        tokio::select! {
+            stopped = self.stop() => Ok(stopped?),
+            second = signals.next() => {
+                tracing::warn!(signal = second.name(), "leaving at once");
+                if let Some(transit) = self.shared().transit() {
+                    let _ = timeout(Duration::from_millis(200), transit.farewell()).await;
+                }
+                std::process::exit(second.exit_code())
+            }
+        }
+    }
+}

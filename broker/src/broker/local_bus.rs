@@ -1,0 +1,104 @@
+//! Events of the broker's own life: `$node.connected`, `$services.changed`, …
+//!
+//! They never leave the node. Subscriptions of local services get them too, as Node's
+//! `broadcastLocal` does.
+
+use ligand_transporters::Name;
+use serde_json::Value;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc;
+
+use crate::registry::Pattern;
+
+/// Events that wait to be read by one receiver.
+const WAITING: usize = 1024;
+
+/// One event of the broker's own life.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LocalEvent {
+    /// Its name, for example `$node.connected`.
+    pub name: Name,
+    /// What it says, in Node's shape.
+    pub data: Value,
+}
+
+/// Receives events of the broker's own life.
+pub struct LocalEvents {
+    events: mpsc::Receiver<LocalEvent>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl LocalEvents {
+    /// The next event; `None` when the broker is gone.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing is lost.
+    pub async fn recv(&mut self) -> Option<LocalEvent> {
+        self.events.recv().await
+    }
+
+    /// An event that is already there.
+    pub fn try_recv(&mut self) -> Option<LocalEvent> {
+        self.events.try_recv().ok()
+    }
+
+    /// How many were dropped because they were not read in time.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for LocalEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalEvents").field("dropped", &self.dropped()).finish_non_exhaustive()
+    }
+}
+
+/// Who listens.
+#[derive(Default)]
+pub(crate) struct LocalBus(Mutex<Vec<Listener>>);
+
+struct Listener {
+    pattern: Pattern,
+    events: mpsc::Sender<LocalEvent>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl LocalBus {
+    pub(crate) fn subscribe(&self, pattern: &str) -> LocalEvents {
+        let (sender, events) = mpsc::channel(WAITING);
+        let dropped = Arc::new(AtomicU64::new(0));
+        let listener = Listener { pattern: Pattern::new(pattern), events: sender, dropped: Arc::clone(&dropped) };
+        self.lock().push(listener);
+        LocalEvents { events, dropped }
+    }
+
+    pub(crate) fn publish(&self, event: &LocalEvent) {
+        self.lock().retain(|listener| {
+            if !listener.pattern.matches(&event.name) {
+                return !listener.events.is_closed();
+            }
+            match listener.events.try_send(event.clone()) {
+                Ok(()) => true,
+                Err(mpsc::error::TrySendError::Closed(_)) => false,
+                Err(mpsc::error::TrySendError::Full(_)) => {
+                    listener.dropped.fetch_add(1, Ordering::Relaxed);
+                    true
+                }
+            }
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Listener>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for LocalBus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalBus").finish_non_exhaustive()
+    }
+}

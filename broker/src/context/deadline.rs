@@ -1,0 +1,40 @@
+//! Until when a call may take, without reading the clock before anybody has to wait.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A deadline that becomes a point in time when somebody asks.
+#[derive(Debug)]
+pub(crate) struct Deadline {
+    timeout: Option<Duration>,
+    at: OnceLock<Instant>,
+}
+
+impl Deadline {
+    pub(crate) fn after(timeout: Option<Duration>) -> Self {
+        Self { timeout, at: OnceLock::new() }
+    }
+
+    /// The point in time; counts from the first time somebody asks, which is when the call begins or
+    /// has just begun.
+    pub(crate) fn at(&self) -> Option<Instant> {
+        let timeout = self.timeout?;
+        Some(*self.at.get_or_init(|| far(Instant::now(), timeout)))
+    }
+
+    /// What is left of it; zero when it has passed.
+    pub(crate) fn remaining(&self) -> Option<Duration> {
+        self.at().map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+}
+
+/// `now + timeout`, or a point far away where that cannot be expressed.
+fn far(now: Instant, timeout: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    now + timeout.min(CENTURY)
+}

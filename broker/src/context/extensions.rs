@@ -1,0 +1,33 @@
+//! Typed values that ride along with a context inside one process.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+type Map = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
+
+/// At most one value per type; never sent to another node.
+#[derive(Default)]
+pub struct Extensions(OnceLock<Mutex<Map>>);
+
+impl Extensions {
+    /// The value of type `T`, if somebody put one in.
+    #[must_use]
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let map = self.0.get()?.lock().unwrap_or_else(PoisonError::into_inner);
+        map.get(&TypeId::of::<T>())?.clone().downcast().ok()
+    }
+
+    /// Puts a value in, replacing one of the same type.
+    pub fn insert<T: Send + Sync + 'static>(&self, value: T) {
+        let map = self.0.get_or_init(Mutex::default);
+        map.lock().unwrap_or_else(PoisonError::into_inner).insert(TypeId::of::<T>(), Arc::new(value));
+    }
+}
+
+impl fmt::Debug for Extensions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Extensions").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,333 @@
+//! What a handler knows of the call it serves, and its way to make further calls.
+
+mod deadline;
+mod extensions;
+mod meta;
+
+use futures_util::future::BoxFuture;
+use ligand_transporters::{Name, NodeId};
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::broker::{Call, Caller, Emit, Origin, OutgoingCall, Response, ServiceBroker, Spread};
+use crate::deadlines::Timer;
+use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::id::{Id, LazyId};
+use crate::payload::IntoPayload;
+use crate::registry::{Action, EventSub, Node};
+
+pub(crate) use deadline::Deadline;
+pub use extensions::Extensions;
+pub(crate) use meta::Bag;
+pub use meta::{Headers, Meta};
+
+/// The context of one call or event: ids, meta, headers, deadline, and `call`, `emit`, `broadcast`.
+///
+/// Owned and cheap to clone, so closures, spawned tasks and clients can keep it.
+#[derive(Clone)]
+pub struct Context {
+    inner: Arc<Inner>,
+    at: At,
+}
+
+/// Whose handler this context is handed to.
+#[derive(Clone)]
+pub(crate) enum At {
+    /// Nobody has been chosen yet.
+    Unpicked,
+    /// An action of this node.
+    Local(Arc<Action>),
+    /// An action of another node.
+    Remote(Arc<Node>, Arc<Action>),
+    /// A subscription of this node.
+    Event(Arc<EventSub>),
+}
+
+struct Inner {
+    broker: ServiceBroker,
+    scope: Scope,
+    response_headers: Bag,
+    cancel: OnceLock<CancellationToken>,
+    extensions: Extensions,
+}
+
+/// What a context is made of.
+pub(crate) struct Scope {
+    pub(crate) name: Name,
+    pub(crate) id: LazyId,
+    /// `None`: this is the root, its own id stands for the tree.
+    pub(crate) request_id: Option<Id>,
+    pub(crate) parent_id: Option<Id>,
+    pub(crate) caller: Option<Name>,
+    pub(crate) level: u32,
+    pub(crate) tracing: Option<bool>,
+    /// The node that made the call; `None` for this one.
+    pub(crate) from: Option<NodeId>,
+    pub(crate) meta: Bag,
+    pub(crate) headers: Bag,
+    pub(crate) deadline: Deadline,
+    pub(crate) event: Option<EventScope>,
+}
+
+/// What only events have.
+#[derive(Debug, Clone)]
+pub(crate) struct EventScope {
+    pub(crate) spread: Spread,
+    pub(crate) groups: Vec<Name>,
+}
+
+impl Scope {
+    /// The start of a tree of calls.
+    pub(crate) fn root(name: Name) -> Self {
+        Self {
+            name,
+            id: LazyId::default(),
+            request_id: None,
+            parent_id: None,
+            caller: None,
+            level: 1,
+            tracing: None,
+            from: None,
+            meta: Bag::default(),
+            headers: Bag::default(),
+            deadline: Deadline::after(None),
+            event: None,
+        }
+    }
+
+    /// A call made while another one is being served (protocol chapter 6.1).
+    pub(crate) fn child(name: Name, parent: &Context) -> Self {
+        Self {
+            request_id: Some(parent.request_id()),
+            parent_id: Some(parent.id()),
+            caller: parent.service().cloned(),
+            level: parent.level().saturating_add(1),
+            tracing: parent.scope().tracing,
+            meta: parent.scope().meta.copy(),
+            ..Self::root(name)
+        }
+    }
+}
+
+impl Context {
+    pub(crate) fn new(broker: ServiceBroker, scope: Scope) -> Self {
+        let inner = Inner {
+            broker,
+            scope,
+            response_headers: Bag::default(),
+            cancel: OnceLock::new(),
+            extensions: Extensions::default(),
+        };
+        Self { inner: Arc::new(inner), at: At::Unpicked }
+    }
+
+    pub(crate) fn handed_to(mut self, at: At) -> Self {
+        self.at = at;
+        self
+    }
+
+    pub(crate) fn at(&self) -> &At {
+        &self.at
+    }
+
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.inner.scope
+    }
+
+    pub(crate) fn response_headers(&self) -> &Bag {
+        &self.inner.response_headers
+    }
+
+    /// Id of this call or event.
+    #[must_use]
+    pub fn id(&self) -> Id {
+        self.scope().id.get().clone()
+    }
+
+    /// Id of the whole tree of calls that this one belongs to.
+    #[must_use]
+    pub fn request_id(&self) -> Id {
+        self.scope().request_id.clone().unwrap_or_else(|| self.id())
+    }
+
+    /// Id of the call in whose course this one was made.
+    #[must_use]
+    pub fn parent_id(&self) -> Option<Id> {
+        self.scope().parent_id.clone()
+    }
+
+    /// Depth in the tree of calls; 1 for the root.
+    #[must_use]
+    pub fn level(&self) -> u32 {
+        self.scope().level
+    }
+
+    /// Full name of the service that made the call, if a service made it.
+    #[must_use]
+    pub fn caller(&self) -> Option<&Name> {
+        self.scope().caller.as_ref()
+    }
+
+    /// The node that made the call.
+    #[must_use]
+    pub fn node(&self) -> &NodeId {
+        self.scope().from.as_ref().unwrap_or_else(|| self.broker().node_id())
+    }
+
+    /// Full name of the action, or name of the event (never a pattern).
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        &self.scope().name
+    }
+
+    /// Full name of the service whose handler this context was given to.
+    #[must_use]
+    pub fn service(&self) -> Option<&Name> {
+        match &self.at {
+            At::Local(action) | At::Remote(_, action) => Some(&action.service),
+            At::Event(sub) => Some(&sub.service),
+            At::Unpicked => None,
+        }
+    }
+
+    /// For events: the groups the sender meant; empty for all.
+    #[must_use]
+    pub fn event_groups(&self) -> &[Name] {
+        self.scope().event.as_ref().map_or(&[], |event| &event.groups)
+    }
+
+    /// For events: whether every subscriber gets it, and not one of each group.
+    #[must_use]
+    pub fn is_broadcast(&self) -> bool {
+        self.scope().event.as_ref().is_some_and(|event| event.spread != Spread::Emit)
+    }
+
+    /// The broker this handler runs on.
+    #[must_use]
+    pub fn broker(&self) -> &ServiceBroker {
+        &self.inner.broker
+    }
+
+    /// Values that travel down with nested calls and come back merged.
+    #[must_use]
+    pub fn meta(&self) -> Meta<'_> {
+        Meta(&self.scope().meta)
+    }
+
+    /// Headers of this one call, and of its response.
+    #[must_use]
+    pub fn headers(&self) -> Headers<'_> {
+        Headers { request: &self.scope().headers, response: &self.inner.response_headers }
+    }
+
+    /// Until when the caller waits; nested calls never get more.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.scope().deadline.at()
+    }
+
+    /// What is left until the deadline; `None` without one.
+    #[must_use]
+    pub fn remaining(&self) -> Option<Duration> {
+        self.scope().deadline.remaining()
+    }
+
+    /// Resolves when nobody waits for the result any more: the caller gave up, the deadline passed, or
+    /// the node stops. The handler itself is dropped then; this is for tasks that it started.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn cancelled(&self) {
+        self.cancel_token().cancelled().await;
+    }
+
+    /// The same as a token.
+    #[must_use]
+    pub fn cancel_token(&self) -> &CancellationToken {
+        self.inner.cancel.get_or_init(|| self.broker().shared().cancel.child_token())
+    }
+
+    /// Typed values that ride along inside this process.
+    #[must_use]
+    pub fn extensions(&self) -> &Extensions {
+        &self.inner.extensions
+    }
+
+    /// Calls an action in the course of this one: request id, meta, level and deadline go along, and
+    /// what the callee put into its meta comes back into this one's.
+    pub fn call<'a, R>(&'a self, action: impl Into<Cow<'a, str>>, params: impl IntoPayload) -> Call<'a, R> {
+        Call::new(self, action.into(), params.into_payload(self.broker().codec()))
+    }
+
+    /// As [`Context::call`], but moves the parameters to a handler in this process that takes the same
+    /// type.
+    pub fn call_typed<'a, R, P>(&'a self, action: impl Into<Cow<'a, str>>, params: P) -> Call<'a, R>
+    where
+        P: serde::Serialize + Send + 'static,
+    {
+        Call::new(self, action.into(), Ok(crate::payload::Payload::typed(params)))
+    }
+
+    /// Emits an event in the course of this call; see [`ServiceBroker::emit`].
+    pub fn emit<'a>(&'a self, event: impl Into<Cow<'a, str>>, data: impl IntoPayload) -> Emit<'a> {
+        Emit::new(self.broker(), Some(self), Spread::Emit, event.into(), data.into_payload(self.broker().codec()))
+    }
+
+    /// Broadcasts an event in the course of this call; see [`ServiceBroker::broadcast`].
+    pub fn broadcast<'a>(&'a self, event: impl Into<Cow<'a, str>>, data: impl IntoPayload) -> Emit<'a> {
+        let data = data.into_payload(self.broker().codec());
+        Emit::new(self.broker(), Some(self), Spread::Broadcast, event.into(), data)
+    }
+
+    /// A timer for the deadline.
+    pub(crate) fn timer(&self) -> Timer {
+        self.broker().shared().deadlines.timer(self.deadline(), Instant::now)
+    }
+
+    /// The error of a handler that was cut at its deadline. Names the caller's node, as Node does
+    /// (protocol chapter 6.2).
+    pub(crate) fn timed_out(&self) -> Error {
+        Error::of_action(ErrorKind::RequestTimeout, self.name(), Some(self.node()))
+            .with_outcome(Outcome::MayHaveRun)
+    }
+
+    pub(crate) fn cancel(&self) {
+        if let Some(token) = self.inner.cancel.get() {
+            token.cancel();
+        }
+    }
+}
+
+impl Caller for Context {
+    fn dispatch(&self, call: OutgoingCall) -> BoxFuture<'_, Result<Response>> {
+        self.broker().dispatch_from(Some(self), call)
+    }
+
+    fn origin(&self) -> Origin<'_> {
+        Origin::Broker(self.broker(), Some(self))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The last holder is gone, so nobody waits for a result any more.
+        if let Some(token) = self.cancel.get() {
+            token.cancel();
+        }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Meta and headers hold customers' data.
+        f.debug_struct("Context")
+            .field("name", self.name())
+            .field("level", &self.level())
+            .field("node", self.node())
+            .finish_non_exhaustive()
+    }
+}

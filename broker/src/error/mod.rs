@@ -1,0 +1,337 @@
+//! The error of a call: one type, whoever raised it and wherever.
+//!
+//! An [`Error`] keeps everything Moleculer puts on the wire (name, message, code, type, retryable,
+//! data, node), so relaying a foreign error loses nothing. Beside that it says what the failure tells
+//! about the handler ([`Error::outcome`]), which decides whether a call may be repeated.
+
+mod ext;
+mod kind;
+mod wire;
+
+use ligand_transporters::NodeId;
+use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+pub use ext::ResultExt;
+pub use kind::{ErrorKind, Outcome};
+
+/// `std::result::Result` with this crate's [`Error`] unless told otherwise.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Any error, boxed.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// Why a call failed. One word wide, cheap to clone.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    outcome: Outcome,
+    name: Cow<'static, str>,
+    message: String,
+    code: Option<Code>,
+    error_type: Option<Cow<'static, str>>,
+    retryable: Option<bool>,
+    data: Option<Value>,
+    node: Option<NodeId>,
+    stack: Option<String>,
+    extra: Map<String, Value>,
+    hint: Option<String>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// The code of an error: HTTP-like numbers, or the text of a system error (`ECONNREFUSED`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// A number.
+    Number(i64),
+    /// A text.
+    Text(String),
+}
+
+impl PartialEq<i64> for Code {
+    fn eq(&self, other: &i64) -> bool {
+        *self == Self::Number(*other)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Text(text) => text.fmt(f),
+        }
+    }
+}
+
+/// The parts of an application error; what `#[derive(ActionError)]` fills in.
+#[derive(Debug, Clone)]
+pub struct ErrorParts {
+    /// Class name on the wire.
+    pub name: &'static str,
+    /// Code.
+    pub code: i64,
+    /// Type, by which programs tell errors apart.
+    pub error_type: &'static str,
+    /// Message for people.
+    pub message: String,
+    /// Whether a caller may try again.
+    pub retryable: bool,
+    /// Anything more, as JSON.
+    pub data: Option<Value>,
+}
+
+/// An error type that can be read back from an [`Error`] that crossed the network; implemented by
+/// `#[derive(ActionError)]`.
+pub trait FromActionError: Sized {
+    /// The typed error, if `error` is one of this type.
+    fn from_action_error(error: &Error) -> Option<Self>;
+}
+
+impl Error {
+    /// An error of the caller's making, as Node's `MoleculerClientError`: not retryable.
+    pub fn client(code: i64, error_type: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self::classed("MoleculerClientError", false, code, error_type.into(), message.into())
+    }
+
+    /// An error of the service's making, as Node's `MoleculerServerError`: retryable.
+    pub fn server(code: i64, error_type: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self::classed("MoleculerServerError", true, code, error_type.into(), message.into())
+    }
+
+    /// An error that may pass, as Node's `MoleculerRetryableError`.
+    pub fn retryable(code: i64, error_type: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self::classed("MoleculerRetryableError", true, code, error_type.into(), message.into())
+    }
+
+    /// Something below broke. The source's text becomes the message, and travels to remote callers.
+    pub fn internal(source: impl Into<BoxError>) -> Self {
+        let source: Arc<dyn StdError + Send + Sync> = source.into().into();
+        let mut inner = Inner::of(ErrorKind::Internal, source.to_string());
+        inner.source = Some(source);
+        Self(Arc::new(inner))
+    }
+
+    /// Parameters did not fit; `data` lists what was wrong, as Node's validator does.
+    pub fn validation(data: Value) -> Self {
+        Self::with_kind(ErrorKind::Validation, data)
+    }
+
+    /// A service's own error from its parts.
+    #[must_use]
+    pub fn application(parts: ErrorParts) -> Self {
+        let mut inner = Inner::of(ErrorKind::Application, parts.message);
+        inner.name = Cow::Borrowed(parts.name);
+        inner.code = Some(Code::Number(parts.code));
+        inner.error_type = Some(Cow::Borrowed(parts.error_type));
+        inner.retryable = Some(parts.retryable);
+        inner.data = parts.data;
+        Self(Arc::new(inner))
+    }
+
+    /// The same error with more data.
+    #[must_use]
+    pub fn with_data(self, data: Value) -> Self {
+        self.edit(|inner| inner.data = Some(data))
+    }
+
+    /// What happened.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What the failure tells about the handler.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.0.outcome
+    }
+
+    /// Class name on the wire, for example `ValidationError`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The message, without the hints that only a local caller gets.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The code, if there is one.
+    #[must_use]
+    pub fn code(&self) -> Option<&Code> {
+        self.0.code.as_ref()
+    }
+
+    /// The type, by which programs tell errors apart.
+    #[must_use]
+    pub fn error_type(&self) -> Option<&str> {
+        self.0.error_type.as_deref()
+    }
+
+    /// Whether the one who raised it says that trying again may help. A peer may claim it wrongly.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.0.retryable.unwrap_or(false)
+    }
+
+    /// Anything more.
+    #[must_use]
+    pub fn data(&self) -> Option<&Value> {
+        self.0.data.as_ref()
+    }
+
+    /// The node that raised it, where known.
+    #[must_use]
+    pub fn node(&self) -> Option<&NodeId> {
+        self.0.node.as_ref()
+    }
+
+    /// The stack trace a remote node sent along, if it did.
+    #[must_use]
+    pub fn stack(&self) -> Option<&str> {
+        self.0.stack.as_deref()
+    }
+
+    /// The typed error it was made from, here or on another node.
+    #[must_use]
+    pub fn downcast<E: FromActionError>(&self) -> Option<E> {
+        E::from_action_error(self)
+    }
+
+    fn classed(
+        name: &'static str,
+        retryable: bool,
+        code: i64,
+        error_type: Cow<'static, str>,
+        message: String,
+    ) -> Self {
+        let mut inner = Inner::of(ErrorKind::Application, message);
+        inner.name = Cow::Borrowed(name);
+        inner.code = Some(Code::Number(code));
+        inner.error_type = Some(error_type);
+        inner.retryable = Some(retryable);
+        Self(Arc::new(inner))
+    }
+
+    fn edit(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+}
+
+/// What only the broker makes.
+impl Error {
+    pub(crate) fn with_kind(kind: ErrorKind, data: Value) -> Self {
+        let mut inner = Inner::of(kind, kind.message(&data));
+        inner.data = Some(data);
+        Self(Arc::new(inner))
+    }
+
+    pub(crate) fn of_action(kind: ErrorKind, action: &str, node: Option<&NodeId>) -> Self {
+        let data = match node {
+            Some(node) => json!({ "action": action, "nodeID": node.as_str() }),
+            None => json!({ "action": action }),
+        };
+        Self::with_kind(kind, data)
+    }
+
+    /// There is no connection to the cluster; nothing was sent.
+    pub(crate) fn disconnected() -> Self {
+        Self::with_kind(ErrorKind::Disconnected, Value::Null).with_outcome(Outcome::NotRun)
+    }
+
+    pub(crate) fn codec(message: impl fmt::Display) -> Self {
+        Self(Arc::new(Inner::of(ErrorKind::Codec, message.to_string())))
+    }
+
+    pub(crate) fn with_message(self, message: impl Into<String>) -> Self {
+        self.edit(|inner| inner.message = message.into())
+    }
+
+    pub(crate) fn with_outcome(self, outcome: Outcome) -> Self {
+        if self.0.outcome == outcome {
+            return self;
+        }
+        self.edit(|inner| inner.outcome = outcome)
+    }
+
+    pub(crate) fn at_node(self, node: &NodeId) -> Self {
+        self.edit(|inner| {
+            inner.node.get_or_insert_with(|| node.clone());
+        })
+    }
+
+    /// More for the local caller's eyes; never sent.
+    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
+        self.edit(|inner| inner.hint = Some(hint.into()))
+    }
+}
+
+impl Inner {
+    fn of(kind: ErrorKind, message: String) -> Self {
+        let row = kind.row();
+        Self {
+            kind,
+            outcome: Outcome::Ran,
+            name: Cow::Borrowed(row.name),
+            message,
+            code: kind.code(),
+            error_type: row.error_type.map(Cow::Borrowed),
+            retryable: Some(row.retryable),
+            data: None,
+            node: None,
+            stack: None,
+            extra: Map::new(),
+            hint: None,
+            source: None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        match &self.0.hint {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.0;
+        let mut debug = f.debug_struct(&inner.name);
+        debug.field("message", &inner.message).field("outcome", &inner.outcome);
+        if let Some(code) = &inner.code {
+            debug.field("code", code);
+        }
+        if let Some(error_type) = &inner.error_type {
+            debug.field("type", error_type);
+        }
+        if let Some(data) = &inner.data {
+            debug.field("data", data);
+        }
+        if let Some(node) = &inner.node {
+            debug.field("node", node);
+        }
+        if let Some(hint) = &inner.hint {
+            debug.field("hint", hint);
+        }
+        debug.finish_non_exhaustive()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_ref().map(|source| &**source as _)
+    }
+}

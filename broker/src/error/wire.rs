@@ -1,0 +1,72 @@
+//! Errors on their way to other nodes and back (protocol chapter 6.6).
+
+use ligand_transporters::NodeId;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::{Code, Error, ErrorKind, Inner, Outcome};
+use crate::protocol::{self, Raw, WireError};
+
+impl Error {
+    /// The error object to send. Stack traces travel only if the configuration says so.
+    pub(crate) fn to_wire(&self, own: &NodeId, with_stack: bool) -> WireError {
+        let inner = &*self.0;
+        let mut wire = WireError::new(inner.name.clone(), inner.message.clone());
+        wire.node_id = Some(inner.node.as_ref().unwrap_or(own).to_string());
+        wire.code = inner.code.as_ref().map(|code| match code {
+            Code::Number(number) => protocol::Code::Integer(*number),
+            Code::Text(text) => protocol::Code::Text(text.clone()),
+        });
+        wire.kind = inner.error_type.as_ref().map(ToString::to_string);
+        wire.retryable = inner.retryable;
+        wire.stack = inner.stack.clone().filter(|_| with_stack);
+        wire.data = inner.data.as_ref().map(raw);
+        wire.extra = inner.extra.iter().map(|(key, value)| (key.clone(), raw(value))).collect();
+        wire
+    }
+
+    /// The error that `sender` answered to a call of ours.
+    pub(crate) fn from_wire(wire: WireError, sender: &NodeId, action: &str) -> Self {
+        let kind = ErrorKind::of(&wire.name, wire.kind.as_deref());
+        let data = wire.data.as_ref().map(value);
+        let node = wire.node_id.and_then(|id| NodeId::foreign(id).ok());
+        // Only the asked node's own word about the asked action proves that nothing ran: the same error
+        // may come from a call that the handler made.
+        let about_this = data.as_ref().is_some_and(|data| data["action"].as_str() == Some(action));
+        let refused = matches!(
+            kind,
+            ErrorKind::ServiceNotFound | ErrorKind::ServiceNotAvailable | ErrorKind::QueueIsFull
+        );
+        let own_word = node.as_ref().is_none_or(|node| node == sender);
+        let outcome = if refused && about_this && own_word { Outcome::NotRun } else { Outcome::Ran };
+        Self(Arc::new(Inner {
+            kind,
+            outcome,
+            name: Cow::Owned(wire.name),
+            message: wire.message,
+            code: wire.code.and_then(|code| match code {
+                protocol::Code::Integer(number) => Some(Code::Number(number)),
+                protocol::Code::Text(text) => Some(Code::Text(text)),
+                protocol::Code::Float(number) if number.fract() == 0.0 => Some(Code::Number(number as i64)),
+                protocol::Code::Float(number) => Some(Code::Text(number.to_string())),
+            }),
+            error_type: wire.kind.map(Cow::Owned),
+            retryable: wire.retryable,
+            data,
+            node: Some(node.unwrap_or_else(|| sender.clone())),
+            stack: wire.stack,
+            extra: wire.extra.iter().map(|(key, raw)| (key.clone(), value(raw))).collect::<Map<_, _>>(),
+            hint: None,
+            source: None,
+        }))
+    }
+}
+
+fn raw(value: &Value) -> Raw {
+    Raw::new(value.to_string().into())
+}
+
+fn value(raw: &Raw) -> Value {
+    serde_json::from_slice(raw.bytes()).unwrap_or_default()
+}

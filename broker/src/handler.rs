@@ -1,0 +1,169 @@
+//! Handlers, erased: one shape for every action and every subscription, however it was written.
+//!
+//! The erased future does in one allocation what each call needs: read the parameters, run the user's
+//! code, catch its panics, and give up at the deadline. Nothing of that costs a clock read or a timer
+//! before the user's code has to wait.
+
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use crate::codec::DecodeError;
+use crate::context::Context;
+use crate::deadlines::Timer;
+use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::payload::Payload;
+use crate::service::{EventData, Reply};
+
+/// An action as the broker runs it: local, remote, wrapped by middleware, all the same type.
+pub type ActionFn = Arc<dyn Fn(Context, Payload) -> BoxFuture<'static, Result<Reply>> + Send + Sync>;
+
+/// A subscription as the broker runs it.
+pub type EventFn = Arc<dyn Fn(Context, Payload) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+
+pub(crate) fn action<P, R, E, Fut>(run: impl Fn(Context, P) -> Fut + Send + Sync + 'static) -> ActionFn
+where
+    P: DeserializeOwned + Send + 'static,
+    R: Serialize + Send + 'static,
+    E: Into<Error>,
+    Fut: Future<Output = Result<R, E>> + Send + 'static,
+{
+    let run = Arc::new(run);
+    Arc::new(move |cx, payload| {
+        let run = Arc::clone(&run);
+        Box::pin(guarded(cx.clone(), async move {
+            let params = payload.take::<P>().map_err(|error| invalid(&cx, error))?;
+            run(cx, params).await.map(Reply::typed).map_err(Into::into)
+        }))
+    })
+}
+
+pub(crate) fn action_raw<E, Fut>(run: impl Fn(Context, Payload) -> Fut + Send + Sync + 'static) -> ActionFn
+where
+    E: Into<Error>,
+    Fut: Future<Output = Result<Reply, E>> + Send + 'static,
+{
+    let run = Arc::new(run);
+    Arc::new(move |cx, payload| {
+        let run = Arc::clone(&run);
+        Box::pin(guarded(cx.clone(), async move { run(cx, payload).await.map_err(Into::into) }))
+    })
+}
+
+pub(crate) fn action_blocking<P, R, E>(
+    run: impl Fn(Context, P) -> Result<R, E> + Send + Sync + 'static,
+) -> ActionFn
+where
+    P: DeserializeOwned + Send + 'static,
+    R: Serialize + Send + 'static,
+    E: Into<Error>,
+{
+    let run = Arc::new(run);
+    Arc::new(move |cx, payload| {
+        let run = Arc::clone(&run);
+        Box::pin(guarded(cx.clone(), async move {
+            let params = payload.take::<P>().map_err(|error| invalid(&cx, error))?;
+            // Blocking code cannot be cancelled: its thread ends when it returns, whatever the caller
+            // does meanwhile. The pool of tokio bounds how many run at once.
+            let work = tokio::task::spawn_blocking(move || run(cx, params).map_err(Into::into));
+            match work.await {
+                Ok(result) => result.map(Reply::typed),
+                Err(failed) => Err(panicked(failed.try_into_panic().ok().as_deref())),
+            }
+        }))
+    })
+}
+
+pub(crate) fn event<P, E, Fut>(run: impl Fn(Context, P) -> Fut + Send + Sync + 'static) -> EventFn
+where
+    P: EventData,
+    E: Into<Error>,
+    Fut: Future<Output = Result<(), E>> + Send + 'static,
+{
+    let run = Arc::new(run);
+    Arc::new(move |cx, payload| {
+        let run = Arc::clone(&run);
+        Box::pin(guarded(cx.clone(), async move {
+            let data = P::from_payload(payload).map_err(|error| invalid(&cx, error))?;
+            run(cx, data).await.map_err(Into::into)
+        }))
+    })
+}
+
+/// Runs a handler until it is done, panics, or its deadline passes.
+async fn guarded<T>(cx: Context, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+    let mut work = pin!(work);
+    let mut timer: Option<Timer> = None;
+    poll_fn(move |task| {
+        match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(task))) {
+            Err(panic) => return Poll::Ready(Err(panicked(Some(&*panic)))),
+            Ok(Poll::Ready(result)) => return Poll::Ready(result),
+            Ok(Poll::Pending) => {}
+        }
+        let timer = match &mut timer {
+            Some(timer) => timer,
+            none => none.insert(cx.timer()),
+        };
+        timer.poll_passed(task).map(|()| Err(cx.timed_out()))
+    })
+    .await
+}
+
+/// The text stays here; a remote caller learns that it panicked, not why.
+fn panicked(panic: Option<&(dyn Any + Send)>) -> Error {
+    let text = panic.and_then(|panic| {
+        let text = panic.downcast_ref::<&str>().copied();
+        text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+    });
+    tracing::error!(panic = text.unwrap_or("no text"), "handler panicked");
+    Error::with_kind(ErrorKind::HandlerPanic, serde_json::Value::Null)
+        .with_message("the handler panicked")
+        .with_outcome(Outcome::Ran)
+}
+
+/// Parameters that do not fit, worded as Node's validator does (protocol chapter 6.3).
+pub(crate) fn invalid(cx: &Context, error: DecodeError) -> Error {
+    let DecodeError { path, message } = error;
+    let missing = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    let (field, kind) = match missing {
+        Some(field) if path.is_empty() => (field.to_owned(), "required"),
+        Some(field) => (format!("{path}.{field}"), "required"),
+        None => (path, expected(&message)),
+    };
+    let message = match field.as_str() {
+        "" => message,
+        field if missing.is_some() => format!("The '{field}' field is required."),
+        field => format!("The '{field}' field does not fit: {message}."),
+    };
+    let hint = message.clone();
+    Error::validation(json!([{
+        "type": kind,
+        "message": message,
+        "field": field,
+        "nodeID": cx.node().as_str(),
+        "action": cx.name().as_str(),
+    }]))
+    .with_hint(hint)
+}
+
+/// The rule of Node's validator that comes closest to what serde expected.
+fn expected(message: &str) -> &'static str {
+    let expected = message.rsplit("expected ").next().unwrap_or_default();
+    let is = |words: &[&str]| words.iter().any(|word| expected.starts_with(word));
+    match () {
+        () if is(&["a string", "string", "str", "a character"]) => "string",
+        () if is(&["a boolean", "bool"]) => "boolean",
+        () if is(&["i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "isize", "usize", "f32", "f64", "a number"]) => "number",
+        () if is(&["a sequence", "sequence", "an array", "a tuple"]) => "array",
+        () if is(&["a map", "map", "struct"]) => "object",
+        () if message.starts_with("unknown variant") => "enum",
+        () => "custom",
+    }
+}

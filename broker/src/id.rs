@@ -1,0 +1,89 @@
+//! Ids of contexts and requests.
+
+use ligand_transporters::Name;
+use std::fmt;
+use std::sync::OnceLock;
+
+use crate::protocol::{self, PacketId};
+
+/// The id of a context, a request, or a whole tree of calls.
+///
+/// Ids made here are 128 random bits and print as a UUID; ids of other nodes are kept as they came.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Id(Repr);
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Repr {
+    Ours(PacketId),
+    Text(Name),
+}
+
+impl Id {
+    /// A new id: 128 bits from the operating system's generator, so that nobody can guess it.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Repr::Ours(PacketId::random()))
+    }
+
+    /// The id as a number, if it is one of ours.
+    pub(crate) fn bits(&self) -> Option<PacketId> {
+        match self.0 {
+            Repr::Ours(id) => Some(id),
+            Repr::Text(_) => None,
+        }
+    }
+
+    pub(crate) fn as_wire(&self) -> protocol::Id<'_> {
+        match &self.0 {
+            Repr::Ours(id) => protocol::Id::Ours(*id),
+            Repr::Text(text) => protocol::Id::Text(text),
+        }
+    }
+}
+
+impl From<Name> for Id {
+    fn from(text: Name) -> Self {
+        Self(Repr::Text(text))
+    }
+}
+
+impl From<&str> for Id {
+    fn from(text: &str) -> Self {
+        Self(Repr::Text(text.into()))
+    }
+}
+
+impl From<String> for Id {
+    fn from(text: String) -> Self {
+        Self(Repr::Text(text.into()))
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Repr::Text(text) => f.write_str(text),
+            Repr::Ours(id) => id.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// An id that is made when somebody asks for it: local calls mostly never do.
+#[derive(Debug, Default)]
+pub(crate) struct LazyId(OnceLock<Id>);
+
+impl LazyId {
+    pub(crate) fn known(id: Id) -> Self {
+        Self(OnceLock::from(id))
+    }
+
+    pub(crate) fn get(&self) -> &Id {
+        self.0.get_or_init(Id::random)
+    }
+}

@@ -1,0 +1,380 @@
+//! The body of a call, a reply or an event: a value, or its bytes.
+//!
+//! In one process a value is moved from caller to handler as it is. It becomes bytes only where it
+//! leaves the process, where the other side wants another type, or where several readers need it.
+
+use bytes::{Bytes, BytesMut};
+use ligand_transporters::FrameBuf;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use crate::codec::{Codec, DecodeError};
+use crate::error::{Error, Result};
+
+/// A body. Not `Clone`: a typed value is moved; [`Payload::share`] makes copies cheap.
+pub struct Payload(Repr);
+
+enum Repr {
+    /// Nothing was given: `undefined` in Node.
+    Empty,
+    Raw(Codec, Bytes),
+    Typed(Box<dyn Body>),
+    Shared(Arc<SharedBody>),
+}
+
+/// A value that knows how to encode itself.
+trait Body: Any + Send {
+    fn encode(&self, codec: Codec, out: &mut BytesMut) -> Result<()>;
+}
+
+impl<T: Serialize + Send + 'static> Body for T {
+    fn encode(&self, codec: Codec, out: &mut BytesMut) -> Result<()> {
+        codec.encode_into(self, out)
+    }
+}
+
+/// The body of an event with several readers: encoded at most once, decoded at most once per type.
+struct SharedBody {
+    typed: Option<Arc<dyn AnyBody>>,
+    codec: Codec,
+    encoded: OnceLock<Result<Bytes>>,
+    decoded: OnceLock<Arc<dyn Any + Send + Sync>>,
+}
+
+trait AnyBody: Send + Sync {
+    fn encode(&self, codec: Codec) -> Result<Bytes>;
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
+impl<T: Serialize + Send + Sync + 'static> AnyBody for T {
+    fn encode(&self, codec: Codec) -> Result<Bytes> {
+        codec.encode(self)
+    }
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
+/// What an absent body stands for: parameters that were not given are an empty object, a result that
+/// was not given is null (Node's `undefined`).
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Absent {
+    Object,
+    Null,
+}
+
+impl Absent {
+    const fn json(self) -> &'static [u8] {
+        match self {
+            Self::Object => b"{}",
+            Self::Null => b"null",
+        }
+    }
+}
+
+impl Payload {
+    /// No body at all: `undefined` in Node.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self(Repr::Empty)
+    }
+
+    /// A value that is moved to a handler of the same type, and encoded for all others.
+    pub fn typed<T: Serialize + Send + 'static>(value: T) -> Self {
+        Self(Repr::Typed(Box::new(value)))
+    }
+
+    /// A value that is encoded now; it may be borrowed.
+    ///
+    /// # Errors
+    /// When the value cannot be encoded.
+    pub fn encode<T: Serialize + ?Sized>(value: &T, codec: Codec) -> Result<Self> {
+        Ok(Self(Repr::Raw(codec, codec.encode(value)?)))
+    }
+
+    /// Bytes that are known to be encoded with `codec`.
+    #[must_use]
+    pub fn from_encoded(codec: Codec, bytes: Bytes) -> Self {
+        Self(Repr::Raw(codec, bytes))
+    }
+
+    /// A value for many readers; see [`Shared`](crate::Shared).
+    pub fn shared<T: Serialize + Send + Sync + 'static>(value: Arc<T>) -> Self {
+        Self(Repr::Shared(Arc::new(SharedBody {
+            typed: Some(value),
+            codec: Codec::Json,
+            encoded: OnceLock::new(),
+            decoded: OnceLock::new(),
+        })))
+    }
+
+    /// Whether nothing was given.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self.0, Repr::Empty)
+    }
+
+    /// The value: moved if it is a `T`, decoded otherwise. What was not given reads as an empty object.
+    ///
+    /// # Errors
+    /// When the body is not a `T`; names the path to the field that does not fit.
+    pub fn take<T: DeserializeOwned + 'static>(self) -> std::result::Result<T, DecodeError> {
+        self.take_or(Absent::Object)
+    }
+
+    pub(crate) fn take_or<T: DeserializeOwned + 'static>(
+        self,
+        absent: Absent,
+    ) -> std::result::Result<T, DecodeError> {
+        match self.0 {
+            Repr::Typed(body) => take_typed(body),
+            Repr::Raw(codec, bytes) => codec.decode(&bytes),
+            Repr::Empty => Codec::Json.decode(absent.json()),
+            Repr::Shared(body) => {
+                let bytes = body.bytes().map_err(|error| whole(&error))?;
+                body.codec.decode(&bytes)
+            }
+        }
+    }
+
+    /// The value as an [`Arc`] that all readers of one event share.
+    pub(crate) fn take_shared<T: DeserializeOwned + Send + Sync + 'static>(
+        self,
+    ) -> std::result::Result<Arc<T>, DecodeError> {
+        match self.0 {
+            Repr::Shared(body) => body.read(),
+            other => Self(other).take().map(Arc::new),
+        }
+    }
+
+    /// The encoded body, leaving it as it is. `None` for an absent one.
+    ///
+    /// # Errors
+    /// When the value cannot be encoded.
+    pub fn peek(&self, codec: Codec) -> Result<Option<Bytes>> {
+        match &self.0 {
+            Repr::Empty => Ok(None),
+            Repr::Raw(_, bytes) => Ok(Some(bytes.clone())),
+            Repr::Typed(body) => {
+                let mut out = BytesMut::with_capacity(128);
+                body.encode(codec, &mut out)?;
+                Ok(Some(out.freeze()))
+            }
+            Repr::Shared(body) => body.bytes().map(Some),
+        }
+    }
+
+    /// Writes the encoded body at the end of a frame; an absent one writes nothing.
+    pub(crate) fn write_to(&self, codec: Codec, frame: &mut FrameBuf<'_>) -> Result<()> {
+        match &self.0 {
+            Repr::Empty => Ok(()),
+            Repr::Raw(_, bytes) => {
+                frame.splice(bytes);
+                Ok(())
+            }
+            Repr::Typed(body) => body.encode(codec, frame.buf()),
+            Repr::Shared(body) => {
+                frame.splice(&body.bytes()?);
+                Ok(())
+            }
+        }
+    }
+
+    /// Encodes it once, and returns a copy; from then on copies are cheap.
+    ///
+    /// # Errors
+    /// When the value cannot be encoded.
+    pub fn share(&mut self, codec: Codec) -> Result<Self> {
+        if let Repr::Typed(_) = &self.0
+            && let Some(bytes) = self.peek(codec)?
+        {
+            self.0 = Repr::Raw(codec, bytes);
+        }
+        Ok(match &self.0 {
+            Repr::Raw(codec, bytes) => Self(Repr::Raw(*codec, bytes.clone())),
+            Repr::Shared(body) => Self(Repr::Shared(Arc::clone(body))),
+            Repr::Empty | Repr::Typed(_) => Self::empty(),
+        })
+    }
+
+    /// Makes it readable by several subscribers of one event.
+    pub(crate) fn into_shared(mut self, codec: Codec) -> Result<Self> {
+        self.share(codec)?;
+        Ok(match self.0 {
+            Repr::Raw(codec, bytes) => Self(Repr::Shared(Arc::new(SharedBody {
+                typed: None,
+                codec,
+                encoded: OnceLock::from(Ok(bytes)),
+                decoded: OnceLock::new(),
+            }))),
+            other => Self(other),
+        })
+    }
+
+    /// A copy of a body that costs nothing to copy; `None` for a typed value.
+    pub(crate) fn copy(&self) -> Option<Self> {
+        match &self.0 {
+            Repr::Empty => Some(Self::empty()),
+            Repr::Raw(codec, bytes) => Some(Self(Repr::Raw(*codec, bytes.clone()))),
+            Repr::Shared(body) => Some(Self(Repr::Shared(Arc::clone(body)))),
+            Repr::Typed(_) => None,
+        }
+    }
+
+    /// The body as bytes even where it could be moved: for tests, and for types that ask for it.
+    pub(crate) fn through_codec(mut self, codec: Codec) -> Result<Self> {
+        self.share(codec)?;
+        Ok(self)
+    }
+}
+
+/// A typed value as a `T`: itself, or by way of the codec.
+fn take_typed<T: DeserializeOwned + 'static>(body: Box<dyn Body>) -> std::result::Result<T, DecodeError> {
+    if (*body).type_id() == std::any::TypeId::of::<T>() {
+        let body: Box<dyn Any> = body;
+        let value = body.downcast::<T>().expect("the type ids were compared two lines above");
+        return Ok(*value);
+    }
+    if (*body).type_id() == std::any::TypeId::of::<Value>() {
+        let body: Box<dyn Any> = body;
+        let value = body.downcast::<Value>().expect("the type ids were compared two lines above");
+        crate::codec::count();
+        return serde_path_to_error::deserialize(*value).map_err(DecodeError::from);
+    }
+    let mut out = BytesMut::with_capacity(128);
+    body.encode(Codec::Json, &mut out).map_err(|error| whole(&error))?;
+    Codec::Json.decode(&out)
+}
+
+fn whole(error: &Error) -> DecodeError {
+    DecodeError { path: String::new(), message: error.message().to_owned() }
+}
+
+impl SharedBody {
+    fn bytes(&self) -> Result<Bytes> {
+        let encode = || match &self.typed {
+            Some(value) => value.encode(self.codec),
+            None => Ok(Bytes::from_static(b"null")),
+        };
+        self.encoded.get_or_init(encode).clone()
+    }
+
+    fn read<T: DeserializeOwned + Send + Sync + 'static>(&self) -> std::result::Result<Arc<T>, DecodeError> {
+        if let Some(typed) = &self.typed
+            && let Ok(value) = Arc::clone(typed).as_any().downcast::<T>()
+        {
+            return Ok(value);
+        }
+        if let Some(decoded) = self.decoded.get()
+            && let Ok(value) = Arc::clone(decoded).downcast::<T>()
+        {
+            return Ok(value);
+        }
+        let bytes = self.bytes().map_err(|error| whole(&error))?;
+        let value: Arc<T> = Arc::new(self.codec.decode(&bytes)?);
+        // Kept for the next reader of the same type; the first type wins.
+        let _ = self.decoded.set(value.clone());
+        Ok(value)
+    }
+}
+
+impl From<Value> for Payload {
+    fn from(value: Value) -> Self {
+        Self::typed(value)
+    }
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Never the content: it may be a customer's.
+        f.write_str(match self.0 {
+            Repr::Empty => "Payload(empty)",
+            Repr::Raw(..) => "Payload(encoded)",
+            Repr::Typed(_) => "Payload(typed)",
+            Repr::Shared(_) => "Payload(shared)",
+        })
+    }
+}
+
+/// What can be given to a call or an event: anything serializable, or a [`Payload`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sent: it is neither `serde::Serialize` nor a `Payload`",
+    note = "derive `serde::Serialize` for it, or build a `Payload` by hand"
+)]
+pub trait IntoPayload {
+    /// The body.
+    ///
+    /// # Errors
+    /// When the value cannot be encoded.
+    fn into_payload(self, codec: Codec) -> Result<Payload>;
+}
+
+impl<T: Serialize> IntoPayload for T {
+    fn into_payload(self, codec: Codec) -> Result<Payload> {
+        Payload::encode(&self, codec)
+    }
+}
+
+impl IntoPayload for Payload {
+    fn into_payload(self, _codec: Codec) -> Result<Payload> {
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::runs;
+    use serde::Deserialize;
+    use serde_json::json;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Pair {
+        a: i64,
+        b: i64,
+    }
+
+    #[test]
+    fn a_value_of_the_wanted_type_is_moved_without_any_codec() {
+        let before = runs();
+        let pair: Pair = Payload::typed(Pair { a: 1, b: 2 }).take().unwrap();
+        assert_eq!((pair, runs()), (Pair { a: 1, b: 2 }, before));
+    }
+
+    #[test]
+    fn a_value_of_another_type_goes_through_the_codec() {
+        let value: Value = Payload::typed(Pair { a: 1, b: 2 }).take().unwrap();
+        assert_eq!(value, json!({ "a": 1, "b": 2 }));
+        let pair: Pair = Payload::from(json!({ "a": 1, "b": 2 })).take().unwrap();
+        assert_eq!(pair, Pair { a: 1, b: 2 });
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named_by_its_path() {
+        let error = Payload::from(json!({ "a": 1, "b": "x" })).take::<Pair>().unwrap_err();
+        assert_eq!(error.path, "b");
+        let raw = Payload::encode(&json!({ "a": 1, "b": "x" }), Codec::Json).unwrap();
+        assert_eq!(raw.take::<Pair>().unwrap_err(), error);
+    }
+
+    #[test]
+    fn an_absent_body_is_an_empty_object_as_params_and_null_as_a_result() {
+        assert_eq!(Payload::empty().take::<Value>().unwrap(), json!({}));
+        assert_eq!(Payload::empty().take_or::<Value>(Absent::Null).unwrap(), Value::Null);
+    }
+
+    #[test]
+    fn several_readers_of_one_event_share_one_decoded_value() {
+        let raw = Payload::encode(&Pair { a: 1, b: 2 }, Codec::Json).unwrap();
+        let event = raw.into_shared(Codec::Json).unwrap();
+        let before = runs();
+        let first = event.copy().unwrap().take_shared::<Pair>().unwrap();
+        let second = event.copy().unwrap().take_shared::<Pair>().unwrap();
+        assert!(Arc::ptr_eq(&first, &second));
+        assert_eq!(runs(), before + 1);
+    }
+}

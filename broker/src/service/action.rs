@@ -1,0 +1,176 @@
+//! What is said about an action beside its handler.
+
+use ligand_transporters::Name;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::Timeout;
+
+/// Who may call an action. Enforced by the node that hosts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Visibility {
+    /// Everybody, and a gateway may route to it. The default.
+    #[default]
+    Published,
+    /// Every node of the cluster, but no gateway.
+    Public,
+    /// This node only; listed in INFO.
+    Protected,
+    /// This node only; not listed. (In Node: this service only.)
+    Private,
+}
+
+impl Visibility {
+    /// The text in action definitions.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::Public => "public",
+            Self::Protected => "protected",
+            Self::Private => "private",
+        }
+    }
+}
+
+/// Where a handler runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum RunMode {
+    /// Polled once by whoever has the request; a task of its own only if it has to wait.
+    #[default]
+    InPlace,
+    /// Always in a task of its own.
+    Spawn,
+}
+
+/// The definition of an action: its name and options. Everything but the handler.
+#[derive(Clone)]
+pub struct ActionDef {
+    pub(crate) name: Name,
+    pub(crate) visibility: Visibility,
+    pub(crate) timeout: Option<Timeout>,
+    pub(crate) mode: RunMode,
+    pub(crate) encode: bool,
+    pub(crate) extra: Map<String, Value>,
+    options: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+}
+
+impl ActionDef {
+    /// An action of this name within its service.
+    pub fn new(name: impl Into<Name>) -> Self {
+        Self {
+            name: name.into(),
+            visibility: Visibility::default(),
+            timeout: None,
+            mode: RunMode::default(),
+            encode: false,
+            extra: Map::new(),
+            options: HashMap::new(),
+        }
+    }
+
+    /// How long a call may take unless the caller says otherwise. Published, so remote callers use it.
+    #[must_use]
+    pub fn timeout(mut self, timeout: impl Into<Timeout>) -> Self {
+        self.timeout = Some(timeout.into());
+        self
+    }
+
+    /// Who may call it.
+    #[must_use]
+    pub fn visibility(mut self, visibility: Visibility) -> Self {
+        self.visibility = visibility;
+        self
+    }
+
+    /// Runs every request in a task of its own, for handlers that compute for long before they wait.
+    #[must_use]
+    pub fn spawn(mut self) -> Self {
+        self.mode = RunMode::Spawn;
+        self
+    }
+
+    /// Parameters and result always go through the codec, even between two services in one process,
+    /// for types to which that matters (`#[serde(skip)]`).
+    #[must_use]
+    pub fn encode(mut self) -> Self {
+        self.encode = true;
+        self
+    }
+
+    /// A key of the definition that is published untouched: `rest`, `description`, any JSON. What
+    /// cannot be written as JSON becomes null.
+    #[must_use]
+    pub fn extra(mut self, key: &str, value: impl Serialize) -> Self {
+        self.extra.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
+        self
+    }
+
+    /// The published description of the parameters, in Moleculer's schema language.
+    #[must_use]
+    pub fn params(self, schema: impl Serialize) -> Self {
+        self.extra("params", schema)
+    }
+
+    /// An option for a middleware of yours; one per type.
+    #[must_use]
+    pub fn with<T: Send + Sync + 'static>(mut self, option: T) -> Self {
+        self.options.insert(TypeId::of::<T>(), Arc::new(option));
+        self
+    }
+
+    /// An option that was put in by [`ActionDef::with`].
+    #[must_use]
+    pub fn option<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.options.get(&TypeId::of::<T>())?.downcast_ref()
+    }
+
+    /// Its name within the service.
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// The definition as it stands in INFO packets (protocol chapter 5.5).
+    pub(crate) fn published(&self, full_name: &str) -> Value {
+        let mut definition = self.extra.clone();
+        if self.visibility != Visibility::Published {
+            definition.insert("visibility".to_owned(), self.visibility.as_str().into());
+        }
+        if let Some(timeout) = self.timeout {
+            let millis = match timeout {
+                Timeout::After(duration) => duration_millis(duration),
+                Timeout::Never => 0.into(),
+            };
+            definition.insert("timeout".to_owned(), millis);
+        }
+        definition.insert("rawName".to_owned(), self.name.as_str().into());
+        definition.insert("name".to_owned(), full_name.into());
+        definition.into()
+    }
+}
+
+fn duration_millis(duration: Duration) -> Value {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).into()
+}
+
+impl From<&str> for ActionDef {
+    fn from(name: &str) -> Self {
+        Self::new(name)
+    }
+}
+
+impl fmt::Debug for ActionDef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ActionDef")
+            .field("name", &self.name)
+            .field("visibility", &self.visibility)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}

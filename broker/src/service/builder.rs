@@ -1,0 +1,234 @@
+//! Writing a service by hand.
+
+use futures_util::future::BoxFuture;
+use ligand_transporters::Name;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use super::{ActionDef, EventData, EventDef, Reply, ServiceCx, ServiceVersion};
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::handler::{self, ActionFn, EventFn};
+use crate::payload::Payload;
+
+pub(crate) type StartedHook = Arc<dyn Fn(ServiceCx) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+pub(crate) type StoppedHook = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
+
+/// A service, ready to be given to a broker.
+#[derive(Clone)]
+pub struct ServiceDef {
+    pub(crate) name: Name,
+    pub(crate) version: Option<ServiceVersion>,
+    pub(crate) settings: Map<String, Value>,
+    pub(crate) metadata: Map<String, Value>,
+    pub(crate) depends_on: Vec<Name>,
+    pub(crate) actions: Vec<(ActionDef, ActionFn)>,
+    pub(crate) events: Vec<(EventDef, EventFn)>,
+    pub(crate) started: Vec<StartedHook>,
+    pub(crate) stopped: Vec<StoppedHook>,
+}
+
+/// What can become a service: a [`ServiceDef`], a [`ServiceBuilder`], or a type with `#[service]`.
+pub trait IntoServiceDef {
+    /// The service.
+    fn into_service_def(self) -> ServiceDef;
+}
+
+impl IntoServiceDef for ServiceDef {
+    fn into_service_def(self) -> ServiceDef {
+        self
+    }
+}
+
+impl IntoServiceDef for ServiceBuilder {
+    fn into_service_def(self) -> ServiceDef {
+        self.build()
+    }
+}
+
+impl ServiceDef {
+    /// A service of this name, without actions so far.
+    pub fn builder(name: impl Into<Name>) -> ServiceBuilder {
+        ServiceBuilder(Self {
+            name: name.into(),
+            version: None,
+            settings: Map::new(),
+            metadata: Map::new(),
+            depends_on: Vec::new(),
+            actions: Vec::new(),
+            events: Vec::new(),
+            started: Vec::new(),
+            stopped: Vec::new(),
+        })
+    }
+
+    /// Its name, without version.
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// `v2.math`, or `math` without version or with the setting `$noVersionPrefix`.
+    #[must_use]
+    pub fn full_name(&self) -> Name {
+        let no_prefix = self.settings.get("$noVersionPrefix") == Some(&Value::Bool(true));
+        ServiceVersion::full_name(self.version.as_ref().filter(|_| !no_prefix), &self.name)
+    }
+
+    /// Full name of one of its actions: `v2.math.add`, or `add` with the setting
+    /// `$noServiceNamePrefix` (protocol chapter 5.5).
+    #[must_use]
+    pub fn action_name(&self, raw: &str) -> Name {
+        match self.settings.get("$noServiceNamePrefix") {
+            Some(Value::Bool(true)) => raw.into(),
+            _ => format!("{}.{raw}", self.full_name()).into(),
+        }
+    }
+}
+
+impl fmt::Debug for ServiceDef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Settings may hold secrets.
+        f.debug_struct("ServiceDef")
+            .field("name", &self.full_name())
+            .field("actions", &self.actions.iter().map(|(def, _)| &def.name).collect::<Vec<_>>())
+            .field("events", &self.events.iter().map(|(def, _)| &def.pattern).collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Builds a [`ServiceDef`].
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until `build`, or until it is given to a broker"]
+pub struct ServiceBuilder(ServiceDef);
+
+impl ServiceBuilder {
+    /// The version: a number or a text.
+    pub fn version(mut self, version: impl Into<ServiceVersion>) -> Self {
+        self.0.version = Some(version.into());
+        self
+    }
+
+    /// Settings, published in INFO except those named by `$secureSettings` (paths such as
+    /// `db.password`). What is not an object is ignored.
+    pub fn settings(mut self, settings: impl Serialize) -> Self {
+        self.0.settings = object(settings);
+        self
+    }
+
+    /// Metadata, published in INFO. What is not an object is ignored.
+    pub fn metadata(mut self, metadata: impl Serialize) -> Self {
+        self.0.metadata = object(metadata);
+        self
+    }
+
+    /// Services that must be there before this one starts, by full name.
+    pub fn depends_on<N: Into<Name>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.0.depends_on.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// An action. The handler is given the context and the whole params object, read as a `P`.
+    pub fn action<P, R, E, Fut>(
+        mut self,
+        def: impl Into<ActionDef>,
+        run: impl Fn(Context, P) -> Fut + Send + Sync + 'static,
+    ) -> Self
+    where
+        P: DeserializeOwned + Send + 'static,
+        R: Serialize + Send + 'static,
+        E: Into<Error>,
+        Fut: Future<Output = Result<R, E>> + Send + 'static,
+    {
+        self.0.actions.push((def.into(), handler::action(run)));
+        self
+    }
+
+    /// An action that takes the body as it is, and answers with a [`Reply`].
+    pub fn action_raw<E, Fut>(
+        mut self,
+        def: impl Into<ActionDef>,
+        run: impl Fn(Context, Payload) -> Fut + Send + Sync + 'static,
+    ) -> Self
+    where
+        E: Into<Error>,
+        Fut: Future<Output = Result<Reply, E>> + Send + 'static,
+    {
+        self.0.actions.push((def.into(), handler::action_raw(run)));
+        self
+    }
+
+    /// An action that blocks its thread: it runs on the pool of threads that tokio keeps for that. It
+    /// cannot be cancelled; its caller can give up all the same.
+    pub fn action_blocking<P, R, E>(
+        mut self,
+        def: impl Into<ActionDef>,
+        run: impl Fn(Context, P) -> Result<R, E> + Send + Sync + 'static,
+    ) -> Self
+    where
+        P: DeserializeOwned + Send + 'static,
+        R: Serialize + Send + 'static,
+        E: Into<Error>,
+    {
+        self.0.actions.push((def.into(), handler::action_blocking(run)));
+        self
+    }
+
+    /// A subscription. The handler is given the context and the body, read as a `P`.
+    pub fn event<P, E, Fut>(
+        mut self,
+        def: impl Into<EventDef>,
+        run: impl Fn(Context, P) -> Fut + Send + Sync + 'static,
+    ) -> Self
+    where
+        P: EventData,
+        E: Into<Error>,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        self.0.events.push((def.into(), handler::event(run)));
+        self
+    }
+
+    /// Runs before the service is offered to anybody. A failure fails the start of the broker.
+    pub fn started<E, Fut>(mut self, hook: impl Fn(ServiceCx) -> Fut + Send + Sync + 'static) -> Self
+    where
+        E: Into<Error>,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        self.0.started.push(Arc::new(move |cx| {
+            let hook = hook(cx);
+            Box::pin(async move { hook.await.map_err(Into::into) })
+        }));
+        self
+    }
+
+    /// Runs when the service stops, after its last request has been answered.
+    pub fn stopped<E, Fut>(mut self, hook: impl Fn() -> Fut + Send + Sync + 'static) -> Self
+    where
+        E: Into<Error>,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        self.0.stopped.push(Arc::new(move || {
+            let hook = hook();
+            Box::pin(async move { hook.await.map_err(Into::into) })
+        }));
+        self
+    }
+
+    /// The service.
+    #[must_use]
+    pub fn build(self) -> ServiceDef {
+        self.0
+    }
+}
+
+fn object(value: impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(map)) => map,
+        _ => Map::new(),
+    }
+}

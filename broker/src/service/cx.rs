@@ -1,0 +1,81 @@
+//! What the hooks of a service are given: the broker, and work that belongs to the service.
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::broker::ServiceBroker;
+
+/// Handed to `started` hooks. Tasks started here belong to the service: they are cancelled and awaited
+/// when it stops.
+#[derive(Clone)]
+pub struct ServiceCx {
+    broker: ServiceBroker,
+    tasks: Tasks,
+}
+
+/// The tasks of one service.
+#[derive(Clone, Default)]
+pub(crate) struct Tasks {
+    tracker: TaskTracker,
+    cancel: CancellationToken,
+}
+
+impl ServiceCx {
+    pub(crate) fn new(broker: ServiceBroker, tasks: Tasks) -> Self {
+        Self { broker, tasks }
+    }
+
+    /// The broker the service runs on.
+    #[must_use]
+    pub fn broker(&self) -> &ServiceBroker {
+        &self.broker
+    }
+
+    /// Starts a task that ends, at the latest, when the service stops: it is dropped at its next await.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let cancel = self.tasks.cancel.clone();
+        self.tasks.tracker.spawn(async move {
+            tokio::select! {
+                () = cancel.cancelled() => {}
+                () = task => {}
+            }
+        });
+    }
+
+    /// Runs `work` once per `period`, never twice at the same time; what takes longer than a period
+    /// delays the next run. The first run comes after one period.
+    pub fn every<Fut>(&self, period: Duration, mut work: impl FnMut() -> Fut + Send + 'static)
+    where
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.spawn(async move {
+            loop {
+                tokio::time::sleep(period).await;
+                work().await;
+            }
+        });
+    }
+
+    /// Resolves when the service is being stopped.
+    pub async fn stopping(&self) {
+        self.tasks.cancel.cancelled().await;
+    }
+}
+
+impl Tasks {
+    /// Cancels all tasks and waits until they have ended.
+    pub(crate) async fn stop(&self) {
+        self.cancel.cancel();
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+}
+
+impl fmt::Debug for ServiceCx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceCx").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,61 @@
+//! What is said about a subscription beside its handler.
+
+use ligand_transporters::Name;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// The definition of a subscription: event name or pattern, and options.
+#[derive(Debug, Clone)]
+pub struct EventDef {
+    pub(crate) pattern: Name,
+    pub(crate) group: Option<Name>,
+    pub(crate) concurrency: Option<usize>,
+    pub(crate) extra: Map<String, Value>,
+}
+
+impl EventDef {
+    /// A subscription to an event, or to all that match a pattern (`*` one part, `**` any number).
+    pub fn new(pattern: impl Into<Name>) -> Self {
+        Self { pattern: pattern.into(), group: None, concurrency: None, extra: Map::new() }
+    }
+
+    /// The group of which one member gets each emitted event; the service's name unless given.
+    #[must_use]
+    pub fn group(mut self, group: impl Into<Name>) -> Self {
+        self.group = Some(group.into());
+        self
+    }
+
+    /// How many events are handled at once. With 1, events of one sender are handled in the order they
+    /// were sent. Without it there is no bound and no promise about order. What waits is bounded by
+    /// `transit.eventQueue`; above that, the newest is dropped and counted.
+    #[must_use]
+    pub fn concurrency(mut self, concurrency: usize) -> Self {
+        self.concurrency = Some(concurrency.max(1));
+        self
+    }
+
+    /// A key of the definition that is published untouched. What cannot be written as JSON becomes
+    /// null.
+    #[must_use]
+    pub fn extra(mut self, key: &str, value: impl Serialize) -> Self {
+        self.extra.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
+        self
+    }
+
+    /// The definition as it stands in INFO packets (protocol chapter 5.5).
+    pub(crate) fn published(&self) -> Value {
+        let mut definition = self.extra.clone();
+        if let Some(group) = &self.group {
+            definition.insert("group".to_owned(), group.as_str().into());
+        }
+        definition.insert("name".to_owned(), self.pattern.as_str().into());
+        definition.into()
+    }
+}
+
+impl From<&str> for EventDef {
+    fn from(pattern: &str) -> Self {
+        Self::new(pattern)
+    }
+}

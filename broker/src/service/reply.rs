@@ -1,0 +1,59 @@
+//! What a handler hands back.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt;
+
+use crate::codec::DecodeError;
+use crate::payload::{Absent, Payload};
+
+/// The result of an action, before it is encoded or handed over.
+#[derive(Debug)]
+pub struct Reply {
+    pub(crate) body: Payload,
+    pub(crate) stream: Option<StreamSeat>,
+}
+
+/// Streams are not supported yet: nothing can make one, and a packet that opens one is refused.
+pub(crate) enum StreamSeat {}
+
+impl fmt::Debug for StreamSeat {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {}
+    }
+}
+
+impl Reply {
+    /// A reply without a result: `undefined` in Node.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::from(Payload::empty())
+    }
+
+    /// A value, moved to a caller in this process that wants the same type, encoded for all others.
+    pub fn typed<T: Serialize + Send + 'static>(value: T) -> Self {
+        Self::from(Payload::typed(value))
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn into_body(self) -> Payload {
+        self.body
+    }
+
+    /// The body, to look at.
+    #[must_use]
+    pub fn body(&self) -> &Payload {
+        &self.body
+    }
+
+    pub(crate) fn decode<R: DeserializeOwned + 'static>(self) -> Result<R, DecodeError> {
+        self.body.take_or(Absent::Null)
+    }
+}
+
+impl From<Payload> for Reply {
+    fn from(body: Payload) -> Self {
+        Self { body, stream: None }
+    }
+}

@@ -1,0 +1,127 @@
+//! A call to another node: request out, answer in.
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+
+use super::Transit;
+use super::outbound::not_sent;
+use super::pending::{Answer, token};
+use crate::codec::Codec;
+use crate::context::{At, Context};
+use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::payload::Payload;
+use crate::protocol::{Id, OutRequest, Outgoing, PacketId, Response};
+use crate::registry::Node;
+use crate::service::Reply;
+
+impl Transit {
+    /// The innermost function of every remote endpoint.
+    pub(crate) fn request(self: Arc<Self>, cx: Context, params: Payload) -> BoxFuture<'static, Result<Reply>> {
+        Box::pin(async move {
+            let At::Remote(node, _) = cx.at() else {
+                return Err(Error::internal("a remote function was given no remote endpoint"));
+            };
+            let node = Arc::clone(node);
+            let body = params.peek(Codec::Json).map_err(|error| error.with_outcome(Outcome::NotRun))?;
+            let id = cx.scope().id.get().bits().unwrap_or_else(PacketId::random);
+            let Some(ticket) = self.pending.open(id, node.id().clone()) else {
+                return Err(self.queue_is_full(&cx));
+            };
+            // From here on an answer may come; dropping the ticket forgets the call.
+            if let Err(error) = self.send_request(&cx, &node, id, body.as_ref()) {
+                ticket.not_sent();
+                return Err(error);
+            }
+            let mut timer = cx.timer();
+            let mut ticket = Some(ticket);
+            let answer = poll_fn(|task| {
+                let Some(waiting) = &mut ticket else { return Poll::Ready(None) };
+                if let Poll::Ready(answer) = waiting.poll_answer(task) {
+                    return Poll::Ready(Some(answer));
+                }
+                timer.poll_passed(task).map(|()| {
+                    if let Some(ticket) = ticket.take() {
+                        ticket.expire();
+                    }
+                    None
+                })
+            })
+            .await;
+            let of_node = |kind| Error::of_action(kind, cx.name(), Some(node.id())).at_node(&self.node);
+            match answer {
+                Some(Answer::Response(response)) => self.read(&cx, &node, &response),
+                Some(Answer::NeverSent) => Err(of_node(ErrorKind::RequestRejected).with_outcome(Outcome::NotRun)),
+                Some(Answer::NodeLost | Answer::Stopped) => {
+                    Err(of_node(ErrorKind::RequestRejected).with_outcome(Outcome::MayHaveRun))
+                }
+                None => Err(of_node(ErrorKind::RequestTimeout).with_outcome(Outcome::MayHaveRun)),
+            }
+        })
+    }
+
+    fn send_request(&self, cx: &Context, node: &Node, id: PacketId, body: Option<&Bytes>) -> Result<()> {
+        let scope = cx.scope();
+        let meta = scope.meta.to_json();
+        let headers = scope.headers.to_json();
+        let parent_id = cx.parent_id();
+        let timeout = cx.remaining().map_or(0.0, |left| left.as_secs_f64() * 1000.0);
+        let packet = Outgoing::Request(OutRequest {
+            id: Id::Ours(id),
+            action: cx.name(),
+            meta: &meta,
+            headers: Some(&headers),
+            timeout: Some(timeout),
+            level: scope.level,
+            tracing: scope.tracing,
+            parent_id: parent_id.as_ref().map(crate::id::Id::as_wire),
+            request_id: Some(scope.request_id.as_ref().map_or(Id::Ours(id), crate::id::Id::as_wire)),
+            caller: scope.caller.as_deref(),
+            stream: Some(false),
+            seq: None,
+        });
+        let empty = Bytes::from_static(b"{}");
+        let body = body.unwrap_or(&empty);
+        let sent = self.send_to(node.id(), node.version(), token(id), &packet, &mut |frame| {
+            frame.splice(body);
+            Ok(())
+        });
+        sent.map_err(|error| not_sent(error, cx.name(), node.id(), &self.node))
+    }
+
+    /// What the other node answered; its meta is merged whether it succeeded or not.
+    fn read(&self, cx: &Context, node: &Node, response: &Response) -> Result<Reply> {
+        cx.scope().meta.absorb(response.meta().into_bytes());
+        if let Some(headers) = response.headers() {
+            cx.response_headers().absorb(headers.into_bytes());
+        }
+        if response.stream == Some(true) {
+            return Err(Error::server(
+                501,
+                "STREAM_NOT_SUPPORTED",
+                format!("'{}' answered with a stream, which is not supported yet.", cx.name()),
+            ));
+        }
+        if !response.success {
+            let error = self.serializer.error(response.error().as_ref());
+            return Err(Error::from_wire(error, node.id(), cx.name()));
+        }
+        Ok(Reply::from(match response.data() {
+            Some(data) => Payload::from_encoded(Codec::Json, data.into_bytes()),
+            None => Payload::empty(),
+        }))
+    }
+
+    fn queue_is_full(&self, cx: &Context) -> Error {
+        let data = serde_json::json!({
+            "action": cx.name().as_str(),
+            "nodeID": self.node.as_str(),
+            "size": self.pending.len(),
+            "limit": self.config.transit.max_queue_size,
+        });
+        // Not an answer of another node: asking a second one would not help.
+        Error::with_kind(ErrorKind::QueueIsFull, data).at_node(&self.node).with_outcome(Outcome::NotRun)
+    }
+}

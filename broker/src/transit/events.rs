@@ -1,0 +1,66 @@
+//! Events of other nodes: find the handlers, run them.
+
+use ligand_transporters::{Ack, Name, NodeId};
+use std::sync::Arc;
+
+use super::Transit;
+use super::stats::Counters;
+use crate::broker::{ServiceBroker, Spread, run_local};
+use crate::codec::Codec;
+use crate::context::{Bag, Context, Deadline, EventScope, Scope};
+use crate::id::LazyId;
+use crate::payload::Payload;
+use crate::protocol::Event;
+
+impl Transit {
+    pub(super) fn receive_event(
+        self: &Arc<Self>,
+        broker: &ServiceBroker,
+        sender: NodeId,
+        event: &Event,
+        ack: Option<Ack>,
+    ) {
+        let shared = broker.shared();
+        if shared.lifecycle.is_stopping() || shared.tracker.len() >= self.config.transit.max_in_flight {
+            // Events are shed first: nobody waits for them.
+            Counters::add(&self.stats.events_dropped);
+            return;
+        }
+        let groups: Vec<Name> = event.groups().map(|groups| groups.map(Name::from).collect()).unwrap_or_default();
+        let snapshot = shared.registry.load();
+        let handlers = snapshot.events().local_handlers(&snapshot, event.event(), &groups, event.broadcast);
+        drop(snapshot);
+        if handlers.is_empty() {
+            return;
+        }
+        let data = match event.data() {
+            Some(data) => Payload::from_encoded(Codec::Json, data.into_bytes()),
+            None => Payload::empty(),
+        };
+        let data = match handlers.len() {
+            1 => Ok(data),
+            _ => data.into_shared(Codec::Json),
+        };
+        let Ok(data) = data else { return };
+        let context = &event.context;
+        let spread = if event.broadcast { Spread::Broadcast } else { Spread::Emit };
+        let scope = Scope {
+            name: event.event().into(),
+            // As Node does, the context gets an id of its own.
+            id: LazyId::default(),
+            request_id: context.request_id().map(Into::into),
+            parent_id: context.parent_id().map(Into::into),
+            caller: context.caller().map(Into::into),
+            level: context.level.unwrap_or(1),
+            tracing: context.tracing,
+            from: Some(sender),
+            meta: Bag::from_raw(context.meta().into_bytes()),
+            headers: context.headers().map(|headers| Bag::from_raw(headers.into_bytes())).unwrap_or_default(),
+            deadline: Deadline::after(None),
+            event: Some(EventScope { spread, groups }),
+        };
+        let cx = Context::new(broker.clone(), scope);
+        run_local(&cx, &handlers, data, false);
+        drop(ack);
+    }
+}

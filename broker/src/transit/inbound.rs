@@ -1,0 +1,117 @@
+//! Packets on their way in: read the envelope, check it, and hand it to whom it is for.
+
+use ligand_transporters::{Batch, Frame, PacketKind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Transit;
+use super::control::Message;
+use super::pending::Found;
+use super::stats::Counters;
+use crate::broker::ServiceBroker;
+use crate::protocol::{Incoming, Packet, ProtocolVersion};
+use crate::serializer::DecodeError;
+
+/// Data frames handled before the writers get a chance to flush what was answered.
+const TURN_FRAMES: u32 = 32;
+/// The same as time.
+const TURN_TIME: Duration = Duration::from_micros(200);
+
+impl Transit {
+    /// Works frames off: control packets are passed on, requests and events are run in place.
+    pub(super) fn deliver(self: &Arc<Self>, batch: &mut Batch<'_>) {
+        let Some(broker) = self.broker() else {
+            while batch.next().is_some() {}
+            return;
+        };
+        let from = Instant::now();
+        let mut handled = 0;
+        while let Some(frame) = batch.next() {
+            if frame.kind.is_control() {
+                self.control.tell(Message::Frame(frame));
+                continue;
+            }
+            self.data(&broker, frame);
+            handled += 1;
+            // The clock is read rarely: most frames take a few microseconds.
+            if handled >= TURN_FRAMES || (handled % 8 == 0 && from.elapsed() >= TURN_TIME) {
+                return;
+            }
+        }
+    }
+
+    fn data(self: &Arc<Self>, broker: &ServiceBroker, frame: Frame) {
+        let Frame { kind, payload, ack, .. } = frame;
+        let Some(incoming) = self.open(kind, payload) else { return };
+        let Some(version) = self.accept(broker, &incoming) else { return };
+        let Incoming { sender, packet, .. } = incoming;
+        match packet {
+            Packet::Request(request) => self.serve(broker, version, sender, *request, ack),
+            Packet::Event(event) => self.receive_event(broker, sender, &event, ack),
+            Packet::Response(response) => match self.pending.complete(&sender, response) {
+                Found::Call => {}
+                Found::Orphan => Counters::add(&self.stats.orphans),
+                Found::Forged => {
+                    Counters::add(&self.stats.forged);
+                    tracing::debug!(sender = %sender, "response from a node that was not asked");
+                }
+            },
+            _ => Counters::add(&self.stats.malformed),
+        }
+    }
+
+    /// Decodes a packet. A request that cannot be read but names its id and sender is answered, so that
+    /// its caller does not wait in vain.
+    pub(super) fn open(self: &Arc<Self>, kind: PacketKind, payload: bytes::Bytes) -> Option<Incoming> {
+        let payload = match self.pipeline.has_wire() {
+            false => payload,
+            true => match self.pipeline.incoming(payload) {
+                Ok(payload) => payload,
+                Err(error) => {
+                    Counters::add(&self.stats.malformed);
+                    tracing::debug!(packet = kind.as_str(), error = %error, "a layer could not read a packet");
+                    return None;
+                }
+            },
+        };
+        match self.serializer.decode(kind, payload, &self.limits) {
+            Ok(incoming) => Some(incoming),
+            Err(error) => {
+                Counters::add(&self.stats.malformed);
+                self.say_malformed(kind, &error);
+                if kind == PacketKind::Request {
+                    self.refuse_malformed(&error);
+                }
+                None
+            }
+        }
+    }
+
+    /// The version to answer in; `None` for a packet of a version that is not accepted.
+    pub(super) fn accept(self: &Arc<Self>, broker: &ServiceBroker, incoming: &Incoming) -> Option<ProtocolVersion> {
+        let version = incoming.ver.known();
+        let accepted = version.filter(|version| !self.config.transit.strict_version || *version == self.version);
+        match accepted {
+            Some(version) => {
+                broker.shared().registry.seen_version(&incoming.sender, version);
+                Some(version)
+            }
+            None => {
+                Counters::add(&self.stats.wrong_version);
+                self.control.tell(Message::WrongVersion {
+                    sender: incoming.sender.clone(),
+                    ver: incoming.ver.to_string().into(),
+                });
+                if let Packet::Request(request) = &incoming.packet {
+                    self.refuse_version(&incoming.sender, request.id(), &incoming.ver);
+                }
+                None
+            }
+        }
+    }
+
+    fn say_malformed(&self, kind: PacketKind, error: &DecodeError) {
+        let sender = error.sender.as_ref().map(|sender| sender.as_str()).unwrap_or_default();
+        tracing::debug!(packet = kind.as_str(), sender, error = %error, "packet dropped");
+    }
+}

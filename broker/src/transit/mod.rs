@@ -1,0 +1,97 @@
+//! Everything between this node and the others: packets out, packets in, and who waits for what.
+//!
+//! Only this module builds and opens envelopes. Data is handled by the task that read it
+//! ([`inbound`]); control packets go to a thread of their own ([`control`]), so that no handler, however
+//! long it blocks, keeps this node from being seen as alive.
+
+mod call;
+mod control;
+mod events;
+mod inbound;
+mod outbound;
+mod own;
+mod pending;
+mod ping;
+mod requests;
+mod sink;
+mod start;
+mod stats;
+mod stop;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use ligand_transporters::{Connection, Link, Membership, Name, NodeId};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use crate::broker::{ServiceBroker, Shared};
+use crate::config::BrokerConfig;
+use crate::middleware::Pipeline;
+use crate::protocol::ProtocolVersion;
+use crate::serializer::{Limits, Serializer};
+
+use control::Control;
+pub(crate) use own::{composer, own_node};
+use pending::Pending;
+use ping::Pings;
+pub use stats::TransitStats;
+
+/// The live connection of a broker to its cluster.
+pub(crate) struct Transit {
+    node: NodeId,
+    instance: Name,
+    /// Stamped on what goes to everybody, and to nodes never heard of.
+    version: ProtocolVersion,
+    config: Arc<BrokerConfig>,
+    broker: Weak<Shared>,
+    link: Link,
+    connection: ArcSwapOption<ConnectionCell>,
+    connected: AtomicBool,
+    membership: Membership,
+    serializer: Arc<dyn Serializer>,
+    limits: Limits,
+    pipeline: Arc<Pipeline>,
+    pending: Arc<Pending>,
+    pings: Pings,
+    control: Control,
+    /// Where nodes can be reached, for transporters that connect to each (TCP).
+    addresses: ArcSwap<HashMap<NodeId, Name>>,
+    /// Requests of other nodes that are being handled.
+    in_flight: AtomicUsize,
+    /// Counts requests as they come, so that stopping can see whether any still do.
+    arrived: AtomicU64,
+    stats: stats::Counters,
+}
+
+/// The connection, behind one more box because it is a trait object.
+struct ConnectionCell(Arc<dyn Connection>);
+
+impl Transit {
+    /// The broker, unless it has gone.
+    fn broker(&self) -> Option<ServiceBroker> {
+        self.broker.upgrade().map(ServiceBroker::from_shared)
+    }
+
+    /// The connection while it is up.
+    fn connection(&self) -> Option<Arc<dyn Connection>> {
+        if !self.connected.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.connection.load().as_ref().map(|cell| Arc::clone(&cell.0))
+    }
+
+    fn address_of(&self, node: &NodeId) -> Option<Name> {
+        self.addresses.load().get(node).cloned()
+    }
+
+    pub(crate) fn stats(&self) -> TransitStats {
+        self.stats.read(&self.pending)
+    }
+}
+
+impl fmt::Debug for Transit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transit").field("node", &self.node).field("pending", &self.pending).finish_non_exhaustive()
+    }
+}

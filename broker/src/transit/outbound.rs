@@ -1,0 +1,139 @@
+//! Packets on their way out: encode, byte hooks, transporter.
+
+use bytes::{Bytes, BytesMut};
+use ligand_transporters::{Abandon, FrameBuf, Name, NodeId, Route, SendError};
+
+use super::Transit;
+use crate::context::Context;
+use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::protocol::{Id, OutEvent, Outgoing, PacketId, ProtocolVersion};
+use crate::registry::Node;
+use crate::serializer::WriteBody;
+
+impl Transit {
+    /// Sends a packet to one node, stamped with the version last seen from it.
+    pub(crate) fn send_to(
+        &self,
+        node: &NodeId,
+        version: ProtocolVersion,
+        token: u64,
+        packet: &Outgoing<'_>,
+        body: &mut WriteBody<'_>,
+    ) -> Result<(), SendError> {
+        let route = Route::Node { id: node.clone(), addr: None };
+        match self.send(&route, version, token, packet, body) {
+            Err(SendError::NoRoute) => match self.address_of(node) {
+                Some(addr) => {
+                    let route = Route::Node { id: node.clone(), addr: Some(addr) };
+                    self.send(&route, version, token, packet, body)
+                }
+                None => Err(SendError::NoRoute),
+            },
+            sent => sent,
+        }
+    }
+
+    /// Sends a packet to everybody.
+    pub(crate) fn broadcast(&self, packet: &Outgoing<'_>) -> Result<(), SendError> {
+        self.send(&Route::Broadcast, self.version, 0, packet, &mut |_| Ok(()))
+    }
+
+    fn send(
+        &self,
+        route: &Route,
+        version: ProtocolVersion,
+        token: u64,
+        packet: &Outgoing<'_>,
+        body: &mut WriteBody<'_>,
+    ) -> Result<(), SendError> {
+        let Some(connection) = self.connection() else { return Err(SendError::Disconnected) };
+        let kind = packet.kind();
+        if !self.pipeline.has_wire() {
+            return connection.send(route, kind, token, &mut |frame| {
+                self.serializer.encode(version, &self.node, packet, body, frame)
+            });
+        }
+        let mut buf = BytesMut::with_capacity(512);
+        let mut spliced = Vec::new();
+        let mut frame = FrameBuf::new(&mut buf, &mut spliced);
+        self.serializer
+            .encode(version, &self.node, packet, body, &mut frame)
+            .map_err(|Abandon| SendError::Abandoned)?;
+        let whole = ligand_transporters::collect(
+            &mut |frame| {
+                let mut from = 0;
+                for (at, body) in &spliced {
+                    frame.buf().extend_from_slice(buf.get(from..*at).unwrap_or_default());
+                    frame.buf().extend_from_slice(body);
+                    from = *at;
+                }
+                frame.buf().extend_from_slice(buf.get(from..).unwrap_or_default());
+                Ok(())
+            },
+            usize::MAX,
+        )?;
+        let packet = self.pipeline.outgoing(whole).map_err(|error| {
+            tracing::warn!(error = %error, packet = kind.as_str(), "a layer could not change a packet");
+            SendError::Abandoned
+        })?;
+        connection.send(route, kind, token, &mut |frame| {
+            frame.splice(&packet);
+            Ok(())
+        })
+    }
+
+    /// Sends an event to one node.
+    pub(crate) fn send_event(
+        &self,
+        cx: &Context,
+        node: &Node,
+        groups: Option<&[Name]>,
+        body: Option<&Bytes>,
+        broadcast: bool,
+    ) -> Result<()> {
+        let scope = cx.scope();
+        let meta = scope.meta.to_json();
+        let headers = scope.headers.to_json();
+        let request_id = cx.request_id();
+        let parent_id = cx.parent_id();
+        let packet = Outgoing::Event(OutEvent {
+            // Node copies the context for each packet, so the packet's id is one of its own.
+            id: Id::Ours(PacketId::random()),
+            event: cx.name(),
+            groups,
+            broadcast,
+            meta: &meta,
+            headers: Some(&headers),
+            level: Some(scope.level),
+            tracing: scope.tracing,
+            parent_id: parent_id.as_ref().map(crate::id::Id::as_wire),
+            request_id: Some(request_id.as_wire()),
+            caller: scope.caller.as_deref(),
+        });
+        let null = Bytes::from_static(b"null");
+        let body = body.unwrap_or(&null);
+        let sent = self.send_to(node.id(), node.version(), 0, &packet, &mut |frame| {
+            frame.splice(body);
+            Ok(())
+        });
+        sent.map_err(|error| not_sent(error, cx.name(), node.id(), &self.node))
+    }
+}
+
+/// The error of a call or event whose packet was not accepted: its handler certainly did not run.
+pub(crate) fn not_sent(error: SendError, name: &str, node: &NodeId, own: &NodeId) -> Error {
+    let error = match error {
+        SendError::Full => Error::of_action(ErrorKind::QueueIsFull, name, Some(node)),
+        SendError::Disconnected => Error::disconnected(),
+        SendError::NoRoute => Error::of_action(ErrorKind::RequestRejected, name, Some(node))
+            .with_hint(format!("no address is known for `{node}`")),
+        SendError::TooLarge { size, limit } => Error::server(
+            413,
+            "PACKET_TOO_LARGE",
+            format!("The packet of '{name}' has {size} bytes, the transporter carries at most {limit}."),
+        ),
+        SendError::Abandoned => Error::codec(format_args!("the body of '{name}' could not be encoded")),
+        other => Error::internal(other),
+    };
+    error.at_node(own).with_outcome(Outcome::NotRun)
+}

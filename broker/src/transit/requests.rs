@@ -1,0 +1,298 @@
+//! Requests of other nodes: run the action, answer.
+
+use ligand_transporters::{Abandon, Ack, NodeId, Route, SendError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context as Task, Poll, Waker};
+use std::time::Duration;
+
+use super::Transit;
+use super::stats::Counters;
+use crate::broker::ServiceBroker;
+use crate::codec::Codec;
+use crate::config::Timeout;
+use crate::context::{At, Bag, Context, Deadline, Scope};
+use crate::error::{Error, ErrorKind, Outcome as Ran, Result};
+use crate::id::{Id, LazyId};
+use crate::payload::Payload;
+use crate::protocol::{self, OutResponse, Outcome, Outgoing, ProtocolVersion, Request, Ver};
+use crate::registry::Action;
+use crate::serializer::DecodeError;
+use crate::service::Reply;
+
+/// An answer that finds no room in the send buffer waits at most this long for some.
+const ROOM_WAIT: Duration = Duration::from_secs(5);
+/// And is tried again at most this often.
+const ROOM_TRIES: u32 = 50;
+
+impl Transit {
+    /// Runs a request: polled once in place, a task of its own if it has to wait.
+    pub(super) fn serve(
+        self: &Arc<Self>,
+        broker: &ServiceBroker,
+        version: ProtocolVersion,
+        sender: NodeId,
+        request: Request,
+        ack: Option<Ack>,
+    ) {
+        self.arrived.fetch_add(1, Ordering::Relaxed);
+        let to = Asker { version, node: sender, id: request.id().into() };
+        let action = match self.admit(broker, &request) {
+            Ok(Some(action)) => action,
+            Ok(None) => return,
+            Err(error) => return self.answer_failure(&to, request.context.meta().into_bytes(), error),
+        };
+        let params = match request.params() {
+            Some(params) => Payload::from_encoded(Codec::Json, params.into_bytes()),
+            None => Payload::empty(),
+        };
+        let cx = Context::new(broker.clone(), self.scope(broker, &request, &action, &to.node))
+            .handed_to(At::Local(Arc::clone(&action)));
+        let mut running = (action.run)(cx.clone(), params);
+        match running.as_mut().poll(&mut Task::from_waker(Waker::noop())) {
+            Poll::Ready(result) => {
+                self.answer(&to, &cx, result);
+                drop(ack);
+            }
+            Poll::Pending => {
+                let transit = Arc::clone(self);
+                let held = InFlight::enter(self);
+                broker.shared().tracker.spawn(async move {
+                    let result = running.await;
+                    transit.answer(&to, &cx, result);
+                    // Only now may the bus forget the request.
+                    drop(ack);
+                    drop(held);
+                });
+            }
+        }
+    }
+
+    /// The action, or why it is not run; `None` for a packet that is to be ignored.
+    fn admit(&self, broker: &ServiceBroker, request: &Request) -> Result<Option<Arc<Action>>> {
+        let shared = broker.shared();
+        let name = request.action();
+        let refuse = |kind| Err(Error::of_action(kind, name, Some(&self.node)));
+        if request.seq.is_some_and(|seq| seq > 0) {
+            // What follows the first packet of a stream, which has been refused.
+            Counters::add(&self.stats.streams_ignored);
+            return Ok(None);
+        }
+        if shared.lifecycle.is_stopping() {
+            return refuse(ErrorKind::ServiceNotAvailable);
+        }
+        if self.in_flight.load(Ordering::Relaxed) >= self.config.transit.max_in_flight {
+            Counters::add(&self.stats.refused);
+            return refuse(ErrorKind::QueueIsFull);
+        }
+        let snapshot = shared.registry.load();
+        let local = snapshot.action(name).and_then(|entry| entry.local());
+        // A hidden action looks exactly like an unknown one.
+        let Some(action) = local.filter(|action| action.callable_remotely()) else {
+            return refuse(ErrorKind::ServiceNotFound);
+        };
+        if name == "$node.options" && !self.config.internal_services.remote_options {
+            return refuse(ErrorKind::ServiceNotFound);
+        }
+        if request.stream == Some(true) {
+            return Err(Error::server(
+                501,
+                "STREAM_NOT_SUPPORTED",
+                format!("'{name}' was called with a stream, which is not supported yet."),
+            ));
+        }
+        Ok(Some(Arc::clone(action)))
+    }
+
+    fn scope(&self, broker: &ServiceBroker, request: &Request, action: &Action, sender: &NodeId) -> Scope {
+        let context = &request.context;
+        let timeout = match request.timeout {
+            Some(millis) if millis > 0.0 => Some(Duration::from_secs_f64((millis / 1000.0).min(1e9))),
+            Some(_) => None,
+            // The caller said nothing: the action's own, or this broker's (protocol chapter 6.2).
+            None => match action.timeout.unwrap_or(broker.shared().limits.request_timeout) {
+                Timeout::After(timeout) => Some(timeout),
+                Timeout::Never => None,
+            },
+        };
+        Scope {
+            name: action.name.clone(),
+            id: LazyId::known(Id::from(context.id())),
+            request_id: context.request_id().map(Id::from),
+            parent_id: context.parent_id().map(Id::from),
+            caller: context.caller().map(Into::into),
+            level: context.level.unwrap_or(1),
+            tracing: context.tracing,
+            from: Some(sender.clone()),
+            meta: Bag::from_raw(context.meta().into_bytes()),
+            headers: context.headers().map(|headers| Bag::from_raw(headers.into_bytes())).unwrap_or_default(),
+            deadline: Deadline::after(timeout),
+            event: None,
+        }
+    }
+
+    fn answer(self: &Arc<Self>, to: &Asker, cx: &Context, result: Result<Reply>) {
+        let meta = cx.scope().meta.to_json();
+        let headers = cx.response_headers().to_json();
+        match result {
+            Ok(reply) => {
+                let body = reply.into_body();
+                let sent = self.send_answer(to, &meta, Some(&headers), Answer::Body(&body));
+                match sent {
+                    Ok(()) => {}
+                    Err(SendError::Full) => self.answer_later(to, meta, Some(headers), Owned::Body(body), cx),
+                    Err(SendError::Abandoned) => {
+                        let error = Error::codec(format_args!("the result of '{}' could not be encoded", cx.name()));
+                        self.answer_failure(to, meta, error);
+                    }
+                    Err(SendError::TooLarge { size, limit }) => {
+                        let text = format!(
+                            "The result of '{}' has {size} bytes, the transporter carries at most {limit}.",
+                            cx.name()
+                        );
+                        self.answer_failure(to, meta, Error::server(413, "PACKET_TOO_LARGE", text));
+                    }
+                    Err(_) => Counters::add(&self.stats.responses_lost),
+                }
+            }
+            Err(error) => {
+                let wire = error.to_wire(&self.node, self.config.errors.stack);
+                match self.send_answer(to, &meta, Some(&headers), Answer::Error(&wire)) {
+                    Ok(()) => {}
+                    Err(SendError::Full) => self.answer_later(to, meta, Some(headers), Owned::Error(wire), cx),
+                    Err(SendError::TooLarge { .. }) => {
+                        // The data is what can be large.
+                        let short = protocol::WireError { data: None, ..wire };
+                        if self.send_answer(to, b"{}", None, Answer::Error(&short)).is_err() {
+                            Counters::add(&self.stats.responses_lost);
+                        }
+                    }
+                    Err(_) => Counters::add(&self.stats.responses_lost),
+                }
+            }
+        }
+    }
+
+    /// An answer without a context: the request was not run. Its headers are null (protocol chapter 6.5).
+    fn answer_failure(&self, to: &Asker, meta: bytes::Bytes, error: Error) {
+        let wire = error.to_wire(&self.node, self.config.errors.stack);
+        if self.send_answer(to, &meta, None, Answer::Error(&wire)).is_err() {
+            Counters::add(&self.stats.responses_lost);
+        }
+    }
+
+    fn send_answer(
+        &self,
+        to: &Asker,
+        meta: &[u8],
+        headers: Option<&[u8]>,
+        answer: Answer<'_>,
+    ) -> Result<(), SendError> {
+        let outcome = match &answer {
+            Answer::Body(body) if body.is_empty() => Outcome::NoData,
+            Answer::Body(_) => Outcome::Data,
+            Answer::Error(error) => Outcome::Error(error),
+        };
+        let packet = Outgoing::Response(OutResponse {
+            id: protocol::Id::Text(&to.id),
+            meta,
+            headers,
+            outcome,
+            stream: None,
+        });
+        self.send_to(&to.node, to.version, 0, &packet, &mut |frame| match &answer {
+            Answer::Body(body) => body.write_to(Codec::Json, frame).map_err(|error| {
+                tracing::warn!(error = %error, "a result could not be encoded");
+                Abandon
+            }),
+            Answer::Error(_) => Ok(()),
+        })
+    }
+
+    /// Waits for room in the send buffer, then answers.
+    fn answer_later(self: &Arc<Self>, to: &Asker, meta: bytes::Bytes, headers: Option<bytes::Bytes>, answer: Owned, cx: &Context) {
+        let (transit, to, held) = (Arc::clone(self), to.clone(), InFlight::enter(self));
+        cx.broker().shared().tracker.spawn(async move {
+            let route = Route::Node { id: to.node.clone(), addr: transit.address_of(&to.node) };
+            let sending = async {
+                for _ in 0..ROOM_TRIES {
+                    let Some(connection) = transit.connection() else { break };
+                    connection.room(&route).await;
+                    let answer = match &answer {
+                        Owned::Body(body) => Answer::Body(body),
+                        Owned::Error(error) => Answer::Error(error),
+                    };
+                    match transit.send_answer(&to, &meta, headers.as_deref(), answer) {
+                        Err(SendError::Full) => tokio::task::yield_now().await,
+                        Ok(()) => return true,
+                        Err(_) => break,
+                    }
+                }
+                false
+            };
+            if !tokio::time::timeout(ROOM_WAIT, sending).await.unwrap_or(false) {
+                Counters::add(&transit.stats.responses_lost);
+            }
+            drop(held);
+        });
+    }
+
+    /// Answers a request that could not be read, where it says who asked.
+    pub(super) fn refuse_malformed(&self, error: &DecodeError) {
+        let Some((id, sender)) = error.answer_to() else { return };
+        let version = error.ver.as_ref().and_then(Ver::known).unwrap_or(self.version);
+        let to = Asker { version, node: sender.clone(), id: id.into() };
+        let data = serde_json::json!({ "nodeID": self.node.as_str() });
+        let answer = Error::with_kind(ErrorKind::InvalidPacketData, data)
+            .with_message(format!("Invalid packet data: {error}."))
+            .with_outcome(Ran::NotRun);
+        self.answer_failure(&to, bytes::Bytes::from_static(b"{}"), answer);
+    }
+
+    /// Answers a request of a version that is not accepted. Node says nothing here, and its peers wait.
+    pub(super) fn refuse_version(&self, sender: &NodeId, id: &str, ver: &Ver) {
+        let version = ver.known().unwrap_or(self.version);
+        let to = Asker { version, node: sender.clone(), id: id.into() };
+        let data = serde_json::json!({
+            "nodeID": sender.as_str(),
+            "actual": self.version.as_str(),
+            "received": ver.to_string(),
+        });
+        let error = Error::with_kind(ErrorKind::ProtocolVersionMismatch, data).with_outcome(Ran::NotRun);
+        self.answer_failure(&to, bytes::Bytes::from_static(b"{}"), error);
+    }
+}
+
+/// Who gets the answer, and in which version.
+#[derive(Clone)]
+struct Asker {
+    version: ProtocolVersion,
+    node: NodeId,
+    id: Box<str>,
+}
+
+enum Answer<'a> {
+    Body(&'a Payload),
+    Error(&'a protocol::WireError),
+}
+
+enum Owned {
+    Body(Payload),
+    Error(protocol::WireError),
+}
+
+/// One request more under way, until dropped.
+struct InFlight(Arc<Transit>);
+
+impl InFlight {
+    fn enter(transit: &Arc<Transit>) -> Self {
+        transit.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(transit))
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}

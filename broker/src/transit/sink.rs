@@ -1,0 +1,70 @@
+//! The node's end of a transporter's link.
+
+use bytes::Bytes;
+use ligand_transporters::{Batch, Name, NodeId, Sink, TransportError, Up};
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock, Weak};
+
+use super::Transit;
+use super::control::Message;
+
+/// Set once the transit exists; what comes before that is not for anybody.
+#[derive(Default)]
+pub(super) struct NodeSink(pub(super) OnceLock<Weak<Transit>>);
+
+impl NodeSink {
+    fn transit(&self) -> Option<Arc<Transit>> {
+        self.0.get().and_then(Weak::upgrade)
+    }
+}
+
+impl Sink for NodeSink {
+    fn deliver(&self, batch: &mut Batch<'_>) {
+        match self.transit() {
+            Some(transit) => transit.deliver(batch),
+            None => while batch.next().is_some() {},
+        }
+    }
+
+    fn unsent(&self, tokens: &[u64]) {
+        if let Some(transit) = self.transit() {
+            transit.pending.never_sent(tokens);
+        }
+    }
+
+    fn greeting(&self, _to: &NodeId) -> Option<Bytes> {
+        self.transit()?.greeting()
+    }
+
+    fn up(&self, how: Up) {
+        if let Some(transit) = self.transit() {
+            transit.control.tell(Message::Up(how));
+        }
+    }
+
+    fn down(&self, why: &TransportError) {
+        if let Some(transit) = self.transit() {
+            transit.went_down(why);
+        }
+    }
+
+    fn sighted(&self, node: &NodeId, addr: &Name, source: Option<SocketAddr>) {
+        if let Some(transit) = self.transit() {
+            transit.control.tell(Message::Sighted { node: node.clone(), addr: addr.clone(), source });
+        }
+    }
+
+    fn lost(&self, node: &NodeId, why: &TransportError) {
+        if let Some(transit) = self.transit() {
+            tracing::debug!(node = %node, error = %why, "connection to a node lost");
+            transit.control.tell(Message::Lost { node: node.clone() });
+        }
+    }
+}
+
+impl fmt::Debug for NodeSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeSink").finish_non_exhaustive()
+    }
+}
