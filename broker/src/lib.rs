@@ -1,1 +1,3 @@
 //! Ligand.
+
+mod discovery;
