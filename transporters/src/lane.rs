@@ -12,7 +12,6 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::{Frame, Link};
@@ -137,7 +136,6 @@ pub(crate) struct Lanes {
 struct Watched {
     lane: Weak<Lane>,
     link: Link,
-    runtime: Handle,
     seen: Option<u64>,
 }
 
@@ -167,7 +165,6 @@ impl Lanes {
         watched.push(Watched {
             lane: Arc::downgrade(&lane),
             link: link.clone(),
-            runtime: Handle::current(),
             seen: None,
         });
         drop(watched);
@@ -223,7 +220,6 @@ impl Lanes {
                     lane.generation.fetch_add(1, Ordering::Relaxed) + 1
                 };
                 tracing::debug!("a handler blocks its thread, another task reads on");
-                let _context = watched.runtime.enter();
                 watched.link.spawn(run(lane, watched.link.clone(), Arc::clone(self), generation));
             }
             true

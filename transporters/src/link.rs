@@ -6,6 +6,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -94,6 +95,7 @@ struct Inner {
     lanes: Arc<Lanes>,
     cancel: CancellationToken,
     tracker: TaskTracker,
+    runtime: Handle,
 }
 
 impl Link {
@@ -103,7 +105,8 @@ impl Link {
         let topics = Topics::new(&options.namespace, options.node.clone());
         let lanes = Lanes::new(options.patience);
         let cancel = CancellationToken::new();
-        Self { inner: Arc::new(Inner { options, topics, sink, lanes, cancel, tracker: TaskTracker::new() }) }
+        let (tracker, runtime) = (TaskTracker::new(), Handle::current());
+        Self { inner: Arc::new(Inner { options, topics, sink, lanes, cancel, tracker, runtime }) }
     }
 
     /// Id of the node.
@@ -179,15 +182,17 @@ impl Link {
         self.inner.sink.lost(node, why);
     }
 
-    /// Starts a task that is cancelled when the link is closed.
+    /// Starts a task that is cancelled when the link is closed. It runs on the runtime in which the link
+    /// was made, whichever thread this is called from.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let cancel = self.inner.cancel.clone();
-        self.inner.tracker.spawn(async move {
+        let task = async move {
             tokio::select! {
                 () = cancel.cancelled() => {}
                 () = task => {}
             }
-        });
+        };
+        self.inner.tracker.spawn_on(task, &self.inner.runtime);
     }
 
     /// Resolves when the link is being closed.

@@ -1,0 +1,128 @@
+//! What travels in gossip packets, without its encoding (protocol chapter 4.4).
+
+use ligand_transporters::NodeId;
+use std::collections::BTreeMap;
+
+/// Largest sequence number: what a JavaScript number holds exactly.
+pub(crate) const MAX_SEQ: u64 = 1 << 53;
+
+/// Largest number at which a node may be called *offline*, or be stated to us about ourselves. Above it
+/// only the node itself can speak, by its INFO, so nobody can pin it with a number that it cannot exceed.
+pub(crate) const MAX_CLAIM: u64 = MAX_SEQ - (1 << 20);
+
+/// What gossip has to know of an INFO; the rest of it is passed through untouched.
+pub(crate) trait Info: Clone {
+    /// Sequence number; 0 if the sender left it out.
+    fn seq(&self) -> u64;
+    /// Identity of the process run; empty if the sender left it out.
+    fn instance_id(&self) -> &str;
+    /// Host name that the node advertises.
+    fn hostname(&self) -> Option<&str>;
+    /// First address that the node advertises.
+    fn ip(&self) -> Option<&str>;
+    /// Port on which the node listens.
+    fn port(&self) -> Option<u16>;
+    /// Protocol version told from `client.version`, where that is possible.
+    fn protocol(&self) -> Option<u8>;
+    /// About how many bytes it takes in a packet.
+    fn weight(&self) -> usize;
+    /// The same with another sequence number. Asked of our own INFO only.
+    fn renumbered(&self, seq: u64) -> Self;
+    /// The same without services. Asked of our own INFO only.
+    fn without_services(&self) -> Self;
+}
+
+/// What a GOSSIP_REQ states: how new the sender's knowledge of each node is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Digest {
+    /// Nodes the sender sees online, itself included.
+    pub(crate) online: BTreeMap<NodeId, Seen>,
+    /// Nodes it sees offline, with their sequence number.
+    pub(crate) offline: BTreeMap<NodeId, u64>,
+}
+
+/// A statement about an online node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Sequence number of the newest INFO.
+    pub(crate) seq: u64,
+    /// How often the CPU load changed; 0 if unknown.
+    pub(crate) cpu_seq: u64,
+    /// CPU load in percent.
+    pub(crate) cpu: u32,
+}
+
+/// What a digest says about one node, after a look at the numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Said {
+    /// Nothing that counts.
+    Nothing,
+    /// Offline, at this number.
+    Offline(u64),
+    /// Online.
+    Online(Seen),
+}
+
+impl Digest {
+    /// What it says about `node`. An `offline` statement goes before an `online` one, and 0 is no
+    /// statement (`processGossipRequest` in Node's `transporters/tcp.js`).
+    pub(super) fn about(&self, node: &NodeId) -> Said {
+        if let Some(&seq) = self.offline.get(node)
+            && is_claim(seq)
+        {
+            return Said::Offline(seq);
+        }
+        match self.online.get(node) {
+            Some(seen) if (1..=MAX_SEQ).contains(&seen.seq) => Said::Online(*seen),
+            _ => Said::Nothing,
+        }
+    }
+}
+
+/// Whether an offline statement with this number counts.
+pub(super) fn is_claim(seq: u64) -> bool {
+    (1..=MAX_CLAIM).contains(&seq)
+}
+
+/// What a GOSSIP_RES states: what its sender knows better.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Response<I> {
+    /// Nodes it sees online.
+    pub(crate) online: BTreeMap<NodeId, Row<I>>,
+    /// Nodes it sees offline, with their sequence number; 0 for one it never saw.
+    pub(crate) offline: BTreeMap<NodeId, u64>,
+}
+
+/// A row about an online node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Row<I> {
+    /// `[INFO, cpuSeq, cpu]`, or `[INFO]` with zeros.
+    Info {
+        /// The node's INFO, as its owner made it.
+        info: I,
+        /// See [`Seen::cpu_seq`].
+        cpu_seq: u64,
+        /// See [`Seen::cpu`].
+        cpu: u32,
+    },
+    /// `[cpuSeq, cpu]`.
+    Cpu {
+        /// See [`Seen::cpu_seq`].
+        cpu_seq: u64,
+        /// See [`Seen::cpu`].
+        cpu: u32,
+    },
+}
+
+impl<I> Response<I> {
+    /// Whether there is nothing to send.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.online.is_empty() && self.offline.is_empty()
+    }
+}
+
+impl<I> Default for Response<I> {
+    fn default() -> Self {
+        Self { online: BTreeMap::new(), offline: BTreeMap::new() }
+    }
+}

@@ -1,0 +1,78 @@
+//! One row of the table.
+
+use std::time::{Duration, Instant};
+
+use super::digest::Info;
+use crate::discovery::limit::Bucket;
+use super::reach::Reach;
+use super::state::Options;
+
+/// What we know of another node.
+#[derive(Debug, Clone)]
+pub(super) struct Peer<I> {
+    /// Number of the newest statement we believe; 0 for a node of which only an address is known.
+    pub(super) seq: u64,
+    pub(super) cpu_seq: u64,
+    pub(super) cpu: u32,
+    pub(super) available: bool,
+    /// The newest INFO, kept while the node is offline. `None`: it was never online.
+    pub(super) info: Option<I>,
+    pub(super) reach: Reach,
+    /// Protocol version of its last packet.
+    pub(super) version: Option<u8>,
+    /// Last packet that came from the node itself.
+    pub(super) heard: Option<Instant>,
+    /// Since when it is offline.
+    pub(super) offline_since: Option<Instant>,
+    /// When a connection to it last failed.
+    pub(super) lost: Option<Instant>,
+    /// When it was last sent a request.
+    pub(super) asked: Option<Instant>,
+    /// Requests outside the rounds.
+    asks: Bucket,
+    /// INFO rows about it, whoever relays them (reliability requirement S12).
+    pub(super) infos: Bucket,
+}
+
+impl<I: Info> Peer<I> {
+    /// A node known by name only.
+    pub(super) fn new(options: &Options, now: Instant) -> Self {
+        let rate = options.info_rate.max(1);
+        Self {
+            seq: 0,
+            cpu_seq: 0,
+            cpu: 0,
+            available: false,
+            info: None,
+            reach: Reach::new(options.use_hostname),
+            version: None,
+            heard: None,
+            offline_since: Some(now),
+            lost: None,
+            asked: None,
+            asks: Bucket::new(3, options.period),
+            infos: Bucket::new(rate, Duration::from_secs(1) / rate),
+        }
+    }
+
+    /// Whether a request outside the rounds may go to it now, and if so, counts it.
+    pub(super) fn may_be_asked(&mut self, gap: Duration, now: Instant) -> bool {
+        let rested = self.asked.is_none_or(|at| now.saturating_duration_since(at) >= gap);
+        rested && self.reach.current().is_some() && self.asks.take(now)
+    }
+
+    /// Whether our own connection to it failed within `hold`, with no sign of success since.
+    pub(super) fn is_unreachable(&self, hold: Duration, now: Instant) -> bool {
+        self.lost.is_some_and(|at| now.saturating_duration_since(at) < hold)
+    }
+
+    /// Whether `info` belongs to the process run that we know.
+    pub(super) fn same_instance(&self, info: &I) -> bool {
+        self.info.as_ref().is_some_and(|known| known.instance_id() == info.instance_id())
+    }
+
+    /// Whether it may be dropped from a full table.
+    pub(super) fn is_unproven(&self) -> bool {
+        self.info.is_none() && !self.reach.is_configured()
+    }
+}

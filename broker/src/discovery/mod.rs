@@ -1,0 +1,17 @@
+//! How nodes learn of each other, who is alive, and who uses whose name.
+//!
+//! Everything here decides and nothing acts: the structs are plain data, take `now` and the packets'
+//! content, and hand back what to send and what changed. Sockets, clocks, randomness and tasks belong
+//! to the drivers around them.
+//!
+//! * [`gossip`]: membership over TCP, where nodes tell each other what they know.
+//! * [`liveness`]: membership over a message bus, where nodes send heartbeats.
+//! * [`conflict`]: what to do when somebody else seems to use our node id.
+
+// Part of this is reached by one membership only, and which one is compiled in is a matter of features.
+#![allow(dead_code)]
+
+pub(crate) mod conflict;
+pub(crate) mod gossip;
+mod limit;
+pub(crate) mod liveness;
