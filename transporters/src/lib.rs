@@ -22,6 +22,7 @@ mod frame;
 mod ids;
 mod lane;
 mod link;
+pub mod memory;
 mod scheme;
 mod topic;
 mod transporter;
