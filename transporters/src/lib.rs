@@ -17,6 +17,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod backoff;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod frame;
 mod ids;
