@@ -25,6 +25,7 @@
 mod cases;
 mod cluster;
 mod fixture;
+mod node;
 mod recorder;
 
 use futures_util::FutureExt as _;

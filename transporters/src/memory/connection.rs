@@ -6,7 +6,8 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use super::hub::{Hub, Space, Tally};
-use super::port::{Inbox, Port, Refused};
+use super::inbox::Inbox;
+use super::port::{Port, Refused};
 use super::routes::Routes;
 use crate::{
     Connection, Frame, Link, PacketKind, Route, SendError, Subscription, TransportError, Up, WriteFrame,

@@ -54,6 +54,7 @@
 mod connection;
 mod faults;
 mod hub;
+mod inbox;
 mod named;
 mod network;
 mod options;

@@ -1,20 +1,14 @@
 //! Where a node is plugged into the network: its queue, and whether it is connected.
 
-use async_trait::async_trait;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use super::Options;
 use super::queue::{Overflow, Queue, When};
-use crate::{Frame, Link, Name, NodeId, Source, TransportError, Up};
-
-/// Frames the reader takes at once.
-const BATCH: usize = 256;
+use crate::{Frame, Link, Name, NodeId, TransportError, Up};
 
 /// Why a frame was not taken.
 #[derive(Debug)]
@@ -25,6 +19,16 @@ pub(crate) enum Refused {
     UnderWay(Frame),
     /// The node is not connected.
     Away,
+}
+
+/// What a reader found.
+pub(crate) enum Taken {
+    /// Frames.
+    Some,
+    /// Nothing before this time, if nobody sends; the reader will be woken when somebody does.
+    Nothing { due: Option<Instant> },
+    /// The node has left.
+    Gone,
 }
 
 /// One node's place in the network.
@@ -199,7 +203,8 @@ impl Port {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, batch: &mut Vec<Frame>, waker: &Waker) -> Taken {
+    /// Moves up to `limit` frames to `batch`.
+    pub(crate) fn take(&self, batch: &mut Vec<Frame>, limit: usize, waker: &Waker) -> Taken {
         let mut state = self.state();
         if state.presence == Presence::Gone {
             return Taken::Gone;
@@ -213,7 +218,7 @@ impl Port {
             state.reader = Some(waker.clone());
             return Taken::Nothing { due };
         }
-        state.queue.take(batch, BATCH);
+        state.queue.take(batch, limit);
         let room = state.awaited && state.queue.has_room(&self.options);
         if room {
             state.awaited = false;
@@ -229,63 +234,5 @@ impl Port {
 impl std::fmt::Debug for Port {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Port").field("id", &self.id).field("connected", &self.is_connected()).finish()
-    }
-}
-
-enum Taken {
-    Some,
-    Nothing { due: Option<Instant> },
-    Gone,
-}
-
-/// The reader's end of a port. Dropping it takes the node out: nobody would read its frames.
-pub(crate) struct Inbox {
-    port: Arc<Port>,
-    /// Made only once a frame was delayed.
-    timer: Option<Pin<Box<Sleep>>>,
-    busy: bool,
-}
-
-impl Inbox {
-    pub(crate) fn new(port: Arc<Port>) -> Self {
-        Self { port, timer: None, busy: false }
-    }
-
-    fn poll_take(&mut self, batch: &mut Vec<Frame>, context: &mut Context<'_>) -> Poll<bool> {
-        loop {
-            let due = match self.port.take(batch, context.waker()) {
-                Taken::Some => return Poll::Ready(true),
-                Taken::Gone => return Poll::Ready(false),
-                Taken::Nothing { due: None } => return Poll::Pending,
-                Taken::Nothing { due: Some(due) } => due,
-            };
-            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
-            if timer.deadline() != due {
-                timer.as_mut().reset(due);
-            }
-            if timer.as_mut().poll(context).is_pending() {
-                return Poll::Pending;
-            }
-        }
-    }
-}
-
-#[async_trait]
-impl Source for Inbox {
-    async fn next(&mut self, batch: &mut Vec<Frame>) -> bool {
-        // A queue that never runs dry must not keep the thread to itself.
-        match std::mem::take(&mut self.busy) {
-            true => tokio::task::yield_now().await,
-            false => tokio::task::coop::consume_budget().await,
-        }
-        let more = poll_fn(|context| self.poll_take(batch, context)).await;
-        self.busy = batch.len() >= BATCH;
-        more
-    }
-}
-
-impl Drop for Inbox {
-    fn drop(&mut self) {
-        self.port.leave();
     }
 }

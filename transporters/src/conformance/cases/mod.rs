@@ -16,7 +16,8 @@ mod subscriptions;
 mod unsent;
 mod up;
 
-use super::cluster::{Cluster, Node};
+use super::cluster::Cluster;
+use super::node::Node;
 use super::{Case, Fixture, Outcome, ensure};
 use crate::{Capabilities, Membership, PacketKind, Subscription};
 
