@@ -13,10 +13,12 @@ pub(super) const CASE: Case = Case {
 
 const FRAME: usize = 1024;
 
+/// Frames that the peer reads before it stops.
+const READ: u64 = 100;
+
 async fn run(cluster: &mut Cluster) -> Outcome {
     let bound = cluster.fixture.accepts.unwrap_or_default();
     let [a, b] = cluster.nodes(&data()).await?;
-    b.recorder.shut();
     let mut accepted = HashSet::new();
     let mut refused = 0;
     // Tokens start at 1: 0 is the one that nobody wants to know about.
@@ -27,6 +29,10 @@ async fn run(cluster: &mut Cluster) -> Outcome {
             Ok(()) => _ = accepted.insert(token),
             Err(SendError::Full) => refused += 1,
             Err(error) => return Err(format!("frame {token} gave {error:?}").into()),
+        }
+        if token == READ {
+            b.receives(PacketKind::Event, accepted.len()).await?;
+            b.recorder.shut();
         }
         if refused > 100 {
             break;
