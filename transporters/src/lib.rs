@@ -17,11 +17,14 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod backoff;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod frame;
 mod ids;
 mod lane;
 mod link;
+pub mod memory;
 mod scheme;
 mod topic;
 mod transporter;

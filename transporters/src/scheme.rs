@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::{TransportError, Transporter};
 
-/// The schemes this build understands, with the feature that brings each one.
+/// The schemes this build understands, with the feature that brings each one; empty where none does.
 pub const SCHEMES: &[(&str, &str)] = &[
+    ("memory", ""),
     #[cfg(feature = "tcp")]
     ("tcp", "tcp"),
 ];
@@ -22,6 +23,7 @@ const KNOWN: &[(&str, &str)] = &[("tcp", "tcp")];
 pub fn transporter_for(url: &str) -> Result<Arc<dyn Transporter>, TransportError> {
     let scheme = url.split_once("://").map_or(url, |(scheme, _)| scheme).to_ascii_lowercase();
     match scheme.as_str() {
+        "memory" => Ok(Arc::new(crate::memory::Memory::from_url(url)?)),
         other => Err(unknown(other)),
     }
 }

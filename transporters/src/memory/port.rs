@@ -1,0 +1,238 @@
+//! Where a node is plugged into the network: its queue, and whether it is connected.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::Options;
+use super::queue::{Overflow, Queue, When};
+use crate::{Frame, Link, Name, NodeId, TransportError, Up};
+
+/// Why a frame was not taken.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// The queue is full.
+    Full,
+    /// Delayed frames are under way, which this one must not overtake; it is handed back.
+    UnderWay(Frame),
+    /// The node is not connected.
+    Away,
+}
+
+/// What a reader found.
+pub(crate) enum Taken {
+    /// Frames.
+    Some,
+    /// Nothing before this time, if nobody sends; the reader will be woken when somebody does.
+    Nothing { due: Option<Instant> },
+    /// The node has left.
+    Gone,
+}
+
+/// One node's place in the network.
+pub(crate) struct Port {
+    id: NodeId,
+    options: Arc<Options>,
+    inbox: Mutex<State>,
+    /// A copy of the state's, for senders.
+    connected: AtomicBool,
+    /// Times the connection broke or came back: even while connected.
+    changes: watch::Sender<u64>,
+    /// Notified when any node of the network has room again.
+    room: Arc<Notify>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: Queue,
+    presence: Presence,
+    reader: Option<Waker>,
+    /// Somebody waits for room.
+    awaited: bool,
+}
+
+#[derive(Debug, Default, PartialEq, Eq, Clone, Copy)]
+enum Presence {
+    #[default]
+    Connected,
+    Crashed,
+    Gone,
+}
+
+impl Port {
+    pub(crate) fn new(id: NodeId, options: Arc<Options>, room: Arc<Notify>) -> Self {
+        Self {
+            id,
+            options,
+            inbox: Mutex::default(),
+            connected: AtomicBool::new(true),
+            changes: watch::Sender::new(0),
+            room,
+        }
+    }
+
+    pub(crate) fn id(&self) -> &NodeId {
+        &self.id
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.state().presence == Presence::Gone
+    }
+
+    /// Appends a frame that nothing happens to on its way.
+    pub(crate) fn push(&self, frame: Frame) -> Result<(), Refused> {
+        let mut state = self.state();
+        if state.queue.next_due().is_some() {
+            state.queue.arrive(Instant::now());
+            if state.queue.next_due().is_some() {
+                return Err(Refused::UnderWay(frame));
+            }
+        }
+        Self::append(state, frame, When::Now, &self.options)
+    }
+
+    /// Appends a frame that arrives at some time.
+    pub(crate) fn push_later(&self, frame: Frame, when: When, now: Instant) -> Result<(), Refused> {
+        let mut state = self.state();
+        state.queue.arrive(now);
+        let when = match when {
+            When::At(due) if due <= now => When::Now,
+            when => when,
+        };
+        Self::append(state, frame, when, &self.options)
+    }
+
+    pub(crate) fn release(&self, from: &Name, due: Option<Instant>, now: Instant) {
+        let mut state = self.state();
+        state.queue.arrive(now);
+        state.queue.release(from, due.filter(|due| *due > now));
+        Self::wake(state);
+    }
+
+    /// Whether there is room; if not, a notification will follow when there is.
+    pub(crate) fn has_room(&self) -> bool {
+        let mut state = self.state();
+        let has_room = state.presence != Presence::Connected || state.queue.has_room(&self.options);
+        state.awaited |= !has_room;
+        has_room
+    }
+
+    /// The connection breaks; what was waiting is lost.
+    pub(crate) fn crash(&self) {
+        self.change(Presence::Connected, Presence::Crashed);
+    }
+
+    pub(crate) fn restore(&self) {
+        self.change(Presence::Crashed, Presence::Connected);
+    }
+
+    /// The node leaves for good; its reader ends.
+    pub(crate) fn leave(&self) {
+        self.change(Presence::Connected, Presence::Gone);
+        self.change(Presence::Crashed, Presence::Gone);
+    }
+
+    /// Tells the node of broken and restored connections, until it leaves.
+    pub(crate) async fn report(self: Arc<Self>, link: Link) {
+        let (mut changes, mut seen) = (self.changes.subscribe(), 0);
+        while !self.is_gone() {
+            let now = *changes.borrow_and_update();
+            // What came and went between two looks is told once, so that the two stay in turn.
+            let broken = now > seen && seen % 2 == 0;
+            let back = now > seen && now % 2 == 0;
+            seen = now;
+            if broken {
+                link.down(&TransportError::Lost("the node was cut off from the in-memory network".into()));
+            }
+            if back {
+                link.up(Up::Again);
+            }
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn change(&self, from: Presence, to: Presence) {
+        let mut state = self.state();
+        if state.presence != from {
+            return;
+        }
+        state.presence = to;
+        self.connected.store(to == Presence::Connected, Ordering::Release);
+        let lost = std::mem::take(&mut state.queue);
+        let awaited = std::mem::take(&mut state.awaited);
+        self.changes.send_modify(|count| *count += 1);
+        Self::wake(state);
+        // Dropping frames may run acknowledgements, which must not find the lock taken.
+        drop(lost);
+        if awaited {
+            self.room.notify_waiters();
+        }
+    }
+
+    fn append(
+        mut state: MutexGuard<'_, State>,
+        frame: Frame,
+        when: When,
+        options: &Options,
+    ) -> Result<(), Refused> {
+        if state.presence != Presence::Connected {
+            return Err(Refused::Away);
+        }
+        state.queue.push(frame, when, options).map_err(|Overflow| Refused::Full)?;
+        Self::wake(state);
+        Ok(())
+    }
+
+    fn wake(mut state: MutexGuard<'_, State>) {
+        let reader = state.reader.take();
+        drop(state);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Moves up to `limit` frames to `batch`.
+    pub(crate) fn take(&self, batch: &mut Vec<Frame>, limit: usize, waker: &Waker) -> Taken {
+        let mut state = self.state();
+        if state.presence == Presence::Gone {
+            return Taken::Gone;
+        }
+        let mut due = state.queue.next_due();
+        if due.is_some() {
+            state.queue.arrive(Instant::now());
+            due = state.queue.next_due();
+        }
+        if !state.queue.has_ready() {
+            state.reader = Some(waker.clone());
+            return Taken::Nothing { due };
+        }
+        state.queue.take(batch, limit);
+        let room = state.awaited && state.queue.has_room(&self.options);
+        if room {
+            state.awaited = false;
+        }
+        drop(state);
+        if room {
+            self.room.notify_waiters();
+        }
+        Taken::Some
+    }
+}
+
+impl std::fmt::Debug for Port {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Port").field("id", &self.id).field("connected", &self.is_connected()).finish()
+    }
+}
