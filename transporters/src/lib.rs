@@ -23,6 +23,9 @@ mod ids;
 mod lane;
 mod link;
 mod scheme;
+#[cfg(feature = "tcp")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tcp")))]
+pub mod tcp;
 mod topic;
 mod transporter;
 

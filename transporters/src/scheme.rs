@@ -22,6 +22,8 @@ const KNOWN: &[(&str, &str)] = &[("tcp", "tcp")];
 pub fn transporter_for(url: &str) -> Result<Arc<dyn Transporter>, TransportError> {
     let scheme = url.split_once("://").map_or(url, |(scheme, _)| scheme).to_ascii_lowercase();
     match scheme.as_str() {
+        #[cfg(feature = "tcp")]
+        "tcp" => Ok(Arc::new(crate::tcp::Tcp::from_url(url)?)),
         other => Err(unknown(other)),
     }
 }
