@@ -10,19 +10,18 @@ use crate::support::{Node, Peer, loopback, within};
 
 const BUFFER: usize = 256 * 1024;
 
-/// Sends until the buffer is full; how many frames were accepted.
+/// Sends until the buffer is full and stays full; how many frames were accepted.
 async fn fill(node: &Node, to: &Route, frame: &[u8]) -> u64 {
-    let mut accepted = 0;
+    let (mut accepted, mut stuck) = (0, false);
     // The system's own buffers take some megabytes too, until they are full as well.
     loop {
         match node.request(to, accepted + 1, frame) {
-            Ok(()) => accepted += 1,
+            Ok(()) => (accepted, stuck) = (accepted + 1, false),
+            Err(SendError::Full) if stuck => return accepted,
             Err(error) => {
                 assert_eq!(error, SendError::Full);
-                let drained = tokio::time::timeout(Duration::from_millis(200), node.connection.room(to));
-                if drained.await.is_err() {
-                    return accepted;
-                }
+                let room = tokio::time::timeout(Duration::from_millis(200), node.connection.room(to));
+                stuck = room.await.is_err();
             }
         }
     }
