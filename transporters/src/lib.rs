@@ -26,6 +26,9 @@ mod lane;
 mod link;
 pub mod memory;
 mod scheme;
+#[cfg(feature = "tcp")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tcp")))]
+pub mod tcp;
 mod topic;
 mod transporter;
 
@@ -34,6 +37,6 @@ pub use frame::{Abandon, Ack, Frame, FrameBuf, PacketKind, Route, Subscription, 
 pub use ids::{InvalidId, Name, NodeId};
 pub use lane::{Batch, Source};
 pub use link::{Link, LinkOptions, Sink, Up};
-pub use scheme::{IntoTransporter, SCHEMES, transporter_for};
+pub use scheme::{IntoTransporter, SCHEMES, transporter_for, transporter_with};
 pub use topic::Topics;
 pub use transporter::{Capabilities, Connection, Membership, Transporter};

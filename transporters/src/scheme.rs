@@ -24,6 +24,35 @@ pub fn transporter_for(url: &str) -> Result<Arc<dyn Transporter>, TransportError
     let scheme = url.split_once("://").map_or(url, |(scheme, _)| scheme).to_ascii_lowercase();
     match scheme.as_str() {
         "memory" => Ok(Arc::new(crate::memory::Memory::from_url(url)?)),
+        #[cfg(feature = "tcp")]
+        "tcp" => Ok(Arc::new(crate::tcp::Tcp::from_url(url)?)),
+        other => Err(unknown(other)),
+    }
+}
+
+/// The transporter of a kind (`TCP`) with options by Node's names, as in Node's `{ type, options }`.
+///
+/// # Errors
+/// [`TransportError::Config`] names an unknown kind, an unknown option, or a value that does not fit.
+pub fn transporter_with(
+    kind: &str,
+    options: impl IntoIterator<Item = (String, String)>,
+) -> Result<Arc<dyn Transporter>, TransportError> {
+    match kind.to_ascii_lowercase().as_str() {
+        #[cfg(feature = "tcp")]
+        "tcp" => {
+            let mut tcp = crate::tcp::TcpOptions::default();
+            for (key, value) in options {
+                tcp.set(&key, &value)?;
+            }
+            Ok(Arc::new(crate::tcp::Tcp::with_options(tcp)))
+        }
+        "memory" => match options.into_iter().next() {
+            None => transporter_for("memory"),
+            Some((key, _)) => Err(TransportError::Config(format!(
+                "the memory transporter has no option `{key}`: name its network by a URL, `memory://name`"
+            ))),
+        },
         other => Err(unknown(other)),
     }
 }

@@ -195,7 +195,7 @@ fn configured(transporter: &TransporterConfig) -> Result<Arc<dyn Transporter>, B
     Ok(match transporter {
         TransporterConfig::Url(url) => ligand_transporters::transporter_for(url)?,
         TransporterConfig::Options { kind, options } => {
-            let options = options.iter().map(|(key, value)| (key.as_str(), plain(value)));
+            let options = options.iter().map(|(key, value)| (key.clone(), plain(value)));
             ligand_transporters::transporter_with(kind, options)?
         }
     })

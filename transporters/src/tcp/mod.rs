@@ -1,0 +1,238 @@
+//! Moleculer's TCP transporter: nodes talk to each other directly, without a server.
+//!
+//! Each direction has a connection of its own: a node sends on connections it opened, one per peer, and
+//! receives on connections it accepted (protocol chapter 4). What arrives is cut into frames
+//! (`framing`) by the reader of each inbound connection (`listener`, `reader`); what is to be sent is
+//! written into the bounded buffer of its peer (`outbox`, `chunk`), from where the peer's task
+//! (`writer`) puts it on the wire; `pool` keeps the peers. Where peers are is learned from the
+//! configuration ([`Urls`]) and from UDP announcements (`udp`, `datagram`). Both are only reported: who
+//! belongs to the cluster is decided by gossip, in the broker.
+//!
+//! ```
+//! use ligand_transporters::tcp::Tcp;
+//!
+//! # fn main() -> Result<(), ligand_transporters::TransportError> {
+//! let by_discovery = Tcp::new();
+//! let by_list = Tcp::new().port(4000).urls("10.0.0.1:4000/node-1,10.0.0.2:4000/node-2").udp_discovery(false);
+//! let by_url = Tcp::from_url("tcp://10.0.0.1:4000/node-1,10.0.0.2:4000/node-2?udpDiscovery=false")?;
+//! # Ok(()) }
+//! ```
+
+mod chunk;
+mod connection;
+mod datagram;
+mod framing;
+mod json;
+mod listener;
+mod net;
+mod options;
+mod outbox;
+mod pool;
+mod reader;
+mod stats;
+mod udp;
+mod urls;
+mod writer;
+
+use async_trait::async_trait;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use connection::TcpConnection;
+pub use options::{TcpOptions, UdpBroadcast};
+pub use stats::TcpStats;
+pub use urls::Urls;
+
+use crate::{Capabilities, Connection, Link, Name, TransportError, Transporter};
+
+/// The TCP transporter: its configuration, to be opened by a node.
+#[derive(Debug, Clone, Default)]
+pub struct Tcp {
+    options: TcpOptions,
+}
+
+impl Tcp {
+    /// With defaults: a free port, and peers found by UDP.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With these options.
+    #[must_use]
+    pub fn with_options(options: TcpOptions) -> Self {
+        Self { options }
+    }
+
+    /// From `TCP`, `tcp://`, or `tcp://host:port/nodeID,host:port/nodeID?option=value&option=value`, where
+    /// the options are those of [`TcpOptions::set`].
+    ///
+    /// # Errors
+    /// [`TransportError::Config`] when the URL is of another scheme, when there is no such option, or when
+    /// a value does not fit.
+    pub fn from_url(url: &str) -> Result<Self, TransportError> {
+        let rest = match url.split_once("://") {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("tcp") => rest,
+            None if url.eq_ignore_ascii_case("tcp") => "",
+            _ => {
+                return Err(TransportError::Config(format!(
+                    "`{url}` is not a URL of the TCP transporter, which are like `tcp://host:port/nodeID`"
+                )));
+            }
+        };
+        let (peers, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let mut options = TcpOptions::default();
+        if !peers.trim().is_empty() {
+            options.urls.add(peers);
+        }
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, "true"));
+            options.set(&percent_decoded(name), &percent_decoded(value))?;
+        }
+        options.validate()?;
+        Ok(Self { options })
+    }
+
+    /// The options.
+    #[must_use]
+    pub fn options(&self) -> &TcpOptions {
+        &self.options
+    }
+
+    /// Listens on this port; 0 for a free one.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.options.port = (port != 0).then_some(port);
+        self
+    }
+
+    /// Listens on this address only.
+    #[must_use]
+    pub fn bind(mut self, address: impl Into<IpAddr>) -> Self {
+        self.options.bind = address.into();
+        self
+    }
+
+    /// Tells other nodes to use this host name.
+    #[must_use]
+    pub fn hostname(mut self, hostname: impl Into<Name>) -> Self {
+        self.options.hostname = Some(hostname.into());
+        self
+    }
+
+    /// Knows these peers from the start.
+    #[must_use]
+    pub fn urls(mut self, urls: impl Into<Urls>) -> Self {
+        self.options.urls = urls.into();
+        self
+    }
+
+    /// Switches discovery by UDP on or off.
+    #[must_use]
+    pub fn udp_discovery(mut self, on: bool) -> Self {
+        self.options.udp_discovery = on;
+        self
+    }
+
+    /// The time between rounds of gossip, at least a second.
+    #[must_use]
+    pub fn gossip_period(mut self, period: Duration) -> Self {
+        self.options.gossip_period = period;
+        self
+    }
+
+    /// Changes any other option.
+    ///
+    /// ```
+    /// # use ligand_transporters::tcp::Tcp;
+    /// let tcp = Tcp::new().with(|options| options.max_connections = 100);
+    /// ```
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut TcpOptions)) -> Self {
+        change(&mut self.options);
+        self
+    }
+
+    /// Opens it, as [`Transporter::connect`] does, and keeps the type.
+    ///
+    /// # Errors
+    /// As [`Transporter::connect`]; [`TransportError::AddressInUse`] when the port is taken.
+    ///
+    /// # Cancel safety
+    /// Dropping the future releases everything.
+    pub async fn open(&self, link: Link) -> Result<Arc<TcpConnection>, TransportError> {
+        TcpConnection::open(&self.options, link).await
+    }
+}
+
+#[async_trait]
+impl Transporter for Tcp {
+    fn scheme(&self) -> &'static str {
+        "tcp"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::peer_to_peer().with_max_frame(self.options.largest_packet())
+    }
+
+    async fn connect(&self, link: Link) -> Result<Arc<dyn Connection>, TransportError> {
+        Ok(self.open(link).await?)
+    }
+}
+
+/// Bytes written as `%20`; whatever is no such code stays as it is.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, others)) = rest.split_first() {
+        let code = others.get(..2).filter(|_| *first == b'%').and_then(|hex| {
+            let hex = str::from_utf8(hex).ok().filter(|hex| !hex.starts_with('+'))?;
+            u8::from_str_radix(hex, 16).ok()
+        });
+        bytes.push(code.unwrap_or(*first));
+        rest = if code.is_some() { others.get(2..).unwrap_or_default() } else { others };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_carry_peers_and_options() {
+        for plain in ["TCP", "tcp", "tcp://", "TCP://"] {
+            let tcp = Tcp::from_url(plain).unwrap();
+            assert_eq!(format!("{tcp:?}"), format!("{:?}", Tcp::new()), "{plain}");
+        }
+        let url = "tcp://h1:4001/n1,h2:4002/n2?port=4000&udpDiscovery=false&bind=127.0.0.1&hostname=a%2Db";
+        let tcp = Tcp::from_url(url).unwrap();
+        let options = tcp.options();
+        assert_eq!(options.urls, Urls::from("h1:4001/n1,h2:4002/n2"));
+        assert_eq!(options.port, Some(4000));
+        assert!(!options.udp_discovery);
+        assert_eq!(options.bind, IpAddr::from([127, 0, 0, 1]));
+        assert_eq!(options.hostname.as_deref(), Some("a-b"));
+    }
+
+    #[test]
+    fn a_url_with_an_unknown_option_or_scheme_is_refused() {
+        for bad in ["tcp://?prot=4000", "nats://localhost", "tcpx", "tcp://?port=x"] {
+            assert!(matches!(Tcp::from_url(bad), Err(TransportError::Config(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_largest_packet_is_announced() {
+        assert_eq!(Tcp::new().capabilities().max_frame, Some(983_040));
+        let small = Tcp::new().with(|options| options.max_packet_size = 1006);
+        assert_eq!(small.capabilities().max_frame, Some(1000));
+    }
+
+    #[test]
+    fn percent_codes_are_decoded_and_anything_else_stays() {
+        assert_eq!(percent_decoded("a%2Cb%zz%4"), "a,b%zz%4");
+        assert_eq!(percent_decoded("%+1%%41"), "%+1%A");
+    }
+}

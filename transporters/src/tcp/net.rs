@@ -1,0 +1,121 @@
+//! Sockets and their options.
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+
+/// Connections the system may hold before they are accepted.
+const BACKLOG: i32 = 1024;
+
+/// A dead host is noticed after `IDLE + PROBES · BETWEEN` = 11 s.
+const IDLE: Duration = Duration::from_secs(5);
+const BETWEEN: Duration = Duration::from_secs(2);
+#[cfg(unix)]
+const PROBES: u32 = 3;
+
+/// Splits `host:port`; the port is what follows the last colon, brackets around the host are taken off.
+pub(crate) fn host_and_port(addr: &str) -> Option<(&str, u16)> {
+    let (host, port) = addr.rsplit_once(':')?;
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let port = port_number(port)?;
+    (!host.is_empty()).then_some((host, port))
+}
+
+/// A port from 1 to 65535, written in plain digits.
+pub(crate) fn port_number(text: &str) -> Option<u16> {
+    if text.is_empty() || text.len() > 5 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok().filter(|port| *port != 0)
+}
+
+pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    // Connections of an earlier run may linger in TIME_WAIT; on Windows the option would mean sharing.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+pub(crate) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
+    match host.parse::<IpAddr>() {
+        // Node announces IPv4 addresses in their IPv6-mapped form, which a host without IPv6 cannot dial.
+        Ok(ip) => TcpStream::connect((ip.to_canonical(), port)).await,
+        Err(_) => TcpStream::connect((host, port)).await,
+    }
+}
+
+/// Options of both directions. Failing to set one costs speed or notice, not correctness.
+pub(crate) fn tune(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let keepalive = TcpKeepalive::new().with_time(IDLE).with_interval(BETWEEN);
+    #[cfg(unix)]
+    let keepalive = keepalive.with_retries(PROBES);
+    let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+}
+
+/// The system gives up on a peer that acknowledges nothing for this long, where it knows the option.
+pub(crate) fn limit_unacknowledged(stream: &TcpStream, timeout: Duration) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = SockRef::from(stream).set_tcp_user_timeout(Some(timeout));
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = (stream, timeout);
+}
+
+/// A UDP socket on the wildcard address.
+pub(crate) fn udp(port: u16, share_port: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+    if share_port {
+        socket.set_reuse_address(true)?;
+        // Without it a second node on this host could not listen.
+        #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
+        socket.set_reuse_port(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
+    Ok(socket)
+}
+
+/// Joins a group on one interface and sends through that interface.
+pub(crate) fn udp_multicast(
+    port: u16,
+    share_port: bool,
+    group: Ipv4Addr,
+    interface: Ipv4Addr,
+    ttl: u32,
+) -> io::Result<UdpSocket> {
+    let socket = udp(port, share_port)?;
+    // Without this a socket also gets what other sockets of the host have joined on other interfaces.
+    #[cfg(target_os = "linux")]
+    socket.set_multicast_all_v4(false)?;
+    socket.join_multicast_v4(&group, &interface)?;
+    socket.set_multicast_if_v4(&interface)?;
+    socket.set_multicast_ttl_v4(ttl)?;
+    UdpSocket::from_std(socket.into())
+}
+
+pub(crate) fn udp_broadcast(port: u16, share_port: bool) -> io::Result<UdpSocket> {
+    let socket = udp(port, share_port)?;
+    socket.set_broadcast(true)?;
+    UdpSocket::from_std(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_follows_the_last_colon() {
+        assert_eq!(host_and_port("host:80"), Some(("host", 80)));
+        assert_eq!(host_and_port("::1:80"), Some(("::1", 80)));
+        assert_eq!(host_and_port("[::1]:80"), Some(("::1", 80)));
+        for bad in ["host", "host:", ":80", "host:0", "host:70000", "host:-1", "host:1e3", "host:+80", ""] {
+            assert_eq!(host_and_port(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! The outgoing connections: one per peer, opened by the first frame to it.
+//!
+//! A peer is in the map from its first frame until its connection ends, for whatever reason; the next
+//! frame then makes a new one. At most `maxConnections` connections are kept: beyond that the ones
+//! without any data frame for the longest time are closed, provided that nothing is waiting to be sent
+//! on them (protocol chapter 4.3).
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Instant;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::TcpOptions;
+use super::chunk::Chunk;
+use super::framing;
+use super::outbox::{Limits, Outbox, Refused};
+use super::writer::{self, End};
+use crate::{Link, Name, NodeId, PacketKind, SendError, WriteFrame};
+
+/// Peers to which connections are being opened at the same time; a further one is refused as `Full`.
+const CONNECTING: usize = 1024;
+
+/// One peer with a connection, or about to have one.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) id: NodeId,
+    pub(crate) addr: Name,
+    pub(crate) outbox: Outbox,
+    connected: AtomicBool,
+    /// When data was last sent, in nanoseconds since the pool began.
+    used: AtomicU64,
+}
+
+impl Peer {
+    /// Data is being sent.
+    pub(crate) fn use_now(&self, pool: &Pool) {
+        self.used.store(pool.now(), Ordering::Relaxed);
+    }
+}
+
+pub(crate) struct Pool {
+    link: Link,
+    options: Arc<TcpOptions>,
+    limits: Limits,
+    runtime: Handle,
+    multi_threaded: bool,
+    began: Instant,
+    peers: RwLock<Peers>,
+    connected: AtomicUsize,
+    /// Notified whenever a connection has been made or has failed.
+    settled: Notify,
+    abort: CancellationToken,
+    tasks: TaskTracker,
+    /// Frames that were not written when this side closed.
+    left: AtomicUsize,
+}
+
+struct Peers {
+    open: bool,
+    by_id: HashMap<NodeId, Arc<Peer>>,
+}
+
+impl Pool {
+    /// A pool that opens its connections on the current runtime.
+    pub(crate) fn new(link: Link, options: Arc<TcpOptions>) -> Arc<Self> {
+        let runtime = Handle::current();
+        let limits = Limits {
+            bytes: options.send_buffer_bytes,
+            frames: options.send_buffer_frames,
+            packet: options.largest_packet(),
+        };
+        Arc::new(Self {
+            link,
+            options,
+            limits,
+            multi_threaded: runtime.runtime_flavor() == RuntimeFlavor::MultiThread,
+            runtime,
+            began: Instant::now(),
+            peers: RwLock::new(Peers { open: true, by_id: HashMap::new() }),
+            connected: AtomicUsize::new(0),
+            settled: Notify::new(),
+            abort: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            left: AtomicUsize::new(0),
+        })
+    }
+
+    /// Hands a frame to the peer's writer; connects if there is no connection yet and `addr` is known.
+    pub(crate) fn send(
+        self: &Arc<Self>,
+        id: &NodeId,
+        addr: Option<&Name>,
+        kind: PacketKind,
+        token: u64,
+        write: &mut WriteFrame<'_>,
+    ) -> Result<(), SendError> {
+        loop {
+            let known = self.read().by_id.get(id).map(Arc::clone);
+            let peer = match known {
+                Some(peer) => peer,
+                None => self.add(id, addr.ok_or(SendError::NoRoute)?)?,
+            };
+            match peer.outbox.push(kind, token, write) {
+                Ok(()) => return Ok(()),
+                Err(Refused::Send(error)) => return Err(error),
+                // Its connection has just ended; a new one takes its place.
+                Err(Refused::Gone) => self.forget(&peer),
+            }
+        }
+    }
+
+    /// Resolves when a frame to that peer may be accepted again.
+    pub(crate) async fn room(&self, id: &NodeId) {
+        let known = self.read().by_id.get(id).map(Arc::clone);
+        if let Some(peer) = known {
+            return peer.outbox.room().await;
+        }
+        loop {
+            let mut settled = std::pin::pin!(self.settled.notified());
+            settled.as_mut().enable();
+            if self.connecting(&self.read()) < CONNECTING {
+                return;
+            }
+            settled.await;
+        }
+    }
+
+    fn add(self: &Arc<Self>, id: &NodeId, addr: &Name) -> Result<Arc<Peer>, SendError> {
+        let mut peers = self.write();
+        if !peers.open || self.link.is_closed() {
+            return Err(SendError::Disconnected);
+        }
+        if self.connecting(&peers) >= CONNECTING {
+            return Err(SendError::Full);
+        }
+        let entry = match peers.by_id.entry(id.clone()) {
+            Entry::Occupied(entry) => return Ok(Arc::clone(entry.get())),
+            Entry::Vacant(entry) => entry,
+        };
+        let peer = Arc::new(Peer {
+            id: id.clone(),
+            addr: addr.clone(),
+            outbox: Outbox::new(self.limits),
+            connected: AtomicBool::new(false),
+            used: AtomicU64::new(self.now()),
+        });
+        entry.insert(Arc::clone(&peer));
+        drop(peers);
+        // The caller may stand on a thread without a runtime.
+        let _context = self.runtime.enter();
+        self.link.spawn(writer::run(Arc::clone(self), Arc::clone(&peer), self.tasks.token()));
+        Ok(peer)
+    }
+
+    fn connecting(&self, peers: &Peers) -> usize {
+        peers.by_id.len().saturating_sub(self.connected.load(Ordering::Relaxed))
+    }
+
+    fn forget(&self, peer: &Arc<Peer>) {
+        let mut peers = self.write();
+        if peers.by_id.get(&peer.id).is_some_and(|known| Arc::ptr_eq(known, peer)) {
+            peers.by_id.remove(&peer.id);
+        }
+    }
+
+    // What the writers need.
+
+    pub(crate) fn options(&self) -> &TcpOptions {
+        &self.options
+    }
+
+    pub(crate) fn is_multi_threaded(&self) -> bool {
+        self.multi_threaded
+    }
+
+    pub(crate) async fn aborted(&self) {
+        self.abort.cancelled().await;
+    }
+
+    /// The first frame on a new connection.
+    pub(crate) fn hello(&self, to: &NodeId) -> Option<Chunk> {
+        let payload = self.link.greeting(to)?;
+        let mut chunk = Chunk::default();
+        let mut draft = chunk.begin();
+        draft.frame_buf().splice(&payload);
+        let code = framing::code_of(PacketKind::GossipHello)?;
+        draft.commit(code, 0).then_some(chunk)
+    }
+
+    pub(crate) fn connected(&self, peer: &Peer) {
+        peer.connected.store(true, Ordering::Relaxed);
+        self.connected.fetch_add(1, Ordering::Relaxed);
+        self.settled.notify_waiters();
+        peer.use_now(self);
+        tracing::debug!(node = %peer.id, addr = %peer.addr, "connected to peer");
+        self.trim();
+    }
+
+    /// Closes idle connections while there are more than `maxConnections`.
+    pub(crate) fn trim(&self) {
+        let max = self.options.max_connections.max(1);
+        let mut excess = self.connected.load(Ordering::Relaxed).saturating_sub(max);
+        if excess == 0 {
+            return;
+        }
+        let mut peers: Vec<_> = {
+            let peers = self.read();
+            let connected = peers.by_id.values().filter(|peer| peer.connected.load(Ordering::Relaxed));
+            connected.map(|peer| (peer.used.load(Ordering::Relaxed), Arc::clone(peer))).collect()
+        };
+        // Those closed a moment ago may still be counted as connected.
+        excess = excess.min(peers.len().saturating_sub(max));
+        peers.sort_by_key(|(used, _)| *used);
+        // The one used last stays in any case.
+        peers.pop();
+        for (_, peer) in peers {
+            if excess == 0 {
+                break;
+            }
+            if peer.outbox.close_if_idle() {
+                self.forget(&peer);
+                excess -= 1;
+            }
+        }
+    }
+
+    /// The last word on a connection: nothing of it is left afterwards.
+    pub(crate) fn ended(&self, peer: &Arc<Peer>, chunk: &mut Chunk, end: End) {
+        self.forget(peer);
+        peer.outbox.close();
+        if peer.connected.swap(false, Ordering::Relaxed) {
+            self.connected.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.settled.notify_waiters();
+        let mut left = chunk.frames_left();
+        let mut unsent: Vec<u64> = chunk.unsent().collect();
+        peer.outbox.take(chunk);
+        left += chunk.frames();
+        unsent.extend(chunk.unsent());
+        if !self.read().open {
+            self.left.fetch_add(left, Ordering::Relaxed);
+        }
+        // First the frames that certainly did not arrive, then the peer with everything else.
+        self.link.unsent(&unsent);
+        if let End::Lost(error) = end {
+            tracing::debug!(node = %peer.id, %error, "connection to peer ended");
+            self.link.lost(&peer.id, &error);
+        }
+    }
+
+    // Closing.
+
+    /// Accepts no more frames and lets the writers end once they have written theirs.
+    pub(crate) fn close(&self) {
+        let peers: Vec<_> = {
+            let mut peers = self.write();
+            peers.open = false;
+            peers.by_id.values().cloned().collect()
+        };
+        for peer in peers {
+            peer.outbox.close();
+        }
+        self.tasks.close();
+    }
+
+    /// Waits for all writers after [`Self::close`].
+    pub(crate) async fn finished(&self) {
+        self.tasks.wait().await;
+    }
+
+    /// Ends the writers where they are.
+    pub(crate) fn abort(&self) {
+        self.abort.cancel();
+    }
+
+    /// Frames that could not be written before closing; tells once.
+    pub(crate) fn left(&self) -> usize {
+        self.left.swap(0, Ordering::Relaxed)
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Peers> {
+        self.peers.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Peers> {
+        self.peers.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("connected", &self.connected).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,159 @@
+//! The task behind one outgoing connection: connects, says who we are, writes what the outbox holds.
+//!
+//! On a multi-threaded runtime it yields once before it takes frames: whoever is about to send gets to
+//! it first, and their frames leave in the same system call. Nothing is ever read from an outgoing
+//! connection (answers come over the peer's own), but its end is watched for: that is how a peer's stop
+//! shows.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use super::chunk::{Chunk, SLICES};
+use super::net;
+use super::outbox::{Outbox, Waiting};
+use super::pool::{Peer, Pool};
+use crate::TransportError;
+
+/// How the life of a connection ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// Closed by this side with everything written.
+    Closed,
+    /// Closed by this side because the time to write the rest was over.
+    Aborted,
+    /// It broke, or never came to be.
+    Lost(TransportError),
+}
+
+/// Runs until the connection ends; whatever was not written is then accounted for by the pool.
+///
+/// `_alive` tells the pool that this writer has not ended yet.
+pub(crate) async fn run(pool: Arc<Pool>, peer: Arc<Peer>, _alive: TaskTrackerToken) {
+    let mut chunk = Chunk::default();
+    let end = tokio::select! {
+        biased;
+        () = pool.aborted() => End::Aborted,
+        result = drive(&pool, &peer, &mut chunk) => result.map_or_else(End::Lost, |()| End::Closed),
+    };
+    pool.ended(&peer, &mut chunk, end);
+}
+
+async fn drive(pool: &Arc<Pool>, peer: &Arc<Peer>, chunk: &mut Chunk) -> Result<(), TransportError> {
+    let stream = connect(pool, peer).await?;
+    let broken = |error: io::Error| TransportError::Lost(format!("{} at {}: {error}", peer.id, peer.addr));
+    let patience = pool.options().write_timeout;
+    pool.connected(peer);
+    if let Some(hello) = pool.hello(&peer.id) {
+        *chunk = hello;
+        peer.outbox.charge(chunk);
+        flush(&stream, chunk, &peer.outbox, patience).await.map_err(broken)?;
+    }
+    loop {
+        match peer.outbox.waiting() {
+            Waiting::Frames => {}
+            Waiting::Nothing => {
+                pool.trim();
+                tokio::select! {
+                    biased;
+                    () = peer.outbox.woken() => {}
+                    error = closed_by_peer(&stream) => return Err(broken(error)),
+                }
+                continue;
+            }
+            Waiting::Closed => return Ok(()),
+        }
+        if pool.is_multi_threaded() {
+            tokio::task::yield_now().await;
+        }
+        if peer.outbox.take(chunk) {
+            peer.use_now(pool);
+        }
+        flush(&stream, chunk, &peer.outbox, patience).await.map_err(broken)?;
+        // Under load the select above may never run; this look costs one atomic load.
+        if let Some(error) = has_ended(&stream) {
+            return Err(broken(error));
+        }
+    }
+}
+
+async fn connect(pool: &Pool, peer: &Peer) -> Result<TcpStream, TransportError> {
+    let failed = |error: io::Error| TransportError::connect(peer.addr.as_str(), error);
+    let (host, port) = net::host_and_port(&peer.addr).ok_or_else(|| {
+        failed(io::Error::new(io::ErrorKind::InvalidInput, "the address is not `host:port`"))
+    })?;
+    let limit = pool.options().connect_timeout;
+    let stream = match timeout(limit, net::dial(host, port)).await {
+        Ok(result) => result.map_err(failed)?,
+        Err(_) => return Err(failed(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"))),
+    };
+    net::tune(&stream);
+    net::limit_unacknowledged(&stream, pool.options().write_timeout);
+    Ok(stream)
+}
+
+/// Writes the whole chunk. `patience` is how long not one byte may leave.
+async fn flush(stream: &TcpStream, chunk: &mut Chunk, outbox: &Outbox, patience: Duration) -> io::Result<()> {
+    let mut deadline = None;
+    while !chunk.is_done() {
+        let written = {
+            let mut slices = [io::IoSlice::new(&[]); SLICES];
+            match chunk.slices(&mut slices) {
+                1 => stream.try_write(&slices[0]),
+                used => stream.try_write_vectored(&slices[..used]),
+            }
+        };
+        match written {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(bytes) => {
+                let frames = chunk.advance(bytes);
+                outbox.written(bytes, frames);
+                deadline = None;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let deadline = *deadline.get_or_insert_with(|| Instant::now() + patience);
+                tokio::select! {
+                    ready = timeout_at(deadline, stream.writable()) => match ready {
+                        Ok(ready) => ready?,
+                        Err(_) => {
+                            return Err(io::Error::new(io::ErrorKind::TimedOut, "it takes no more bytes"));
+                        }
+                    },
+                    error = closed_by_peer(stream) => return Err(error),
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Resolves when the peer has closed the connection. What it sends is thrown away.
+async fn closed_by_peer(stream: &TcpStream) -> io::Error {
+    loop {
+        if let Err(error) = stream.readable().await {
+            return error;
+        }
+        if let Some(error) = has_ended(stream) {
+            return error;
+        }
+        // A peer that floods us must not keep this task, and its thread, to itself.
+        tokio::task::yield_now().await;
+    }
+}
+
+fn has_ended(stream: &TcpStream) -> Option<io::Error> {
+    let mut unwanted = [0; 1024];
+    match stream.try_read(&mut unwanted) {
+        Ok(0) => Some(io::Error::new(io::ErrorKind::UnexpectedEof, "the peer closed the connection")),
+        Ok(_) => None,
+        Err(error) => match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => None,
+            _ => Some(error),
+        },
+    }
+}

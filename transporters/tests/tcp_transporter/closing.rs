@@ -1,0 +1,83 @@
+//! Closing flushes what was accepted, frees the port, and says so when something was left.
+
+use ligand_transporters::{Connection, SendError};
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+use crate::support::{Node, Peer, loopback, within};
+
+#[tokio::test]
+async fn accepted_frames_are_written_before_the_sockets_close() {
+    let (a, b) = (Node::start("a").await, Node::start("b").await);
+    let body = vec![b'x'; 5_000];
+    for _ in 0..1000 {
+        a.request(&b.route(), 0, &body).unwrap();
+    }
+    within(a.connection.close()).await.unwrap();
+    assert_eq!(a.request(&b.route(), 0, b"too late"), Err(SendError::Disconnected));
+    b.until(|heard| heard.data().len() == 1000).await;
+    assert!(a.heard(|heard| heard.lost.is_empty() && heard.unsent.is_empty()));
+}
+
+#[tokio::test]
+async fn the_port_is_free_again_and_closing_twice_is_nothing_new() {
+    let (a, b) = (Node::start("a").await, Node::start("b").await);
+    b.request(&a.route(), 0, b"x").unwrap();
+    a.until(|heard| heard.data().len() == 1).await;
+    let addr = a.addr();
+    within(a.connection.close()).await.unwrap();
+    within(a.connection.close()).await.unwrap();
+    TcpListener::bind(addr).await.unwrap();
+    b.until(|heard| heard.lost.len() == 1).await;
+    within(a.link.shut()).await;
+}
+
+#[tokio::test]
+async fn frames_that_nobody_takes_are_reported_as_left() {
+    let tcp = loopback().with(|options| options.close_timeout = Duration::from_millis(100));
+    let (node, peer) = (Node::start_with("a", tcp).await, Peer::start().await);
+    let to = peer.route("p");
+    node.request(&to, 1, b"x").unwrap();
+    let _inbound = peer.accept().await;
+    let mut last = 1;
+    while node.request(&to, last + 1, &[b'x'; 100_000]).is_ok() {
+        last += 1;
+        tokio::task::yield_now().await;
+    }
+    let error = within(node.connection.close()).await.unwrap_err();
+    assert!(error.to_string().contains("frames were not sent before closing"), "{error}");
+    assert_eq!(node.heard(|heard| heard.unsent.last().copied()), Some(last));
+    assert!(node.heard(|heard| heard.lost.is_empty()), "this side closed it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_that_close_at_once_do_not_wait_for_each_other_in_vain() {
+    let patient = || loopback().with(|options| options.close_timeout = Duration::from_secs(600));
+    let (a, b) = (Node::start_with("a", patient()).await, Node::start_with("b", patient()).await);
+    for _ in 0..500 {
+        a.request(&b.route(), 0, &[b'x'; 10_000]).unwrap();
+        b.request(&a.route(), 0, &[b'x'; 10_000]).unwrap();
+    }
+    // Whoever is done first may close before the other has flushed, which then is an error of its own.
+    let _ = tokio::join!(within(a.connection.close()), within(b.connection.close()));
+}
+
+#[tokio::test]
+async fn a_dropped_close_can_be_repeated() {
+    let (a, b) = (Node::start("a").await, Node::start("b").await);
+    a.request(&b.route(), 0, b"x").unwrap();
+    drop(futures_util::poll!(std::pin::pin!(a.connection.close())));
+    within(a.connection.close()).await.unwrap();
+    b.until(|heard| heard.data().len() == 1).await;
+}
+
+#[tokio::test]
+async fn shutting_the_link_ends_every_task_without_close() {
+    let (a, b) = (Node::start("a").await, Node::start("b").await);
+    a.request(&b.route(), 0, b"x").unwrap();
+    b.until(|heard| heard.data().len() == 1).await;
+    within(b.link.shut()).await;
+    TcpListener::bind(b.addr()).await.unwrap();
+    a.until(|heard| heard.lost.len() == 1).await;
+    assert_eq!(b.request(&a.route(), 0, b"x"), Err(SendError::Disconnected));
+}

@@ -1,0 +1,102 @@
+//! A peer that stops reading costs a bounded buffer, and in the end its connection.
+
+use ligand_transporters::{Connection, PacketKind, Route, SendError};
+use std::future::Future as _;
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use crate::support::{Node, Peer, loopback, within};
+
+const BUFFER: usize = 256 * 1024;
+
+/// Sends until the buffer is full and stays full; how many frames were accepted.
+async fn fill(node: &Node, to: &Route, frame: &[u8]) -> u64 {
+    let (mut accepted, mut stuck) = (0, false);
+    // The system's own buffers take some megabytes too, until they are full as well.
+    loop {
+        match node.request(to, accepted + 1, frame) {
+            Ok(()) => (accepted, stuck) = (accepted + 1, false),
+            Err(SendError::Full) if stuck => return accepted,
+            Err(error) => {
+                assert_eq!(error, SendError::Full);
+                let room = tokio::time::timeout(Duration::from_millis(200), node.connection.room(to));
+                stuck = room.await.is_err();
+            }
+        }
+    }
+}
+
+async fn node_with_small_buffer(write_timeout: Duration) -> Node {
+    let tcp = loopback().with(|options| {
+        options.send_buffer_bytes = BUFFER;
+        options.write_timeout = write_timeout;
+    });
+    Node::start_with("a", tcp).await
+}
+
+#[tokio::test]
+async fn a_full_buffer_refuses_data_takes_pings_and_empties_when_the_peer_reads_again() {
+    let node = node_with_small_buffer(Duration::from_secs(60)).await;
+    let (peer, other) = (Peer::start().await, Node::start("other").await);
+    let to = peer.route("p");
+    let frame = vec![b'x'; 10_000];
+    let accepted = fill(&node, &to, &frame).await;
+    let mut inbound = peer.accept().await;
+
+    assert_eq!(node.request(&to, 0, &frame), Err(SendError::Full));
+    node.send(&to, PacketKind::Ping, 0, b"{}").unwrap();
+    node.request(&other.route(), 0, b"others do not notice").unwrap();
+    other.until(|heard| heard.data().len() == 1).await;
+
+    let mut room = pin!(node.connection.room(&to));
+    assert!(room.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let mut received = 0;
+    let read = async {
+        loop {
+            match inbound.frame().await.unwrap().0 {
+                2 => received += 1,
+                4 => break,
+                _ => {}
+            }
+        }
+    };
+    tokio::join!(within(room), read);
+    assert_eq!(received, accepted, "what was accepted arrives, and before the ping");
+    node.request(&to, 0, &frame).unwrap();
+    assert!(node.heard(|heard| heard.unsent.is_empty() && heard.lost.is_empty()));
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_nothing_for_the_write_timeout_is_lost_and_the_rest_comes_back() {
+    let node = node_with_small_buffer(Duration::from_millis(700)).await;
+    let peer = Peer::start().await;
+    let to = peer.route("p");
+    let accepted = fill(&node, &to, &[b'x'; 10_000]).await;
+    let mut inbound = peer.accept().await;
+    node.until(|heard| heard.lost.len() == 1).await;
+    within(node.connection.room(&to)).await;
+
+    let mut unsent = node.heard(|heard| heard.unsent.clone());
+    assert!(!unsent.is_empty() && unsent.len() <= BUFFER / 10_000 + 1, "{} are unsent", unsent.len());
+    let mut received = 0;
+    while let Some((code, _)) = inbound.frame().await {
+        received += u64::from(code == 2);
+    }
+    unsent.sort_unstable();
+    assert_eq!(unsent.last(), Some(&accepted));
+    assert!(received < unsent[0], "a frame that arrived was reported as unsent");
+    assert_eq!(unsent, (unsent[0]..=accepted).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn the_number_of_frames_is_bounded_too() {
+    let tcp = loopback().with(|options| options.send_buffer_frames = 3);
+    let (node, peer) = (Node::start_with("a", tcp).await, Peer::start().await);
+    let to = peer.route("p");
+    // Nothing is written in between, since this test does not wait.
+    for _ in 0..3 {
+        node.request(&to, 0, b"x").unwrap();
+    }
+    assert_eq!(node.request(&to, 0, b"x"), Err(SendError::Full));
+}

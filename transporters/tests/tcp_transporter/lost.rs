@@ -1,0 +1,95 @@
+//! A connection that cannot be made, or that breaks, is reported once.
+
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::support::{Node, Peer, loopback, route};
+
+#[tokio::test]
+async fn a_refused_connection_is_lost_and_its_frames_are_unsent() {
+    let (node, peer) = (Node::start("a").await, Peer::start().await);
+    let to = peer.route("p");
+    drop(peer);
+    for token in [1, 2, 0, 3] {
+        node.request(&to, token, b"x").unwrap();
+    }
+    node.until(|heard| heard.lost.len() == 1).await;
+    node.heard(|heard| {
+        assert_eq!(heard.unsent, [1, 2, 3], "reported before the loss");
+        assert_eq!(heard.lost[0].0, "p");
+        assert!(heard.lost[0].1.starts_with("cannot connect to 127.0.0.1:"), "{}", heard.lost[0].1);
+    });
+    node.request(&to, 4, b"x").unwrap();
+    node.until(|heard| heard.lost.len() == 2 && heard.unsent == [1, 2, 3, 4]).await;
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_is_lost_too() {
+    let node = Node::start("a").await;
+    let nowhere = ligand_transporters::Route::Node {
+        id: ligand_transporters::NodeId::new("p").unwrap(),
+        addr: Some("no port".into()),
+    };
+    node.request(&nowhere, 1, b"x").unwrap();
+    node.until(|heard| heard.lost.len() == 1 && heard.unsent == [1]).await;
+}
+
+#[tokio::test]
+async fn the_end_of_an_idle_connection_is_noticed_and_the_next_frame_connects_anew() {
+    let (node, peer) = (Node::start("a").await, Peer::start().await);
+    let to = peer.route("p");
+    node.request(&to, 1, b"x").unwrap();
+    let mut inbound = peer.accept().await;
+    inbound.frame().await.unwrap();
+    inbound.frame().await.unwrap();
+    drop(inbound);
+    node.until(|heard| heard.lost.len() == 1).await;
+    assert!(node.heard(|heard| heard.unsent.is_empty()), "it had been written");
+
+    node.request(&to, 2, b"y").unwrap();
+    let mut inbound = peer.accept().await;
+    assert_eq!(inbound.frame().await.unwrap().0, 8, "a new connection begins with a greeting");
+    assert_eq!(inbound.frame().await.unwrap().1, "y");
+    assert_eq!(node.heard(|heard| heard.lost.len()), 1);
+}
+
+#[tokio::test]
+async fn a_stopped_node_is_lost_to_those_connected_to_it() {
+    let (a, b) = (Node::start("a").await, Node::start("b").await);
+    a.request(&b.route(), 1, b"x").unwrap();
+    b.until(|heard| heard.data().len() == 1).await;
+    b.stop().await;
+    a.until(|heard| heard.lost.len() == 1).await;
+    assert!(b.heard(|heard| heard.lost.is_empty()), "the end of an inbound connection concerns nobody");
+}
+
+/// A listener whose queue is full: connecting to it hangs.
+fn deaf() -> (Socket, Vec<Socket>, SocketAddr) {
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&SockAddr::from(SocketAddr::from(([127, 0, 0, 1], 0)))).unwrap();
+    listener.listen(0).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let mut queue = Vec::new();
+    loop {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let hung = socket.connect_timeout(&addr, Duration::from_millis(50)).is_err();
+        queue.push(socket);
+        if hung {
+            return (listener, queue, addr.as_socket().unwrap());
+        }
+        assert!(queue.len() < 100, "the queue does not fill");
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_answer_is_lost_after_the_connect_timeout() {
+    let (_listener, _queue, addr) = deaf();
+    let timeout = Duration::from_millis(150);
+    let node = Node::start_with("a", loopback().with(|options| options.connect_timeout = timeout)).await;
+    let began = Instant::now();
+    node.request(&route("p", addr), 1, b"x").unwrap();
+    node.until(|heard| heard.lost.len() == 1 && heard.unsent == [1]).await;
+    assert!(began.elapsed() >= timeout);
+    assert!(node.heard(|heard| heard.lost[0].1.contains("no answer in time")));
+}
