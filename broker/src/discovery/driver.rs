@@ -1,0 +1,348 @@
+//! Does what the pure parts decide: sends, changes of the registry, local events.
+//!
+//! Two kinds of membership share most of it: over a bus nodes broadcast that they are there
+//! ([`super::bus`]), over TCP they gossip ([`super::tcp`]).
+
+use ligand_transporters::{Membership, Name, NodeId, PacketKind};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::bus::Bus;
+use super::conflict::{Conflict, Probe, Start};
+use super::limit::Bucket;
+use super::tcp::Tcp;
+use crate::broker::ServiceBroker;
+use crate::config::OnIdConflict;
+use crate::protocol::{Incoming, Outgoing, Packet, PacketId, Ping, Pong, ProtocolVersion};
+use crate::transit::{Message, Transit, echo, wall_clock_ms};
+
+/// How often the clock-driven parts are looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// After a node has gone, answers that it sent before may still be on their way through a reader. So
+/// long they are given before the calls that wait for it are failed.
+pub(super) const GRACE: Duration = Duration::from_millis(50);
+/// Senders whose version errors are remembered, for one line a minute each.
+const MAX_REPORTED: usize = 1024;
+
+/// The membership of this node, and what goes with either kind.
+pub(crate) struct Driver {
+    membership: Kind,
+    pub(super) conflict: Conflict,
+    pub(super) shared: Chores,
+    waiting: Vec<(oneshot::Sender<Option<Name>>, Instant)>,
+    next: Instant,
+}
+
+enum Kind {
+    Bus(Bus),
+    Tcp(Box<Tcp>),
+}
+
+/// What both kinds have to remember.
+#[derive(Default)]
+pub(super) struct Chores {
+    /// Nodes whose waiting calls are failed at that time.
+    to_fail: Vec<(Instant, NodeId)>,
+    /// When changed services are announced.
+    pub(super) announce_at: Option<Instant>,
+    reported: HashMap<NodeId, Bucket>,
+}
+
+impl Driver {
+    pub(crate) fn new(transit: &Transit, broker: &ServiceBroker, now: Instant) -> Self {
+        let config = broker.config();
+        let mut options = super::conflict::Options { wait: config.transit.id_conflict_wait, ..Default::default() };
+        let membership = match transit.membership() {
+            Membership::Gossip => Kind::Tcp(Box::new(Tcp::new(transit, broker, now))),
+            _ => {
+                options.addressed = false;
+                Kind::Bus(Bus::new(config, now))
+            }
+        };
+        Self {
+            membership,
+            conflict: Conflict::new(broker.instance_id().clone(), options),
+            shared: Chores::default(),
+            waiting: Vec::new(),
+            next: now + TICK,
+        }
+    }
+
+    /// When [`Driver::tick`] wants to be called.
+    pub(crate) fn next_tick(&self) -> Instant {
+        let own = match &self.membership {
+            Kind::Bus(bus) => bus.next_tick(),
+            Kind::Tcp(tcp) => tcp.next_tick(),
+        };
+        let fail = self.shared.to_fail.iter().map(|(at, _)| *at);
+        let ready = self.waiting.iter().map(|(_, until)| *until);
+        fail.chain(ready).chain(self.shared.announce_at).chain([own]).fold(self.next, Instant::min)
+    }
+
+    pub(crate) fn take(&mut self, transit: &Arc<Transit>, broker: &ServiceBroker, message: Message, now: Instant) {
+        match message {
+            Message::Frame(frame) => {
+                let peer = frame.peer;
+                let Some(incoming) = transit.open_control(frame.kind, frame.payload) else { return };
+                // The gossip packets of TCP are not checked for their version (protocol chapter 1.1).
+                let version = match incoming.packet.kind() {
+                    PacketKind::GossipHello | PacketKind::GossipRequest | PacketKind::GossipResponse => {
+                        incoming.ver.known()
+                    }
+                    _ => transit.accept(broker, &incoming),
+                };
+                let gossip = matches!(
+                    incoming.packet,
+                    Packet::GossipHello(_) | Packet::GossipRequest(_) | Packet::GossipResponse(_)
+                );
+                let Some(version) = version.or(gossip.then_some(transit.own_version())) else { return };
+                self.packet(transit, broker, incoming, version, peer, now);
+            }
+            Message::Sighted { node, addr, source } => {
+                if let Kind::Tcp(tcp) = &mut self.membership {
+                    let step = tcp.gossip.sighted(&node, &addr, source, now.into_std());
+                    tcp.apply(transit, broker, step, &mut self.conflict, &mut self.shared, now);
+                }
+            }
+            Message::Lost { node } => {
+                if let Kind::Tcp(tcp) = &mut self.membership {
+                    let step = tcp.gossip.lost(&node, false, now.into_std());
+                    tcp.apply(transit, broker, step, &mut self.conflict, &mut self.shared, now);
+                }
+                // Even a node that was not known as online may be waited for.
+                self.shared.fail_later(node, now);
+            }
+            Message::Stranger { node } => match &mut self.membership {
+                Kind::Bus(bus) => bus.stranger(transit, &node, now),
+                Kind::Tcp(tcp) => {
+                    let step = tcp.gossip.heard(&node, now.into_std());
+                    tcp.apply(transit, broker, step, &mut self.conflict, &mut self.shared, now);
+                }
+            },
+            Message::Up(how) => transit.came_up(broker, how),
+            Message::WrongVersion { sender, ver } => self.shared.wrong_version(transit, &sender, &ver, now),
+            Message::ServicesChanged => {
+                let wait = broker.config().transit.service_changed_debounce_time;
+                self.shared.announce_at = Some(now + wait);
+            }
+            Message::Ready(done) => self.ready(transit, broker, done, now),
+            Message::Leaving(done) => {
+                self.shared.announce_at = None;
+                broker.shared().registry.stopping();
+                match &mut self.membership {
+                    Kind::Bus(bus) => bus.announce(transit, broker),
+                    Kind::Tcp(tcp) => {
+                        let step = tcp.gossip.leaving();
+                        tcp.apply(transit, broker, step, &mut self.conflict, &mut self.shared, now);
+                    }
+                }
+                // Who asked may have gone; there is nobody else to tell.
+                let _ = done.send(());
+            }
+            Message::Farewell(done) => {
+                if let Kind::Bus(_) = &self.membership
+                    && let Err(error) = transit.broadcast(&Outgoing::Disconnect)
+                {
+                    tracing::debug!(error = %error, "farewell not sent");
+                }
+                let _ = done.send(());
+            }
+        }
+    }
+
+    fn packet(
+        &mut self,
+        transit: &Arc<Transit>,
+        broker: &ServiceBroker,
+        incoming: Incoming,
+        version: ProtocolVersion,
+        peer: Option<std::net::SocketAddr>,
+        now: Instant,
+    ) {
+        let Incoming { sender, packet, ver } = incoming;
+        if let (Kind::Tcp(tcp), Some(known)) = (&mut self.membership, ver.known()) {
+            tcp.stamped(&sender, known);
+        }
+        match packet {
+            Packet::Ping(ping) => self.ping(transit, &sender, version, &ping, now),
+            Packet::Pong(pong) => self.pong(transit, broker, &sender, &pong, now),
+            packet => match &mut self.membership {
+                Kind::Bus(bus) => {
+                    let evidence = bus.packet(transit, broker, &sender, packet, &mut self.shared, now);
+                    if let Some(evidence) = evidence {
+                        let nonce = PacketId::random().to_string().into();
+                        if let Some(probe) = self.conflict.evidence(&evidence, nonce, now.into_std()) {
+                            transit.probe(&probe);
+                        }
+                    }
+                }
+                Kind::Tcp(tcp) => {
+                    let step = tcp.packet(&sender, packet, peer, now);
+                    tcp.apply(transit, broker, step, &mut self.conflict, &mut self.shared, now);
+                }
+            },
+        }
+    }
+
+    fn ping(&mut self, transit: &Transit, sender: &NodeId, version: ProtocolVersion, ping: &Ping, _now: Instant) {
+        if sender == transit.node() {
+            // Either a probe of our own that came back, or somebody who has our id asks who we are.
+            let nonce = ping.id.as_deref().unwrap_or_default();
+            if nonce.is_empty() || self.conflict.pinged(nonce) {
+                return;
+            }
+        }
+        let pong = Outgoing::Pong { time: ping.time, id: echo(ping.id.as_ref()), arrived: wall_clock_ms() };
+        if let Err(error) = transit.send_to(sender, version, 0, &pong, &mut |_| Ok(())) {
+            tracing::debug!(node = %sender, error = %error, "pong not sent");
+        }
+    }
+
+    fn pong(&mut self, transit: &Transit, broker: &ServiceBroker, sender: &NodeId, pong: &Pong, now: Instant) {
+        if sender == transit.node() {
+            if pong.id.as_deref().is_some_and(|nonce| self.conflict.ponged(nonce)) {
+                self.settle_ready(transit, broker, now);
+            }
+            return;
+        }
+        if let Some(reply) = transit.pinged(sender, pong, now) {
+            broker.publish_local(
+                "$node.pong",
+                json!({
+                    "nodeID": sender.as_str(),
+                    "elapsedTime": reply.elapsed.as_millis() as u64,
+                    "timeDiff": reply.time_diff_ms,
+                }),
+            );
+        }
+    }
+
+    /// Nothing speaks against this node's id, so far: announces it.
+    fn ready(&mut self, transit: &Arc<Transit>, broker: &ServiceBroker, done: oneshot::Sender<Option<Name>>, now: Instant) {
+        if let Kind::Bus(_) = &self.membership {
+            let nonce = PacketId::random().to_string().into();
+            if let Some(probe) = self.conflict.probe_bus(nonce, now.into_std()) {
+                transit.probe(&probe);
+            }
+        }
+        self.waiting.push((done, now));
+        self.settle_ready(transit, broker, now);
+    }
+
+    fn settle_ready(&mut self, transit: &Transit, broker: &ServiceBroker, now: Instant) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let verdict = match self.conflict.start(now.into_std()) {
+            Start::Wait(until) => {
+                let until = Instant::from_std(until);
+                self.waiting.iter_mut().for_each(|(_, look)| *look = until);
+                return;
+            }
+            Start::Refuse { owner } => Some(owner),
+            Start::Go => None,
+        };
+        if verdict.is_none() {
+            self.announce(transit, broker, now);
+        }
+        for (done, _) in self.waiting.drain(..) {
+            let _ = done.send(verdict.clone());
+        }
+    }
+
+    fn announce(&mut self, transit: &Transit, broker: &ServiceBroker, now: Instant) {
+        self.shared.announce_at = None;
+        match &mut self.membership {
+            Kind::Bus(bus) => bus.announce(transit, broker),
+            Kind::Tcp(tcp) => {
+                let step = tcp.own_changed(broker);
+                tcp.apply(transit, broker, step, &mut self.conflict, &mut self.shared, now);
+            }
+        }
+    }
+
+    pub(crate) fn tick(&mut self, transit: &Arc<Transit>, broker: &ServiceBroker, now: Instant) {
+        if self.shared.announce_at.is_some_and(|at| now >= at) {
+            if broker.shared().lifecycle.is_running() {
+                self.announce(transit, broker, now);
+            }
+            self.shared.announce_at = None;
+        }
+        self.shared.fail_due(transit, now);
+        if self.waiting.iter().any(|(_, until)| now >= *until) {
+            self.settle_ready(transit, broker, now);
+        }
+        match &mut self.membership {
+            Kind::Bus(bus) => bus.tick(transit, broker, &mut self.shared, now),
+            Kind::Tcp(tcp) if now >= tcp.next_tick() => {
+                let step = tcp.round(broker, now);
+                tcp.apply(transit, broker, step, &mut self.conflict, &mut self.shared, now);
+            }
+            Kind::Tcp(_) => {}
+        }
+        if now >= self.next {
+            self.next = now + TICK;
+            for report in self.conflict.poll(now.into_std()) {
+                let data = json!({ "owner": report.owner.as_str(), "proven": report.proven });
+                match report.proven {
+                    true => tracing::error!(node = %transit.node(), owner = %report.owner, "another node uses this node's id"),
+                    false => tracing::warn!(node = %transit.node(), owner = %report.owner, "another node may use this node's id"),
+                }
+                broker.publish_local("$node.conflict", data);
+                if report.proven && broker.config().on_id_conflict == OnIdConflict::Stop {
+                    broker.stop_soon();
+                }
+            }
+        }
+    }
+}
+
+impl Chores {
+    /// Fails the calls that wait for a node, once its last answers had time to come through.
+    pub(super) fn fail_later(&mut self, node: NodeId, now: Instant) {
+        self.to_fail.push((now + GRACE, node));
+    }
+
+    fn fail_due(&mut self, transit: &Transit, now: Instant) {
+        self.to_fail.retain(|(at, node)| {
+            if now < *at {
+                return true;
+            }
+            let failed = transit.fail_node(node);
+            if failed > 0 {
+                tracing::debug!(node = %node, failed, "calls to a lost node failed");
+            }
+            false
+        });
+    }
+
+    /// One line a minute for each sender, however many packets it sends.
+    fn wrong_version(&mut self, transit: &Transit, sender: &NodeId, ver: &str, now: Instant) {
+        if self.reported.len() >= MAX_REPORTED && !self.reported.contains_key(sender) {
+            return;
+        }
+        let bucket = self.reported.entry(sender.clone());
+        if bucket.or_insert_with(|| Bucket::new(1, Duration::from_secs(60))).take(now.into_std()) {
+            tracing::warn!(
+                node = %sender,
+                ver = %ver.escape_debug().to_string().chars().take(32).collect::<String>(),
+                own = transit.own_version().as_str(),
+                "packets of another protocol version are ignored"
+            );
+        }
+    }
+}
+
+/// A node as local events show it.
+pub(super) fn node_event(id: &NodeId, extra: (&str, bool)) -> Value {
+    json!({ "node": { "id": id.as_str() }, extra.0: extra.1 })
+}
+
+/// What a probe is, as a packet.
+pub(crate) fn probe_packet(probe: &Probe) -> Outgoing<'_> {
+    Outgoing::Ping { time: wall_clock_ms(), id: crate::protocol::Id::Text(&probe.nonce) }
+}

@@ -1,0 +1,143 @@
+//! The control loop: everything about the cluster rather than about users' calls.
+//!
+//! It runs on a thread of its own and never runs a handler, so heartbeats, pings and farewells are in
+//! time however long a handler blocks. Packets are worked off strictly in the order of their arrival.
+//! What decides is plain data ([`crate::discovery`]); this loop gives it packets and the time, and does
+//! what it says.
+
+use ligand_transporters::{Frame, Name, NodeId, Up};
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::Transit;
+use crate::discovery::driver::Driver;
+
+/// Messages that wait for the control loop; above that, packets are dropped and counted. What they say
+/// is said again: heartbeats and gossip come periodically, and a node that is not known is asked.
+const WAITING: usize = 65_536;
+
+/// What the control loop is told.
+pub(crate) enum Message {
+    /// A control packet.
+    Frame(Frame),
+    /// A peer may be reachable.
+    Sighted { node: NodeId, addr: Name, source: Option<SocketAddr> },
+    /// The connection to a peer broke.
+    Lost { node: NodeId },
+    /// The transporter is connected.
+    Up(Up),
+    /// A data packet came from a node that is not known as online.
+    Stranger { node: NodeId },
+    /// A packet of a version that is not accepted.
+    WrongVersion { sender: NodeId, ver: Name },
+    /// Services of this node came or went.
+    ServicesChanged,
+    /// This node is ready: announce it. Told when that is done, or why it must not be.
+    Ready(oneshot::Sender<Option<Name>>),
+    /// This node is about to stop: tell everybody that it has no services.
+    Leaving(oneshot::Sender<()>),
+    /// Say farewell.
+    Farewell(oneshot::Sender<()>),
+}
+
+/// The way to the control loop.
+pub(crate) struct Control {
+    messages: mpsc::Sender<Message>,
+    inbox: std::sync::Mutex<Option<mpsc::Receiver<Message>>>,
+    dropped: AtomicU64,
+    ended: OnceLock<tokio::sync::watch::Receiver<bool>>,
+}
+
+impl Control {
+    pub(super) fn new() -> Self {
+        let (messages, inbox) = mpsc::channel(WAITING);
+        Self {
+            messages,
+            inbox: std::sync::Mutex::new(Some(inbox)),
+            dropped: AtomicU64::new(0),
+            ended: OnceLock::new(),
+        }
+    }
+
+    /// Passes a message on; never waits.
+    pub(super) fn tell(&self, message: Message) {
+        if self.messages.try_send(message).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Starts the loop: on a thread of its own, or as a task of this runtime.
+    pub(super) fn start(&self, transit: &Arc<Transit>, driver: Driver, own_thread: bool) -> std::io::Result<()> {
+        let inbox = self.inbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let Some(inbox) = inbox else { return Ok(()) };
+        let (over, ended) = tokio::sync::watch::channel(false);
+        let _ = self.ended.set(ended);
+        let work = run(Arc::downgrade(transit), transit.link.clone(), inbox, driver, over);
+        if !own_thread {
+            transit.link.spawn(work);
+            return Ok(());
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        std::thread::Builder::new().name("ligand-control".to_owned()).spawn(move || runtime.block_on(work))?;
+        Ok(())
+    }
+
+    /// Resolves when the loop has ended.
+    pub(super) async fn ended(&self) {
+        if let Some(ended) = self.ended.get() {
+            // An error says that the loop is gone, which is what is waited for.
+            let _ = ended.clone().wait_for(|over| *over).await;
+        }
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").field("dropped", &self.dropped()).finish_non_exhaustive()
+    }
+}
+
+/// Takes messages and watches the clock, until the link closes.
+async fn run(
+    transit: Weak<Transit>,
+    link: ligand_transporters::Link,
+    mut inbox: mpsc::Receiver<Message>,
+    mut driver: Driver,
+    over: tokio::sync::watch::Sender<bool>,
+) {
+    let watchdog = link.watchdog();
+    tokio::pin!(watchdog);
+    let mut watching = true;
+    loop {
+        let next = driver.next_tick();
+        let message = tokio::select! {
+            biased;
+            () = link.closed() => break,
+            message = inbox.recv() => message,
+            () = tokio::time::sleep_until(next) => None,
+            () = &mut watchdog, if watching => {
+                watching = false;
+                continue;
+            }
+        };
+        // Held for one turn only: the loop must not keep a forgotten broker alive.
+        let Some(transit) = transit.upgrade() else { break };
+        let Some(broker) = transit.broker() else { break };
+        let now = Instant::now();
+        if let Some(message) = message {
+            driver.take(&transit, &broker, message, now);
+        }
+        if now >= driver.next_tick() {
+            driver.tick(&transit, &broker, now);
+        }
+    }
+    over.send_replace(true);
+}

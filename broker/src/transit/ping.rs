@@ -1,0 +1,92 @@
+//! PING and PONG: is a node there, how far away, and how wrong is its clock (protocol chapter 2.9).
+
+use ligand_transporters::{Name, NodeId};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+
+use super::Transit;
+use super::outbound::not_sent;
+use crate::broker::PingReply;
+use crate::error::Result;
+use crate::protocol::{Id, Outgoing, PacketId, Pong};
+
+/// Pings that wait for their answer at the same time; above that, the next one fails.
+const MAX_WAITING: usize = 4096;
+
+/// Pings that wait for their answer, by the id they carry.
+#[derive(Debug, Default)]
+pub(super) struct Pings(Mutex<HashMap<PacketId, Waiting>>);
+
+#[derive(Debug)]
+struct Waiting {
+    node: NodeId,
+    sent: Instant,
+    answer: oneshot::Sender<PingReply>,
+}
+
+/// Forgets a ping whose caller has gone.
+struct Forget<'a>(&'a Pings, PacketId);
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        self.0.lock().remove(&self.1);
+    }
+}
+
+impl Pings {
+    fn lock(&self) -> MutexGuard<'_, HashMap<PacketId, Waiting>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Settles the ping that this answers, and gives what it found out.
+    pub(super) fn answered(&self, sender: &NodeId, pong: &Pong, now: Instant) -> Option<PingReply> {
+        let id = PacketId::parse(pong.id.as_deref()?)?;
+        let mut waiting = self.lock();
+        if waiting.get(&id)?.node != *sender {
+            return None;
+        }
+        let ping = waiting.remove(&id)?;
+        let elapsed = now.saturating_duration_since(ping.sent);
+        let arrived = pong.arrived.unwrap_or_else(wall_clock_ms);
+        // Node's formula: it takes both ways to be equally long.
+        let time_diff_ms = (wall_clock_ms() - arrived - elapsed.as_secs_f64() * 1000.0 / 2.0).round();
+        let reply = PingReply { elapsed, time_diff_ms };
+        // The caller may have gone this very moment.
+        let _ = ping.answer.send(reply);
+        Some(reply)
+    }
+}
+
+impl Transit {
+    pub(crate) async fn ping(&self, node: &NodeId) -> Result<Option<PingReply>> {
+        let id = PacketId::random();
+        let (sender, answer) = oneshot::channel();
+        {
+            let mut waiting = self.pings.lock();
+            if waiting.len() >= MAX_WAITING {
+                let full = ligand_transporters::SendError::Full;
+                return Err(not_sent(full, "ping", node, &self.node));
+            }
+            waiting.insert(id, Waiting { node: node.clone(), sent: Instant::now(), answer: sender });
+        }
+        let _forget = Forget(&self.pings, id);
+        let ping = Outgoing::Ping { time: wall_clock_ms(), id: Id::Ours(id) };
+        self.send_to(node, self.version_of(node), 0, &ping, &mut |_| Ok(()))
+            .map_err(|error| not_sent(error, "ping", node, &self.node))?;
+        Ok(timeout(self.config.ping_timeout, answer).await.ok().and_then(Result::ok))
+    }
+}
+
+/// Milliseconds since 1970.
+pub(super) fn wall_clock_ms() -> f64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_millis() as f64
+}
+
+/// The id of a ping or pong, to send back.
+pub(super) fn echo(id: Option<&Name>) -> Option<Id<'_>> {
+    id.map(|id| Id::Text(id))
+}
