@@ -9,6 +9,8 @@
 //! send, and reports peers that appeared or vanished. Implementing one is a single file against this
 //! crate; [`Transporter`] has an example.
 //!
+//! The in-memory network ([`memory`]) is always there; the rest is a feature each:
+//!
 //! | feature | what | default |
 //! |---|---|---|
 //! | `tcp` | Moleculer's TCP transporter: no server, UDP discovery | yes |

@@ -168,7 +168,8 @@ impl Port {
         self.connected.store(to == Presence::Connected, Ordering::Release);
         let lost = std::mem::take(&mut state.queue);
         let awaited = std::mem::take(&mut state.awaited);
-        self.changes.send_modify(|count| *count += 1);
+        // Leaving is no broken connection; whoever reports them is only woken to end.
+        self.changes.send_modify(|count| *count += u64::from(to != Presence::Gone));
         Self::wake(state);
         // Dropping frames may run acknowledgements, which must not find the lock taken.
         drop(lost);
