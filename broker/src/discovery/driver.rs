@@ -279,7 +279,7 @@ impl Driver {
         match &mut self.membership {
             Kind::Bus(bus) => bus.tick(transit, broker, &mut self.shared, now),
             Kind::Tcp(tcp) if now >= tcp.next_tick() => {
-                let step = tcp.round(broker, now);
+                let step = tcp.round(now);
                 tcp.apply(transit, broker, step, &mut self.conflict, &mut self.shared, now);
             }
             Kind::Tcp(_) => {}

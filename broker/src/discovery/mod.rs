@@ -11,7 +11,11 @@
 // Part of this is reached by one membership only, and which one is compiled in is a matter of features.
 #![allow(dead_code)]
 
+mod bus;
 pub(crate) mod conflict;
+mod cpu;
+pub(crate) mod driver;
 pub(crate) mod gossip;
 mod limit;
 pub(crate) mod liveness;
+mod tcp;
