@@ -1,0 +1,5 @@
+//! Who is in the cluster.
+mod chunked;
+mod expression;
+mod pattern;
+mod trie;
