@@ -1,1 +1,4 @@
 //! Ligand.
+
+mod protocol;
+mod serializer;

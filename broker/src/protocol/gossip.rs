@@ -1,0 +1,80 @@
+//! What TCP nodes tell each other about the cluster (protocol chapter 4.4).
+
+use bytes::Bytes;
+use ligand_transporters::NodeId;
+
+use super::InfoPacket;
+
+/// A measurement of CPU load. A higher `seq` is newer; 0 means not measured.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Cpu {
+    /// Grows with each change, at most 2^53.
+    pub(crate) seq: u64,
+    /// Percent.
+    pub(crate) load: f64,
+}
+
+/// A node that the sender sees online.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Online {
+    /// Which one.
+    pub(crate) node: NodeId,
+    /// Sequence number of the INFO that the sender has, at most 2^53.
+    pub(crate) seq: u64,
+    /// The load it knows.
+    pub(crate) cpu: Cpu,
+}
+
+/// A node that the sender sees offline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Offline {
+    /// Which one.
+    pub(crate) node: NodeId,
+    /// Its sequence number, at most 2^53.
+    pub(crate) seq: u64,
+}
+
+/// A GOSSIP_REQ: what the sender knows, itself included.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Digest {
+    /// Nodes it sees online.
+    pub(crate) online: Vec<Online>,
+    /// Nodes it sees offline.
+    pub(crate) offline: Vec<Offline>,
+}
+
+/// A GOSSIP_RES: what the asked node knows better. Rows that make no sense have been left out.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct GossipResponse {
+    /// Nodes it sees online.
+    pub(crate) online: Vec<(NodeId, OnlineRow)>,
+    /// Nodes it sees offline.
+    pub(crate) offline: Vec<Offline>,
+}
+
+/// What a GOSSIP_RES says about a node that is online.
+#[derive(Debug, Clone)]
+pub(crate) enum OnlineRow {
+    /// Its INFO is newer than ours, and perhaps its load.
+    Info(Box<InfoPacket>, Option<Cpu>),
+    /// Only its load is newer.
+    Cpu(Cpu),
+}
+
+/// A GOSSIP_RES of ours.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Answer {
+    /// Nodes we see online.
+    pub(crate) online: Vec<(NodeId, AnswerRow)>,
+    /// Nodes we see offline.
+    pub(crate) offline: Vec<Offline>,
+}
+
+/// What we say about a node that is online.
+#[derive(Debug, Clone)]
+pub(crate) enum AnswerRow {
+    /// Its INFO object exactly as we got it, and its load.
+    Info(Bytes, Cpu),
+    /// Only its load.
+    Cpu(Cpu),
+}

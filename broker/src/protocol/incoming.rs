@@ -1,0 +1,279 @@
+//! Packets as they arrive: views of the received frame (protocol chapters 2, 4.4 and 6.4).
+
+use bytes::Bytes;
+use ligand_transporters::{Name, NodeId, PacketKind};
+use smallvec::SmallVec;
+
+use super::{Digest, GossipResponse, InfoPacket, Raw, Span, TextSpan, Ver};
+
+/// One decoded packet.
+#[derive(Debug, Clone)]
+pub(crate) struct Incoming {
+    /// The protocol version it is stamped with.
+    pub(crate) ver: Ver,
+    /// The node that transmitted it.
+    pub(crate) sender: NodeId,
+    /// What it says.
+    pub(crate) packet: Packet,
+}
+
+/// What a packet says.
+#[derive(Debug, Clone)]
+pub(crate) enum Packet {
+    /// A call, or a piece of the stream that goes with one.
+    Request(Box<Request>),
+    /// An answer, or a piece of a streamed answer.
+    Response(Box<Response>),
+    /// An event.
+    Event(Box<Event>),
+    /// The sender wants to know who is there.
+    Discover,
+    /// The sender describes itself.
+    Info(Box<InfoPacket>),
+    /// The sender leaves.
+    Disconnect,
+    /// The sender is alive.
+    Heartbeat(Heartbeat),
+    /// The sender wants a PONG.
+    Ping(Ping),
+    /// The answer to a PING.
+    Pong(Pong),
+    /// TCP: the first packet on a connection.
+    GossipHello(GossipHello),
+    /// TCP: what the sender knows of the cluster.
+    GossipRequest(Box<Digest>),
+    /// TCP: what the sender knows better.
+    GossipResponse(Box<GossipResponse>),
+}
+
+impl Packet {
+    /// Its kind.
+    pub(crate) const fn kind(&self) -> PacketKind {
+        match self {
+            Self::Request(_) => PacketKind::Request,
+            Self::Response(_) => PacketKind::Response,
+            Self::Event(_) => PacketKind::Event,
+            Self::Discover => PacketKind::Discover,
+            Self::Info(_) => PacketKind::Info,
+            Self::Disconnect => PacketKind::Disconnect,
+            Self::Heartbeat(_) => PacketKind::Heartbeat,
+            Self::Ping(_) => PacketKind::Ping,
+            Self::Pong(_) => PacketKind::Pong,
+            Self::GossipHello(_) => PacketKind::GossipHello,
+            Self::GossipRequest(_) => PacketKind::GossipRequest,
+            Self::GossipResponse(_) => PacketKind::GossipResponse,
+        }
+    }
+}
+
+/// What requests and events have in common: whose work this is part of.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ContextFields {
+    /// The frame that the spans point into.
+    pub(crate) frame: Bytes,
+    /// See [`ContextFields::id`].
+    pub(crate) id: TextSpan,
+    /// See [`ContextFields::meta`].
+    pub(crate) meta: Span,
+    /// See [`ContextFields::headers`].
+    pub(crate) headers: Span,
+    /// Depth of the call chain, 1 for a root call. Missing and null are kept apart from any number.
+    pub(crate) level: Option<u32>,
+    /// Whether this is traced; `None` leaves the decision to the receiver.
+    pub(crate) tracing: Option<bool>,
+    /// See [`ContextFields::parent_id`].
+    pub(crate) parent_id: TextSpan,
+    /// See [`ContextFields::request_id`].
+    pub(crate) request_id: TextSpan,
+    /// See [`ContextFields::caller`].
+    pub(crate) caller: TextSpan,
+}
+
+impl ContextFields {
+    /// The packet's id, at most 128 bytes of any form; empty for an event without one.
+    pub(crate) fn id(&self) -> &str {
+        self.id.get(&self.frame).unwrap_or_default()
+    }
+
+    /// An object; `{}` when it is missing or null.
+    pub(crate) fn meta(&self) -> Raw {
+        self.meta.raw(&self.frame).unwrap_or_else(Raw::empty_object)
+    }
+
+    /// An object; `None` when it is missing or null, as from every 0.14 node.
+    pub(crate) fn headers(&self) -> Option<Raw> {
+        self.headers.raw(&self.frame)
+    }
+
+    /// Id of the context or span that caused this.
+    pub(crate) fn parent_id(&self) -> Option<&str> {
+        self.parent_id.get(&self.frame)
+    }
+
+    /// Id of the root of the call tree.
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        self.request_id.get(&self.frame)
+    }
+
+    /// Full name of the calling service.
+    pub(crate) fn caller(&self) -> Option<&str> {
+        self.caller.get(&self.frame)
+    }
+}
+
+/// A call that another node makes (protocol chapter 2.6).
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Request {
+    /// Ids, meta, headers, level.
+    pub(crate) context: ContextFields,
+    /// See [`Request::action`].
+    pub(crate) action: TextSpan,
+    /// See [`Request::params`].
+    pub(crate) params: Span,
+    /// Time left in milliseconds, 0 for no limit; finite and not negative.
+    pub(crate) timeout: Option<f64>,
+    /// Whether a stream goes with this call and has not ended; null and missing are `None`.
+    pub(crate) stream: Option<bool>,
+    /// Position in that stream, 0 for the packet that starts the call.
+    pub(crate) seq: Option<u32>,
+}
+
+impl Request {
+    /// The caller's id for this call, echoed in the answer.
+    pub(crate) fn id(&self) -> &str {
+        self.context.id()
+    }
+
+    /// Full name of the action.
+    pub(crate) fn action(&self) -> &str {
+        self.action.get(&self.context.frame).unwrap_or_default()
+    }
+
+    /// The arguments; `None` when the packet has no `params`, which differs from `null`.
+    pub(crate) fn params(&self) -> Option<Raw> {
+        self.params.raw(&self.context.frame)
+    }
+}
+
+/// The answer to a call of ours (protocol chapter 2.7).
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Response {
+    /// The frame that the spans point into.
+    pub(crate) frame: Bytes,
+    /// See [`Response::id`].
+    pub(crate) id: TextSpan,
+    /// Whether the call succeeded; a packet that does not say so failed.
+    pub(crate) success: bool,
+    /// See [`Response::data`].
+    pub(crate) data: Span,
+    /// See [`Response::error`].
+    pub(crate) error: Span,
+    /// See [`Response::meta`].
+    pub(crate) meta: Span,
+    /// See [`Response::headers`].
+    pub(crate) headers: Span,
+    /// Whether this is part of a stream that goes on; `Some(false)` with a `seq` ends one.
+    pub(crate) stream: Option<bool>,
+    /// Position in that stream.
+    pub(crate) seq: Option<u32>,
+}
+
+impl Response {
+    /// The id of the call that this answers.
+    pub(crate) fn id(&self) -> &str {
+        self.id.get(&self.frame).unwrap_or_default()
+    }
+
+    /// The result; `None` when the packet has no `data` (Node's `undefined`), which differs from `null`.
+    pub(crate) fn data(&self) -> Option<Raw> {
+        self.data.raw(&self.frame)
+    }
+
+    /// The error object, unread; see [`Serializer::error`](crate::serializer::Serializer::error).
+    pub(crate) fn error(&self) -> Option<Raw> {
+        self.error.raw(&self.frame)
+    }
+
+    /// The callee's meta after the handler; `{}` when it is missing or null.
+    pub(crate) fn meta(&self) -> Raw {
+        self.meta.raw(&self.frame).unwrap_or_else(Raw::empty_object)
+    }
+
+    /// The response headers; `None` when they are missing or null.
+    pub(crate) fn headers(&self) -> Option<Raw> {
+        self.headers.raw(&self.frame)
+    }
+}
+
+/// An event from another node (protocol chapter 2.8).
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Event {
+    /// Ids, meta, headers, level.
+    pub(crate) context: ContextFields,
+    /// See [`Event::event`].
+    pub(crate) event: TextSpan,
+    /// See [`Event::data`].
+    pub(crate) data: Span,
+    /// See [`Event::groups`].
+    pub(crate) groups: Option<SmallVec<[TextSpan; 2]>>,
+    /// Whether every subscriber gets it, rather than one of each group.
+    pub(crate) broadcast: bool,
+}
+
+impl Event {
+    /// The concrete name.
+    pub(crate) fn event(&self) -> &str {
+        self.event.get(&self.context.frame).unwrap_or_default()
+    }
+
+    /// The payload; `None` when the packet has no `data`.
+    pub(crate) fn data(&self) -> Option<Raw> {
+        self.data.raw(&self.context.frame)
+    }
+
+    /// The groups it is meant for, at most 64; `None` for all of them.
+    pub(crate) fn groups(&self) -> Option<impl Iterator<Item = &str>> {
+        let groups = self.groups.as_ref()?;
+        Some(groups.iter().filter_map(|group| group.get(&self.context.frame)))
+    }
+}
+
+/// A sign of life (protocol chapter 2.5).
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Heartbeat {
+    /// CPU load of the sender's machine in percent.
+    pub(crate) cpu: Option<f64>,
+    /// Sequence number of the sender's INFO; other than the known one, it asks for a DISCOVER.
+    pub(crate) seq: Option<u64>,
+    /// Instance of the sender, or the beginning of its id.
+    pub(crate) instance_id: Option<Name>,
+}
+
+/// Asks for a [`Pong`] (protocol chapter 2.9).
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ping {
+    /// The sender's clock, milliseconds since 1970; echoed.
+    pub(crate) time: Option<f64>,
+    /// Echoed when there is one.
+    pub(crate) id: Option<Name>,
+}
+
+/// Answers a [`Ping`].
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pong {
+    /// What the ping said.
+    pub(crate) time: Option<f64>,
+    /// What the ping said.
+    pub(crate) id: Option<Name>,
+    /// The responder's clock when the ping arrived, milliseconds since 1970.
+    pub(crate) arrived: Option<f64>,
+}
+
+/// TCP: where the sender can be reached (protocol chapter 4.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GossipHello {
+    /// Host name or address.
+    pub(crate) host: Name,
+    /// Listening port.
+    pub(crate) port: u16,
+}

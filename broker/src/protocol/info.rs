@@ -1,0 +1,202 @@
+//! What a node says about itself and its services (protocol chapters 2.4, 5.4 and 5.5).
+
+use bytes::Bytes;
+use ligand_transporters::Name;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Raw;
+
+/// An INFO, or the row of a gossip response that holds one, with its services not yet read.
+///
+/// Most INFOs repeat what is known: with `seq` and `instance_id` in hand the receiver can leave
+/// `services_raw` alone. Otherwise [`Serializer::services`](crate::serializer::Serializer::services) reads
+/// it and [`InfoPacket::into_node_info`] makes the value to keep.
+#[derive(Debug, Clone)]
+pub(crate) struct InfoPacket {
+    /// The whole object as received.
+    pub(crate) raw: Raw,
+    /// The array `services`; `[]` when it is missing.
+    pub(crate) services_raw: Raw,
+    /// Addresses, at most the first 64.
+    pub(crate) ip_list: Vec<Name>,
+    /// Host name.
+    pub(crate) hostname: Option<Name>,
+    /// What software runs there.
+    pub(crate) client: Client,
+    /// An object; `{}` when it is missing.
+    pub(crate) config: Raw,
+    /// Changes at each start of the process; empty when it is missing.
+    pub(crate) instance_id: Name,
+    /// What the node's user says about it; `{}` when it is missing.
+    pub(crate) metadata: Raw,
+    /// Grows with each change of the services; 1 when it is missing, at most 2^53.
+    pub(crate) seq: u64,
+    /// TCP port.
+    pub(crate) port: Option<u16>,
+}
+
+impl InfoPacket {
+    /// The form to keep, which shares nothing with the receive buffer.
+    pub(crate) fn into_node_info(self, services: Arc<Services>) -> NodeInfo {
+        NodeInfo {
+            services,
+            ip_list: self.ip_list,
+            hostname: self.hostname,
+            client: self.client,
+            config: self.config.detached(),
+            instance_id: self.instance_id,
+            metadata: self.metadata.detached(),
+            seq: self.seq,
+            port: self.port,
+            raw: self.raw.detached().into_bytes(),
+        }
+    }
+}
+
+/// What is known of a node.
+#[derive(Debug, Clone)]
+pub(crate) struct NodeInfo {
+    /// Its services; shared by nodes that have the same ones.
+    pub(crate) services: Arc<Services>,
+    /// Addresses.
+    pub(crate) ip_list: Vec<Name>,
+    /// Host name.
+    pub(crate) hostname: Option<Name>,
+    /// What software runs there.
+    pub(crate) client: Client,
+    /// An object.
+    pub(crate) config: Raw,
+    /// Changes at each start of the process; may be empty.
+    pub(crate) instance_id: Name,
+    /// What the node's user says about it.
+    pub(crate) metadata: Raw,
+    /// Grows with each change of the services.
+    pub(crate) seq: u64,
+    /// TCP port.
+    pub(crate) port: Option<u16>,
+    /// The INFO object as received, for passing it on unchanged.
+    pub(crate) raw: Bytes,
+}
+
+/// What software a node runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Client {
+    /// `nodejs`, `rust`, …
+    pub(crate) kind: Name,
+    /// Version of the framework.
+    pub(crate) version: Name,
+    /// Version of the language.
+    pub(crate) lang_version: Name,
+    /// What it can do beyond the protocol, at most the first 64.
+    pub(crate) features: Vec<Name>,
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        const EMPTY: Name = Name::from_static("");
+        Self { kind: EMPTY, version: EMPTY, lang_version: EMPTY, features: Vec::new() }
+    }
+}
+
+/// The services of a node.
+#[derive(Debug, Clone)]
+pub(crate) struct Services {
+    /// The array as received; equal bytes mean equal services.
+    pub(crate) raw: Bytes,
+    /// Its entries.
+    pub(crate) list: Vec<ServiceInfo>,
+}
+
+/// One service.
+#[derive(Debug, Clone)]
+pub(crate) struct ServiceInfo {
+    /// Without version.
+    pub(crate) name: Name,
+    /// Its version, if any.
+    pub(crate) version: Option<ServiceVersion>,
+    /// With version; computed when the sender left it out.
+    pub(crate) full_name: Name,
+    /// An object.
+    pub(crate) settings: Raw,
+    /// An object.
+    pub(crate) metadata: Raw,
+    /// Its actions.
+    pub(crate) actions: Vec<ActionInfo>,
+    /// Its event subscriptions.
+    pub(crate) events: Vec<EventInfo>,
+}
+
+/// The version of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum ServiceVersion {
+    /// A number, as JavaScript prints it.
+    Number(Name),
+    /// A text.
+    Text(Name),
+}
+
+impl ServiceVersion {
+    /// The full name of a service of this version (protocol chapter 5.5).
+    pub(crate) fn full_name(&self, service: &str) -> Name {
+        match self {
+            Self::Number(version) => format!("v{version}.{service}").into(),
+            Self::Text(version) => format!("{version}.{service}").into(),
+        }
+    }
+}
+
+/// One action.
+#[derive(Debug, Clone)]
+pub(crate) struct ActionInfo {
+    /// Full name.
+    pub(crate) name: Name,
+    /// Who may call it.
+    pub(crate) visibility: Visibility,
+    /// Its own timeout; zero switches timeouts off for it.
+    pub(crate) timeout: Option<Duration>,
+    /// The whole definition.
+    pub(crate) definition: Raw,
+}
+
+/// Who may call an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) enum Visibility {
+    /// Anybody, and gateways publish it. What a definition without visibility means.
+    #[default]
+    Published,
+    /// Any service.
+    Public,
+    /// Services of the same node. The legacy flag `protected: true` means this.
+    Protected,
+    /// The service itself. A word that we do not know means this, as it does to Node.
+    Private,
+}
+
+impl Visibility {
+    /// The word for it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::Public => "public",
+            Self::Protected => "protected",
+            Self::Private => "private",
+        }
+    }
+
+    /// Whether other nodes may call it.
+    pub(crate) const fn is_remote(self) -> bool {
+        matches!(self, Self::Published | Self::Public)
+    }
+}
+
+/// One event subscription.
+#[derive(Debug, Clone)]
+pub(crate) struct EventInfo {
+    /// Name or pattern.
+    pub(crate) name: Name,
+    /// Group; the service's name when there is none.
+    pub(crate) group: Option<Name>,
+    /// The whole definition.
+    pub(crate) definition: Raw,
+}

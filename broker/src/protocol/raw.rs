@@ -1,0 +1,113 @@
+//! Values and texts that stay where they were received.
+
+use bytes::Bytes;
+use std::fmt;
+
+/// One complete value in the node's codec, as bytes that share the frame they came in.
+///
+/// The decoder has checked that it is well-formed, within the depth limit and valid UTF-8. It is opened
+/// only by whoever wants its content: `params` by a handler's deserializer, for example.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Raw(Bytes);
+
+impl Raw {
+    /// Takes bytes that are known to be one complete value.
+    pub(crate) const fn new(value: Bytes) -> Self {
+        Self(value)
+    }
+
+    /// A value written in the source.
+    pub(crate) const fn from_static(json: &'static str) -> Self {
+        Self(Bytes::from_static(json.as_bytes()))
+    }
+
+    /// JSON `null`.
+    pub(crate) const fn null() -> Self {
+        Self::from_static("null")
+    }
+
+    /// JSON `{}`.
+    pub(crate) const fn empty_object() -> Self {
+        Self::from_static("{}")
+    }
+
+    /// The bytes.
+    pub(crate) const fn bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The bytes, without a new reference.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        self.0
+    }
+
+    /// The text, for codecs that are texts.
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// Whether this is JSON `null`.
+    pub(crate) fn is_null(&self) -> bool {
+        self.0.as_ref() == b"null"
+    }
+
+    /// The same value in memory of its own, so that keeping it does not keep a whole receive buffer.
+    pub(crate) fn detached(&self) -> Self {
+        match self.0.as_ref() {
+            b"{}" => Self::empty_object(),
+            b"[]" => Self::from_static("[]"),
+            value => Self(Bytes::copy_from_slice(value)),
+        }
+    }
+}
+
+impl fmt::Debug for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Where something lies in a frame. Frames are limited to 4 GiB by the decoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Span {
+    /// Its first byte.
+    pub(crate) start: u32,
+    /// The byte behind it; equal to `start` when the value is absent, since no value is empty.
+    pub(crate) end: u32,
+}
+
+impl Span {
+    /// The bytes it covers, empty when the frame is not the one it was made for.
+    pub(crate) fn of(self, frame: &[u8]) -> &[u8] {
+        frame.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+
+    /// A view of the frame; `None` when the value is absent.
+    pub(crate) fn raw(self, frame: &Bytes) -> Option<Raw> {
+        let bytes = self.of(frame);
+        (!bytes.is_empty()).then(|| Raw(frame.slice_ref(bytes)))
+    }
+}
+
+/// A text of a packet: in the frame when it is written there plainly, else unescaped on the heap.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum TextSpan {
+    /// Missing or null.
+    #[default]
+    Absent,
+    /// The frame holds it without escapes.
+    Plain(Span),
+    /// The frame holds it with escapes.
+    Unescaped(Box<str>),
+}
+
+impl TextSpan {
+    /// The text; `None` when it is missing or null.
+    pub(crate) fn get<'a>(&'a self, frame: &'a [u8]) -> Option<&'a str> {
+        match self {
+            Self::Absent => None,
+            Self::Plain(span) => std::str::from_utf8(span.of(frame)).ok(),
+            Self::Unescaped(text) => Some(text),
+        }
+    }
+}

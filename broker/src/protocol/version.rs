@@ -1,0 +1,63 @@
+//! The versions of the protocol that we speak (protocol chapter 1).
+
+use std::fmt;
+
+/// A version that we can stamp on a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub(crate) enum ProtocolVersion {
+    /// Moleculer 0.14.
+    V4,
+    /// Moleculer 0.15.
+    #[default]
+    V5,
+}
+
+impl ProtocolVersion {
+    /// The text in the field `ver`.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::V4 => "4",
+            Self::V5 => "5",
+        }
+    }
+}
+
+impl fmt::Display for ProtocolVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a received packet says about its version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ver {
+    /// `"4"`.
+    V4,
+    /// `"5"`.
+    V5,
+    /// Another text; a value that is no text stands here as it was written, a missing one as empty text.
+    ///
+    /// Node compares strictly, so the number `5` is not version 5 (protocol chapter 1.1).
+    Other(Box<str>),
+}
+
+impl Ver {
+    /// The version, if it is one that we speak.
+    pub(crate) const fn known(&self) -> Option<ProtocolVersion> {
+        match self {
+            Self::V4 => Some(ProtocolVersion::V4),
+            Self::V5 => Some(ProtocolVersion::V5),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Ver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::V4 => f.write_str("4"),
+            Self::V5 => f.write_str("5"),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The members of an object, found in one pass and judged afterwards.
+//!
+//! The first pass is about syntax: it notes where the value of each known key lies. What the values mean
+//! is asked later, slot by slot, so that a wrong `level` does not keep `sender` from being read, and so
+//! that of two members with one key the last wins, as in JavaScript.
+
+use super::scan::{Bounds, Fault, Kind, Scanner};
+use super::text::unescape;
+use crate::protocol::Span;
+
+/// A key that is looked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Key {
+    /// The key as Node writes it: in quotes, with its colon.
+    pub(super) quoted: &'static str,
+    /// Whether its value is a body: limited by the frame alone.
+    pub(super) body: bool,
+}
+
+impl Key {
+    fn is(&self, name: &str) -> bool {
+        self.quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix("\":")) == Some(name)
+    }
+}
+
+/// A list of keys in the order in which Node writes them; `body` marks those that hold bodies.
+macro_rules! keys {
+    ($($(@$body:ident)? $name:literal),* $(,)?) => {
+        [$($crate::serializer::json::fields::Key {
+            quoted: concat!("\"", $name, "\":"),
+            body: keys!(@is $($body)?),
+        }),*]
+    };
+    (@is body) => { true };
+    (@is) => { false };
+}
+pub(super) use keys;
+
+/// Where a value lies and what it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Slot {
+    pub(super) span: Span,
+    pub(super) kind: Kind,
+}
+
+/// Finds the values of `keys` in the object that starts at the scanner, and goes behind it. Any order is
+/// understood; the order of `keys` is understood fastest. Other members are checked and skipped.
+pub(super) fn members<const N: usize>(
+    scanner: &mut Scanner<'_>,
+    keys: &[Key; N],
+    bounds: Bounds,
+    depth: usize,
+    slots: &mut [Slot; N],
+) -> Result<(), Fault> {
+    let depth = depth.checked_sub(1).ok_or(Fault::Depth)?;
+    scanner.skip(1);
+    scanner.blank();
+    if scanner.take(b'}') {
+        return Ok(());
+    }
+    let mut next = 0_usize;
+    for _ in 0..bounds.entries {
+        let expected = keys.get(next).filter(|key| scanner.rest().starts_with(key.quoted.as_bytes()));
+        let index = match expected {
+            Some(key) => {
+                scanner.skip(key.quoted.len());
+                scanner.blank();
+                Some(next)
+            }
+            None => any_key(scanner, keys, bounds)?,
+        };
+        let body = index.and_then(|index| keys.get(index)).is_some_and(|key| key.body);
+        let start = scanner.at();
+        let kind = scanner.value(if body { Bounds::BODY } else { bounds }, depth)?;
+        if let Some(slot) = index.and_then(|index| slots.get_mut(index)) {
+            *slot = Slot { span: span(start, scanner.at()), kind };
+        }
+        next = index.unwrap_or(next).saturating_add(usize::from(index.is_some()));
+        if scanner.ended(b'}')? {
+            return Ok(());
+        }
+    }
+    Err(Fault::Entries)
+}
+
+fn any_key<const N: usize>(
+    scanner: &mut Scanner<'_>,
+    keys: &[Key; N],
+    bounds: Bounds,
+) -> Result<Option<usize>, Fault> {
+    let (name, escaped) = scanner.key(bounds)?;
+    if escaped {
+        // `"i\u0064"` is `"id"` to JavaScript.
+        let name = unescape(name.as_bytes());
+        return Ok(name.and_then(|name| keys.iter().position(|key| key.is(&name))));
+    }
+    Ok(keys.iter().position(|key| key.is(name)))
+}
+
+/// Positions in a frame fit, since longer frames are refused before they are scanned.
+pub(super) fn span(start: usize, end: usize) -> Span {
+    let position = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    Span { start: position(start), end: position(end) }
+}

@@ -1,0 +1,266 @@
+//! What a node says about itself and its services (protocol chapters 2.4, 5.4 and 5.5).
+//!
+//! Definitions of actions and events stay raw; only the keys that matter to calling them are looked at,
+//! while the scanner passes by.
+
+use ligand_transporters::Name;
+use std::time::Duration;
+
+use super::fields::{Key, Slot, keys};
+use super::number::{finite, print_number};
+use super::reader::{Judged, Reader};
+use super::scan::{Kind, Scanner};
+use crate::protocol::{
+    ActionInfo, Client, EventInfo, InfoPacket, Raw, ServiceInfo, ServiceVersion, Services, Visibility,
+};
+use crate::serializer::{Limits, Problem};
+
+pub(super) const INFO: [Key; 11] = keys![
+    "services",
+    "ipList",
+    "hostname",
+    "client",
+    "config",
+    "instanceID",
+    "metadata",
+    "seq",
+    "port",
+    "ver",
+    "sender",
+];
+const CLIENT: [Key; 4] = keys!["type", "version", "langVersion", "features"];
+const SERVICE: [Key; 7] = keys!["name", "version", "fullName", "settings", "metadata", "actions", "events"];
+const SETTINGS: [Key; 1] = keys!["$noVersionPrefix"];
+const ACTION: [Key; 4] = keys!["visibility", "protected", "timeout", "name"];
+const EVENT: [Key; 2] = keys!["group", "name"];
+
+/// How many addresses and features of a node are kept.
+const SHORT_LIST: usize = 64;
+
+/// Judges the members of an INFO object.
+pub(super) fn packet(reader: &Reader<'_>, whole: Slot, slots: &[Slot; 11]) -> Judged<InfoPacket> {
+    let limits = reader.limits;
+    let [services, ip_list, hostname, client, config, instance, metadata, seq, port, _, _] = *slots;
+    let services_raw = match services.kind {
+        Kind::Absent => Raw::from_static("[]"),
+        Kind::Array => reader.raw(services).unwrap_or_else(|| Raw::from_static("[]")),
+        _ => return Err(Problem::Wrong { field: "services", expected: "an array" }),
+    };
+    Ok(InfoPacket {
+        raw: reader.raw(whole).unwrap_or_else(Raw::empty_object),
+        services_raw,
+        ip_list: names(reader, ip_list, "ipList")?,
+        hostname: reader.name(hostname, "hostname", limits.name)?,
+        client: client_of(reader, client)?,
+        config: object(reader, config, "config")?,
+        instance_id: reader.name(instance, "instanceID", limits.id)?.unwrap_or(Name::from_static("")),
+        metadata: object(reader, metadata, "metadata")?,
+        // Node takes 0 for a missing one as well (`registry/node.js`, `update`).
+        seq: reader.integer(seq, "seq")?.filter(|seq| *seq > 0).unwrap_or(1),
+        port: self::port(reader, port)?,
+    })
+}
+
+/// Reads an INFO object inside another packet.
+pub(super) fn row(reader: &Reader<'_>, slot: Slot) -> Judged<InfoPacket> {
+    let (whole, slots) = reader.members(&mut reader.scanner(slot), &INFO)?;
+    packet(reader, whole, &slots)
+}
+
+/// A TCP port; missing, null and 0 mean that there is none.
+pub(super) fn port(reader: &Reader<'_>, slot: Slot) -> Judged<Option<u16>> {
+    match reader.integer(slot, "port")?.map(u16::try_from) {
+        None | Some(Ok(0)) => Ok(None),
+        Some(Ok(port)) => Ok(Some(port)),
+        Some(Err(_)) => Err(Problem::Wrong { field: "port", expected: "a port number" }),
+    }
+}
+
+fn object(reader: &Reader<'_>, slot: Slot, field: &'static str) -> Judged<Raw> {
+    Ok(reader.object(slot, field)?.raw(reader.frame).unwrap_or_else(Raw::empty_object))
+}
+
+/// The first texts of an array; what is no text is passed over.
+fn names(reader: &Reader<'_>, slot: Slot, field: &'static str) -> Judged<Vec<Name>> {
+    match slot.kind {
+        Kind::Absent | Kind::Null | Kind::Array => {}
+        _ => return Err(Problem::Wrong { field, expected: "an array of texts" }),
+    }
+    let mut names = Vec::new();
+    if slot.kind == Kind::Array {
+        reader.each_element(&mut reader.scanner(slot), |scanner| {
+            let element = reader.skip(scanner)?;
+            let is_text = matches!(element.kind, Kind::Plain | Kind::Escaped);
+            if is_text && names.len() < SHORT_LIST {
+                names.extend(reader.name(element, field, reader.limits.name)?);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(names)
+}
+
+fn client_of(reader: &Reader<'_>, slot: Slot) -> Judged<Client> {
+    let limit = reader.limits.name;
+    if reader.object(slot, "client")?.of(reader.frame).is_empty() {
+        return Ok(Client::default());
+    }
+    let (_, [kind, version, lang, features]) = reader.members(&mut reader.scanner(slot), &CLIENT)?;
+    // A foreign client describes itself as it likes; what it says is for people to read.
+    let text = |slot, field| match reader.name(slot, field, limit) {
+        Ok(name) => Ok(name.unwrap_or(Name::from_static(""))),
+        Err(Problem::Wrong { .. }) => Ok(Name::from_static("")),
+        Err(problem) => Err(problem),
+    };
+    Ok(Client {
+        kind: text(kind, "client.type")?,
+        version: text(version, "client.version")?,
+        lang_version: text(lang, "client.langVersion")?,
+        features: names(reader, features, "client.features")?,
+    })
+}
+
+/// Reads the array `services` of an INFO.
+pub(super) fn services(raw: &Raw, limits: &Limits) -> Judged<Services> {
+    let raw = raw.detached().into_bytes();
+    let reader = &Reader::new(&raw, limits)?;
+    let mut scanner = reader.scanner(Slot::default());
+    if scanner.peek() != Some(b'[') {
+        return Err(Problem::Wrong { field: "services", expected: "an array" });
+    }
+    let mut list = Vec::new();
+    // What is kept of a definition is larger than the smallest possible definition, so their number is
+    // bounded by the size of the packet. Those that Node sends take 50 bytes and more.
+    let mut definitions = (raw.len() / 32).saturating_add(1024);
+    reader.each_element(&mut scanner, |scanner| {
+        if list.len() >= limits.services {
+            return Err(Problem::Limit { what: "services", limit: limits.services });
+        }
+        let service = service(reader, scanner)?;
+        let size = service.actions.len().saturating_add(service.events.len());
+        definitions = definitions.checked_sub(size).ok_or(Problem::Limit {
+            what: "actions and events in an INFO of this size",
+            limit: (raw.len() / 32).saturating_add(1024),
+        })?;
+        list.push(service);
+        Ok(())
+    })?;
+    scanner.blank();
+    if scanner.peek().is_some() {
+        return Err(Problem::Syntax { at: scanner.at(), what: "something follows the services" });
+    }
+    Ok(Services { raw: raw.clone(), list })
+}
+
+fn service(reader: &Reader<'_>, scanner: &mut Scanner<'_>) -> Judged<ServiceInfo> {
+    let limit = reader.limits.name;
+    let (whole, [name, version, full_name, settings, metadata, actions, events]) =
+        reader.members(scanner, &SERVICE)?;
+    if whole.kind != Kind::Object {
+        return Err(Problem::Wrong { field: "services", expected: "an array of objects" });
+    }
+    let name = reader.name(name, "service.name", limit)?.ok_or(Problem::Missing { field: "service.name" })?;
+    let version = version_of(reader, version)?;
+    let full_name = match (reader.name(full_name, "service.fullName", limit)?, &version) {
+        (Some(full_name), _) => full_name,
+        (None, Some(version)) if !no_version_prefix(reader, settings)? => version.full_name(&name),
+        (None, _) => name.clone(),
+    };
+    Ok(ServiceInfo {
+        version,
+        full_name,
+        settings: object(reader, settings, "service.settings")?,
+        metadata: object(reader, metadata, "service.metadata")?,
+        actions: actions_of(reader, actions)?,
+        events: events_of(reader, events)?,
+        name,
+    })
+}
+
+fn version_of(reader: &Reader<'_>, slot: Slot) -> Judged<Option<ServiceVersion>> {
+    if slot.kind == Kind::Number {
+        let number = finite(reader.written(slot)).map(print_number);
+        return Ok(number.map(|number| ServiceVersion::Number(number.into())));
+    }
+    Ok(reader.name(slot, "service.version", reader.limits.name)?.map(ServiceVersion::Text))
+}
+
+fn no_version_prefix(reader: &Reader<'_>, settings: Slot) -> Judged<bool> {
+    if settings.kind != Kind::Object {
+        return Ok(false);
+    }
+    let (_, [flag]) = reader.members(&mut reader.scanner(settings), &SETTINGS)?;
+    Ok(flag.kind == Kind::True)
+}
+
+/// Actions are the members of an object. Anything else counts as none: the published protocol text says
+/// `[]` (protocol chapter 13.2, Q34).
+fn actions_of(reader: &Reader<'_>, slot: Slot) -> Judged<Vec<ActionInfo>> {
+    let limits = reader.limits;
+    let mut actions = Vec::new();
+    if slot.kind != Kind::Object {
+        return Ok(actions);
+    }
+    reader.each_member(&mut reader.scanner(slot), |scanner, key| {
+        if actions.len() >= limits.actions {
+            return Err(Problem::Limit { what: "actions of a service", limit: limits.actions });
+        }
+        let (definition, [visibility, protected, timeout, name]) = reader.members(scanner, &ACTION)?;
+        actions.push(ActionInfo {
+            name: defined_name(reader, name, &key, "action.name")?,
+            visibility: visibility_of(reader, visibility, protected),
+            timeout: timeout_of(reader, timeout),
+            definition: definition.span.raw(reader.frame).unwrap_or_else(Raw::null),
+        });
+        Ok(())
+    })?;
+    Ok(actions)
+}
+
+fn events_of(reader: &Reader<'_>, slot: Slot) -> Judged<Vec<EventInfo>> {
+    let limits = reader.limits;
+    let mut events = Vec::new();
+    if slot.kind != Kind::Object {
+        return Ok(events);
+    }
+    reader.each_member(&mut reader.scanner(slot), |scanner, key| {
+        if events.len() >= limits.actions {
+            return Err(Problem::Limit { what: "events of a service", limit: limits.actions });
+        }
+        let (definition, [group, name]) = reader.members(scanner, &EVENT)?;
+        events.push(EventInfo {
+            name: defined_name(reader, name, &key, "event.name")?,
+            group: reader.name(group, "event.group", limits.name)?,
+            definition: definition.span.raw(reader.frame).unwrap_or_else(Raw::null),
+        });
+        Ok(())
+    })?;
+    Ok(events)
+}
+
+/// The name in the definition counts, as for Node (`registry/registry.js`, `registerActions`); the key
+/// where there is none.
+fn defined_name(reader: &Reader<'_>, slot: Slot, key: &str, field: &'static str) -> Judged<Name> {
+    let limit = reader.limits.name;
+    match reader.name(slot, field, limit)? {
+        Some(name) => Ok(name),
+        None if key.len() > limit => Err(Problem::Limit { what: field, limit }),
+        None => Ok(key.into()),
+    }
+}
+
+fn visibility_of(reader: &Reader<'_>, visibility: Slot, protected: Slot) -> Visibility {
+    match (reader.written(visibility), protected.kind) {
+        ("" | "null", Kind::True) => Visibility::Protected,
+        ("" | "null" | "\"published\"", _) => Visibility::Published,
+        ("\"public\"", _) => Visibility::Public,
+        ("\"protected\"", _) => Visibility::Protected,
+        _ => Visibility::Private,
+    }
+}
+
+/// A timeout that makes no sense is none: the action is callable all the same.
+fn timeout_of(reader: &Reader<'_>, slot: Slot) -> Option<Duration> {
+    let milliseconds = reader.number(slot, "action.timeout").ok().flatten()?;
+    Duration::try_from_secs_f64(milliseconds / 1000.0).ok()
+}

@@ -1,0 +1,68 @@
+//! Packets as JSON text (protocol chapter 9.1).
+//!
+//! Decoding is two passes. The first checks the syntax of the whole frame and notes where the value of
+//! each known key lies ([`scan`], [`fields`]). The second judges those values ([`reader`], [`decode`],
+//! [`info`], [`gossip`]). A frame that fails either is searched for whom to answer ([`salvage`]).
+//! Encoding appends literals and values in Node's order of fields ([`encode`]).
+
+mod decode;
+mod encode;
+mod fields;
+#[cfg(test)]
+mod golden;
+mod gossip;
+mod info;
+mod number;
+#[cfg(test)]
+mod oddities;
+#[cfg(test)]
+mod properties;
+mod reader;
+mod salvage;
+mod scan;
+mod text;
+mod walk;
+mod wire_error;
+
+use bytes::Bytes;
+use ligand_transporters::{Abandon, FrameBuf, NodeId, PacketKind};
+
+use super::{Codec, DecodeError, Limits, Problem, Serializer, WriteBody};
+use crate::protocol::{Incoming, Outgoing, ProtocolVersion, Raw, Services, WireError};
+
+/// The JSON serializer, Node's default.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Json;
+
+impl Serializer for Json {
+    fn codec(&self) -> Codec {
+        Codec::Json
+    }
+
+    fn encode(
+        &self,
+        ver: ProtocolVersion,
+        sender: &NodeId,
+        packet: &Outgoing<'_>,
+        body: &mut WriteBody<'_>,
+        out: &mut FrameBuf<'_>,
+    ) -> Result<(), Abandon> {
+        encode::packet(ver, sender, packet, body, out)
+    }
+
+    fn decode(&self, kind: PacketKind, frame: Bytes, limits: &Limits) -> Result<Incoming, DecodeError> {
+        decode::packet(kind, &frame, limits).map_err(|problem| salvage::error(problem, &frame))
+    }
+
+    fn services(&self, raw: &Raw, limits: &Limits) -> Result<Services, Problem> {
+        info::services(raw, limits)
+    }
+
+    fn error(&self, raw: Option<&Raw>) -> WireError {
+        wire_error::read(raw)
+    }
+
+    fn write_error(&self, error: &WireError, out: &mut FrameBuf<'_>) {
+        wire_error::write(error, out.buf());
+    }
+}

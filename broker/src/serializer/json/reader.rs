@@ -1,0 +1,147 @@
+//! What the values of a frame mean.
+
+use bytes::Bytes;
+use ligand_transporters::Name;
+
+use super::fields::Slot;
+use super::number::{finite, whole};
+use super::scan::{Bounds, Kind, Scanner};
+use super::text::unescape;
+use crate::protocol::{Raw, Span, TextSpan};
+use crate::serializer::{Limits, Problem};
+
+/// Judges slots of a frame.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reader<'a> {
+    pub(super) frame: &'a Bytes,
+    /// The frame again, known to be UTF-8.
+    pub(super) text: &'a str,
+    pub(super) limits: &'a Limits,
+}
+
+pub(super) type Judged<T> = Result<T, Problem>;
+
+impl<'a> Reader<'a> {
+    /// A reader of bytes that are UTF-8 and short enough for spans.
+    pub(super) fn new(frame: &'a Bytes, limits: &'a Limits) -> Judged<Self> {
+        if u32::try_from(frame.len()).is_err() {
+            return Err(Problem::Limit { what: "length of a frame", limit: u32::MAX as usize });
+        }
+        let text = std::str::from_utf8(frame)
+            .map_err(|error| Problem::Syntax { at: error.valid_up_to(), what: "bytes that are not UTF-8" })?;
+        Ok(Self { frame, text, limits })
+    }
+
+    /// Limits of everything but bodies.
+    pub(super) const fn bounds(&self) -> Bounds {
+        Bounds::envelope(self.limits)
+    }
+
+    /// A scanner at the beginning of a value.
+    pub(super) const fn scanner(&self, slot: Slot) -> Scanner<'a> {
+        Scanner::new(self.text, slot.span.start as usize)
+    }
+
+    /// The value as written.
+    pub(super) fn written(&self, slot: Slot) -> &'a str {
+        self.text.get(slot.span.start as usize..slot.span.end as usize).unwrap_or_default()
+    }
+
+    /// A view of the value, unless it is missing or null.
+    pub(super) fn raw(&self, slot: Slot) -> Option<Raw> {
+        if slot.kind == Kind::Null { None } else { slot.span.raw(self.frame) }
+    }
+
+    /// A text of at most `limit` bytes; missing and null are [`TextSpan::Absent`].
+    pub(super) fn text(&self, slot: Slot, field: &'static str, limit: usize) -> Judged<TextSpan> {
+        let inner = Span { start: slot.span.start.saturating_add(1), end: slot.span.end.saturating_sub(1) };
+        let (text, length) = match slot.kind {
+            Kind::Absent | Kind::Null => return Ok(TextSpan::Absent),
+            Kind::Plain => (TextSpan::Plain(inner), inner.end.saturating_sub(inner.start) as usize),
+            Kind::Escaped => {
+                let text = unescape(inner.of(self.frame))
+                    .ok_or(Problem::Wrong { field, expected: "a text without lone surrogates" })?;
+                let length = text.len();
+                (TextSpan::Unescaped(text.into()), length)
+            }
+            _ => return Err(Problem::Wrong { field, expected: "a text" }),
+        };
+        if length > limit {
+            return Err(Problem::Limit { what: field, limit });
+        }
+        Ok(text)
+    }
+
+    /// A text that must be there.
+    pub(super) fn needed_text(&self, slot: Slot, field: &'static str, limit: usize) -> Judged<TextSpan> {
+        match self.text(slot, field, limit)? {
+            TextSpan::Absent => Err(Problem::Missing { field }),
+            text => Ok(text),
+        }
+    }
+
+    /// A text to keep; `None` when it is missing or null.
+    pub(super) fn name(&self, slot: Slot, field: &'static str, limit: usize) -> Judged<Option<Name>> {
+        Ok(self.text(slot, field, limit)?.get(self.frame).map(Name::from))
+    }
+
+    /// `true` or `false`; `None` when it is missing or null.
+    pub(super) fn flag(&self, slot: Slot, field: &'static str) -> Judged<Option<bool>> {
+        match slot.kind {
+            Kind::Absent | Kind::Null => Ok(None),
+            Kind::True => Ok(Some(true)),
+            Kind::False => Ok(Some(false)),
+            _ => Err(Problem::Wrong { field, expected: "true or false" }),
+        }
+    }
+
+    /// A finite number; `None` when it is missing or null.
+    pub(super) fn number(&self, slot: Slot, field: &'static str) -> Judged<Option<f64>> {
+        match slot.kind {
+            Kind::Absent | Kind::Null => Ok(None),
+            Kind::Number => match finite(self.written(slot)) {
+                Some(number) => Ok(Some(number)),
+                None => Err(Problem::Wrong { field, expected: "a finite number of at most 64 characters" }),
+            },
+            _ => Err(Problem::Wrong { field, expected: "a number" }),
+        }
+    }
+
+    /// An integer that a peer may count up to; `None` when it is missing or null.
+    pub(super) fn integer(&self, slot: Slot, field: &'static str) -> Judged<Option<u64>> {
+        match slot.kind {
+            Kind::Absent | Kind::Null => return Ok(None),
+            Kind::Number => {}
+            _ => return Err(Problem::Wrong { field, expected: "an integer" }),
+        }
+        match whole(self.written(slot)) {
+            Some(integer) => Ok(Some(integer)),
+            None => Err(Problem::Wrong { field, expected: "an integer from 0 to 2^53" }),
+        }
+    }
+
+    /// An integer of 32 bits; `None` when it is missing or null.
+    pub(super) fn small_integer(&self, slot: Slot, field: &'static str) -> Judged<Option<u32>> {
+        match self.integer(slot, field)?.map(u32::try_from) {
+            None => Ok(None),
+            Some(Ok(integer)) => Ok(Some(integer)),
+            Some(Err(_)) => Err(Problem::Wrong { field, expected: "an integer from 0 to 4294967295" }),
+        }
+    }
+
+    /// An object; the empty span when it is missing or null.
+    pub(super) fn object(&self, slot: Slot, field: &'static str) -> Judged<Span> {
+        match slot.kind {
+            Kind::Absent | Kind::Null => Ok(Span::default()),
+            Kind::Object => Ok(slot.span),
+            _ => Err(Problem::Wrong { field, expected: "an object" }),
+        }
+    }
+
+    /// An object of at most [`Limits::meta`] bytes.
+    pub(super) fn meta(&self, slot: Slot, field: &'static str) -> Judged<Span> {
+        let span = self.object(slot, field)?;
+        let limit = self.limits.meta;
+        if span.of(self.frame).len() > limit { Err(Problem::Limit { what: field, limit }) } else { Ok(span) }
+    }
+}

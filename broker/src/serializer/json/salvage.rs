@@ -1,0 +1,103 @@
+//! Whom to answer when a frame is no packet.
+//!
+//! A frame is searched for `id`, `sender` and `ver` by counting brackets, without regard for what the
+//! other members hold: too deep, misspelt or not even UTF-8. The search takes one pass and no memory but
+//! for what it finds.
+
+use ligand_transporters::NodeId;
+
+use super::scan::plain_prefix;
+use super::text::unescape;
+use crate::protocol::Ver;
+use crate::serializer::{DecodeError, Problem};
+
+/// Adds to a problem what can be read of the frame.
+pub(super) fn error(problem: Problem, frame: &[u8]) -> DecodeError {
+    let mut found = DecodeError::from(problem);
+    search(frame, &mut found);
+    found
+}
+
+fn search(frame: &[u8], found: &mut DecodeError) {
+    let mut rest = trimmed(frame.strip_prefix("\u{feff}".as_bytes()).unwrap_or(frame));
+    if !rest.starts_with(b"{") {
+        return;
+    }
+    let mut depth = 0_usize;
+    // Whether a string in the packet itself would be a key.
+    let mut key_next = false;
+    while let Some((byte, tail)) = rest.split_first() {
+        rest = tail;
+        match byte {
+            b'{' | b'[' => {
+                depth = depth.saturating_add(1);
+                key_next = depth == 1;
+            }
+            b'}' | b']' => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return;
+                }
+            }
+            b',' => key_next = depth == 1,
+            b'"' => {
+                let (inner, behind) = string(rest);
+                rest = behind;
+                if key_next
+                    && let Some(value) = trimmed(behind).strip_prefix(b":")
+                    && let Some(value) = trimmed(value).strip_prefix(b"\"")
+                {
+                    let (value, behind) = string(value);
+                    rest = behind;
+                    note(inner, value, found);
+                }
+                key_next = false;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Keeps a member if it is one of those looked for; of several with one key the last, as in JavaScript.
+fn note(key: &[u8], value: &[u8], found: &mut DecodeError) {
+    // Every other key is shorter or longer than these, even with each letter escaped.
+    if key.len() > "sender".len().saturating_mul(6) {
+        return;
+    }
+    match unescape(key).as_deref() {
+        Some("id") => found.id = unescape(value).map(Into::into),
+        Some("sender") if value.len() <= NodeId::MAX_LEN.saturating_mul(6) => {
+            found.sender = unescape(value).and_then(|id| NodeId::foreign(id).ok());
+        }
+        Some("ver") if value.len() <= NodeId::MAX_LEN => {
+            found.ver = unescape(value).map(|ver| match ver.as_str() {
+                "4" => Ver::V4,
+                "5" => Ver::V5,
+                _ => Ver::Other(ver.into()),
+            });
+        }
+        _ => {}
+    }
+}
+
+/// What stands between a quote and the next one, and what follows.
+fn string(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let mut length = 0_usize;
+    loop {
+        let rest = bytes.get(length..).unwrap_or_default();
+        length = length.saturating_add(plain_prefix(rest));
+        match bytes.get(length) {
+            Some(b'"') => {
+                let (inner, rest) = bytes.split_at_checked(length).unwrap_or((bytes, &[]));
+                return (inner, rest.get(1..).unwrap_or_default());
+            }
+            Some(b'\\') => length = length.saturating_add(2),
+            Some(_) => length = length.saturating_add(1),
+            None => return (bytes, &[]),
+        }
+    }
+}
+
+fn trimmed(bytes: &[u8]) -> &[u8] {
+    bytes.trim_ascii_start()
+}

@@ -1,0 +1,310 @@
+//! Finds where JSON values end, checking them on the way (RFC 8259).
+//!
+//! The scanner builds nothing and allocates nothing. It is given text that is known to be UTF-8, so a
+//! string in it is valid as soon as its escapes are; lone surrogates in escapes pass here, as they do in
+//! the grammar, and fail where a text is made of them. Nesting is bounded by the depth limit, so its
+//! recursion is too.
+
+use crate::serializer::{Limits, Problem};
+
+/// What kind of value was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Kind {
+    /// No value was found.
+    #[default]
+    Absent,
+    Null,
+    True,
+    False,
+    Number,
+    /// A string without escapes.
+    Plain,
+    /// A string with escapes.
+    Escaped,
+    Array,
+    Object,
+}
+
+/// Limits of the containers and strings within a value.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) string: usize,
+    pub(super) entries: usize,
+}
+
+impl Bounds {
+    /// For `params` and `data`: the frame is limit enough.
+    pub(super) const BODY: Self = Self { string: usize::MAX, entries: usize::MAX };
+
+    /// For everything else.
+    pub(super) const fn envelope(limits: &Limits) -> Self {
+        Self { string: limits.string, entries: limits.entries }
+    }
+}
+
+/// Why a scan stopped; small, since every step of the scanner returns it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Not JSON, and what is wrong at the scanner's position.
+    Syntax(&'static str),
+    /// Deeper than allowed.
+    Depth,
+    /// A string longer than allowed.
+    String,
+    /// A container with more members than allowed.
+    Entries,
+}
+
+type Scan<T> = Result<T, Fault>;
+
+/// A position in a JSON text.
+#[derive(Debug)]
+pub(super) struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    /// Starts at an offset of `text`.
+    pub(super) const fn new(text: &'a str, at: usize) -> Self {
+        Self { text, at }
+    }
+
+    /// Offset of the next byte.
+    pub(super) const fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Says where and why a scan stopped.
+    pub(super) fn problem(&self, fault: Fault, limits: &Limits) -> Problem {
+        match fault {
+            Fault::Syntax(what) => Problem::Syntax { at: self.at, what },
+            Fault::Depth => {
+                Problem::Limit { what: "depth of nesting", limit: limits.depth.min(Limits::MAX_DEPTH) }
+            }
+            Fault::String => Problem::Limit { what: "length of a string", limit: limits.string },
+            Fault::Entries => Problem::Limit { what: "number of entries", limit: limits.entries },
+        }
+    }
+
+    /// The next byte, without taking it.
+    #[inline]
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    /// Everything from the next byte on.
+    #[inline]
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
+    /// Goes `bytes` further.
+    #[inline]
+    pub(super) fn skip(&mut self, bytes: usize) {
+        self.at = self.at.saturating_add(bytes);
+    }
+
+    /// Takes the next byte if it is this one.
+    #[inline]
+    pub(super) fn take(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        if found {
+            self.skip(1);
+        }
+        found
+    }
+
+    /// Skips white space.
+    #[inline]
+    pub(super) fn blank(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+            self.skip(1);
+        }
+    }
+
+    /// Skips one value. `depth` counts the containers that may still be opened.
+    pub(super) fn value(&mut self, bounds: Bounds, depth: usize) -> Scan<Kind> {
+        match self.peek() {
+            Some(b'"') => {
+                let escaped = self.string(bounds)?;
+                Ok(if escaped { Kind::Escaped } else { Kind::Plain })
+            }
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b'{') => self.object(bounds, depth),
+            Some(b'[') => self.array(bounds, depth),
+            Some(b'n') => self.word(b"null", Kind::Null),
+            Some(b't') => self.word(b"true", Kind::True),
+            Some(b'f') => self.word(b"false", Kind::False),
+            Some(0xEF) => Err(Fault::Syntax("a byte-order mark")),
+            Some(_) => Err(Fault::Syntax("expected a value")),
+            None => Err(Fault::Syntax("the text ends where a value should be")),
+        }
+    }
+
+    fn word(&mut self, word: &'static [u8], kind: Kind) -> Scan<Kind> {
+        if !self.rest().starts_with(word) {
+            return Err(Fault::Syntax("expected a value"));
+        }
+        self.skip(word.len());
+        Ok(kind)
+    }
+
+    fn object(&mut self, bounds: Bounds, depth: usize) -> Scan<Kind> {
+        let depth = depth.checked_sub(1).ok_or(Fault::Depth)?;
+        self.skip(1);
+        self.blank();
+        if self.take(b'}') {
+            return Ok(Kind::Object);
+        }
+        for _ in 0..bounds.entries {
+            self.key(bounds)?;
+            self.value(bounds, depth)?;
+            if self.ended(b'}')? {
+                return Ok(Kind::Object);
+            }
+        }
+        Err(Fault::Entries)
+    }
+
+    fn array(&mut self, bounds: Bounds, depth: usize) -> Scan<Kind> {
+        let depth = depth.checked_sub(1).ok_or(Fault::Depth)?;
+        self.skip(1);
+        self.blank();
+        if self.take(b']') {
+            return Ok(Kind::Array);
+        }
+        for _ in 0..bounds.entries {
+            self.value(bounds, depth)?;
+            if self.ended(b']')? {
+                return Ok(Kind::Array);
+            }
+        }
+        Err(Fault::Entries)
+    }
+
+    /// Skips a key with its colon; the next byte is the value's. Returns what stands between the quotes
+    /// and whether there are escapes in it.
+    #[inline]
+    pub(super) fn key(&mut self, bounds: Bounds) -> Scan<(&'a str, bool)> {
+        if self.peek() != Some(b'"') {
+            return Err(Fault::Syntax("expected a key"));
+        }
+        let start = self.at.saturating_add(1);
+        let escaped = self.string(bounds)?;
+        let name = self.text.get(start..self.at.saturating_sub(1)).unwrap_or_default();
+        self.blank();
+        if !self.take(b':') {
+            return Err(Fault::Syntax("expected a colon"));
+        }
+        self.blank();
+        Ok((name, escaped))
+    }
+
+    /// After a member: `true` behind the closing bracket, `false` in front of the next member.
+    #[inline]
+    pub(super) fn ended(&mut self, close: u8) -> Scan<bool> {
+        self.blank();
+        if self.take(b',') {
+            self.blank();
+            return Ok(false);
+        }
+        if self.take(close) {
+            return Ok(true);
+        }
+        Err(Fault::Syntax("expected a comma or a closing bracket"))
+    }
+
+    /// Skips a string; the next byte is its opening quote. Says whether it has escapes.
+    #[inline]
+    pub(super) fn string(&mut self, bounds: Bounds) -> Scan<bool> {
+        self.skip(1);
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            self.skip(plain_prefix(self.rest()));
+            match self.peek() {
+                Some(b'"') => {
+                    let long = self.at.saturating_sub(start) > bounds.string;
+                    self.skip(1);
+                    return if long { Err(Fault::String) } else { Ok(escaped) };
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                Some(_) => return Err(Fault::Syntax("a control character in a string")),
+                None => return Err(Fault::Syntax("the text ends within a string")),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Scan<()> {
+        self.skip(1);
+        match self.peek() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.skip(1),
+            Some(b'u') => {
+                self.skip(1);
+                for _ in 0..4 {
+                    if !self.peek().is_some_and(|byte| byte.is_ascii_hexdigit()) {
+                        return Err(Fault::Syntax("expected four hexadecimal digits"));
+                    }
+                    self.skip(1);
+                }
+            }
+            _ => return Err(Fault::Syntax("an unknown escape")),
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Scan<Kind> {
+        self.take(b'-');
+        if !self.take(b'0') {
+            self.digits()?;
+        }
+        if self.take(b'.') {
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.skip(1);
+            if let Some(b'+' | b'-') = self.peek() {
+                self.skip(1);
+            }
+            self.digits()?;
+        }
+        Ok(Kind::Number)
+    }
+
+    fn digits(&mut self) -> Scan<()> {
+        let count = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
+        self.skip(count);
+        if count == 0 { Err(Fault::Syntax("expected a digit")) } else { Ok(()) }
+    }
+}
+
+/// How many bytes at the beginning are neither quote, backslash nor control character.
+#[inline]
+pub(super) fn plain_prefix(bytes: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    const QUOTES: u64 = 0x2222_2222_2222_2222;
+    const BACKSLASHES: u64 = 0x5C5C_5C5C_5C5C_5C5C;
+    const SPACES: u64 = 0x2020_2020_2020_2020;
+    // Eight bytes at a time: subtracting from each byte borrows into its high bit exactly when the byte is
+    // below the subtrahend, and a byte is zero when it is below one. A borrow can mark bytes behind the
+    // first one found, never in front of it, so the first mark is true.
+    let is_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let mut rest = bytes;
+    while let Some((word, tail)) = rest.split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*word);
+        let control = word.wrapping_sub(SPACES) & !word & HIGH;
+        let found = control | is_zero(word ^ QUOTES) | is_zero(word ^ BACKSLASHES);
+        if found != 0 {
+            let before = bytes.len().saturating_sub(rest.len());
+            return before.saturating_add(found.trailing_zeros() as usize / 8);
+        }
+        rest = tail;
+    }
+    let plain = rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count();
+    bytes.len().saturating_sub(rest.len()).saturating_add(plain)
+}

@@ -1,0 +1,59 @@
+//! How large the parts of a packet may be.
+
+/// Limits of everything that a decoder reads. A packet one over any of them is refused with a
+/// [`Problem::Limit`](super::Problem::Limit) that names it.
+///
+/// A frame as a whole is limited by the transporter. `params` and `data` are limited by that and by
+/// `depth` alone: Node sends a Buffer as an array with a number per byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Containers within each other, the packet itself being the first; at most 128.
+    ///
+    /// `serde_json` reads 127 levels, so a body that passes this can be deserialized.
+    pub(crate) depth: usize,
+    /// Bytes of a string as written, outside `params` and `data`.
+    pub(crate) string: usize,
+    /// Members of an object or array, outside `params` and `data`.
+    pub(crate) entries: usize,
+    /// Bytes of the name of a service, action, event, group, caller or host.
+    pub(crate) name: usize,
+    /// Bytes of an id: of a packet, a request, a parent or an instance.
+    pub(crate) id: usize,
+    /// Bytes of `meta`, and of `headers`.
+    pub(crate) meta: usize,
+    /// Groups of an event.
+    pub(crate) groups: usize,
+    /// Services in an INFO.
+    pub(crate) services: usize,
+    /// Actions of a service; events likewise.
+    pub(crate) actions: usize,
+    /// Nodes in one part of a gossip packet.
+    pub(crate) nodes: usize,
+}
+
+impl Limits {
+    /// The deepest nesting that [`Limits::depth`] can allow.
+    pub(crate) const MAX_DEPTH: usize = 128;
+
+    /// [`Limits::depth`], kept within [`Limits::MAX_DEPTH`].
+    pub(crate) fn max_depth(&self) -> usize {
+        self.depth.min(Self::MAX_DEPTH)
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            depth: Self::MAX_DEPTH,
+            string: 1024 * 1024,
+            entries: 65_536,
+            name: 255,
+            id: 128,
+            meta: 64 * 1024,
+            groups: 64,
+            services: 1_000,
+            actions: 1_000,
+            nodes: 10_000,
+        }
+    }
+}
