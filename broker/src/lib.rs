@@ -1,4 +1,7 @@
 //! Ligand.
 
+mod handler;
 mod protocol;
+mod registry;
 mod serializer;
+mod strategy;

@@ -38,7 +38,10 @@ impl<T: Clone, const CHUNK: usize> Chunked<T, CHUNK> {
 
     /// Where the first element is for which `wanted` holds.
     pub(super) fn position(&self, mut wanted: impl FnMut(&T) -> bool) -> Option<usize> {
-        self.chunks.iter().enumerate().find_map(|(at, chunk)| Some(at * CHUNK + chunk.iter().position(&mut wanted)?))
+        self.chunks
+            .iter()
+            .enumerate()
+            .find_map(|(at, chunk)| Some(at * CHUNK + chunk.iter().position(&mut wanted)?))
     }
 
     pub(super) fn push(&mut self, value: T) {

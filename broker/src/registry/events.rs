@@ -37,9 +37,14 @@ impl EventSub {
 
     /// What its list goes by.
     pub(super) fn key(&self) -> String {
-        // Names hold no control characters, and where one did, two lists would merge, nothing worse.
-        format!("{}\0{}", self.pattern, self.group)
+        list_key(&self.pattern, &self.group)
     }
+}
+
+/// What the list of a pattern and a group goes by.
+pub(super) fn list_key(pattern: &str, group: &str) -> String {
+    // Names hold no control characters, and where one did, two lists would merge, nothing worse.
+    format!("{pattern}\0{group}")
 }
 
 impl fmt::Debug for EventSub {

@@ -25,7 +25,9 @@ pub(crate) enum Problem {
     #[error("it is not a valid regular expression")]
     Invalid,
     /// Node could use it.
-    #[error("it uses counted repetitions, references, word borders or escaped characters, which are not supported")]
+    #[error(
+        "it uses counted repetitions, references, word borders or escaped characters, which are not supported"
+    )]
     Unsupported,
     /// Longer or deeper than we are willing to follow.
     #[error("it is too long or too deeply nested")]
@@ -82,7 +84,8 @@ impl Expression {
             return Err(Problem::TooLarge);
         }
         let escape = if pattern.starts_with('$') { "\\" } else { "" };
-        let parts: Vec<_> = pattern.split("**").map(|part| part.replace('?', ".").replace('*', "[^\\.]*")).collect();
+        let parts: Vec<_> =
+            pattern.split("**").map(|part| part.replace('?', ".").replace('*', "[^\\.]*")).collect();
         let source = format!("{escape}{}", parts.join(".*"));
         let mut parser = Parser { left: source.encode_utf16().collect(), steps: Vec::new(), depth: 0 };
         parser.left.reverse();
@@ -327,14 +330,17 @@ impl Parser {
     }
 
     fn is_count<'a>(units: impl Iterator<Item = &'a u16>) -> bool {
-        let inner: Option<String> =
-            char::decode_utf16(units.copied()).map_while(Result::ok).scan(false, |closed, c| {
+        let inner: Option<String> = char::decode_utf16(units.copied())
+            .map_while(Result::ok)
+            .scan(false, |closed, c| {
                 if *closed {
                     return None;
                 }
                 *closed = c == '}';
                 Some(c)
-            }).map(Some).collect();
+            })
+            .map(Some)
+            .collect();
         let Some(inner) = inner.as_deref().and_then(|text| text.strip_suffix('}')) else { return false };
         let (least, most) = inner.split_once(',').unwrap_or((inner, ""));
         let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::local::Identity;
 use super::services::NodeServices;
 use super::trie::Keyed;
 use crate::protocol::{Client, InfoPacket, ProtocolVersion, Raw};
@@ -38,8 +39,11 @@ pub(crate) struct Node {
     pub(super) live: Arc<Live>,
 }
 
+/// Addresses that are kept of one node.
+const MAX_ADDRESSES: usize = 64;
+
 /// What an INFO says about the node itself.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct About {
     pub(super) instance_id: Name,
     pub(super) hostname: Option<Name>,
@@ -145,6 +149,20 @@ impl Node {
         &self.services
     }
 
+    /// The same node, to be changed.
+    pub(super) fn copy(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            ix: self.ix,
+            seq: self.seq,
+            about: Arc::clone(&self.about),
+            services: Arc::clone(&self.services),
+            udp_address: self.udp_address.clone(),
+            offline_since: self.offline_since,
+            live: Arc::clone(&self.live),
+        }
+    }
+
     /// Its INFO as it was received, for passing it on. Empty when there was none or the node is offline.
     pub(crate) fn info_json(&self) -> Bytes {
         let (before, behind) = &self.about.frame;
@@ -225,8 +243,10 @@ impl Live {
         }
     }
 
-    /// The next process under this id may speak another version.
-    pub(super) fn forget_version(&self) {
+    /// A process begins to live under this id: it may speak another version and counts from zero.
+    pub(super) fn begin(&self, since_base: Duration) {
+        self.beat(since_base);
+        self.cpu_seq.store(0, Ordering::Relaxed);
         self.version.store(0, Ordering::Relaxed);
     }
 }
@@ -260,18 +280,38 @@ impl About {
         }
     }
 
-    /// The same without the INFO it came from.
-    pub(super) fn without_frame(&self) -> Self {
+    /// What this node says about itself; its frame is kept elsewhere.
+    pub(super) fn of_local(identity: &Identity, port: Option<u16>) -> Self {
         Self {
-            instance_id: self.instance_id.clone(),
-            hostname: self.hostname.clone(),
-            ip_list: self.ip_list.clone(),
-            port: self.port,
-            client: self.client.clone(),
-            config: self.config.clone(),
-            metadata: self.metadata.clone(),
+            instance_id: identity.instance_id.clone(),
+            hostname: Some(identity.hostname.clone()),
+            ip_list: identity.ip_list.clone().into(),
+            port,
+            client: identity.client.clone(),
+            config: identity.config.clone(),
+            metadata: identity.metadata.clone(),
             frame: Default::default(),
         }
+    }
+
+    /// The same without the INFO it came from.
+    pub(super) fn without_frame(&self) -> Self {
+        Self { frame: Default::default(), ..self.clone() }
+    }
+
+    /// The same at another place: an offline node announced itself.
+    pub(super) fn moved(&self, hostname: Option<Name>, address: Option<&Name>, port: Option<u16>) -> Self {
+        let mut moved = self.clone();
+        moved.hostname = hostname.or(moved.hostname);
+        moved.port = port.or(moved.port);
+        if let Some(address) = address.filter(|address| !self.ip_list.contains(address)) {
+            moved.ip_list = [address].into_iter().chain(&self.ip_list).take(MAX_ADDRESSES).cloned().collect();
+        }
+        moved
+    }
+
+    pub(super) fn same_place(&self, other: &Self) -> bool {
+        self.hostname == other.hostname && self.port == other.port && self.ip_list == other.ip_list
     }
 
     /// Whether `packet` says the same, apart from its services.

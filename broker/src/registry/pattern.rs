@@ -156,7 +156,8 @@ mod tests {
     }
 
     fn tried(pattern: &str, name: &str) -> bool {
-        let splits = || (0..=name.len()).filter(|end| name.is_char_boundary(*end)).map(|end| name.split_at(end));
+        let splits =
+            || (0..=name.len()).filter(|end| name.is_char_boundary(*end)).map(|end| name.split_at(end));
         if let Some(rest) = pattern.strip_prefix("**") {
             return splits().any(|(taken, left)| !taken.contains('\n') && tried(rest, left));
         }

@@ -12,7 +12,7 @@ use crate::protocol::{Raw, ServiceInfo, ServiceVersion};
 #[derive(Debug, Default)]
 pub(crate) struct NodeServices {
     raw: Bytes,
-    list: Box<[Service]>,
+    list: Box<[Arc<Service>]>,
 }
 
 /// One service, without what no caller can reach.
@@ -35,7 +35,7 @@ pub(crate) struct Service {
 }
 
 impl NodeServices {
-    pub(super) fn new(raw: Bytes, list: Vec<Service>) -> Self {
+    pub(super) fn new(raw: Bytes, list: Vec<Arc<Service>>) -> Self {
         Self { raw, list: list.into() }
     }
 
@@ -51,7 +51,7 @@ impl NodeServices {
     }
 
     /// Its entries, in the order of the INFO.
-    pub(crate) fn list(&self) -> &[Service] {
+    pub(crate) fn list(&self) -> &[Arc<Service>] {
         &self.list
     }
 

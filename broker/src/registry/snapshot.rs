@@ -56,12 +56,19 @@ impl Snapshot {
 
     /// Whether some available node offers a service of this full name.
     pub(crate) fn has_service(&self, full_name: &str) -> bool {
-        self.nodes()
-            .any(|node| node.is_available() && node.services().list().iter().any(|s| s.full_name == full_name))
+        self.nodes().any(|node| {
+            node.is_available() && node.services().list().iter().any(|s| s.full_name == full_name)
+        })
     }
 
     /// Who gets an event emitted to `groups`; no groups mean all.
-    pub(crate) fn emit(&self, event: &str, groups: &[Name], prefer_local: bool, key: Option<u64>) -> Emission {
+    pub(crate) fn emit(
+        &self,
+        event: &str,
+        groups: &[Name],
+        prefer_local: bool,
+        key: Option<u64>,
+    ) -> Emission {
         self.events.with_plan(event, |plan| plan.emit(self, groups, prefer_local, key))
     }
 

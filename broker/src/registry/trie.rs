@@ -53,7 +53,10 @@ impl<T: Keyed> Trie<T> {
             match node {
                 Node::Branch(children) => node = children.get(slot(hash, shift))?,
                 Node::Bucket(items) => {
-                    return items.iter().find(|(h, item)| *h == hash && item.key() == key).map(|(_, item)| item);
+                    return items
+                        .iter()
+                        .find(|(h, item)| *h == hash && item.key() == key)
+                        .map(|(_, item)| item);
                 }
             }
             shift += BITS;
