@@ -1,0 +1,166 @@
+//! Actions and who offers them.
+
+use ligand_transporters::Name;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::endpoints::{Definition, Endpoints, Target, fingerprint};
+use super::nodes::{Node, NodeIx};
+use super::snapshot::Snapshot;
+use super::trie::Keyed;
+use crate::handler::ActionFn;
+use crate::protocol::{Raw, Visibility};
+use crate::strategy::Strategy;
+
+/// An action as one service defines it, local or remote.
+///
+/// Nodes that define an action the same way share one `Action`, and so its `run`.
+pub(crate) struct Action {
+    /// Full name, as callers use it.
+    pub(crate) name: Name,
+    /// Full name of its service.
+    pub(crate) service: Name,
+    /// Who may call it.
+    pub(crate) visibility: Visibility,
+    /// Its own timeout; zero switches timeouts off for it.
+    pub(crate) timeout: Option<Duration>,
+    /// The definition as INFO carries it.
+    pub(crate) definition: Raw,
+    /// Runs it, wherever it is.
+    pub(crate) run: ActionFn,
+}
+
+impl Action {
+    /// Whether a request from another node may reach it. To such a node any other action does not exist.
+    pub(crate) fn callable_remotely(&self) -> bool {
+        self.visibility.is_remote()
+    }
+
+    pub(super) fn fingerprint_of(service: &str, definition: &Raw) -> u64 {
+        fingerprint((service, definition.bytes()))
+    }
+}
+
+impl fmt::Debug for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Action")
+            .field("name", &self.name)
+            .field("service", &self.service)
+            .field("definition", &self.definition)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Definition for Action {
+    fn fingerprint(&self) -> u64 {
+        Self::fingerprint_of(&self.service, &self.definition)
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        self.service == other.service && self.definition == other.definition
+    }
+}
+
+/// One action name, with everybody who offers it.
+#[derive(Debug, Clone)]
+pub(crate) struct ActionEntry {
+    pub(super) name: Name,
+    pub(super) local: Option<Arc<Action>>,
+    /// The local one, if any, included.
+    pub(super) available: Endpoints<Action>,
+    pub(super) strategy: Arc<dyn Strategy>,
+    /// Its place among all names, by first appearance.
+    pub(super) order: u64,
+    /// When it lost its last endpoint; 0 while it has one.
+    pub(super) idle: u64,
+}
+
+/// The endpoint that a call goes to.
+#[derive(Debug, Clone)]
+pub(crate) enum Picked {
+    /// An action of this node.
+    Local(Arc<Action>),
+    /// An action of another node.
+    Remote(Arc<Node>, Arc<Action>),
+}
+
+impl ActionEntry {
+    /// The action's name.
+    pub(crate) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// The action of this node.
+    pub(crate) fn local(&self) -> Option<&Arc<Action>> {
+        self.local.as_ref()
+    }
+
+    /// How many endpoints are available, the local one included.
+    pub(crate) fn available(&self) -> usize {
+        self.available.len()
+    }
+
+    /// Chooses an endpoint as protocol chapter 8.1 says.
+    ///
+    /// `snapshot` is the one this entry was found in. `exclude` holds nodes that were tried already.
+    /// `None` when nobody is left: the action is known but not available.
+    pub(crate) fn pick(
+        &self,
+        snapshot: &Snapshot,
+        prefer_local: bool,
+        key: Option<u64>,
+        exclude: &[NodeIx],
+    ) -> Option<Picked> {
+        if let Some(local) = &self.local
+            && (prefer_local || self.name.starts_with('$'))
+            && !exclude.contains(&NodeIx::LOCAL)
+        {
+            return Some(Picked::Local(Arc::clone(local)));
+        }
+        let first = match self.available.len() {
+            0 => return None,
+            1 => 0,
+            count => self.strategy.pick(count, key) % count,
+        };
+        let target = self.available.get(first)?;
+        if exclude.is_empty() || !exclude.contains(&target.node) {
+            return self.resolve(snapshot, target);
+        }
+        // Whoever comes next in the list and has not been tried.
+        let behind = (first + 1..self.available.len()).chain(0..first);
+        let target = behind.filter_map(|at| self.available.get(at)).find(|t| !exclude.contains(&t.node))?;
+        self.resolve(snapshot, target)
+    }
+
+    /// The endpoint on one node, for calls that name it.
+    pub(crate) fn pick_node(&self, snapshot: &Snapshot, node: &str) -> Option<Picked> {
+        let node = snapshot.node_by_id(node)?;
+        self.resolve(snapshot, self.available.of_node(node.ix())?)
+    }
+
+    /// The nodes that offer it, in no particular order, with their definitions.
+    pub(crate) fn endpoints<'a>(
+        &'a self,
+        snapshot: &'a Snapshot,
+    ) -> impl Iterator<Item = (&'a Arc<Node>, &'a Arc<Action>)> {
+        self.available.iter().filter_map(|target| {
+            let local = self.local.as_ref().filter(|_| target.node == NodeIx::LOCAL);
+            Some((snapshot.node(target.node)?, local.or_else(|| self.available.definition(target))?))
+        })
+    }
+
+    fn resolve(&self, snapshot: &Snapshot, target: Target) -> Option<Picked> {
+        if target.node == NodeIx::LOCAL {
+            return self.local.clone().map(Picked::Local);
+        }
+        let action = self.available.definition(target)?;
+        Some(Picked::Remote(Arc::clone(snapshot.node(target.node)?), Arc::clone(action)))
+    }
+}
+
+impl Keyed for Arc<ActionEntry> {
+    fn key(&self) -> &str {
+        &self.name
+    }
+}

@@ -1,0 +1,407 @@
+//! The writing side: how a registry changes.
+
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
+use ligand_transporters::{Name, NodeId};
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use super::chunked::Chunked;
+use super::events::{EventIndex, EventLists};
+use super::local::{Identity, LocalInfo, LocalService, service_json, services_json};
+use super::nodes::{About, Indexed, Live, Node, NodeIx};
+use super::services::{NodeServices, Service};
+use super::snapshot::Snapshot;
+use super::trie::Trie;
+use super::{Composer, InfoChange, InfoKind, RegisterError, RegistryOptions, Sighting};
+use crate::protocol::{InfoPacket, Raw, Services};
+
+mod endpoints;
+mod intern;
+
+/// What only writers need, and the snapshot they prepare.
+pub(crate) struct Catalog {
+    pub(super) snapshot: Snapshot,
+    pub(super) changed: bool,
+    events: EventLists,
+    events_changed: bool,
+    options: RegistryOptions,
+    composer: Composer,
+    /// Services by a fingerprint of their text, as long as some node has them.
+    shared: HashMap<u64, Weak<NodeServices>>,
+    idle_actions: super::idle::Idle,
+    idle_events: super::idle::Idle,
+    /// Counts names and lists as they appear.
+    order: u64,
+    /// Offline nodes by the time they went.
+    offline: BTreeSet<(Instant, NodeIx)>,
+    free: VecDeque<NodeIx>,
+    identity: Identity,
+    /// Entry in INFO by full name, in order of registration.
+    local: Vec<(Name, String)>,
+    local_info: Arc<LocalInfo>,
+    local_changed: bool,
+    stopping: bool,
+}
+
+impl fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Catalog").field("snapshot", &self.snapshot).finish_non_exhaustive()
+    }
+}
+
+impl Catalog {
+    pub(super) fn new(
+        identity: Identity,
+        options: RegistryOptions,
+        composer: Composer,
+        now: Instant,
+    ) -> Self {
+        let local = Arc::new(Node {
+            id: identity.id.clone(),
+            ix: NodeIx::LOCAL,
+            seq: 1,
+            about: Arc::new(About::of_local(&identity, None)),
+            services: NodeServices::none(),
+            udp_address: None,
+            offline_since: None,
+            live: Arc::new(Live::new(true, now.saturating_duration_since(options.base))),
+        });
+        let mut nodes = Chunked::default();
+        let mut ids = Trie::default();
+        ids.insert(Indexed { id: local.id.clone(), ix: local.ix });
+        nodes.push(Some(local));
+        Self {
+            snapshot: Snapshot { nodes, ids, actions: Trie::default(), events: Arc::default() },
+            changed: false,
+            events: EventLists::default(),
+            events_changed: false,
+            options,
+            composer,
+            shared: HashMap::new(),
+            idle_actions: super::idle::Idle::default(),
+            idle_events: super::idle::Idle::default(),
+            order: 0,
+            offline: BTreeSet::new(),
+            free: VecDeque::new(),
+            local: Vec::new(),
+            local_info: Arc::new(LocalInfo::new(&identity, 1, None, "[]")),
+            identity,
+            local_changed: false,
+            stopping: false,
+        }
+    }
+
+    /// The snapshot to publish, if there is a new one.
+    pub(super) fn take_changed(&mut self) -> Option<Arc<Snapshot>> {
+        if std::mem::take(&mut self.events_changed) {
+            self.snapshot.events = Arc::new(EventIndex::new(self.events.clone()));
+        }
+        std::mem::take(&mut self.changed).then(|| Arc::new(self.snapshot.clone()))
+    }
+
+    /// Works an INFO in; see [`Registry::apply_info`](super::Registry::apply_info).
+    ///
+    /// # Errors
+    /// What `parse` returns; then nothing has changed.
+    pub(crate) fn apply_info<E>(
+        &mut self,
+        id: &NodeId,
+        packet: InfoPacket,
+        now: Instant,
+        parse: impl FnOnce(&Raw) -> Result<Services, E>,
+    ) -> Result<InfoChange, E> {
+        if *id == self.identity.id {
+            let same = packet.instance_id == self.identity.instance_id;
+            return Ok(InfoChange::quiet(if same { InfoKind::Own } else { InfoKind::Conflict }));
+        }
+        let known = self.snapshot.node_by_id(id.as_str()).cloned();
+        let kind = match &known {
+            None => InfoKind::New,
+            Some(node) if !node.is_available() => {
+                if node.seq == 0 {
+                    InfoKind::New
+                } else {
+                    InfoKind::Reconnected
+                }
+            }
+            Some(node) if *node.instance_id() != packet.instance_id => InfoKind::Restarted,
+            Some(node) if packet.seq > node.seq => InfoKind::Updated,
+            Some(node) => return Ok(self.apply_same(node, packet)),
+        };
+        if known.is_none() && !self.has_room() {
+            return Ok(InfoChange::quiet(InfoKind::Refused));
+        }
+        let services = match self.shared_services(&packet.services_raw) {
+            Some(shared) => shared,
+            None => {
+                let services = parse(&packet.services_raw)?;
+                self.intern(services)
+            }
+        };
+
+        let since_base = now.saturating_duration_since(self.options.base);
+        let ix = known.as_ref().map_or_else(|| self.next_index(), |node| node.ix);
+        let live = match &known {
+            Some(node) => Arc::clone(&node.live),
+            None => Arc::new(Live::new(true, since_base)),
+        };
+        if kind != InfoKind::Updated {
+            live.begin(since_base);
+        }
+        live.guess_version(&packet.client);
+        if let Some(since) = known.as_ref().and_then(|node| node.offline_since) {
+            self.offline.remove(&(since, ix));
+        }
+        let old = known.as_ref().map_or_else(NodeServices::none, |node| Arc::clone(&node.services));
+        let services_changed = self.relink(ix, &old, &services);
+        self.put(Node {
+            id: id.clone(),
+            ix,
+            seq: packet.seq,
+            about: Arc::new(About::of(packet)),
+            services,
+            udp_address: known.as_ref().and_then(|node| node.udp_address.clone()),
+            offline_since: None,
+            live: Arc::clone(&live),
+        });
+        live.available.store(true, Ordering::Relaxed);
+        Ok(InfoChange { kind, services_changed })
+    }
+
+    /// An INFO that does not count: its services are known, or it is older than what is known.
+    fn apply_same(&mut self, node: &Arc<Node>, packet: InfoPacket) -> InfoChange {
+        // Node takes over the rest of any INFO, even of one that was overtaken by a newer one.
+        if packet.seq != node.seq || node.about.says(&packet) {
+            return InfoChange::quiet(InfoKind::Unchanged);
+        }
+        let about = Arc::new(About::of(packet));
+        self.put(Node { about, ..node.copy() });
+        InfoChange::quiet(InfoKind::Updated)
+    }
+
+    /// Marks a node offline; see [`Registry::node_lost`](super::Registry::node_lost).
+    pub(crate) fn node_lost(&mut self, id: &str, now: Instant) -> Option<Arc<Node>> {
+        let node =
+            self.snapshot.node_by_id(id).filter(|node| !node.is_local() && node.is_available())?.clone();
+        node.live.available.store(false, Ordering::Relaxed);
+        self.relink(node.ix, &node.services, &NodeServices::none());
+        self.offline.insert((now, node.ix));
+        Some(self.put(Node {
+            seq: node.seq.saturating_add(1),
+            about: Arc::new(node.about.without_frame()),
+            services: NodeServices::none(),
+            offline_since: Some(now),
+            ..node.copy()
+        }))
+    }
+
+    /// Forgets a remote node, online or not.
+    pub(crate) fn remove_node(&mut self, id: &str) -> Option<Arc<Node>> {
+        let node = self.snapshot.node_by_id(id).filter(|node| !node.is_local())?.clone();
+        node.live.available.store(false, Ordering::Relaxed);
+        self.relink(node.ix, &node.services, &NodeServices::none());
+        if let Some(since) = node.offline_since {
+            self.offline.remove(&(since, node.ix));
+        }
+        self.snapshot.ids.remove(id);
+        self.snapshot.nodes.set(node.ix.0.into(), None);
+        self.free.push_back(node.ix);
+        self.changed = true;
+        Some(node)
+    }
+
+    /// Raises the sequence number of an offline node to what another node says about it.
+    pub(crate) fn raise_offline_seq(&mut self, id: &str, seq: u64) {
+        if let Some(node) = self.snapshot.node_by_id(id).filter(|n| !n.is_available() && n.seq < seq).cloned()
+        {
+            self.put(Node { seq, ..node.copy() });
+        }
+    }
+
+    /// Learns where a node can be reached; see [`Registry::sighted`](super::Registry::sighted).
+    pub(crate) fn sighted(&mut self, id: &NodeId, sighting: Sighting, now: Instant) -> bool {
+        if *id == self.identity.id {
+            return false;
+        }
+        let Sighting { hostname, port, address, announced } = sighting;
+        let Some(node) = self.snapshot.node_by_id(id.as_str()).cloned() else {
+            if !self.has_room() {
+                return false;
+            }
+            let ix = self.next_index();
+            let about = About::of_sighting(hostname, address.iter().cloned().collect(), port);
+            self.offline.insert((now, ix));
+            self.put(Node {
+                id: id.clone(),
+                ix,
+                seq: 0,
+                about: Arc::new(about),
+                services: NodeServices::none(),
+                udp_address: address,
+                offline_since: Some(now),
+                live: Arc::new(Live::new(false, Duration::ZERO)),
+            });
+            return true;
+        };
+        let udp_address = match address {
+            Some(address) if announced || node.udp_address.is_none() => Some(address),
+            _ => node.udp_address.clone(),
+        };
+        let about = if announced && !node.is_available() {
+            Arc::new(node.about.moved(hostname, udp_address.as_ref(), port))
+        } else {
+            Arc::clone(&node.about)
+        };
+        if udp_address != node.udp_address || !about.same_place(&node.about) {
+            self.put(Node { about, udp_address, ..node.copy() });
+        }
+        false
+    }
+
+    /// Adds a service of this node; see [`Registry::add_local`](super::Registry::add_local).
+    ///
+    /// # Errors
+    /// [`RegisterError`]; then nothing has changed.
+    pub(crate) fn add_local(&mut self, service: LocalService) -> Result<(), RegisterError> {
+        let full_name = service.info.full_name.clone();
+        if self.local.iter().any(|(name, _)| *name == full_name) {
+            return Err(RegisterError::DuplicateService { service: full_name });
+        }
+        let mut own = HashSet::new();
+        for action in &service.actions {
+            let first = match self.snapshot.action(&action.name).and_then(|entry| entry.local.as_ref()) {
+                Some(known) => known.service.clone(),
+                None if !own.insert(action.name.clone()) => full_name.clone(),
+                None => continue,
+            };
+            return Err(RegisterError::DuplicateAction {
+                action: action.name.clone(),
+                first,
+                second: full_name,
+            });
+        }
+        self.local.push((full_name, service_json(&service)));
+        for action in &service.actions {
+            self.add_local_action(action);
+        }
+        for event in &service.events {
+            self.add_local_event(event);
+        }
+        let added = Service::new(service.info, service.actions, service.events);
+        let services = self.local_services().chain([Arc::new(added)]).collect();
+        self.put_local(services);
+        Ok(())
+    }
+
+    /// Removes a service of this node; `false` when there is none of that name.
+    pub(crate) fn remove_local(&mut self, full_name: &str) -> bool {
+        let Some(removed) = self.local_services().find(|service| service.full_name == full_name) else {
+            return false;
+        };
+        self.local.retain(|(name, _)| name != full_name);
+        for action in &removed.actions {
+            self.remove_local_action(action);
+        }
+        for event in &removed.events {
+            self.remove_local_event(event);
+        }
+        let services = self.local_services().filter(|service| service.full_name != full_name).collect();
+        self.put_local(services);
+        true
+    }
+
+    /// Says from now on that this node has no services.
+    pub(crate) fn stopping(&mut self) {
+        if !self.stopping {
+            self.stopping = true;
+            self.local_changed = true;
+        }
+    }
+
+    /// Makes the next INFO carry a TCP port, and a new sequence number.
+    pub(crate) fn set_local_port(&mut self, port: u16) {
+        let Some(node) = self.snapshot.node(NodeIx::LOCAL).cloned() else { return };
+        if node.port() != Some(port) {
+            let about = Arc::new(About::of_local(&self.identity, Some(port)));
+            self.put(Node { about, ..node.copy() });
+            self.local_changed = true;
+        }
+    }
+
+    /// Makes sure that our sequence number is higher than what somebody believes of us.
+    pub(crate) fn outdo(&mut self, seq: u64) {
+        let own = self.local_info.seq.saturating_add(u64::from(self.local_changed));
+        if own <= seq {
+            self.renew_local_info(seq.saturating_add(1));
+        }
+    }
+
+    /// What this node says about itself; a change since the last time raises its sequence number.
+    pub(crate) fn local_info(&mut self) -> Arc<LocalInfo> {
+        if self.local_changed {
+            self.renew_local_info(self.local_info.seq.saturating_add(1));
+        }
+        Arc::clone(&self.local_info)
+    }
+
+    fn renew_local_info(&mut self, seq: u64) {
+        let Some(node) = self.snapshot.node(NodeIx::LOCAL).cloned() else { return };
+        let services = if self.stopping {
+            "[]".to_owned()
+        } else {
+            services_json(self.local.iter().map(|(name, json)| (name, json.as_str())))
+        };
+        self.local_info = Arc::new(LocalInfo::new(&self.identity, seq, node.port(), &services));
+        self.local_changed = false;
+        self.put(Node { seq, ..node.copy() });
+    }
+
+    fn local_services(&self) -> impl Iterator<Item = Arc<Service>> + use<> {
+        let services = self.snapshot.node(NodeIx::LOCAL).map(|node| Arc::clone(&node.services));
+        services.into_iter().flat_map(|services| services.list().to_vec())
+    }
+
+    fn put_local(&mut self, mut services: Vec<Arc<Service>>) {
+        services.sort_by_key(|service| !service.full_name.starts_with('$'));
+        let Some(node) = self.snapshot.node(NodeIx::LOCAL).cloned() else { return };
+        let services = Arc::new(NodeServices::new(bytes::Bytes::new(), services));
+        self.put(Node { services, ..node.copy() });
+        self.local_changed = true;
+    }
+
+    fn put(&mut self, node: Node) -> Arc<Node> {
+        let node = Arc::new(node);
+        let at = usize::from(node.ix.0);
+        if at < self.snapshot.nodes.len() {
+            self.snapshot.nodes.set(at, Some(Arc::clone(&node)));
+        } else {
+            self.snapshot.nodes.push(Some(Arc::clone(&node)));
+        }
+        if self.snapshot.ids.get(node.id.as_str()).is_none() {
+            self.snapshot.ids.insert(Indexed { id: node.id.clone(), ix: node.ix });
+        }
+        self.changed = true;
+        node
+    }
+
+    /// Makes room for one more node, at the cost of the one that is offline longest.
+    fn has_room(&mut self) -> bool {
+        if self.snapshot.ids.len() <= self.options.max_nodes {
+            return true;
+        }
+        let Some((_, oldest)) = self.offline.first().copied() else { return false };
+        let id = self.snapshot.node(oldest).map(|node| node.id.clone());
+        id.is_some_and(|id| self.remove_node(id.as_str()).is_some())
+    }
+
+    fn next_index(&mut self) -> NodeIx {
+        // The oldest free index first, so that an index stays unused for as long as possible.
+        self.free.pop_front().unwrap_or_else(|| {
+            // `max_nodes` is limited to fewer than fit.
+            NodeIx(u16::try_from(self.snapshot.nodes.len()).unwrap_or(u16::MAX))
+        })
+    }
+}

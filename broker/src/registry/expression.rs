@@ -1,0 +1,417 @@
+//! The regular expressions that Node makes of event patterns, run in linear time.
+//!
+//! Node replaces `?` by `.`, `**` by `.*` and `*` by `[^\.]*` and leaves every other character of the
+//! pattern as it is, so `a+?` means one or more `a` and then any character. The same text is made here and
+//! understood the way JavaScript does, in UTF-16 units: `.`, classes, `\d \w \s` and their opposites,
+//! groups, `|`, `+`, `^` and `$`. Because no `?` is left there are no lazy repetitions, look-arounds or
+//! named groups. What remains is refused: counted repetitions (`{2,3}`), references (`\1`), word borders
+//! (`\b`), and escapes that spell a character (`\x41`, `\cA`, `\n`); a brace that counts nothing is itself.
+//!
+//! All states of the expression are followed at once (Thompson's construction), so the time is at most
+//! the length of the name times the length of the expression, whatever a peer subscribes to.
+
+use std::ops::RangeInclusive;
+
+/// An expression, anchored at both ends.
+#[derive(Debug)]
+pub(super) struct Expression {
+    steps: Vec<Step>,
+}
+
+/// Why a pattern cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Problem {
+    /// Node would throw at each match.
+    #[error("it is not a valid regular expression")]
+    Invalid,
+    /// Node could use it.
+    #[error(
+        "it uses counted repetitions, references, word borders or escaped characters, which are not supported"
+    )]
+    Unsupported,
+    /// Longer or deeper than we are willing to follow.
+    #[error("it is too long or too deeply nested")]
+    TooLarge,
+}
+
+/// Jumps are relative, so a finished part can be moved when something is put in front of it.
+#[derive(Debug)]
+enum Step {
+    One(Units),
+    Both(isize, isize),
+    Jump(isize),
+    Beginning,
+    End,
+}
+
+/// A set of UTF-16 units.
+#[derive(Debug, Default)]
+struct Units {
+    negated: bool,
+    ranges: Vec<RangeInclusive<u16>>,
+}
+
+/// Longest pattern in bytes; names on the wire have at most 255.
+const MAX_LENGTH: usize = 1024;
+/// Deepest nesting of groups and alternatives.
+const MAX_DEPTH: usize = 64;
+
+const LINE_BREAKS: [RangeInclusive<u16>; 3] = [0x0a..=0x0a, 0x0d..=0x0d, 0x2028..=0x2029];
+const DIGITS: [RangeInclusive<u16>; 1] = [unit(b'0')..=unit(b'9')];
+const WORD: [RangeInclusive<u16>; 4] =
+    [unit(b'0')..=unit(b'9'), unit(b'A')..=unit(b'Z'), unit(b'_')..=unit(b'_'), unit(b'a')..=unit(b'z')];
+const SPACE: [RangeInclusive<u16>; 9] = [
+    0x09..=0x0d,
+    0x20..=0x20,
+    0xa0..=0xa0,
+    0x1680..=0x1680,
+    0x2000..=0x200a,
+    0x2028..=0x2029,
+    0x202f..=0x202f,
+    0x205f..=0x205f,
+    0x3000..=0x3000,
+];
+const FEFF: u16 = 0xfeff;
+
+const fn unit(byte: u8) -> u16 {
+    byte as u16
+}
+
+impl Expression {
+    /// Translates and compiles an event pattern.
+    pub(super) fn new(pattern: &str) -> Result<Self, Problem> {
+        if pattern.len() > MAX_LENGTH {
+            return Err(Problem::TooLarge);
+        }
+        let escape = if pattern.starts_with('$') { "\\" } else { "" };
+        let parts: Vec<_> =
+            pattern.split("**").map(|part| part.replace('?', ".").replace('*', "[^\\.]*")).collect();
+        let source = format!("{escape}{}", parts.join(".*"));
+        let mut parser = Parser { left: source.encode_utf16().collect(), steps: Vec::new(), depth: 0 };
+        parser.left.reverse();
+        parser.alternatives()?;
+        if parser.left.is_empty() { Ok(Self { steps: parser.steps }) } else { Err(Problem::Invalid) }
+    }
+
+    /// Whether the whole of `name` is described by it.
+    pub(super) fn matches(&self, name: &str) -> bool {
+        let mut here = States::new(self.steps.len());
+        let mut next = States::new(self.steps.len());
+        let mut units = name.encode_utf16().peekable();
+        here.follow(&self.steps, 0, true, units.peek().is_none());
+        while let Some(unit) = units.next() {
+            let last = units.peek().is_none();
+            for &at in &here.list {
+                if let Some(Step::One(set)) = self.steps.get(at)
+                    && set.contains(unit)
+                {
+                    next.follow(&self.steps, at + 1, false, last);
+                }
+            }
+            std::mem::swap(&mut here, &mut next);
+            next.clear();
+            if here.list.is_empty() && !last {
+                return false;
+            }
+        }
+        here.seen.last() == Some(&true)
+    }
+}
+
+/// The places an expression can be at; the last flag stands for its end.
+struct States {
+    list: Vec<usize>,
+    seen: Vec<bool>,
+    todo: Vec<usize>,
+}
+
+impl States {
+    fn new(steps: usize) -> Self {
+        Self { list: Vec::new(), seen: vec![false; steps + 1], todo: Vec::new() }
+    }
+
+    fn clear(&mut self) {
+        self.list.clear();
+        self.seen.fill(false);
+    }
+
+    /// Adds `start` and all that can be reached from it without taking a unit.
+    fn follow(&mut self, steps: &[Step], start: usize, beginning: bool, end: bool) {
+        self.todo.push(start);
+        while let Some(at) = self.todo.pop() {
+            match self.seen.get_mut(at) {
+                Some(seen) if !*seen => *seen = true,
+                _ => continue,
+            }
+            match steps.get(at) {
+                None => {}
+                Some(Step::One(_)) => self.list.push(at),
+                Some(Step::Both(first, second)) => {
+                    self.todo.extend([at.saturating_add_signed(*first), at.saturating_add_signed(*second)]);
+                }
+                Some(Step::Jump(way)) => self.todo.push(at.saturating_add_signed(*way)),
+                Some(Step::Beginning) if beginning => self.todo.push(at + 1),
+                Some(Step::End) if end => self.todo.push(at + 1),
+                Some(Step::Beginning | Step::End) => {}
+            }
+        }
+    }
+}
+
+impl Units {
+    fn not(ranges: &[RangeInclusive<u16>]) -> Self {
+        Self { negated: true, ranges: ranges.to_vec() }
+    }
+
+    fn contains(&self, unit: u16) -> bool {
+        self.negated != self.ranges.iter().any(|range| range.contains(&unit))
+    }
+}
+
+struct Parser {
+    /// What is left of the source, last unit first.
+    left: Vec<u16>,
+    steps: Vec<Step>,
+    depth: usize,
+}
+
+impl Parser {
+    fn peek(&self) -> Option<u8> {
+        self.left.last().and_then(|unit| u8::try_from(*unit).ok())
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        if found {
+            self.left.pop();
+        }
+        found
+    }
+
+    fn alternatives(&mut self) -> Result<(), Problem> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(Problem::TooLarge);
+        }
+        let start = self.steps.len();
+        while !matches!(self.peek(), Some(b'|' | b')')) && !self.left.is_empty() {
+            self.repeated()?;
+        }
+        if self.take(b'|') {
+            let length = self.length_since(start);
+            self.steps.insert(start, Step::Both(1, length + 2));
+            let jump = self.steps.len();
+            self.steps.push(Step::Jump(1));
+            self.alternatives()?;
+            let way = self.length_since(jump);
+            if let Some(step) = self.steps.get_mut(jump) {
+                *step = Step::Jump(way);
+            }
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn repeated(&mut self) -> Result<(), Problem> {
+        let start = self.steps.len();
+        let repeatable = self.atom()?;
+        let length = self.length_since(start);
+        match self.peek() {
+            Some(b'*' | b'+') if !repeatable => return Err(Problem::Invalid),
+            Some(b'*') => {
+                self.steps.insert(start, Step::Both(1, length + 2));
+                self.steps.push(Step::Jump(-length - 1));
+            }
+            Some(b'+') => self.steps.push(Step::Both(-length, 1)),
+            Some(b'{') if self.counts() => return Err(Problem::Unsupported),
+            _ => return Ok(()),
+        }
+        self.left.pop();
+        // One repetition of a repetition is an error, and a count is not ours to follow.
+        match self.peek() {
+            Some(b'*' | b'+') => Err(Problem::Invalid),
+            Some(b'{') if self.counts() => Err(Problem::Invalid),
+            _ => Ok(()),
+        }
+    }
+
+    /// One thing that can stand alone; tells whether it may be repeated.
+    fn atom(&mut self) -> Result<bool, Problem> {
+        let Some(unit) = self.left.pop() else { return Err(Problem::Invalid) };
+        let step = match u8::try_from(unit) {
+            Ok(b'*' | b'+') => return Err(Problem::Invalid),
+            Ok(b'{') if self.counts_behind_brace() => return Err(Problem::Invalid),
+            Ok(b'^') => {
+                self.steps.push(Step::Beginning);
+                return Ok(false);
+            }
+            Ok(b'$') => {
+                self.steps.push(Step::End);
+                return Ok(false);
+            }
+            Ok(b'(') => {
+                self.alternatives()?;
+                return if self.take(b')') { Ok(true) } else { Err(Problem::Invalid) };
+            }
+            Ok(b'.') => Units::not(&LINE_BREAKS),
+            Ok(b'[') => self.class()?,
+            Ok(b'\\') => self.escape()?,
+            _ => Units { negated: false, ranges: vec![unit..=unit] },
+        };
+        self.steps.push(Step::One(step));
+        Ok(true)
+    }
+
+    fn class(&mut self) -> Result<Units, Problem> {
+        let mut set = Units { negated: self.take(b'^'), ranges: Vec::new() };
+        loop {
+            if self.take(b']') {
+                return Ok(set);
+            }
+            let first = self.class_member()?;
+            let is_range = self.peek() == Some(b'-')
+                && self.left.len().checked_sub(2).and_then(|at| self.left.get(at)) != Some(&unit(b']'));
+            if !is_range {
+                set.ranges.extend(first.ranges);
+                continue;
+            }
+            self.left.pop();
+            let last = self.class_member()?;
+            match (&*first.ranges, &*last.ranges) {
+                ([first], [last]) if first.start() == first.end() && last.start() == last.end() => {
+                    if first.start() > last.start() {
+                        return Err(Problem::Invalid);
+                    }
+                    set.ranges.push(*first.start()..=*last.end());
+                }
+                // `[\d-x]` is a set, a dash and an `x`.
+                _ => {
+                    set.ranges.extend(first.ranges.into_iter().chain(last.ranges));
+                    set.ranges.push(unit(b'-')..=unit(b'-'));
+                }
+            }
+        }
+    }
+
+    fn class_member(&mut self) -> Result<Units, Problem> {
+        match self.left.pop() {
+            None => Err(Problem::Invalid),
+            Some(0x5c) => {
+                let set = self.escape()?;
+                // A set of everything but something has no place in this representation of a class.
+                if set.negated { Err(Problem::Unsupported) } else { Ok(set) }
+            }
+            Some(unit) => Ok(Units { negated: false, ranges: vec![unit..=unit] }),
+        }
+    }
+
+    fn escape(&mut self) -> Result<Units, Problem> {
+        let Some(unit) = self.left.pop() else { return Err(Problem::Invalid) };
+        let (negated, ranges) = match u8::try_from(unit) {
+            Ok(b'd') => (false, DIGITS.to_vec()),
+            Ok(b'D') => (true, DIGITS.to_vec()),
+            Ok(b'w') => (false, WORD.to_vec()),
+            Ok(b'W') => (true, WORD.to_vec()),
+            Ok(b's') => (false, spaces()),
+            Ok(b'S') => (true, spaces()),
+            Ok(byte) if byte.is_ascii_alphanumeric() => return Err(Problem::Unsupported),
+            _ => (false, vec![unit..=unit]),
+        };
+        Ok(Units { negated, ranges })
+    }
+
+    /// Whether a counted repetition comes next: `{2}`, `{2,}` or `{2,3}`.
+    fn counts(&self) -> bool {
+        Self::is_count(self.left.iter().rev().skip(1))
+    }
+
+    fn counts_behind_brace(&self) -> bool {
+        Self::is_count(self.left.iter().rev())
+    }
+
+    fn is_count<'a>(units: impl Iterator<Item = &'a u16>) -> bool {
+        let inner: Option<String> = char::decode_utf16(units.copied())
+            .map_while(Result::ok)
+            .scan(false, |closed, c| {
+                if *closed {
+                    return None;
+                }
+                *closed = c == '}';
+                Some(c)
+            })
+            .map(Some)
+            .collect();
+        let Some(inner) = inner.as_deref().and_then(|text| text.strip_suffix('}')) else { return false };
+        let (least, most) = inner.split_once(',').unwrap_or((inner, ""));
+        let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+        !least.is_empty() && digits(least) && digits(most)
+    }
+
+    fn length_since(&self, start: usize) -> isize {
+        isize::try_from(self.steps.len().saturating_sub(start)).unwrap_or(isize::MAX)
+    }
+}
+
+fn spaces() -> Vec<RangeInclusive<u16>> {
+    SPACE.into_iter().chain([FEFF..=FEFF]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(pattern: &str, name: &str) -> bool {
+        Expression::new(pattern).unwrap().matches(name)
+    }
+
+    #[test]
+    fn other_special_characters_keep_their_meaning() {
+        assert!(matches("x+?", "xxy") && !matches("x+?", "x"));
+        assert!(matches("(a|bc)+?", "abcaz") && !matches("(a|bc)+?", "bz"));
+        assert!(matches("a|b?", "a") && matches("a|b?", "bx") && !matches("a|b?", "ax"));
+        assert!(matches("[a-c]?", "bx") && !matches("[a-c]?", "dx"));
+        assert!(matches("[^a-c]?", "dx") && !matches("[^a-c]?", "bx"));
+        assert!(matches("\\d+?", "12x") && !matches("\\d+?", "xx"));
+        assert!(matches("^a?$", "ab") && !matches("a^?", "ab"));
+        assert!(matches("a{?", "a{b"));
+        assert!(matches("\\.?", ".x") && !matches("\\.?", "xx"));
+    }
+
+    #[test]
+    fn a_star_in_a_class_opens_another_class_as_in_node() {
+        // The expression is `[a[^\.]*].`: a set of four characters, repeated, a bracket, anything.
+        assert!(matches("[a*]?", "a[^.]x"));
+        assert!(!matches("[a*]?", "ax"));
+    }
+
+    #[test]
+    fn a_question_mark_stands_for_one_unit_and_no_line_break() {
+        assert!(matches("a?", "aé") && !matches("a?", "a\u{1f600}") && matches("a??", "a\u{1f600}"));
+        assert!(!matches("a?", "a\n") && !matches("a?", "a\u{2028}"));
+        assert!(matches("*.a", "\n.a") && !matches("**.a", "\n.a"));
+    }
+
+    #[test]
+    fn what_node_would_throw_at_is_invalid() {
+        for pattern in ["(?", ")?", "[?", "+?", "a++?", "a|+?", "^+?", "?\\", "[b-a]?", "{2}?"] {
+            assert_eq!(Expression::new(pattern).unwrap_err(), Problem::Invalid, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_supported_says_so() {
+        for pattern in ["a{2}?", "a{2,}?", "(a)\\1?", "\\ba?", "\\x41?"] {
+            assert_eq!(Expression::new(pattern).unwrap_err(), Problem::Unsupported, "{pattern}");
+        }
+        assert_eq!(Expression::new(&"?".repeat(2_000)).unwrap_err(), Problem::TooLarge);
+        assert_eq!(Expression::new(&"(".repeat(200)).unwrap_err(), Problem::TooLarge);
+    }
+
+    #[test]
+    fn expressions_that_explode_elsewhere_stay_linear() {
+        // Backtracking needs 2^60 steps or more for each of these; following all states, some thousand.
+        for pattern in ["(a+)+b?", "(a|a)+b?", "(a|aa)+b?", &format!("{}b?", "**a".repeat(40))] {
+            assert!(!matches(pattern, &"a".repeat(255)), "{pattern}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What this node says about itself.
+
+use bytes::Bytes;
+use ligand_transporters::{Name, NodeId};
+use std::sync::Arc;
+
+use super::actions::Action;
+use super::events::EventSub;
+use crate::protocol::{Client, Raw, ServiceInfo, ServiceVersion, Visibility};
+
+/// Who this node is; fixed for the life of a broker.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    /// Its id.
+    pub(crate) id: NodeId,
+    /// Of this run of the process.
+    pub(crate) instance_id: Name,
+    /// Host name.
+    pub(crate) hostname: Name,
+    /// Addresses.
+    pub(crate) ip_list: Vec<Name>,
+    /// What software this is, and what it can do beyond the protocol.
+    pub(crate) client: Client,
+    /// An object.
+    pub(crate) config: Raw,
+    /// An object, the user's.
+    pub(crate) metadata: Raw,
+}
+
+/// A service of this node, ready to be called.
+#[derive(Debug)]
+pub(crate) struct LocalService {
+    /// What INFO says about it. Its lists of actions and events are not looked at.
+    pub(crate) info: ServiceInfo,
+    /// Its actions, private ones included.
+    pub(crate) actions: Vec<Arc<Action>>,
+    /// Its event subscriptions.
+    pub(crate) events: Vec<Arc<EventSub>>,
+}
+
+/// What this node says about itself, in the two orders that Node writes it.
+#[derive(Debug)]
+pub(crate) struct LocalInfo {
+    /// Sequence number.
+    pub(crate) seq: u64,
+    /// For INFO, without `ver` and `sender` (protocol chapter 2.4).
+    pub(crate) json: Bytes,
+    /// For a gossip response (protocol chapter 4.4).
+    pub(crate) gossip_json: Bytes,
+}
+
+impl LocalInfo {
+    /// `services` holds the array's text; `port` is known only where nodes are reached by TCP.
+    pub(super) fn new(identity: &Identity, seq: u64, port: Option<u16>, services: &str) -> Self {
+        let ip_list = texts(identity.ip_list.iter());
+        let hostname = text(&identity.hostname);
+        let client = client(&identity.client);
+        let config = identity.config.as_str();
+        let instance = text(&identity.instance_id);
+        let metadata = identity.metadata.as_str();
+        let with_port = port.map(|port| format!(r#","port":{port}"#)).unwrap_or_default();
+        let gossip_port = port.map_or_else(|| "null".to_owned(), |port| port.to_string());
+        let json = format!(
+            r#"{{"services":{services},"ipList":{ip_list},"hostname":{hostname},"client":{client},"config":{config},"instanceID":{instance},"metadata":{metadata},"seq":{seq}{with_port}}}"#
+        );
+        let gossip_json = format!(
+            r#"{{"ipList":{ip_list},"hostname":{hostname},"instanceID":{instance},"client":{client},"config":{config},"port":{gossip_port},"seq":{seq},"metadata":{metadata},"services":{services}}}"#
+        );
+        Self { seq, json: json.into(), gossip_json: gossip_json.into() }
+    }
+}
+
+/// The entry of a service in INFO's `services` (protocol chapter 5.5).
+pub(super) fn service_json(service: &LocalService) -> String {
+    let info = &service.info;
+    let mut json = format!(r#"{{"name":{}"#, text(&info.name));
+    match &info.version {
+        Some(ServiceVersion::Number(number)) => json.push_str(&format!(r#","version":{number}"#)),
+        Some(ServiceVersion::Text(version)) => json.push_str(&format!(r#","version":{}"#, text(version))),
+        None => {}
+    }
+    let actions = service.actions.iter().filter(|action| action.visibility != Visibility::Private);
+    let actions = object(actions.map(|action| (&action.name, &action.definition)));
+    let events = object(service.events.iter().map(|event| (&event.pattern, &event.definition)));
+    json.push_str(&format!(
+        r#","fullName":{},"settings":{},"metadata":{},"actions":{actions},"events":{events}}}"#,
+        text(&info.full_name),
+        info.settings.as_str(),
+        info.metadata.as_str(),
+    ));
+    json
+}
+
+/// The array of all services, the internal ones first.
+pub(super) fn services_json<'a>(services: impl Iterator<Item = (&'a Name, &'a str)>) -> String {
+    let mut services: Vec<_> = services.collect();
+    services.sort_by_key(|(name, _)| !name.starts_with('$'));
+    let entries: Vec<_> = services.into_iter().map(|(_, json)| json).collect();
+    format!("[{}]", entries.join(","))
+}
+
+fn client(client: &Client) -> String {
+    let features = match &*client.features {
+        [] => String::new(),
+        features => format!(r#","features":{}"#, texts(features.iter())),
+    };
+    format!(
+        r#"{{"type":{},"version":{},"langVersion":{}{features}}}"#,
+        text(&client.kind),
+        text(&client.version),
+        text(&client.lang_version)
+    )
+}
+
+fn object<'a>(members: impl Iterator<Item = (&'a Name, &'a Raw)>) -> String {
+    let members: Vec<_> = members.map(|(name, value)| format!("{}:{}", text(name), value.as_str())).collect();
+    format!("{{{}}}", members.join(","))
+}
+
+fn texts<'a>(all: impl Iterator<Item = &'a Name>) -> String {
+    let all: Vec<_> = all.map(|one| text(one)).collect();
+    format!("[{}]", all.join(","))
+}
+
+fn text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

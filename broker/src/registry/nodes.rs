@@ -1,0 +1,348 @@
+//! What is known of each node.
+
+use bytes::{Bytes, BytesMut};
+use ligand_transporters::{Name, NodeId};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::local::Identity;
+use super::services::NodeServices;
+use super::trie::Keyed;
+use crate::protocol::{Client, InfoPacket, ProtocolVersion, Raw};
+
+/// Index of a node in the snapshots of one registry; 0 is the local node.
+///
+/// An index may be given to another node after its node was removed, so it is good for the snapshot it
+/// comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct NodeIx(pub(super) u16);
+
+impl NodeIx {
+    /// The local node.
+    pub(crate) const LOCAL: Self = Self(0);
+}
+
+/// One node as its last INFO described it.
+///
+/// A new INFO makes a new `Node`; what changes with every packet lives in atomics that all versions of a
+/// node share.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(super) id: NodeId,
+    pub(super) ix: NodeIx,
+    pub(super) seq: u64,
+    pub(super) about: Arc<About>,
+    pub(super) services: Arc<NodeServices>,
+    pub(super) udp_address: Option<Name>,
+    pub(super) offline_since: Option<Instant>,
+    pub(super) live: Arc<Live>,
+}
+
+/// Addresses that are kept of one node.
+const MAX_ADDRESSES: usize = 64;
+
+/// What an INFO says about the node itself.
+#[derive(Debug, Clone)]
+pub(super) struct About {
+    pub(super) instance_id: Name,
+    pub(super) hostname: Option<Name>,
+    pub(super) ip_list: Box<[Name]>,
+    pub(super) port: Option<u16>,
+    pub(super) client: Client,
+    pub(super) config: Raw,
+    pub(super) metadata: Raw,
+    /// The INFO around its services: what stood before them and what stood behind.
+    frame: (Box<[u8]>, Box<[u8]>),
+}
+
+/// What changes without a new INFO.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) available: AtomicBool,
+    /// Bits of an `f32`, not a number when unknown.
+    cpu: AtomicU32,
+    cpu_seq: AtomicU64,
+    /// Milliseconds since the registry's base.
+    heartbeat: AtomicU64,
+    version: AtomicU8,
+}
+
+impl Node {
+    /// Its id.
+    pub(crate) fn id(&self) -> &NodeId {
+        &self.id
+    }
+
+    /// Its index in the snapshot it was found in.
+    pub(crate) fn ix(&self) -> NodeIx {
+        self.ix
+    }
+
+    /// Whether it is this very node.
+    pub(crate) fn is_local(&self) -> bool {
+        self.ix == NodeIx::LOCAL
+    }
+
+    /// Whether it is online as far as we know.
+    pub(crate) fn is_available(&self) -> bool {
+        self.live.available.load(Ordering::Relaxed)
+    }
+
+    /// Changes at each start of its process; empty when it never said one.
+    pub(crate) fn instance_id(&self) -> &Name {
+        &self.about.instance_id
+    }
+
+    /// Sequence number of the last INFO that counted; 0 when there was none.
+    pub(crate) fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Its host name.
+    pub(crate) fn hostname(&self) -> Option<&Name> {
+        self.about.hostname.as_ref()
+    }
+
+    /// Its addresses.
+    pub(crate) fn ip_list(&self) -> &[Name] {
+        &self.about.ip_list
+    }
+
+    /// Its TCP port.
+    pub(crate) fn port(&self) -> Option<u16> {
+        self.about.port
+    }
+
+    /// The address its announcements came from.
+    pub(crate) fn udp_address(&self) -> Option<&Name> {
+        self.udp_address.as_ref()
+    }
+
+    /// What software it runs.
+    pub(crate) fn client(&self) -> &Client {
+        &self.about.client
+    }
+
+    /// What it can do beyond the protocol.
+    pub(crate) fn features(&self) -> &[Name] {
+        &self.about.client.features
+    }
+
+    /// Whether it announced `feature`.
+    pub(crate) fn has_feature(&self, feature: &str) -> bool {
+        self.features().iter().any(|known| known == feature)
+    }
+
+    /// The object `config` of its INFO.
+    pub(crate) fn config(&self) -> &Raw {
+        &self.about.config
+    }
+
+    /// The object `metadata` of its INFO.
+    pub(crate) fn metadata(&self) -> &Raw {
+        &self.about.metadata
+    }
+
+    /// Its services; none while it is offline.
+    pub(crate) fn services(&self) -> &Arc<NodeServices> {
+        &self.services
+    }
+
+    /// The same node, to be changed.
+    pub(super) fn copy(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            ix: self.ix,
+            seq: self.seq,
+            about: Arc::clone(&self.about),
+            services: Arc::clone(&self.services),
+            udp_address: self.udp_address.clone(),
+            offline_since: self.offline_since,
+            live: Arc::clone(&self.live),
+        }
+    }
+
+    /// Its INFO as it was received, for passing it on. Empty when there was none or the node is offline.
+    pub(crate) fn info_json(&self) -> Bytes {
+        let (before, behind) = &self.about.frame;
+        if self.offline_since.is_some() || before.is_empty() {
+            return Bytes::new();
+        }
+        let services = if behind.is_empty() { &[][..] } else { self.services.raw() };
+        let mut json = BytesMut::with_capacity(before.len() + services.len() + behind.len());
+        json.extend_from_slice(before);
+        json.extend_from_slice(services);
+        json.extend_from_slice(behind);
+        json.freeze()
+    }
+
+    /// Its CPU load in percent, and the number of that measurement.
+    pub(crate) fn cpu(&self) -> (Option<f32>, u64) {
+        let cpu = f32::from_bits(self.live.cpu.load(Ordering::Relaxed));
+        ((!cpu.is_nan()).then_some(cpu), self.live.cpu_seq.load(Ordering::Relaxed))
+    }
+
+    /// When it was last known to be alive, counted from the registry's base.
+    pub(crate) fn last_heartbeat(&self) -> Duration {
+        Duration::from_millis(self.live.heartbeat.load(Ordering::Relaxed))
+    }
+
+    /// Since when it is offline.
+    pub(crate) fn offline_since(&self) -> Option<Instant> {
+        self.offline_since
+    }
+
+    /// The protocol version it speaks: that of its last packet, or what its software suggests.
+    pub(crate) fn version(&self) -> ProtocolVersion {
+        if self.live.version.load(Ordering::Relaxed) == 4 { ProtocolVersion::V4 } else { ProtocolVersion::V5 }
+    }
+}
+
+impl Live {
+    pub(super) fn new(available: bool, heartbeat: Duration) -> Self {
+        let live = Self {
+            available: AtomicBool::new(available),
+            cpu: AtomicU32::new(f32::NAN.to_bits()),
+            cpu_seq: AtomicU64::new(0),
+            heartbeat: AtomicU64::new(0),
+            version: AtomicU8::new(0),
+        };
+        live.beat(heartbeat);
+        live
+    }
+
+    pub(super) fn beat(&self, since_base: Duration) {
+        let millis = u64::try_from(since_base.as_millis()).unwrap_or(u64::MAX);
+        self.heartbeat.store(millis, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_cpu(&self, cpu: f32, seq: u64) {
+        self.cpu.store(cpu.to_bits(), Ordering::Relaxed);
+        self.cpu_seq.store(seq, Ordering::Relaxed);
+    }
+
+    pub(super) fn saw_version(&self, version: ProtocolVersion) {
+        let number = match version {
+            ProtocolVersion::V4 => 4,
+            ProtocolVersion::V5 => 5,
+        };
+        // A store dirties the cache line of a value that every packet reads and none changes.
+        if self.version.load(Ordering::Relaxed) != number {
+            self.version.store(number, Ordering::Relaxed);
+        }
+    }
+
+    /// What is said about the software counts until the first packet tells more.
+    pub(super) fn guess_version(&self, client: &Client) {
+        if self.version.load(Ordering::Relaxed) == 0
+            && client.kind == "nodejs"
+            && client.version.starts_with("0.14.")
+        {
+            self.saw_version(ProtocolVersion::V4);
+        }
+    }
+
+    /// A process begins to live under this id: it may speak another version and counts from zero.
+    pub(super) fn begin(&self, since_base: Duration) {
+        self.beat(since_base);
+        self.cpu_seq.store(0, Ordering::Relaxed);
+        self.version.store(0, Ordering::Relaxed);
+    }
+}
+
+impl About {
+    pub(super) fn of(packet: InfoPacket) -> Self {
+        let frame = frame(packet.raw.bytes(), packet.services_raw.bytes());
+        Self {
+            instance_id: packet.instance_id,
+            hostname: packet.hostname,
+            ip_list: packet.ip_list.into(),
+            port: packet.port,
+            client: packet.client,
+            config: packet.config.detached(),
+            metadata: packet.metadata.detached(),
+            frame,
+        }
+    }
+
+    /// What is known of a node that was only sighted.
+    pub(super) fn of_sighting(hostname: Option<Name>, ip_list: Box<[Name]>, port: Option<u16>) -> Self {
+        Self {
+            instance_id: Name::from_static(""),
+            hostname,
+            ip_list,
+            port,
+            client: Client::default(),
+            config: Raw::empty_object(),
+            metadata: Raw::empty_object(),
+            frame: Default::default(),
+        }
+    }
+
+    /// What this node says about itself; its frame is kept elsewhere.
+    pub(super) fn of_local(identity: &Identity, port: Option<u16>) -> Self {
+        Self {
+            instance_id: identity.instance_id.clone(),
+            hostname: Some(identity.hostname.clone()),
+            ip_list: identity.ip_list.clone().into(),
+            port,
+            client: identity.client.clone(),
+            config: identity.config.clone(),
+            metadata: identity.metadata.clone(),
+            frame: Default::default(),
+        }
+    }
+
+    /// The same without the INFO it came from.
+    pub(super) fn without_frame(&self) -> Self {
+        Self { frame: Default::default(), ..self.clone() }
+    }
+
+    /// The same at another place: an offline node announced itself.
+    pub(super) fn moved(&self, hostname: Option<Name>, address: Option<&Name>, port: Option<u16>) -> Self {
+        let mut moved = self.clone();
+        moved.hostname = hostname.or(moved.hostname);
+        moved.port = port.or(moved.port);
+        if let Some(address) = address.filter(|address| !self.ip_list.contains(address)) {
+            moved.ip_list = [address].into_iter().chain(&self.ip_list).take(MAX_ADDRESSES).cloned().collect();
+        }
+        moved
+    }
+
+    pub(super) fn same_place(&self, other: &Self) -> bool {
+        self.hostname == other.hostname && self.port == other.port && self.ip_list == other.ip_list
+    }
+
+    /// Whether `packet` says the same, apart from its services.
+    pub(super) fn says(&self, packet: &InfoPacket) -> bool {
+        self.frame == frame(packet.raw.bytes(), packet.services_raw.bytes())
+    }
+}
+
+/// An INFO without its services. Nodes with equal services can then share those.
+fn frame(raw: &Bytes, services: &Bytes) -> (Box<[u8]>, Box<[u8]>) {
+    // The services are a view of the INFO; addresses tell where. If they are not, the INFO had none.
+    let start = (services.as_ptr() as usize).checked_sub(raw.as_ptr() as usize);
+    let parts = start.and_then(|start| {
+        let end = start.checked_add(services.len())?;
+        Some((raw.get(..start)?, raw.get(end..)?))
+    });
+    match parts {
+        Some((before, behind)) if !before.is_empty() && !behind.is_empty() => (before.into(), behind.into()),
+        _ => (raw.as_ref().into(), Box::default()),
+    }
+}
+
+/// An entry of the index from ids to nodes.
+#[derive(Debug, Clone)]
+pub(super) struct Indexed {
+    pub(super) id: NodeId,
+    pub(super) ix: NodeIx,
+}
+
+impl Keyed for Indexed {
+    fn key(&self) -> &str {
+        self.id.as_str()
+    }
+}

@@ -1,0 +1,79 @@
+//! The services of a node in the form the registry keeps.
+
+use bytes::Bytes;
+use ligand_transporters::Name;
+use std::sync::{Arc, LazyLock};
+
+use super::actions::Action;
+use super::events::EventSub;
+use crate::protocol::{Raw, ServiceInfo, ServiceVersion};
+
+/// The services of one node, or of many nodes whose INFOs list the very same ones.
+#[derive(Debug, Default)]
+pub(crate) struct NodeServices {
+    raw: Bytes,
+    list: Box<[Arc<Service>]>,
+}
+
+/// One service, without what no caller can reach.
+#[derive(Debug)]
+pub(crate) struct Service {
+    /// Without version.
+    pub(crate) name: Name,
+    /// Its version, if any.
+    pub(crate) version: Option<ServiceVersion>,
+    /// With version.
+    pub(crate) full_name: Name,
+    /// An object.
+    pub(crate) settings: Raw,
+    /// An object.
+    pub(crate) metadata: Raw,
+    /// Its actions; of a remote service those that may be called from here.
+    pub(crate) actions: Box<[Arc<Action>]>,
+    /// Its event subscriptions.
+    pub(crate) events: Box<[Arc<EventSub>]>,
+}
+
+impl NodeServices {
+    pub(super) fn new(raw: Bytes, list: Vec<Arc<Service>>) -> Self {
+        Self { raw, list: list.into() }
+    }
+
+    /// No services. There is one such value, so that offline nodes cost no more than they must.
+    pub(super) fn none() -> Arc<Self> {
+        static NONE: LazyLock<Arc<NodeServices>> = LazyLock::new(Arc::default);
+        Arc::clone(&NONE)
+    }
+
+    /// The array `services` as it was received; empty for the local node.
+    pub(crate) fn raw(&self) -> &Bytes {
+        &self.raw
+    }
+
+    /// Its entries, in the order of the INFO.
+    pub(crate) fn list(&self) -> &[Arc<Service>] {
+        &self.list
+    }
+
+    pub(super) fn actions(&self) -> impl Iterator<Item = &Arc<Action>> {
+        self.list.iter().flat_map(|service| &service.actions)
+    }
+
+    pub(super) fn events(&self) -> impl Iterator<Item = &Arc<EventSub>> {
+        self.list.iter().flat_map(|service| &service.events)
+    }
+}
+
+impl Service {
+    pub(super) fn new(info: ServiceInfo, actions: Vec<Arc<Action>>, events: Vec<Arc<EventSub>>) -> Self {
+        Self {
+            name: info.name,
+            version: info.version,
+            full_name: info.full_name,
+            settings: info.settings,
+            metadata: info.metadata,
+            actions: actions.into(),
+            events: events.into(),
+        }
+    }
+}
