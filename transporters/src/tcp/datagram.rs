@@ -174,8 +174,7 @@ mod tests {
         let mut sightings = Sightings::new(start);
         assert!(sightings.believe(&id("known"), addr, start));
         let later = start + SECOND;
-        let passed =
-            (0..100_000u32).filter(|n| sightings.believe(&id(&n.to_string()), addr, later)).count();
+        let passed = (0..100_000u32).filter(|n| sightings.believe(&id(&n.to_string()), addr, later)).count();
         assert_eq!(passed, NEW_PER_SECOND);
         assert!(sightings.believe(&id("known"), addr, later));
         for second in 2..200 {

@@ -28,6 +28,7 @@ mod net;
 mod option_text;
 mod options;
 mod outbox;
+mod pace;
 mod pool;
 mod reader;
 mod stats;
