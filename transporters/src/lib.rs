@@ -41,4 +41,4 @@ pub use lane::{Batch, Source};
 pub use link::{Link, LinkOptions, Sink, Up};
 pub use scheme::{IntoTransporter, SCHEMES, transporter_for, transporter_with};
 pub use topic::Topics;
-pub use transporter::{Capabilities, Connection, Membership, Transporter};
+pub use transporter::{Capabilities, Connection, Membership, Peering, Transporter};

@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::{Link, PacketKind, Route, SendError, Subscription, TransportError, WriteFrame};
+use crate::{Link, Name, PacketKind, Route, SendError, Subscription, TransportError, WriteFrame};
 
 /// The configuration of one way to move frames. Opening it yields a live value.
 ///
@@ -86,6 +87,11 @@ pub trait Transporter: fmt::Debug + Send + Sync + 'static {
 
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
+
+    /// How its nodes want to know each other, where they do so by gossip.
+    fn peering(&self) -> Peering {
+        Peering::default()
+    }
 
     /// Opens it. Later drops and reconnects are its own business: it reports them by [`Link::down`]
     /// and [`Link::up`].
@@ -206,4 +212,24 @@ pub enum Membership {
     Heartbeat,
     /// GOSSIP packets between pairs of nodes; the transporter reports peers it sights and loses.
     Gossip,
+}
+
+/// Options of a transporter that its node follows, for [`Membership::Gossip`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Peering {
+    /// Host name that other nodes are told; without one, that of the host.
+    pub hostname: Option<Name>,
+    /// Whether a peer is reached by its host name rather than by its first address (default true).
+    pub use_hostname: bool,
+    /// Time between rounds of gossip (default 2 s).
+    pub gossip_period: Duration,
+    /// Whether gossip is logged (default false).
+    pub log_gossip: bool,
+}
+
+impl Default for Peering {
+    fn default() -> Self {
+        Self { hostname: None, use_hostname: true, gossip_period: Duration::from_secs(2), log_gossip: false }
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -25,6 +26,8 @@ pub(crate) struct Entrance {
     stats: Arc<Counters>,
     seats: Mutex<Seats>,
     close: CancellationToken,
+    /// The same as `close`, for a look without a lock.
+    is_closed: AtomicBool,
     inside: TaskTracker,
 }
 
@@ -36,6 +39,7 @@ impl Entrance {
             stats,
             seats: Mutex::new(seats),
             close: CancellationToken::new(),
+            is_closed: AtomicBool::new(false),
             inside: TaskTracker::new(),
         })
     }
@@ -54,11 +58,12 @@ impl Entrance {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.close.is_cancelled()
+        self.is_closed.load(Ordering::Relaxed)
     }
 
     /// Ends all inbound connections.
     pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
         self.close.cancel();
         self.inside.close();
     }

@@ -25,8 +25,10 @@ mod framing;
 mod json;
 mod listener;
 mod net;
+mod option_text;
 mod options;
 mod outbox;
+mod pace;
 mod pool;
 mod reader;
 mod stats;
@@ -44,7 +46,7 @@ pub use options::{TcpOptions, UdpBroadcast};
 pub use stats::TcpStats;
 pub use urls::Urls;
 
-use crate::{Capabilities, Connection, Link, Name, TransportError, Transporter};
+use crate::{Capabilities, Connection, Link, Name, Peering, TransportError, Transporter};
 
 /// The TCP transporter: its configuration, to be opened by a node.
 #[derive(Debug, Clone, Default)]
@@ -176,6 +178,15 @@ impl Transporter for Tcp {
         Capabilities::peer_to_peer().with_max_frame(self.options.largest_packet())
     }
 
+    fn peering(&self) -> Peering {
+        let mut peering = Peering::default();
+        peering.hostname.clone_from(&self.options.hostname);
+        peering.use_hostname = self.options.use_hostname;
+        peering.gossip_period = self.options.gossip_period;
+        peering.log_gossip = self.options.debug;
+        peering
+    }
+
     async fn connect(&self, link: Link) -> Result<Arc<dyn Connection>, TransportError> {
         Ok(self.open(link).await?)
     }
@@ -228,6 +239,14 @@ mod tests {
         assert_eq!(Tcp::new().capabilities().max_frame, Some(983_040));
         let small = Tcp::new().with(|options| options.max_packet_size = 1006);
         assert_eq!(small.capabilities().max_frame, Some(1000));
+    }
+
+    #[test]
+    fn what_concerns_gossip_is_passed_on() {
+        let peering = Tcp::from_url("tcp://?gossipPeriod=3&useHostname=false&hostname=h").unwrap().peering();
+        assert_eq!(peering.gossip_period, Duration::from_secs(3));
+        assert_eq!(peering.hostname.as_deref(), Some("h"));
+        assert!(!peering.use_hostname && !peering.log_gossip);
     }
 
     #[test]

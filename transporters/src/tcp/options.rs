@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use super::Urls;
 use super::framing::HEADER;
-use super::{Urls, net};
 use crate::{Name, TransportError};
 
 /// Options of the TCP transporter.
@@ -129,110 +129,6 @@ pub enum UdpBroadcast {
 }
 
 impl TcpOptions {
-    /// Names that [`Self::set`] understands.
-    pub const NAMES: &[&str] = &[
-        "port",
-        "bind",
-        "hostname",
-        "advertisedPort",
-        "useHostname",
-        "urls",
-        "udpDiscovery",
-        "udpPort",
-        "udpBindAddress",
-        "udpPeriod",
-        "udpMaxDiscovery",
-        "udpReuseAddr",
-        "udpMulticast",
-        "udpMulticastTTL",
-        "udpBroadcast",
-        "gossipPeriod",
-        "maxConnections",
-        "maxPacketSize",
-        "debug",
-        "maxSendSize",
-        "sendBufferBytes",
-        "sendBufferFrames",
-        "maxInboundConnections",
-        "maxInboundPerAddress",
-        "connectTimeout",
-        "writeTimeout",
-        "frameTimeout",
-        "closeTimeout",
-    ];
-
-    /// Sets one option from text.
-    ///
-    /// Times take a unit (`500ms`, `10s`, `2m`); a bare number means seconds for `udpPeriod` and
-    /// `gossipPeriod`, as in Node.js, and milliseconds for the others. Lists are comma-separated. An
-    /// empty value or `null` takes an optional setting away. `urls` adds to what is there.
-    ///
-    /// # Errors
-    /// [`TransportError::Config`] when there is no such option or the value does not fit.
-    pub fn set(&mut self, name: &str, value: &str) -> Result<(), TransportError> {
-        let value = value.trim();
-        let result = match name {
-            "port" => port_or_free(value).map(|port| self.port = port),
-            "bind" => parsed(value, "an IP address").map(|address| self.bind = address),
-            "hostname" => {
-                self.hostname = optional(value).map(Name::from);
-                Ok(())
-            }
-            "advertisedPort" => port_or_free(value).map(|port| self.advertised_port = port),
-            "useHostname" => flag(value).map(|on| self.use_hostname = on),
-            "urls" => {
-                if let Some(text) = optional(value) {
-                    self.urls.add(text);
-                }
-                Ok(())
-            }
-            "udpDiscovery" => flag(value).map(|on| self.udp_discovery = on),
-            "udpPort" => port(value).map(|port| self.udp_port = port),
-            "udpBindAddress" => {
-                optional(value).map(|text| parsed(text, "an IPv4 address")).transpose().map(|address| {
-                    self.udp_bind_address = address.filter(|address: &Ipv4Addr| !address.is_unspecified());
-                })
-            }
-            "udpPeriod" => seconds(value).map(|period| self.udp_period = period),
-            "udpMaxDiscovery" => parsed(value, "a number").map(|count| self.udp_max_discovery = count),
-            "udpReuseAddr" => flag(value).map(|on| self.udp_reuse_addr = on),
-            "udpMulticast" => match optional(value).filter(|text| *text != "false") {
-                Some(text) => multicast_group(text).map(|group| self.udp_multicast = Some(group)),
-                None => {
-                    self.udp_multicast = None;
-                    Ok(())
-                }
-            },
-            "udpMulticastTTL" => {
-                parsed(value, "a number up to 255").map(|ttl: u8| self.udp_multicast_ttl = u32::from(ttl))
-            }
-            "udpBroadcast" => broadcast(value).map(|to| self.udp_broadcast = to),
-            "gossipPeriod" => seconds(value).map(|period| self.gossip_period = period),
-            "maxConnections" => count(value).map(|count| self.max_connections = count),
-            "maxPacketSize" => count(value).map(|bytes| self.max_packet_size = bytes),
-            "debug" => flag(value).map(|on| self.debug = on),
-            "maxSendSize" => count(value).map(|bytes| self.max_send_size = bytes),
-            "sendBufferBytes" => count(value).map(|bytes| self.send_buffer_bytes = bytes),
-            "sendBufferFrames" => count(value).map(|frames| self.send_buffer_frames = frames),
-            "maxInboundConnections" => count(value).map(|count| self.max_inbound_connections = count),
-            "maxInboundPerAddress" => count(value).map(|count| self.max_inbound_per_address = count),
-            "connectTimeout" => milliseconds(value).map(|timeout| self.connect_timeout = timeout),
-            "writeTimeout" => milliseconds(value).map(|timeout| self.write_timeout = timeout),
-            "frameTimeout" => milliseconds(value).map(|timeout| self.frame_timeout = timeout),
-            "closeTimeout" => milliseconds(value).map(|timeout| self.close_timeout = timeout),
-            _ => {
-                let known = Self::NAMES.join(", ");
-                let message = format!("the TCP transporter has no option `{name}`: it has {known}");
-                return Err(TransportError::Config(message));
-            }
-        };
-        result.map_err(|expected| {
-            TransportError::Config(format!(
-                "option `{name}` of the TCP transporter is `{value}`: give {expected}"
-            ))
-        })
-    }
-
     /// Checks what single options cannot.
     pub(crate) fn validate(&self) -> Result<(), TransportError> {
         let times = [
@@ -255,6 +151,9 @@ impl TcpOptions {
             "`udpPort` must not be 0, all nodes have to use the same"
         } else if self.max_send_size == 0 || self.send_buffer_bytes == 0 || self.send_buffer_frames == 0 {
             "`maxSendSize`, `sendBufferBytes` and `sendBufferFrames` must not be 0"
+        } else if [self.connect_timeout, self.write_timeout, self.frame_timeout].iter().any(Duration::is_zero)
+        {
+            "`connectTimeout`, `writeTimeout` and `frameTimeout` must not be 0"
         } else if times.iter().any(|time| *time > LONGEST) {
             "no time may exceed 365 days"
         } else {
@@ -272,147 +171,9 @@ impl TcpOptions {
 /// Beyond it a clock could overflow.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// What was expected instead.
-type Expected = &'static str;
-
-fn optional(value: &str) -> Option<&str> {
-    (!value.is_empty() && value != "null").then_some(value)
-}
-
-fn flag(value: &str) -> Result<bool, Expected> {
-    match value {
-        "true" | "1" => Ok(true),
-        "false" | "0" => Ok(false),
-        _ => Err("true or false"),
-    }
-}
-
-fn parsed<T: std::str::FromStr>(value: &str, expected: Expected) -> Result<T, Expected> {
-    value.parse().map_err(|_| expected)
-}
-
-fn count(value: &str) -> Result<usize, Expected> {
-    parsed(value, "a number above 0").and_then(|count| match count {
-        0 => Err("a number above 0"),
-        count => Ok(count),
-    })
-}
-
-fn port(value: &str) -> Result<u16, Expected> {
-    net::port_number(value).ok_or("a port from 1 to 65535")
-}
-
-fn port_or_free(value: &str) -> Result<Option<u16>, Expected> {
-    match optional(value) {
-        None | Some("0") => Ok(None),
-        Some(value) => port(value).map(Some),
-    }
-}
-
-fn multicast_group(text: &str) -> Result<Ipv4Addr, Expected> {
-    let expected = "a multicast address (224.0.0.0 to 239.255.255.255), or false";
-    let group: Ipv4Addr = parsed(text, expected)?;
-    group.is_multicast().then_some(group).ok_or(expected)
-}
-
-fn broadcast(value: &str) -> Result<UdpBroadcast, Expected> {
-    match value {
-        "" | "null" | "false" => Ok(UdpBroadcast::Off),
-        "true" => Ok(UdpBroadcast::Interfaces),
-        list => list
-            .split(',')
-            .map(|address| parsed(address.trim(), "true, false, or IPv4 addresses separated by commas"))
-            .collect::<Result<_, _>>()
-            .map(UdpBroadcast::To),
-    }
-}
-
-fn seconds(value: &str) -> Result<Duration, Expected> {
-    duration(value, 1.0)
-}
-
-fn milliseconds(value: &str) -> Result<Duration, Expected> {
-    duration(value, 0.001)
-}
-
-fn duration(value: &str, bare: f64) -> Result<Duration, Expected> {
-    let expected = "a time such as 500ms, 10s or 2m";
-    let (number, unit) = match value.find(|c: char| c.is_ascii_alphabetic()) {
-        Some(at) => value.split_at(at),
-        None => (value, ""),
-    };
-    let unit = match unit {
-        "" => bare,
-        "ms" => 0.001,
-        "s" => 1.0,
-        "m" => 60.0,
-        _ => return Err(expected),
-    };
-    let number: f64 = parsed(number.trim(), expected)?;
-    Duration::try_from_secs_f64(number * unit).map_err(|_| expected)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_named_option_can_be_set() {
-        let value = |name: &str| match name {
-            "bind" | "udpBindAddress" => "127.0.0.1",
-            "udpMulticast" => "239.1.2.3",
-            "useHostname" | "udpDiscovery" | "udpReuseAddr" => "false",
-            "debug" => "true",
-            "udpBroadcast" => "192.0.2.255, 198.51.100.255",
-            name if name.ends_with("Timeout") || name.ends_with("Period") => "1500ms",
-            _ => "77",
-        };
-        let mut options = TcpOptions::default();
-        let before = format!("{options:?}");
-        for name in TcpOptions::NAMES {
-            let last = format!("{options:?}");
-            options.set(name, value(name)).unwrap();
-            assert_ne!(format!("{options:?}"), last, "{name} changed nothing");
-        }
-        assert_ne!(format!("{options:?}"), before);
-        assert_eq!(options.udp_period, Duration::from_millis(1500));
-    }
-
-    #[test]
-    fn bare_numbers_are_seconds_for_periods_and_milliseconds_for_timeouts() {
-        let mut options = TcpOptions::default();
-        options.set("gossipPeriod", "3").unwrap();
-        options.set("udpPeriod", "0.5").unwrap();
-        options.set("frameTimeout", "300").unwrap();
-        assert_eq!(options.gossip_period, Duration::from_secs(3));
-        assert_eq!(options.udp_period, Duration::from_millis(500));
-        assert_eq!(options.frame_timeout, Duration::from_millis(300));
-    }
-
-    #[test]
-    fn an_unknown_option_is_named_beside_the_ones_that_exist() {
-        let error = TcpOptions::default().set("udpdiscovery", "true").unwrap_err().to_string();
-        assert!(error.contains("`udpdiscovery`") && error.contains("udpDiscovery, udpPort"), "{error}");
-    }
-
-    #[test]
-    fn a_value_that_does_not_fit_is_named_with_what_would() {
-        for (name, value) in [
-            ("port", "70000"),
-            ("port", "1e3"),
-            ("bind", "localhost"),
-            ("udpDiscovery", "yes"),
-            ("udpMulticast", "127.0.0.1"),
-            ("udpBroadcast", "true,false"),
-            ("gossipPeriod", "-1"),
-            ("frameTimeout", "NaN"),
-            ("frameTimeout", "10 parsecs"),
-            ("maxConnections", "0"),
-        ] {
-            let error = TcpOptions::default().set(name, value).unwrap_err().to_string();
-            assert!(error.contains(name) && error.contains(value) && error.contains("give "), "{error}");
-        }
-    }
 
     #[test]
     fn options_that_contradict_each_other_are_refused() {
@@ -427,5 +188,6 @@ mod tests {
         refused(|options| options.udp_period = Duration::ZERO);
         refused(|options| options.send_buffer_frames = 0);
         refused(|options| options.frame_timeout = Duration::MAX);
+        refused(|options| options.write_timeout = Duration::ZERO);
     }
 }

@@ -41,8 +41,8 @@ pub(crate) enum Refused {
 /// What a writer finds.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Waiting {
-    /// Frames to be taken.
-    Frames,
+    /// So many frames to be taken.
+    Frames(usize),
     /// Nothing; [`Outbox::woken`] resolves at the next frame.
     Nothing,
     /// Nothing, and nothing will come.
@@ -140,8 +140,9 @@ impl Outbox {
     /// What the writer can do next.
     pub(crate) fn waiting(&self) -> Waiting {
         let mut inner = self.lock();
-        if inner.waiting.frames() > 0 {
-            return Waiting::Frames;
+        let frames = inner.waiting.frames();
+        if frames > 0 {
+            return Waiting::Frames(frames);
         }
         if !inner.open {
             return Waiting::Closed;

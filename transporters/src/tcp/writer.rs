@@ -1,7 +1,7 @@
 //! The task behind one outgoing connection: connects, says who we are, writes what the outbox holds.
 //!
-//! On a multi-threaded runtime it yields once before it takes frames: whoever is about to send gets to
-//! it first, and their frames leave in the same system call. Nothing is ever read from an outgoing
+//! On a multi-threaded runtime it yields once before it takes frames, as long as that pays (`pace`).
+//! Nothing is ever read from an outgoing
 //! connection (answers come over the peer's own), but its end is watched for: that is how a peer's stop
 //! shows.
 
@@ -15,6 +15,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::chunk::{Chunk, SLICES};
 use super::net;
 use super::outbox::{Outbox, Waiting};
+use super::pace::Pace;
 use super::pool::{Peer, Pool};
 use crate::TransportError;
 
@@ -52,9 +53,10 @@ async fn drive(pool: &Arc<Pool>, peer: &Arc<Peer>, chunk: &mut Chunk) -> Result<
         peer.outbox.charge(chunk);
         flush(&stream, chunk, &peer.outbox, patience).await.map_err(broken)?;
     }
+    let mut pace = Pace::default();
     loop {
-        match peer.outbox.waiting() {
-            Waiting::Frames => {}
+        let frames = match peer.outbox.waiting() {
+            Waiting::Frames(frames) => frames,
             Waiting::Nothing => {
                 pool.trim();
                 tokio::select! {
@@ -65,12 +67,16 @@ async fn drive(pool: &Arc<Pool>, peer: &Arc<Peer>, chunk: &mut Chunk) -> Result<
                 continue;
             }
             Waiting::Closed => return Ok(()),
-        }
-        if pool.is_multi_threaded() {
+        };
+        let yields = pool.is_multi_threaded() && pace.should_yield();
+        if yields {
             tokio::task::yield_now().await;
         }
         if peer.outbox.take(chunk) {
             peer.use_now(pool);
+        }
+        if yields {
+            pace.yielded(frames, chunk.frames());
         }
         flush(&stream, chunk, &peer.outbox, patience).await.map_err(broken)?;
         // Under load the select above may never run; this look costs one atomic load.
