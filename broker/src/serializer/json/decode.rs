@@ -135,7 +135,7 @@ fn request(reader: &Reader<'_>) -> Judged<Incoming> {
             meta: reader.meta(meta, "meta")?,
             headers: reader.meta(headers, "headers")?,
             level: reader.small_integer(level, "level")?,
-            tracing: reader.flag(tracing, "tracing")?,
+            tracing: tracing.flag("tracing")?,
             parent_id: reader.text(parent, "parentID", limits.id)?,
             request_id: reader.text(request, "requestID", limits.id)?,
             caller: reader.text(caller, "caller", limits.name)?,
@@ -143,7 +143,7 @@ fn request(reader: &Reader<'_>) -> Judged<Incoming> {
         action: reader.needed_text(action, "action", limits.name)?,
         params: params.span,
         timeout: milliseconds(reader, timeout)?,
-        stream: reader.flag(stream, "stream")?,
+        stream: stream.flag("stream")?,
         seq: reader.small_integer(seq, "seq")?,
     };
     incoming(reader, ver, sender, Packet::Request(Box::new(request)))
@@ -163,12 +163,12 @@ fn response(reader: &Reader<'_>) -> Judged<Incoming> {
     let response = Response {
         frame: reader.frame.clone(),
         id: reader.needed_text(id, "id", reader.limits.id)?,
-        success: reader.flag(success, "success")?.unwrap_or(false),
+        success: success.flag("success")?.unwrap_or(false),
         data: data.span,
         error: error.span,
         meta: reader.meta(meta, "meta")?,
         headers: reader.meta(headers, "headers")?,
-        stream: reader.flag(stream, "stream")?,
+        stream: stream.flag("stream")?,
         seq: reader.small_integer(seq, "seq")?,
     };
     incoming(reader, ver, sender, Packet::Response(Box::new(response)))
@@ -200,7 +200,7 @@ fn event(reader: &Reader<'_>) -> Judged<Incoming> {
             meta: reader.meta(meta, "meta")?,
             headers: reader.meta(headers, "headers")?,
             level: reader.small_integer(level, "level")?,
-            tracing: reader.flag(tracing, "tracing")?,
+            tracing: tracing.flag("tracing")?,
             parent_id: reader.text(parent, "parentID", limits.id)?,
             request_id: reader.text(request, "requestID", limits.id)?,
             caller: reader.text(caller, "caller", limits.name)?,
@@ -208,7 +208,7 @@ fn event(reader: &Reader<'_>) -> Judged<Incoming> {
         event: reader.needed_text(event, "event", limits.name)?,
         data: data.span,
         groups: event_groups(reader, groups)?,
-        broadcast: reader.flag(broadcast, "broadcast")?.unwrap_or(false),
+        broadcast: broadcast.flag("broadcast")?.unwrap_or(false),
     };
     incoming(reader, ver, sender, Packet::Event(Box::new(event)))
 }

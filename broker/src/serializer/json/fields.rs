@@ -12,12 +12,40 @@ use crate::protocol::Span;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Key {
     /// The key as Node writes it: in quotes, with its colon.
-    pub(super) quoted: &'static str,
+    quoted: &'static str,
+    /// Its first 16 bytes as a number, so that the usual key is recognized by one comparison.
+    word: u128,
+    /// The bits of `word` that count.
+    mask: u128,
     /// Whether its value is a body: limited by the frame alone.
-    pub(super) body: bool,
+    body: bool,
 }
 
 impl Key {
+    pub(super) const fn new(quoted: &'static str, body: bool) -> Self {
+        let (mut word, mut mask) = (0_u128, 0_u128);
+        let (mut rest, mut shift) = (quoted.as_bytes(), 0_u32);
+        while let Some((byte, tail)) = rest.split_first()
+            && shift < u128::BITS
+        {
+            word |= (*byte as u128) << shift;
+            mask |= 0xFF << shift;
+            shift = shift.wrapping_add(u8::BITS);
+            rest = tail;
+        }
+        Self { quoted, word, mask, body }
+    }
+
+    #[inline]
+    fn begins(&self, text: &[u8]) -> bool {
+        match text.first_chunk::<16>() {
+            Some(chunk) if self.quoted.len() <= chunk.len() => {
+                u128::from_le_bytes(*chunk) & self.mask == self.word
+            }
+            _ => text.starts_with(self.quoted.as_bytes()),
+        }
+    }
+
     fn is(&self, name: &str) -> bool {
         self.quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix("\":")) == Some(name)
     }
@@ -26,10 +54,10 @@ impl Key {
 /// A list of keys in the order in which Node writes them; `body` marks those that hold bodies.
 macro_rules! keys {
     ($($(@$body:ident)? $name:literal),* $(,)?) => {
-        [$($crate::serializer::json::fields::Key {
-            quoted: concat!("\"", $name, "\":"),
-            body: keys!(@is $($body)?),
-        }),*]
+        [$($crate::serializer::json::fields::Key::new(
+            concat!("\"", $name, "\":"),
+            keys!(@is $($body)?),
+        )),*]
     };
     (@is body) => { true };
     (@is) => { false };
@@ -60,12 +88,15 @@ pub(super) fn members<const N: usize>(
     }
     let mut next = 0_usize;
     for _ in 0..bounds.entries {
-        let expected = keys.get(next).filter(|key| scanner.rest().starts_with(key.quoted.as_bytes()));
+        // The next key in Node's order, or the one behind it where the next one is left out.
+        let rest = scanner.rest();
+        let ahead = [next, next.saturating_add(1)];
+        let expected = ahead.iter().find_map(|at| Some((*at, keys.get(*at).filter(|key| key.begins(rest))?)));
         let index = match expected {
-            Some(key) => {
+            Some((at, key)) => {
                 scanner.skip(key.quoted.len());
                 scanner.blank();
-                Some(next)
+                Some(at)
             }
             None => any_key(scanner, keys, bounds)?,
         };

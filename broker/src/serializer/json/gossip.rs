@@ -57,7 +57,7 @@ fn rows(
     field: &'static str,
     mut row: impl FnMut(NodeId, Slot),
 ) -> Judged<()> {
-    if reader.object(slot, field)?.of(reader.frame).is_empty() {
+    if slot.object(field)?.of(reader.frame).is_empty() {
         return Ok(());
     }
     let limit = reader.limits.nodes;

@@ -77,7 +77,7 @@ pub(super) fn port(reader: &Reader<'_>, slot: Slot) -> Judged<Option<u16>> {
 }
 
 fn object(reader: &Reader<'_>, slot: Slot, field: &'static str) -> Judged<Raw> {
-    Ok(reader.object(slot, field)?.raw(reader.frame).unwrap_or_else(Raw::empty_object))
+    Ok(slot.object(field)?.raw(reader.frame).unwrap_or_else(Raw::empty_object))
 }
 
 /// The first texts of an array; what is no text is passed over.
@@ -102,7 +102,7 @@ fn names(reader: &Reader<'_>, slot: Slot, field: &'static str) -> Judged<Vec<Nam
 
 fn client_of(reader: &Reader<'_>, slot: Slot) -> Judged<Client> {
     let limit = reader.limits.name;
-    if reader.object(slot, "client")?.of(reader.frame).is_empty() {
+    if slot.object("client")?.of(reader.frame).is_empty() {
         return Ok(Client::default());
     }
     let (_, [kind, version, lang, features]) = reader.members(&mut reader.scanner(slot), &CLIENT)?;

@@ -58,7 +58,7 @@ fn take(error: &mut WireError, reader: &Reader<'_>, key: &str, value: Slot) {
         "nodeID" => error.node_id = text(reader, value),
         "code" => error.code = code(reader, value),
         "type" => error.kind = text(reader, value),
-        "retryable" => error.retryable = reader.flag(value, "retryable").ok().flatten(),
+        "retryable" => error.retryable = value.flag("retryable").ok().flatten(),
         "stack" => error.stack = text(reader, value),
         "data" => error.data = value.span.raw(reader.frame).map(|data| data.detached()),
         _ if key.len() <= EXTRA_KEY => {
