@@ -1,0 +1,54 @@
+//! Telling this node's own listeners what happens in the cluster.
+
+use ligand_transporters::Name;
+use serde_json::{Value, json};
+
+use super::{LocalEvent, ServiceBroker};
+use crate::transit::Message;
+
+impl ServiceBroker {
+    /// Raises an event of the broker's own life. Handlers of local services run in a task of the
+    /// broker's runtime, never on the caller's thread, which may be the control loop's.
+    pub(crate) fn publish_local(&self, name: &'static str, data: Value) {
+        let shared = self.shared();
+        let event = LocalEvent { name: Name::from_static(name), data };
+        shared.local_bus.publish(&event);
+        let listening = !shared.registry.load().local_handlers(name, &[], true).is_empty();
+        if listening && let Some(runtime) = shared.runtime.get() {
+            let broker = self.clone();
+            let task = async move {
+                if let Err(error) = broker.broadcast_local(name, &event.data).await {
+                    tracing::warn!(event = name, error = %error, "local event failed");
+                }
+            };
+            shared.tracker.spawn_on(task, runtime);
+        }
+    }
+
+    /// Services came or went, here (`local`) or elsewhere.
+    pub(crate) fn services_changed(&self, local: bool) {
+        let shared = self.shared();
+        shared.changed.send_modify(|count| *count = count.wrapping_add(1));
+        self.publish_local("$services.changed", json!({ "localService": local }));
+        if local
+            && shared.lifecycle.is_running()
+            && let Some(transit) = shared.transit()
+        {
+            transit.tell(Message::ServicesChanged);
+        }
+    }
+
+    /// Stops the broker in a task of its own.
+    pub(crate) fn stop_soon(&self) {
+        if let Some(runtime) = self.shared().runtime.get() {
+            let broker = self.clone();
+            // Not on the tracker: stopping waits for the tracker. Ends with the stop it runs.
+            #[allow(clippy::disallowed_methods, reason = "see above")]
+            runtime.spawn(async move {
+                if let Err(error) = broker.stop().await {
+                    tracing::warn!(error = %error, "stopped because of a node id conflict");
+                }
+            });
+        }
+    }
+}

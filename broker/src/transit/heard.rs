@@ -1,0 +1,44 @@
+//! Signs of life in the traffic of data.
+
+use ligand_transporters::NodeId;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use super::Transit;
+use super::control::Message;
+use crate::broker::ServiceBroker;
+use crate::protocol::{Incoming, ProtocolVersion};
+
+/// A clock that ticks when the control loop looks for silence, about once a second: precise enough for
+/// that, and free to read for every packet.
+#[derive(Debug, Default)]
+pub(super) struct Coarse(AtomicU64);
+
+impl Transit {
+    /// Any packet says that its sender is alive. One from a node that is not known as online makes us ask
+    /// it who it is.
+    pub(super) fn heard(&self, broker: &ServiceBroker, incoming: &Incoming, version: ProtocolVersion) {
+        let sender = &incoming.sender;
+        let snapshot = broker.shared().registry.load();
+        match snapshot.node_by_id(sender.as_str()) {
+            Some(node) if node.is_local() => {}
+            Some(node) if node.is_available() => {
+                node.see_version(version);
+                node.see_alive(self.coarse.0.load(Ordering::Relaxed));
+            }
+            _ if incoming.packet.kind().is_control() => {}
+            _ => self.control.tell(Message::Stranger { node: sender.clone() }),
+        }
+    }
+
+    /// Tells `alive` about every node that was heard since the last time, and lets the clock tick.
+    pub(crate) fn heard_since(&self, broker: &ServiceBroker, mut alive: impl FnMut(&NodeId, Instant)) {
+        let now = Instant::now();
+        let tick = self.coarse.0.fetch_add(1, Ordering::Relaxed);
+        for node in broker.shared().registry.load().nodes() {
+            if !node.is_local() && node.is_available() && node.seen_alive() == tick {
+                alive(node.id(), now);
+            }
+        }
+    }
+}

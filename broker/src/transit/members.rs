@@ -1,0 +1,171 @@
+//! What membership does to the rest of this node: the registry, waiting calls, local events.
+
+use ligand_transporters::{Name, NodeId, PacketKind};
+use serde_json::json;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+use super::Transit;
+use super::ping::wall_clock_ms;
+use crate::broker::{PingReply, ServiceBroker};
+use crate::discovery::conflict::Probe;
+use crate::discovery::driver::Chores;
+use crate::protocol::{self, Incoming, InfoPacket, Outgoing, Pong, ProtocolVersion};
+use crate::registry::InfoKind;
+
+/// How a transporter that gossips is configured.
+pub(crate) use ligand_transporters::Peering;
+
+impl Transit {
+    pub(crate) fn node(&self) -> &NodeId {
+        &self.node
+    }
+
+    pub(crate) fn membership(&self) -> ligand_transporters::Membership {
+        self.membership
+    }
+
+    pub(crate) fn own_version(&self) -> ProtocolVersion {
+        self.version
+    }
+
+    pub(crate) fn peering(&self) -> Peering {
+        self.connection.load().as_ref().and_then(|cell| cell.0.peering()).unwrap_or_default()
+    }
+
+    /// The version last seen from a node.
+    pub(crate) fn version_of(&self, node: &NodeId) -> ProtocolVersion {
+        let broker = self.broker();
+        let known = broker.as_ref().and_then(|broker| {
+            let snapshot = broker.shared().registry.load();
+            snapshot.node_by_id(node.as_str()).map(|node| node.version())
+        });
+        known.unwrap_or(self.version)
+    }
+
+    /// Where a node can be reached; `None` forgets it.
+    pub(crate) fn set_address(&self, node: &NodeId, addr: Option<Name>) {
+        if self.addresses.load().get(node) == addr.as_ref() {
+            return;
+        }
+        self.addresses.rcu(|addresses| {
+            let mut addresses = (**addresses).clone();
+            match &addr {
+                Some(addr) => addresses.insert(node.clone(), addr.clone()),
+                None => addresses.remove(node),
+            };
+            addresses
+        });
+    }
+
+    /// First packet on a connection to a peer (protocol chapter 4.4).
+    pub(super) fn greeting(&self) -> Option<bytes::Bytes> {
+        let broker = self.broker()?;
+        let snapshot = broker.shared().registry.load();
+        let own = snapshot.node_by_id(self.node.as_str())?;
+        let by_name = self.peering().use_hostname;
+        let host = own.hostname().filter(|_| by_name).or(own.ip_list().first()).or(own.hostname())?;
+        let hello = Outgoing::GossipHello { host, port: own.port()? };
+        let write = |frame: &mut ligand_transporters::FrameBuf<'_>| {
+            self.serializer.encode(self.version, &self.node, &hello, &mut |_| Ok(()), frame)
+        };
+        let mut write = write;
+        ligand_transporters::collect(&mut write, usize::MAX).ok()
+    }
+
+    pub(crate) fn open_control(self: &Arc<Self>, kind: PacketKind, payload: bytes::Bytes) -> Option<Incoming> {
+        self.open(kind, payload)
+    }
+
+    /// A PONG to a ping of ours.
+    pub(crate) fn pinged(&self, sender: &NodeId, pong: &Pong, now: Instant) -> Option<PingReply> {
+        self.pings.answered(sender, pong, now)
+    }
+
+    /// Asks whoever has our id whether that is somebody else.
+    pub(crate) fn probe(&self, probe: &Probe) {
+        let ping = Outgoing::Ping { time: wall_clock_ms(), id: protocol::Id::Text(&probe.nonce) };
+        if probe.address.is_some() {
+            self.set_address(&self.node, probe.address.clone());
+        }
+        if let Err(error) = self.send_to(&self.node, self.version, 0, &ping, &mut |_| Ok(())) {
+            tracing::debug!(error = %error, "probe for the own id not sent");
+        }
+    }
+
+    pub(crate) fn send_info(&self, broker: &ServiceBroker, to: &NodeId) {
+        let info = broker.shared().registry.local_info();
+        let sent = self.send_to(to, self.version_of(to), 0, &Outgoing::Info(&info.json), &mut |_| Ok(()));
+        if let Err(error) = sent {
+            tracing::debug!(node = %to, error = %error, "INFO not sent");
+        }
+    }
+
+    /// Works an INFO in; what it did, unless it could not be read.
+    pub(crate) fn apply_info(
+        &self,
+        broker: &ServiceBroker,
+        node: &NodeId,
+        info: InfoPacket,
+        chores: &mut Chores,
+        now: Instant,
+    ) -> Option<InfoKind> {
+        let parse = |raw: &protocol::Raw| self.serializer.services(raw, &self.limits);
+        let change = match broker.shared().registry.apply_info(node, info, now.into_std(), parse) {
+            Ok(change) => change,
+            Err(problem) => {
+                tracing::debug!(node = %node, error = %problem, "services of a node cannot be read");
+                return None;
+            }
+        };
+        match change.kind {
+            InfoKind::New | InfoKind::Reconnected => {
+                let reconnected = change.kind == InfoKind::Reconnected;
+                tracing::info!(node = %node, reconnected, "node connected");
+                let data = json!({ "node": { "id": node.as_str() }, "reconnected": reconnected });
+                broker.publish_local("$node.connected", data);
+            }
+            InfoKind::Restarted => {
+                tracing::info!(node = %node, "node restarted");
+                chores.fail_later(node.clone(), now);
+                broker.publish_local("$node.updated", json!({ "node": { "id": node.as_str() } }));
+            }
+            InfoKind::Updated => {
+                tracing::debug!(node = %node, "node updated");
+                broker.publish_local("$node.updated", json!({ "node": { "id": node.as_str() } }));
+            }
+            InfoKind::Refused => tracing::warn!(node = %node, "no room for another node"),
+            InfoKind::Unchanged | InfoKind::Own | InfoKind::Conflict => {}
+        }
+        if change.services_changed {
+            broker.services_changed(false);
+        }
+        Some(change.kind)
+    }
+
+    /// A node has gone: its services are no longer offered, and calls that wait for it are failed soon.
+    pub(crate) fn node_gone(
+        &self,
+        broker: &ServiceBroker,
+        node: &NodeId,
+        unexpected: bool,
+        chores: &mut Chores,
+        now: Instant,
+    ) {
+        if broker.shared().registry.node_lost(node.as_str(), now.into_std()).is_none() {
+            return;
+        }
+        match unexpected {
+            true => tracing::warn!(node = %node, "node disconnected unexpectedly"),
+            false => tracing::info!(node = %node, "node disconnected"),
+        }
+        chores.fail_later(node.clone(), now);
+        let data = json!({ "node": { "id": node.as_str() }, "unexpected": unexpected });
+        broker.publish_local("$node.disconnected", data);
+        broker.services_changed(false);
+    }
+
+    pub(crate) fn fail_node(&self, node: &NodeId) -> usize {
+        self.pending.fail_node(node)
+    }
+}

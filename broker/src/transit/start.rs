@@ -1,0 +1,200 @@
+//! Connecting: the transporter, the subscriptions, "who is there?", and being ready.
+
+use ligand_transporters::backoff::Backoff;
+use ligand_transporters::{
+    Capabilities, Link, LinkOptions, Membership, PacketKind, Subscription, Transporter, Up,
+};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::control::{Control, Message};
+use super::pending::Pending;
+use super::ping::Pings;
+use super::sink::NodeSink;
+use super::{ConnectionCell, Transit, stats};
+use crate::broker::{ServiceBroker, StartError};
+use crate::config::{Protocol, Timeout};
+use crate::discovery::driver::Driver;
+use crate::protocol::{Outgoing, ProtocolVersion};
+use crate::serializer::{Json, Limits};
+
+/// What every node listens to, in Node's order (protocol chapter 3.1).
+const TOPICS: [Subscription; 12] = [
+    Subscription::Own(PacketKind::Event),
+    Subscription::Own(PacketKind::Request),
+    Subscription::Own(PacketKind::Response),
+    Subscription::Broadcast(PacketKind::Discover),
+    Subscription::Own(PacketKind::Discover),
+    Subscription::Broadcast(PacketKind::Info),
+    Subscription::Own(PacketKind::Info),
+    Subscription::Broadcast(PacketKind::Disconnect),
+    Subscription::Broadcast(PacketKind::Heartbeat),
+    Subscription::Broadcast(PacketKind::Ping),
+    Subscription::Own(PacketKind::Ping),
+    Subscription::Own(PacketKind::Pong),
+];
+
+impl Transit {
+    /// Connects, subscribes, and asks who is there. The broker owns the transit from then on.
+    pub(crate) async fn start(broker: &ServiceBroker, transporter: &Arc<dyn Transporter>) -> Result<(), StartError> {
+        let shared = broker.shared();
+        let config = Arc::clone(&shared.config);
+        let sink = Arc::new(NodeSink::default());
+        let mut options = LinkOptions::new(shared.node_id.clone(), config.namespace.clone());
+        options.patience = config.watchdog.patience;
+        let link = Link::new(options, Arc::clone(&sink) as _);
+        let Capabilities { membership, .. } = transporter.capabilities();
+        let transit = Arc::new(Self {
+            node: shared.node_id.clone(),
+            version: match config.protocol {
+                Protocol::V4 => ProtocolVersion::V4,
+                _ => ProtocolVersion::V5,
+            },
+            broker: broker.weak(),
+            link: link.clone(),
+            connection: arc_swap::ArcSwapOption::empty(),
+            connected: AtomicBool::new(false),
+            ever_connected: AtomicBool::new(false),
+            membership,
+            serializer: Arc::new(Json),
+            limits: limits(&config.transit.limits),
+            pipeline: Arc::clone(&shared.pipeline),
+            pending: Pending::new(config.transit.max_queue_size),
+            pings: Pings::default(),
+            control: Control::new(),
+            addresses: arc_swap::ArcSwap::default(),
+            in_flight: AtomicUsize::new(0),
+            arrived: AtomicU64::new(0),
+            coarse: super::heard::Coarse::default(),
+            stats: stats::Counters::default(),
+            config,
+        });
+        // Set before anything can arrive.
+        let _ = sink.0.set(Arc::downgrade(&transit));
+        let _ = shared.transit.set(Arc::clone(&transit));
+        let opened = transit.open_connection(transporter).await?;
+        let port = transit.config.advertise.port.or(opened.advertised_port());
+        if let Some(hostname) = opened.peering().and_then(|peering| peering.hostname) {
+            shared.registry.update(|catalog| catalog.set_local_hostname(hostname));
+        }
+        if let Some(port) = port {
+            shared.registry.update(|catalog| catalog.set_local_port(port));
+        }
+        transit.connection.store(Some(Arc::new(ConnectionCell(opened))));
+        let driver = Driver::new(&transit, broker, Instant::now());
+        transit.control.start(&transit, driver, transit.config.control.thread).map_err(|error| {
+            let source = ligand_transporters::TransportError::Config(format!("no thread for the control loop: {error}"));
+            StartError::Transporter { attempts: 1, source }
+        })?;
+        transit.subscribe().await.map_err(|source| StartError::Transporter { attempts: 1, source })?;
+        transit.connected.store(true, Ordering::Relaxed);
+        transit.discover_all();
+        Ok(())
+    }
+
+    /// Opens the connection, again and again until `transit.connectTimeout` has passed.
+    async fn open_connection(
+        &self,
+        transporter: &Arc<dyn Transporter>,
+    ) -> Result<Arc<dyn ligand_transporters::Connection>, StartError> {
+        let from = Instant::now();
+        let mut backoff = Backoff::default();
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let source = match transporter.connect(self.link.clone()).await {
+                Ok(connection) => return Ok(connection),
+                Err(source) => source,
+            };
+            let wait = backoff.next_wait();
+            let in_time = match self.config.transit.connect_timeout {
+                Timeout::Never => true,
+                Timeout::After(timeout) => from.elapsed() + wait < timeout,
+            };
+            if !source.is_retryable() || !in_time || self.config.transit.disable_reconnect {
+                return Err(StartError::Transporter { attempts, source });
+            }
+            tracing::warn!(error = %source, wait_ms = wait.as_millis(), "transporter not connected, trying again");
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn subscribe(&self) -> Result<(), ligand_transporters::TransportError> {
+        match self.connection.load_full() {
+            Some(cell) => cell.0.subscribe(&TOPICS).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Everybody who is ready answers with an INFO.
+    fn discover_all(&self) {
+        if self.membership != Membership::Gossip
+            && let Err(error) = self.broadcast(&Outgoing::Discover)
+        {
+            tracing::warn!(error = %error, "DISCOVER not sent");
+        }
+    }
+
+    /// Announces this node, unless another one turns out to have its id.
+    pub(crate) async fn ready(&self) -> Result<(), StartError> {
+        let (done, verdict) = oneshot::channel();
+        self.control.tell(Message::Ready(done));
+        // Where the loop has gone there is nobody to object either.
+        match verdict.await.ok().flatten() {
+            Some(owner) => {
+                Err(StartError::DuplicateNode { node: self.node.to_string(), owner: owner.to_string() })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The transporter is connected, perhaps again.
+    pub(crate) fn came_up(self: &Arc<Self>, broker: &ServiceBroker, how: Up) {
+        let again = self.ever_connected.swap(true, Ordering::Relaxed) || how == Up::Again;
+        let event = serde_json::json!({ "wasReconnect": again });
+        if !again {
+            broker.publish_local("$transporter.connected", event);
+            return;
+        }
+        let (transit, broker) = (Arc::clone(self), broker.clone());
+        self.link.spawn(async move {
+            if let Err(error) = transit.subscribe().await {
+                tracing::error!(error = %error, "subscriptions could not be restored");
+                broker.publish_local("$transporter.error", serde_json::json!({ "message": error.to_string() }));
+                return;
+            }
+            transit.connected.store(true, Ordering::Relaxed);
+            tracing::info!("transporter connected again");
+            transit.discover_all();
+            transit.control.tell(Message::Announce);
+            broker.publish_local("$transporter.connected", event);
+        });
+    }
+
+    /// The connection is gone for now.
+    pub(super) fn went_down(&self, why: &ligand_transporters::TransportError) {
+        if self.connected.swap(false, Ordering::Relaxed) {
+            tracing::warn!(error = %why, "transporter disconnected");
+            if let Some(broker) = self.broker() {
+                broker.publish_local("$transporter.disconnected", serde_json::json!({ "graceFul": false }));
+            }
+        }
+    }
+}
+
+fn limits(config: &crate::config::Limits) -> Limits {
+    Limits {
+        depth: config.depth,
+        string: config.string,
+        entries: config.entries,
+        name: config.name,
+        id: config.id,
+        meta: config.meta,
+        groups: config.groups,
+        services: config.services,
+        actions: config.actions,
+        ..Limits::default()
+    }
+}

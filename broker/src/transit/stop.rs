@@ -1,0 +1,72 @@
+//! Leaving: announce it, let requests run dry, say farewell, close.
+
+use ligand_transporters::TransportError;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+
+use super::Transit;
+use super::control::Message;
+
+/// Requests may come for at most this long after the announcement.
+const QUIET_AT_MOST: Duration = Duration::from_secs(2);
+/// How often it is looked whether any came.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// The control loop is busy for much shorter than this; it must not hold up a stop.
+const CONTROL_WAIT: Duration = Duration::from_secs(1);
+
+impl Transit {
+    /// Tells everybody that this node offers nothing any more.
+    pub(crate) async fn announce_leaving(&self) {
+        self.tell_and_wait(Message::Leaving).await;
+    }
+
+    /// Waits until no request has come for two `stop_delay`s.
+    pub(crate) async fn quiet(&self, stop_delay: Duration) {
+        let from = Instant::now();
+        let mut arrived = self.arrived.load(Ordering::Relaxed);
+        let mut since = from;
+        while since.elapsed() < 2 * stop_delay && from.elapsed() < QUIET_AT_MOST {
+            tokio::time::sleep(LOOK_EVERY.min(stop_delay)).await;
+            let now = self.arrived.load(Ordering::Relaxed);
+            if now != arrived {
+                (arrived, since) = (now, Instant::now());
+            }
+        }
+    }
+
+    /// Says farewell, as far as this transporter knows the word.
+    pub(crate) async fn farewell(&self) {
+        self.tell_and_wait(Message::Farewell).await;
+    }
+
+    /// Says farewell, closes the connection, and ends every task.
+    pub(crate) async fn stop(&self) -> Result<(), TransportError> {
+        let connected = self.connected.load(Ordering::Relaxed);
+        if connected {
+            self.farewell().await;
+        }
+        let connection = self.connection.swap(None);
+        let closed = match &connection {
+            Some(cell) => cell.0.close().await,
+            None => Ok(()),
+        };
+        if self.connected.swap(false, Ordering::Relaxed)
+            && let Some(broker) = self.broker()
+        {
+            broker.publish_local("$transporter.disconnected", serde_json::json!({ "graceFul": true }));
+        }
+        self.pending.fail_all();
+        self.link.shut().await;
+        // It ends by itself once the link is closed.
+        let _ = timeout(CONTROL_WAIT, self.control.ended()).await;
+        closed
+    }
+
+    async fn tell_and_wait(&self, message: impl FnOnce(oneshot::Sender<()>) -> Message) {
+        let (done, told) = oneshot::channel();
+        self.control.tell(message(done));
+        let _ = timeout(CONTROL_WAIT, told).await;
+    }
+}
