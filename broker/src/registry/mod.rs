@@ -23,6 +23,7 @@ mod plan;
 mod services;
 mod snapshot;
 mod trie;
+pub(crate) mod view;
 
 use arc_swap::{ArcSwap, Guard};
 use ligand_transporters::{Name, NodeId};

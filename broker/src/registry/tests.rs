@@ -15,7 +15,7 @@ use crate::serializer::{Json, Limits, Problem, Serializer as _};
 /// Names of services with the definitions of their actions and events.
 type Offer = BTreeMap<&'static str, (Vec<(String, &'static str)>, Vec<String>)>;
 
-fn id(name: &str) -> NodeId {
+pub(super) fn id(name: &str) -> NodeId {
     NodeId::new(name).unwrap()
 }
 
@@ -53,7 +53,7 @@ fn registry_of(max_nodes: usize) -> (Registry, Instant, Arc<AtomicUsize>) {
     (Registry::new(identity(), options, composer, now), now, composed)
 }
 
-fn registry() -> (Registry, Instant) {
+pub(super) fn registry() -> (Registry, Instant) {
     let (registry, now, _) = registry_of(100);
     (registry, now)
 }
@@ -99,7 +99,7 @@ fn learn(registry: &Registry, node: &str, instance: &str, seq: u64, services: &[
     registry.apply_info(&id(node), packet(instance, seq, &services), registry.base, parse).unwrap()
 }
 
-fn local(name: &str, actions: &[&str], events: &[(&str, &str)]) -> LocalService {
+pub(super) fn local(name: &str, actions: &[&str], events: &[(&str, &str)]) -> LocalService {
     let name = Name::from(name);
     let info = ServiceInfo {
         name: name.clone(),
