@@ -88,19 +88,15 @@ fn incoming(reader: &Reader<'_>, ver: Slot, sender: Slot, packet: Packet) -> Jud
 }
 
 fn version(reader: &Reader<'_>, slot: Slot) -> Judged<Ver> {
-    let written = reader.written(slot);
-    match written {
-        "\"4\"" => Ok(Ver::V4),
-        "\"5\"" => Ok(Ver::V5),
-        _ if written.len() > reader.limits.name => {
-            Err(Problem::Limit { what: "ver", limit: reader.limits.name })
-        }
-        _ => Ok(Ver::Other(match reader.text(slot, "ver", reader.limits.name) {
-            Ok(TextSpan::Absent) if slot.kind == Kind::Absent => Box::default(),
-            Ok(text) => text.get(reader.frame).unwrap_or(written).into(),
-            Err(_) => written.into(),
-        })),
-    }
+    let limit = reader.limits.name;
+    let text = match slot.kind {
+        Kind::Absent => TextSpan::Absent,
+        Kind::Plain | Kind::Escaped => reader.text(slot, "ver", limit)?,
+        _ if reader.written(slot).len() > limit => return Err(Problem::Limit { what: "ver", limit }),
+        // A number 5 is not version 5.
+        _ => return Ok(Ver::Other(reader.written(slot).into())),
+    };
+    Ok(Ver::from(text.get(reader.frame).unwrap_or_default()))
 }
 
 fn bare(reader: &Reader<'_>, packet: Packet) -> Judged<Incoming> {

@@ -12,6 +12,8 @@ mod fields;
 mod golden;
 mod gossip;
 mod info;
+#[cfg(test)]
+mod limits_test;
 mod number;
 #[cfg(test)]
 mod oddities;
