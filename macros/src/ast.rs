@@ -144,7 +144,7 @@ pub(crate) enum Slot {
     Context(Span),
     Field(Ident, Span),
     Whole(Span),
-    Shared,
+    Shared(Span),
     Payload(Span),
 }
 

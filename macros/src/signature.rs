@@ -129,7 +129,7 @@ impl Sorter<'_> {
         } else if wire::is_named(ty, "Params") || has_params_attribute(&argument.attrs) {
             self.params(argument, errors);
         } else if wire::is_named(ty, "Shared") && self.role == Role::Event {
-            self.take_whole(Inputs::Shared(ty.clone()), Slot::Shared, ty, errors);
+            self.take_whole(Inputs::Shared(ty.clone()), Slot::Shared(ty.span()), ty, errors);
         } else {
             self.named(argument, errors);
         }

@@ -4,11 +4,12 @@
 //! `an_argument_travels`"), so they read as the reason.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
+use syn::{Ident, Type};
 
-use super::{located, quiet};
-use crate::ast::{Action, Event, Inputs, Method, Service};
+use super::{at, located, params, quiet};
+use crate::ast::{Action, Event, Inputs, Method, Service, Slot};
 
 /// A function that compiles exactly when all types of the interface fit.
 pub(super) fn service(service: &Service) -> TokenStream {
@@ -16,8 +17,9 @@ pub(super) fn service(service: &Service) -> TokenStream {
     let serde = quote!(#krate::__private::serde);
     let quiet = quiet();
     let (impl_generics, _, where_clause) = service.generics.split_for_impl();
-    let actions = service.actions.iter().map(|item| action(item, service.client.is_some()));
-    let events = service.events.iter().map(event);
+    let shared = one("a_service_is_shared_between_threads", &service.self_ty);
+    let actions = service.actions.iter().map(|item| action(item, service));
+    let events = service.events.iter().map(|item| event(item, service));
     let hooks = service.started.iter().chain(&service.stopped).map(|hook| {
         let failure = failure(&hook.method);
         let cfgs = &hook.method.cfgs;
@@ -26,6 +28,7 @@ pub(super) fn service(service: &Service) -> TokenStream {
     quote! {
         #quiet
         fn checks #impl_generics () #where_clause {
+            fn a_service_is_shared_between_threads<T: ::core::marker::Send + ::core::marker::Sync + 'static>() {}
             fn an_argument_travels<T>()
             where
                 T: #serde::Serialize + #serde::de::DeserializeOwned + ::core::marker::Send + 'static,
@@ -37,6 +40,8 @@ pub(super) fn service(service: &Service) -> TokenStream {
             fn a_result_has_an_error_that_travels<T, E: ::core::convert::Into<#krate::Error>>(
                 _: ::core::option::Option<::core::result::Result<T, E>>,
             ) {}
+            fn a_handler_may_change_threads<F: ::core::future::Future + ::core::marker::Send>(_: F) {}
+            #shared
             #(#actions)*
             #(#events)*
             #(#hooks)*
@@ -44,44 +49,41 @@ pub(super) fn service(service: &Service) -> TokenStream {
     }
 }
 
-fn action(action: &Action, has_client: bool) -> TokenStream {
+fn action(action: &Action, service: &Service) -> TokenStream {
     let cfgs = &action.method.cfgs;
-    let data = data(&action.inputs, &quote!(an_argument_travels));
+    let data = data(&action.inputs, "an_argument_travels");
     let result = super::service::is_typed(&action.inputs).then(|| {
         let ok = &action.method.returns.ok;
-        let span = located(ok.span());
-        let decoded = (has_client && action.options.client)
-            .then(|| quote_spanned!(span=> the_client_decodes_the_result::<#ok>();));
-        quote_spanned!(span=> a_result_travels::<#ok>(); #decoded)
+        let decoded = (service.client.is_some() && action.options.client)
+            .then(|| one("the_client_decodes_the_result", ok));
+        let travels = one("a_result_travels", ok);
+        quote!(#travels #decoded)
     });
     let failure = failure(&action.method);
-    quote!(#(#cfgs)* { #data #result #failure })
+    let future =
+        action.method.is_async.then(|| future(&action.method, &action.inputs, &action.slots, service));
+    quote!(#(#cfgs)* { #data #result #failure #future })
 }
 
-fn event(event: &Event) -> TokenStream {
+fn event(event: &Event, service: &Service) -> TokenStream {
     let cfgs = &event.method.cfgs;
-    let data = data(&event.inputs, &quote!(a_payload_arrives));
+    let data = data(&event.inputs, "a_payload_arrives");
     let failure = failure(&event.method);
-    quote!(#(#cfgs)* { #data #failure })
+    let future = future(&event.method, &event.inputs, &event.slots, service);
+    quote!(#(#cfgs)* { #data #failure #future })
 }
 
-fn data(inputs: &Inputs, check: &TokenStream) -> TokenStream {
-    let check_one = |ty: &dyn ToTokens, span| {
-        let check: TokenStream = check
-            .clone()
-            .into_iter()
-            .map(|mut token| {
-                token.set_span(located(span));
-                token
-            })
-            .collect();
-        quote_spanned!(located(span)=> #check::<#ty>();)
-    };
+/// `check::<Type>();`, blamed on the type.
+fn one(check: &str, ty: &Type) -> TokenStream {
+    let span = located(ty.span());
+    let check = Ident::new(check, span);
+    quote_spanned!(span=> #check::<#ty>();)
+}
+
+fn data(inputs: &Inputs, check: &str) -> TokenStream {
     match inputs {
-        Inputs::Named(arguments) => {
-            arguments.iter().map(|argument| check_one(&argument.ty, argument.ty.span())).collect()
-        }
-        Inputs::Whole(ty) => check_one(ty, ty.span()),
+        Inputs::Named(arguments) => arguments.iter().map(|argument| one(check, &argument.ty)).collect(),
+        Inputs::Whole(ty) => one(check, ty),
         // `Shared<T>` says itself what it asks of `T`.
         Inputs::Empty | Inputs::Shared(_) | Inputs::Raw => TokenStream::new(),
     }
@@ -89,12 +91,26 @@ fn data(inputs: &Inputs, check: &TokenStream) -> TokenStream {
 
 fn failure(method: &Method) -> TokenStream {
     match &method.returns.err {
-        Some(err) => quote_spanned!(located(err.span())=> an_error_travels::<#err>();),
+        Some(err) => one("an_error_travels", err),
         None => {
             let whole = &method.returns.whole;
             quote_spanned! {located(whole.span())=>
                 a_result_has_an_error_that_travels(::core::option::Option::<#whole>::None);
             }
         }
+    }
+}
+
+/// Blames a future that is not `Send` on the method rather than on the glue.
+fn future(method: &Method, inputs: &Inputs, slots: &[Slot], service: &Service) -> TokenStream {
+    let span = located(method.ident.span());
+    let krate = at(&service.krate, span);
+    let self_ty = &service.self_ty;
+    let params = params::ty(inputs, &params::ident(&service.ident, &method.ident), &krate);
+    let call = super::service::call(&method.ident, slots, &krate);
+    quote_spanned! {span=>
+        let _ = |this: #krate::__private::Arc<#self_ty>, ctx: #krate::Context, params: #params| {
+            a_handler_may_change_threads(#call)
+        };
     }
 }

@@ -89,7 +89,7 @@ fn outward(shape: &Shape, error: &ErrorType) -> TokenStream {
             ::core::iter::FromIterator::from_iter([#(#entries),*])
         )))
     };
-    let message = quote_spanned!(located(error.ident.span())=> ::std::string::ToString::to_string(&error));
+    let message = quote_spanned!(located(error.ident.span())=> ::std::format!("{}", error));
     quote! {
         #path { #(#patterns)* .. } => #krate::Error::application(#private::ErrorParts {
             name: #name,

@@ -4,7 +4,7 @@
 //! It stands at module level because its fields name the user's own types.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 use syn::{Attribute, Ident, Path};
 
@@ -47,7 +47,7 @@ fn camel_case(text: &str) -> String {
 }
 
 /// The type the handler decodes: the hidden struct, the user's own type, or `Empty`.
-pub(super) fn ty(inputs: &Inputs, ident: &Ident, krate: &Path) -> TokenStream {
+pub(super) fn ty(inputs: &Inputs, ident: &Ident, krate: &impl ToTokens) -> TokenStream {
     match inputs {
         Inputs::Empty => quote!(#krate::Empty),
         Inputs::Named(_) => quote!(#ident),

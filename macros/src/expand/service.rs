@@ -1,11 +1,11 @@
 //! `impl IntoServiceDef`: the glue from the builder to the user's methods.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Ident, Path};
 
 use super::params::{self, Travels};
-use super::{checks, client, located, quiet};
+use super::{at, checks, client, located, quiet};
 use crate::ast::{Access, Action, Event, Extra, Hook, Inputs, Service, Slot, Version};
 
 /// Everything beside the user's own impl block.
@@ -15,9 +15,10 @@ pub(crate) fn service(service: &Service) -> TokenStream {
     let glue = glue(service);
     let client = client::of_service(service);
     quote! {
+        // First, because the compiler reports in this order and these errors are the clearest.
+        const _: () = { #checks };
         #structs
         const _: () = {
-            #checks
             #glue
             // Makes the compiler look again when the variable changes, and costs nothing else.
             const _: ::core::option::Option<&str> = ::core::option_env!("LIGAND_SCHEMA");
@@ -95,18 +96,19 @@ fn about(service: &Service) -> TokenStream {
 }
 
 fn action(action: &Action, service: &Service) -> TokenStream {
-    let krate = &service.krate;
-    let cfgs = &action.method.cfgs;
-    let definition = action_definition(action, krate);
-    let params = params::ty(&action.inputs, &params::ident(&service.ident, &action.method.ident), krate);
-    let call = call(&action.method.ident, &action.slots, krate);
-    let (method, body) = if action.options.blocking.is_some() {
-        (quote!(action_blocking), call)
-    } else {
-        let body = in_future(&call, krate);
-        (if action.options.raw.is_some() { quote!(action_raw) } else { quote!(action) }, body)
-    };
     let span = located(action.method.ident.span());
+    let krate = at(&service.krate, span);
+    let cfgs = &action.method.cfgs;
+    let definition = action_definition(action, &krate, span);
+    let params = params::ty(&action.inputs, &params::ident(&service.ident, &action.method.ident), &krate);
+    let call = call(&action.method.ident, &action.slots, &krate);
+    let (method, body) = if action.options.blocking.is_some() {
+        (quote_spanned!(span=> action_blocking), call)
+    } else if action.options.raw.is_some() {
+        (quote_spanned!(span=> action_raw), in_future(&call, &krate, span))
+    } else {
+        (quote_spanned!(span=> action), in_future(&call, &krate, span))
+    };
     quote_spanned! {span=>
         #(#cfgs)*
         let builder = {
@@ -117,33 +119,28 @@ fn action(action: &Action, service: &Service) -> TokenStream {
 }
 
 fn event(event: &Event, service: &Service) -> TokenStream {
-    let krate = &service.krate;
-    let cfgs = &event.method.cfgs;
-    let pattern = &event.pattern.text;
-    let group = event.options.group.iter().map(|group| quote!(.group(#group)));
-    let concurrency = event.options.concurrency.iter().map(|limit| quote!(.concurrency(#limit)));
-    let extra = extra(&event.options.extra);
-    let params = params::ty(&event.inputs, &params::ident(&service.ident, &event.method.ident), krate);
-    let body = in_future(&call(&event.method.ident, &event.slots, krate), krate);
     let span = located(event.method.ident.span());
+    let krate = at(&service.krate, span);
+    let cfgs = &event.method.cfgs;
+    let definition = event_definition(event, &krate, span);
+    let params = params::ty(&event.inputs, &params::ident(&service.ident, &event.method.ident), &krate);
+    let body = in_future(&call(&event.method.ident, &event.slots, &krate), &krate, span);
     quote_spanned! {span=>
         #(#cfgs)*
         let builder = {
             let this = #krate::__private::Arc::clone(&this);
-            builder.event(
-                #krate::EventDef::new(#pattern) #(#group)* #(#concurrency)* #extra,
-                move |ctx: #krate::Context, params: #params| #body,
-            )
+            builder.event(#definition, move |ctx: #krate::Context, params: #params| #body)
         };
     }
 }
 
 fn started(hook: &Hook, krate: &Path) -> TokenStream {
-    let cfgs = &hook.method.cfgs;
     let method = &hook.method.ident;
-    let cx = hook.takes_cx.then(|| quote!(cx));
-    let body = in_future(&quote!(this.#method(#cx)), krate);
     let span = located(method.span());
+    let krate = at(krate, span);
+    let cfgs = &hook.method.cfgs;
+    let cx = hook.takes_cx.then(|| quote_spanned!(span=> cx));
+    let body = in_future(&quote_spanned!(span=> this.#method(#cx)), &krate, span);
     quote_spanned! {span=>
         #(#cfgs)*
         let builder = {
@@ -154,10 +151,11 @@ fn started(hook: &Hook, krate: &Path) -> TokenStream {
 }
 
 fn stopped(hook: &Hook, krate: &Path) -> TokenStream {
-    let cfgs = &hook.method.cfgs;
     let method = &hook.method.ident;
-    let body = in_future(&quote!(this.#method()), krate);
     let span = located(method.span());
+    let krate = at(krate, span);
+    let cfgs = &hook.method.cfgs;
+    let body = in_future(&quote_spanned!(span=> this.#method()), &krate, span);
     quote_spanned! {span=>
         #(#cfgs)*
         let builder = {
@@ -168,53 +166,70 @@ fn stopped(hook: &Hook, krate: &Path) -> TokenStream {
 }
 
 /// The future owns its share of the service, so it may outlive the call that made it.
-fn in_future(call: &TokenStream, krate: &Path) -> TokenStream {
-    quote! {{
+fn in_future(call: &TokenStream, krate: &TokenStream, span: Span) -> TokenStream {
+    quote_spanned! {span=> {
         let this = #krate::__private::Arc::clone(&this);
         async move { #call.await }
     }}
 }
 
 /// `this.request(ctx, params.rider)`, each argument blamed on the type the user gave it.
-fn call(method: &Ident, slots: &[Slot], krate: &Path) -> TokenStream {
+pub(super) fn call(method: &Ident, slots: &[Slot], krate: &TokenStream) -> TokenStream {
     let arguments = slots.iter().map(|slot| match slot {
         Slot::Context(span) => quote_spanned!(located(*span)=> ctx),
         Slot::Field(ident, span) => {
-            let params = quote_spanned!(located(*span)=> params);
-            quote!(#params.#ident)
+            let mut ident = ident.clone();
+            ident.set_span(located(*span));
+            quote_spanned!(located(*span)=> params.#ident)
         }
-        Slot::Whole(span) => quote_spanned!(located(*span)=> #krate::Params(params)),
-        Slot::Shared => quote!(params),
-        Slot::Payload(span) => quote_spanned!(located(*span)=> params),
+        Slot::Whole(span) => {
+            let krate = at(krate, located(*span));
+            quote_spanned!(located(*span)=> #krate::Params(params))
+        }
+        Slot::Shared(span) | Slot::Payload(span) => quote_spanned!(located(*span)=> params),
     });
-    quote!(this.#method(#(#arguments),*))
+    quote_spanned!(located(method.span())=> this.#method(#(#arguments),*))
 }
 
-fn action_definition(action: &Action, krate: &Path) -> TokenStream {
+fn action_definition(action: &Action, krate: &TokenStream, span: Span) -> TokenStream {
     let options = &action.options;
     let name = &action.name.text;
     let timeout = options
         .timeout_ms
         .iter()
-        .map(|millis| quote!(.timeout(#krate::__private::Duration::from_millis(#millis))));
+        .map(|millis| quote_spanned!(span=> .timeout(#krate::__private::Duration::from_millis(#millis))));
     let access = options.access.iter().map(|access| {
-        let variant = match access {
-            Access::Published => quote!(Published),
-            Access::Public => quote!(Public),
-            Access::Protected => quote!(Protected),
-            Access::Private => quote!(Private),
-        };
-        quote!(.visibility(#krate::Visibility::#variant))
+        let variant = Ident::new(
+            match access {
+                Access::Published => "Published",
+                Access::Public => "Public",
+                Access::Protected => "Protected",
+                Access::Private => "Private",
+            },
+            span,
+        );
+        quote_spanned!(span=> .visibility(#krate::Visibility::#variant))
     });
-    let params = options.params.iter().map(|schema| quote!(.params(#schema)));
-    let spawn = options.spawn.iter().map(|_| quote!(.spawn()));
-    let encode = options.encode.then(|| quote!(.encode()));
-    let extra = extra(&options.extra);
-    quote!(#krate::ActionDef::new(#name) #(#timeout)* #(#access)* #(#params)* #(#spawn)* #encode #extra)
+    let params = options.params.iter().map(|schema| quote_spanned!(span=> .params(#schema)));
+    let spawn = options.spawn.iter().map(|_| quote_spanned!(span=> .spawn()));
+    let encode = options.encode.then(|| quote_spanned!(span=> .encode()));
+    let extra = extra(&options.extra, span);
+    quote_spanned! {span=>
+        #krate::ActionDef::new(#name) #(#timeout)* #(#access)* #(#params)* #(#spawn)* #encode #extra
+    }
 }
 
-fn extra(extra: &[Extra]) -> TokenStream {
-    extra.iter().map(|Extra { key, value }| quote!(.extra(#key, #value))).collect()
+fn event_definition(event: &Event, krate: &TokenStream, span: Span) -> TokenStream {
+    let pattern = &event.pattern.text;
+    let group = event.options.group.iter().map(|group| quote_spanned!(span=> .group(#group)));
+    let concurrency =
+        event.options.concurrency.iter().map(|limit| quote_spanned!(span=> .concurrency(#limit)));
+    let extra = extra(&event.options.extra, span);
+    quote_spanned!(span=> #krate::EventDef::new(#pattern) #(#group)* #(#concurrency)* #extra)
+}
+
+fn extra(extra: &[Extra], span: Span) -> TokenStream {
+    extra.iter().map(|Extra { key, value }| quote_spanned!(span=> .extra(#key, #value))).collect()
 }
 
 /// Whether an action's data passes through a type of ours or the user's, rather than raw.
