@@ -1,0 +1,207 @@
+//! What the macros understood of the user's code.
+//!
+//! Nothing here knows which tokens will be emitted, and whoever emits them cannot fail any more.
+
+use proc_macro2::Span;
+use syn::{Attribute, Expr, Generics, Ident, Path, Type, Visibility};
+
+/// An `impl` block under `#[service(…)]`.
+pub(crate) struct Service {
+    pub(crate) name: ServiceName,
+    pub(crate) krate: Path,
+    pub(crate) depends_on: Option<Expr>,
+    pub(crate) settings: Option<Expr>,
+    pub(crate) metadata: Option<Expr>,
+    /// The typed client to generate, if any.
+    pub(crate) client: Option<Client>,
+    /// The type's own name, the last segment of `self_ty`.
+    pub(crate) ident: Ident,
+    pub(crate) self_ty: Type,
+    pub(crate) generics: Generics,
+    pub(crate) actions: Vec<Action>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) started: Vec<Hook>,
+    pub(crate) stopped: Vec<Hook>,
+}
+
+/// A trait under `#[client(…)]`: the contract of a service that lives elsewhere.
+pub(crate) struct Contract {
+    pub(crate) name: ServiceName,
+    pub(crate) krate: Path,
+    pub(crate) client: Client,
+    /// The trait's own name.
+    pub(crate) ident: Ident,
+    pub(crate) docs: Vec<Attribute>,
+    pub(crate) methods: Vec<ContractMethod>,
+}
+
+/// The generated client's visibility and name.
+pub(crate) struct Client {
+    pub(crate) vis: Visibility,
+    pub(crate) ident: Ident,
+}
+
+/// The name of a service and its version.
+pub(crate) struct ServiceName {
+    pub(crate) name: String,
+    pub(crate) span: Span,
+    pub(crate) version: Option<Version>,
+}
+
+/// Node writes a number as `v1` and any other version as it is.
+pub(crate) enum Version {
+    Number(u32),
+    Text(String),
+}
+
+impl ServiceName {
+    /// `v1.trips`, the name that calls and INFO packets use.
+    pub(crate) fn full(&self) -> String {
+        match &self.version {
+            None => self.name.clone(),
+            Some(Version::Number(number)) => format!("v{number}.{}", self.name),
+            Some(Version::Text(text)) => format!("{text}.{}", self.name),
+        }
+    }
+}
+
+/// What every annotated method has.
+pub(crate) struct Method {
+    pub(crate) ident: Ident,
+    pub(crate) docs: Vec<Attribute>,
+    /// `#[cfg(…)]` of the method; whatever is generated for it stands under the same condition.
+    pub(crate) cfgs: Vec<Attribute>,
+    pub(crate) is_async: bool,
+    pub(crate) returns: Returns,
+}
+
+/// A method under `#[action]`.
+pub(crate) struct Action {
+    pub(crate) method: Method,
+    /// The name on the wire, without the service's.
+    pub(crate) name: Named,
+    pub(crate) inputs: Inputs,
+    /// What the method takes after `&self`, in its order.
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) options: ActionOptions,
+}
+
+/// A method under `#[event("…")]`.
+pub(crate) struct Event {
+    pub(crate) method: Method,
+    pub(crate) pattern: Named,
+    pub(crate) inputs: Inputs,
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) options: EventOptions,
+}
+
+/// A method under `#[started]` or `#[stopped]`.
+pub(crate) struct Hook {
+    pub(crate) method: Method,
+    pub(crate) takes_cx: bool,
+}
+
+/// A method of a `#[client]` trait.
+pub(crate) struct ContractMethod {
+    pub(crate) ident: Ident,
+    pub(crate) docs: Vec<Attribute>,
+    pub(crate) cfgs: Vec<Attribute>,
+    pub(crate) name: Named,
+    pub(crate) inputs: Inputs,
+    pub(crate) output: Type,
+}
+
+/// A name and the code it stands in.
+pub(crate) struct Named {
+    pub(crate) text: String,
+    pub(crate) span: Span,
+}
+
+/// How the wire's data reaches the method.
+pub(crate) enum Inputs {
+    /// No data wanted.
+    Empty,
+    /// One field of the object per argument.
+    Named(Vec<Argument>),
+    /// The `T` of `Params<T>`: the whole object.
+    Whole(Type),
+    /// `Shared<T>` as written: the whole payload of an event, decoded once for all its handlers.
+    Shared(Type),
+    /// The handler looks into the payload itself.
+    Raw,
+}
+
+/// A named argument: a field of the params object.
+pub(crate) struct Argument {
+    pub(crate) ident: Ident,
+    pub(crate) ty: Type,
+    /// The field's name on the wire.
+    pub(crate) wire: String,
+}
+
+/// One argument of the method.
+pub(crate) enum Slot {
+    Context(Span),
+    Field(Ident, Span),
+    Whole(Span),
+    Shared(Span),
+    Payload(Span),
+}
+
+/// A return type, taken apart.
+pub(crate) struct Returns {
+    /// As written: `Result<Trip, TripError>`.
+    pub(crate) whole: Type,
+    pub(crate) ok: Type,
+    /// Absent when an alias such as `ligand::Result` supplies it.
+    pub(crate) err: Option<Type>,
+}
+
+/// Who may call an action; the values of Node's `visibility`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Access {
+    Published,
+    Public,
+    Protected,
+    Private,
+}
+
+/// A key of the definition that ligand passes on, and its value.
+pub(crate) struct Extra {
+    pub(crate) key: String,
+    pub(crate) value: Expr,
+}
+
+/// `rename(a = "b")`: the argument, and its name on the wire.
+pub(crate) struct Rename {
+    pub(crate) argument: String,
+    pub(crate) span: Span,
+    pub(crate) wire: String,
+}
+
+/// What stands in `#[action(…)]`.
+pub(crate) struct ActionOptions {
+    pub(crate) name: Option<Named>,
+    pub(crate) timeout_ms: Option<u64>,
+    pub(crate) access: Option<Access>,
+    /// Node's validation schema for the params.
+    pub(crate) params: Option<Expr>,
+    pub(crate) spawn: Option<Span>,
+    pub(crate) blocking: Option<Span>,
+    pub(crate) encode: bool,
+    pub(crate) raw: Option<Span>,
+    /// Whether the typed client has this action.
+    pub(crate) client: bool,
+    pub(crate) rename: Vec<Rename>,
+    pub(crate) extra: Vec<Extra>,
+}
+
+/// What stands in `#[event(…)]`.
+#[derive(Default)]
+pub(crate) struct EventOptions {
+    pub(crate) pattern: Option<Named>,
+    pub(crate) group: Option<String>,
+    pub(crate) concurrency: Option<usize>,
+    pub(crate) rename: Vec<Rename>,
+    pub(crate) extra: Vec<Extra>,
+}

@@ -1,0 +1,215 @@
+//! The rules that hold for a whole service.
+//!
+//! What breaks a rule is reported and left out, so that the rest still expands and the compiler does not
+//! complain about everything that refers to it.
+
+use proc_macro2::Span;
+use syn::{Expr, ExprLit, GenericParam, Ident, Lit};
+
+use crate::ast::{Action, Contract, ContractMethod, Event, Hook, Method, Named, Service, ServiceName};
+use crate::errors::Errors;
+use crate::{names, signature, wire};
+
+/// Checks a service and leaves out what cannot be generated.
+pub(crate) fn service(service: &mut Service, errors: &mut Errors) {
+    check_service_name(&service.name, errors);
+    if let Some(names) = &service.depends_on {
+        check_depends_on(names, errors);
+    }
+    let parameters: Vec<Ident> = service
+        .generics
+        .params
+        .iter()
+        .filter_map(|parameter| match parameter {
+            GenericParam::Type(parameter) => Some(parameter.ident.clone()),
+            GenericParam::Const(parameter) => Some(parameter.ident.clone()),
+            _ => None,
+        })
+        .collect();
+    let has_client = service.client.is_some();
+    keep_sound(&mut service.actions, errors, |action, errors| {
+        check_action(action, has_client, &parameters, errors)
+    });
+    keep_sound(&mut service.events, errors, check_event);
+    let mut hooks = |hooks: &mut Vec<Hook>, what: &str| {
+        keep_sound(hooks, errors, |hook, errors| check_hook(hook, what, errors));
+        keep_first(
+            hooks,
+            errors,
+            |hook| (String::new(), hook.method.ident.span(), &hook.method),
+            |_| format!("a service has one `#[{what}]` hook: call the second one from the first"),
+        );
+    };
+    hooks(&mut service.started, "started");
+    hooks(&mut service.stopped, "stopped");
+    keep_first(
+        &mut service.actions,
+        errors,
+        |item| (item.name.text.clone(), item.name.span, &item.method),
+        |name| {
+            format!(
+                "this service already has an action called `{name}`; `#[action(name = \"…\")]` renames one"
+            )
+        },
+    );
+    keep_first(
+        &mut service.events,
+        errors,
+        |item| (item.pattern.text.clone(), item.pattern.span, &item.method),
+        |pattern| format!("this service already has a handler for `{pattern}`: let one method do both"),
+    );
+}
+
+/// Checks a contract and leaves out what cannot be generated.
+pub(crate) fn contract(contract: &mut Contract, errors: &mut Errors) {
+    check_service_name(&contract.name, errors);
+    keep_sound(&mut contract.methods, errors, |method: &ContractMethod, errors| {
+        check_action_name(&method.name, errors);
+        check_client_method(&method.ident, errors);
+    });
+    let mut seen: Vec<String> = Vec::new();
+    contract.methods.retain(|method| {
+        // Two that exclude each other by `cfg` may share a name.
+        if method.cfgs.is_empty() && seen.contains(&method.name.text) {
+            errors.at_span(
+                method.name.span,
+                format!("this client already has the action `{}`", method.name.text),
+            );
+            return false;
+        }
+        seen.push(method.name.text.clone());
+        true
+    });
+}
+
+fn keep_sound<T>(items: &mut Vec<T>, errors: &mut Errors, mut check: impl FnMut(&T, &mut Errors)) {
+    items.retain(|item| {
+        let before = errors.len();
+        check(item, errors);
+        errors.len() == before
+    });
+}
+
+/// Leaves out items whose name an earlier item has, unless a `cfg` may keep the two apart.
+fn keep_first<T>(
+    items: &mut Vec<T>,
+    errors: &mut Errors,
+    describe: impl Fn(&T) -> (String, Span, &Method),
+    message: impl Fn(&str) -> String,
+) {
+    let mut seen: Vec<(String, bool)> = Vec::new();
+    items.retain(|item| {
+        let (name, span, method) = describe(item);
+        let conditional = !method.cfgs.is_empty();
+        let clash = seen
+            .iter()
+            .any(|(earlier, earlier_conditional)| *earlier == name && !(conditional && *earlier_conditional));
+        if clash {
+            errors.at_span(span, message(&name));
+            return false;
+        }
+        seen.push((name, conditional));
+        true
+    });
+}
+
+fn check_service_name(name: &ServiceName, errors: &mut Errors) {
+    if let Err(message) = names::check_name("a service", &name.name) {
+        errors.at_span(name.span, message);
+    }
+}
+
+fn check_depends_on(names: &Expr, errors: &mut Errors) {
+    match names {
+        Expr::Array(array) => {
+            for element in array.elems.iter() {
+                if let Expr::Lit(ExprLit { lit: Lit::Str(name), .. }) = element
+                    && let Err(message) = names::check_name("a service", &name.value())
+                {
+                    errors.at(name, message);
+                }
+            }
+        }
+        Expr::Lit(literal) => {
+            errors.at(literal, "`depends_on` takes a list, as in `depends_on = [\"drivers\"]`")
+        }
+        // Some other expression: the compiler checks that it is a list of names.
+        _ => {}
+    }
+}
+
+fn check_action_name(name: &Named, errors: &mut Errors) {
+    if let Err(message) = names::check_name("an action", &name.text) {
+        errors.at_span(name.span, message);
+    }
+}
+
+fn check_client_method(ident: &Ident, errors: &mut Errors) {
+    if ident == "new" {
+        errors.at(
+            ident,
+            "the client's constructor is called `new`: name the method otherwise and write `#[action(name = \"new\")]`",
+        );
+    }
+}
+
+fn check_action(action: &Action, has_client: bool, parameters: &[Ident], errors: &mut Errors) {
+    let Action { method, options, .. } = action;
+    let in_client = has_client && options.client;
+    check_action_name(&action.name, errors);
+    if in_client {
+        check_client_method(&method.ident, errors);
+    }
+    match (options.blocking, method.is_async) {
+        (Some(_), true) => errors.at(
+            &method.ident,
+            "a blocking action runs on a thread where it may block, so it is a plain `fn`: remove `async`, or `blocking`",
+        ),
+        (None, false) => errors.at(
+            &method.ident,
+            "an action is an `async fn`; one that computes for long or blocks is a plain `fn` under `#[action(blocking)]`",
+        ),
+        _ => {}
+    }
+    if let (Some(span), Some(_)) = (options.spawn, options.blocking) {
+        errors.at_span(
+            span,
+            "`spawn` and `blocking` exclude each other: a blocking action has a thread of its own",
+        );
+    }
+    match options.raw {
+        Some(span) => {
+            if options.blocking.is_some() {
+                errors
+                    .at_span(span, "`raw` and `blocking` exclude each other: a raw action is an `async fn`");
+            }
+            if !wire::is_named(&method.returns.ok, "Reply") {
+                errors.at(
+                    &method.returns.ok,
+                    "a raw action builds the answer itself: it returns `Result<Reply>`",
+                );
+            }
+        }
+        None => signature::check_result(&method.returns.ok, parameters, in_client, errors),
+    }
+}
+
+fn check_event(event: &Event, errors: &mut Errors) {
+    if let Err(message) = names::check_pattern(&event.pattern.text) {
+        errors.at_span(event.pattern.span, message);
+    }
+    check_unit(&event.method, "an event handler", errors);
+}
+
+fn check_hook(hook: &Hook, what: &str, errors: &mut Errors) {
+    check_unit(&hook.method, &format!("a `#[{what}]` hook"), errors);
+}
+
+fn check_unit(method: &Method, what: &str, errors: &mut Errors) {
+    if !method.is_async {
+        errors.at(&method.ident, format!("{what} is an `async fn`"));
+    }
+    if !wire::is_unit(&method.returns.ok) {
+        errors.at(&method.returns.ok, format!("{what} returns `Result<()>`: nobody receives a value"));
+    }
+}

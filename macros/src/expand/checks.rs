@@ -1,0 +1,116 @@
+//! Bounds, written out where an error can still point at the user's types.
+//!
+//! The functions are never called. Their names show up in errors ("required by a bound in
+//! `an_argument_travels`"), so they read as the reason.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Ident, Type};
+
+use super::{at, located, params, quiet};
+use crate::ast::{Action, Event, Inputs, Method, Service, Slot};
+
+/// A function that compiles exactly when all types of the interface fit.
+pub(super) fn service(service: &Service) -> TokenStream {
+    let krate = &service.krate;
+    let serde = quote!(#krate::__private::serde);
+    let quiet = quiet();
+    let (impl_generics, _, where_clause) = service.generics.split_for_impl();
+    let shared = one("a_service_is_shared_between_threads", &service.self_ty);
+    let actions = service.actions.iter().map(|item| action(item, service));
+    let events = service.events.iter().map(|item| event(item, service));
+    let hooks = service.started.iter().chain(&service.stopped).map(|hook| {
+        let failure = failure(&hook.method);
+        let cfgs = &hook.method.cfgs;
+        quote!(#(#cfgs)* { #failure })
+    });
+    quote! {
+        #quiet
+        fn checks #impl_generics () #where_clause {
+            fn a_service_is_shared_between_threads<T: ::core::marker::Send + ::core::marker::Sync + 'static>() {}
+            fn an_argument_travels<T>()
+            where
+                T: #serde::Serialize + #serde::de::DeserializeOwned + ::core::marker::Send + 'static,
+            {}
+            fn a_payload_arrives<T: #serde::de::DeserializeOwned + ::core::marker::Send + 'static>() {}
+            fn a_result_travels<T: #serde::Serialize + ::core::marker::Send + 'static>() {}
+            fn the_client_decodes_the_result<T: #serde::de::DeserializeOwned>() {}
+            fn an_error_travels<E: ::core::convert::Into<#krate::Error>>() {}
+            fn a_result_has_an_error_that_travels<T, E: ::core::convert::Into<#krate::Error>>(
+                _: ::core::option::Option<::core::result::Result<T, E>>,
+            ) {}
+            fn a_handler_may_change_threads<F: ::core::future::Future + ::core::marker::Send>(_: F) {}
+            #shared
+            #(#actions)*
+            #(#events)*
+            #(#hooks)*
+        }
+    }
+}
+
+fn action(action: &Action, service: &Service) -> TokenStream {
+    let cfgs = &action.method.cfgs;
+    let data = data(&action.inputs, "an_argument_travels");
+    let result = super::service::is_typed(&action.inputs).then(|| {
+        let ok = &action.method.returns.ok;
+        let decoded = (service.client.is_some() && action.options.client)
+            .then(|| one("the_client_decodes_the_result", ok));
+        let travels = one("a_result_travels", ok);
+        quote!(#travels #decoded)
+    });
+    let failure = failure(&action.method);
+    let future =
+        action.method.is_async.then(|| future(&action.method, &action.inputs, &action.slots, service));
+    quote!(#(#cfgs)* { #data #result #failure #future })
+}
+
+fn event(event: &Event, service: &Service) -> TokenStream {
+    let cfgs = &event.method.cfgs;
+    let data = data(&event.inputs, "a_payload_arrives");
+    let failure = failure(&event.method);
+    let future = future(&event.method, &event.inputs, &event.slots, service);
+    quote!(#(#cfgs)* { #data #failure #future })
+}
+
+/// `check::<Type>();`, blamed on the type.
+fn one(check: &str, ty: &Type) -> TokenStream {
+    let span = located(ty.span());
+    let check = Ident::new(check, span);
+    quote_spanned!(span=> #check::<#ty>();)
+}
+
+fn data(inputs: &Inputs, check: &str) -> TokenStream {
+    match inputs {
+        Inputs::Named(arguments) => arguments.iter().map(|argument| one(check, &argument.ty)).collect(),
+        Inputs::Whole(ty) => one(check, ty),
+        // `Shared<T>` says itself what it asks of `T`.
+        Inputs::Empty | Inputs::Shared(_) | Inputs::Raw => TokenStream::new(),
+    }
+}
+
+fn failure(method: &Method) -> TokenStream {
+    match &method.returns.err {
+        Some(err) => one("an_error_travels", err),
+        None => {
+            let whole = &method.returns.whole;
+            quote_spanned! {located(whole.span())=>
+                a_result_has_an_error_that_travels(::core::option::Option::<#whole>::None);
+            }
+        }
+    }
+}
+
+/// Blames a future that is not `Send` on the method rather than on the glue.
+fn future(method: &Method, inputs: &Inputs, slots: &[Slot], service: &Service) -> TokenStream {
+    let span = located(method.ident.span());
+    let krate = at(&service.krate, span);
+    let self_ty = &service.self_ty;
+    let params = params::ty(inputs, &params::ident(&service.ident, &method.ident), &krate);
+    let call = super::service::call(&method.ident, slots, &krate);
+    quote_spanned! {span=>
+        let _ = |this: #krate::__private::Arc<#self_ty>, ctx: #krate::Context, params: #params| {
+            a_handler_may_change_threads(#call)
+        };
+    }
+}

@@ -1,0 +1,166 @@
+//! The typed client: one method per action, callable from a broker, a context or a mock.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::{Attribute, Ident, Path, Type};
+
+use super::params::{self, Travels};
+use super::{located, quiet};
+use crate::ast::{Client, Contract, Inputs, Service};
+
+/// One method of the client.
+struct Method<'a> {
+    ident: &'a Ident,
+    docs: &'a [Attribute],
+    cfgs: &'a [Attribute],
+    /// `v1.trips.request`
+    action: String,
+    inputs: &'a Inputs,
+    params: Ident,
+    /// Absent for raw actions, whose answer is whatever the service sends.
+    output: Option<&'a Type>,
+}
+
+/// The client of a service in this crate.
+pub(super) fn of_service(service: &Service) -> TokenStream {
+    let Some(client) = &service.client else { return TokenStream::new() };
+    let full = service.name.full();
+    let methods: Vec<Method<'_>> = service
+        .actions
+        .iter()
+        .filter(|action| action.options.client)
+        .map(|action| Method {
+            ident: &action.method.ident,
+            docs: &action.method.docs,
+            cfgs: &action.method.cfgs,
+            action: format!("{full}.{}", action.name.text),
+            inputs: &action.inputs,
+            params: params::ident(&service.ident, &action.method.ident),
+            output: super::service::is_typed(&action.inputs).then_some(&action.method.returns.ok),
+        })
+        .collect();
+    let doc = format!("Calls the service `{full}` from anywhere: through a broker, a context or a mock.");
+    definition(client, &quote!(#[doc = #doc]), &full, &methods, &service.krate)
+}
+
+/// The client of a service that lives elsewhere, with the structs for its params.
+pub(crate) fn contract(contract: &Contract) -> TokenStream {
+    let full = contract.name.full();
+    let methods: Vec<Method<'_>> = contract
+        .methods
+        .iter()
+        .map(|method| Method {
+            ident: &method.ident,
+            docs: &method.docs,
+            cfgs: &method.cfgs,
+            action: format!("{full}.{}", method.name.text),
+            inputs: &method.inputs,
+            // The client's name keeps these apart from a service of the trait's name.
+            params: params::ident(&contract.client.ident, &method.ident),
+            output: Some(&method.output),
+        })
+        .collect();
+    let structs = methods.iter().map(|method| {
+        params::definition(
+            method.inputs,
+            &method.params,
+            &method.action,
+            method.cfgs,
+            Travels::Out,
+            &contract.krate,
+        )
+    });
+    let docs = match &contract.docs[..] {
+        [] => {
+            let doc =
+                format!("Calls the service `{full}`, as the contract `{}` describes it.", contract.ident);
+            quote!(#[doc = #doc])
+        }
+        docs => quote!(#(#docs)*),
+    };
+    let client = definition(&contract.client, &docs, &full, &methods, &contract.krate);
+    quote!(#(#structs)* #client)
+}
+
+fn definition(
+    client: &Client,
+    docs: &TokenStream,
+    full: &str,
+    methods: &[Method<'_>],
+    krate: &Path,
+) -> TokenStream {
+    let Client { vis, ident } = client;
+    let quiet = quiet();
+    let text = ident.to_string();
+    let methods = methods.iter().map(|one| method(one, client, krate));
+    quote! {
+        #docs
+        #quiet
+        #[derive(Clone, Copy)]
+        #vis struct #ident<'a> {
+            caller: &'a dyn #krate::Caller,
+        }
+
+        #quiet
+        impl<'a> #ident<'a> {
+            /// The full name of the service, with its version.
+            #vis const NAME: &'static str = #full;
+
+            /// A client that calls through `caller`.
+            #[must_use]
+            #vis fn new(caller: &'a dyn #krate::Caller) -> Self {
+                Self { caller }
+            }
+
+            #(#methods)*
+        }
+
+        #[automatically_derived]
+        impl ::core::fmt::Debug for #ident<'_> {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                f.debug_struct(#text).finish_non_exhaustive()
+            }
+        }
+    }
+}
+
+fn method(method: &Method<'_>, client: &Client, krate: &Path) -> TokenStream {
+    let Method { ident, cfgs, action, params, .. } = method;
+    let vis = &client.vis;
+    let docs = match method.docs {
+        [] => {
+            let doc = format!("Calls `{action}`.");
+            quote!(#[doc = #doc])
+        }
+        docs => quote!(#(#docs)*),
+    };
+    let value = quote!(#krate::__private::Value);
+    let output = method.output.map_or(value, |ty| quote!(#ty));
+    let (arguments, params_ty, params) = match method.inputs {
+        Inputs::Empty => (quote!(), quote!(#krate::Empty), quote!(#krate::Empty {})),
+        Inputs::Named(arguments) => {
+            let (names, types) =
+                arguments
+                    .iter()
+                    .map(|argument| (&argument.ident, &argument.ty))
+                    .collect::<(Vec<_>, Vec<_>)>();
+            (quote!(, #(#names: #types),*), quote!(#params), quote!(#params { #(#names),* }))
+        }
+        Inputs::Whole(ty) | Inputs::Shared(ty) => (quote!(, params: #ty), quote!(#ty), quote!(params)),
+        Inputs::Raw => (
+            quote!(, params: impl #krate::__private::serde::Serialize + ::core::marker::Send + 'static),
+            quote!(_),
+            quote!(params),
+        ),
+    };
+    let span = located(ident.span());
+    let body =
+        quote_spanned!(span=> #krate::__private::call::<#params_ty, #output>(self.caller, #action, #params));
+    quote! {
+        #docs
+        #(#cfgs)*
+        #vis fn #ident(&self #arguments) -> #krate::Call<'a, #output> {
+            #body
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! From the checked [`ast`](crate::ast) to tokens.
+//!
+//! Nothing here can fail. Generated code calls the broker's public builder and what `__private` re-exports,
+//! by absolute paths.
+
+mod checks;
+mod client;
+mod error;
+mod params;
+pub(crate) mod schema;
+mod service;
+
+pub(crate) use client::contract;
+pub(crate) use error::action_error;
+pub(crate) use service::service;
+
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+
+/// Lints that are right about code people write and mean nothing for generated code.
+fn quiet() -> TokenStream {
+    quote!(#[allow(dead_code, deprecated, non_snake_case, unused_variables, clippy::all, clippy::pedantic)])
+}
+
+/// Errors point at `span`; names resolve as in the rest of the generated code, and lints know it is generated.
+fn located(span: Span) -> Span {
+    Span::call_site().located_at(span)
+}
+
+/// The same tokens, blamed on `span`: a path to the broker stands in many places.
+fn at(tokens: &impl ToTokens, span: Span) -> TokenStream {
+    let blame = |token| match token {
+        TokenTree::Group(group) => {
+            let mut moved = Group::new(group.delimiter(), at(&group.stream(), span));
+            moved.set_span(span);
+            TokenTree::Group(moved)
+        }
+        mut other => {
+            other.set_span(span);
+            other
+        }
+    };
+    tokens.to_token_stream().into_iter().map(blame).collect()
+}

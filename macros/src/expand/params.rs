@@ -1,0 +1,125 @@
+//! The hidden structs whose fields are the named arguments.
+//!
+//! Handler and client use the same struct, so a call within one process moves it instead of encoding it.
+//! It stands at module level because its fields name the user's own types.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, format_ident, quote};
+use syn::ext::IdentExt;
+use syn::{Attribute, Ident, Path};
+
+use super::quiet;
+use crate::ast::{Argument, Inputs};
+use crate::wire;
+
+/// Which directions a struct has to travel.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Travels {
+    /// Params of an action: encoded by the client, decoded by the handler.
+    BothWays,
+    /// Params of somebody else's action.
+    Out,
+    /// The payload of an event.
+    In,
+}
+
+/// The name of the struct for one method: `__TripsRequestParams`.
+///
+/// The method's own spelling is kept when camel case would lose a distinction, as in `a_b` and `aB`.
+pub(super) fn ident(service: &Ident, method: &Ident) -> Ident {
+    let method = method.unraw().to_string();
+    let is_snake_case = !method.contains("__")
+        && !method.starts_with('_')
+        && !method.ends_with('_')
+        && !method.contains(|c: char| c.is_uppercase())
+        && !method.split('_').skip(1).any(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+    let method = if is_snake_case { camel_case(&method) } else { format!("_{method}_") };
+    format_ident!("__{}{}Params", service.unraw(), method)
+}
+
+fn camel_case(text: &str) -> String {
+    text.split('_')
+        .flat_map(|word| {
+            let mut letters = word.chars();
+            letters.next().into_iter().flat_map(char::to_uppercase).chain(letters)
+        })
+        .collect()
+}
+
+/// The type the handler decodes: the hidden struct, the user's own type, or `Empty`.
+pub(super) fn ty(inputs: &Inputs, ident: &Ident, krate: &impl ToTokens) -> TokenStream {
+    match inputs {
+        Inputs::Empty => quote!(#krate::Empty),
+        Inputs::Named(_) => quote!(#ident),
+        Inputs::Whole(ty) | Inputs::Shared(ty) => quote!(#ty),
+        Inputs::Raw => quote!(#krate::Payload),
+    }
+}
+
+/// The struct itself; nothing when there are no named arguments.
+pub(super) fn definition(
+    inputs: &Inputs,
+    ident: &Ident,
+    full_name: &str,
+    cfgs: &[Attribute],
+    travels: Travels,
+    krate: &Path,
+) -> TokenStream {
+    let Inputs::Named(arguments) = inputs else { return TokenStream::new() };
+    let private = quote!(#krate::__private);
+    let serde = quote!(#private::serde).to_string().replace(' ', "");
+    let derives = match travels {
+        Travels::BothWays => quote!(#private::serde::Serialize, #private::serde::Deserialize),
+        Travels::Out => quote!(#private::serde::Serialize),
+        Travels::In => quote!(#private::serde::Deserialize),
+    };
+    // Otherwise a caller who sends `null` would read the name of a struct that nobody has written.
+    let expecting = (travels != Travels::Out).then(|| {
+        let text = match travels {
+            Travels::In => format!("the payload of `{full_name}` as an object"),
+            _ => format!("the params of `{full_name}` as an object"),
+        };
+        quote!(#[serde(expecting = #text)])
+    });
+    let quiet = quiet();
+    let fields = arguments.iter().map(|argument| field(argument, travels));
+    quote! {
+        #(#cfgs)*
+        #[doc(hidden)]
+        #quiet
+        #[derive(#derives)]
+        #[serde(crate = #serde)]
+        #expecting
+        struct #ident { #(#fields),* }
+    }
+}
+
+fn field(argument: &Argument, travels: Travels) -> TokenStream {
+    let Argument { ident, ty, wire } = argument;
+    let rename = (ident.unraw() != wire.as_str()).then(|| quote!(#[serde(rename = #wire)]));
+    let optional = wire::optional(ty).map(|_| {
+        let default = (travels != Travels::Out).then(|| quote!(#[serde(default)]));
+        let skip = (travels != Travels::In)
+            .then(|| quote!(#[serde(skip_serializing_if = "::core::option::Option::is_none")]));
+        quote!(#default #skip)
+    });
+    quote!(#rename #optional #ident: #ty)
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::parse_quote;
+
+    use super::*;
+
+    #[test]
+    fn names_of_hidden_structs_read_well_and_never_clash() {
+        let name =
+            |method: &str| ident(&parse_quote!(Trips), &Ident::new(method, proc_macro2::Span::call_site()));
+        assert_eq!(name("request"), "__TripsRequestParams");
+        assert_eq!(name("find_by_id"), "__TripsFindByIdParams");
+        assert_ne!(name("a_b"), name("aB"));
+        assert_ne!(name("a_1"), name("a1"));
+        assert_ne!(name("_a"), name("a"));
+    }
+}

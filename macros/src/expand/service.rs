@@ -1,0 +1,238 @@
+//! `impl IntoServiceDef`: the glue from the builder to the user's methods.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{Ident, Path};
+
+use super::params::{self, Travels};
+use super::{at, checks, client, located, quiet};
+use crate::ast::{Access, Action, Event, Extra, Hook, Inputs, Service, Slot, Version};
+
+/// Everything beside the user's own impl block.
+pub(crate) fn service(service: &Service) -> TokenStream {
+    let structs = structs(service);
+    let checks = checks::service(service);
+    let glue = glue(service);
+    let client = client::of_service(service);
+    quote! {
+        // First, because the compiler reports in this order and these errors are the clearest.
+        const _: () = { #checks };
+        #structs
+        const _: () = {
+            #glue
+            // Makes the compiler look again when the variable changes, and costs nothing else.
+            const _: ::core::option::Option<&str> = ::core::option_env!("LIGAND_SCHEMA");
+        };
+        #client
+    }
+}
+
+fn structs(service: &Service) -> TokenStream {
+    let full = service.name.full();
+    let actions = service.actions.iter().map(|action| {
+        let ident = params::ident(&service.ident, &action.method.ident);
+        let name = format!("{full}.{}", action.name.text);
+        params::definition(
+            &action.inputs,
+            &ident,
+            &name,
+            &action.method.cfgs,
+            Travels::BothWays,
+            &service.krate,
+        )
+    });
+    let events = service.events.iter().map(|event| {
+        let ident = params::ident(&service.ident, &event.method.ident);
+        params::definition(
+            &event.inputs,
+            &ident,
+            &event.pattern.text,
+            &event.method.cfgs,
+            Travels::In,
+            &service.krate,
+        )
+    });
+    quote!(#(#actions)* #(#events)*)
+}
+
+fn glue(service: &Service) -> TokenStream {
+    let Service { krate, self_ty, .. } = service;
+    let quiet = quiet();
+    let (impl_generics, _, where_clause) = service.generics.split_for_impl();
+    let name = &service.name.name;
+    let about = about(service);
+    let actions = service.actions.iter().map(|item| action(item, service));
+    let events = service.events.iter().map(|item| event(item, service));
+    let started = service.started.iter().map(|hook| started(hook, krate));
+    let stopped = service.stopped.iter().map(|hook| stopped(hook, krate));
+    quote! {
+        #quiet
+        #[automatically_derived]
+        impl #impl_generics #krate::IntoServiceDef for #self_ty #where_clause {
+            fn into_service_def(self) -> #krate::ServiceDef {
+                let builder = #krate::ServiceDef::builder(#name);
+                #about
+                let this = #krate::__private::Arc::new(self);
+                #(#actions)*
+                #(#events)*
+                #(#started)*
+                #(#stopped)*
+                builder.build()
+            }
+        }
+    }
+}
+
+/// What the attribute says about the service as a whole; `self` is still there for the expressions to read.
+fn about(service: &Service) -> TokenStream {
+    let version = service.name.version.as_ref().map(|version| match version {
+        Version::Number(number) => quote!(let builder = builder.version(#number);),
+        Version::Text(text) => quote!(let builder = builder.version(#text);),
+    });
+    let depends_on = service.depends_on.iter().map(|names| quote!(let builder = builder.depends_on(#names);));
+    let settings = service.settings.iter().map(|value| quote!(let builder = builder.settings(#value);));
+    let metadata = service.metadata.iter().map(|value| quote!(let builder = builder.metadata(#value);));
+    quote!(#version #(#depends_on)* #(#settings)* #(#metadata)*)
+}
+
+fn action(action: &Action, service: &Service) -> TokenStream {
+    let span = located(action.method.ident.span());
+    let krate = at(&service.krate, span);
+    let cfgs = &action.method.cfgs;
+    let definition = action_definition(action, &krate, span);
+    let params = params::ty(&action.inputs, &params::ident(&service.ident, &action.method.ident), &krate);
+    let call = call(&action.method.ident, &action.slots, &krate);
+    let (method, body) = if action.options.blocking.is_some() {
+        (quote_spanned!(span=> action_blocking), call)
+    } else if action.options.raw.is_some() {
+        (quote_spanned!(span=> action_raw), in_future(&call, &krate, span))
+    } else {
+        (quote_spanned!(span=> action), in_future(&call, &krate, span))
+    };
+    quote_spanned! {span=>
+        #(#cfgs)*
+        let builder = {
+            let this = #krate::__private::Arc::clone(&this);
+            builder.#method(#definition, move |ctx: #krate::Context, params: #params| #body)
+        };
+    }
+}
+
+fn event(event: &Event, service: &Service) -> TokenStream {
+    let span = located(event.method.ident.span());
+    let krate = at(&service.krate, span);
+    let cfgs = &event.method.cfgs;
+    let definition = event_definition(event, &krate, span);
+    let params = params::ty(&event.inputs, &params::ident(&service.ident, &event.method.ident), &krate);
+    let body = in_future(&call(&event.method.ident, &event.slots, &krate), &krate, span);
+    quote_spanned! {span=>
+        #(#cfgs)*
+        let builder = {
+            let this = #krate::__private::Arc::clone(&this);
+            builder.event(#definition, move |ctx: #krate::Context, params: #params| #body)
+        };
+    }
+}
+
+fn started(hook: &Hook, krate: &Path) -> TokenStream {
+    let method = &hook.method.ident;
+    let span = located(method.span());
+    let krate = at(krate, span);
+    let cfgs = &hook.method.cfgs;
+    let cx = hook.takes_cx.then(|| quote_spanned!(span=> cx));
+    let body = in_future(&quote_spanned!(span=> this.#method(#cx)), &krate, span);
+    quote_spanned! {span=>
+        #(#cfgs)*
+        let builder = {
+            let this = #krate::__private::Arc::clone(&this);
+            builder.started(move |cx: #krate::ServiceCx| #body)
+        };
+    }
+}
+
+fn stopped(hook: &Hook, krate: &Path) -> TokenStream {
+    let method = &hook.method.ident;
+    let span = located(method.span());
+    let krate = at(krate, span);
+    let cfgs = &hook.method.cfgs;
+    let body = in_future(&quote_spanned!(span=> this.#method()), &krate, span);
+    quote_spanned! {span=>
+        #(#cfgs)*
+        let builder = {
+            let this = #krate::__private::Arc::clone(&this);
+            builder.stopped(move || #body)
+        };
+    }
+}
+
+/// The future owns its share of the service, so it may outlive the call that made it.
+fn in_future(call: &TokenStream, krate: &TokenStream, span: Span) -> TokenStream {
+    quote_spanned! {span=> {
+        let this = #krate::__private::Arc::clone(&this);
+        async move { #call.await }
+    }}
+}
+
+/// `this.request(ctx, params.rider)`, each argument blamed on the type the user gave it.
+pub(super) fn call(method: &Ident, slots: &[Slot], krate: &TokenStream) -> TokenStream {
+    let arguments = slots.iter().map(|slot| match slot {
+        Slot::Context(span) => quote_spanned!(located(*span)=> ctx),
+        Slot::Field(ident, span) => {
+            let mut ident = ident.clone();
+            ident.set_span(located(*span));
+            quote_spanned!(located(*span)=> params.#ident)
+        }
+        Slot::Whole(span) => {
+            let krate = at(krate, located(*span));
+            quote_spanned!(located(*span)=> #krate::Params(params))
+        }
+        Slot::Shared(span) | Slot::Payload(span) => quote_spanned!(located(*span)=> params),
+    });
+    quote_spanned!(located(method.span())=> this.#method(#(#arguments),*))
+}
+
+fn action_definition(action: &Action, krate: &TokenStream, span: Span) -> TokenStream {
+    let options = &action.options;
+    let name = &action.name.text;
+    let timeout = options
+        .timeout_ms
+        .iter()
+        .map(|millis| quote_spanned!(span=> .timeout(#krate::__private::Duration::from_millis(#millis))));
+    let access = options.access.iter().map(|access| {
+        let variant = Ident::new(
+            match access {
+                Access::Published => "Published",
+                Access::Public => "Public",
+                Access::Protected => "Protected",
+                Access::Private => "Private",
+            },
+            span,
+        );
+        quote_spanned!(span=> .visibility(#krate::Visibility::#variant))
+    });
+    let params = options.params.iter().map(|schema| quote_spanned!(span=> .params(#schema)));
+    let spawn = options.spawn.iter().map(|_| quote_spanned!(span=> .spawn()));
+    let encode = options.encode.then(|| quote_spanned!(span=> .encode()));
+    let extra = extra(&options.extra, span);
+    quote_spanned! {span=>
+        #krate::ActionDef::new(#name) #(#timeout)* #(#access)* #(#params)* #(#spawn)* #encode #extra
+    }
+}
+
+fn event_definition(event: &Event, krate: &TokenStream, span: Span) -> TokenStream {
+    let pattern = &event.pattern.text;
+    let group = event.options.group.iter().map(|group| quote_spanned!(span=> .group(#group)));
+    let concurrency =
+        event.options.concurrency.iter().map(|limit| quote_spanned!(span=> .concurrency(#limit)));
+    let extra = extra(&event.options.extra, span);
+    quote_spanned!(span=> #krate::EventDef::new(#pattern) #(#group)* #(#concurrency)* #extra)
+}
+
+fn extra(extra: &[Extra], span: Span) -> TokenStream {
+    extra.iter().map(|Extra { key, value }| quote_spanned!(span=> .extra(#key, #value))).collect()
+}
+
+/// Whether an action's data passes through a type of ours or the user's, rather than raw.
+pub(super) fn is_typed(inputs: &Inputs) -> bool {
+    !matches!(inputs, Inputs::Raw)
+}

@@ -1,0 +1,391 @@
+//! Takes signatures apart: which argument is the context, which is data, what comes back.
+
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{Attribute, FnArg, Ident, Pat, PatType, ReceiverKind, ReturnType, Safety, Signature, Type};
+
+use crate::ast::{Argument, Inputs, Rename, Returns, Slot};
+use crate::errors::Errors;
+use crate::{suggest, wire};
+
+/// What the method is for; it decides which arguments make sense.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Action,
+    RawAction,
+    Event,
+    /// A method of a `#[client]` trait.
+    Contract,
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Action => "an action",
+            Self::RawAction => "a raw action",
+            Self::Event => "an event handler",
+            Self::Contract => "a method of a client",
+        }
+    }
+}
+
+/// Checks what all annotated methods have in common: `&self`, no parameters of their own, no `unsafe`.
+pub(crate) fn check_method(sig: &Signature, what: &str, errors: &mut Errors) {
+    check_receiver(sig, what, errors);
+    check_plain(sig, what, errors);
+}
+
+/// Checks that the signature has no `unsafe`, `...` or parameters.
+pub(crate) fn check_plain(sig: &Signature, what: &str, errors: &mut Errors) {
+    if !sig.generics.params.is_empty() {
+        errors.at(
+            &sig.generics,
+            format!("{what} cannot be generic: a caller on another node has no types to choose"),
+        );
+    }
+    if let Some(variadic) = &sig.variadic {
+        errors.at(variadic, format!("{what} cannot be variadic"));
+    }
+    if let Safety::Unsafe(token) = &sig.safety {
+        errors.at(token, format!("{what} cannot be `unsafe`: anyone may call it"));
+    }
+}
+
+fn check_receiver(sig: &Signature, what: &str, errors: &mut Errors) {
+    let Some(receiver) = sig.receiver() else {
+        errors.at(&sig.ident, format!("{what} is a method: add `&self` as its first argument"));
+        return;
+    };
+    match &receiver.kind {
+        ReceiverKind::Reference(_, _, None) => {}
+        ReceiverKind::Reference(_, _, Some(_)) => errors.at(
+            receiver,
+            format!(
+                "{what} takes `&self`, since many run at the same time; keep what changes behind a `Mutex` or in an \
+                 atomic"
+            ),
+        ),
+        ReceiverKind::Typed(_, ty) if wire::is_named(ty, "Arc") || is_shared_self(ty) => {}
+        _ => errors.at(receiver, format!("{what} takes `&self`: the service stays when the call is over")),
+    }
+}
+
+/// `self: &Self`
+fn is_shared_self(ty: &Type) -> bool {
+    matches!(wire::peel(ty), Type::Reference(reference)
+        if reference.mutability.is_none() && wire::is_named(&reference.elem, "Self"))
+}
+
+/// The arguments after `&self`, understood.
+pub(crate) struct Taken {
+    pub(crate) inputs: Inputs,
+    pub(crate) slots: Vec<Slot>,
+}
+
+/// Sorts the arguments into context, data and payload.
+///
+/// `parameters` are the impl's own, which no argument may mention.
+pub(crate) fn read_arguments(
+    sig: &Signature,
+    role: Role,
+    renames: &[Rename],
+    parameters: &[Ident],
+    errors: &mut Errors,
+) -> Taken {
+    let mut sorter = Sorter { role, renames, parameters, taken: Vec::new(), named: Vec::new(), whole: None };
+    for argument in sig.inputs.iter() {
+        if let FnArg::Typed(argument) = argument {
+            sorter.sort(argument, errors);
+        }
+    }
+    sorter.finish(errors)
+}
+
+struct Sorter<'a> {
+    role: Role,
+    renames: &'a [Rename],
+    parameters: &'a [Ident],
+    taken: Vec<Slot>,
+    named: Vec<Argument>,
+    whole: Option<Inputs>,
+}
+
+impl Sorter<'_> {
+    fn sort(&mut self, argument: &PatType, errors: &mut Errors) {
+        let ty = &*argument.ty;
+        if let Some(cfg) = argument.attrs.iter().find(|attr| attr.path().is_ident("cfg")) {
+            errors.at(cfg, "an argument cannot depend on a `cfg`: it is part of the interface");
+        }
+        if is_context(ty) {
+            self.context(argument, errors);
+        } else if wire::is_named(ty, "Payload") {
+            self.payload(argument, errors);
+        } else if self.role == Role::RawAction {
+            errors.at(
+                argument,
+                "a raw action takes `Context` and `Payload` and nothing else; without `raw` its arguments are decoded",
+            );
+        } else if wire::is_named(ty, "Params") || has_params_attribute(&argument.attrs) {
+            self.params(argument, errors);
+        } else if wire::is_named(ty, "Shared") && self.role == Role::Event {
+            self.take_whole(Inputs::Shared(ty.clone()), Slot::Shared(ty.span()), ty, errors);
+        } else {
+            self.named(argument, errors);
+        }
+    }
+
+    fn context(&mut self, argument: &PatType, errors: &mut Errors) {
+        if self.role == Role::Contract {
+            errors.at(argument, "the context is the caller's own: `MailClient::new(&ctx)` passes it on");
+        } else if matches!(wire::peel(&argument.ty), Type::Reference(_)) {
+            errors.at(&argument.ty, "take `Context` by value: it is a handle that is cheap to pass on");
+        } else if self.taken.iter().any(|slot| matches!(slot, Slot::Context(_))) {
+            errors.at(argument, format!("{} takes one `Context` at most", self.role.name()));
+        } else {
+            self.taken.push(Slot::Context(argument.ty.span()));
+        }
+    }
+
+    fn payload(&mut self, argument: &PatType, errors: &mut Errors) {
+        if self.role != Role::RawAction {
+            errors.at(
+                argument,
+                "`Payload` is for raw actions: write `#[action(raw)]`, or `Params<T>` for the whole object",
+            );
+        } else if self.taken.iter().any(|slot| matches!(slot, Slot::Payload(_))) {
+            errors.at(argument, "a raw action takes one `Payload` at most");
+        } else {
+            self.taken.push(Slot::Payload(argument.ty.span()));
+        }
+    }
+
+    fn params(&mut self, argument: &PatType, errors: &mut Errors) {
+        let ty = wire::peel(&argument.ty);
+        let inner = match wire::last_segment(ty).filter(|segment| segment.ident == "Params") {
+            // Under `#[params]` the type itself is the object.
+            None => ty.clone(),
+            Some(segment) => match &wire::type_arguments(segment)[..] {
+                [inner] => (*inner).clone(),
+                _ => return errors.at(ty, "`Params` needs the type of the object: `Params<Cart>`"),
+            },
+        };
+        self.check_type(&inner, errors);
+        let slot = Slot::Whole(argument.ty.span());
+        self.take_whole(Inputs::Whole(inner), slot, ty, errors);
+    }
+
+    fn take_whole(&mut self, inputs: Inputs, slot: Slot, blame: &Type, errors: &mut Errors) {
+        if self.whole.is_some() {
+            errors.at(blame, "the whole object can be taken once");
+            return;
+        }
+        self.whole = Some(inputs);
+        self.taken.push(slot);
+    }
+
+    fn named(&mut self, argument: &PatType, errors: &mut Errors) {
+        let Some(ident) = plain_name(&argument.pat) else {
+            errors.at(
+                &argument.pat,
+                "an argument needs a plain name, which becomes the field of the params; to take the object apart write \
+                 `Params(…): Params<T>`",
+            );
+            return;
+        };
+        if self.check_type(&argument.ty, errors) {
+            let name = ident.unraw().to_string();
+            let renamed = self.renames.iter().find(|rename| rename.argument == name);
+            let wire = renamed.map_or(name, |rename| rename.wire.clone());
+            self.taken.push(Slot::Field(ident.clone(), argument.ty.span()));
+            self.named.push(Argument { ident, ty: (*argument.ty).clone(), wire });
+        } else {
+            // Keeps `rename` from calling the argument unknown on top of what is wrong with its type.
+            let wire = ident.unraw().to_string();
+            self.named.push(Argument { ident, ty: (*argument.ty).clone(), wire });
+        }
+    }
+
+    fn check_type(&self, ty: &Type, errors: &mut Errors) -> bool {
+        match wire::trouble(ty, self.parameters) {
+            Some(trouble) => {
+                errors.at_span(trouble.span, trouble.message("an argument"));
+                false
+            }
+            None => true,
+        }
+    }
+
+    fn finish(self, errors: &mut Errors) -> Taken {
+        self.check_renames(errors);
+        if let (Some(_), Some(first)) = (&self.whole, self.named.first()) {
+            errors.at(
+                &first.ident,
+                format!(
+                    "`{0}` stands beside the whole object: either all arguments are fields, or one takes the object and \
+                     `{0}` is a field of it",
+                    first.ident
+                ),
+            );
+        }
+        for (index, argument) in self.named.iter().enumerate() {
+            if self.named[..index].iter().any(|earlier| earlier.wire == argument.wire) {
+                errors
+                    .at(&argument.ident, format!("two arguments are called `{}` on the wire", argument.wire));
+            }
+        }
+        let inputs = match (self.role, self.whole) {
+            (Role::RawAction, _) => Inputs::Raw,
+            (_, Some(whole)) => whole,
+            _ if self.named.is_empty() => Inputs::Empty,
+            _ => Inputs::Named(self.named),
+        };
+        Taken { inputs, slots: self.taken }
+    }
+
+    fn check_renames(&self, errors: &mut Errors) {
+        let names: Vec<String> =
+            self.named.iter().map(|argument| argument.ident.unraw().to_string()).collect();
+        let known: Vec<&str> = names.iter().map(String::as_str).collect();
+        for rename in self.renames {
+            if known.contains(&rename.argument.as_str()) {
+                continue;
+            }
+            if known.is_empty() {
+                errors.at_span(rename.span, "`rename` is for named arguments, and there are none");
+            } else {
+                errors.at_span(rename.span, suggest::unknown("argument", &rename.argument, &known));
+            }
+        }
+    }
+}
+
+fn is_context(ty: &Type) -> bool {
+    match wire::peel(ty) {
+        Type::Reference(reference) => is_context(&reference.elem),
+        other => wire::is_named(other, "Context"),
+    }
+}
+
+fn has_params_attribute(attrs: &[Attribute]) -> bool {
+    attrs.iter().any(|attr| attr.path().is_ident("params"))
+}
+
+fn plain_name(pat: &Pat) -> Option<Ident> {
+    match pat {
+        Pat::Ident(pat) if pat.by_ref.is_none() && pat.subpat.is_none() => Some(pat.ident.clone()),
+        _ => None,
+    }
+}
+
+/// Takes `Result<T>` or `Result<T, E>` apart.
+pub(crate) fn read_returns(sig: &Signature, what: &str, errors: &mut Errors) -> Option<Returns> {
+    let ReturnType::Type(_, ty) = &sig.output else {
+        errors.at(&sig.ident, format!("{what} returns a `Result`: add `-> Result<()>`"));
+        return None;
+    };
+    let parts = wire::last_segment(ty).filter(|segment| segment.ident == "Result").map(wire::type_arguments);
+    let (ok, err) = match parts.as_deref() {
+        Some([ok]) => (*ok, None),
+        Some([ok, err]) => (*ok, Some(*err)),
+        _ => {
+            errors.at(
+                ty,
+                format!(
+                    "{what} returns `Result<T>` or `Result<T, E>`, not `{}` (the macro knows the type by this name)",
+                    compact(ty)
+                ),
+            );
+            return None;
+        }
+    };
+    Some(Returns { whole: (**ty).clone(), ok: ok.clone(), err: err.cloned() })
+}
+
+/// The success type of a contract's method: `T`, `Result<T>` and `Result<T, E>` all mean `T`.
+pub(crate) fn read_output(sig: &Signature) -> Type {
+    let ReturnType::Type(_, ty) = &sig.output else {
+        return syn::parse_quote!(());
+    };
+    let parts = wire::last_segment(ty).filter(|segment| segment.ident == "Result").map(wire::type_arguments);
+    match parts.as_deref() {
+        Some([ok, ..]) => (*ok).clone(),
+        _ => (**ty).clone(),
+    }
+}
+
+/// Checks the success type: it is part of the client, which stands outside the impl.
+pub(crate) fn check_result(ty: &Type, parameters: &[Ident], in_client: bool, errors: &mut Errors) {
+    let Some(trouble) = wire::trouble(ty, parameters) else { return };
+    match trouble.kind {
+        // A handler may well answer with a `&'static str`; only a client has to decode it again.
+        wire::Kind::Reference | wire::Kind::Lifetime if !in_client => {}
+        wire::Kind::Reference => errors.at_span(
+            trouble.span,
+            "the typed client has to own what it hands out: return an owned type, or write `#[action(client = false)]`",
+        ),
+        _ => errors.at_span(trouble.span, trouble.message("the result")),
+    }
+}
+
+/// A type as people write it: `Option<Vec<u8>>`, not `Option < Vec < u8 > >`.
+pub(crate) fn compact(ty: &Type) -> String {
+    let mut text = String::new();
+    write_compact(wire::peel(ty).to_token_stream(), &mut text);
+    text
+}
+
+fn write_compact(tokens: proc_macro2::TokenStream, text: &mut String) {
+    use proc_macro2::{Delimiter, TokenTree};
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) => {
+                let (open, close) = match group.delimiter() {
+                    Delimiter::Parenthesis => ("(", ")"),
+                    Delimiter::Bracket => ("[", "]"),
+                    Delimiter::Brace => ("{", "}"),
+                    Delimiter::None => ("", ""),
+                };
+                text.push_str(open);
+                write_compact(group.stream(), text);
+                text.push_str(close);
+            }
+            TokenTree::Punct(punct) => {
+                text.push(punct.as_char());
+                if matches!(punct.as_char(), ',' | ';') {
+                    text.push(' ');
+                }
+            }
+            word => {
+                if text.ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+                    text.push(' ');
+                }
+                text.push_str(&word.to_string());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::parse_quote;
+
+    use super::*;
+
+    #[test]
+    fn types_are_written_without_the_tokens_spaces() {
+        assert_eq!(compact(&parse_quote!(Option<Vec<u8>>)), "Option<Vec<u8>>");
+        assert_eq!(compact(&parse_quote!(HashMap<String, [u8; 4]>)), "HashMap<String, [u8; 4]>");
+        assert_eq!(compact(&parse_quote!(Box<dyn Any>)), "Box<dyn Any>");
+        assert_eq!(compact(&parse_quote!(std::borrow::Cow<'static, str>)), "std::borrow::Cow<'static, str>");
+    }
+
+    #[test]
+    fn a_contract_accepts_results_and_plain_types() {
+        for sig in ["fn a() -> Receipt", "fn a() -> Result<Receipt>", "fn a() -> ligand::Result<Receipt, E>"]
+        {
+            assert_eq!(compact(&read_output(&syn::parse_str(sig).unwrap())), "Receipt", "{sig}");
+        }
+        assert_eq!(compact(&read_output(&parse_quote!(fn a()))), "()");
+    }
+}
