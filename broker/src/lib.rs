@@ -33,6 +33,7 @@ pub use config::{BrokerConfig, ConfigError, Timeout};
 pub use context::{Context, Extensions, Headers, Meta};
 pub use error::{BoxError, Code, Error, ErrorKind, ErrorParts, FromActionError, Outcome, Result, ResultExt};
 pub use handler::{ActionFn, EventFn};
+pub use transit::TransitStats;
 pub use id::Id;
 #[cfg(feature = "macros")]
 pub use ligand_macros::{ActionError, client, service};

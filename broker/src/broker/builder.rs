@@ -4,17 +4,19 @@ use ligand_transporters::{IntoTransporter, Name, NodeId, TransportError, Transpo
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{BuildError, Limits, LocalBus, LocalServices, ServiceBroker, Shared};
-use crate::config::{BrokerConfig, ConfigError, Timeout, TransporterConfig};
+use crate::config::{self, BrokerConfig, ConfigError, Timeout, TransporterConfig};
 use crate::deadlines::Deadlines;
 use crate::middleware::{IntoLayer, Layer, Pipeline};
 use crate::protocol::PacketId;
-use crate::registry::Registry;
+use crate::registry::{Registry, RegistryOptions};
 use crate::service::{IntoServiceDef, ServiceDef};
-use crate::transit::composer;
+use crate::strategy::StrategyKind;
+use crate::transit::{composer, identity};
 
 /// Configures a [`ServiceBroker`]. What is said here wins over the configuration that was given whole.
 #[must_use = "a builder does nothing until `build`"]
@@ -147,16 +149,29 @@ impl BrokerBuilder {
         let config = self.config;
         let pipeline = Arc::new(Pipeline::new(self.layers));
         let instance_id: Name = PacketId::random().to_string().into();
+        let born = super::health::started().max(std::time::Instant::now());
         let limits = Limits {
             request_timeout: config.request_timeout,
             max_call_level: config.max_call_level,
             prefer_local: config.registry.prefer_local,
         };
         let shared = Arc::new_cyclic(|weak| Shared {
-            registry: Registry::new(crate::transit::own_node(&config, &node_id, &instance_id), composer(weak, &pipeline)),
+            registry: Registry::new(
+                identity(&config, &node_id, &instance_id),
+                RegistryOptions {
+                    strategy: match config.registry.strategy {
+                        config::StrategyKind::Random => StrategyKind::Random,
+                        _ => StrategyKind::RoundRobin,
+                    },
+                    max_nodes: config.registry.max_nodes,
+                    base: born,
+                },
+                composer(weak, &pipeline),
+                born,
+            ),
             node_id,
             instance_id,
-            config,
+            config: Arc::new(config),
             limits,
             pipeline,
             transporter,
@@ -168,6 +183,9 @@ impl BrokerBuilder {
             cancel: CancellationToken::new(),
             transit: OnceLock::new(),
             force_codec: AtomicBool::new(self.force_codec),
+            runtime: OnceLock::new(),
+            changed: watch::Sender::new(0),
+            born,
         });
         for service in self.services {
             shared.services.take(service)?;

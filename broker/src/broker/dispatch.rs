@@ -20,7 +20,7 @@ use crate::config::Timeout;
 use crate::context::{At, Bag, Context, Deadline, Scope};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::payload::Payload;
-use crate::registry::{Pick, Picked, Snapshot};
+use crate::registry::{NodeIx, Picked, Snapshot};
 use crate::service::Reply;
 
 /// Calls on top of each other on one stack; above that, the next one gets a task of its own, because
@@ -48,7 +48,7 @@ enum Running {
 /// What it takes to ask another node.
 struct Again {
     params: Payload,
-    tried: SmallVec<[NodeId; 2]>,
+    tried: SmallVec<[NodeIx; 2]>,
 }
 
 /// Starts a call. Errors here mean that nothing was run.
@@ -131,7 +131,7 @@ fn pick(
     snapshot: &Snapshot,
     action: &str,
     node: Option<&NodeId>,
-    tried: &[NodeId],
+    tried: &[NodeIx],
 ) -> Result<Picked> {
     let Some(entry) = snapshot.action(action) else {
         let error = Error::of_action(ErrorKind::ServiceNotFound, action, node);
@@ -144,12 +144,11 @@ fn pick(
     };
     if let Some(node) = node {
         return entry
-            .pick_node(snapshot, node)
+            .pick_node(snapshot, node.as_str())
             .ok_or_else(|| not_run(Error::of_action(ErrorKind::ServiceNotFound, action, Some(node))));
     }
-    let wanted = Pick { prefer_local: broker.shared().limits.prefer_local, key: None, exclude: tried };
     entry
-        .pick(snapshot, &wanted)
+        .pick(snapshot, broker.shared().limits.prefer_local, None, tried)
         .ok_or_else(|| not_run(Error::of_action(ErrorKind::ServiceNotAvailable, action, None)))
 }
 
@@ -160,7 +159,7 @@ fn run(
     picked: Picked,
     mut params: Payload,
     pinned: bool,
-    mut tried: SmallVec<[NodeId; 2]>,
+    mut tried: SmallVec<[NodeIx; 2]>,
 ) -> Result<(Context, Running, Option<Again>)> {
     match picked {
         Picked::Local(action) => {
@@ -173,7 +172,7 @@ fn run(
         }
         Picked::Remote(node, action) => {
             let copy = params.share(broker.codec()).map_err(not_run)?;
-            tried.push(node.id().clone());
+            tried.push(node.ix());
             let again = (!pinned).then_some(Again { params: copy, tried });
             let cx = cx.handed_to(At::Remote(node, action.clone()));
             let running = (action.run)(cx.clone(), params);
@@ -192,7 +191,7 @@ fn budget(
     options: Option<&CallOptions>,
 ) -> Result<Option<Duration>> {
     let of_action = || match picked {
-        Some(Picked::Local(action) | Picked::Remote(_, action)) => action.timeout,
+        Some(Picked::Local(action) | Picked::Remote(_, action)) => action.own_timeout(),
         None => None,
     };
     let wish = options.and_then(|options| options.timeout).or_else(of_action);

@@ -17,7 +17,7 @@ use crate::context::{At, Bag, Context, EventScope, Scope};
 use crate::error::{Error, Outcome, Result};
 use crate::id::Id;
 use crate::payload::Payload;
-use crate::registry::EventSub;
+use crate::registry::{EventSub, Node};
 
 /// Who gets an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,42 +105,59 @@ impl<'a> Emit<'a> {
         scope.headers = Bag::from_map(self.headers);
         if self.request_id.is_some() {
             scope.request_id = self.request_id;
-        } else if scope.request_id.is_none() {
-            // The packet's id is that of a copied context, so the root's id has to be made here
-            // (protocol chapter 2.8).
-            scope.request_id = None;
         }
         let groups = self.groups;
         scope.event = Some(EventScope { spread: self.spread, groups });
         let cx = Context::new(self.broker.clone(), scope);
-        let groups = cx.event_groups();
         let snapshot = shared.registry.load();
-        let plan = snapshot.events().plan(&snapshot, cx.name(), groups, self.spread, shared.limits.prefer_local);
+        let (local, remote) = match self.spread {
+            Spread::Emit => {
+                let plan = snapshot.emit(cx.name(), cx.event_groups(), shared.limits.prefer_local, None);
+                (plan.local, plan.remote.into_iter().map(|(node, groups)| (node, Some(groups))).collect())
+            }
+            Spread::Broadcast => {
+                let plan = snapshot.broadcast(cx.name(), cx.event_groups());
+                // Without groups of its own, a broadcast names none (protocol chapter 7.1).
+                let groups = (!cx.event_groups().is_empty()).then(|| cx.event_groups().to_vec());
+                (plan.local, plan.remote.into_iter().map(|node| (node, groups.clone())).collect())
+            }
+            Spread::Local => (snapshot.local_handlers(cx.name(), cx.event_groups(), true), Vec::new()),
+        };
         drop(snapshot);
         let mut data = data;
-        let mut failed = None;
-        if !plan.remote.is_empty() {
-            let body = data.peek(self.broker.codec()).map_err(|error| error.with_outcome(Outcome::NotRun))?;
-            match shared.transit() {
-                Some(transit) => {
-                    for (node, groups) in &plan.remote {
-                        if let Err(error) = transit.send_event(&cx, node, groups, body.as_ref()) {
-                            failed.get_or_insert(error);
-                        }
-                    }
-                }
-                None => failed = Some(Error::disconnected()),
-            }
-        }
-        if plan.local.len() > 1 || shared.force_codec() {
+        let failed = send_remote(&cx, &remote, &mut data, self.spread == Spread::Broadcast);
+        if local.len() > 1 || shared.force_codec() {
             data = data.into_shared(self.broker.codec())?;
         }
-        let waiting = run_local(&cx, &plan.local, data, self.spread == Spread::Local);
+        let waiting = run_local(&cx, &local, data, self.spread == Spread::Local);
         match failed {
             Some(error) => Err(error),
             None => Ok(Handed { waiting }),
         }
     }
+}
+
+/// Hands the event to the transporter, once per node; the first failure, if any.
+fn send_remote(
+    cx: &Context,
+    nodes: &[(Arc<Node>, Option<Vec<Name>>)],
+    data: &mut Payload,
+    broadcast: bool,
+) -> Option<Error> {
+    if nodes.is_empty() {
+        return None;
+    }
+    let broker = cx.broker();
+    let Some(transit) = broker.shared().transit() else { return Some(Error::disconnected()) };
+    let body = match data.share(broker.codec()).and_then(|copy| copy.peek(broker.codec())) {
+        Ok(body) => body,
+        Err(error) => return Some(error.with_outcome(Outcome::NotRun)),
+    };
+    let sent = nodes
+        .iter()
+        .map(|(node, groups)| transit.send_event(cx, node, groups.as_deref(), body.as_ref(), broadcast));
+    // Every node is tried, whatever happens to the others.
+    sent.filter_map(Result::err).fold(None, |first, error| first.or(Some(error)))
 }
 
 /// Polls each handler once. Those that have to wait go on in tasks of their own, or are given back.

@@ -3,15 +3,15 @@
 
 use serde_json::{Value, json};
 use std::sync::LazyLock;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::Shared;
 
 static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// How long the process has been running, counted from the first broker in it.
-pub(super) fn uptime() -> Duration {
-    STARTED.elapsed()
+/// When this process began, as far as it matters: when the first broker was built.
+pub(super) fn started() -> Instant {
+    *STARTED
 }
 
 pub(super) fn health(shared: &Shared) -> Value {
@@ -30,7 +30,7 @@ pub(super) fn health(shared: &Shared) -> Value {
             "platform": std::env::consts::OS,
             "hostname": hostname::get().unwrap_or_default().to_string_lossy(),
         },
-        "process": { "pid": std::process::id(), "uptime": uptime().as_secs_f64(), "argv": [] },
+        "process": { "pid": std::process::id(), "uptime": started().elapsed().as_secs_f64(), "argv": [] },
         "client": { "type": "rust", "version": env!("CARGO_PKG_VERSION"), "langVersion": concat!("rust ", env!("CARGO_PKG_RUST_VERSION")) },
         "net": { "ip": ips },
         "time": { "now": u64::try_from(now.as_millis()).unwrap_or(u64::MAX) },

@@ -3,11 +3,10 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::sync::Weak;
-use std::time::Duration;
 
 use super::{ServiceBroker, Shared, StartError};
 use crate::error::{Error, Result};
-use crate::registry::view;
+use crate::registry::view::{self, EndpointsQuery, Epoch, NodesQuery, ServicesQuery};
 use crate::service::{ActionDef, ServiceBuilder, ServiceDef};
 
 /// Options of the listing actions; each has its own subset, and what it does not know is ignored.
@@ -70,14 +69,14 @@ fn service(broker: &ServiceBroker) -> ServiceDef {
     let metrics = json!({ "types": text, "includes": text, "excludes": text });
     let builder = ServiceDef::builder("$node");
     let builder = view_action(builder, broker, def("list", Some(flags(&["withServices", "onlyAvailable"]))), |shared, p| {
-        Ok(view::nodes(&shared.registry.load(), p.with_services.0, p.only_available.0, uptime()))
+        Ok(view::nodes(&shared.registry.load(), NodesQuery { with_services: p.with_services.0, only_available: p.only_available.0 }, epoch(shared)))
     });
     let builder = view_action(
         builder,
         broker,
         def("services", Some(flags(&["onlyLocal", "skipInternal", "withActions", "withEvents", "onlyAvailable", "grouping"]))),
         |shared, p| {
-            let wanted = view::ServiceFilter {
+            let wanted = ServicesQuery {
                 only_local: p.only_local.0,
                 skip_internal: p.skip_internal.0,
                 with_actions: p.with_actions.0,
@@ -90,10 +89,10 @@ fn service(broker: &ServiceBroker) -> ServiceDef {
     );
     let listing = ["onlyLocal", "skipInternal", "withEndpoints", "onlyAvailable"];
     let builder = view_action(builder, broker, def("actions", Some(flags(&listing))), |shared, p| {
-        Ok(view::actions(&shared.registry.load(), endpoint_filter(p)))
+        Ok(view::actions(&shared.registry.load(), endpoints(p)))
     });
     let builder = view_action(builder, broker, def("events", Some(flags(&listing))), |shared, p| {
-        Ok(view::events(&shared.registry.load(), endpoint_filter(p)))
+        Ok(view::events(&shared.registry.load(), endpoints(p)))
     });
     let builder = view_action(builder, broker, def("health", None), |shared, _| Ok(super::health::health(shared)));
     let builder = view_action(builder, broker, def("options", Some(json!({}))), |shared, _| {
@@ -106,8 +105,8 @@ fn service(broker: &ServiceBroker) -> ServiceDef {
     .build()
 }
 
-fn endpoint_filter(wanted: Wanted) -> view::EndpointFilter {
-    view::EndpointFilter {
+fn endpoints(wanted: Wanted) -> EndpointsQuery {
+    EndpointsQuery {
         only_local: wanted.only_local.0,
         skip_internal: wanted.skip_internal.0,
         with_endpoints: wanted.with_endpoints.0,
@@ -132,7 +131,7 @@ fn view_action(
     })
 }
 
-/// How long this process has been running, from the first time somebody asks.
-fn uptime() -> Duration {
-    super::health::uptime()
+/// What times are counted from.
+fn epoch(shared: &Shared) -> Epoch {
+    Epoch { process: super::health::started(), base: shared.born }
 }

@@ -78,6 +78,7 @@ impl ServiceBroker {
             Stage::Stopping | Stage::Stopped => return Err(StartError::AlreadyDone("stopped")),
         }
         let from = Instant::now();
+        let _ = shared.runtime.set(tokio::runtime::Handle::current());
         shared.lifecycle.enter(Stage::Starting);
         let started = self.start_phases().await;
         match &started {
@@ -109,7 +110,7 @@ impl ServiceBroker {
         if let Some(transporter) = &shared.transporter {
             Transit::start(self, transporter).await?;
         }
-        self.offer_internal()?;
+        self.offer_internal().await?;
         // Services start concurrently, so that the order in which they were given does not matter to
         // those that wait for each other.
         let services = shared.services.all();
@@ -159,7 +160,7 @@ impl ServiceBroker {
             }
         }
         if let Some(transit) = shared.transit() {
-            transit.announce_leaving();
+            transit.announce_leaving().await;
             transit.quiet(stop_delay).await;
         }
         lifecycle.enter(Stage::Stopping);

@@ -1,10 +1,12 @@
 //! The broker: the handle everything else hangs on.
 
+mod announce;
 mod builder;
 mod call;
 mod dispatch;
 mod emit;
 mod errors;
+mod health;
 mod internal;
 mod lifecycle;
 mod local_bus;
@@ -19,7 +21,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -31,7 +35,7 @@ use crate::error::{Error, Result};
 use crate::middleware::Pipeline;
 use crate::payload::{IntoPayload, Payload};
 use crate::registry::Registry;
-use crate::transit::Transit;
+use crate::transit::{Transit, TransitStats};
 
 pub use builder::BrokerBuilder;
 pub use call::{Call, CallFuture, CallOptions, Caller, OutgoingCall, RawCall, RawCallFuture, Response};
@@ -87,6 +91,12 @@ pub(crate) struct Shared {
     /// Set by the start; a broker without transporter never has one.
     pub(crate) transit: OnceLock<Arc<Transit>>,
     pub(crate) force_codec: AtomicBool,
+    /// Where handlers run; known from the start on.
+    pub(crate) runtime: OnceLock<Handle>,
+    /// Counts changes of services, for those who wait for one.
+    pub(crate) changed: watch::Sender<u64>,
+    /// When the broker was built.
+    pub(crate) born: Instant,
 }
 
 /// Configuration that the path of a call looks at, in the form it needs.
@@ -213,7 +223,7 @@ impl ServiceBroker {
     /// # Cancel safety
     /// Safe.
     pub async fn wait_for_within(&self, services: &[&str], timeout: impl Into<Timeout>) -> Result<(), WaitError> {
-        let mut changed = self.shared.registry.changes();
+        let mut changed = self.shared.changed.subscribe();
         let missing = || {
             let snapshot = self.shared.registry.load();
             let missing = services.iter().filter(|name| !snapshot.has_service(name));
@@ -258,7 +268,8 @@ impl ServiceBroker {
     /// # Cancel safety
     /// Safe.
     pub async fn ping_all(&self) -> BTreeMap<String, Option<PingReply>> {
-        let nodes = self.shared.registry.load().remote_nodes();
+        let snapshot = self.shared.registry.snapshot();
+        let nodes: Vec<_> = snapshot.nodes().filter(|node| !node.is_local() && node.is_available()).collect();
         let pings = nodes.iter().map(|node| async move {
             (node.id().to_string(), self.ping(node.id()).await.unwrap_or_default())
         });
@@ -273,6 +284,12 @@ impl ServiceBroker {
 
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
+    }
+
+    /// What this broker counts about its traffic with other nodes; all zero without a transporter.
+    #[must_use]
+    pub fn stats(&self) -> TransitStats {
+        self.shared.transit().map(|transit| transit.stats()).unwrap_or_default()
     }
 
     pub(crate) fn from_shared(shared: Arc<Shared>) -> Self {

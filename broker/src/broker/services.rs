@@ -10,6 +10,7 @@ use super::{ServiceBroker, StartError};
 use crate::error::Error;
 use crate::handler::{ActionFn, EventFn};
 use crate::middleware::{Pipeline, Side};
+use crate::protocol::Raw;
 use crate::registry::{Action, EventSub, LocalService};
 use crate::service::{ActionDef, IntoServiceDef, RunMode, ServiceCx, ServiceDef, Tasks};
 
@@ -147,7 +148,7 @@ impl Hosted {
                 name: self.def.action_name(&def.name),
                 service: service.clone(),
                 visibility: def.visibility,
-                timeout: def.timeout,
+                timeout: def.timeout.map(|timeout| timeout.as_duration().unwrap_or_default()),
                 definition: json(&def.published(&self.def.action_name(&def.name))),
                 encode: def.encode,
                 run: shared.pipeline.action(def, Side::Local, run),
@@ -170,13 +171,8 @@ impl Hosted {
                 run: Some(run),
             })
         });
-        let local = LocalService {
-            name: self.def.name.clone(),
-            full_name: service.clone(),
-            info: json(&self.def.published()),
-            actions: actions.collect(),
-            events: events.collect(),
-        };
+        let local =
+            LocalService { info: self.def.info(), actions: actions.collect(), events: events.collect() };
         shared.registry.add_local(local).map_err(|error| StartError::Service {
             service: service.to_string(),
             problem: error.to_string(),
@@ -186,8 +182,8 @@ impl Hosted {
     }
 }
 
-fn json(value: &serde_json::Value) -> bytes::Bytes {
-    value.to_string().into()
+fn json(value: &serde_json::Value) -> Raw {
+    Raw::new(value.to_string().into())
 }
 
 /// The function that runs each request in a task of its own.

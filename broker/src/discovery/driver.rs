@@ -4,7 +4,7 @@
 //! ([`super::bus`]), over TCP they gossip ([`super::tcp`]).
 
 use ligand_transporters::{Membership, Name, NodeId, PacketKind};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::bus::Bus;
-use super::conflict::{Conflict, Probe, Start};
+use super::conflict::{Conflict, Start};
 use super::limit::Bucket;
 use super::tcp::Tcp;
 use crate::broker::ServiceBroker;
@@ -44,7 +44,7 @@ enum Kind {
 
 /// What both kinds have to remember.
 #[derive(Default)]
-pub(super) struct Chores {
+pub(crate) struct Chores {
     /// Nodes whose waiting calls are failed at that time.
     to_fail: Vec<(Instant, NodeId)>,
     /// When changed services are announced.
@@ -124,6 +124,7 @@ impl Driver {
                 }
             },
             Message::Up(how) => transit.came_up(broker, how),
+            Message::Announce => self.announce(transit, broker, now),
             Message::WrongVersion { sender, ver } => self.shared.wrong_version(transit, &sender, &ver, now),
             Message::ServicesChanged => {
                 let wait = broker.config().transit.service_changed_debounce_time;
@@ -303,7 +304,7 @@ impl Driver {
 
 impl Chores {
     /// Fails the calls that wait for a node, once its last answers had time to come through.
-    pub(super) fn fail_later(&mut self, node: NodeId, now: Instant) {
+    pub(crate) fn fail_later(&mut self, node: NodeId, now: Instant) {
         self.to_fail.push((now + GRACE, node));
     }
 
@@ -337,12 +338,3 @@ impl Chores {
     }
 }
 
-/// A node as local events show it.
-pub(super) fn node_event(id: &NodeId, extra: (&str, bool)) -> Value {
-    json!({ "node": { "id": id.as_str() }, extra.0: extra.1 })
-}
-
-/// What a probe is, as a packet.
-pub(crate) fn probe_packet(probe: &Probe) -> Outgoing<'_> {
-    Outgoing::Ping { time: wall_clock_ms(), id: crate::protocol::Id::Text(&probe.nonce) }
-}

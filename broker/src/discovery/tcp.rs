@@ -141,13 +141,13 @@ impl Tcp {
         let config = broker.config();
         let options = Options {
             use_hostname: peering.use_hostname,
-            period: peering.period,
+            period: peering.gossip_period,
             max_nodes: config.registry.max_nodes,
             forget_after: config.registry.clean_offline_nodes_timeout,
             ..Options::default()
         };
         let gossip = Gossip::new(transit.node().clone(), own_info(broker), options);
-        Self { gossip, cpu: Cpu::new(), period: peering.period, next: now + peering.period }
+        Self { gossip, cpu: Cpu::new(), period: peering.gossip_period, next: now + peering.gossip_period }
     }
 
     pub(super) fn next_tick(&self) -> Instant {

@@ -161,7 +161,7 @@ pub(crate) struct ActionInfo {
 
 /// Who may call an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub(crate) enum Visibility {
+pub enum Visibility {
     /// Anybody, and gateways publish it. What a definition without visibility means.
     #[default]
     Published,
@@ -175,7 +175,8 @@ pub(crate) enum Visibility {
 
 impl Visibility {
     /// The word for it.
-    pub(crate) const fn as_str(self) -> &'static str {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Published => "published",
             Self::Public => "public",

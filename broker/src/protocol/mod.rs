@@ -33,8 +33,9 @@ pub(crate) use incoming::{
     ContextFields, Event, GossipHello, Heartbeat, Incoming, Packet, Ping, Pong, Request, Response,
 };
 pub(crate) use info::{
-    ActionInfo, Client, EventInfo, InfoPacket, NodeInfo, ServiceInfo, ServiceVersion, Services, Visibility,
+    ActionInfo, Client, EventInfo, InfoPacket, NodeInfo, ServiceInfo, ServiceVersion, Services,
 };
+pub use info::Visibility;
 pub(crate) use outgoing::{Id, OutEvent, OutRequest, OutResponse, OutStream, Outcome, Outgoing};
 pub(crate) use raw::{Raw, Span, TextSpan};
 pub(crate) use version::{ProtocolVersion, Ver};

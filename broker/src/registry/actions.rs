@@ -9,6 +9,7 @@ use super::endpoints::{Definition, Endpoints, Target, fingerprint};
 use super::nodes::{Node, NodeIx};
 use super::snapshot::Snapshot;
 use super::trie::Keyed;
+use crate::config::Timeout;
 use crate::handler::ActionFn;
 use crate::protocol::{Raw, Visibility};
 use crate::strategy::Strategy;
@@ -27,6 +28,8 @@ pub(crate) struct Action {
     pub(crate) timeout: Option<Duration>,
     /// The definition as INFO carries it.
     pub(crate) definition: Raw,
+    /// Whether its bodies always go through the codec; only local ones ask for that.
+    pub(crate) encode: bool,
     /// Runs it, wherever it is.
     pub(crate) run: ActionFn,
 }
@@ -35,6 +38,14 @@ impl Action {
     /// Whether a request from another node may reach it. To such a node any other action does not exist.
     pub(crate) fn callable_remotely(&self) -> bool {
         self.visibility.is_remote()
+    }
+
+    /// Its own timeout, if it has one.
+    pub(crate) fn own_timeout(&self) -> Option<Timeout> {
+        self.timeout.map(|timeout| match timeout {
+            Duration::ZERO => Timeout::Never,
+            timeout => Timeout::After(timeout),
+        })
     }
 
     pub(super) fn fingerprint_of(service: &str, definition: &Raw) -> u64 {

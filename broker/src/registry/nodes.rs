@@ -66,6 +66,8 @@ pub(super) struct Live {
     /// Milliseconds since the registry's base.
     heartbeat: AtomicU64,
     version: AtomicU8,
+    /// Tick of the coarse clock at which a packet last came.
+    alive: AtomicU64,
 }
 
 impl Node {
@@ -150,6 +152,17 @@ impl Node {
     }
 
     /// The same node, to be changed.
+    /// A packet of this version came from it, at this tick of a coarse clock.
+    pub(crate) fn see(&self, version: ProtocolVersion, tick: u64) {
+        self.live.saw_version(version);
+        self.live.see_alive(tick);
+    }
+
+    /// Tick of the last packet.
+    pub(crate) fn seen_at(&self) -> u64 {
+        self.live.alive.load(Ordering::Relaxed)
+    }
+
     pub(super) fn copy(&self) -> Self {
         Self {
             id: self.id.clone(),
@@ -207,6 +220,7 @@ impl Live {
             cpu_seq: AtomicU64::new(0),
             heartbeat: AtomicU64::new(0),
             version: AtomicU8::new(0),
+            alive: AtomicU64::new(0),
         };
         live.beat(heartbeat);
         live
@@ -220,6 +234,12 @@ impl Live {
     pub(super) fn set_cpu(&self, cpu: f32, seq: u64) {
         self.cpu.store(cpu.to_bits(), Ordering::Relaxed);
         self.cpu_seq.store(seq, Ordering::Relaxed);
+    }
+
+    pub(super) fn see_alive(&self, tick: u64) {
+        if self.alive.load(Ordering::Relaxed) != tick {
+            self.alive.store(tick, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn saw_version(&self, version: ProtocolVersion) {

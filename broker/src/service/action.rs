@@ -10,33 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Timeout;
-
-/// Who may call an action. Enforced by the node that hosts it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Visibility {
-    /// Everybody, and a gateway may route to it. The default.
-    #[default]
-    Published,
-    /// Every node of the cluster, but no gateway.
-    Public,
-    /// This node only; listed in INFO.
-    Protected,
-    /// This node only; not listed. (In Node: this service only.)
-    Private,
-}
-
-impl Visibility {
-    /// The text in action definitions.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Published => "published",
-            Self::Public => "public",
-            Self::Protected => "protected",
-            Self::Private => "private",
-        }
-    }
-}
+use crate::protocol::{ActionInfo, Visibility};
 
 /// Where a handler runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -134,6 +108,19 @@ impl ActionDef {
     #[must_use]
     pub fn name(&self) -> &Name {
         &self.name
+    }
+
+    /// What another node published of an action.
+    pub(crate) fn published_by(info: &ActionInfo) -> Self {
+        let mut extra: Map<String, Value> = serde_json::from_slice(info.definition.bytes()).unwrap_or_default();
+        let raw_name = extra.remove("rawName");
+        extra.retain(|key, _| !matches!(key.as_str(), "name" | "timeout" | "visibility"));
+        let name = raw_name.as_ref().and_then(Value::as_str).map_or_else(|| info.name.clone(), Name::from);
+        let timeout = info.timeout.map(|timeout| match timeout {
+            Duration::ZERO => Timeout::Never,
+            timeout => Timeout::After(timeout),
+        });
+        Self { visibility: info.visibility, timeout, extra, ..Self::new(name) }
     }
 
     /// The definition as it stands in INFO packets (protocol chapter 5.5).

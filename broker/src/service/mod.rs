@@ -30,7 +30,7 @@ mod reply;
 mod schema;
 mod version;
 
-pub use action::{ActionDef, Visibility};
+pub use action::ActionDef;
 pub(crate) use action::RunMode;
 pub use builder::{IntoServiceDef, ServiceBuilder, ServiceDef};
 pub(crate) use builder::{StartedHook, StoppedHook};
@@ -40,3 +40,5 @@ pub use event::EventDef;
 pub use params::{Empty, EventData, Params, Shared};
 pub use reply::Reply;
 pub use version::ServiceVersion;
+
+pub use crate::protocol::Visibility;

@@ -3,32 +3,26 @@
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 
-use super::{ServiceDef, Visibility};
+use super::{ServiceDef, ServiceVersion};
 use crate::broker::StartError;
+use crate::protocol::{Raw, ServiceInfo};
 
 /// Longest name of a service, action or event, in bytes.
 const MAX_NAME: usize = 255;
 
 impl ServiceDef {
-    /// The `services` entry of this service.
-    pub(crate) fn published(&self) -> Value {
-        let mut entry = Map::new();
-        entry.insert("name".to_owned(), self.name.as_str().into());
-        if let Some(version) = &self.version {
-            entry.insert("version".to_owned(), version.to_value());
+    /// What INFO says about the service, beside its actions and events.
+    pub(crate) fn info(&self) -> ServiceInfo {
+        let object = |map: Map<String, Value>| Raw::new(Value::from(map).to_string().into());
+        ServiceInfo {
+            name: self.name.clone(),
+            version: self.version.as_ref().map(ServiceVersion::to_wire),
+            full_name: self.full_name(),
+            settings: object(without_secrets(&self.settings)),
+            metadata: object(self.metadata.clone()),
+            actions: Vec::new(),
+            events: Vec::new(),
         }
-        entry.insert("fullName".to_owned(), self.full_name().as_str().into());
-        entry.insert("settings".to_owned(), without_secrets(&self.settings).into());
-        entry.insert("metadata".to_owned(), self.metadata.clone().into());
-        let actions = self.actions.iter().filter(|(def, _)| def.visibility != Visibility::Private);
-        let actions = actions.map(|(def, _)| {
-            let name = self.action_name(&def.name);
-            (name.to_string(), def.published(&name))
-        });
-        entry.insert("actions".to_owned(), Value::Object(actions.collect()));
-        let events = self.events.iter().map(|(def, _)| (def.pattern.to_string(), def.published()));
-        entry.insert("events".to_owned(), Value::Object(events.collect()));
-        entry.into()
     }
 
     /// Whether it can be offered at all.
@@ -93,7 +87,6 @@ fn remove_path(map: &mut Map<String, Value>, path: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::{ActionDef, EventDef};
     use serde_json::json;
 
     #[test]
@@ -102,25 +95,8 @@ mod tests {
             "a": 5, "secret": "s", "nested": { "p": "q", "q": 2 }, "$secureSettings": ["secret", "nested.p", "no.such"]
         });
         let def = ServiceDef::builder("math").version(2).settings(settings).build();
-        assert_eq!(def.published()["settings"], json!({ "a": 5, "nested": { "q": 2 } }));
-    }
-
-    #[test]
-    fn the_published_form_is_that_of_node() {
-        let def = ServiceDef::builder("math")
-            .version(2)
-            .action(ActionDef::new("add").extra("rest", "GET /add"), |_, (): ()| async { Ok::<_, crate::Error>(1) })
-            .action(ActionDef::new("hidden").visibility(Visibility::Private), |_, (): ()| async {
-                Ok::<_, crate::Error>(1)
-            })
-            .event(EventDef::new("user.*").group("mail"), |_, (): ()| async { Ok::<_, crate::Error>(()) })
-            .build();
-        let expected = json!({
-            "name": "math", "version": 2, "fullName": "v2.math", "settings": {}, "metadata": {},
-            "actions": { "v2.math.add": { "rest": "GET /add", "rawName": "add", "name": "v2.math.add" } },
-            "events": { "user.*": { "group": "mail", "name": "user.*" } },
-        });
-        assert_eq!(def.published(), expected);
+        let published: Value = serde_json::from_slice(def.info().settings.bytes()).unwrap();
+        assert_eq!(published, json!({ "a": 5, "nested": { "q": 2 } }));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Versions of services, and the full name that results.
 
 use ligand_transporters::Name;
-use serde_json::Value;
 use std::fmt;
+
+use crate::protocol;
 
 /// The version of a service: a number (`2` makes `v2.math`) or a text (`"next"` makes `next.math`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -23,10 +24,10 @@ impl ServiceVersion {
         }
     }
 
-    pub(crate) fn to_value(&self) -> Value {
+    pub(crate) fn to_wire(&self) -> protocol::ServiceVersion {
         match self {
-            Self::Number(number) => (*number).into(),
-            Self::Text(text) => text.as_str().into(),
+            Self::Number(number) => protocol::ServiceVersion::Number(number.to_string().into()),
+            Self::Text(text) => protocol::ServiceVersion::Text(text.clone()),
         }
     }
 }

@@ -38,6 +38,8 @@ pub(crate) enum Message {
     ServicesChanged,
     /// This node is ready: announce it. Told when that is done, or why it must not be.
     Ready(oneshot::Sender<Option<Name>>),
+    /// Announce this node once more.
+    Announce,
     /// This node is about to stop: tell everybody that it has no services.
     Leaving(oneshot::Sender<()>),
     /// Say farewell.

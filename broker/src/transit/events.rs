@@ -28,7 +28,7 @@ impl Transit {
         }
         let groups: Vec<Name> = event.groups().map(|groups| groups.map(Name::from).collect()).unwrap_or_default();
         let snapshot = shared.registry.load();
-        let handlers = snapshot.events().local_handlers(&snapshot, event.event(), &groups, event.broadcast);
+        let handlers = snapshot.local_handlers(event.event(), &groups, event.broadcast);
         drop(snapshot);
         if handlers.is_empty() {
             return;

@@ -23,8 +23,7 @@ impl Transit {
         match snapshot.node_by_id(sender.as_str()) {
             Some(node) if node.is_local() => {}
             Some(node) if node.is_available() => {
-                node.see_version(version);
-                node.see_alive(self.coarse.0.load(Ordering::Relaxed));
+                node.see(version, self.coarse.0.load(Ordering::Relaxed));
             }
             _ if incoming.packet.kind().is_control() => {}
             _ => self.control.tell(Message::Stranger { node: sender.clone() }),
@@ -36,7 +35,7 @@ impl Transit {
         let now = Instant::now();
         let tick = self.coarse.0.fetch_add(1, Ordering::Relaxed);
         for node in broker.shared().registry.load().nodes() {
-            if !node.is_local() && node.is_available() && node.seen_alive() == tick {
+            if !node.is_local() && node.is_available() && node.seen_at() == tick {
                 alive(node.id(), now);
             }
         }

@@ -88,12 +88,12 @@ impl Transit {
     }
 
     /// The version to answer in; `None` for a packet of a version that is not accepted.
-    pub(super) fn accept(self: &Arc<Self>, broker: &ServiceBroker, incoming: &Incoming) -> Option<ProtocolVersion> {
+    pub(crate) fn accept(self: &Arc<Self>, broker: &ServiceBroker, incoming: &Incoming) -> Option<ProtocolVersion> {
         let version = incoming.ver.known();
         let accepted = version.filter(|version| !self.config.transit.strict_version || *version == self.version);
         match accepted {
             Some(version) => {
-                broker.shared().registry.seen_version(&incoming.sender, version);
+                self.heard(broker, incoming, version);
                 Some(version)
             }
             None => {

@@ -1,6 +1,6 @@
 //! What membership does to the rest of this node: the registry, waiting calls, local events.
 
-use ligand_transporters::{Name, NodeId, PacketKind};
+use ligand_transporters::{Name, NodeId, PacketKind, Peering};
 use serde_json::json;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -12,9 +12,6 @@ use crate::discovery::conflict::Probe;
 use crate::discovery::driver::Chores;
 use crate::protocol::{self, Incoming, InfoPacket, Outgoing, Pong, ProtocolVersion};
 use crate::registry::InfoKind;
-
-/// How a transporter that gossips is configured.
-pub(crate) use ligand_transporters::Peering;
 
 impl Transit {
     pub(crate) fn node(&self) -> &NodeId {
@@ -29,8 +26,9 @@ impl Transit {
         self.version
     }
 
-    pub(crate) fn peering(&self) -> Peering {
-        self.connection.load().as_ref().and_then(|cell| cell.0.peering()).unwrap_or_default()
+    /// How a transporter that gossips is configured.
+    pub(crate) fn peering(&self) -> &Peering {
+        &self.peering
     }
 
     /// The version last seen from a node.
@@ -63,7 +61,7 @@ impl Transit {
         let broker = self.broker()?;
         let snapshot = broker.shared().registry.load();
         let own = snapshot.node_by_id(self.node.as_str())?;
-        let by_name = self.peering().use_hostname;
+        let by_name = self.peering.use_hostname;
         let host = own.hostname().filter(|_| by_name).or(own.ip_list().first()).or(own.hostname())?;
         let hello = Outgoing::GossipHello { host, port: own.port()? };
         let write = |frame: &mut ligand_transporters::FrameBuf<'_>| {

@@ -7,7 +7,9 @@
 mod call;
 mod control;
 mod events;
+mod heard;
 mod inbound;
+mod members;
 mod outbound;
 mod own;
 mod pending;
@@ -19,7 +21,7 @@ mod stats;
 mod stop;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use ligand_transporters::{Connection, Link, Membership, Name, NodeId};
+use ligand_transporters::{Connection, Link, Membership, Name, NodeId, Peering};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -32,15 +34,16 @@ use crate::protocol::ProtocolVersion;
 use crate::serializer::{Limits, Serializer};
 
 use control::Control;
-pub(crate) use own::{composer, own_node};
+pub(crate) use control::Message;
+pub(crate) use own::{composer, identity};
 use pending::Pending;
 use ping::Pings;
+pub(crate) use ping::{echo, wall_clock_ms};
 pub use stats::TransitStats;
 
 /// The live connection of a broker to its cluster.
 pub(crate) struct Transit {
     node: NodeId,
-    instance: Name,
     /// Stamped on what goes to everybody, and to nodes never heard of.
     version: ProtocolVersion,
     config: Arc<BrokerConfig>,
@@ -48,6 +51,7 @@ pub(crate) struct Transit {
     link: Link,
     connection: ArcSwapOption<ConnectionCell>,
     connected: AtomicBool,
+    ever_connected: AtomicBool,
     membership: Membership,
     serializer: Arc<dyn Serializer>,
     limits: Limits,
@@ -61,6 +65,9 @@ pub(crate) struct Transit {
     in_flight: AtomicUsize,
     /// Counts requests as they come, so that stopping can see whether any still do.
     arrived: AtomicU64,
+    /// See [`heard`].
+    coarse: heard::Coarse,
+    peering: Peering,
     stats: stats::Counters,
 }
 
@@ -83,6 +90,11 @@ impl Transit {
 
     fn address_of(&self, node: &NodeId) -> Option<Name> {
         self.addresses.load().get(node).cloned()
+    }
+
+    /// Tells the control loop something.
+    pub(crate) fn tell(&self, message: Message) {
+        self.control.tell(message);
     }
 
     pub(crate) fn stats(&self) -> TransitStats {

@@ -81,12 +81,12 @@ impl Transit {
 }
 
 /// Milliseconds since 1970.
-pub(super) fn wall_clock_ms() -> f64 {
+pub(crate) fn wall_clock_ms() -> f64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     since.as_millis() as f64
 }
 
 /// The id of a ping or pong, to send back.
-pub(super) fn echo(id: Option<&Name>) -> Option<Id<'_>> {
+pub(crate) fn echo(id: Option<&Name>) -> Option<Id<'_>> {
     id.map(|id| Id::Text(id))
 }

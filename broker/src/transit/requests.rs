@@ -110,7 +110,7 @@ impl Transit {
             Some(millis) if millis > 0.0 => Some(Duration::from_secs_f64((millis / 1000.0).min(1e9))),
             Some(_) => None,
             // The caller said nothing: the action's own, or this broker's (protocol chapter 6.2).
-            None => match action.timeout.unwrap_or(broker.shared().limits.request_timeout) {
+            None => match action.own_timeout().unwrap_or(broker.shared().limits.request_timeout) {
                 Timeout::After(timeout) => Some(timeout),
                 Timeout::Never => None,
             },
@@ -140,7 +140,10 @@ impl Transit {
                 let sent = self.send_answer(to, &meta, Some(&headers), Answer::Body(&body));
                 match sent {
                     Ok(()) => {}
-                    Err(SendError::Full) => self.answer_later(to, meta, Some(headers), Owned::Body(body), cx),
+                    Err(SendError::Full) => match body.peek(Codec::Json) {
+                        Ok(body) => self.answer_later(to, meta, Some(headers), Owned::Body(body), cx),
+                        Err(error) => self.answer_failure(to, meta, error),
+                    },
                     Err(SendError::Abandoned) => {
                         let error = Error::codec(format_args!("the result of '{}' could not be encoded", cx.name()));
                         self.answer_failure(to, meta, error);
@@ -218,8 +221,13 @@ impl Transit {
                 for _ in 0..ROOM_TRIES {
                     let Some(connection) = transit.connection() else { break };
                     connection.room(&route).await;
+                    let body;
                     let answer = match &answer {
-                        Owned::Body(body) => Answer::Body(body),
+                        Owned::Body(bytes) => {
+                            let encoded = |bytes: &bytes::Bytes| Payload::from_encoded(Codec::Json, bytes.clone());
+                            body = bytes.as_ref().map_or_else(Payload::empty, encoded);
+                            Answer::Body(&body)
+                        }
                         Owned::Error(error) => Answer::Error(error),
                     };
                     match transit.send_answer(&to, &meta, headers.as_deref(), answer) {
@@ -277,7 +285,7 @@ enum Answer<'a> {
 }
 
 enum Owned {
-    Body(Payload),
+    Body(Option<bytes::Bytes>),
     Error(protocol::WireError),
 }
 

@@ -68,6 +68,7 @@ impl Transit {
             in_flight: AtomicUsize::new(0),
             arrived: AtomicU64::new(0),
             coarse: super::heard::Coarse::default(),
+            peering: transporter.peering(),
             stats: stats::Counters::default(),
             config,
         });
@@ -76,12 +77,7 @@ impl Transit {
         let _ = shared.transit.set(Arc::clone(&transit));
         let opened = transit.open_connection(transporter).await?;
         let port = transit.config.advertise.port.or(opened.advertised_port());
-        if let Some(hostname) = opened.peering().and_then(|peering| peering.hostname) {
-            shared.registry.update(|catalog| catalog.set_local_hostname(hostname));
-        }
-        if let Some(port) = port {
-            shared.registry.update(|catalog| catalog.set_local_port(port));
-        }
+        shared.registry.update(|catalog| catalog.set_local_place(transit.peering.hostname.clone(), port));
         transit.connection.store(Some(Arc::new(ConnectionCell(opened))));
         let driver = Driver::new(&transit, broker, Instant::now());
         transit.control.start(&transit, driver, transit.config.control.thread).map_err(|error| {

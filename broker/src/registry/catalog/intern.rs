@@ -74,6 +74,7 @@ impl Catalog {
         }
         let run = (self.composer)(&info);
         Arc::new(Action {
+            encode: false,
             name: info.name,
             service: service.clone(),
             visibility: info.visibility,

@@ -321,11 +321,13 @@ impl Catalog {
         }
     }
 
-    /// Makes the next INFO carry a TCP port, and a new sequence number.
-    pub(crate) fn set_local_port(&mut self, port: u16) {
+    /// Makes the next INFO say where this node can be reached, with a new sequence number.
+    pub(crate) fn set_local_place(&mut self, hostname: Option<Name>, port: Option<u16>) {
         let Some(node) = self.snapshot.node(NodeIx::LOCAL).cloned() else { return };
-        if node.port() != Some(port) {
-            let about = Arc::new(About::of_local(&self.identity, Some(port)));
+        let hostname = hostname.unwrap_or_else(|| self.identity.hostname.clone());
+        if node.port() != port || hostname != self.identity.hostname {
+            self.identity.hostname = hostname;
+            let about = Arc::new(About::of_local(&self.identity, port));
             self.put(Node { about, ..node.copy() });
             self.local_changed = true;
         }
