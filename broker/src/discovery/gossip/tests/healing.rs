@@ -112,6 +112,20 @@ fn a_restarted_node_replaces_its_former_self_beside_node_peers_too() {
 }
 
 #[test]
+fn fifty_restarts_leave_no_trace_of_the_former_runs() {
+    let mut network = five(9);
+    for _ in 0..50 {
+        network.crash(2);
+        let pause = ms(network.dice.next() % 3_000);
+        network.run(pause);
+        network.restart(2, &[0]);
+        let pause = ms(network.dice.next() % 3_000);
+        network.run(pause);
+    }
+    network.converge(secs(8));
+}
+
+#[test]
 fn who_leaves_says_so_to_every_online_peer() {
     let mut network = five(1);
     network.leave(4);

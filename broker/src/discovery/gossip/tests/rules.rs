@@ -377,3 +377,22 @@ fn a_packet_of_a_node_that_we_hold_offline_brings_a_question() {
     assert!(gossip.heard(&id("a"), now + secs(1)).sends.is_empty());
     assert!(gossip.heard(&id("nobody"), now + secs(1)).sends.is_empty());
 }
+
+#[test]
+fn lost_and_configured_nodes_are_retried_each_round_whatever_the_dice_say() {
+    let now = start();
+    let mut gossip = with_two(now);
+    let _ = gossip.sighted(&id("fixed"), "192.0.2.9:4000", None, now);
+    let _ = gossip.sighted(&id("ghost"), "192.0.2.8:4000", remote("192.0.2.8"), now);
+    let _ = gossip.lost(&id("b"), false, now);
+    let mut round = |after| {
+        let step = gossip.tick(now + secs(after), &mut |n| n - 1);
+        let mut sent: Vec<_> = step.sends.iter().map(|send| send.to.to_string()).collect();
+        sent.sort();
+        sent
+    };
+    // Three offline and one online make Node's rule certain; the highest draw gives it the ghost.
+    assert_eq!(round(2), ["a", "b", "fixed", "ghost"]);
+    assert_eq!(round(118), ["a", "b", "fixed", "ghost"]);
+    assert_eq!(round(120), ["a", "fixed", "ghost"], "given up, but for chance");
+}
