@@ -129,7 +129,9 @@ struct Owner {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
-    Asked { nonce: Name },
+    Asked {
+        nonce: Name,
+    },
     /// It was ourselves, or nobody.
     Cleared,
     Silent,
@@ -395,9 +397,8 @@ mod tests {
     fn floods_of_evidence_stay_bounded() {
         let now = Instant::now();
         let mut conflict = conflict();
-        let probes = (0..10_000).filter(|i| {
-            conflict.evidence(&hello(&format!("vm:{i}")), format!("{i}").into(), now).is_some()
-        });
+        let probes = (0..10_000)
+            .filter(|i| conflict.evidence(&hello(&format!("vm:{i}")), format!("{i}").into(), now).is_some());
         assert_eq!(probes.count(), 64);
         assert_eq!(conflict.poll(now + ms(600)).len(), 10);
         for i in 0..10_000 {

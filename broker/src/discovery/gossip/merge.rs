@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::digest::{Digest, Info, MAX_CLAIM, MAX_SEQ, Response, Row, Said, Seen, is_claim};
-use super::state::{Change, Gossip, Send, Step, What};
+use super::state::Gossip;
+use super::step::{Change, Send, Step, What};
 use crate::discovery::conflict::{Evidence, Source};
 
 /// How many nodes that a response introduced are greeted at once; gossip reaches the others.
@@ -161,6 +162,8 @@ impl<I: Info> Gossip<I> {
                 peer.seq = seq;
             }
         }
+        // Where the table was full, a later row may have taken the place of one that was to be asked.
+        step.sends.retain(|send| self.peers.contains_key(&send.to));
         step
     }
 

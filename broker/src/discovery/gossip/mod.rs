@@ -38,15 +38,20 @@
 
 mod digest;
 mod merge;
+mod options;
 mod peer;
 mod reach;
 mod round;
 mod state;
+mod step;
+mod table;
 #[cfg(test)]
 mod tests;
 
 #[allow(unused_imports)]
 pub(crate) use self::{
     digest::{Digest, Info, MAX_CLAIM, MAX_SEQ, Response, Row, Seen},
-    state::{Change, Gossip, Options, Send, Step, What},
+    options::Options,
+    state::Gossip,
+    step::{Change, Send, Step, What},
 };

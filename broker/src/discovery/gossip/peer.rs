@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::digest::Info;
-use crate::discovery::limit::Bucket;
+use super::options::Options;
 use super::reach::Reach;
-use super::state::Options;
+use crate::discovery::limit::Bucket;
 
 /// What we know of another node.
 #[derive(Debug, Clone)]

@@ -110,7 +110,8 @@ impl Reach {
 
     /// The peer's INFO says where it is.
     pub(super) fn advertised(&mut self, host: Option<&str>, ip: Option<&str>, port: Option<u16>) {
-        let usable = |text: Option<&str>| text.and_then(|text| Spot::new(text, 1, None)).map(|spot| spot.host);
+        let usable =
+            |text: Option<&str>| text.and_then(|text| Spot::new(text, 1, None)).map(|spot| spot.host);
         self.host = usable(host).or(self.host.take());
         self.ip = usable(ip).or(self.ip.take());
         self.port = port.filter(|port| *port != 0).unwrap_or(self.port);
@@ -149,7 +150,11 @@ impl Reach {
 }
 
 fn join(host: &str, port: u16) -> Name {
-    if host.contains(':') { Name::from(format!("[{host}]:{port}")) } else { Name::from(format!("{host}:{port}")) }
+    if host.contains(':') {
+        Name::from(format!("[{host}]:{port}"))
+    } else {
+        Name::from(format!("{host}:{port}"))
+    }
 }
 
 #[cfg(test)]

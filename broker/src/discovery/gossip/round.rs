@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::digest::{Digest, Info};
-use super::state::{Change, Gossip, Step};
+use super::state::Gossip;
+use super::step::{Change, Step};
 
 impl<I: Info> Gossip<I> {
     /// One round, to be called every [`Options::period`](super::Options::period), the first time one
@@ -22,7 +23,10 @@ impl<I: Info> Gossip<I> {
         let digest = Arc::new(self.digest());
         let (online, offline): (Vec<NodeId>, Vec<NodeId>) = {
             let (on, off): (Vec<_>, Vec<_>) = self.peers.iter().partition(|(_, peer)| peer.available);
-            (on.into_iter().map(|(n, _)| n.clone()).collect(), off.into_iter().map(|(n, _)| n.clone()).collect())
+            (
+                on.into_iter().map(|(n, _)| n.clone()).collect(),
+                off.into_iter().map(|(n, _)| n.clone()).collect(),
+            )
         };
         self.send_to_one_of(&online, &digest, now, choose, &mut step);
         // With probability offline / (online + 1): one of so many equally likely draws.
