@@ -11,6 +11,9 @@ mod discovery;
 mod error;
 mod handler;
 mod id;
+#[cfg(feature = "logs")]
+#[cfg_attr(docsrs, doc(cfg(feature = "logs")))]
+pub mod logging;
 pub mod middleware;
 mod payload;
 mod protocol;

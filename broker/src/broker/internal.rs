@@ -40,12 +40,11 @@ impl<'de> Deserialize<'de> for Flag {
 
 impl ServiceBroker {
     /// Takes the `$node` service in, unless the configuration says not to.
-    pub(super) async fn offer_internal(&self) -> Result<(), StartError> {
-        if !self.config().internal_services.enabled {
-            return Ok(());
+    pub(super) fn take_internal(&self) -> Result<(), StartError> {
+        if self.config().internal_services.enabled {
+            self.shared().services.take(service(self))?;
         }
-        let hosted = self.shared().services.take(service(self))?;
-        hosted.start(self).await
+        Ok(())
     }
 }
 

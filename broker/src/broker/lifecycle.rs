@@ -110,7 +110,7 @@ impl ServiceBroker {
         if let Some(transporter) = &shared.transporter {
             Transit::start(self, transporter).await?;
         }
-        self.offer_internal().await?;
+        self.take_internal()?;
         // Services start concurrently, so that the order in which they were given does not matter to
         // those that wait for each other.
         let services = shared.services.all();

@@ -48,7 +48,9 @@ impl LocalServices {
             }
         }
         let hosted = Arc::new(Hosted { def, tasks: Tasks::default() });
-        state.order.push(name.clone());
+        // Internal services start first and stop last.
+        let at = if name.starts_with('$') { 0 } else { state.order.len() };
+        state.order.insert(at, name.clone());
         state.services.insert(name, Arc::clone(&hosted));
         Ok(hosted)
     }
@@ -250,13 +252,5 @@ impl ServiceBroker {
             tracing::warn!(service, error = %error, "service did not stop well");
         }
         true
-    }
-
-    /// Definition of an action of this node.
-    pub(crate) fn action_def(&self, action: &str) -> Option<ActionDef> {
-        self.shared().services.all().iter().find_map(|hosted| {
-            let found = |(def, _): &&(ActionDef, ActionFn)| hosted.def.action_name(&def.name).as_str() == action;
-            hosted.def.actions.iter().find(found).map(|(def, _)| def.clone())
-        })
     }
 }

@@ -27,10 +27,6 @@ impl Deadline {
     pub(crate) fn remaining(&self) -> Option<Duration> {
         self.at().map(|at| at.saturating_duration_since(Instant::now()))
     }
-
-    pub(crate) fn timeout(&self) -> Option<Duration> {
-        self.timeout
-    }
 }
 
 /// `now + timeout`, or a point far away where that cannot be expressed.

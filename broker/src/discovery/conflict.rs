@@ -27,6 +27,9 @@ use super::limit::Bucket;
 pub(crate) struct Options {
     /// Whether a probe needs an address to connect to (TCP). On a bus it goes to our own topic.
     pub(crate) addressed: bool,
+    /// On a bus: how long another owner may take to answer after our own copy of the probe came back, or
+    /// four times as long as that took (20 ms).
+    pub(crate) after_echo: Duration,
     /// How long a probe may stay without answer, and a start may wait (500 ms).
     pub(crate) wait: Duration,
     /// Shortest time between two reports about one owner (60 s).
@@ -41,6 +44,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             addressed: true,
+            after_echo: Duration::from_millis(20),
             wait: Duration::from_millis(500),
             report_every: Duration::from_secs(60),
             probe_every: Duration::from_secs(10),
@@ -116,6 +120,8 @@ pub(crate) struct Conflict {
     instance: Name,
     owners: BTreeMap<Name, Owner>,
     first_probe: Option<Instant>,
+    /// When a probe first came back over the bus.
+    echoed: Option<Instant>,
     reports: Bucket,
 }
 
@@ -151,7 +157,7 @@ impl Conflict {
     /// Nothing known yet. `instance` is our own instance id.
     pub(crate) fn new(instance: Name, options: Options) -> Self {
         let reports = Bucket::new(10, Duration::from_secs(6));
-        Self { options, instance, owners: BTreeMap::new(), first_probe: None, reports }
+        Self { options, instance, owners: BTreeMap::new(), first_probe: None, echoed: None, reports }
     }
 
     /// Asks on a bus before anything speaks for a conflict: whoever has our id receives what is sent to it.
@@ -185,12 +191,17 @@ impl Conflict {
 
     /// A PING came from our own id. `true`: it is a probe of ours that came back to us, and gets no answer.
     /// `false`: somebody probes us, and gets a PONG at the address of the HELLO before it.
-    pub(crate) fn pinged(&mut self, nonce: &str) -> bool {
+    pub(crate) fn pinged(&mut self, nonce: &str, now: Instant) -> bool {
         if self.options.addressed {
             return self.settle(nonce, State::Cleared);
         }
-        // On a bus it always comes back to us, and says nothing about who else got it.
-        self.owners.values().any(|owner| owner.awaits(nonce))
+        // On a bus it always comes back to us, and says nothing about who else got it. But it shows how
+        // fast the bus is: whoever else got it has answered after a few times as long.
+        let ours = self.owners.values().any(|owner| owner.awaits(nonce));
+        if ours && self.echoed.is_none() {
+            self.echoed = Some(now);
+        }
+        ours
     }
 
     /// A PONG came. `true` if it answers a probe, and so proves a conflict.
@@ -210,7 +221,14 @@ impl Conflict {
             return Start::Refuse { owner: owner.clone() };
         }
         let open = self.owners.values().any(|owner| matches!(owner.state, State::Asked { .. }));
-        match self.first_probe.and_then(|first| first.checked_add(self.options.wait)) {
+        let until = self.first_probe.and_then(|first| {
+            let longest = first.checked_add(self.options.wait)?;
+            let answered = self.echoed.and_then(|at| {
+                at.checked_add((at.saturating_duration_since(first) * 4).max(self.options.after_echo))
+            });
+            Some(answered.map_or(longest, |answered| longest.min(answered)))
+        });
+        match until {
             Some(until) if open && now < until => Start::Wait(until),
             _ => Start::Go,
         }
@@ -314,7 +332,7 @@ mod tests {
         let now = Instant::now();
         let mut conflict = conflict();
         conflict.evidence(&hello("127.0.0.1:4000"), "n1".into(), now).unwrap();
-        assert!(conflict.pinged("n1"), "it is our own probe and must not be answered");
+        assert!(conflict.pinged("n1", now), "it is our own probe and must not be answered");
         assert_eq!(conflict.start(now), Start::Go);
         assert!(!conflict.ponged("n1"), "it is settled");
         assert_eq!(conflict.poll(now + ms(5000)), []);
@@ -322,7 +340,7 @@ mod tests {
 
     #[test]
     fn a_probe_of_somebody_else_is_answered() {
-        assert!(!conflict().pinged("theirs"));
+        assert!(!conflict().pinged("theirs", Instant::now()));
     }
 
     #[test]
@@ -388,9 +406,19 @@ mod tests {
 
         let info = Evidence { source: Source::Info, address: None, instance: Some("other".into()) };
         assert!(conflict.evidence(&info, "n2".into(), now + ms(600)).is_some());
-        assert!(conflict.pinged("n2"), "our own copy of the probe");
+        assert!(conflict.pinged("n2", now), "our own copy of the probe");
         assert!(conflict.ponged("n2"), "and the answer of the other who got one");
         assert_eq!(conflict.start(now + ms(650)), Start::Refuse { owner: "other".into() });
+    }
+
+    #[test]
+    fn a_fast_bus_makes_for_a_short_wait() {
+        let now = Instant::now();
+        let mut conflict = Conflict::new("me-1".into(), Options { addressed: false, ..Options::default() });
+        conflict.probe_bus("n1".into(), now).unwrap();
+        assert!(conflict.pinged("n1", now + ms(2)));
+        assert_eq!(conflict.start(now + ms(3)), Start::Wait(now + ms(22)));
+        assert_eq!(conflict.start(now + ms(22)), Start::Go);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::tcp::Tcp;
 use crate::broker::ServiceBroker;
 use crate::config::OnIdConflict;
 use crate::protocol::{Incoming, Outgoing, Packet, PacketId, Ping, Pong, ProtocolVersion};
-use crate::transit::{Message, Transit, echo, wall_clock_ms};
+use crate::transit::{Mark, Message, Transit, echo, wall_clock_ms};
 
 /// How often the clock-driven parts are looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -46,7 +46,7 @@ enum Kind {
 #[derive(Default)]
 pub(crate) struct Chores {
     /// Nodes whose waiting calls are failed at that time.
-    to_fail: Vec<(Instant, NodeId)>,
+    to_fail: Vec<(Instant, NodeId, Mark)>,
     /// When changed services are announced.
     pub(super) announce_at: Option<Instant>,
     reported: HashMap<NodeId, Bucket>,
@@ -78,7 +78,7 @@ impl Driver {
             Kind::Bus(bus) => bus.next_tick(),
             Kind::Tcp(tcp) => tcp.next_tick(),
         };
-        let fail = self.shared.to_fail.iter().map(|(at, _)| *at);
+        let fail = self.shared.to_fail.iter().map(|(at, ..)| *at);
         let ready = self.waiting.iter().map(|(_, until)| *until);
         fail.chain(ready).chain(self.shared.announce_at).chain([own]).fold(self.next, Instant::min)
     }
@@ -114,7 +114,7 @@ impl Driver {
                     tcp.apply(transit, broker, step, &mut self.conflict, &mut self.shared, now);
                 }
                 // Even a node that was not known as online may be waited for.
-                self.shared.fail_later(node, now);
+                self.shared.fail_later(transit, node, now);
             }
             Message::Stranger { node } => match &mut self.membership {
                 Kind::Bus(bus) => bus.stranger(transit, &node, now),
@@ -165,11 +165,12 @@ impl Driver {
         now: Instant,
     ) {
         let Incoming { sender, packet, ver } = incoming;
+        tracing::trace!(node = %sender, packet = packet.kind().as_str(), "control packet");
         if let (Kind::Tcp(tcp), Some(known)) = (&mut self.membership, ver.known()) {
             tcp.stamped(&sender, known);
         }
         match packet {
-            Packet::Ping(ping) => self.ping(transit, &sender, version, &ping, now),
+            Packet::Ping(ping) => self.ping(transit, broker, &sender, version, &ping, now),
             Packet::Pong(pong) => self.pong(transit, broker, &sender, &pong, now),
             packet => match &mut self.membership {
                 Kind::Bus(bus) => {
@@ -189,11 +190,12 @@ impl Driver {
         }
     }
 
-    fn ping(&mut self, transit: &Transit, sender: &NodeId, version: ProtocolVersion, ping: &Ping, _now: Instant) {
+    fn ping(&mut self, transit: &Transit, broker: &ServiceBroker, sender: &NodeId, version: ProtocolVersion, ping: &Ping, now: Instant) {
         if sender == transit.node() {
             // Either a probe of our own that came back, or somebody who has our id asks who we are.
             let nonce = ping.id.as_deref().unwrap_or_default();
-            if nonce.is_empty() || self.conflict.pinged(nonce) {
+            if nonce.is_empty() || self.conflict.pinged(nonce, now.into_std()) {
+                self.settle_ready(transit, broker, now);
                 return;
             }
         }
@@ -303,17 +305,17 @@ impl Driver {
 }
 
 impl Chores {
-    /// Fails the calls that wait for a node, once its last answers had time to come through.
-    pub(crate) fn fail_later(&mut self, node: NodeId, now: Instant) {
-        self.to_fail.push((now + GRACE, node));
+    /// Fails the calls that wait for a node now, once its last answers had time to come through.
+    pub(crate) fn fail_later(&mut self, transit: &Transit, node: NodeId, now: Instant) {
+        self.to_fail.push((now + GRACE, node, transit.mark()));
     }
 
     fn fail_due(&mut self, transit: &Transit, now: Instant) {
-        self.to_fail.retain(|(at, node)| {
+        self.to_fail.retain(|(at, node, then)| {
             if now < *at {
                 return true;
             }
-            let failed = transit.fail_node(node);
+            let failed = transit.fail_node(node, *then);
             if failed > 0 {
                 tracing::debug!(node = %node, failed, "calls to a lost node failed");
             }

@@ -146,7 +146,7 @@ impl Tcp {
             forget_after: config.registry.clean_offline_nodes_timeout,
             ..Options::default()
         };
-        let gossip = Gossip::new(transit.node().clone(), own_info(broker), options);
+        let gossip = Gossip::new(transit.node().clone(), &own_info(broker), options);
         Self { gossip, cpu: Cpu::new(), period: peering.gossip_period, next: now + peering.gossip_period }
     }
 
@@ -238,6 +238,7 @@ impl Tcp {
 
     fn send(&mut self, transit: &Transit, to: &NodeId, what: &What<GossipInfo>, now: Instant) {
         transit.set_address(to, self.gossip.address_of(to));
+        tracing::trace!(node = %to, packet = match what { What::Request(_) => "GOSSIP_REQ", What::Response(_) => "GOSSIP_RES" }, "gossip");
         let version = match self.gossip.version_of(to) {
             Some(4) => ProtocolVersion::V4,
             Some(_) => ProtocolVersion::V5,

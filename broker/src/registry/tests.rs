@@ -47,7 +47,7 @@ fn registry_of(max_nodes: usize) -> (Registry, Instant, Arc<AtomicUsize>) {
     let count = Arc::clone(&composed);
     let composer: Composer = Arc::new(move |_| {
         count.fetch_add(1, Ordering::Relaxed);
-        Arc::new(|| {})
+        Arc::new(|_, _| Box::pin(std::future::ready(Ok(crate::Reply::empty()))))
     });
     let options = RegistryOptions { strategy: StrategyKind::RoundRobin, max_nodes, base: now };
     (Registry::new(identity(), options, composer, now), now, composed)
@@ -117,7 +117,8 @@ pub(super) fn local(name: &str, actions: &[&str], events: &[(&str, &str)]) -> Lo
             visibility: Visibility::Published,
             timeout: None,
             definition: Raw::new(format!(r#"{{"name":"{action}"}}"#).into()),
-            run: Arc::new(|| {}),
+            encode: false,
+            run: Arc::new(|_, _| Box::pin(std::future::ready(Ok(crate::Reply::empty())))),
         })
     };
     let event = |(pattern, group): &(&str, &str)| {
@@ -126,7 +127,7 @@ pub(super) fn local(name: &str, actions: &[&str], events: &[(&str, &str)]) -> Lo
             group: Name::from(*group),
             service: name.clone(),
             definition: Raw::new(format!(r#"{{"name":"{pattern}"}}"#).into()),
-            run: Some(Arc::new(|| {})),
+            run: Some(Arc::new(|_, _| Box::pin(std::future::ready(Ok(()))))),
         })
     };
     LocalService {
@@ -381,7 +382,7 @@ fn the_local_info_counts_changes_and_keeps_nodes_field_order() {
             r#"{{"ipList":["192.0.2.2"],"hostname":"vm","instanceID":"own","client":{client},"config":{{}},"port":null,"seq":2,"metadata":{{"zone":"z1"}},"services":[{node},{math}]}}"#
         )
     );
-    registry.update(|catalog| catalog.set_local_port(4000));
+    registry.update(|catalog| catalog.set_local_place(None, Some(4000)));
     let info = registry.local_info();
     assert_eq!(info.seq, 3);
     assert!(std::str::from_utf8(&info.json).unwrap().ends_with(r#""seq":3,"port":4000}"#));

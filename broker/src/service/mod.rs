@@ -33,7 +33,6 @@ mod version;
 pub use action::ActionDef;
 pub(crate) use action::RunMode;
 pub use builder::{IntoServiceDef, ServiceBuilder, ServiceDef};
-pub(crate) use builder::{StartedHook, StoppedHook};
 pub use cx::ServiceCx;
 pub(crate) use cx::Tasks;
 pub use event::EventDef;

@@ -1,11 +1,9 @@
 //! What a handler hands back.
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::fmt;
 
-use crate::codec::DecodeError;
-use crate::payload::{Absent, Payload};
+use crate::payload::Payload;
 
 /// The result of an action, before it is encoded or handed over.
 #[derive(Debug)]
@@ -45,10 +43,6 @@ impl Reply {
     #[must_use]
     pub fn body(&self) -> &Payload {
         &self.body
-    }
-
-    pub(crate) fn decode<R: DeserializeOwned + 'static>(self) -> Result<R, DecodeError> {
-        self.body.take_or(Absent::Null)
     }
 }
 

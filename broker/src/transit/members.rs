@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Transit;
+use super::pending::Mark;
 use super::ping::wall_clock_ms;
 use crate::broker::{PingReply, ServiceBroker};
 use crate::discovery::conflict::Probe;
@@ -125,7 +126,7 @@ impl Transit {
             }
             InfoKind::Restarted => {
                 tracing::info!(node = %node, "node restarted");
-                chores.fail_later(node.clone(), now);
+                chores.fail_later(self, node.clone(), now);
                 broker.publish_local("$node.updated", json!({ "node": { "id": node.as_str() } }));
             }
             InfoKind::Updated => {
@@ -157,13 +158,19 @@ impl Transit {
             true => tracing::warn!(node = %node, "node disconnected unexpectedly"),
             false => tracing::info!(node = %node, "node disconnected"),
         }
-        chores.fail_later(node.clone(), now);
+        chores.fail_later(self, node.clone(), now);
         let data = json!({ "node": { "id": node.as_str() }, "unexpected": unexpected });
         broker.publish_local("$node.disconnected", data);
         broker.services_changed(false);
     }
 
-    pub(crate) fn fail_node(&self, node: &NodeId) -> usize {
-        self.pending.fail_node(node)
+    /// This moment in the table of waiting calls.
+    pub(crate) fn mark(&self) -> Mark {
+        self.pending.mark()
+    }
+
+    /// Fails the calls that waited for a node at that moment.
+    pub(crate) fn fail_node(&self, node: &NodeId, then: Mark) -> usize {
+        self.pending.fail_node(node, then)
     }
 }

@@ -36,6 +36,7 @@ use crate::serializer::{Limits, Serializer};
 use control::Control;
 pub(crate) use control::Message;
 pub(crate) use own::{composer, identity};
+pub(crate) use pending::Mark;
 use pending::Pending;
 use ping::Pings;
 pub(crate) use ping::{echo, wall_clock_ms};

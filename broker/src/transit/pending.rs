@@ -34,6 +34,8 @@ pub(crate) enum Answer {
 pub(crate) struct Pending {
     entries: DashMap<u64, Entry, RandomState>,
     len: AtomicUsize,
+    /// Counts calls as they begin to wait, so that one can tell which were waiting at some moment.
+    opened: AtomicU64,
     limit: usize,
     left: Left,
 }
@@ -41,8 +43,13 @@ pub(crate) struct Pending {
 struct Entry {
     id: PacketId,
     node: NodeId,
+    number: u64,
     answer: oneshot::Sender<Answer>,
 }
+
+/// A moment in the life of the table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark(u64);
 
 /// How many entries left in each of the six ways.
 #[derive(Debug, Default)]
@@ -77,7 +84,7 @@ pub(crate) struct Ticket {
 
 impl Pending {
     pub(crate) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { entries: DashMap::default(), len: AtomicUsize::new(0), limit, left: Left::default() })
+        Arc::new(Self { entries: DashMap::default(), len: AtomicUsize::new(0), opened: AtomicU64::new(0), limit, left: Left::default() })
     }
 
     /// Begins to wait for an answer of `node`; `None` when `limit` calls wait already.
@@ -88,7 +95,8 @@ impl Pending {
         counted.ok()?;
         let (sender, answer) = oneshot::channel();
         let key = token(id);
-        if self.entries.insert(key, Entry { id, node, answer: sender }).is_some() {
+        let number = self.opened.fetch_add(1, Ordering::Relaxed);
+        if self.entries.insert(key, Entry { id, node, number, answer: sender }).is_some() {
             // The same id again: the older call has been given up in favour of this one.
             self.len.fetch_sub(1, Ordering::Relaxed);
         }
@@ -121,9 +129,15 @@ impl Pending {
         }
     }
 
-    /// Settles every call that waits for this node; how many.
-    pub(crate) fn fail_node(&self, node: &NodeId) -> usize {
-        self.fail(|entry| entry.node == *node, &self.left.node_lost, || Answer::NodeLost)
+    /// This moment.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark(self.opened.load(Ordering::Relaxed))
+    }
+
+    /// Settles every call that waits for this node and did so at that moment; how many.
+    pub(crate) fn fail_node(&self, node: &NodeId, then: Mark) -> usize {
+        let waited = |entry: &Entry| entry.node == *node && entry.number < then.0;
+        self.fail(waited, &self.left.node_lost, || Answer::NodeLost)
     }
 
     /// Settles every call.
@@ -269,7 +283,7 @@ mod tests {
                 match way {
                     Way::NeverSent => if let Some((id, _)) = &open[at] { pending.never_sent(&[token(*id)]) },
                     Way::Deadline => if let Some((_, ticket)) = open[at].take() { ticket.expire() },
-                    Way::NodeLost => { pending.fail_node(&node("odd")); }
+                    Way::NodeLost => { pending.fail_node(&node("odd"), pending.mark()); }
                     Way::CallerGone => open[at] = None,
                     Way::Stopped => { pending.fail_all(); }
                 }
@@ -288,8 +302,11 @@ mod tests {
         let id = PacketId::random();
         let mut ticket = pending.open(id, node("a")).unwrap();
         assert!(poll(&mut ticket).is_pending());
-        assert_eq!(pending.fail_node(&node("b")), 0);
-        assert_eq!(pending.fail_node(&node("a")), 1);
+        let before = pending.mark();
+        let mut later = pending.open(PacketId::random(), node("a")).unwrap();
+        assert_eq!(pending.fail_node(&node("b"), before), 0);
+        assert_eq!(pending.fail_node(&node("a"), before), 1);
+        assert!(poll(&mut later).is_pending());
         assert!(matches!(poll(&mut ticket), Poll::Ready(Answer::NodeLost)));
     }
 }

@@ -79,6 +79,9 @@ impl Transit {
         let port = transit.config.advertise.port.or(opened.advertised_port());
         shared.registry.update(|catalog| catalog.set_local_place(transit.peering.hostname.clone(), port));
         transit.connection.store(Some(Arc::new(ConnectionCell(opened))));
+        // On a bus nothing is sent before the subscriptions stand. Between peers there are none, and the
+        // first packets go out as soon as a peer is sighted.
+        transit.connected.store(membership == Membership::Gossip, Ordering::Relaxed);
         let driver = Driver::new(&transit, broker, Instant::now());
         transit.control.start(&transit, driver, transit.config.control.thread).map_err(|error| {
             let source = ligand_transporters::TransportError::Config(format!("no thread for the control loop: {error}"));

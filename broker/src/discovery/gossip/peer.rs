@@ -28,6 +28,8 @@ pub(super) struct Peer<I> {
     pub(super) lost: Option<Instant>,
     /// When it was last sent a request.
     pub(super) asked: Option<Instant>,
+    /// Whether that question is known not to have arrived, so that the next one need not wait.
+    pub(super) unasked: bool,
     /// Requests outside the rounds.
     asks: Bucket,
     /// INFO rows about it, whoever relays them (reliability requirement S12).
@@ -50,6 +52,7 @@ impl<I: Info> Peer<I> {
             offline_since: Some(now),
             lost: None,
             asked: None,
+            unasked: false,
             asks: Bucket::new(3, options.period),
             infos: Bucket::new(rate, Duration::from_secs(1) / rate),
         }
@@ -57,7 +60,7 @@ impl<I: Info> Peer<I> {
 
     /// Whether a request outside the rounds may go to it now, and if so, counts it.
     pub(super) fn may_be_asked(&mut self, gap: Duration, now: Instant) -> bool {
-        let rested = self.asked.is_none_or(|at| now.saturating_duration_since(at) >= gap);
+        let rested = self.unasked || self.asked.is_none_or(|at| now.saturating_duration_since(at) >= gap);
         rested && self.reach.current().is_some() && self.asks.take(now)
     }
 

@@ -218,6 +218,7 @@ impl<I: Info> Gossip<I> {
         let mut step = Step::default();
         if let Some(peer) = self.peers.get_mut(node) {
             peer.lost = Some(now);
+            peer.unasked = true;
             peer.reach.failed();
             if peer.available {
                 self.drop_online(node, unexpected, now, &mut step);

@@ -67,6 +67,7 @@ impl<I: Info> Gossip<I> {
     ) {
         if let Some(peer) = self.peers.get_mut(node) {
             peer.asked = Some(now);
+            peer.unasked = false;
         }
         let mut digest = Arc::clone(digest);
         if let Some(suspicion) = self.suspects.get_mut(node) {
