@@ -64,6 +64,7 @@ pub(super) fn packet(kind: PacketKind, frame: &Bytes, limits: &Limits) -> Judged
 }
 
 /// Finds the members of the object that a frame has to be.
+#[inline]
 fn open<const N: usize>(reader: &Reader<'_>, keys: &[Key; N]) -> Judged<(Slot, [Slot; N])> {
     let mut scanner = reader.scanner(Slot::default());
     scanner.blank();
@@ -81,6 +82,7 @@ fn open<const N: usize>(reader: &Reader<'_>, keys: &[Key; N]) -> Judged<(Slot, [
     Ok((whole, slots))
 }
 
+#[inline]
 fn incoming(reader: &Reader<'_>, ver: Slot, sender: Slot, packet: Packet) -> Judged<Incoming> {
     let id = reader.needed_text(sender, "sender", NodeId::MAX_LEN)?;
     let sender = NodeId::foreign(id.get(reader.frame).unwrap_or_default())?;

@@ -13,10 +13,10 @@ use crate::protocol::Span;
 pub(super) struct Key {
     /// The key as Node writes it: in quotes, with its colon.
     quoted: &'static str,
-    /// Its first 16 bytes as a number, so that the usual key is recognized by one comparison.
-    word: u128,
-    /// The bits of `word` that count.
-    mask: u128,
+    /// Its first 16 bytes as two numbers, so that the usual key is recognized by two comparisons.
+    words: (u64, u64),
+    /// The bits of `words` that count.
+    masks: (u64, u64),
     /// Whether its value is a body: limited by the frame alone.
     body: bool,
 }
@@ -33,17 +33,21 @@ impl Key {
             shift = shift.wrapping_add(u8::BITS);
             rest = tail;
         }
-        Self { quoted, word, mask, body }
+        let words = (word as u64, (word >> 64) as u64);
+        let masks = (mask as u64, (mask >> 64) as u64);
+        Self { quoted, words, masks, body }
     }
 
     #[inline]
     fn begins(&self, text: &[u8]) -> bool {
-        match text.first_chunk::<16>() {
-            Some(chunk) if self.quoted.len() <= chunk.len() => {
-                u128::from_le_bytes(*chunk) & self.mask == self.word
-            }
-            _ => text.starts_with(self.quoted.as_bytes()),
+        if let Some((first, rest)) = text.split_first_chunk::<8>()
+            && let Some(second) = rest.first_chunk::<8>()
+            && self.quoted.len() <= 16
+        {
+            return u64::from_le_bytes(*first) & self.masks.0 == self.words.0
+                && u64::from_le_bytes(*second) & self.masks.1 == self.words.1;
         }
+        text.starts_with(self.quoted.as_bytes())
     }
 
     fn is(&self, name: &str) -> bool {
@@ -90,11 +94,11 @@ pub(super) fn members<const N: usize>(
     for _ in 0..bounds.entries {
         // The next key in Node's order, or the one behind it where the next one is left out.
         let rest = scanner.rest();
-        let ahead = [next, next.saturating_add(1)];
-        let expected = ahead.iter().find_map(|at| Some((*at, keys.get(*at).filter(|key| key.begins(rest))?)));
+        let is_ahead = |at: &usize| keys.get(*at).is_some_and(|key| key.begins(rest));
+        let expected = Some(next).filter(is_ahead).or_else(|| Some(next.saturating_add(1)).filter(is_ahead));
         let index = match expected {
-            Some((at, key)) => {
-                scanner.skip(key.quoted.len());
+            Some(at) => {
+                scanner.skip(keys.get(at).map_or(0, |key| key.quoted.len()));
                 scanner.blank();
                 Some(at)
             }
@@ -128,8 +132,8 @@ fn any_key<const N: usize>(
     Ok(keys.iter().position(|key| key.is(name)))
 }
 
-/// Positions in a frame fit, since longer frames are refused before they are scanned.
+/// Positions in a frame fit: longer frames are refused before they are scanned.
+#[inline]
 pub(super) fn span(start: usize, end: usize) -> Span {
-    let position = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-    Span { start: position(start), end: position(end) }
+    Span { start: start as u32, end: end as u32 }
 }

@@ -23,6 +23,8 @@ mod reader;
 mod salvage;
 mod scan;
 mod text;
+#[cfg(test)]
+mod tolerance;
 mod walk;
 mod wire_error;
 

@@ -123,6 +123,11 @@ fn scans(text: &str) -> bool {
     value.is_ok() && scanner.peek().is_none()
 }
 
+/// Packets that are written member by member; an INFO is written as one text.
+fn unordered() -> impl Strategy<Value = Vector> {
+    select(VECTORS.iter().filter(|(_, kind, _)| *kind != PacketKind::Info).cloned().collect::<Vec<_>>())
+}
+
 #[derive(Debug, Clone)]
 enum Mutation {
     Set(Index, u8),
@@ -242,9 +247,8 @@ proptest! {
     }
 
     #[test]
-    fn members_in_any_order_mean_the_same(at: Index, keys in vec(any::<u32>(), 20), blanks: bool) {
-        let (file, kind, frame) = at.get(&VECTORS);
-        prop_assume!(*kind != PacketKind::Info);
+    fn members_in_any_order_mean_the_same(vector in unordered(), keys in vec(any::<u32>(), 20), blanks: bool) {
+        let (file, kind, frame) = &vector;
         let Value::Object(members) = serde_json::from_slice(frame).unwrap() else { panic!() };
         let mut members: Vec<_> = keys.into_iter().zip(members).collect();
         members.sort_by_key(|(key, _)| *key);
