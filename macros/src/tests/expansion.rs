@@ -103,7 +103,7 @@ fn named_arguments_become_a_struct_that_handler_and_client_share() {
                 }
             ),
             quote!(::ligand::ActionDef::new("book"), move |ctx: ::ligand::Context, params: __TripsRequestParams|),
-            quote!(async move { this.request(params.rider, ctx, params.to).await }),
+            quote!(async move { __this.request(params.rider, ctx, params.to).await }),
             quote!(
                 /// Books a car.
                 pub(crate) fn request(&self, rider: RiderId, to: Option<Point>) -> ::ligand::Call<'a, Trip> {
@@ -143,11 +143,11 @@ fn the_options_of_a_service_and_an_action_reach_the_builder() {
     contains(
         &code,
         &[
-            quote!(let builder = crate::rpc::ServiceDef::builder("trips");),
-            quote!(let builder = builder.version("beta");),
-            quote!(let builder = builder.depends_on(["drivers"]);),
-            quote!(let builder = builder.settings(json!({}));),
-            quote!(let builder = builder.metadata(self.region);),
+            quote!(let __builder = crate::rpc::ServiceDef::builder("trips");),
+            quote!(let __builder = __builder.version("beta");),
+            quote!(let __builder = __builder.depends_on(["drivers"]);),
+            quote!(let __builder = __builder.settings(json!({}));),
+            quote!(let __builder = __builder.metadata(self.region);),
             quote!(
                 crate::rpc::ActionDef::new("a")
                     .timeout(crate::rpc::__private::Duration::from_millis(3000u64))
@@ -184,14 +184,14 @@ fn whole_raw_and_blocking_actions_have_their_own_ways() {
     contains(
         &code,
         &[
-            quote!(async move { this.place(::ligand::Params(params)).await }),
+            quote!(async move { __this.place(::ligand::Params(params)).await }),
             quote!(fn place(&self, params: Cart) -> ::ligand::Call<'a, Order>),
-            quote!(builder.action_raw),
+            quote!(__builder.action_raw),
             quote!(::ligand::ActionDef::new("follow"), move |ctx: ::ligand::Context, params: ::ligand::Payload|),
             quote!(-> ::ligand::Call<'a, ::ligand::__private::Value>),
-            quote!(builder.action_blocking(
+            quote!(__builder.action_blocking(
                 ::ligand::ActionDef::new("hash"),
-                move |ctx: ::ligand::Context, params: __TripsHashParams| this.hash(params.password)
+                move |ctx: ::ligand::Context, params: __TripsHashParams| __this.hash(params.password)
             )),
             quote!(call::<::ligand::Empty, ()>(self.caller, "trips.ping", ::ligand::Empty {})),
         ],
@@ -225,14 +225,14 @@ fn events_and_hooks_are_registered() {
                     .concurrency(1usize)
                     .extra("debounce", 5)
             ),
-            quote!(this.on_user(ctx, params.id)),
+            quote!(__this.on_user(ctx, params.id)),
             quote!(params: Shared<User>),
-            quote!(this.on_any(params)),
-            quote!(builder.started),
+            quote!(__this.on_any(params)),
+            quote!(__builder.started),
             quote!(move |cx: ::ligand::ServiceCx|),
-            quote!(this.open(cx)),
-            quote!(builder.stopped),
-            quote!(this.close()),
+            quote!(__this.open(cx)),
+            quote!(__builder.stopped),
+            quote!(__this.close()),
         ],
     );
 }
