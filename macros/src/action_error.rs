@@ -68,7 +68,7 @@ pub(crate) struct Wire {
 #[derive(Default)]
 struct Options {
     code: Option<i64>,
-    error_type: Option<(String, proc_macro2::Span)>,
+    error_type: Option<String>,
     name: Option<String>,
     retryable: bool,
     transparent: bool,
@@ -143,7 +143,7 @@ fn shape(
             code: options.code.unwrap_or(code),
             error_type: options
                 .error_type
-                .map_or_else(|| screaming_snake_case(&ident.unraw().to_string()), |(text, _)| text),
+                .unwrap_or_else(|| screaming_snake_case(&ident.unraw().to_string())),
             retryable: options.retryable,
         })
     };
@@ -189,7 +189,7 @@ impl Options {
                                 "the type is empty, so nobody could match on it",
                             ));
                         }
-                        this.error_type = Some((text.value(), text.span()));
+                        this.error_type = Some(text.value());
                         Ok(())
                     }),
                     "name" => entry.string("TripError").map(|text| this.name = Some(text.value())),

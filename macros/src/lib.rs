@@ -1,4 +1,11 @@
-//! The macros of ligand. Use them through the `ligand` crate, which re-exports them.
+//! The macros of ligand: `#[service]`, `#[client]` and `#[derive(ActionError)]`.
+//!
+//! The arguments of an action are wire format: each becomes the field of its name in the params object, and
+//! `Params<T>` takes the whole object. Use the macros through the `ligand` crate, which re-exports them.
+//!
+//! Each macro works in three steps. `parse` reads tokens into the `ast` and `check` applies the rules; both
+//! collect mistakes instead of stopping at the first. `expand` then writes code and cannot fail. What is wrong is
+//! left out and the rest still expands, so that one mistake does not make a service disappear.
 
 mod action_error;
 mod ast;
@@ -19,16 +26,19 @@ use proc_macro::TokenStream;
 
 use errors::Errors;
 
+#[doc = include_str!("docs/service.md")]
 #[proc_macro_attribute]
 pub fn service(attr: TokenStream, item: TokenStream) -> TokenStream {
     service_tokens(attr.into(), item.into()).into()
 }
 
+#[doc = include_str!("docs/client.md")]
 #[proc_macro_attribute]
 pub fn client(attr: TokenStream, item: TokenStream) -> TokenStream {
     client_tokens(attr.into(), item.into()).into()
 }
 
+#[doc = include_str!("docs/action_error.md")]
 #[proc_macro_derive(ActionError, attributes(action_error))]
 pub fn action_error(input: TokenStream) -> TokenStream {
     action_error_tokens(input.into()).into()

@@ -1,6 +1,5 @@
 //! Takes signatures apart: which argument is the context, which is data, what comes back.
 
-use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Attribute, FnArg, Ident, Pat, PatType, ReceiverKind, ReturnType, Safety, Signature, Type};
@@ -293,7 +292,7 @@ pub(crate) fn read_returns(sig: &Signature, what: &str, errors: &mut Errors) -> 
                 ty,
                 format!(
                     "{what} returns `Result<T>` or `Result<T, E>`, not `{}` (the macro knows the type by this name)",
-                    compact(ty)
+                    wire::compact(ty)
                 ),
             );
             return None;
@@ -328,44 +327,6 @@ pub(crate) fn check_result(ty: &Type, parameters: &[Ident], in_client: bool, err
     }
 }
 
-/// A type as people write it: `Option<Vec<u8>>`, not `Option < Vec < u8 > >`.
-pub(crate) fn compact(ty: &Type) -> String {
-    let mut text = String::new();
-    write_compact(wire::peel(ty).to_token_stream(), &mut text);
-    text
-}
-
-fn write_compact(tokens: proc_macro2::TokenStream, text: &mut String) {
-    use proc_macro2::{Delimiter, TokenTree};
-    for token in tokens {
-        match token {
-            TokenTree::Group(group) => {
-                let (open, close) = match group.delimiter() {
-                    Delimiter::Parenthesis => ("(", ")"),
-                    Delimiter::Bracket => ("[", "]"),
-                    Delimiter::Brace => ("{", "}"),
-                    Delimiter::None => ("", ""),
-                };
-                text.push_str(open);
-                write_compact(group.stream(), text);
-                text.push_str(close);
-            }
-            TokenTree::Punct(punct) => {
-                text.push(punct.as_char());
-                if matches!(punct.as_char(), ',' | ';') {
-                    text.push(' ');
-                }
-            }
-            word => {
-                if text.ends_with(|c: char| c.is_alphanumeric() || c == '_') {
-                    text.push(' ');
-                }
-                text.push_str(&word.to_string());
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use syn::parse_quote;
@@ -373,19 +334,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types_are_written_without_the_tokens_spaces() {
-        assert_eq!(compact(&parse_quote!(Option<Vec<u8>>)), "Option<Vec<u8>>");
-        assert_eq!(compact(&parse_quote!(HashMap<String, [u8; 4]>)), "HashMap<String, [u8; 4]>");
-        assert_eq!(compact(&parse_quote!(Box<dyn Any>)), "Box<dyn Any>");
-        assert_eq!(compact(&parse_quote!(std::borrow::Cow<'static, str>)), "std::borrow::Cow<'static, str>");
-    }
-
-    #[test]
     fn a_contract_accepts_results_and_plain_types() {
         for sig in ["fn a() -> Receipt", "fn a() -> Result<Receipt>", "fn a() -> ligand::Result<Receipt, E>"]
         {
-            assert_eq!(compact(&read_output(&syn::parse_str(sig).unwrap())), "Receipt", "{sig}");
+            assert_eq!(wire::compact(&read_output(&syn::parse_str(sig).unwrap())), "Receipt", "{sig}");
         }
-        assert_eq!(compact(&read_output(&parse_quote!(fn a()))), "()");
+        assert_eq!(wire::compact(&read_output(&parse_quote!(fn a()))), "()");
     }
 }

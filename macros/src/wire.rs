@@ -1,9 +1,9 @@
-//! Which types can travel, judged by how they are written.
+//! Types as they are written: which can travel, and what they are made of.
 //!
 //! Whether a type implements serde's traits is for the compiler to say; here only those are sorted out
 //! whose compiler errors would point at generated code.
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{GenericArgument, Ident, PathArguments, PathSegment, Type};
 
@@ -141,6 +141,43 @@ pub(crate) fn is_unit(ty: &Type) -> bool {
     matches!(peel(ty), Type::Tuple(tuple) if tuple.elems.is_empty())
 }
 
+/// A type as people write it: `Option<Vec<u8>>`, not `Option < Vec < u8 > >`.
+pub(crate) fn compact(ty: &Type) -> String {
+    let mut text = String::new();
+    write_compact(peel(ty).to_token_stream(), &mut text);
+    text
+}
+
+fn write_compact(tokens: TokenStream, text: &mut String) {
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) => {
+                let (open, close) = match group.delimiter() {
+                    Delimiter::Parenthesis => ("(", ")"),
+                    Delimiter::Bracket => ("[", "]"),
+                    Delimiter::Brace => ("{", "}"),
+                    Delimiter::None => ("", ""),
+                };
+                text.push_str(open);
+                write_compact(group.stream(), text);
+                text.push_str(close);
+            }
+            TokenTree::Punct(punct) => {
+                text.push(punct.as_char());
+                if matches!(punct.as_char(), ',' | ';') {
+                    text.push(' ');
+                }
+            }
+            word => {
+                if text.ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+                    text.push(' ');
+                }
+                text.push_str(&word.to_string());
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use syn::parse_quote;
@@ -172,5 +209,13 @@ mod tests {
     fn an_option_is_known_by_its_last_segment() {
         assert!(optional(&parse_quote!(std::option::Option<u8>)).is_some());
         assert!(optional(&parse_quote!(Vec<u8>)).is_none());
+    }
+
+    #[test]
+    fn types_are_written_without_the_tokens_spaces() {
+        assert_eq!(compact(&parse_quote!(Option<Vec<u8>>)), "Option<Vec<u8>>");
+        assert_eq!(compact(&parse_quote!(HashMap<String, [u8; 4]>)), "HashMap<String, [u8; 4]>");
+        assert_eq!(compact(&parse_quote!(Box<dyn Any>)), "Box<dyn Any>");
+        assert_eq!(compact(&parse_quote!(std::borrow::Cow<'static, str>)), "std::borrow::Cow<'static, str>");
     }
 }

@@ -109,7 +109,7 @@ fn future(method: &Method, inputs: &Inputs, slots: &[Slot], service: &Service) -
     let params = params::ty(inputs, &params::ident(&service.ident, &method.ident), &krate);
     let call = super::service::call(&method.ident, slots, &krate);
     quote_spanned! {span=>
-        let _ = |this: #krate::__private::Arc<#self_ty>, ctx: #krate::Context, params: #params| {
+        let _ = |__this: #krate::__private::Arc<#self_ty>, ctx: #krate::Context, params: #params| {
             a_handler_may_change_threads(#call)
         };
     }

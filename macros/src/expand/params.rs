@@ -90,7 +90,7 @@ pub(super) fn definition(
         #[derive(#derives)]
         #[serde(crate = #serde)]
         #expecting
-        struct #ident { #(#fields),* }
+        struct #ident { #(#fields,)* }
     }
 }
 

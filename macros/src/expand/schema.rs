@@ -9,14 +9,12 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 use proc_macro2::TokenStream;
-use quote::quote;
-use syn::parse::{Parse, ParseStream};
-use syn::{LitBool, LitStr, Token};
+use quote::{ToTokens, quote};
 
-use crate::ast::{Inputs, Service};
+use super::json::Json;
+use crate::ast::{Inputs, Method, Service};
 use crate::errors::Errors;
-use crate::signature::compact;
-use crate::wire;
+use crate::wire::{self, compact};
 
 const VARIABLE: &str = "LIGAND_SCHEMA";
 
@@ -118,21 +116,21 @@ fn changes(stored: &BTreeMap<String, String>, now: &BTreeMap<String, String>) ->
     gone.chain(new).collect()
 }
 
-/// The content of the file: sorted, one leaf per line, so that a review shows what changed.
+/// The content of the file: sorted, one argument per line, so that a review shows what changed.
 fn text(service: &Service) -> String {
     let actions = service.actions.iter().map(|action| {
         let mut entry = inputs(&action.inputs);
         if !matches!(action.inputs, Inputs::Raw) {
             entry.push(("returns".into(), Json::Text(compact(&action.method.returns.ok))));
         }
-        (action.name.text.clone(), Json::Object(entry))
+        (key(&action.name.text, &action.method), Json::Object(entry))
     });
     let events = service.events.iter().map(|event| {
         let mut entry = inputs(&event.inputs);
         if let Some(group) = &event.options.group {
             entry.push(("group".into(), Json::Text(group.clone())));
         }
-        (event.pattern.text.clone(), Json::Object(entry))
+        (key(&event.pattern.text, &event.method), Json::Object(entry))
     });
     let json = Json::Object(vec![
         ("service".into(), Json::Text(service.name.full())),
@@ -143,6 +141,12 @@ fn text(service: &Service) -> String {
     json.write(0, &mut text);
     text.push('\n');
     text
+}
+
+/// Two methods under opposite conditions may share a name, and no macro can tell which condition holds.
+fn key(name: &str, method: &Method) -> String {
+    let conditions = method.cfgs.iter().map(|cfg| format!(" {}", cfg.meta.to_token_stream()));
+    std::iter::once(name.to_owned()).chain(conditions).collect()
 }
 
 fn sorted(entries: impl Iterator<Item = (String, Json)>) -> Vec<(String, Json)> {
@@ -170,92 +174,89 @@ fn inputs(inputs: &Inputs) -> Vec<(String, Json)> {
     }
 }
 
-/// As much of JSON as schema files use. Its tokens are Rust tokens, so `syn` reads it.
-enum Json {
-    Object(Vec<(String, Json)>),
-    Text(String),
-    Flag(bool),
-}
+#[cfg(test)]
+mod tests {
+    use quote::quote;
 
-impl Json {
-    fn write(&self, depth: usize, text: &mut String) {
-        match self {
-            Self::Object(entries) if entries.is_empty() => text.push_str("{}"),
-            Self::Object(entries) => {
-                let indent = "  ".repeat(depth + 1);
-                text.push('{');
-                for (index, (key, value)) in entries.iter().enumerate() {
-                    text.push_str(if index == 0 { "\n" } else { ",\n" });
-                    text.push_str(&indent);
-                    write_string(key, text);
-                    text.push_str(": ");
-                    value.write(depth + 1, text);
+    use super::*;
+    use crate::tests::service_of;
+
+    fn service() -> Service {
+        service_of(
+            quote!(name = "trips", version = 1),
+            quote! {
+                impl Trips {
+                    #[action(rename(to = "target"))]
+                    async fn request(&self, ctx: Context, rider: RiderId, to: Option<Point>) -> Result<Trip> {}
+                    #[action]
+                    async fn place(&self, cart: Params<Cart>) -> Result<Vec<Order>> {}
+                    #[action(raw)]
+                    async fn follow(&self) -> Result<Reply> {}
+                    #[cfg(unix)]
+                    #[action]
+                    async fn ping(&self) -> Result<()> {}
+                    #[event("user.created", group = "mail")]
+                    async fn on_user(&self, id: u64) -> Result<()> {}
                 }
-                text.push('\n');
-                text.push_str(&"  ".repeat(depth));
-                text.push('}');
-            }
-            Self::Text(value) => write_string(value, text),
-            Self::Flag(value) => text.push_str(if *value { "true" } else { "false" }),
-        }
+            },
+        )
     }
 
-    /// `actions.request.params.rider.type` → `RiderId`
-    fn flatten(&self) -> BTreeMap<String, String> {
-        let mut leaves = BTreeMap::new();
-        self.collect("", &mut leaves);
-        leaves
+    const EXPECTED: &str = r#"{
+  "service": "v1.trips",
+  "actions": {
+    "follow": { "raw": true },
+    "ping cfg (unix)": { "returns": "()" },
+    "place": { "whole": "Cart", "returns": "Vec<Order>" },
+    "request": {
+      "params": {
+        "rider": { "type": "RiderId" },
+        "target": { "type": "Point", "optional": true }
+      },
+      "returns": "Trip"
     }
-
-    fn collect(&self, path: &str, leaves: &mut BTreeMap<String, String>) {
-        let leaf = match self {
-            Self::Text(value) => value.clone(),
-            Self::Flag(value) => value.to_string(),
-            // An action without arguments is still an action.
-            Self::Object(entries) if entries.is_empty() => "{}".to_owned(),
-            Self::Object(entries) => {
-                for (key, value) in entries {
-                    let separator = if path.is_empty() { "" } else { "." };
-                    value.collect(&format!("{path}{separator}{key}"), leaves);
-                }
-                return;
-            }
-        };
-        leaves.insert(path.to_owned(), leaf);
+  },
+  "events": {
+    "user.created": {
+      "params": {
+        "id": { "type": "u64" }
+      },
+      "group": "mail"
     }
+  }
 }
+"#;
 
-impl Parse for Json {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        if input.peek(LitStr) {
-            return Ok(Self::Text(input.parse::<LitStr>()?.value()));
-        }
-        if input.peek(LitBool) {
-            return Ok(Self::Flag(input.parse::<LitBool>()?.value));
-        }
-        let content;
-        syn::braced!(content in input);
-        let mut entries = Vec::new();
-        while !content.is_empty() {
-            let key: LitStr = content.parse()?;
-            content.parse::<Token![:]>()?;
-            entries.push((key.value(), content.parse()?));
-            if !content.is_empty() {
-                content.parse::<Token![,]>()?;
-            }
-        }
-        Ok(Self::Object(entries))
+    #[test]
+    fn the_file_names_every_argument_as_the_wire_does() {
+        assert_eq!(text(&service()).replace("cfg(unix)", "cfg (unix)"), EXPECTED);
     }
-}
 
-/// Names are checked and types are printed tokens, so quotes and backslashes are all there is to escape.
-fn write_string(value: &str, text: &mut String) {
-    text.push('"');
-    for letter in value.chars() {
-        if matches!(letter, '"' | '\\') {
-            text.push('\\');
-        }
-        text.push(letter);
+    #[test]
+    fn the_same_interface_is_accepted_however_it_is_laid_out() {
+        let written = text(&service());
+        assert_eq!(compare(&service(), Some(&written)), Ok(()));
+        let reflowed = written.replace('\n', "\r\n").replace("  ", "\t");
+        assert_eq!(compare(&service(), Some(&reflowed)), Ok(()));
     }
-    text.push('"');
+
+    #[test]
+    fn a_difference_is_named_leaf_by_leaf_with_the_way_to_accept_it() {
+        let stored = text(&service()).replace("\"rider\"", "\"passenger\"").replace("u64", "u32");
+        let message = compare(&service(), Some(&stored)).unwrap_err();
+        for part in [
+            "  - actions.request.params.passenger.type: RiderId",
+            "  + actions.request.params.rider.type: RiderId",
+            "  ~ events.user.created.params.id.type: u32 is now u64",
+            "`LIGAND_SCHEMA=write cargo check`",
+        ] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_missing_or_broken_file_says_how_to_make_one() {
+        assert!(compare(&service(), None).unwrap_err().contains("schemas/v1.trips.json does not exist yet"));
+        assert!(compare(&service(), Some("{ nonsense")).unwrap_err().contains("cannot be read"));
+    }
 }

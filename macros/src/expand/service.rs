@@ -1,4 +1,7 @@
 //! `impl IntoServiceDef`: the glue from the builder to the user's methods.
+//!
+//! The user's expressions (settings, extra keys) stand in the same function, so its own variables have names
+//! nobody else uses; only `self` is meant to be seen.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -70,14 +73,14 @@ fn glue(service: &Service) -> TokenStream {
         #[automatically_derived]
         impl #impl_generics #krate::IntoServiceDef for #self_ty #where_clause {
             fn into_service_def(self) -> #krate::ServiceDef {
-                let builder = #krate::ServiceDef::builder(#name);
+                let __builder = #krate::ServiceDef::builder(#name);
                 #about
-                let this = #krate::__private::Arc::new(self);
+                let __this = #krate::__private::Arc::new(self);
                 #(#actions)*
                 #(#events)*
                 #(#started)*
                 #(#stopped)*
-                builder.build()
+                __builder.build()
             }
         }
     }
@@ -86,12 +89,13 @@ fn glue(service: &Service) -> TokenStream {
 /// What the attribute says about the service as a whole; `self` is still there for the expressions to read.
 fn about(service: &Service) -> TokenStream {
     let version = service.name.version.as_ref().map(|version| match version {
-        Version::Number(number) => quote!(let builder = builder.version(#number);),
-        Version::Text(text) => quote!(let builder = builder.version(#text);),
+        Version::Number(number) => quote!(let __builder = __builder.version(#number);),
+        Version::Text(text) => quote!(let __builder = __builder.version(#text);),
     });
-    let depends_on = service.depends_on.iter().map(|names| quote!(let builder = builder.depends_on(#names);));
-    let settings = service.settings.iter().map(|value| quote!(let builder = builder.settings(#value);));
-    let metadata = service.metadata.iter().map(|value| quote!(let builder = builder.metadata(#value);));
+    let depends_on =
+        service.depends_on.iter().map(|names| quote!(let __builder = __builder.depends_on(#names);));
+    let settings = service.settings.iter().map(|value| quote!(let __builder = __builder.settings(#value);));
+    let metadata = service.metadata.iter().map(|value| quote!(let __builder = __builder.metadata(#value);));
     quote!(#version #(#depends_on)* #(#settings)* #(#metadata)*)
 }
 
@@ -111,9 +115,9 @@ fn action(action: &Action, service: &Service) -> TokenStream {
     };
     quote_spanned! {span=>
         #(#cfgs)*
-        let builder = {
-            let this = #krate::__private::Arc::clone(&this);
-            builder.#method(#definition, move |ctx: #krate::Context, params: #params| #body)
+        let __builder = {
+            let __this = #krate::__private::Arc::clone(&__this);
+            __builder.#method(#definition, move |ctx: #krate::Context, params: #params| #body)
         };
     }
 }
@@ -127,9 +131,9 @@ fn event(event: &Event, service: &Service) -> TokenStream {
     let body = in_future(&call(&event.method.ident, &event.slots, &krate), &krate, span);
     quote_spanned! {span=>
         #(#cfgs)*
-        let builder = {
-            let this = #krate::__private::Arc::clone(&this);
-            builder.event(#definition, move |ctx: #krate::Context, params: #params| #body)
+        let __builder = {
+            let __this = #krate::__private::Arc::clone(&__this);
+            __builder.event(#definition, move |ctx: #krate::Context, params: #params| #body)
         };
     }
 }
@@ -140,12 +144,12 @@ fn started(hook: &Hook, krate: &Path) -> TokenStream {
     let krate = at(krate, span);
     let cfgs = &hook.method.cfgs;
     let cx = hook.takes_cx.then(|| quote_spanned!(span=> cx));
-    let body = in_future(&quote_spanned!(span=> this.#method(#cx)), &krate, span);
+    let body = in_future(&quote_spanned!(span=> __this.#method(#cx)), &krate, span);
     quote_spanned! {span=>
         #(#cfgs)*
-        let builder = {
-            let this = #krate::__private::Arc::clone(&this);
-            builder.started(move |cx: #krate::ServiceCx| #body)
+        let __builder = {
+            let __this = #krate::__private::Arc::clone(&__this);
+            __builder.started(move |cx: #krate::ServiceCx| #body)
         };
     }
 }
@@ -155,12 +159,12 @@ fn stopped(hook: &Hook, krate: &Path) -> TokenStream {
     let span = located(method.span());
     let krate = at(krate, span);
     let cfgs = &hook.method.cfgs;
-    let body = in_future(&quote_spanned!(span=> this.#method()), &krate, span);
+    let body = in_future(&quote_spanned!(span=> __this.#method()), &krate, span);
     quote_spanned! {span=>
         #(#cfgs)*
-        let builder = {
-            let this = #krate::__private::Arc::clone(&this);
-            builder.stopped(move || #body)
+        let __builder = {
+            let __this = #krate::__private::Arc::clone(&__this);
+            __builder.stopped(move || #body)
         };
     }
 }
@@ -168,7 +172,7 @@ fn stopped(hook: &Hook, krate: &Path) -> TokenStream {
 /// The future owns its share of the service, so it may outlive the call that made it.
 fn in_future(call: &TokenStream, krate: &TokenStream, span: Span) -> TokenStream {
     quote_spanned! {span=> {
-        let this = #krate::__private::Arc::clone(&this);
+        let __this = #krate::__private::Arc::clone(&__this);
         async move { #call.await }
     }}
 }
@@ -188,7 +192,7 @@ pub(super) fn call(method: &Ident, slots: &[Slot], krate: &TokenStream) -> Token
         }
         Slot::Shared(span) | Slot::Payload(span) => quote_spanned!(located(*span)=> params),
     });
-    quote_spanned!(located(method.span())=> this.#method(#(#arguments),*))
+    quote_spanned!(located(method.span())=> __this.#method(#(#arguments),*))
 }
 
 fn action_definition(action: &Action, krate: &TokenStream, span: Span) -> TokenStream {

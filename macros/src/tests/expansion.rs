@@ -1,0 +1,354 @@
+//! What the generated code does, told by the parts of it that matter.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::service_of;
+use crate::errors::Errors;
+use crate::{action_error, check, expand, parse};
+
+/// Tokens as text without spaces and trailing commas, which depend on how tokens came to stand beside each other.
+fn text(tokens: &TokenStream) -> String {
+    let text: String = tokens.to_string().split_whitespace().collect();
+    text.replace(",)", ")").replace(",}", "}").replace(",]", "]")
+}
+
+fn contains(code: &TokenStream, fragments: &[TokenStream]) {
+    let code = text(code);
+    for fragment in fragments {
+        let fragment = text(fragment);
+        assert!(code.contains(&fragment), "expected: {fragment}\nin: {code}");
+    }
+}
+
+fn lacks(code: &TokenStream, fragment: &str) {
+    assert!(!text(code).contains(fragment), "{fragment} in: {}", text(code));
+}
+
+fn service(attr: TokenStream, item: TokenStream) -> TokenStream {
+    expand::service(&service_of(attr, item))
+}
+
+fn client(attr: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let mut contract = parse::contract(attr, item, &mut errors).unwrap();
+    check::contract(&mut contract, &mut errors);
+    assert_eq!(errors.messages(), [""; 0]);
+    expand::contract(&contract)
+}
+
+fn error(item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let error = action_error::parse(item, &mut errors).unwrap();
+    assert_eq!(errors.messages(), [""; 0]);
+    expand::action_error(&error)
+}
+
+#[test]
+fn the_impl_keeps_everything_but_the_helper_attributes() {
+    let item = quote! {
+        /// Trips.
+        impl Trips {
+            /// Asks for a car.
+            #[action(timeout = "3s")]
+            #[must_use]
+            pub async fn request(&self) -> Result<()> { Ok(()) }
+            const LIMIT: u8 = 3;
+        }
+    };
+    let parsed = parse::service(quote!(name = "trips"), item, &mut Errors::default());
+    let expected = quote! {
+        /// Trips.
+        impl Trips {
+            /// Asks for a car.
+            #[must_use]
+            pub async fn request(&self) -> Result<()> { Ok(()) }
+            const LIMIT: u8 = 3;
+        }
+    };
+    assert_eq!(text(&parsed.item), text(&expected));
+}
+
+#[test]
+fn the_impl_is_emitted_even_when_nothing_else_can_be() {
+    let parsed = parse::service(quote!(), quote!(impl Trips { #[action] fn a() {} }), &mut Errors::default());
+    assert_eq!(text(&parsed.item), text(&quote!(impl Trips { fn a() {} })));
+    assert!(parsed.ast.is_none());
+}
+
+#[test]
+fn named_arguments_become_a_struct_that_handler_and_client_share() {
+    let code = service(
+        quote!(name = "trips", version = 1),
+        quote! {
+            impl Trips {
+                /// Books a car.
+                #[action(name = "book", rename(to = "target"))]
+                async fn request(&self, rider: RiderId, ctx: Context, to: Option<Point>) -> Result<Trip, TripError> {}
+            }
+        },
+    );
+    contains(
+        &code,
+        &[
+            quote!(#[derive(::ligand::__private::serde::Serialize, ::ligand::__private::serde::Deserialize)]),
+            quote!(#[serde(crate = "::ligand::__private::serde")]),
+            quote!(
+                struct __TripsRequestParams {
+                    rider: RiderId,
+                    #[serde(rename = "target")]
+                    #[serde(default)]
+                    #[serde(skip_serializing_if = "::core::option::Option::is_none")]
+                    to: Option<Point>,
+                }
+            ),
+            quote!(::ligand::ActionDef::new("book"), move |ctx: ::ligand::Context, params: __TripsRequestParams|),
+            quote!(async move { __this.request(params.rider, ctx, params.to).await }),
+            quote!(
+                /// Books a car.
+                pub(crate) fn request(&self, rider: RiderId, to: Option<Point>) -> ::ligand::Call<'a, Trip> {
+                    ::ligand::__private::call::<__TripsRequestParams, Trip>(
+                        self.caller,
+                        "v1.trips.book",
+                        __TripsRequestParams { rider, to },
+                    )
+                }
+            ),
+            quote!(
+                const NAME: &'static str = "v1.trips";
+            ),
+        ],
+    );
+}
+
+#[test]
+fn the_options_of_a_service_and_an_action_reach_the_builder() {
+    let code = service(
+        quote!(
+            name = "trips",
+            version = "beta",
+            depends_on = ["drivers"],
+            settings = json!({}),
+            metadata = self.region,
+            crate = crate::rpc
+        ),
+        quote! {
+            impl Trips {
+                #[action(timeout = "3s", visibility = "protected", params = schema(), spawn, encode, rest = "GET /x",
+                    extra(cache = true))]
+                async fn a(&self) -> Result<()> {}
+            }
+        },
+    );
+    contains(
+        &code,
+        &[
+            quote!(let __builder = crate::rpc::ServiceDef::builder("trips");),
+            quote!(let __builder = __builder.version("beta");),
+            quote!(let __builder = __builder.depends_on(["drivers"]);),
+            quote!(let __builder = __builder.settings(json!({}));),
+            quote!(let __builder = __builder.metadata(self.region);),
+            quote!(
+                crate::rpc::ActionDef::new("a")
+                    .timeout(crate::rpc::__private::Duration::from_millis(3000u64))
+                    .visibility(crate::rpc::Visibility::Protected)
+                    .params(schema())
+                    .spawn()
+                    .encode()
+                    .extra("rest", "GET /x")
+                    .extra("cache", true)
+            ),
+            quote!(params: crate::rpc::Empty),
+        ],
+    );
+    lacks(&code, "::ligand");
+}
+
+#[test]
+fn whole_raw_and_blocking_actions_have_their_own_ways() {
+    let code = service(
+        quote!(name = "trips"),
+        quote! {
+            impl Trips {
+                #[action]
+                async fn place(&self, Params(cart): Params<Cart>) -> Result<Order> {}
+                #[action(raw)]
+                async fn follow(&self, payload: Payload) -> Result<Reply> {}
+                #[action(blocking)]
+                fn hash(&self, password: String) -> Result<String> {}
+                #[action]
+                async fn ping(self: Arc<Self>) -> Result<()> {}
+            }
+        },
+    );
+    contains(
+        &code,
+        &[
+            quote!(async move { __this.place(::ligand::Params(params)).await }),
+            quote!(fn place(&self, params: Cart) -> ::ligand::Call<'a, Order>),
+            quote!(__builder.action_raw),
+            quote!(::ligand::ActionDef::new("follow"), move |ctx: ::ligand::Context, params: ::ligand::Payload|),
+            quote!(-> ::ligand::Call<'a, ::ligand::__private::Value>),
+            quote!(__builder.action_blocking(
+                ::ligand::ActionDef::new("hash"),
+                move |ctx: ::ligand::Context, params: __TripsHashParams| __this.hash(params.password)
+            )),
+            quote!(call::<::ligand::Empty, ()>(self.caller, "trips.ping", ::ligand::Empty {})),
+        ],
+    );
+}
+
+#[test]
+fn events_and_hooks_are_registered() {
+    let code = service(
+        quote!(name = "mail"),
+        quote! {
+            impl Mail {
+                #[event("user.created", group = "mail", concurrency = 1, extra(debounce = 5))]
+                async fn on_user(&self, ctx: Context, id: u64) -> Result<()> {}
+                #[event("user.*")]
+                async fn on_any(&self, user: Shared<User>) -> Result<()> {}
+                #[started]
+                async fn open(&self, cx: ServiceCx) -> Result<()> {}
+                #[stopped]
+                async fn close(&self) -> Result<()> {}
+            }
+        },
+    );
+    contains(
+        &code,
+        &[
+            quote!(#[derive(::ligand::__private::serde::Deserialize)]),
+            quote!(
+                ::ligand::EventDef::new("user.created")
+                    .group("mail")
+                    .concurrency(1usize)
+                    .extra("debounce", 5)
+            ),
+            quote!(__this.on_user(ctx, params.id)),
+            quote!(params: Shared<User>),
+            quote!(__this.on_any(params)),
+            quote!(__builder.started),
+            quote!(move |cx: ::ligand::ServiceCx|),
+            quote!(__this.open(cx)),
+            quote!(__builder.stopped),
+            quote!(__this.close()),
+        ],
+    );
+}
+
+#[test]
+fn a_condition_on_a_method_is_on_everything_made_for_it() {
+    let code = service(
+        quote!(name = "trips"),
+        quote!(
+            impl Trips {
+                #[cfg(feature = "sms")]
+                #[action]
+                async fn sms(&self, to: Number) -> Result<()> {}
+            }
+        ),
+    );
+    let conditions = text(&code).matches("#[cfg(feature=\"sms\")]").count();
+    assert_eq!(conditions, 4, "struct, check, glue and client method: {}", text(&code));
+}
+
+#[test]
+fn the_client_can_be_renamed_reduced_and_left_out() {
+    let item = quote!(
+        impl Trips {
+            #[action(client = false)]
+            async fn a(&self) -> Result<()> {}
+        }
+    );
+    let code = service(quote!(name = "t", client(vis = pub, name = TripsApi)), item.clone());
+    contains(
+        &code,
+        &[quote!(pub struct TripsApi<'a>), quote!(pub fn new(caller: &'a dyn ::ligand::Caller) -> Self)],
+    );
+    lacks(&code, "fna(");
+    lacks(&service(quote!(name = "t", client = false), item), "Client");
+}
+
+#[test]
+fn a_generic_service_passes_its_parameters_on() {
+    let code = service(
+        quote!(name = "t"),
+        quote!(
+            impl<S: Store> Trips<S>
+            where
+                S: Sync,
+            {
+                #[action]
+                async fn a(&self) -> Result<u8, S::Error> {}
+            }
+        ),
+    );
+    contains(&code, &[quote!(impl<S: Store> ::ligand::IntoServiceDef for Trips<S> where S: Sync)]);
+}
+
+#[test]
+fn a_contract_becomes_a_client_of_the_traits_name() {
+    let code = client(
+        quote!(name = "mail", version = 2),
+        quote! {
+            /// Sends mail.
+            pub trait Mail {
+                async fn send(&self, to: String, text: Option<String>) -> Result<Receipt>;
+                #[action(name = "x", rename(a = "b"))]
+                fn other(a: u8);
+                fn raw(#[params] all: Order) -> Receipt;
+            }
+        },
+    );
+    contains(
+        &code,
+        &[
+            quote!(pub struct MailClient<'a>),
+            quote!(#[derive(::ligand::__private::serde::Serialize)]),
+            quote!(pub fn send(&self, to: String, text: Option<String>) -> ::ligand::Call<'a, Receipt>),
+            quote!(#[serde(rename = "b")]),
+            quote!(::ligand::__private::call::<__MailClientOtherParams, ()>(
+                self.caller,
+                "v2.mail.x",
+                __MailClientOtherParams { a }
+            )),
+            quote!(pub fn raw(&self, params: Order) -> ::ligand::Call<'a, Receipt>),
+        ],
+    );
+    lacks(&code, "traitMail");
+}
+
+#[test]
+fn an_error_goes_out_as_parts_and_comes_back_by_its_type() {
+    let code = error(quote! {
+        enum TripError {
+            #[action_error(code = 404, type = "NO_DRIVER", retryable)]
+            NoDriver { near: Point },
+            Unknown(u64, #[action_error(skip)] Source),
+            #[action_error(transparent)]
+            Call(Error),
+        }
+    });
+    contains(
+        &code,
+        &[
+            quote!(impl ::core::convert::From<TripError> for ::ligand::Error),
+            quote!(TripError::NoDriver { near: ref __field0, .. } => ::ligand::Error::application),
+            quote!(name: "TripError", code: 404i64, error_type: "NO_DRIVER",),
+            quote!((::std::string::String::from("near"), ::ligand::__private::to_value(__field0))),
+            quote!(retryable: true),
+            quote!(TripError::Unknown { 0: ref __field0, .. }),
+            quote!(TripError::Call { 0: inner } => ::core::convert::Into::into(inner)),
+            quote!("NO_DRIVER" => {
+                let data = error.data();
+                ::core::option::Option::Some(TripError::NoDriver {
+                    near: ::ligand::__private::from_value::<Point>(
+                        data.and_then(|data| data.get("near")).cloned().unwrap_or_default())?
+                })
+            }),
+        ],
+    );
+    // What was skipped cannot be rebuilt.
+    lacks(&code, "\"UNKNOWN\"=>");
+}
