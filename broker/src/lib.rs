@@ -2,6 +2,9 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+// The macros write `::ligand`, also here.
+extern crate self as ligand;
+
 mod broker;
 mod codec;
 pub mod config;

@@ -132,7 +132,13 @@ impl Payload {
     ) -> std::result::Result<T, DecodeError> {
         match self.0 {
             Repr::Typed(body) => take_typed(body),
-            Repr::Raw(codec, bytes) => codec.decode(&bytes),
+            Repr::Raw(codec, bytes) => match codec.decode(&bytes) {
+                // Node's callers may pass null for "no parameters".
+                Err(error) if matches!(absent, Absent::Object) && &bytes[..] == b"null" => {
+                    codec.decode(absent.json()).map_err(|_| error)
+                }
+                decoded => decoded,
+            },
             Repr::Empty => Codec::Json.decode(absent.json()),
             Repr::Shared(body) => {
                 let bytes = body.bytes().map_err(|error| whole(&error))?;
