@@ -168,7 +168,9 @@ mod tests {
         assert!(wait(&deadlines, Duration::from_millis(300)).await < Duration::from_millis(302));
         for seconds in [1, 7] {
             let took = wait(&deadlines, Duration::from_secs(seconds)).await;
-            assert!(took >= Duration::from_secs(seconds) && took < Duration::from_secs(seconds) + 2 * SWEEP_EVERY);
+            assert!(
+                took >= Duration::from_secs(seconds) && took < Duration::from_secs(seconds) + 2 * SWEEP_EVERY
+            );
         }
     }
 
