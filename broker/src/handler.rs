@@ -100,8 +100,10 @@ where
 /// Runs a handler until it is done, panics, or its deadline passes.
 async fn guarded<T>(cx: Context, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
     let mut work = pin!(work);
+    let span = crate::telemetry::span(&cx);
     let mut timer: Option<Timer> = None;
     poll_fn(move |task| {
+        let _entered = span.enter();
         match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(task))) {
             Err(panic) => return Poll::Ready(Err(panicked(Some(&*panic)))),
             Ok(Poll::Ready(result)) => return Poll::Ready(result),

@@ -26,6 +26,7 @@ mod registry;
 mod serializer;
 mod service;
 mod strategy;
+mod telemetry;
 mod transit;
 
 #[doc(hidden)]

@@ -183,9 +183,15 @@ pub(crate) fn run_local(
             Poll::Pending if give_back => waiting.push((cx, future)),
             Poll::Pending => {
                 let tracker = &cx.broker().shared().tracker;
+                let cut = cx.broker().shared().cut.clone();
                 tracker.spawn({
                     let cx = cx.clone();
-                    async move { finished(&cx, future.await) }
+                    async move {
+                        tokio::select! {
+                            result = future => finished(&cx, result),
+                            () = cut.cancelled() => tracing::warn!(event = %cx.name(), "event handler cut short"),
+                        }
+                    }
                 });
             }
         }

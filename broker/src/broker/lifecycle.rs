@@ -15,6 +15,9 @@ use tokio::time::{Instant, timeout};
 use super::{RunError, ServiceBroker, StartError, StopError};
 use crate::transit::Transit;
 
+/// Handlers that were cut have this long to let go.
+const CUT_WAIT: Duration = Duration::from_millis(500);
+
 /// Where a broker is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]

@@ -57,8 +57,12 @@ impl Transit {
             Poll::Pending => {
                 let transit = Arc::clone(self);
                 let held = InFlight::enter(self);
+                let cut = broker.shared().cut.clone();
                 broker.shared().tracker.spawn(async move {
-                    let result = running.await;
+                    let result = tokio::select! {
+                        result = running => result,
+                        () = cut.cancelled() => Err(cut_short(&cx)),
+                    };
                     transit.answer(&to, &cx, result);
                     // Only now may the bus forget the request.
                     drop(ack);
@@ -280,6 +284,13 @@ impl Transit {
         let error = Error::with_kind(ErrorKind::ProtocolVersionMismatch, data).with_outcome(Ran::NotRun);
         self.answer_failure(&to, b"{}", &error);
     }
+}
+
+/// The answer of a handler that was still running when this node had to stop.
+fn cut_short(cx: &Context) -> Error {
+    let service = cx.service().map(|service| service.as_str()).unwrap_or_default();
+    Error::with_kind(ErrorKind::GracefulStopTimeout, serde_json::json!({ "service": service }))
+        .with_outcome(Ran::MayHaveRun)
 }
 
 /// Who gets the answer, and in which version.
