@@ -100,8 +100,10 @@ where
 /// Runs a handler until it is done, panics, or its deadline passes.
 async fn guarded<T>(cx: Context, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
     let mut work = pin!(work);
+    let span = crate::telemetry::span(&cx);
     let mut timer: Option<Timer> = None;
     poll_fn(move |task| {
+        let _entered = span.enter();
         match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(task))) {
             Err(panic) => return Poll::Ready(Err(panicked(Some(&*panic)))),
             Ok(Poll::Ready(result)) => return Poll::Ready(result),
@@ -160,7 +162,12 @@ fn expected(message: &str) -> &'static str {
     match () {
         () if is(&["a string", "string", "str", "a character"]) => "string",
         () if is(&["a boolean", "bool"]) => "boolean",
-        () if is(&["i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "isize", "usize", "f32", "f64", "a number"]) => "number",
+        () if is(&[
+            "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "isize", "usize", "f32", "f64", "a number",
+        ]) =>
+        {
+            "number"
+        }
         () if is(&["a sequence", "sequence", "an array", "a tuple"]) => "array",
         () if is(&["a map", "map", "struct"]) => "object",
         () if message.starts_with("unknown variant") => "enum",
