@@ -28,10 +28,12 @@ impl Pair {
         let (js, rust) = tokio::join!(Js::start(version, options, js), rust_node(&cluster, "rust", services));
         let pair = Self { cluster, js, rust, heard };
         pair.meet().await;
+        let offered: Vec<_> = js.iter().map(|name| if *name == "js" { "v2.js" } else { *name }).collect();
+        pair.rust.wait_for(&offered).await.expect("its services are announced");
         pair
     }
 
-    /// Waits until each knows that the other is there.
+    /// Waits until each knows the other with its services: Node announces them one by one.
     pub(crate) async fn meet(&self) {
         let known = async {
             super::until("our node knows the other", async || {
