@@ -95,7 +95,6 @@ module.exports = {
 	}),
 
 	web: () => ({
-		...require("moleculer-web"),
 		name: "web",
 		mixins: [require("moleculer-web")],
 		settings: { port: 0, ip: "127.0.0.1", routes: [{ path: "/api", whitelist: ["**"], autoAliases: true }] },
