@@ -16,6 +16,8 @@ use std::ops::RangeInclusive;
 #[derive(Debug)]
 pub(super) struct Expression {
     steps: Vec<Step>,
+    /// What every name it describes begins and ends with. Most names are told apart by that alone.
+    ends: (Box<str>, Box<str>),
 }
 
 /// Why a pattern cannot be used.
@@ -90,11 +92,17 @@ impl Expression {
         let mut parser = Parser { left: source.encode_utf16().collect(), steps: Vec::new(), depth: 0 };
         parser.left.reverse();
         parser.alternatives()?;
-        if parser.left.is_empty() { Ok(Self { steps: parser.steps }) } else { Err(Problem::Invalid) }
+        if !parser.left.is_empty() {
+            return Err(Problem::Invalid);
+        }
+        Ok(Self { steps: parser.steps, ends: plain_ends(pattern) })
     }
 
     /// Whether the whole of `name` is described by it.
     pub(super) fn matches(&self, name: &str) -> bool {
+        if !name.starts_with(&*self.ends.0) || !name.ends_with(&*self.ends.1) {
+            return false;
+        }
         let mut here = States::new(self.steps.len());
         let mut next = States::new(self.steps.len());
         let mut units = name.encode_utf16().peekable();
@@ -116,6 +124,21 @@ impl Expression {
         }
         here.seen.last() == Some(&true)
     }
+}
+
+/// The parts of a pattern before its first and behind its last special character.
+fn plain_ends(pattern: &str) -> (Box<str>, Box<str>) {
+    const SPECIAL: &str = "?*+()[]{}|^$\\.";
+    // With alternatives there is no common part, and what stands behind a backslash is not itself.
+    if pattern.contains(['|', '\\']) {
+        return Default::default();
+    }
+    let skipped = usize::from(pattern.starts_with('$'));
+    let is_special = |(at, c): &(usize, char)| *at >= skipped && SPECIAL.contains(*c);
+    let first = pattern.char_indices().find(is_special).map_or(0, |(at, _)| at);
+    let last = pattern.char_indices().filter(is_special).last().map_or(pattern.len(), |(at, _)| at + 1);
+    let part = |range: Option<&str>| range.unwrap_or_default().into();
+    (part(pattern.get(..first)), part(pattern.get(last..)))
 }
 
 /// The places an expression can be at; the last flag stands for its end.
@@ -405,6 +428,16 @@ mod tests {
         }
         assert_eq!(Expression::new(&"?".repeat(2_000)).unwrap_err(), Problem::TooLarge);
         assert_eq!(Expression::new(&"(".repeat(200)).unwrap_err(), Problem::TooLarge);
+    }
+
+    #[test]
+    fn the_plain_ends_are_common_to_all_names_described() {
+        let ends = |pattern: &str| Expression::new(pattern).unwrap().ends;
+        assert_eq!(ends("order.*.item"), ("order".into(), "item".into()));
+        assert_eq!(ends("$x.?y"), ("$x".into(), "y".into()));
+        assert_eq!(ends("ab+?c"), ("ab".into(), "c".into()));
+        assert_eq!(ends("a?|b"), ("".into(), "".into()));
+        assert_eq!(ends("a?\\d"), ("".into(), "".into()));
     }
 
     #[test]

@@ -620,6 +620,41 @@ mod events {
     }
 
     #[test]
+    fn peers_cannot_make_every_event_name_expensive() {
+        let (registry, _) = registry();
+        let patterns: Vec<String> = (0..900).map(|n| format!("**{n}*x")).collect();
+        let texts: Vec<_> = patterns.iter().map(String::as_str).collect();
+        for node in ["a", "b", "c", "d", "e", "f"] {
+            let own: Vec<_> = texts.iter().map(|text| format!("{node}{text}")).collect();
+            learn(
+                &registry,
+                node,
+                node,
+                1,
+                &[service("s", &[], &own.iter().map(String::as_str).collect::<Vec<_>>())],
+            );
+        }
+        registry.add_local(local("one", &[], &[("**.mine.*x", "g")])).unwrap();
+        assert_eq!(registry.load().event_lists().count(), 4_096 + 1);
+        assert_eq!(registry.load().local_handlers("a.mine.yx", &[], false).len(), 1);
+        for node in ["a", "b", "c", "d", "e", "f"] {
+            registry.node_lost(node, registry.base);
+        }
+        assert_eq!(registry.load().broadcast("a0x", &[]).remote.len(), 0);
+    }
+
+    #[test]
+    fn an_info_of_another_node_leaves_what_is_known_of_local_subscribers_alone() {
+        let (registry, _) = registry();
+        registry.add_local(local("one", &[], &[("x", "g")])).unwrap();
+        let before = registry.snapshot();
+        learn(&registry, "a", "a", 1, &[service("s", &[], &[r#"x="group":"g""#, "y"])]);
+        assert!(Arc::ptr_eq(&before.local_events, &registry.snapshot().local_events));
+        assert_eq!(registry.load().local_handlers("x", &[], false).len(), 1);
+        assert_eq!(registry.load().broadcast("x", &[]).remote.len(), 1);
+    }
+
+    #[test]
     fn a_subscription_made_later_is_seen() {
         let (registry, _) = registry();
         assert!(registry.load().local_handlers("x", &[], true).is_empty());

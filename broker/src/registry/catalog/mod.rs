@@ -1,11 +1,11 @@
 //! The writing side: how a registry changes.
 
-use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
+use foldhash::{HashSet, HashSetExt};
 use ligand_transporters::{Name, NodeId};
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::chunked::Chunked;
@@ -21,16 +21,23 @@ use crate::protocol::{InfoPacket, Raw, Services};
 mod endpoints;
 mod intern;
 
+use intern::Shared;
+
 /// What only writers need, and the snapshot they prepare.
 pub(crate) struct Catalog {
     pub(super) snapshot: Snapshot,
     pub(super) changed: bool,
     events: EventLists,
     events_changed: bool,
+    /// Those of them that have local subscribers.
+    local_events: EventLists,
+    local_events_changed: bool,
     options: RegistryOptions,
     composer: Composer,
-    /// Services by a fingerprint of their text, as long as some node has them.
-    shared: HashMap<u64, Weak<NodeServices>>,
+    /// All services of a node, found by their text.
+    shared: Shared<NodeServices>,
+    /// Single services, found by what they are made of.
+    shared_service: Shared<Service>,
     idle_actions: super::idle::Idle,
     idle_events: super::idle::Idle,
     /// Counts names and lists as they appear.
@@ -74,13 +81,22 @@ impl Catalog {
         ids.insert(Indexed { id: local.id.clone(), ix: local.ix });
         nodes.push(Some(local));
         Self {
-            snapshot: Snapshot { nodes, ids, actions: Trie::default(), events: Arc::default() },
+            snapshot: Snapshot {
+                nodes,
+                ids,
+                actions: Trie::default(),
+                events: Arc::default(),
+                local_events: Arc::default(),
+            },
             changed: false,
             events: EventLists::default(),
             events_changed: false,
+            local_events: EventLists::default(),
+            local_events_changed: false,
             options,
             composer,
-            shared: HashMap::new(),
+            shared: Shared::default(),
+            shared_service: Shared::default(),
             idle_actions: super::idle::Idle::default(),
             idle_events: super::idle::Idle::default(),
             order: 0,
@@ -98,6 +114,9 @@ impl Catalog {
     pub(super) fn take_changed(&mut self) -> Option<Arc<Snapshot>> {
         if std::mem::take(&mut self.events_changed) {
             self.snapshot.events = Arc::new(EventIndex::new(self.events.clone()));
+        }
+        if std::mem::take(&mut self.local_events_changed) {
+            self.snapshot.local_events = Arc::new(EventIndex::new(self.local_events.clone()));
         }
         std::mem::take(&mut self.changed).then(|| Arc::new(self.snapshot.clone()))
     }
