@@ -2,11 +2,6 @@
 
 use std::fmt;
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
-
-/// Where the dashes stand in the text of an id.
-const DASHES: [usize; 4] = [8, 13, 18, 23];
-
 /// 128 random bits, written as a dashed UUID in lower case.
 ///
 /// An answer is accepted only for an id that we issued, so an id must be unguessable. Inside the process
@@ -25,35 +20,61 @@ impl PacketId {
     }
 
     /// The text, in a buffer on the stack.
+    #[inline]
     pub(crate) fn text(self) -> [u8; Self::LEN] {
-        let mut text = [b'-'; Self::LEN];
-        let mut slots = text.iter_mut().enumerate().filter(|(at, _)| !DASHES.contains(at));
-        for byte in self.0.to_be_bytes() {
-            for nibble in [byte >> 4, byte & 15] {
-                if let (Some((_, slot)), Some(digit)) = (slots.next(), HEX.get(usize::from(nibble))) {
-                    *slot = *digit;
-                }
-            }
-        }
+        let [a0, a1, a2, a3, a4, a5, a6, a7] = digits((self.0 >> 96) as u32);
+        let [b0, b1, b2, b3, b4, b5, b6, b7] = digits((self.0 >> 64) as u32);
+        let [c0, c1, c2, c3, c4, c5, c6, c7] = digits((self.0 >> 32) as u32);
+        let [d0, d1, d2, d3, d4, d5, d6, d7] = digits(self.0 as u32);
+        #[rustfmt::skip]
+        let text = [
+            a0, a1, a2, a3, a4, a5, a6, a7, b'-', b0, b1, b2, b3, b'-', b4, b5, b6, b7, b'-',
+            c0, c1, c2, c3, b'-', c4, c5, c6, c7, d0, d1, d2, d3, d4, d5, d6, d7,
+        ];
         text
     }
 
     /// Reads exactly what [`PacketId::text`] writes; `None` for any other text.
+    #[inline]
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let text: &[u8; Self::LEN] = text.as_bytes().try_into().ok()?;
-        let mut value = 0_u128;
-        for (at, byte) in text.iter().enumerate() {
-            let nibble = match byte {
-                b'-' if DASHES.contains(&at) => continue,
-                _ if DASHES.contains(&at) => return None,
-                b'0'..=b'9' => byte.wrapping_sub(b'0'),
-                b'a'..=b'f' => byte.wrapping_sub(b'a').wrapping_add(10),
-                _ => return None,
-            };
-            value = value << 4 | u128::from(nibble);
-        }
-        Some(Self(value))
+        let text: [u8; Self::LEN] = text.as_bytes().try_into().ok()?;
+        #[rustfmt::skip]
+        let [
+            a0, a1, a2, a3, a4, a5, a6, a7, _, b0, b1, b2, b3, _, b4, b5, b6, b7, _,
+            c0, c1, c2, c3, _, c4, c5, c6, c7, d0, d1, d2, d3, d4, d5, d6, d7,
+        ] = text;
+        let a = [a0, a1, a2, a3, a4, a5, a6, a7];
+        let b = [b0, b1, b2, b3, b4, b5, b6, b7];
+        let c = [c0, c1, c2, c3, c4, c5, c6, c7];
+        let d = [d0, d1, d2, d3, d4, d5, d6, d7];
+        let id = [a, b, c, d].into_iter().fold(0, |id, digits| id << 32 | u128::from(value(digits)));
+        // Characters that are no digits have become some number or other; they do not come out again.
+        (Self(id).text() == text).then_some(Self(id))
     }
+}
+
+/// The eight hexadecimal digits of a number, all at once: each nibble gets a byte of its own, and those
+/// above 9 are moved up from the characters behind `9` to the letters.
+#[inline]
+fn digits(number: u32) -> [u8; 8] {
+    let mut spread = u64::from(number);
+    spread = (spread | spread << 16) & 0x0000_FFFF_0000_FFFF;
+    spread = (spread | spread << 8) & 0x00FF_00FF_00FF_00FF;
+    spread = (spread | spread << 4) & 0x0F0F_0F0F_0F0F_0F0F;
+    let letters = spread.wrapping_add(0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
+    spread.wrapping_add(0x3030_3030_3030_3030).wrapping_add(letters.wrapping_mul(0x27)).to_be_bytes()
+}
+
+/// The number that eight hexadecimal digits stand for; any number when they are no digits.
+#[inline]
+fn value(digits: [u8; 8]) -> u32 {
+    let text = u64::from_be_bytes(digits);
+    let letters = text >> 6 & 0x0101_0101_0101_0101;
+    let mut spread =
+        (text & 0x0F0F_0F0F_0F0F_0F0F).wrapping_add(letters.wrapping_mul(9)) & 0x0F0F_0F0F_0F0F_0F0F;
+    spread = (spread | spread >> 4) & 0x00FF_00FF_00FF_00FF;
+    spread = (spread | spread >> 8) & 0x0000_FFFF_0000_FFFF;
+    (spread | spread >> 16) as u32
 }
 
 impl fmt::Display for PacketId {

@@ -52,6 +52,16 @@ impl Ver {
     }
 }
 
+impl From<&str> for Ver {
+    fn from(text: &str) -> Self {
+        match text {
+            "4" => Self::V4,
+            "5" => Self::V5,
+            _ => Self::Other(text.into()),
+        }
+    }
+}
+
 impl fmt::Display for Ver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

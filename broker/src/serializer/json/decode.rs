@@ -64,6 +64,7 @@ pub(super) fn packet(kind: PacketKind, frame: &Bytes, limits: &Limits) -> Judged
 }
 
 /// Finds the members of the object that a frame has to be.
+#[inline]
 fn open<const N: usize>(reader: &Reader<'_>, keys: &[Key; N]) -> Judged<(Slot, [Slot; N])> {
     let mut scanner = reader.scanner(Slot::default());
     scanner.blank();
@@ -81,6 +82,7 @@ fn open<const N: usize>(reader: &Reader<'_>, keys: &[Key; N]) -> Judged<(Slot, [
     Ok((whole, slots))
 }
 
+#[inline]
 fn incoming(reader: &Reader<'_>, ver: Slot, sender: Slot, packet: Packet) -> Judged<Incoming> {
     let id = reader.needed_text(sender, "sender", NodeId::MAX_LEN)?;
     let sender = NodeId::foreign(id.get(reader.frame).unwrap_or_default())?;
@@ -88,19 +90,15 @@ fn incoming(reader: &Reader<'_>, ver: Slot, sender: Slot, packet: Packet) -> Jud
 }
 
 fn version(reader: &Reader<'_>, slot: Slot) -> Judged<Ver> {
-    let written = reader.written(slot);
-    match written {
-        "\"4\"" => Ok(Ver::V4),
-        "\"5\"" => Ok(Ver::V5),
-        _ if written.len() > reader.limits.name => {
-            Err(Problem::Limit { what: "ver", limit: reader.limits.name })
-        }
-        _ => Ok(Ver::Other(match reader.text(slot, "ver", reader.limits.name) {
-            Ok(TextSpan::Absent) if slot.kind == Kind::Absent => Box::default(),
-            Ok(text) => text.get(reader.frame).unwrap_or(written).into(),
-            Err(_) => written.into(),
-        })),
-    }
+    let limit = reader.limits.name;
+    let text = match slot.kind {
+        Kind::Absent => TextSpan::Absent,
+        Kind::Plain | Kind::Escaped => reader.text(slot, "ver", limit)?,
+        _ if reader.written(slot).len() > limit => return Err(Problem::Limit { what: "ver", limit }),
+        // A number 5 is not version 5.
+        _ => return Ok(Ver::Other(reader.written(slot).into())),
+    };
+    Ok(Ver::from(text.get(reader.frame).unwrap_or_default()))
 }
 
 fn bare(reader: &Reader<'_>, packet: Packet) -> Judged<Incoming> {
@@ -135,7 +133,7 @@ fn request(reader: &Reader<'_>) -> Judged<Incoming> {
             meta: reader.meta(meta, "meta")?,
             headers: reader.meta(headers, "headers")?,
             level: reader.small_integer(level, "level")?,
-            tracing: reader.flag(tracing, "tracing")?,
+            tracing: tracing.flag("tracing")?,
             parent_id: reader.text(parent, "parentID", limits.id)?,
             request_id: reader.text(request, "requestID", limits.id)?,
             caller: reader.text(caller, "caller", limits.name)?,
@@ -143,7 +141,7 @@ fn request(reader: &Reader<'_>) -> Judged<Incoming> {
         action: reader.needed_text(action, "action", limits.name)?,
         params: params.span,
         timeout: milliseconds(reader, timeout)?,
-        stream: reader.flag(stream, "stream")?,
+        stream: stream.flag("stream")?,
         seq: reader.small_integer(seq, "seq")?,
     };
     incoming(reader, ver, sender, Packet::Request(Box::new(request)))
@@ -163,12 +161,12 @@ fn response(reader: &Reader<'_>) -> Judged<Incoming> {
     let response = Response {
         frame: reader.frame.clone(),
         id: reader.needed_text(id, "id", reader.limits.id)?,
-        success: reader.flag(success, "success")?.unwrap_or(false),
+        success: success.flag("success")?.unwrap_or(false),
         data: data.span,
         error: error.span,
         meta: reader.meta(meta, "meta")?,
         headers: reader.meta(headers, "headers")?,
-        stream: reader.flag(stream, "stream")?,
+        stream: stream.flag("stream")?,
         seq: reader.small_integer(seq, "seq")?,
     };
     incoming(reader, ver, sender, Packet::Response(Box::new(response)))
@@ -200,7 +198,7 @@ fn event(reader: &Reader<'_>) -> Judged<Incoming> {
             meta: reader.meta(meta, "meta")?,
             headers: reader.meta(headers, "headers")?,
             level: reader.small_integer(level, "level")?,
-            tracing: reader.flag(tracing, "tracing")?,
+            tracing: tracing.flag("tracing")?,
             parent_id: reader.text(parent, "parentID", limits.id)?,
             request_id: reader.text(request, "requestID", limits.id)?,
             caller: reader.text(caller, "caller", limits.name)?,
@@ -208,7 +206,7 @@ fn event(reader: &Reader<'_>) -> Judged<Incoming> {
         event: reader.needed_text(event, "event", limits.name)?,
         data: data.span,
         groups: event_groups(reader, groups)?,
-        broadcast: reader.flag(broadcast, "broadcast")?.unwrap_or(false),
+        broadcast: broadcast.flag("broadcast")?.unwrap_or(false),
     };
     incoming(reader, ver, sender, Packet::Event(Box::new(event)))
 }

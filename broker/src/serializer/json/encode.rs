@@ -348,3 +348,105 @@ fn put_id(out: &mut BytesMut, id: &Id<'_>) {
 fn put(out: &mut BytesMut, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{OutStream, PacketId, WireError};
+    use crate::serializer::json::golden::encoded;
+    use bytes::Bytes;
+
+    const V4: ProtocolVersion = ProtocolVersion::V4;
+    const V5: ProtocolVersion = ProtocolVersion::V5;
+
+    fn text(ver: ProtocolVersion, packet: &Outgoing<'_>) -> String {
+        String::from_utf8(encoded(ver, "n", packet, Some(b"1"))).unwrap()
+    }
+
+    const REQUEST: OutRequest<'_> = OutRequest {
+        id: Id::Ours(PacketId(1)),
+        action: "a\"b",
+        meta: b"{}",
+        headers: None,
+        timeout: None,
+        level: 1,
+        tracing: Some(true),
+        parent_id: None,
+        request_id: None,
+        caller: Some("c"),
+        stream: None,
+        seq: Some(0),
+    };
+
+    #[test]
+    fn a_request_has_the_fields_of_its_version() {
+        assert_eq!(
+            text(V5, &Outgoing::Request(REQUEST)),
+            r#"{"id":"00000000-0000-0000-0000-000000000001","action":"a\"b","params":1,"meta":{},"headers":{},"level":1,"tracing":true,"parentID":null,"requestID":null,"caller":"c","stream":null,"seq":0,"ver":"5","sender":"n"}"#
+        );
+        let old = text(V4, &Outgoing::Request(OutRequest { headers: Some(b"{\"a\":1}"), ..REQUEST }));
+        assert!(!old.contains("headers") && old.ends_with(r#""ver":"4","sender":"n"}"#), "{old}");
+    }
+
+    #[test]
+    fn a_failure_before_there_was_a_context_has_null_headers() {
+        let error = WireError::new("E", "m");
+        let response = OutResponse {
+            id: Id::Text("1"),
+            meta: b"{}",
+            headers: None,
+            outcome: Outcome::Error(&error),
+            stream: None,
+        };
+        let failed = r#"{"id":"1","meta":{},"headers":null,"success":false,"data":null,"error":{"name":"E","message":"m"},"ver":"5","sender":"n"}"#;
+        assert_eq!(text(V5, &Outgoing::Response(response)), failed);
+        let stream = Some(OutStream { goes_on: false, seq: 2 });
+        let ended = r#"{"id":"1","meta":{},"success":false,"data":null,"stream":false,"seq":2,"ver":"4","sender":"n","error":{"name":"E","message":"m"}}"#;
+        assert_eq!(text(V4, &Outgoing::Response(OutResponse { stream, ..response })), ended);
+    }
+
+    #[test]
+    fn parts_that_are_empty_are_left_out() {
+        let none = r#"{"ver":"5","sender":"n"}"#;
+        assert_eq!(text(V5, &Outgoing::GossipRequest(&Digest::default())), none);
+        assert_eq!(text(V5, &Outgoing::GossipResponse(&Answer::default())), none);
+        assert_eq!(text(V5, &Outgoing::Info(b"{}")), none);
+        let pong = Outgoing::Pong { time: Some(1.0), id: None, arrived: 2.0 };
+        assert_eq!(text(V5, &pong), r#"{"time":1,"arrived":2,"ver":"5","sender":"n"}"#);
+        assert_eq!(text(V5, &Outgoing::Heartbeat { cpu: None }), r#"{"cpu":null,"ver":"5","sender":"n"}"#);
+    }
+
+    #[test]
+    fn a_large_body_is_spliced_between_the_halves_of_the_envelope() {
+        let body = Bytes::from(vec![b'1'; FrameBuf::SPLICE_FROM]);
+        let sender = NodeId::new("n").unwrap();
+        let whole = ligand_transporters::collect(
+            &mut |frame| {
+                packet(
+                    V5,
+                    &sender,
+                    &Outgoing::Request(REQUEST),
+                    &mut |frame| {
+                        frame.splice(&body);
+                        Ok(())
+                    },
+                    frame,
+                )
+            },
+            usize::MAX,
+        )
+        .unwrap();
+        let small = text(V5, &Outgoing::Request(REQUEST));
+        let large = small.replace("\"params\":1", &format!("\"params\":{}", "1".repeat(body.len())));
+        assert_eq!(std::str::from_utf8(&whole).unwrap(), large);
+    }
+
+    #[test]
+    fn a_body_that_gives_up_abandons_the_frame() {
+        let (mut buf, mut spliced) = (BytesMut::new(), Vec::new());
+        let sender = NodeId::new("n").unwrap();
+        let frame = &mut FrameBuf::new(&mut buf, &mut spliced);
+        let packet = packet(V5, &sender, &Outgoing::Request(REQUEST), &mut |_| Err(Abandon), frame);
+        assert_eq!(packet, Err(Abandon));
+    }
+}

@@ -12,12 +12,44 @@ use crate::protocol::Span;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Key {
     /// The key as Node writes it: in quotes, with its colon.
-    pub(super) quoted: &'static str,
+    quoted: &'static str,
+    /// Its first 16 bytes as two numbers, so that the usual key is recognized by two comparisons.
+    words: (u64, u64),
+    /// The bits of `words` that count.
+    masks: (u64, u64),
     /// Whether its value is a body: limited by the frame alone.
-    pub(super) body: bool,
+    body: bool,
 }
 
 impl Key {
+    pub(super) const fn new(quoted: &'static str, body: bool) -> Self {
+        let (mut word, mut mask) = (0_u128, 0_u128);
+        let (mut rest, mut shift) = (quoted.as_bytes(), 0_u32);
+        while let Some((byte, tail)) = rest.split_first()
+            && shift < u128::BITS
+        {
+            word |= (*byte as u128) << shift;
+            mask |= 0xFF << shift;
+            shift = shift.wrapping_add(u8::BITS);
+            rest = tail;
+        }
+        let words = (word as u64, (word >> 64) as u64);
+        let masks = (mask as u64, (mask >> 64) as u64);
+        Self { quoted, words, masks, body }
+    }
+
+    #[inline]
+    fn begins(&self, text: &[u8]) -> bool {
+        if let Some((first, rest)) = text.split_first_chunk::<8>()
+            && let Some(second) = rest.first_chunk::<8>()
+            && self.quoted.len() <= 16
+        {
+            return u64::from_le_bytes(*first) & self.masks.0 == self.words.0
+                && u64::from_le_bytes(*second) & self.masks.1 == self.words.1;
+        }
+        text.starts_with(self.quoted.as_bytes())
+    }
+
     fn is(&self, name: &str) -> bool {
         self.quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix("\":")) == Some(name)
     }
@@ -26,10 +58,10 @@ impl Key {
 /// A list of keys in the order in which Node writes them; `body` marks those that hold bodies.
 macro_rules! keys {
     ($($(@$body:ident)? $name:literal),* $(,)?) => {
-        [$($crate::serializer::json::fields::Key {
-            quoted: concat!("\"", $name, "\":"),
-            body: keys!(@is $($body)?),
-        }),*]
+        [$($crate::serializer::json::fields::Key::new(
+            concat!("\"", $name, "\":"),
+            keys!(@is $($body)?),
+        )),*]
     };
     (@is body) => { true };
     (@is) => { false };
@@ -60,12 +92,15 @@ pub(super) fn members<const N: usize>(
     }
     let mut next = 0_usize;
     for _ in 0..bounds.entries {
-        let expected = keys.get(next).filter(|key| scanner.rest().starts_with(key.quoted.as_bytes()));
+        // The next key in Node's order, or the one behind it where the next one is left out.
+        let rest = scanner.rest();
+        let is_ahead = |at: &usize| keys.get(*at).is_some_and(|key| key.begins(rest));
+        let expected = Some(next).filter(is_ahead).or_else(|| Some(next.saturating_add(1)).filter(is_ahead));
         let index = match expected {
-            Some(key) => {
-                scanner.skip(key.quoted.len());
+            Some(at) => {
+                scanner.skip(keys.get(at).map_or(0, |key| key.quoted.len()));
                 scanner.blank();
-                Some(next)
+                Some(at)
             }
             None => any_key(scanner, keys, bounds)?,
         };
@@ -97,8 +132,8 @@ fn any_key<const N: usize>(
     Ok(keys.iter().position(|key| key.is(name)))
 }
 
-/// Positions in a frame fit, since longer frames are refused before they are scanned.
+/// Positions in a frame fit: longer frames are refused before they are scanned.
+#[inline]
 pub(super) fn span(start: usize, end: usize) -> Span {
-    let position = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-    Span { start: position(start), end: position(end) }
+    Span { start: start as u32, end: end as u32 }
 }

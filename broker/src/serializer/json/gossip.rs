@@ -25,12 +25,21 @@ pub(super) fn digest(reader: &Reader<'_>, online: Slot, offline: Slot) -> Judged
     Ok(digest)
 }
 
+/// What is kept of an INFO is larger than the shortest one can be, so that their number is limited by the
+/// length of the packet: to one per so many bytes, beyond the first ones. Those that Node sends have 200
+/// bytes and more.
+const INFO: usize = 128;
+const FREE_INFOS: usize = 64;
+
 /// Reads a GOSSIP_RES.
 pub(super) fn response(reader: &Reader<'_>, online: Slot, offline: Slot) -> Judged<GossipResponse> {
+    let mut infos = (reader.frame.len() / INFO).saturating_add(FREE_INFOS);
     let mut response = GossipResponse { online: Vec::new(), offline: offlines(reader, offline)? };
     rows(reader, online, "online", |node, row| {
         let Some([first, second, third]) = elements(reader, row) else { return };
         let row = if first.kind == Kind::Object {
+            let Some(left) = infos.checked_sub(1) else { return };
+            infos = left;
             let cpu = (second.kind != Kind::Absent).then(|| cpu_of(reader, second, third)).flatten();
             info::row(reader, first).ok().map(|info| OnlineRow::Info(Box::new(info), cpu))
         } else {
@@ -57,7 +66,7 @@ fn rows(
     field: &'static str,
     mut row: impl FnMut(NodeId, Slot),
 ) -> Judged<()> {
-    if reader.object(slot, field)?.of(reader.frame).is_empty() {
+    if slot.object(field)?.of(reader.frame).is_empty() {
         return Ok(());
     }
     let limit = reader.limits.nodes;

@@ -37,6 +37,12 @@ const EVENT: [Key; 2] = keys!["group", "name"];
 /// How many addresses and features of a node are kept.
 const SHORT_LIST: usize = 64;
 
+/// What is kept of a definition is larger than the shortest one can be, so that their number is limited by
+/// the length of an INFO: to one per so many bytes, beyond the first ones, a service counting as two. Those
+/// that Node sends have 50 bytes and more.
+const DEFINITION: usize = 32;
+const FREE_DEFINITIONS: usize = 400;
+
 /// Judges the members of an INFO object.
 pub(super) fn packet(reader: &Reader<'_>, whole: Slot, slots: &[Slot; 11]) -> Judged<InfoPacket> {
     let limits = reader.limits;
@@ -77,7 +83,7 @@ pub(super) fn port(reader: &Reader<'_>, slot: Slot) -> Judged<Option<u16>> {
 }
 
 fn object(reader: &Reader<'_>, slot: Slot, field: &'static str) -> Judged<Raw> {
-    Ok(reader.object(slot, field)?.raw(reader.frame).unwrap_or_else(Raw::empty_object))
+    Ok(slot.object(field)?.raw(reader.frame).unwrap_or_else(Raw::empty_object))
 }
 
 /// The first texts of an array; what is no text is passed over.
@@ -102,7 +108,7 @@ fn names(reader: &Reader<'_>, slot: Slot, field: &'static str) -> Judged<Vec<Nam
 
 fn client_of(reader: &Reader<'_>, slot: Slot) -> Judged<Client> {
     let limit = reader.limits.name;
-    if reader.object(slot, "client")?.of(reader.frame).is_empty() {
+    if slot.object("client")?.of(reader.frame).is_empty() {
         return Ok(Client::default());
     }
     let (_, [kind, version, lang, features]) = reader.members(&mut reader.scanner(slot), &CLIENT)?;
@@ -129,19 +135,17 @@ pub(super) fn services(raw: &Raw, limits: &Limits) -> Judged<Services> {
         return Err(Problem::Wrong { field: "services", expected: "an array" });
     }
     let mut list = Vec::new();
-    // What is kept of a definition is larger than the smallest possible definition, so their number is
-    // bounded by the size of the packet. Those that Node sends take 50 bytes and more.
-    let mut definitions = (raw.len() / 32).saturating_add(1024);
+    let budget = (raw.len() / DEFINITION).saturating_add(FREE_DEFINITIONS);
+    let mut left = budget;
     reader.each_element(&mut scanner, |scanner| {
         if list.len() >= limits.services {
             return Err(Problem::Limit { what: "services", limit: limits.services });
         }
         let service = service(reader, scanner)?;
-        let size = service.actions.len().saturating_add(service.events.len());
-        definitions = definitions.checked_sub(size).ok_or(Problem::Limit {
-            what: "actions and events in an INFO of this size",
-            limit: (raw.len() / 32).saturating_add(1024),
-        })?;
+        let used = service.actions.len().saturating_add(service.events.len()).saturating_add(2);
+        left = left
+            .checked_sub(used)
+            .ok_or(Problem::Limit { what: "definitions for an INFO this short", limit: budget })?;
         list.push(service);
         Ok(())
     })?;

@@ -12,6 +12,8 @@ mod fields;
 mod golden;
 mod gossip;
 mod info;
+#[cfg(test)]
+mod limits_test;
 mod number;
 #[cfg(test)]
 mod oddities;
@@ -21,6 +23,8 @@ mod reader;
 mod salvage;
 mod scan;
 mod text;
+#[cfg(test)]
+mod tolerance;
 mod walk;
 mod wire_error;
 

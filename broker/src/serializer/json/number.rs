@@ -7,13 +7,21 @@ use std::fmt::Write;
 const MAX_INTEGER: u64 = 1 << 53;
 
 /// A finite number. Literals of unreasonable length are not worth the time.
+#[inline]
 pub(super) fn finite(literal: &str) -> Option<f64> {
+    if let Some(integer) = short(literal) {
+        return Some(integer as f64);
+    }
     let number: f64 = (literal.len() <= 64).then(|| literal.parse().ok()).flatten()?;
     number.is_finite().then_some(number)
 }
 
 /// An integer from 0 to 2^53 in any notation.
+#[inline]
 pub(super) fn whole(literal: &str) -> Option<u64> {
+    if let Some(integer) = short(literal) {
+        return Some(integer);
+    }
     if let Ok(integer) = literal.parse::<u64>() {
         return (integer <= MAX_INTEGER).then_some(integer);
     }
@@ -21,6 +29,19 @@ pub(super) fn whole(literal: &str) -> Option<u64> {
     let fits = number.fract() == 0.0 && (0.0..=MAX_INTEGER as f64).contains(&number);
     // Exact: the number is whole and within 0..=2^53.
     fits.then_some(number as u64)
+}
+
+/// The integer that a few plain digits stand for, as nearly all numbers of an envelope are.
+#[inline]
+fn short(literal: &str) -> Option<u64> {
+    if literal.is_empty() || literal.len() > 15 {
+        return None;
+    }
+    literal.bytes().try_fold(0_u64, |integer, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        // Fifteen digits are below 2^53.
+        (digit < 10).then(|| integer.wrapping_mul(10).wrapping_add(digit.into()))
+    })
 }
 
 /// Appends an integer.

@@ -23,6 +23,7 @@ pub(super) type Judged<T> = Result<T, Problem>;
 
 impl<'a> Reader<'a> {
     /// A reader of bytes that are UTF-8 and short enough for spans.
+    #[inline]
     pub(super) fn new(frame: &'a Bytes, limits: &'a Limits) -> Judged<Self> {
         if u32::try_from(frame.len()).is_err() {
             return Err(Problem::Limit { what: "length of a frame", limit: u32::MAX as usize });
@@ -33,26 +34,31 @@ impl<'a> Reader<'a> {
     }
 
     /// Limits of everything but bodies.
+    #[inline]
     pub(super) const fn bounds(&self) -> Bounds {
         Bounds::envelope(self.limits)
     }
 
     /// A scanner at the beginning of a value.
+    #[inline]
     pub(super) const fn scanner(&self, slot: Slot) -> Scanner<'a> {
         Scanner::new(self.text, slot.span.start as usize)
     }
 
     /// The value as written.
+    #[inline]
     pub(super) fn written(&self, slot: Slot) -> &'a str {
         self.text.get(slot.span.start as usize..slot.span.end as usize).unwrap_or_default()
     }
 
     /// A view of the value, unless it is missing or null.
+    #[inline]
     pub(super) fn raw(&self, slot: Slot) -> Option<Raw> {
         if slot.kind == Kind::Null { None } else { slot.span.raw(self.frame) }
     }
 
     /// A text of at most `limit` bytes; missing and null are [`TextSpan::Absent`].
+    #[inline]
     pub(super) fn text(&self, slot: Slot, field: &'static str, limit: usize) -> Judged<TextSpan> {
         let inner = Span { start: slot.span.start.saturating_add(1), end: slot.span.end.saturating_sub(1) };
         let (text, length) = match slot.kind {
@@ -73,6 +79,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A text that must be there.
+    #[inline]
     pub(super) fn needed_text(&self, slot: Slot, field: &'static str, limit: usize) -> Judged<TextSpan> {
         match self.text(slot, field, limit)? {
             TextSpan::Absent => Err(Problem::Missing { field }),
@@ -81,21 +88,13 @@ impl<'a> Reader<'a> {
     }
 
     /// A text to keep; `None` when it is missing or null.
+    #[inline]
     pub(super) fn name(&self, slot: Slot, field: &'static str, limit: usize) -> Judged<Option<Name>> {
         Ok(self.text(slot, field, limit)?.get(self.frame).map(Name::from))
     }
 
-    /// `true` or `false`; `None` when it is missing or null.
-    pub(super) fn flag(&self, slot: Slot, field: &'static str) -> Judged<Option<bool>> {
-        match slot.kind {
-            Kind::Absent | Kind::Null => Ok(None),
-            Kind::True => Ok(Some(true)),
-            Kind::False => Ok(Some(false)),
-            _ => Err(Problem::Wrong { field, expected: "true or false" }),
-        }
-    }
-
     /// A finite number; `None` when it is missing or null.
+    #[inline]
     pub(super) fn number(&self, slot: Slot, field: &'static str) -> Judged<Option<f64>> {
         match slot.kind {
             Kind::Absent | Kind::Null => Ok(None),
@@ -108,6 +107,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An integer that a peer may count up to; `None` when it is missing or null.
+    #[inline]
     pub(super) fn integer(&self, slot: Slot, field: &'static str) -> Judged<Option<u64>> {
         match slot.kind {
             Kind::Absent | Kind::Null => return Ok(None),
@@ -121,6 +121,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An integer of 32 bits; `None` when it is missing or null.
+    #[inline]
     pub(super) fn small_integer(&self, slot: Slot, field: &'static str) -> Judged<Option<u32>> {
         match self.integer(slot, field)?.map(u32::try_from) {
             None => Ok(None),
@@ -129,19 +130,34 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// An object; the empty span when it is missing or null.
-    pub(super) fn object(&self, slot: Slot, field: &'static str) -> Judged<Span> {
-        match slot.kind {
-            Kind::Absent | Kind::Null => Ok(Span::default()),
-            Kind::Object => Ok(slot.span),
-            _ => Err(Problem::Wrong { field, expected: "an object" }),
+    /// An object of at most [`Limits::meta`] bytes.
+    #[inline]
+    pub(super) fn meta(&self, slot: Slot, field: &'static str) -> Judged<Span> {
+        let span = slot.object(field)?;
+        let limit = self.limits.meta;
+        if span.of(self.frame).len() > limit { Err(Problem::Limit { what: field, limit }) } else { Ok(span) }
+    }
+}
+
+impl Slot {
+    /// `true` or `false`; `None` when it is missing or null.
+    #[inline]
+    pub(super) fn flag(self, field: &'static str) -> Judged<Option<bool>> {
+        match self.kind {
+            Kind::Absent | Kind::Null => Ok(None),
+            Kind::True => Ok(Some(true)),
+            Kind::False => Ok(Some(false)),
+            _ => Err(Problem::Wrong { field, expected: "true or false" }),
         }
     }
 
-    /// An object of at most [`Limits::meta`] bytes.
-    pub(super) fn meta(&self, slot: Slot, field: &'static str) -> Judged<Span> {
-        let span = self.object(slot, field)?;
-        let limit = self.limits.meta;
-        if span.of(self.frame).len() > limit { Err(Problem::Limit { what: field, limit }) } else { Ok(span) }
+    /// An object; the empty span when it is missing or null.
+    #[inline]
+    pub(super) fn object(self, field: &'static str) -> Judged<Span> {
+        match self.kind {
+            Kind::Absent | Kind::Null => Ok(Span::default()),
+            Kind::Object => Ok(self.span),
+            _ => Err(Problem::Wrong { field, expected: "an object" }),
+        }
     }
 }

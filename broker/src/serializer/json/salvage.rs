@@ -70,11 +70,7 @@ fn note(key: &[u8], value: &[u8], found: &mut DecodeError) {
             found.sender = unescape(value).and_then(|id| NodeId::foreign(id).ok());
         }
         Some("ver") if value.len() <= NodeId::MAX_LEN => {
-            found.ver = unescape(value).map(|ver| match ver.as_str() {
-                "4" => Ver::V4,
-                "5" => Ver::V5,
-                _ => Ver::Other(ver.into()),
-            });
+            found.ver = unescape(value).map(|ver| Ver::from(ver.as_str()));
         }
         _ => {}
     }

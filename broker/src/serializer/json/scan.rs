@@ -42,17 +42,46 @@ impl Bounds {
     }
 }
 
-/// Why a scan stopped; small, since every step of the scanner returns it.
+/// Why a scan stopped. One byte, since every step of the scanner may return it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// Not JSON, and what is wrong at the scanner's position.
-    Syntax(&'static str),
     /// Deeper than allowed.
     Depth,
     /// A string longer than allowed.
     String,
     /// A container with more members than allowed.
     Entries,
+    ByteOrderMark,
+    NoValue,
+    NoKey,
+    NoColon,
+    NoComma,
+    NoDigit,
+    NoHexDigits,
+    UnknownEscape,
+    ControlCharacter,
+    EndsBeforeValue,
+    EndsInString,
+}
+
+impl Fault {
+    /// What is malformed, for the faults that mean this.
+    const fn what(self) -> &'static str {
+        match self {
+            Self::Depth | Self::String | Self::Entries => "too large",
+            Self::ByteOrderMark => "a byte-order mark",
+            Self::NoValue => "expected a value",
+            Self::NoKey => "expected a key",
+            Self::NoColon => "expected a colon",
+            Self::NoComma => "expected a comma or a closing bracket",
+            Self::NoDigit => "expected a digit",
+            Self::NoHexDigits => "expected four hexadecimal digits",
+            Self::UnknownEscape => "an unknown escape",
+            Self::ControlCharacter => "a control character in a string",
+            Self::EndsBeforeValue => "the text ends where a value should be",
+            Self::EndsInString => "the text ends within a string",
+        }
+    }
 }
 
 type Scan<T> = Result<T, Fault>;
@@ -78,12 +107,12 @@ impl<'a> Scanner<'a> {
     /// Says where and why a scan stopped.
     pub(super) fn problem(&self, fault: Fault, limits: &Limits) -> Problem {
         match fault {
-            Fault::Syntax(what) => Problem::Syntax { at: self.at, what },
             Fault::Depth => {
                 Problem::Limit { what: "depth of nesting", limit: limits.depth.min(Limits::MAX_DEPTH) }
             }
             Fault::String => Problem::Limit { what: "length of a string", limit: limits.string },
             Fault::Entries => Problem::Limit { what: "number of entries", limit: limits.entries },
+            _ => Problem::Syntax { at: self.at, what: fault.what() },
         }
     }
 
@@ -99,10 +128,10 @@ impl<'a> Scanner<'a> {
         self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 
-    /// Goes `bytes` further.
+    /// Goes `bytes` further. That cannot overflow: it goes behind bytes that are in memory.
     #[inline]
     pub(super) fn skip(&mut self, bytes: usize) {
-        self.at = self.at.saturating_add(bytes);
+        self.at = self.at.wrapping_add(bytes);
     }
 
     /// Takes the next byte if it is this one.
@@ -115,9 +144,16 @@ impl<'a> Scanner<'a> {
         found
     }
 
-    /// Skips white space.
+    /// Skips white space, of which there is none in what a node writes.
     #[inline]
     pub(super) fn blank(&mut self) {
+        if self.peek().is_some_and(|byte| byte <= b' ') {
+            self.blanks();
+        }
+    }
+
+    #[cold]
+    fn blanks(&mut self) {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
             self.skip(1);
         }
@@ -136,15 +172,15 @@ impl<'a> Scanner<'a> {
             Some(b'n') => self.word(b"null", Kind::Null),
             Some(b't') => self.word(b"true", Kind::True),
             Some(b'f') => self.word(b"false", Kind::False),
-            Some(0xEF) => Err(Fault::Syntax("a byte-order mark")),
-            Some(_) => Err(Fault::Syntax("expected a value")),
-            None => Err(Fault::Syntax("the text ends where a value should be")),
+            Some(0xEF) => Err(Fault::ByteOrderMark),
+            Some(_) => Err(Fault::NoValue),
+            None => Err(Fault::EndsBeforeValue),
         }
     }
 
     fn word(&mut self, word: &'static [u8], kind: Kind) -> Scan<Kind> {
         if !self.rest().starts_with(word) {
-            return Err(Fault::Syntax("expected a value"));
+            return Err(Fault::NoValue);
         }
         self.skip(word.len());
         Ok(kind)
@@ -158,7 +194,7 @@ impl<'a> Scanner<'a> {
             return Ok(Kind::Object);
         }
         for _ in 0..bounds.entries {
-            self.key(bounds)?;
+            self.key_end(bounds)?;
             self.value(bounds, depth)?;
             if self.ended(b'}')? {
                 return Ok(Kind::Object);
@@ -185,56 +221,72 @@ impl<'a> Scanner<'a> {
 
     /// Skips a key with its colon; the next byte is the value's. Returns what stands between the quotes
     /// and whether there are escapes in it.
-    #[inline]
     pub(super) fn key(&mut self, bounds: Bounds) -> Scan<(&'a str, bool)> {
-        if self.peek() != Some(b'"') {
-            return Err(Fault::Syntax("expected a key"));
-        }
         let start = self.at.saturating_add(1);
+        let (end, escaped) = self.key_end(bounds)?;
+        Ok((self.text.get(start..end).unwrap_or_default(), escaped))
+    }
+
+    /// The same; returns the offset of the closing quote.
+    #[inline]
+    fn key_end(&mut self, bounds: Bounds) -> Scan<(usize, bool)> {
+        if self.peek() != Some(b'"') {
+            return Err(Fault::NoKey);
+        }
         let escaped = self.string(bounds)?;
-        let name = self.text.get(start..self.at.saturating_sub(1)).unwrap_or_default();
+        let end = self.at.saturating_sub(1);
         self.blank();
         if !self.take(b':') {
-            return Err(Fault::Syntax("expected a colon"));
+            return Err(Fault::NoColon);
         }
         self.blank();
-        Ok((name, escaped))
+        Ok((end, escaped))
     }
 
     /// After a member: `true` behind the closing bracket, `false` in front of the next member.
     #[inline]
     pub(super) fn ended(&mut self, close: u8) -> Scan<bool> {
         self.blank();
-        if self.take(b',') {
-            self.blank();
-            return Ok(false);
+        match self.peek() {
+            Some(b',') => {
+                self.skip(1);
+                self.blank();
+                Ok(false)
+            }
+            Some(byte) if byte == close => {
+                self.skip(1);
+                Ok(true)
+            }
+            _ => Err(Fault::NoComma),
         }
-        if self.take(close) {
-            return Ok(true);
-        }
-        Err(Fault::Syntax("expected a comma or a closing bracket"))
     }
 
     /// Skips a string; the next byte is its opening quote. Says whether it has escapes.
     #[inline]
     pub(super) fn string(&mut self, bounds: Bounds) -> Scan<bool> {
         self.skip(1);
+        let inner = self.rest();
+        let plain = plain_prefix(inner);
+        if inner.get(plain) == Some(&b'"') && plain <= bounds.string {
+            self.skip(plain.wrapping_add(1));
+            return Ok(false);
+        }
+        self.string_with_escapes(bounds)
+    }
+
+    fn string_with_escapes(&mut self, bounds: Bounds) -> Scan<bool> {
         let start = self.at;
-        let mut escaped = false;
         loop {
             self.skip(plain_prefix(self.rest()));
             match self.peek() {
                 Some(b'"') => {
                     let long = self.at.saturating_sub(start) > bounds.string;
                     self.skip(1);
-                    return if long { Err(Fault::String) } else { Ok(escaped) };
+                    return if long { Err(Fault::String) } else { Ok(true) };
                 }
-                Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
-                }
-                Some(_) => return Err(Fault::Syntax("a control character in a string")),
-                None => return Err(Fault::Syntax("the text ends within a string")),
+                Some(b'\\') => self.escape()?,
+                Some(_) => return Err(Fault::ControlCharacter),
+                None => return Err(Fault::EndsInString),
             }
         }
     }
@@ -247,12 +299,12 @@ impl<'a> Scanner<'a> {
                 self.skip(1);
                 for _ in 0..4 {
                     if !self.peek().is_some_and(|byte| byte.is_ascii_hexdigit()) {
-                        return Err(Fault::Syntax("expected four hexadecimal digits"));
+                        return Err(Fault::NoHexDigits);
                     }
                     self.skip(1);
                 }
             }
-            _ => return Err(Fault::Syntax("an unknown escape")),
+            _ => return Err(Fault::UnknownEscape),
         }
         Ok(())
     }
@@ -278,7 +330,7 @@ impl<'a> Scanner<'a> {
     fn digits(&mut self) -> Scan<()> {
         let count = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
         self.skip(count);
-        if count == 0 { Err(Fault::Syntax("expected a digit")) } else { Ok(()) }
+        if count == 0 { Err(Fault::NoDigit) } else { Ok(()) }
     }
 }
 
@@ -292,19 +344,21 @@ pub(super) fn plain_prefix(bytes: &[u8]) -> usize {
     const SPACES: u64 = 0x2020_2020_2020_2020;
     // Eight bytes at a time: subtracting from each byte borrows into its high bit exactly when the byte is
     // below the subtrahend, and a byte is zero when it is below one. A borrow can mark bytes behind the
-    // first one found, never in front of it, so the first mark is true.
-    let is_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    // first one found, never in front of it, so the first mark is true. Bytes that had the high bit set
+    // before are none of those sought.
     let mut rest = bytes;
     while let Some((word, tail)) = rest.split_first_chunk::<8>() {
         let word = u64::from_le_bytes(*word);
-        let control = word.wrapping_sub(SPACES) & !word & HIGH;
-        let found = control | is_zero(word ^ QUOTES) | is_zero(word ^ BACKSLASHES);
+        let quote = (word ^ QUOTES).wrapping_sub(ONES);
+        let backslash = (word ^ BACKSLASHES).wrapping_sub(ONES);
+        let control = word.wrapping_sub(SPACES);
+        let found = (quote | backslash | control) & !word & HIGH;
         if found != 0 {
-            let before = bytes.len().saturating_sub(rest.len());
-            return before.saturating_add(found.trailing_zeros() as usize / 8);
+            let before = bytes.len().wrapping_sub(rest.len());
+            return before.wrapping_add(found.trailing_zeros() as usize / 8);
         }
         rest = tail;
     }
     let plain = rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count();
-    bytes.len().saturating_sub(rest.len()).saturating_add(plain)
+    bytes.len().wrapping_sub(rest.len()).wrapping_add(plain)
 }

@@ -18,6 +18,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Finds `keys` in the object at the scanner and goes behind it; finds nothing in any other value.
+    #[inline]
     pub(super) fn members<const N: usize>(
         &self,
         scanner: &mut Scanner<'_>,

@@ -38,9 +38,13 @@ pub(super) fn read(raw: Option<&Raw>) -> WireError {
         );
     }
     let mut error = WireError::new("Error", "");
+    let mut extra = 0_usize;
     let walked = reader.each_member(&mut scanner, |scanner, key| {
         let value = reader.skip(scanner)?;
-        take(&mut error, &reader, &key, value);
+        if !take(&mut error, &reader, &key, value) && extra < EXTRA && key.len() <= EXTRA_KEY {
+            extra = extra.saturating_add(1);
+            keep(&mut error, &reader, key.into_owned(), value);
+        }
         Ok(())
     });
     match walked {
@@ -51,25 +55,28 @@ pub(super) fn read(raw: Option<&Raw>) -> WireError {
     }
 }
 
-fn take(error: &mut WireError, reader: &Reader<'_>, key: &str, value: Slot) {
+/// Takes a member that the protocol names; `false` for any other.
+fn take(error: &mut WireError, reader: &Reader<'_>, key: &str, value: Slot) -> bool {
     match key {
         "name" => error.name = text(reader, value).unwrap_or_else(|| "Error".to_owned()),
         "message" => error.message = text(reader, value).unwrap_or_default(),
         "nodeID" => error.node_id = text(reader, value),
         "code" => error.code = code(reader, value),
         "type" => error.kind = text(reader, value),
-        "retryable" => error.retryable = reader.flag(value, "retryable").ok().flatten(),
+        "retryable" => error.retryable = value.flag("retryable").ok().flatten(),
         "stack" => error.stack = text(reader, value),
         "data" => error.data = value.span.raw(reader.frame).map(|data| data.detached()),
-        _ if key.len() <= EXTRA_KEY => {
-            let value = value.span.raw(reader.frame).unwrap_or_else(Raw::null).detached();
-            if let Some((_, known)) = error.extra.iter_mut().find(|(known, _)| known == key) {
-                *known = value;
-            } else if error.extra.len() < EXTRA {
-                error.extra.push((key.to_owned(), value));
-            }
-        }
-        _ => {}
+        _ => return false,
+    }
+    true
+}
+
+/// Keeps a member that the protocol does not name; of several with one key the last.
+fn keep(error: &mut WireError, reader: &Reader<'_>, key: String, value: Slot) {
+    let value = value.span.raw(reader.frame).unwrap_or_else(Raw::null).detached();
+    match error.extra.iter_mut().find(|(known, _)| *known == key) {
+        Some((_, known)) => *known = value,
+        None => error.extra.push((key, value)),
     }
 }
 

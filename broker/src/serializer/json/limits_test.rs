@@ -1,0 +1,191 @@
+//! Each limit lets its last value through and refuses the next one, by name.
+
+use bytes::Bytes;
+use ligand_transporters::PacketKind;
+
+use super::Json;
+use crate::protocol::Raw;
+use crate::serializer::{Limits, Problem, Serializer};
+
+fn refusal(kind: PacketKind, members: &str) -> Option<Problem> {
+    let frame = format!(r#"{{{members},"ver":"5","sender":"node-1"}}"#);
+    let error = Json.decode(kind, frame.into(), &Limits::default()).err()?;
+    assert_eq!(error.sender.as_ref().map(|sender| sender.as_str()), Some("node-1"));
+    if kind == PacketKind::Request {
+        assert!(error.answer_to().is_some());
+    }
+    Some(error.problem)
+}
+
+/// Checks a limit on packets made by `members` for a size.
+fn check(kind: PacketKind, what: &'static str, limit: usize, members: impl Fn(usize) -> String) {
+    assert_eq!(refusal(kind, &members(limit)), None, "{what}");
+    assert_eq!(refusal(kind, &members(limit + 1)), Some(Problem::Limit { what, limit }), "{what}");
+}
+
+fn request(member: &str) -> String {
+    format!(r#""id":"1","action":"a",{member}"#)
+}
+
+fn list(entries: usize) -> String {
+    format!("[{}]", vec!["1"; entries].join(","))
+}
+
+fn nested(levels: usize) -> String {
+    format!("{}{}", "[".repeat(levels), "]".repeat(levels))
+}
+
+#[test]
+fn depth_counts_the_packet_itself() {
+    for member in ["params", "unknown"] {
+        check(PacketKind::Request, "depth of nesting", 128, |depth| {
+            request(&format!("\"{member}\":{}", nested(depth - 1)))
+        });
+    }
+    check(PacketKind::Request, "depth of nesting", 128, |depth| {
+        request(&format!("\"meta\":{{\"a\":{}}}", nested(depth - 2)))
+    });
+    check(PacketKind::Response, "depth of nesting", 128, |depth| {
+        format!("\"id\":\"1\",\"data\":{}", nested(depth - 1))
+    });
+    check(PacketKind::Event, "depth of nesting", 128, |depth| {
+        format!("\"event\":\"1\",\"data\":{}", nested(depth - 1))
+    });
+    check(PacketKind::Info, "depth of nesting", 128, |depth| format!("\"services\":{}", nested(depth - 1)));
+}
+
+#[test]
+fn a_body_that_passes_can_be_deserialized() {
+    assert!(serde_json::from_str::<serde_json::Value>(&nested(127)).is_ok());
+}
+
+#[test]
+fn texts_and_entries_are_limited_outside_of_bodies_only() {
+    let text = |length| format!("\"{}\"", "x".repeat(length));
+    check(PacketKind::Request, "length of a string", 1 << 20, |length| {
+        request(&format!("\"x\":{}", text(length)))
+    });
+    check(PacketKind::Request, "number of entries", 65_536, |entries| {
+        request(&format!("\"x\":{}", list(entries)))
+    });
+    check(PacketKind::Info, "number of entries", 65_536, |entries| format!("\"ipList\":{}", list(entries)));
+    for body in [text(1 << 21), list(100_000)] {
+        assert_eq!(refusal(PacketKind::Request, &request(&format!("\"params\":{body}"))), None);
+        assert_eq!(refusal(PacketKind::Response, &format!("\"id\":\"1\",\"data\":{body}")), None);
+        assert_eq!(refusal(PacketKind::Event, &format!("\"event\":\"1\",\"data\":{body}")), None);
+    }
+}
+
+#[test]
+fn meta_and_headers_are_limited() {
+    for field in ["meta", "headers"] {
+        check(PacketKind::Request, field, 65_536, |length| {
+            request(&format!("\"{field}\":{{\"a\":\"{}\"}}", "x".repeat(length - 8)))
+        });
+    }
+}
+
+#[test]
+fn ids_and_names_are_limited() {
+    let request = |field: &str, length: usize| {
+        let others = ["id", "action"].into_iter().filter(|other| *other != field);
+        let others: String = others.map(|other| format!("\"{other}\":\"1\",")).collect();
+        format!("{others}\"{field}\":\"{}\"", "x".repeat(length))
+    };
+    for (field, limit) in
+        [("id", 128), ("parentID", 128), ("requestID", 128), ("action", 255), ("caller", 255)]
+    {
+        check(PacketKind::Request, field, limit, |length| request(field, length));
+    }
+    check(PacketKind::Response, "id", 128, |length| format!("\"id\":\"{}\"", "x".repeat(length)));
+    check(PacketKind::Event, "event", 255, |length| format!("\"event\":\"{}\"", "x".repeat(length)));
+    check(PacketKind::Event, "groups", 255, |length| {
+        format!("\"event\":\"a\",\"groups\":[\"{}\"]", "x".repeat(length))
+    });
+    check(PacketKind::Ping, "id", 128, |length| format!("\"id\":\"{}\"", "x".repeat(length)));
+    check(PacketKind::Heartbeat, "instanceID", 128, |length| {
+        format!("\"instanceID\":\"{}\"", "x".repeat(length))
+    });
+    check(PacketKind::Info, "hostname", 255, |length| format!("\"hostname\":\"{}\"", "x".repeat(length)));
+    check(PacketKind::GossipHello, "host", 255, |length| {
+        format!("\"port\":1,\"host\":\"{}\"", "x".repeat(length))
+    });
+    // Escapes count as what they stand for.
+    check(PacketKind::Event, "event", 255, |length| format!("\"event\":\"{}\"", "\\u0061".repeat(length)));
+}
+
+#[test]
+fn a_sender_is_limited() {
+    let discover = |length: usize| {
+        let frame = format!("{{\"ver\":\"5\",\"sender\":\"{}\"}}", "x".repeat(length));
+        Json.decode(PacketKind::Discover, frame.into(), &Limits::default())
+    };
+    assert!(discover(255).is_ok());
+    assert_eq!(discover(256).unwrap_err().problem, Problem::Limit { what: "sender", limit: 255 });
+}
+
+#[test]
+fn groups_are_limited() {
+    check(PacketKind::Event, "groups", 64, |count| {
+        format!("\"event\":\"a\",\"groups\":[{}]", vec!["\"g\""; count].join(","))
+    });
+}
+
+#[test]
+fn gossip_is_limited() {
+    for part in ["online", "offline"] {
+        check(PacketKind::GossipRequest, "nodes in a gossip packet", 10_000, |count| {
+            let rows: Vec<_> = (0..count).map(|at| format!("\"n{at}\":1")).collect();
+            format!("\"{part}\":{{{}}}", rows.join(","))
+        });
+    }
+}
+
+fn services_refusal(json: String) -> Option<Problem> {
+    Json.services(&Raw::new(Bytes::from(json)), &Limits::default()).err()
+}
+
+#[test]
+fn services_and_their_definitions_are_limited() {
+    let services = |count: usize| {
+        format!(
+            "[{}]",
+            vec![r#"{"name":"a-service-name","settings":{},"metadata":{},"actions":{}}"#; count].join(",")
+        )
+    };
+    assert_eq!(services_refusal(services(1000)), None);
+    assert_eq!(services_refusal(services(1001)), Some(Problem::Limit { what: "services", limit: 1000 }));
+    for (field, what) in [("actions", "actions of a service"), ("events", "events of a service")] {
+        let service = |count: usize| {
+            let members: Vec<_> = (0..count)
+                .map(|at| format!("\"service.action{at}\":{{\"rawName\":\"action{at}\"}}"))
+                .collect();
+            format!("[{{\"name\":\"a\",\"{field}\":{{{}}}}}]", members.join(","))
+        };
+        assert_eq!(services_refusal(service(1000)), None);
+        assert_eq!(services_refusal(service(1001)), Some(Problem::Limit { what, limit: 1000 }));
+    }
+    for (json, what) in [
+        (r#"[{"name":"@"}]"#, "service.name"),
+        (r#"[{"name":"a","fullName":"@"}]"#, "service.fullName"),
+        (r#"[{"name":"a","version":"@"}]"#, "service.version"),
+        (r#"[{"name":"a","actions":{"@":{}}}]"#, "action.name"),
+        (r#"[{"name":"a","events":{"@":{}}}]"#, "event.name"),
+        (r#"[{"name":"a","events":{"b":{"group":"@"}}}]"#, "event.group"),
+    ] {
+        let with = |length: usize| services_refusal(json.replace('@', &"x".repeat(length)));
+        assert_eq!(with(255), None);
+        assert_eq!(with(256), Some(Problem::Limit { what, limit: 255 }));
+    }
+}
+
+#[test]
+fn definitions_too_short_to_be_real_are_limited_by_the_length_of_the_info() {
+    let service = |count: usize| {
+        let members: Vec<_> = (0..count).map(|at| format!("\"{at}\":{{}}")).collect();
+        format!("[{{\"name\":\"a\",\"actions\":{{{}}}}}]", members.join(","))
+    };
+    assert_eq!(services_refusal(service(400)), None);
+    let problem = services_refusal(service(999)).unwrap().to_string();
+    assert!(problem.starts_with("definitions for an INFO this short exceeds the limit of"), "{problem}");
+}
