@@ -24,6 +24,9 @@ mod registry;
 mod serializer;
 mod service;
 mod strategy;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 mod transit;
 
 #[doc(hidden)]

@@ -46,7 +46,7 @@ impl ServiceBroker {
             #[allow(clippy::disallowed_methods, reason = "see above")]
             runtime.spawn(async move {
                 if let Err(error) = broker.stop().await {
-                    tracing::warn!(error = %error, "stopped because of a node id conflict");
+                    tracing::warn!(error = %error, "stopping in the background failed in part");
                 }
             });
         }
