@@ -160,7 +160,12 @@ fn expected(message: &str) -> &'static str {
     match () {
         () if is(&["a string", "string", "str", "a character"]) => "string",
         () if is(&["a boolean", "bool"]) => "boolean",
-        () if is(&["i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "isize", "usize", "f32", "f64", "a number"]) => "number",
+        () if is(&[
+            "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "isize", "usize", "f32", "f64", "a number",
+        ]) =>
+        {
+            "number"
+        }
         () if is(&["a sequence", "sequence", "an array", "a tuple"]) => "array",
         () if is(&["a map", "map", "struct"]) => "object",
         () if message.starts_with("unknown variant") => "enum",

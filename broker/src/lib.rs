@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// The macros write `::ligand`, also here.
+// The macros write `::ligand`, also in the tests of this crate.
+#[cfg(test)]
+#[allow(unused_extern_crates, reason = "see above")]
 extern crate self as ligand;
 
 mod broker;
@@ -33,16 +35,15 @@ mod transit;
 pub mod __private;
 
 pub use broker::{
-    BrokerBuilder, BuildError, Call, CallFuture, CallOptions, Caller, Emit, EmitFuture, LocalEvent, LocalEvents,
-    Origin, OutgoingCall, PingReply, RawCall, RawCallFuture, Response, RunError, ServiceBroker, Spread, StartError,
-    StopError, WaitError,
+    BrokerBuilder, BuildError, Call, CallFuture, CallOptions, Caller, Emit, EmitFuture, LocalEvent,
+    LocalEvents, Origin, OutgoingCall, PingReply, RawCall, RawCallFuture, Response, RunError, ServiceBroker,
+    Spread, StartError, StopError, WaitError,
 };
 pub use codec::{Codec, DecodeError};
 pub use config::{BrokerConfig, ConfigError, Timeout};
 pub use context::{Context, Extensions, Headers, Meta};
 pub use error::{BoxError, Code, Error, ErrorKind, ErrorParts, FromActionError, Outcome, Result, ResultExt};
 pub use handler::{ActionFn, EventFn};
-pub use transit::TransitStats;
 pub use id::Id;
 #[cfg(feature = "macros")]
 pub use ligand_macros::{ActionError, client, service};
@@ -50,9 +51,10 @@ pub use ligand_transporters as transport;
 #[doc(no_inline)]
 pub use ligand_transporters::{Name, NodeId};
 pub use payload::{IntoPayload, Payload};
-pub use service::{
-    ActionDef, Empty, EventData, EventDef, IntoServiceDef, Params, Reply, ServiceBuilder, ServiceCx, ServiceDef,
-    ServiceVersion, Shared, Visibility,
-};
 #[doc(no_inline)]
 pub use serde_json::Value;
+pub use service::{
+    ActionDef, Empty, EventData, EventDef, IntoServiceDef, Params, Reply, ServiceBuilder, ServiceCx,
+    ServiceDef, ServiceVersion, Shared, Visibility,
+};
+pub use transit::TransitStats;

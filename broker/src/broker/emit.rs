@@ -246,7 +246,10 @@ impl Future for EmitFuture<'_> {
 
 impl fmt::Debug for Emit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Emit").field("event", &self.event).field("spread", &self.spread).finish_non_exhaustive()
+        f.debug_struct("Emit")
+            .field("event", &self.event)
+            .field("spread", &self.spread)
+            .finish_non_exhaustive()
     }
 }
 

@@ -146,7 +146,8 @@ impl ServiceBroker {
             self.publish_local("$broker.stopped", serde_json::Value::Null);
             tracing::info!(node = %self.node_id(), elapsed_ms = from.elapsed().as_millis(), "broker stopped");
         }
-        let failures = std::mem::take(&mut *shared.lifecycle.failures.lock().unwrap_or_else(PoisonError::into_inner));
+        let failures =
+            std::mem::take(&mut *shared.lifecycle.failures.lock().unwrap_or_else(PoisonError::into_inner));
         if failures.is_empty() { Ok(()) } else { Err(StopError { failures }) }
     }
 
@@ -166,7 +167,10 @@ impl ServiceBroker {
         lifecycle.enter(Stage::Stopping);
         shared.tracker.close();
         if timeout(shutdown, shared.tracker.wait()).await.is_err() {
-            lifecycle.failed("drain", format_args!("{} handlers still ran after {shutdown:?}", shared.tracker.len()));
+            lifecycle.failed(
+                "drain",
+                format_args!("{} handlers still ran after {shutdown:?}", shared.tracker.len()),
+            );
         }
         for hosted in shared.services.all().iter().rev() {
             match timeout(shutdown, hosted.stop()).await {
@@ -175,7 +179,9 @@ impl ServiceBroker {
                         lifecycle.failed(&hosted.name(), error);
                     }
                 }
-                Err(_) => lifecycle.failed(&hosted.name(), format_args!("it took longer than {shutdown:?} to stop")),
+                Err(_) => {
+                    lifecycle.failed(&hosted.name(), format_args!("it took longer than {shutdown:?} to stop"))
+                }
             }
         }
         if let Some(transit) = shared.transit()

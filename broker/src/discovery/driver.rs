@@ -38,7 +38,7 @@ pub(crate) struct Driver {
 }
 
 enum Kind {
-    Bus(Bus),
+    Bus(Box<Bus>),
     Tcp(Box<Tcp>),
 }
 
@@ -55,12 +55,13 @@ pub(crate) struct Chores {
 impl Driver {
     pub(crate) fn new(transit: &Transit, broker: &ServiceBroker, now: Instant) -> Self {
         let config = broker.config();
-        let mut options = super::conflict::Options { wait: config.transit.id_conflict_wait, ..Default::default() };
+        let mut options =
+            super::conflict::Options { wait: config.transit.id_conflict_wait, ..Default::default() };
         let membership = match transit.membership() {
             Membership::Gossip => Kind::Tcp(Box::new(Tcp::new(transit, broker, now))),
             _ => {
                 options.addressed = false;
-                Kind::Bus(Bus::new(config, now))
+                Kind::Bus(Box::new(Bus::new(config, now)))
             }
         };
         Self {
@@ -83,7 +84,13 @@ impl Driver {
         fail.chain(ready).chain(self.shared.announce_at).chain([own]).fold(self.next, Instant::min)
     }
 
-    pub(crate) fn take(&mut self, transit: &Arc<Transit>, broker: &ServiceBroker, message: Message, now: Instant) {
+    pub(crate) fn take(
+        &mut self,
+        transit: &Arc<Transit>,
+        broker: &ServiceBroker,
+        message: Message,
+        now: Instant,
+    ) {
         match message {
             Message::Frame(frame) => {
                 let peer = frame.peer;
@@ -135,7 +142,7 @@ impl Driver {
                 self.shared.announce_at = None;
                 broker.shared().registry.stopping();
                 match &mut self.membership {
-                    Kind::Bus(bus) => bus.announce(transit, broker),
+                    Kind::Bus(_) => Bus::announce(transit, broker),
                     Kind::Tcp(tcp) => {
                         let step = tcp.gossip.leaving();
                         tcp.apply(transit, broker, step, &mut self.conflict, &mut self.shared, now);
@@ -190,7 +197,15 @@ impl Driver {
         }
     }
 
-    fn ping(&mut self, transit: &Transit, broker: &ServiceBroker, sender: &NodeId, version: ProtocolVersion, ping: &Ping, now: Instant) {
+    fn ping(
+        &mut self,
+        transit: &Transit,
+        broker: &ServiceBroker,
+        sender: &NodeId,
+        version: ProtocolVersion,
+        ping: &Ping,
+        now: Instant,
+    ) {
         if sender == transit.node() {
             // Either a probe of our own that came back, or somebody who has our id asks who we are.
             let nonce = ping.id.as_deref().unwrap_or_default();
@@ -205,7 +220,14 @@ impl Driver {
         }
     }
 
-    fn pong(&mut self, transit: &Transit, broker: &ServiceBroker, sender: &NodeId, pong: &Pong, now: Instant) {
+    fn pong(
+        &mut self,
+        transit: &Transit,
+        broker: &ServiceBroker,
+        sender: &NodeId,
+        pong: &Pong,
+        now: Instant,
+    ) {
         if sender == transit.node() {
             if pong.id.as_deref().is_some_and(|nonce| self.conflict.ponged(nonce)) {
                 self.settle_ready(transit, broker, now);
@@ -225,7 +247,13 @@ impl Driver {
     }
 
     /// Nothing speaks against this node's id, so far: announces it.
-    fn ready(&mut self, transit: &Arc<Transit>, broker: &ServiceBroker, done: oneshot::Sender<Option<Name>>, now: Instant) {
+    fn ready(
+        &mut self,
+        transit: &Arc<Transit>,
+        broker: &ServiceBroker,
+        done: oneshot::Sender<Option<Name>>,
+        now: Instant,
+    ) {
         if let Kind::Bus(_) = &self.membership {
             let nonce = PacketId::random().to_string().into();
             if let Some(probe) = self.conflict.probe_bus(nonce, now.into_std()) {
@@ -260,7 +288,7 @@ impl Driver {
     fn announce(&mut self, transit: &Transit, broker: &ServiceBroker, now: Instant) {
         self.shared.announce_at = None;
         match &mut self.membership {
-            Kind::Bus(bus) => bus.announce(transit, broker),
+            Kind::Bus(_) => Bus::announce(transit, broker),
             Kind::Tcp(tcp) => {
                 let step = tcp.own_changed(broker);
                 tcp.apply(transit, broker, step, &mut self.conflict, &mut self.shared, now);
@@ -292,8 +320,12 @@ impl Driver {
             for report in self.conflict.poll(now.into_std()) {
                 let data = json!({ "owner": report.owner.as_str(), "proven": report.proven });
                 match report.proven {
-                    true => tracing::error!(node = %transit.node(), owner = %report.owner, "another node uses this node's id"),
-                    false => tracing::warn!(node = %transit.node(), owner = %report.owner, "another node may use this node's id"),
+                    true => {
+                        tracing::error!(node = %transit.node(), owner = %report.owner, "another node uses this node's id")
+                    }
+                    false => {
+                        tracing::warn!(node = %transit.node(), owner = %report.owner, "another node may use this node's id")
+                    }
                 }
                 broker.publish_local("$node.conflict", data);
                 if report.proven && broker.config().on_id_conflict == OnIdConflict::Stop {
@@ -339,4 +371,3 @@ impl Chores {
         }
     }
 }
-

@@ -547,7 +547,7 @@ mod events {
         let first = remotes(&snapshot.emit("user.created", &[], true, None));
         assert_eq!(
             first,
-            [("a".to_owned(), vec!["mail", "log", "audit"].iter().map(|g| g.to_string()).collect())].into()
+            [("a".to_owned(), ["mail", "log", "audit"].iter().map(|g| g.to_string()).collect())].into()
         );
         let second = remotes(&snapshot.emit("user.created", &[], true, None));
         assert_eq!(second.keys().collect::<Vec<_>>(), ["b"]);

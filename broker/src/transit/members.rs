@@ -43,13 +43,13 @@ impl Transit {
     }
 
     /// Where a node can be reached; `None` forgets it.
-    pub(crate) fn set_address(&self, node: &NodeId, addr: Option<Name>) {
-        if self.addresses.load().get(node) == addr.as_ref() {
+    pub(crate) fn set_address(&self, node: &NodeId, addr: Option<&Name>) {
+        if self.addresses.load().get(node) == addr {
             return;
         }
         self.addresses.rcu(|addresses| {
             let mut addresses = (**addresses).clone();
-            match &addr {
+            match addr {
                 Some(addr) => addresses.insert(node.clone(), addr.clone()),
                 None => addresses.remove(node),
             };
@@ -72,7 +72,11 @@ impl Transit {
         ligand_transporters::collect(&mut write, usize::MAX).ok()
     }
 
-    pub(crate) fn open_control(self: &Arc<Self>, kind: PacketKind, payload: bytes::Bytes) -> Option<Incoming> {
+    pub(crate) fn open_control(
+        self: &Arc<Self>,
+        kind: PacketKind,
+        payload: bytes::Bytes,
+    ) -> Option<Incoming> {
         self.open(kind, payload)
     }
 
@@ -85,7 +89,7 @@ impl Transit {
     pub(crate) fn probe(&self, probe: &Probe) {
         let ping = Outgoing::Ping { time: wall_clock_ms(), id: protocol::Id::Text(&probe.nonce) };
         if probe.address.is_some() {
-            self.set_address(&self.node, probe.address.clone());
+            self.set_address(&self.node, probe.address.as_ref());
         }
         if let Err(error) = self.send_to(&self.node, self.version, 0, &ping, &mut |_| Ok(())) {
             tracing::debug!(error = %error, "probe for the own id not sent");

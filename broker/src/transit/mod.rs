@@ -105,6 +105,9 @@ impl Transit {
 
 impl fmt::Debug for Transit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Transit").field("node", &self.node).field("pending", &self.pending).finish_non_exhaustive()
+        f.debug_struct("Transit")
+            .field("node", &self.node)
+            .field("pending", &self.pending)
+            .finish_non_exhaustive()
     }
 }
