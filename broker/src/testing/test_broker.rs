@@ -64,7 +64,7 @@ impl TestBroker {
     }
 
     /// Any change of the configuration.
-    pub fn configure(self, change: impl FnOnce(&mut BrokerConfig)) -> Self {
+    pub fn configure(self, change: impl FnOnce(&mut BrokerConfig) + Send + 'static) -> Self {
         self.with(|builder| builder.configure(change))
     }
 
