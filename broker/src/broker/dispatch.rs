@@ -60,6 +60,9 @@ pub(crate) fn begin(
     options: Option<&CallOptions>,
 ) -> Result<Attempt> {
     let shared = broker.shared();
+    if shared.lifecycle.is_stopped() {
+        return Err(not_run(Error::of_action(ErrorKind::ServiceNotAvailable, action, Some(broker.node_id()))));
+    }
     if let Some(parent) = parent
         && shared.limits.max_call_level != 0
         && parent.level() >= shared.limits.max_call_level
