@@ -1,9 +1,8 @@
 //! How the nodes of one case reach each other.
 
 use ligand::transport::{NodeId, Transporter};
-use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 type Make = Box<dyn Fn(usize) -> Arc<dyn Transporter> + Send + Sync>;
 type Crash = Box<dyn Fn(&NodeId) + Send + Sync>;
@@ -19,7 +18,7 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// Gives node number `n` its transporter; nodes of one fixture reach each other.
     pub(crate) fn new(make: impl Fn(usize) -> Arc<dyn Transporter> + Send + Sync + 'static) -> Self {
-        static COUNT: AtomicU16 = AtomicU16::new(0);
+        static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let namespace = format!("nodes-{}-{number}", std::process::id());
         Self { make: Box::new(make), crash: None, restore: None, namespace }
@@ -50,20 +49,6 @@ impl Fixture {
     pub(super) fn restore(&self, node: &NodeId) {
         if let Some(restore) = &self.restore {
             restore(node);
-        }
-    }
-}
-
-/// A port that nobody listens on, to be written into static addresses. Below the range from which the
-/// system takes ports for outgoing connections, so that none of those gets it in the meantime.
-pub(crate) fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Test programs that run at the same time begin in different places.
-    let begin = u16::try_from(std::process::id() % 200).unwrap_or_default() * 100;
-    loop {
-        let port = 10_000 + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
         }
     }
 }

@@ -7,6 +7,7 @@
 mod cases;
 mod cluster;
 mod fixture;
+mod ports;
 mod services;
 
 use futures_util::FutureExt as _;
@@ -17,7 +18,8 @@ use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use cluster::Cluster;
-pub(crate) use fixture::{Fixture, free_port};
+pub(crate) use fixture::Fixture;
+pub(crate) use ports::free_port;
 
 /// Why a case failed, as a sentence.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
