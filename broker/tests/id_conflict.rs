@@ -32,10 +32,7 @@ async fn the_second_node_with_an_id_is_refused_and_the_first_is_not_disturbed() 
     let second = node(&network, "a");
     let from = Instant::now();
     let error = second.start().await.unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "the node id `a` is taken, its owner is another node on this bus: choose another id"
-    );
+    assert_eq!(error, "the node id `a` is taken, its owner is another node on this bus: choose another id");
     assert!(from.elapsed() < Duration::from_millis(500), "it took {:?}", from.elapsed());
 
     // What the second sent, it sent before its start ended; a call goes the same way behind it.
@@ -68,7 +65,12 @@ impl Sink for Rival {
             if frame.kind == PacketKind::Ping {
                 packet["arrived"] = json!(1);
                 let connection = self.0.lock().unwrap().clone().unwrap();
-                send(&connection, Route::Node { id: NodeId::new("a").unwrap(), addr: None }, PacketKind::Pong, &packet);
+                send(
+                    &connection,
+                    Route::Node { id: NodeId::new("a").unwrap(), addr: None },
+                    PacketKind::Pong,
+                    &packet,
+                );
             }
         }
     }

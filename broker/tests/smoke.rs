@@ -1,14 +1,21 @@
 //! First sign of life.
 use ligand::transport::memory::Network;
-use ligand::{ServiceBroker, ServiceDef, Context};
-use serde_json::{json, Value};
+use ligand::{Context, ServiceBroker, ServiceDef};
+use serde_json::{Value, json};
 use std::time::Duration;
 
 fn math() -> ServiceDef {
     ServiceDef::builder("math")
-        .action("add", |_cx, p: Value| async move { Ok::<_, ligand::Error>(p["a"].as_i64().unwrap() + p["b"].as_i64().unwrap()) })
-        .action("where", |cx: Context, _p: Value| async move { Ok::<_, ligand::Error>(cx.broker().node_id().to_string()) })
-        .action("slow", |_cx: Context, _p: Value| async move { tokio::time::sleep(Duration::from_millis(50)).await; Ok::<_, ligand::Error>("done") })
+        .action("add", |_cx, p: Value| async move {
+            Ok::<_, ligand::Error>(p["a"].as_i64().unwrap() + p["b"].as_i64().unwrap())
+        })
+        .action("where", |cx: Context, _p: Value| async move {
+            Ok::<_, ligand::Error>(cx.broker().node_id().to_string())
+        })
+        .action("slow", |_cx: Context, _p: Value| async move {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            Ok::<_, ligand::Error>("done")
+        })
         .build()
 }
 
@@ -38,13 +45,27 @@ async fn pair(a: ServiceBroker, b: ServiceBroker) {
 async fn memory() {
     let net = Network::new();
     let a = ServiceBroker::builder().node_id("a").transporter(net.transporter()).build().unwrap();
-    let b = ServiceBroker::builder().node_id("b").transporter(net.transporter()).service(math()).build().unwrap();
+    let b =
+        ServiceBroker::builder().node_id("b").transporter(net.transporter()).service(math()).build().unwrap();
     pair(a, b).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tcp() {
-    let a = ServiceBroker::builder().node_id("a").transporter("tcp://127.0.0.1:47001/a,127.0.0.1:47002/b?udpDiscovery=false&useHostname=false&bind=127.0.0.1").build().unwrap();
-    let b = ServiceBroker::builder().node_id("b").transporter("tcp://127.0.0.1:47001/a,127.0.0.1:47002/b?udpDiscovery=false&useHostname=false&bind=127.0.0.1").service(math()).build().unwrap();
+    let a = ServiceBroker::builder()
+        .node_id("a")
+        .transporter(
+            "tcp://127.0.0.1:47001/a,127.0.0.1:47002/b?udpDiscovery=false&useHostname=false&bind=127.0.0.1",
+        )
+        .build()
+        .unwrap();
+    let b = ServiceBroker::builder()
+        .node_id("b")
+        .transporter(
+            "tcp://127.0.0.1:47001/a,127.0.0.1:47002/b?udpDiscovery=false&useHostname=false&bind=127.0.0.1",
+        )
+        .service(math())
+        .build()
+        .unwrap();
     pair(a, b).await;
 }

@@ -188,7 +188,7 @@ impl<'a, R> Call<'a, R> {
         };
         match self.caller.origin() {
             Origin::Broker(broker, parent) => {
-                match dispatch::begin(broker, parent, &self.action, params, self.options) {
+                match dispatch::begin(broker, parent, &self.action, params, self.options.as_deref()) {
                     Ok(attempt) => Started::Broker(attempt),
                     Err(error) => Started::Failed(Some(error)),
                 }

@@ -57,10 +57,9 @@ pub(crate) fn begin(
     parent: Option<&Context>,
     action: &str,
     params: Payload,
-    options: Option<Box<CallOptions>>,
+    options: Option<&CallOptions>,
 ) -> Result<Attempt> {
     let shared = broker.shared();
-    let options = options.as_deref();
     if let Some(parent) = parent
         && shared.limits.max_call_level != 0
         && parent.level() >= shared.limits.max_call_level

@@ -43,7 +43,7 @@ pub(crate) struct Driver {
 }
 
 enum Kind {
-    Bus(Bus),
+    Bus(Box<Bus>),
     Tcp(Box<Tcp>),
 }
 
@@ -63,12 +63,13 @@ pub(crate) struct Chores {
 impl Driver {
     pub(crate) fn new(transit: &Transit, broker: &ServiceBroker, now: Instant) -> Self {
         let config = broker.config();
-        let mut options = super::conflict::Options { wait: config.transit.id_conflict_wait, ..Default::default() };
+        let mut options =
+            super::conflict::Options { wait: config.transit.id_conflict_wait, ..Default::default() };
         let membership = match transit.membership() {
             Membership::Gossip => Kind::Tcp(Box::new(Tcp::new(transit, broker, now))),
             _ => {
                 options.addressed = false;
-                Kind::Bus(Bus::new(config, now))
+                Kind::Bus(Box::new(Bus::new(config, now)))
             }
         };
         Self {
@@ -92,7 +93,13 @@ impl Driver {
         fail.chain(ready).chain(self.shared.announce_at).chain([own]).fold(self.next, Instant::min)
     }
 
-    pub(crate) fn take(&mut self, transit: &Arc<Transit>, broker: &ServiceBroker, message: Message, now: Instant) {
+    pub(crate) fn take(
+        &mut self,
+        transit: &Arc<Transit>,
+        broker: &ServiceBroker,
+        message: Message,
+        now: Instant,
+    ) {
         match message {
             Message::Frame(frame) => {
                 let peer = frame.peer;
@@ -154,7 +161,7 @@ impl Driver {
                 match &mut self.membership {
                     // What it would take back may be what another node with our id has said.
                     _ if !self.shared.announced => {}
-                    Kind::Bus(bus) => bus.announce(transit, broker),
+                    Kind::Bus(_) => Bus::announce(transit, broker),
                     Kind::Tcp(tcp) => {
                         let step = tcp.gossip.leaving();
                         tcp.apply(transit, broker, step, &mut self.conflict, &mut self.shared, now);
@@ -219,7 +226,7 @@ impl Driver {
                     let step = tcp.packet(&sender, packet, peer, now);
                     if greets {
                         // Requests follow at once, and whoever sent them has to be answered.
-                        transit.set_address(&sender, tcp.gossip.address_of(&sender));
+                        transit.set_address(&sender, tcp.gossip.address_of(&sender).as_ref());
                     }
                     tcp.apply(transit, broker, step, &mut self.conflict, &mut self.shared, now);
                 }
@@ -249,12 +256,20 @@ impl Driver {
         // Between peers the answer goes to the address in the HELLO; the id would lead to ourselves.
         let addr = peer.and_then(|peer| self.doubles.iter().find(|(known, _)| *known == peer));
         if peer.is_none() || addr.is_some() {
-            let pong = Outgoing::Pong { time: ping.time, id: echo(ping.id.as_ref()), arrived: wall_clock_ms() };
+            let pong =
+                Outgoing::Pong { time: ping.time, id: echo(ping.id.as_ref()), arrived: wall_clock_ms() };
             transit.send_to_double(addr.map(|(_, addr)| addr), version, &pong);
         }
     }
 
-    fn pong(&mut self, transit: &Transit, broker: &ServiceBroker, sender: &NodeId, pong: &Pong, now: Instant) {
+    fn pong(
+        &mut self,
+        transit: &Transit,
+        broker: &ServiceBroker,
+        sender: &NodeId,
+        pong: &Pong,
+        now: Instant,
+    ) {
         if sender == transit.node() {
             if pong.id.as_deref().is_some_and(|nonce| self.conflict.ponged(nonce)) {
                 self.settle_ready(transit, broker, now);
@@ -274,7 +289,13 @@ impl Driver {
     }
 
     /// Nothing speaks against this node's id, so far: announces it.
-    fn ready(&mut self, transit: &Arc<Transit>, broker: &ServiceBroker, done: oneshot::Sender<Option<Name>>, now: Instant) {
+    fn ready(
+        &mut self,
+        transit: &Arc<Transit>,
+        broker: &ServiceBroker,
+        done: oneshot::Sender<Option<Name>>,
+        now: Instant,
+    ) {
         if let Kind::Bus(_) = &self.membership {
             let nonce = PacketId::random().to_string().into();
             if let Some(probe) = self.conflict.probe_bus(nonce, now.into_std()) {
@@ -310,7 +331,7 @@ impl Driver {
         self.shared.announce_at = None;
         self.shared.announced = true;
         match &mut self.membership {
-            Kind::Bus(bus) => bus.announce(transit, broker),
+            Kind::Bus(_) => Bus::announce(transit, broker),
             Kind::Tcp(tcp) => {
                 let step = tcp.own_changed(broker);
                 tcp.apply(transit, broker, step, &mut self.conflict, &mut self.shared, now);
@@ -342,8 +363,12 @@ impl Driver {
             for report in self.conflict.poll(now.into_std()) {
                 let data = json!({ "owner": report.owner.as_str(), "proven": report.proven });
                 match report.proven {
-                    true => tracing::error!(node = %transit.node(), owner = %report.owner, "another node uses this node's id"),
-                    false => tracing::warn!(node = %transit.node(), owner = %report.owner, "another node may use this node's id"),
+                    true => {
+                        tracing::error!(node = %transit.node(), owner = %report.owner, "another node uses this node's id")
+                    }
+                    false => {
+                        tracing::warn!(node = %transit.node(), owner = %report.owner, "another node may use this node's id")
+                    }
                 }
                 broker.publish_local("$node.conflict", data);
                 if report.proven && broker.config().on_id_conflict == OnIdConflict::Stop {
@@ -396,4 +421,3 @@ impl Chores {
         }
     }
 }
-

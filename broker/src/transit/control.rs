@@ -86,7 +86,12 @@ impl Control {
     }
 
     /// Starts the loop: on a thread of its own, or as a task of this runtime.
-    pub(super) fn start(&self, transit: &Arc<Transit>, driver: Driver, own_thread: bool) -> std::io::Result<()> {
+    pub(super) fn start(
+        &self,
+        transit: &Arc<Transit>,
+        driver: Driver,
+        own_thread: bool,
+    ) -> std::io::Result<()> {
         let inbox = self.inbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         let Some(inbox) = inbox else { return Ok(()) };
         let (over, ended) = tokio::sync::watch::channel(false);
@@ -97,7 +102,9 @@ impl Control {
             return Ok(());
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        std::thread::Builder::new().name("ligand-control".to_owned()).spawn(move || runtime.block_on(work))?;
+        std::thread::Builder::new()
+            .name("ligand-control".to_owned())
+            .spawn(move || runtime.block_on(work))?;
         Ok(())
     }
 

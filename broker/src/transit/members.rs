@@ -46,13 +46,13 @@ impl Transit {
     }
 
     /// Where a node can be reached; `None` forgets it.
-    pub(crate) fn set_address(&self, node: &NodeId, addr: Option<Name>) {
-        if self.addresses.load().get(node) == addr.as_ref() {
+    pub(crate) fn set_address(&self, node: &NodeId, addr: Option<&Name>) {
+        if self.addresses.load().get(node) == addr {
             return;
         }
         self.addresses.rcu(|addresses| {
             let mut addresses = (**addresses).clone();
-            match &addr {
+            match addr {
                 Some(addr) => addresses.insert(node.clone(), addr.clone()),
                 None => addresses.remove(node),
             };
@@ -75,7 +75,11 @@ impl Transit {
         ligand_transporters::collect(&mut write, usize::MAX).ok()
     }
 
-    pub(crate) fn open_control(self: &Arc<Self>, kind: PacketKind, payload: bytes::Bytes) -> Option<Incoming> {
+    pub(crate) fn open_control(
+        self: &Arc<Self>,
+        kind: PacketKind,
+        payload: bytes::Bytes,
+    ) -> Option<Incoming> {
         self.open(kind, payload)
     }
 
@@ -91,7 +95,12 @@ impl Transit {
     }
 
     /// Sends a packet to whoever else has our id: to an address, or over a bus to our own topic.
-    pub(crate) fn send_to_double(&self, addr: Option<&Name>, version: ProtocolVersion, packet: &Outgoing<'_>) {
+    pub(crate) fn send_to_double(
+        &self,
+        addr: Option<&Name>,
+        version: ProtocolVersion,
+        packet: &Outgoing<'_>,
+    ) {
         let route = match addr.map(|addr| self.stand_in(addr)) {
             Some(Ok(stand_in)) => Route::Node { id: stand_in, addr: addr.cloned() },
             Some(Err(_)) => return,

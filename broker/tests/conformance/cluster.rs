@@ -143,8 +143,7 @@ impl Cluster {
 
 /// Ids of the nodes that a node sees as available, itself included.
 pub(super) async fn seen_by(broker: &ServiceBroker) -> BTreeSet<String> {
-    let list: Value =
-        broker.call("$node.list", json!({})).node(broker.node_id()).await.unwrap_or_default();
+    let list: Value = broker.call("$node.list", json!({})).node(broker.node_id()).await.unwrap_or_default();
     let nodes = list.as_array().cloned().unwrap_or_default();
     let available = nodes.iter().filter(|node| node["available"] == true);
     available.filter_map(|node| node["id"].as_str().map(str::to_owned)).collect()

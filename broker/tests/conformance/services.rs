@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(super) fn echo(name: &str) -> ServiceDef {
     ServiceDef::builder(name)
         .action_raw("echo", |_cx, body: Payload| async move { Ok::<_, Error>(Reply::from(body)) })
-        .action("where", |cx: Context, _: Value| async move {
-            Ok::<_, Error>(cx.broker().node_id().to_string())
-        })
+        .action(
+            "where",
+            |cx: Context, _: Value| async move { Ok::<_, Error>(cx.broker().node_id().to_string()) },
+        )
         .build()
 }
 

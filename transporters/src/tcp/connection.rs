@@ -97,7 +97,7 @@ impl TcpConnection {
             return false;
         }
         let own_name = self.options.hostname.as_deref() == Some(host);
-        own_name || host == "localhost" || host.parse().is_ok_and(net::is_own) || net::is_own_name(host)
+        own_name || host == "localhost" || host.parse().is_ok_and(net::is_own)
     }
 
     fn announced_port(&self) -> u16 {

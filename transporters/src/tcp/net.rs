@@ -48,11 +48,6 @@ pub(crate) fn is_own(ip: IpAddr) -> bool {
     ip.is_loopback() || if_addrs::get_if_addrs().is_ok_and(|all| all.iter().any(|own| own.ip() == ip))
 }
 
-/// Whether this host has that name.
-pub(crate) fn is_own_name(host: &str) -> bool {
-    hostname::get().is_ok_and(|own| own.to_string_lossy().eq_ignore_ascii_case(host))
-}
-
 pub(crate) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
     match host.parse::<IpAddr>() {
         // Node announces IPv4 addresses in their IPv6-mapped form, which a host without IPv6 cannot dial.

@@ -8,17 +8,16 @@ use super::{Case, Cluster, Outcome, ensure};
 use crate::conformance::cluster::eventually;
 use crate::conformance::services::Log;
 
-pub(super) const CASE: Case = Case {
-    name: "an emitted event reaches every group exactly once",
-    run: |cluster| Box::pin(run(cluster)),
-};
+pub(super) const CASE: Case =
+    Case { name: "an emitted event reaches every group exactly once", run: |cluster| Box::pin(run(cluster)) };
 
 const EVENTS: usize = 60;
 
 async fn run(cluster: &mut Cluster) -> Outcome {
     let log = Log::default();
     let services = |with_audit: bool| -> Vec<ServiceDef> {
-        let mut services = vec![log.listener("mail", "order.*", None), log.listener("stock", "order.**", None)];
+        let mut services =
+            vec![log.listener("mail", "order.*", None), log.listener("stock", "order.**", None)];
         if with_audit {
             services.push(log.listener("audit", "order.created", Some("log")));
         }

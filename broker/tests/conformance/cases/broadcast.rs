@@ -6,10 +6,8 @@ use super::{Case, Cluster, Outcome, ensure};
 use crate::conformance::cluster::eventually;
 use crate::conformance::services::Log;
 
-pub(super) const CASE: Case = Case {
-    name: "a broadcast reaches every subscriber exactly once",
-    run: |cluster| Box::pin(run(cluster)),
-};
+pub(super) const CASE: Case =
+    Case { name: "a broadcast reaches every subscriber exactly once", run: |cluster| Box::pin(run(cluster)) };
 
 const EVENTS: usize = 20;
 

@@ -59,13 +59,19 @@ async fn run(cluster: &mut Cluster) -> Outcome {
     ensure!(own["hurry"] == true, "outer saw no deadline: {own}");
 
     let inner = &said["inner"];
-    ensure!(inner["request"] == "tree-1" && inner["level"] == 2 && inner["node"] == "node-1", "inner saw {inner}");
+    ensure!(
+        inner["request"] == "tree-1" && inner["level"] == 2 && inner["node"] == "node-1",
+        "inner saw {inner}"
+    );
     ensure!(inner["parent"] == own["id"] && inner["caller"] == "outer", "inner saw {inner}");
     ensure!(inner["meta"] == json!({ "user": "ada", "outer": true, "down": 2 }), "inner saw {inner}");
     ensure!(inner["header"] == "inner", "headers are for one hop: {inner}");
 
     let after = &said["after"];
-    ensure!(after["inner"] == json!({ "deep": [1] }) && after["user"] == "changed", "after the call: {after}");
+    ensure!(
+        after["inner"] == json!({ "deep": [1] }) && after["user"] == "changed",
+        "after the call: {after}"
+    );
     ensure!(meta["inner"] == json!({ "deep": [1] }) && meta["outer"] == true, "the caller got {meta}");
     ensure!(meta["user"] == "changed", "the caller got {meta}");
     Ok(())

@@ -6,10 +6,8 @@ use super::{Case, Cluster, Outcome, ensure};
 use crate::conformance::cluster::meet;
 use crate::conformance::services::echo;
 
-pub(super) const CASE: Case = Case {
-    name: "a node that joins later calls and is called",
-    run: |cluster| Box::pin(run(cluster)),
-};
+pub(super) const CASE: Case =
+    Case { name: "a node that joins later calls and is called", run: |cluster| Box::pin(run(cluster)) };
 
 async fn run(cluster: &mut Cluster) -> Outcome {
     let [a, b] = cluster.start_all([vec![echo("at-a")], vec![echo("at-b")]]).await?;

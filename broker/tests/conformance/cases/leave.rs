@@ -9,10 +9,8 @@ use std::time::Duration;
 use super::{Case, Cluster, Failure, Outcome, ensure};
 use crate::conformance::cluster::eventually;
 
-pub(super) const CASE: Case = Case {
-    name: "no call is lost when one of two workers stops",
-    run: |cluster| Box::pin(run(cluster)),
-};
+pub(super) const CASE: Case =
+    Case { name: "no call is lost when one of two workers stops", run: |cluster| Box::pin(run(cluster)) };
 
 /// Calls in flight at each caller.
 const AT_ONCE: usize = 8;
@@ -53,21 +51,25 @@ async fn run(cluster: &mut Cluster) -> Outcome {
     stopped?;
     let other = format!("{} has gone", leaving.node_id());
     eventually(&other, async || {
-        let list: Value = staying.call("$node.list", json!({})).node(staying.node_id()).await.unwrap_or_default();
+        let list: Value =
+            staying.call("$node.list", json!({})).node(staying.node_id()).await.unwrap_or_default();
         let node = list.as_array().and_then(|list| list.iter().find(|node| node["id"] == "node-2").cloned());
         node.is_none_or(|node| node["available"] == false)
     })
     .await
 }
 
-async fn call(broker: &ServiceBroker, lane: usize, done: &AtomicBool, calls: &AtomicUsize) -> Result<(), Failure> {
+async fn call(
+    broker: &ServiceBroker,
+    lane: usize,
+    done: &AtomicBool,
+    calls: &AtomicUsize,
+) -> Result<(), Failure> {
     let action = if lane % 2 == 0 { "work.at-once" } else { "work.slow" };
     while !done.load(Ordering::Relaxed) {
         let n = calls.fetch_add(1, Ordering::Relaxed) as u64;
-        let answer: u64 = broker
-            .call(action, n)
-            .await
-            .map_err(|error| format!("a call was lost: {error:?}"))?;
+        let answer: u64 =
+            broker.call(action, n).await.map_err(|error| format!("a call was lost: {error:?}"))?;
         ensure!(answer == n, "call {n} was answered {answer}");
         // Constant, but not as fast as it goes: the stopping node is to be called, not drowned.
         tokio::time::sleep(Duration::from_millis(2)).await;

@@ -29,9 +29,17 @@ async fn run(cluster: &mut Cluster) -> Outcome {
     };
     let error = sent.err().ok_or("a request above the limit was sent")?;
     ensure!(error.outcome() == Ran::NotRun, "{error:?}");
-    ensure!(error.message().contains(&limit.to_string()), "the limit {limit} is not in {:?}", error.message());
+    ensure!(
+        error.message().contains(&limit.to_string()),
+        "the limit {limit} is not in {:?}",
+        error.message()
+    );
     let error = answered.err().ok_or("an answer above the limit was sent")?;
-    ensure!(error.message().contains(&limit.to_string()), "the limit {limit} is not in {:?}", error.message());
+    ensure!(
+        error.message().contains(&limit.to_string()),
+        "the limit {limit} is not in {:?}",
+        error.message()
+    );
     // The connection survives.
     let echoed: Value = a.call("other.echo", json!("x".repeat(limit / 2))).await?;
     ensure!(echoed.as_str().is_some_and(|text| text.len() == limit / 2), "half the limit did not come back");

@@ -7,10 +7,8 @@ use super::{Case, Cluster, Outcome, ensure};
 use crate::conformance::cluster::eventually;
 use crate::conformance::services::echo;
 
-pub(super) const CASE: Case = Case {
-    name: "services are added and removed while nodes run",
-    run: |cluster| Box::pin(run(cluster)),
-};
+pub(super) const CASE: Case =
+    Case { name: "services are added and removed while nodes run", run: |cluster| Box::pin(run(cluster)) };
 
 async fn run(cluster: &mut Cluster) -> Outcome {
     let [a, b, c] = cluster.start_all([vec![], vec![echo("steady")], vec![]]).await?;
