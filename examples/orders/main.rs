@@ -23,7 +23,10 @@ use output::Output;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    ligand::logging::init();
+    // What it prints is the story; logs only on request.
+    if std::env::var_os("LIGAND_LOG").is_some() {
+        ligand::logging::init();
+    }
     let cli = Cli::parse();
     match run(&cli).await {
         Ok(true) => ExitCode::SUCCESS,

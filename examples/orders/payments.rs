@@ -4,6 +4,7 @@ use ligand::{ActionError, service};
 use serde::{Deserialize, Serialize};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
 
 use super::ledger::{Ledger, Standing};
 use super::money::Cents;
@@ -29,6 +30,9 @@ pub(crate) enum PaymentError {
     #[error("no more charges are taken")]
     #[action_error(code = 503)]
     NoRoom,
+    #[error("the bank had not answered when this node stopped, and nothing was charged")]
+    #[action_error(code = 503, retryable)]
+    Stopping,
 }
 
 #[derive(Debug)]
@@ -36,6 +40,7 @@ pub(crate) struct Payments {
     state: Mutex<State>,
     /// How long the bank takes for a charge.
     bank: Duration,
+    stopping: watch::Sender<bool>,
     output: Output,
 }
 
@@ -49,7 +54,7 @@ struct State {
 impl Payments {
     /// Payments by cards with this limit, at a bank that takes its time.
     pub(crate) fn new(limit: Cents, bank: Duration, output: Output) -> Self {
-        Self { state: Mutex::new(State { limit, charges: Ledger::new(), made: 0 }), bank, output }
+        Self { state: Mutex::new(State { limit, charges: Ledger::new(), made: 0 }), bank, stopping: watch::Sender::new(false), output }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -63,8 +68,11 @@ impl Payments {
     #[action(rest = "POST /charge", rename(user_id = "userId"))]
     async fn charge(&self, key: String, user_id: u32, amount: Cents) -> Result<Charge, PaymentError> {
         self.output.line("payments", format_args!("asks the bank for {amount} of user {user_id}, key {key}"));
-        if !self.bank.is_zero() {
-            tokio::time::sleep(self.bank).await;
+        let mut stopping = self.stopping.subscribe();
+        tokio::select! {
+            () = tokio::time::sleep(self.bank) => {}
+            // A node that wants to stop does not wait for a slow bank.
+            _ = stopping.wait_for(|stopping| *stopping) => return Err(PaymentError::Stopping),
         }
         let charged = self.lock().charge(&key, amount);
         match &charged {
@@ -88,6 +96,12 @@ impl Payments {
     #[action]
     async fn taken(&self) -> ligand::Result<Cents> {
         Ok(Cents(self.lock().charges.effects().map(|charge| charge.amount.0).sum()))
+    }
+
+    #[event("$broker.stopping")]
+    async fn hurry(&self) -> ligand::Result<()> {
+        self.stopping.send_replace(true);
+        Ok(())
     }
 }
 
