@@ -86,6 +86,9 @@ mod serializer;
 mod service;
 mod strategy;
 mod telemetry;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 mod transit;
 
 #[doc(hidden)]

@@ -10,6 +10,9 @@ use super::ledger::{Ledger, Standing};
 use super::money::Cents;
 use super::output::Output;
 
+/// How long a node that wants to stop waits for the bank.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Charge {
     pub(crate) id: String,
@@ -71,8 +74,7 @@ impl Payments {
         let mut stopping = self.stopping.subscribe();
         tokio::select! {
             () = tokio::time::sleep(self.bank) => {}
-            // A node that wants to stop does not wait for a slow bank.
-            _ = stopping.wait_for(|stopping| *stopping) => return Err(PaymentError::Stopping),
+            () = patience_over(&mut stopping) => return Err(PaymentError::Stopping),
         }
         let charged = self.lock().charge(&key, amount);
         match &charged {
@@ -125,4 +127,10 @@ impl State {
         self.charges.done(key.to_owned(), charge.clone());
         Ok((charge, true))
     }
+}
+
+async fn patience_over(stopping: &mut watch::Receiver<bool>) {
+    // The sender lives as long as the service, so waiting cannot fail while one of its handlers runs.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+    tokio::time::sleep(PATIENCE).await;
 }

@@ -233,9 +233,6 @@ async fn a_stop_lets_a_quick_saga_finish() {
     let client = shop.broker.clone();
     let call = tokio::spawn(async move { OrdersClient::new(&client).place(1, 1, 2).await });
     shop.log.until("asks the bank").await;
-    // The bank takes its time, so it is the order that is waited for, not the payment.
-    let bank = PaymentsClient::new(&shop.broker).taken().await.unwrap();
-    assert_eq!(bank, Cents(0));
     shop.broker.stop().await.unwrap();
     assert_eq!(call.await.unwrap().unwrap().order.order_id, "order-1");
 }
