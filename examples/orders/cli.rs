@@ -65,7 +65,8 @@ impl Cli {
 /// `500ms` or `2s`.
 fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    let number: u64 = number.parse().map_err(|_| "write a whole number and `ms` or `s`, as in `500ms`".to_owned())?;
+    let number: u64 =
+        number.parse().map_err(|_| "write a whole number and `ms` or `s`, as in `500ms`".to_owned())?;
     match unit {
         "ms" => Ok(Duration::from_millis(number)),
         "s" => Ok(Duration::from_secs(number)),

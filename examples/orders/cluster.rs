@@ -45,12 +45,16 @@ impl Cluster {
         let with = |id: &str, service: &dyn Fn() -> ligand::ServiceDef| node(id).service(service()).build();
         let cluster = Self {
             shop: node("shop").build()?,
-            orders: with("orders", &|| Orders::new(world.room, world.processing, output.clone()).into_service_def())?,
+            orders: with("orders", &|| {
+                Orders::new(world.room, world.processing, output.clone()).into_service_def()
+            })?,
             others: vec![
                 with("users", &|| Users::new().into_service_def())?,
                 with("products", &|| Products::new().into_service_def())?,
                 with("inventory", &|| Inventory::new(world.pieces, output.clone()).into_service_def())?,
-                with("payments", &|| Payments::new(world.card_limit, world.bank, output.clone()).into_service_def())?,
+                with("payments", &|| {
+                    Payments::new(world.card_limit, world.bank, output.clone()).into_service_def()
+                })?,
             ],
         };
         match cluster.start_all().await {

@@ -60,10 +60,18 @@ impl Inventory {
 impl Inventory {
     /// Holds pieces for an order. Asked again for the same order, it gives the same reservation.
     #[action(rest = "POST /reserve", rename(order_id = "orderId", product_id = "productId"))]
-    async fn reserve(&self, order_id: String, product_id: u32, quantity: u32) -> Result<Reservation, InventoryError> {
+    async fn reserve(
+        &self,
+        order_id: String,
+        product_id: u32,
+        quantity: u32,
+    ) -> Result<Reservation, InventoryError> {
         let reserved = self.lock().reserve(&order_id, product_id, quantity);
         match &reserved {
-            Ok(held) => self.output.line("inventory", format_args!("holds {} of product {product_id} for {order_id}", held.amount)),
+            Ok(held) => self.output.line(
+                "inventory",
+                format_args!("holds {} of product {product_id} for {order_id}", held.amount),
+            ),
             Err(error) => self.output.line("inventory", error),
         }
         reserved
@@ -102,7 +110,8 @@ impl State {
         };
         self.stock.insert(product, rest);
         self.made += 1;
-        let reservation = Reservation { id: format!("reservation-{}", self.made), product_id: product, amount: wanted };
+        let reservation =
+            Reservation { id: format!("reservation-{}", self.made), product_id: product, amount: wanted };
         self.reservations.done(order.to_owned(), reservation.clone());
         Ok(reservation)
     }

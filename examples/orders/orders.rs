@@ -43,7 +43,9 @@ pub(crate) struct Placed {
 
 #[derive(Debug, thiserror::Error, ActionError)]
 pub(crate) enum OrderError {
-    #[error("an order needs a quantity of at least 1, and a total that can be counted: {quantity} pieces for {price} each")]
+    #[error(
+        "an order needs a quantity of at least 1, and a total that can be counted: {quantity} pieces for {price} each"
+    )]
     #[action_error(code = 422)]
     BadQuantity { quantity: u32, price: Cents },
     #[error("the order book is full: it has room for {room} orders")]

@@ -57,7 +57,12 @@ struct State {
 impl Payments {
     /// Payments by cards with this limit, at a bank that takes its time.
     pub(crate) fn new(limit: Cents, bank: Duration, output: Output) -> Self {
-        Self { state: Mutex::new(State { limit, charges: Ledger::new(), made: 0 }), bank, stopping: watch::Sender::new(false), output }
+        Self {
+            state: Mutex::new(State { limit, charges: Ledger::new(), made: 0 }),
+            bank,
+            stopping: watch::Sender::new(false),
+            output,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -78,8 +83,12 @@ impl Payments {
         }
         let charged = self.lock().charge(&key, amount);
         match &charged {
-            Ok((charge, true)) => self.output.line("payments", format_args!("{} charged as {}", charge.amount, charge.id)),
-            Ok((charge, false)) => self.output.line("payments", format_args!("charged before, as {}", charge.id)),
+            Ok((charge, true)) => {
+                self.output.line("payments", format_args!("{} charged as {}", charge.amount, charge.id))
+            }
+            Ok((charge, false)) => {
+                self.output.line("payments", format_args!("charged before, as {}", charge.id))
+            }
             Err(error) => self.output.line("payments", error),
         }
         charged.map(|(charge, _)| charge)

@@ -26,7 +26,11 @@ impl Products {
     pub(crate) fn new() -> Self {
         let items = [("Keyboard", 8_990), ("Mouse", 2_450), ("Monitor", 31_900)];
         let products = (1..).zip(items);
-        Self(products.map(|(id, (name, price))| Product { id, name: name.to_owned(), price: Cents(price) }).collect())
+        Self(
+            products
+                .map(|(id, (name, price))| Product { id, name: name.to_owned(), price: Cents(price) })
+                .collect(),
+        )
     }
 }
 

@@ -129,7 +129,8 @@ impl Saga {
 
 /// Whether a step that failed has certainly changed nothing: it never ran, or its service refused it.
 fn had_no_effect(error: &ligand::Error) -> bool {
-    error.outcome() == Outcome::NotRun || matches!(error.kind(), ErrorKind::Application | ErrorKind::Validation)
+    error.outcome() == Outcome::NotRun
+        || matches!(error.kind(), ErrorKind::Application | ErrorKind::Validation)
 }
 
 /// Through the broker, not through the context of the call: its deadline may have passed.

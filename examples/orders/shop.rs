@@ -26,7 +26,10 @@ pub(crate) async fn visit(cluster: &Cluster, cli: &Cli, output: &Output) -> Resu
         }
     };
     if let Ok(Placed { message, order }) = &answer {
-        output.line("shop", format_args!("{message}: {}, {} for {}", order.order_id, order.total_price, order.user));
+        output.line(
+            "shop",
+            format_args!("{message}: {}, {} for {}", order.order_id, order.total_price, order.user),
+        );
     }
     // Waits for what the orders still have to do: process an order, or take steps back.
     cluster.orders.stop().await?;

@@ -69,7 +69,8 @@ impl Underway {
         E: From<Interrupted> + Send + 'static,
         Fut: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let cx = self.cx.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Interrupted::Stopping)?;
+        let cx =
+            self.cx.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Interrupted::Stopping)?;
         let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| Interrupted::Busy)?;
         let saga = Saga::new(name, self.journal.clone(), self.output.clone());
         let steps = steps(saga.clone());
@@ -109,7 +110,9 @@ impl Underway {
         let noted = self.journal.noted();
         match in_time && noted.is_empty() {
             true => Ok(()),
-            false => Err(ligand::Error::server(500, "NOT_UNDONE", format!("left to undo by hand: {noted:?}"))),
+            false => {
+                Err(ligand::Error::server(500, "NOT_UNDONE", format!("left to undo by hand: {noted:?}")))
+            }
         }
     }
 }

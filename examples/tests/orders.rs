@@ -22,22 +22,22 @@ mod underway;
 mod users;
 
 use inventory::{Inventory, InventoryClient};
+use ligand::{Context, ErrorKind, IntoServiceDef, ServiceBroker, ServiceDef};
 use money::Cents;
 use orders::{Order, Orders, OrdersClient};
 use output::Output;
 use payments::{PaymentError, Payments, PaymentsClient};
 use products::Products;
 use saga::{Compensation, Journal, Saga};
-use users::Users;
-use ligand::{Context, ErrorKind, IntoServiceDef, ServiceBroker, ServiceDef};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::{Barrier, watch};
+use users::Users;
 
 const README: &str = include_str!("../orders/README.md");
 
@@ -427,11 +427,17 @@ impl Drop for Process {
     }
 }
 
-/// The example as cargo builds it beside the tests.
+/// The example, which `cargo test` builds beside the tests; with `--test orders` alone it does not.
 fn program() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let folder = test.parent().and_then(|deps| deps.parent()).unwrap();
     let program = folder.join("examples").join(format!("orders{}", std::env::consts::EXE_SUFFIX));
-    assert!(program.exists(), "build the example first: cargo build -p ligand-examples --example orders");
+    let built = program.metadata().and_then(|program| program.modified());
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("orders").read_dir().unwrap();
+    let sources =
+        sources.map(|file| file.unwrap().path()).filter(|path| path.extension() == Some("rs".as_ref()));
+    let changed = sources.map(|source| source.metadata().unwrap().modified().unwrap()).max().unwrap();
+    let fresh = built.is_ok_and(|built| built >= changed);
+    assert!(fresh, "build the example first: cargo build -p ligand-examples --example orders");
     program
 }
