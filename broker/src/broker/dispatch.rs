@@ -20,6 +20,7 @@ use crate::config::Timeout;
 use crate::context::{At, Bag, Context, Deadline, Scope};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::payload::Payload;
+use crate::protocol::Visibility;
 use crate::registry::{NodeIx, Picked, Snapshot};
 use crate::service::Reply;
 
@@ -162,6 +163,10 @@ fn run(
 ) -> Result<(Context, Running, Option<Again>)> {
     match picked {
         Picked::Local(action) => {
+            // To anybody but its own service a private action does not exist, as in Node.
+            if action.visibility == Visibility::Private && cx.caller() != Some(&action.service) {
+                return Err(not_run(Error::of_action(ErrorKind::ServiceNotFound, &action.name, None)));
+            }
             if action.encode || broker.shared().force_codec() {
                 params = params.through_codec(broker.codec()).map_err(not_run)?;
             }
