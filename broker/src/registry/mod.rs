@@ -282,4 +282,5 @@ impl Registry {
 }
 
 #[cfg(test)]
+#[cfg(test)]
 mod tests;
