@@ -231,6 +231,7 @@ impl Attempt {
                 continue;
             }
             self.running = Running::Done;
+            let result = result.and_then(|reply| self.encoded_if_asked(reply));
             if let Some(parent) = &self.parent {
                 parent.scope().meta.merge(&self.cx.scope().meta);
             }
@@ -262,6 +263,17 @@ impl Attempt {
             }),
             Running::Done => panic!("a call was polled after it was ready"),
         }
+    }
+
+    /// The result as bytes where the action, or a test, wants what another node would get.
+    fn encoded_if_asked(&self, mut reply: Reply) -> Result<Reply> {
+        let broker = self.cx.broker();
+        if let At::Local(action) = self.cx.at()
+            && (action.encode || broker.shared().force_codec())
+        {
+            reply.body = reply.body.through_codec(broker.codec())?;
+        }
+        Ok(reply)
     }
 
     /// Starts the call at another node, if this failure allows it and there is one.
