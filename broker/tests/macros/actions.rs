@@ -175,11 +175,15 @@ async fn params_that_do_not_fit_name_the_field_as_nodes_validator_does() {
             let error = call(params.clone()).await;
             assert_eq!(error.kind(), ErrorKind::Validation, "{way:?} {params} {error:?}");
             let data = &error.data().unwrap()[0];
-            assert_eq!((&data["field"], &data["type"]), (&json!(field), &json!(kind)), "{way:?} {params} {data}");
+            assert_eq!(
+                (&data["field"], &data["type"]),
+                (&json!(field), &json!(kind)),
+                "{way:?} {params} {data}"
+            );
             assert_eq!(data["action"], "v2.desk.join");
         }
         let message = call(json!("text")).await.data().unwrap()[0]["message"].to_string();
-        assert!(message.contains("the params of `v2.desk.join` as an object"), "{way:?} {message}");
+        assert!(message.contains("an object, the params of `v2.desk.join`"), "{way:?} {message}");
     })
     .await;
 }
@@ -208,7 +212,8 @@ async fn an_action_without_arguments_accepts_whatever_it_is_given() {
 async fn the_whole_object_is_moved_within_a_process_and_encoded_beyond_it() {
     on_every_way(Desk::new, async |broker, way| {
         let client = DeskClient::new(broker);
-        let expected = if way == Way::Moved { Order::new() } else { Order { note: String::new(), ..Order::new() } };
+        let expected =
+            if way == Way::Moved { Order::new() } else { Order { note: String::new(), ..Order::new() } };
         assert_eq!(client.place(Order::new()).await.unwrap(), expected, "{way:?}");
         let (items, name) = client.place_whole(Order::new()).await.unwrap();
         assert_eq!((items, &*name), (1, "v2.desk.place_whole"), "{way:?}");
@@ -286,7 +291,8 @@ async fn names_on_the_wire_are_the_renamed_ones() {
         let params = json!({ "fromCity": "Rome", "kind": "city" });
         let text: String = broker.call("v2.desk.of.another.name", params).await.unwrap();
         assert_eq!(text, "Rome city", "{way:?}");
-        let error = broker.call::<Value>("v2.desk.of.another.name", json!({ "from": "Rome" })).await.unwrap_err();
+        let error =
+            broker.call::<Value>("v2.desk.of.another.name", json!({ "from": "Rome" })).await.unwrap_err();
         assert_eq!(error.data().unwrap()[0]["field"], "fromCity", "{way:?}");
     })
     .await;
@@ -297,7 +303,8 @@ async fn visibility_decides_who_may_call() {
     on_every_way(Desk::new, async |broker, way| {
         let client = DeskClient::new(broker);
         assert_eq!(client.public().await.unwrap(), 1, "{way:?}");
-        let refused = |error: Error| assert_eq!(error.kind(), ErrorKind::ServiceNotFound, "{way:?} {error:?}");
+        let refused =
+            |error: Error| assert_eq!(error.kind(), ErrorKind::ServiceNotFound, "{way:?} {error:?}");
         match client.protected().await {
             Ok(answer) if way != Way::Remote => assert_eq!(answer, 2),
             other => refused(other.unwrap_err()),

@@ -4,7 +4,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::future::BoxFuture;
-use ligand::{Caller, Codec, Context, OutgoingCall, Params, Payload, Response, Result, ServiceDef, client, service};
+use ligand::{
+    Caller, Codec, Context, OutgoingCall, Params, Payload, Response, Result, ServiceDef, client, service,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
@@ -110,15 +112,22 @@ trait Post {
 
 #[tokio::test]
 async fn the_client_of_a_contract_calls_a_service_it_does_not_know() {
-    on_every_way(|| Letters, async |broker, way| {
-        let post = PostClient::new(broker);
-        assert_eq!(post.send("ada".into(), None).await.unwrap(), "ada None", "{way:?}");
-        assert_eq!(post.send("ada".into(), Some("bob".into())).await.unwrap(), "ada Some(\"bob\")", "{way:?}");
-        assert_eq!(post.clear(3).await.unwrap(), 3, "{way:?}");
-        assert_eq!(post.import(vec!["x".into()]).await.unwrap(), 1, "{way:?}");
-        assert_eq!(post.import_all(vec!["x".into()]).await.unwrap(), 2, "{way:?}");
-        post.nothing().await.unwrap();
-    })
+    on_every_way(
+        || Letters,
+        async |broker, way| {
+            let post = PostClient::new(broker);
+            assert_eq!(post.send("ada".into(), None).await.unwrap(), "ada None", "{way:?}");
+            assert_eq!(
+                post.send("ada".into(), Some("bob".into())).await.unwrap(),
+                "ada Some(\"bob\")",
+                "{way:?}"
+            );
+            assert_eq!(post.clear(3).await.unwrap(), 3, "{way:?}");
+            assert_eq!(post.import(vec!["x".into()]).await.unwrap(), 1, "{way:?}");
+            assert_eq!(post.import_all(vec!["x".into()]).await.unwrap(), 2, "{way:?}");
+            post.nothing().await.unwrap();
+        },
+    )
     .await;
     assert_eq!(PostClient::NAME, "beta.letters");
 }

@@ -159,7 +159,10 @@ impl Conditional {
 #[tokio::test]
 async fn what_a_condition_leaves_out_leaves_nothing_behind() {
     let def = Conditional.into_service_def();
-    assert_eq!(format!("{def:?}"), r#"ServiceDef { name: "conditional", actions: ["size"], events: [], .. }"#);
+    assert_eq!(
+        format!("{def:?}"),
+        r#"ServiceDef { name: "conditional", actions: ["size"], events: [], .. }"#
+    );
     let broker = alone(Conditional).await;
     assert_eq!(ConditionalClient::new(&broker).size("four".into()).await.unwrap(), 4);
     broker.stop().await.unwrap();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ligand::transport::memory::Network;
-use ligand::{Context, Params, Payload, Result, Shared, ServiceBroker, service};
+use ligand::{Context, Params, Payload, Result, ServiceBroker, Shared, service};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
@@ -115,10 +115,7 @@ async fn named_arguments_are_fields_of_the_payload() {
         let expected = Seen::Named { event: "user.created".into(), id: 7, nickname: Some("ad".into()) };
         assert_eq!(seen.recv().await, Some(expected));
         broker.broadcast("user.gone", json!({ "id": 8 })).await.unwrap();
-        assert_eq!(
-            seen.recv().await,
-            Some(Seen::Named { event: "user.gone".into(), id: 8, nickname: None })
-        );
+        assert_eq!(seen.recv().await, Some(Seen::Named { event: "user.gone".into(), id: 8, nickname: None }));
     })
     .await;
 }

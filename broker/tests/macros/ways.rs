@@ -30,13 +30,12 @@ pub(crate) async fn on_way(way: Way, service: impl IntoServiceDef, check: impl A
     let service = service.into_service_def();
     let name = service.full_name();
     let network = Network::new();
-    let callee = ServiceBroker::builder()
-        .node_id("callee")
-        .transporter(network.transporter())
-        .through_codec(way == Way::Encoded)
-        .service(service)
-        .build()
-        .expect("the callee's options fit");
+    let mut callee =
+        ServiceBroker::builder().node_id("callee").through_codec(way == Way::Encoded).service(service);
+    if way == Way::Remote {
+        callee = callee.transporter(network.transporter());
+    }
+    let callee = callee.build().expect("the callee's options fit");
     callee.start().await.expect("the callee starts");
     if way != Way::Remote {
         check(&callee).await;
