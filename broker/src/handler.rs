@@ -174,7 +174,7 @@ fn expected(message: &str) -> &'static str {
             "number"
         }
         () if is(&["a sequence", "sequence", "an array", "a tuple"]) => "array",
-        () if is(&["a map", "map", "struct"]) => "object",
+        () if is(&["a map", "map", "struct", "an object"]) => "object",
         () if message.starts_with("unknown variant") => "enum",
         () => "custom",
     }

@@ -21,6 +21,7 @@ use crate::context::{At, Bag, Context, Deadline, Scope};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::handler::ActionFn;
 use crate::payload::Payload;
+use crate::protocol::Visibility;
 use crate::registry::{ActionEntry, NodeIx, Picked, Snapshot};
 use crate::service::Reply;
 
@@ -199,6 +200,10 @@ fn run(
 ) -> Result<(Context, Running, Option<Again>)> {
     match picked {
         Picked::Local(action) => {
+            // To anybody but its own service a private action does not exist, as in Node.
+            if action.visibility == Visibility::Private && cx.caller() != Some(&action.service) {
+                return Err(not_run(Error::of_action(ErrorKind::ServiceNotFound, &action.name, None)));
+            }
             if action.encode || broker.shared().force_codec() {
                 params = params.through_codec(broker.codec()).map_err(not_run)?;
             }
@@ -263,6 +268,7 @@ impl Attempt {
                 continue;
             }
             self.running = Running::Done;
+            let result = result.and_then(|reply| self.encoded_if_asked(reply));
             if let Some(parent) = &self.parent {
                 parent.scope().meta.merge(&self.cx.scope().meta);
             }
@@ -294,6 +300,17 @@ impl Attempt {
             }),
             Running::Done => panic!("a call was polled after it was ready"),
         }
+    }
+
+    /// The result as bytes where the action, or a test, wants what another node would get.
+    fn encoded_if_asked(&self, mut reply: Reply) -> Result<Reply> {
+        let broker = self.cx.broker();
+        if let At::Local(action) = self.cx.at()
+            && (action.encode || broker.shared().force_codec())
+        {
+            reply.body = reply.body.through_codec(broker.codec())?;
+        }
+        Ok(reply)
     }
 
     /// Starts the call at another node, if this failure allows it and there is one.
