@@ -45,7 +45,7 @@ impl ServiceBroker {
             // Not on the tracker: stopping waits for the tracker. Ends with the stop it runs.
             runtime.spawn(async move {
                 if let Err(error) = broker.stop().await {
-                    tracing::warn!(error = %error, "stopped because of a node id conflict");
+                    tracing::warn!(error = %error, "stopping in the background failed in part");
                 }
             });
         }

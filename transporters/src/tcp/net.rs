@@ -42,6 +42,12 @@ pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
+/// Whether this host has that address.
+pub(crate) fn is_own(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    ip.is_loopback() || if_addrs::get_if_addrs().is_ok_and(|all| all.iter().any(|own| own.ip() == ip))
+}
+
 /// Connects from the address that `from` listens on, if it is a particular one: a peer takes the source
 /// of our connection for our address, and answers there.
 pub(crate) async fn dial(host: &str, port: u16, from: IpAddr) -> io::Result<TcpStream> {
