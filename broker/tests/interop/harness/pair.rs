@@ -33,7 +33,6 @@ impl Pair {
 
     /// Waits until each knows the other with all its services: Node announces them one by one.
     pub(crate) async fn meet(&self) {
-<<<<<<< HEAD
         let of_js = names(&self.js.ask(json!({ "do": "localServices" })).await);
         let of_rust = self.rust.call::<Value>("$node.services", json!({ "onlyLocal": true })).await;
         let of_rust = names(&of_rust.expect("our own answer"));
@@ -44,21 +43,6 @@ impl Pair {
         let rust = self.rust.node_id().as_str();
         let command = json!({ "do": "waitForServicesOf", "node": rust, "names": of_rust });
         tokio::join!(known, self.js.ask(command));
-=======
-        let known = async {
-            super::until("our node knows the other", async || {
-                let nodes = self
-                    .rust
-                    .call::<serde_json::Value>("$node.list", json!({}))
-                    .await
-                    .expect("our own answer");
-                let nodes = nodes.as_array().cloned().unwrap_or_default();
-                nodes.iter().any(|node| node["id"] == "js" && node["available"] == true).then_some(())
-            })
-            .await;
-        };
-        tokio::join!(known, self.js.ask(json!({ "do": "waitForNode", "node": "rust", "available": true })));
->>>>>>> main
     }
 
     pub(crate) fn js_id(&self) -> NodeId {
