@@ -101,9 +101,6 @@ module.exports = {
 		actions: {
 			port() {
 				return this.server.address().port;
-			},
-			aliases() {
-				return this.routes.flatMap(route => route.aliases.map(alias => `${alias.method} ${alias.path}`));
 			}
 		}
 	})
