@@ -4,8 +4,8 @@
 //! services in one process moves its values. [`runs`] counts the passes, so that a test can prove it.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 
@@ -29,7 +29,11 @@ impl Codec {
         Ok(out.freeze())
     }
 
-    pub(crate) fn encode_into<T: Serialize + ?Sized>(self, value: &T, out: &mut BytesMut) -> Result<(), Error> {
+    pub(crate) fn encode_into<T: Serialize + ?Sized>(
+        self,
+        value: &T,
+        out: &mut BytesMut,
+    ) -> Result<(), Error> {
         count();
         match self {
             Self::Json => serde_json::to_writer(out.writer(), value).map_err(Error::codec),

@@ -51,7 +51,6 @@ impl Deadlines {
         };
         if start {
             // Ends by itself: it holds nothing but this list, and stops when the list stays empty.
-            #[allow(clippy::disallowed_methods, reason = "bounded by the list, see above")]
             tokio::spawn(sweep(Arc::clone(&self.0)));
         }
         Timer(State::Swept(entry))
@@ -168,7 +167,9 @@ mod tests {
         assert!(wait(&deadlines, Duration::from_millis(300)).await < Duration::from_millis(302));
         for seconds in [1, 7] {
             let took = wait(&deadlines, Duration::from_secs(seconds)).await;
-            assert!(took >= Duration::from_secs(seconds) && took < Duration::from_secs(seconds) + 2 * SWEEP_EVERY);
+            assert!(
+                took >= Duration::from_secs(seconds) && took < Duration::from_secs(seconds) + 2 * SWEEP_EVERY
+            );
         }
     }
 

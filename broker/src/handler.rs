@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -40,7 +40,7 @@ where
         let run = Arc::clone(&run);
         Box::pin(guarded(cx.clone(), async move {
             let params = payload.take::<P>().map_err(|error| invalid(&cx, error))?;
-            run(cx, params).await.map(Reply::typed).map_err(Into::into)
+            run(cx, params).await.map(reply).map_err(Into::into)
         }))
     })
 }
@@ -74,7 +74,7 @@ where
             // does meanwhile. The pool of tokio bounds how many run at once.
             let work = tokio::task::spawn_blocking(move || run(cx, params).map_err(Into::into));
             match work.await {
-                Ok(result) => result.map(Reply::typed),
+                Ok(result) => result.map(reply),
                 Err(failed) => Err(panicked(failed.try_into_panic().ok().as_deref())),
             }
         }))
@@ -97,11 +97,18 @@ where
     })
 }
 
+/// A result as a reply. `()` is no result at all: `undefined` in Node, and not null.
+fn reply<R: Serialize + Send + 'static>(result: R) -> Reply {
+    if TypeId::of::<R>() == TypeId::of::<()>() { Reply::empty() } else { Reply::typed(result) }
+}
+
 /// Runs a handler until it is done, panics, or its deadline passes.
 async fn guarded<T>(cx: Context, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
     let mut work = pin!(work);
+    let span = crate::telemetry::span(&cx);
     let mut timer: Option<Timer> = None;
     poll_fn(move |task| {
+        let _entered = span.enter();
         match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(task))) {
             Err(panic) => return Poll::Ready(Err(panicked(Some(&*panic)))),
             Ok(Poll::Ready(result)) => return Poll::Ready(result),
@@ -160,7 +167,12 @@ fn expected(message: &str) -> &'static str {
     match () {
         () if is(&["a string", "string", "str", "a character"]) => "string",
         () if is(&["a boolean", "bool"]) => "boolean",
-        () if is(&["i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "isize", "usize", "f32", "f64", "a number"]) => "number",
+        () if is(&[
+            "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "isize", "usize", "f32", "f64", "a number",
+        ]) =>
+        {
+            "number"
+        }
         () if is(&["a sequence", "sequence", "an array", "a tuple"]) => "array",
         () if is(&["a map", "map", "struct"]) => "object",
         () if message.starts_with("unknown variant") => "enum",

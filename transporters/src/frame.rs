@@ -74,7 +74,7 @@ impl PacketKind {
 
     /// The kind with this name in topics.
     #[must_use]
-    pub fn from_str(name: &str) -> Option<Self> {
+    pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 

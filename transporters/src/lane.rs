@@ -162,11 +162,7 @@ impl Lanes {
         });
         let mut watched = lock(&self.watched);
         watched.retain(|watched| watched.lane.strong_count() > 0);
-        watched.push(Watched {
-            lane: Arc::downgrade(&lane),
-            link: link.clone(),
-            seen: None,
-        });
+        watched.push(Watched { lane: Arc::downgrade(&lane), link: link.clone(), seen: None });
         drop(watched);
         link.spawn(run(lane, link.clone(), Arc::clone(self), 0));
     }

@@ -60,7 +60,7 @@ impl Topics {
         match rest.split(&self.separator).next()? {
             "REQB" => Some(PacketKind::Request),
             "EVENTB" => Some(PacketKind::Event),
-            name => PacketKind::from_str(name),
+            name => PacketKind::named(name),
         }
     }
 

@@ -183,9 +183,15 @@ pub(crate) fn run_local(
             Poll::Pending if give_back => waiting.push((cx, future)),
             Poll::Pending => {
                 let tracker = &cx.broker().shared().tracker;
+                let cut = cx.broker().shared().cut.clone();
                 tracker.spawn({
                     let cx = cx.clone();
-                    async move { finished(&cx, future.await) }
+                    async move {
+                        tokio::select! {
+                            result = future => finished(&cx, result),
+                            () = cut.cancelled() => tracing::warn!(event = %cx.name(), "event handler cut short"),
+                        }
+                    }
                 });
             }
         }
@@ -246,7 +252,10 @@ impl Future for EmitFuture<'_> {
 
 impl fmt::Debug for Emit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Emit").field("event", &self.event).field("spread", &self.spread).finish_non_exhaustive()
+        f.debug_struct("Emit")
+            .field("event", &self.event)
+            .field("spread", &self.spread)
+            .finish_non_exhaustive()
     }
 }
 

@@ -49,7 +49,8 @@ impl ServiceBroker {
 }
 
 fn service(broker: &ServiceBroker) -> ServiceDef {
-    let flag = |default: bool| json!({ "type": "boolean", "optional": true, "convert": true, "default": default });
+    let flag =
+        |default: bool| json!({ "type": "boolean", "optional": true, "convert": true, "default": default });
     let flags = |names: &[&str]| {
         let params = names.iter().map(|name| ((*name).to_owned(), flag(*name == "grouping")));
         Value::Object(params.collect::<Map<_, _>>())
@@ -67,13 +68,32 @@ fn service(broker: &ServiceBroker) -> ServiceDef {
     });
     let metrics = json!({ "types": text, "includes": text, "excludes": text });
     let builder = ServiceDef::builder("$node");
-    let builder = view_action(builder, broker, def("list", Some(flags(&["withServices", "onlyAvailable"]))), |shared, p| {
-        Ok(view::nodes(&shared.registry.load(), NodesQuery { with_services: p.with_services.0, only_available: p.only_available.0 }, epoch(shared)))
-    });
     let builder = view_action(
         builder,
         broker,
-        def("services", Some(flags(&["onlyLocal", "skipInternal", "withActions", "withEvents", "onlyAvailable", "grouping"]))),
+        def("list", Some(flags(&["withServices", "onlyAvailable"]))),
+        |shared, p| {
+            Ok(view::nodes(
+                &shared.registry.load(),
+                NodesQuery { with_services: p.with_services.0, only_available: p.only_available.0 },
+                epoch(shared),
+            ))
+        },
+    );
+    let builder = view_action(
+        builder,
+        broker,
+        def(
+            "services",
+            Some(flags(&[
+                "onlyLocal",
+                "skipInternal",
+                "withActions",
+                "withEvents",
+                "onlyAvailable",
+                "grouping",
+            ])),
+        ),
         |shared, p| {
             let wanted = ServicesQuery {
                 only_local: p.only_local.0,
@@ -93,7 +113,8 @@ fn service(broker: &ServiceBroker) -> ServiceDef {
     let builder = view_action(builder, broker, def("events", Some(flags(&listing))), |shared, p| {
         Ok(view::events(&shared.registry.load(), endpoints(p)))
     });
-    let builder = view_action(builder, broker, def("health", None), |shared, _| Ok(super::health::health(shared)));
+    let builder =
+        view_action(builder, broker, def("health", None), |shared, _| Ok(super::health::health(shared)));
     let builder = view_action(builder, broker, def("options", Some(json!({}))), |shared, _| {
         // Secrets are masked by the configuration's own serialization.
         serde_json::to_value(&*shared.config).map_err(Error::codec)

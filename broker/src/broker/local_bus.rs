@@ -71,7 +71,8 @@ impl LocalBus {
     pub(crate) fn subscribe(&self, pattern: &str) -> LocalEvents {
         let (sender, events) = mpsc::channel(WAITING);
         let dropped = Arc::new(AtomicU64::new(0));
-        let listener = Listener { pattern: Pattern::new(pattern), events: sender, dropped: Arc::clone(&dropped) };
+        let listener =
+            Listener { pattern: Pattern::new(pattern), events: sender, dropped: Arc::clone(&dropped) };
         self.lock().push(listener);
         LocalEvents { events, dropped }
     }

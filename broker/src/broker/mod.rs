@@ -1,5 +1,6 @@
 //! The broker: the handle everything else hangs on.
 
+mod action_ref;
 mod announce;
 mod builder;
 mod call;
@@ -37,17 +38,18 @@ use crate::payload::{IntoPayload, Payload};
 use crate::registry::Registry;
 use crate::transit::{Transit, TransitStats};
 
+pub use action_ref::ActionRef;
 pub use builder::BrokerBuilder;
-pub use call::{Call, CallFuture, CallOptions, Caller, OutgoingCall, RawCall, RawCallFuture, Response};
 #[doc(hidden)]
 pub use call::Origin;
+pub use call::{Call, CallFuture, CallOptions, Caller, OutgoingCall, RawCall, RawCallFuture, Response};
 pub(crate) use dispatch::picked_and_run;
-pub use emit::{Emit, EmitFuture, Spread};
 pub(crate) use emit::run_local;
+pub use emit::{Emit, EmitFuture, Spread};
 pub use errors::{BuildError, RunError, StartError, StopError, WaitError};
 pub(crate) use lifecycle::Lifecycle;
-pub use local_bus::{LocalEvent, LocalEvents};
 pub(crate) use local_bus::LocalBus;
+pub use local_bus::{LocalEvent, LocalEvents};
 pub(crate) use services::LocalServices;
 
 /// A node of the cluster: it hosts services, calls actions, and sends events. Cheap to clone.
@@ -86,6 +88,8 @@ pub(crate) struct Shared {
     pub(crate) deadlines: Deadlines,
     /// Handlers under way.
     pub(crate) tracker: TaskTracker,
+    /// Cancelled when handlers have been waited for long enough.
+    pub(crate) cut: CancellationToken,
     /// Cancelled when the broker has stopped.
     pub(crate) cancel: CancellationToken,
     /// Set by the start; a broker without transporter never has one.
@@ -143,6 +147,12 @@ impl ServiceBroker {
         P: serde::Serialize + Send + 'static,
     {
         Call::new(self, action, Ok(Payload::typed(params)))
+    }
+
+    /// A call site that looks its action's name up once, and again only when the cluster has changed.
+    #[must_use]
+    pub fn action(&self, name: impl Into<Name>) -> ActionRef {
+        ActionRef::new(self.clone(), name.into())
     }
 
     /// Sends an event to one subscriber of each group. At most once, and not at all where nobody has
@@ -222,7 +232,11 @@ impl ServiceBroker {
     ///
     /// # Cancel safety
     /// Safe.
-    pub async fn wait_for_within(&self, services: &[&str], timeout: impl Into<Timeout>) -> Result<(), WaitError> {
+    pub async fn wait_for_within(
+        &self,
+        services: &[&str],
+        timeout: impl Into<Timeout>,
+    ) -> Result<(), WaitError> {
         let mut changed = self.shared.changed.subscribe();
         let missing = || {
             let snapshot = self.shared.registry.load();
@@ -306,7 +320,7 @@ impl ServiceBroker {
         call: OutgoingCall,
     ) -> BoxFuture<'static, Result<Response>> {
         let OutgoingCall { action, params, options } = call;
-        let begun = dispatch::begin(self, parent, &action, params, Some(Box::new(options)));
+        let begun = dispatch::begin(self, parent, &action, params, Some(&options));
         Box::pin(async move {
             let mut attempt = begun?;
             let reply = std::future::poll_fn(|task| attempt.poll_reply(task)).await?;

@@ -35,7 +35,12 @@ struct Event {
 }
 
 impl OrderedQueue {
-    pub(crate) fn new(broker: &ServiceBroker, run: EventFn, concurrency: usize, capacity: usize) -> Arc<Self> {
+    pub(crate) fn new(
+        broker: &ServiceBroker,
+        run: EventFn,
+        concurrency: usize,
+        capacity: usize,
+    ) -> Arc<Self> {
         let tracker = broker.shared().tracker.clone();
         Arc::new(Self { run, concurrency, capacity, tracker, state: Mutex::default() })
     }

@@ -12,8 +12,7 @@ use crate::handler::{ActionFn, EventFn};
 use crate::middleware::{Pipeline, Side};
 use crate::protocol::Raw;
 use crate::registry::{Action, EventSub, LocalService};
-use crate::service::{ActionDef, IntoServiceDef, RunMode, ServiceCx, ServiceDef, Tasks};
-
+use crate::service::{IntoServiceDef, RunMode, ServiceCx, ServiceDef, Tasks};
 
 /// The services of this node, by full name, in the order in which they were given.
 #[derive(Default)]

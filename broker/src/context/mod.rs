@@ -274,7 +274,13 @@ impl Context {
 
     /// Emits an event in the course of this call; see [`ServiceBroker::emit`].
     pub fn emit<'a>(&'a self, event: impl Into<Cow<'a, str>>, data: impl IntoPayload) -> Emit<'a> {
-        Emit::new(self.broker(), Some(self), Spread::Emit, event.into(), data.into_payload(self.broker().codec()))
+        Emit::new(
+            self.broker(),
+            Some(self),
+            Spread::Emit,
+            event.into(),
+            data.into_payload(self.broker().codec()),
+        )
     }
 
     /// Broadcasts an event in the course of this call; see [`ServiceBroker::broadcast`].

@@ -93,7 +93,9 @@ impl Bus {
         match packet {
             Packet::Info(info) => self.info(transit, broker, sender, *info, chores, now),
             Packet::Heartbeat(beat) => self.heartbeat(transit, broker, sender, &beat, now),
-            Packet::Discover if broker.shared().lifecycle.is_running() => transit.send_info(broker, sender),
+            Packet::Discover if chores.announced && broker.shared().lifecycle.is_running() => {
+                transit.send_info(broker, sender)
+            }
             Packet::Disconnect => {
                 self.liveness.offline(sender, now.into_std());
                 transit.node_gone(broker, sender, false, chores, now);
@@ -174,18 +176,25 @@ impl Bus {
     }
 
     /// Tells everybody what this node offers now.
-    pub(super) fn announce(&self, transit: &Transit, broker: &ServiceBroker) {
+    pub(super) fn announce(transit: &Transit, broker: &ServiceBroker) {
         let info = broker.shared().registry.local_info();
         if let Err(error) = transit.broadcast(&Outgoing::Info(&info.json)) {
             tracing::warn!(error = %error, "INFO not sent");
         }
     }
 
-    pub(super) fn tick(&mut self, transit: &Arc<Transit>, broker: &ServiceBroker, chores: &mut Chores, now: Instant) {
+    pub(super) fn tick(
+        &mut self,
+        transit: &Arc<Transit>,
+        broker: &ServiceBroker,
+        chores: &mut Chores,
+        now: Instant,
+    ) {
         if now >= self.next_beat {
             self.next_beat = now + self.beat_every;
             let cpu = self.cpu.measure().map(f64::from);
-            if broker.shared().lifecycle.is_running()
+            if chores.announced
+                && broker.shared().lifecycle.is_running()
                 && let Err(error) = transit.broadcast(&Outgoing::Heartbeat { cpu })
             {
                 tracing::debug!(error = %error, "heartbeat not sent");

@@ -14,8 +14,8 @@ use super::driver::Chores;
 use super::gossip::{Change, Digest, Gossip, Info, Options, Response, Row, Seen, Step, What};
 use crate::broker::ServiceBroker;
 use crate::protocol::{
-    self, Answer, AnswerRow, GossipResponse, InfoPacket, Offline, Online, OnlineRow, Outgoing, Packet, PacketId,
-    ProtocolVersion,
+    self, Answer, AnswerRow, GossipResponse, InfoPacket, Offline, Online, OnlineRow, Outgoing, Packet,
+    PacketId, ProtocolVersion,
 };
 use crate::registry::LocalInfo;
 use crate::transit::Transit;
@@ -36,7 +36,11 @@ struct Parts {
 enum Text {
     Whole(Bytes),
     /// Our own: made anew for each number.
-    Own { before_seq: String, after_seq: String, services: String },
+    Own {
+        before_seq: String,
+        after_seq: String,
+        services: String,
+    },
 }
 
 impl GossipInfo {
@@ -114,7 +118,9 @@ impl Info for GossipInfo {
     fn weight(&self) -> usize {
         match &self.0.text {
             Text::Whole(bytes) => bytes.len(),
-            Text::Own { before_seq, after_seq, services } => before_seq.len() + after_seq.len() + services.len() + 48,
+            Text::Own { before_seq, after_seq, services } => {
+                before_seq.len() + after_seq.len() + services.len() + 48
+            }
         }
     }
 
@@ -221,7 +227,7 @@ impl Tcp {
     ) {
         match change {
             Change::Online { node, info, .. } | Change::Updated { node, info, .. } => {
-                transit.set_address(&node, self.gossip.address_of(&node));
+                transit.set_address(&node, self.gossip.address_of(&node).as_ref());
                 transit.apply_info(broker, &node, info.0.packet.clone(), chores, now);
             }
             Change::Offline { node, unexpected } => transit.node_gone(broker, &node, unexpected, chores, now),
@@ -237,7 +243,7 @@ impl Tcp {
     }
 
     fn send(&mut self, transit: &Transit, to: &NodeId, what: &What<GossipInfo>, now: Instant) {
-        transit.set_address(to, self.gossip.address_of(to));
+        transit.set_address(to, self.gossip.address_of(to).as_ref());
         tracing::trace!(node = %to, packet = match what { What::Request(_) => "GOSSIP_REQ", What::Response(_) => "GOSSIP_RES" }, "gossip");
         let version = match self.gossip.version_of(to) {
             Some(4) => ProtocolVersion::V4,
@@ -316,7 +322,11 @@ fn response_in(response: GossipResponse) -> Response<GossipInfo> {
         let row = match row {
             OnlineRow::Info(info, cpu) => {
                 let cpu = cpu.unwrap_or_default();
-                Row::Info { info: GossipInfo::foreign(*info), cpu_seq: cpu.seq, cpu: cpu.load.clamp(0.0, 100.0) as u32 }
+                Row::Info {
+                    info: GossipInfo::foreign(*info),
+                    cpu_seq: cpu.seq,
+                    cpu: cpu.load.clamp(0.0, 100.0) as u32,
+                }
             }
             OnlineRow::Cpu(cpu) => Row::Cpu { cpu_seq: cpu.seq, cpu: cpu.load.clamp(0.0, 100.0) as u32 },
         };

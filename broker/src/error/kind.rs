@@ -115,15 +115,22 @@ impl ErrorKind {
             },
             Self::ServiceNotAvailable => format!("Service '{action}' is not available{on_node}."),
             Self::RequestTimeout => format!("Request is timed out when call '{action}' action{on_node}."),
-            Self::RequestSkipped => format!("Calling '{action}' is skipped because timeout reached{on_node}."),
+            Self::RequestSkipped => {
+                format!("Calling '{action}' is skipped because timeout reached{on_node}.")
+            }
             Self::RequestRejected => format!("Request is rejected when call '{action}' action{on_node}."),
             Self::QueueIsFull => format!("Queue is full. Request '{action}' action{on_node} is rejected."),
             Self::MaxCallLevel => {
-                format!("Request level is reached the limit ({}){on_node}.", text("level").unwrap_or_default())
+                format!(
+                    "Request level is reached the limit ({}){on_node}.",
+                    text("level").unwrap_or_default()
+                )
             }
-            Self::Disconnected => "The broker's transporter has disconnected. Please try again when a connection \
+            Self::Disconnected => {
+                "The broker's transporter has disconnected. Please try again when a connection \
                                    is reestablished."
-                .to_owned(),
+                    .to_owned()
+            }
             Self::GracefulStopTimeout => match text("service") {
                 Some(service) => format!("Unable to stop '{service}' service gracefully."),
                 None => "Unable to stop ServiceBroker gracefully.".to_owned(),
@@ -191,7 +198,10 @@ mod tests {
             (ErrorKind::ServiceNotFound, "Service 'math.add' is not found on 'node-1' node."),
             (ErrorKind::RequestTimeout, "Request is timed out when call 'math.add' action on 'node-1' node."),
             (ErrorKind::MaxCallLevel, "Request level is reached the limit (5) on 'node-1' node."),
-            (ErrorKind::QueueIsFull, "Queue is full. Request 'math.add' action on 'node-1' node is rejected."),
+            (
+                ErrorKind::QueueIsFull,
+                "Queue is full. Request 'math.add' action on 'node-1' node is rejected.",
+            ),
         ];
         for (kind, message) in cases {
             assert_eq!(kind.message(&data), message);

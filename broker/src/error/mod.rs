@@ -105,7 +105,11 @@ impl Error {
     }
 
     /// An error that may pass, as Node's `MoleculerRetryableError`.
-    pub fn retryable(code: i64, error_type: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+    pub fn retryable(
+        code: i64,
+        error_type: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Self {
         Self::classed("MoleculerRetryableError", true, code, error_type.into(), message.into())
     }
 

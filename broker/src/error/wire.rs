@@ -45,11 +45,11 @@ impl Error {
             outcome,
             name: Cow::Owned(wire.name),
             message: wire.message,
-            code: wire.code.and_then(|code| match code {
-                protocol::Code::Integer(number) => Some(Code::Number(number)),
-                protocol::Code::Text(text) => Some(Code::Text(text)),
-                protocol::Code::Float(number) if number.fract() == 0.0 => Some(Code::Number(number as i64)),
-                protocol::Code::Float(number) => Some(Code::Text(number.to_string())),
+            code: wire.code.map(|code| match code {
+                protocol::Code::Integer(number) => Code::Number(number),
+                protocol::Code::Text(text) => Code::Text(text),
+                protocol::Code::Float(number) if number.fract() == 0.0 => Code::Number(number as i64),
+                protocol::Code::Float(number) => Code::Text(number.to_string()),
             }),
             error_type: wire.kind.map(Cow::Owned),
             retryable: wire.retryable,

@@ -64,8 +64,8 @@ impl Pipeline {
             return known.clone();
         }
         let innermost: ActionFn = Arc::new(picked_and_run);
-        let fold = |next, layer: &Box<dyn ActionLayer>| layer.around(action, next);
-        let folded = self.actions.iter().rev().fold(Arc::clone(&innermost), fold);
+        let folded =
+            self.actions.iter().rev().fold(Arc::clone(&innermost), |next, layer| layer.around(action, next));
         let wrapped = (!Arc::ptr_eq(&folded, &innermost)).then_some(folded);
         if self.around.len() < REMEMBERED {
             self.around.insert(action.into(), wrapped.clone());

@@ -32,10 +32,10 @@ pub(crate) use id::PacketId;
 pub(crate) use incoming::{
     ContextFields, Event, GossipHello, Heartbeat, Incoming, Packet, Ping, Pong, Request, Response,
 };
+pub use info::Visibility;
 pub(crate) use info::{
     ActionInfo, Client, EventInfo, InfoPacket, NodeInfo, ServiceInfo, ServiceVersion, Services,
 };
-pub use info::Visibility;
 pub(crate) use outgoing::{Id, OutEvent, OutRequest, OutResponse, OutStream, Outcome, Outgoing};
 pub(crate) use raw::{Raw, Span, TextSpan};
 pub(crate) use version::{ProtocolVersion, Ver};

@@ -36,7 +36,10 @@ impl Reply {
     /// The body.
     #[must_use]
     pub fn into_body(self) -> Payload {
-        self.body
+        match self.stream {
+            None => self.body,
+            Some(stream) => match stream {},
+        }
     }
 
     /// The body, to look at.

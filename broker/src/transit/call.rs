@@ -19,7 +19,11 @@ use crate::service::Reply;
 
 impl Transit {
     /// The innermost function of every remote endpoint.
-    pub(crate) fn request(self: Arc<Self>, cx: Context, params: Payload) -> BoxFuture<'static, Result<Reply>> {
+    pub(crate) fn request(
+        self: Arc<Self>,
+        cx: Context,
+        params: Payload,
+    ) -> BoxFuture<'static, Result<Reply>> {
         Box::pin(async move {
             let At::Remote(node, _) = cx.at() else {
                 return Err(Error::internal("a remote function was given no remote endpoint"));
@@ -53,7 +57,9 @@ impl Transit {
             let of_node = |kind| Error::of_action(kind, cx.name(), Some(node.id())).at_node(&self.node);
             match answer {
                 Some(Answer::Response(response)) => self.read(&cx, &node, &response),
-                Some(Answer::NeverSent) => Err(of_node(ErrorKind::RequestRejected).with_outcome(Outcome::NotRun)),
+                Some(Answer::NeverSent) => {
+                    Err(of_node(ErrorKind::RequestRejected).with_outcome(Outcome::NotRun))
+                }
                 Some(Answer::NodeLost | Answer::Stopped) => {
                     Err(of_node(ErrorKind::RequestRejected).with_outcome(Outcome::MayHaveRun))
                 }

@@ -36,6 +36,8 @@ pub(crate) enum Message {
     WrongVersion { sender: NodeId, ver: Name },
     /// Services of this node came or went.
     ServicesChanged,
+    /// Told when everything that came before this has been worked off.
+    CaughtUp(oneshot::Sender<()>),
     /// This node is ready: announce it. Told when that is done, or why it must not be.
     Ready(oneshot::Sender<Option<Name>>),
     /// Announce this node once more.
@@ -72,12 +74,24 @@ impl Control {
         }
     }
 
+    /// Resolves when what has been told so far is worked off, or the loop has gone.
+    pub(super) async fn caught_up(&self) {
+        let (done, reached) = oneshot::channel();
+        self.tell(Message::CaughtUp(done));
+        let _ = reached.await;
+    }
+
     pub(super) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
     /// Starts the loop: on a thread of its own, or as a task of this runtime.
-    pub(super) fn start(&self, transit: &Arc<Transit>, driver: Driver, own_thread: bool) -> std::io::Result<()> {
+    pub(super) fn start(
+        &self,
+        transit: &Arc<Transit>,
+        driver: Driver,
+        own_thread: bool,
+    ) -> std::io::Result<()> {
         let inbox = self.inbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         let Some(inbox) = inbox else { return Ok(()) };
         let (over, ended) = tokio::sync::watch::channel(false);
@@ -88,7 +102,9 @@ impl Control {
             return Ok(());
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        std::thread::Builder::new().name("ligand-control".to_owned()).spawn(move || runtime.block_on(work))?;
+        std::thread::Builder::new()
+            .name("ligand-control".to_owned())
+            .spawn(move || runtime.block_on(work))?;
         Ok(())
     }
 

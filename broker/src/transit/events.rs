@@ -26,7 +26,8 @@ impl Transit {
             Counters::add(&self.stats.events_dropped);
             return;
         }
-        let groups: Vec<Name> = event.groups().map(|groups| groups.map(Name::from).collect()).unwrap_or_default();
+        let groups: Vec<Name> =
+            event.groups().map(|groups| groups.map(Name::from).collect()).unwrap_or_default();
         let snapshot = shared.registry.load();
         let handlers = snapshot.local_handlers(event.event(), &groups, event.broadcast);
         drop(snapshot);

@@ -1,6 +1,6 @@
 //! Packets on their way in: read the envelope, check it, and hand it to whom it is for.
 
-use ligand_transporters::{Batch, Frame, PacketKind};
+use ligand_transporters::{Batch, Frame, NodeId, PacketKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,6 @@ use super::pending::Found;
 use super::stats::Counters;
 use crate::broker::ServiceBroker;
 use crate::protocol::{Incoming, Packet, ProtocolVersion};
-use crate::serializer::DecodeError;
 
 /// Data frames handled before the writers get a chance to flush what was answered.
 const TURN_FRAMES: u32 = 32;
@@ -46,7 +45,7 @@ impl Transit {
         let Some(version) = self.accept(broker, &incoming) else { return };
         let Incoming { sender, packet, .. } = incoming;
         match packet {
-            Packet::Request(request) => self.serve(broker, version, sender, *request, ack),
+            Packet::Request(request) => self.serve(broker, version, sender, &request, ack),
             Packet::Event(event) => self.receive_event(broker, sender, &event, ack),
             Packet::Response(response) => match self.pending.complete(&sender, response) {
                 Found::Call => {}
@@ -78,7 +77,8 @@ impl Transit {
             Ok(incoming) => Some(incoming),
             Err(error) => {
                 Counters::add(&self.stats.malformed);
-                self.say_malformed(kind, &error);
+                let sender = error.sender.as_ref().map(NodeId::as_str).unwrap_or_default();
+                tracing::debug!(packet = kind.as_str(), sender, error = %error, "packet dropped");
                 if kind == PacketKind::Request {
                     self.refuse_malformed(&error);
                 }
@@ -88,9 +88,14 @@ impl Transit {
     }
 
     /// The version to answer in; `None` for a packet of a version that is not accepted.
-    pub(crate) fn accept(self: &Arc<Self>, broker: &ServiceBroker, incoming: &Incoming) -> Option<ProtocolVersion> {
+    pub(crate) fn accept(
+        self: &Arc<Self>,
+        broker: &ServiceBroker,
+        incoming: &Incoming,
+    ) -> Option<ProtocolVersion> {
         let version = incoming.ver.known();
-        let accepted = version.filter(|version| !self.config.transit.strict_version || *version == self.version);
+        let accepted =
+            version.filter(|version| !self.config.transit.strict_version || *version == self.version);
         match accepted {
             Some(version) => {
                 self.heard(broker, incoming, version);
@@ -108,10 +113,5 @@ impl Transit {
                 None
             }
         }
-    }
-
-    fn say_malformed(&self, kind: PacketKind, error: &DecodeError) {
-        let sender = error.sender.as_ref().map(|sender| sender.as_str()).unwrap_or_default();
-        tracing::debug!(packet = kind.as_str(), sender, error = %error, "packet dropped");
     }
 }

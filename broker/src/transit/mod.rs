@@ -103,8 +103,18 @@ impl Transit {
     }
 }
 
+impl Drop for Transit {
+    fn drop(&mut self) {
+        // A broker that was stopped has nothing left to end here.
+        self.link.abandon();
+    }
+}
+
 impl fmt::Debug for Transit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Transit").field("node", &self.node).field("pending", &self.pending).finish_non_exhaustive()
+        f.debug_struct("Transit")
+            .field("node", &self.node)
+            .field("pending", &self.pending)
+            .finish_non_exhaustive()
     }
 }

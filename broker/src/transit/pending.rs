@@ -84,14 +84,20 @@ pub(crate) struct Ticket {
 
 impl Pending {
     pub(crate) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { entries: DashMap::default(), len: AtomicUsize::new(0), opened: AtomicU64::new(0), limit, left: Left::default() })
+        Arc::new(Self {
+            entries: DashMap::default(),
+            len: AtomicUsize::new(0),
+            opened: AtomicU64::new(0),
+            limit,
+            left: Left::default(),
+        })
     }
 
     /// Begins to wait for an answer of `node`; `None` when `limit` calls wait already.
     pub(crate) fn open(self: &Arc<Self>, id: PacketId, node: NodeId) -> Option<Ticket> {
-        let counted = self.len.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |len| {
-            (len < self.limit).then_some(len + 1)
-        });
+        let counted = self
+            .len
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |len| (len < self.limit).then_some(len + 1));
         counted.ok()?;
         let (sender, answer) = oneshot::channel();
         let key = token(id);

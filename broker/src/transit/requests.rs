@@ -32,21 +32,21 @@ impl Transit {
         broker: &ServiceBroker,
         version: ProtocolVersion,
         sender: NodeId,
-        request: Request,
+        request: &Request,
         ack: Option<Ack>,
     ) {
         self.arrived.fetch_add(1, Ordering::Relaxed);
         let to = Asker { version, node: sender, id: request.id().into() };
-        let action = match self.admit(broker, &request) {
+        let action = match self.admit(broker, request) {
             Ok(Some(action)) => action,
             Ok(None) => return,
-            Err(error) => return self.answer_failure(&to, request.context.meta().into_bytes(), error),
+            Err(error) => return self.answer_failure(&to, request.context.meta().bytes(), &error),
         };
         let params = match request.params() {
             Some(params) => Payload::from_encoded(Codec::Json, params.into_bytes()),
             None => Payload::empty(),
         };
-        let cx = Context::new(broker.clone(), self.scope(broker, &request, &action, &to.node))
+        let cx = Context::new(broker.clone(), Self::scope(broker, request, &action, &to.node))
             .handed_to(At::Local(Arc::clone(&action)));
         let mut running = (action.run)(cx.clone(), params);
         match running.as_mut().poll(&mut Task::from_waker(Waker::noop())) {
@@ -57,8 +57,12 @@ impl Transit {
             Poll::Pending => {
                 let transit = Arc::clone(self);
                 let held = InFlight::enter(self);
+                let cut = broker.shared().cut.clone();
                 broker.shared().tracker.spawn(async move {
-                    let result = running.await;
+                    let result = tokio::select! {
+                        result = running => result,
+                        () = cut.cancelled() => Err(cut_short(&cx)),
+                    };
                     transit.answer(&to, &cx, result);
                     // Only now may the bus forget the request.
                     drop(ack);
@@ -104,7 +108,7 @@ impl Transit {
         Ok(Some(Arc::clone(action)))
     }
 
-    fn scope(&self, broker: &ServiceBroker, request: &Request, action: &Action, sender: &NodeId) -> Scope {
+    fn scope(broker: &ServiceBroker, request: &Request, action: &Action, sender: &NodeId) -> Scope {
         let context = &request.context;
         let timeout = match request.timeout {
             Some(millis) if millis > 0.0 => Some(Duration::from_secs_f64((millis / 1000.0).min(1e9))),
@@ -140,20 +144,21 @@ impl Transit {
                 let sent = self.send_answer(to, &meta, Some(&headers), Answer::Body(&body));
                 match sent {
                     Ok(()) => {}
-                    Err(SendError::Full) => match body.peek(Codec::Json) {
-                        Ok(body) => self.answer_later(to, meta, Some(headers), Owned::Body(body), cx),
-                        Err(error) => self.answer_failure(to, meta, error),
+                    Err(SendError::Full | SendError::NoRoute) => match body.peek(Codec::Json) {
+                        Ok(body) => self.answer_later(to, meta, Some(headers), Owned::Body(body)),
+                        Err(error) => self.answer_failure(to, &meta, &error),
                     },
                     Err(SendError::Abandoned) => {
-                        let error = Error::codec(format_args!("the result of '{}' could not be encoded", cx.name()));
-                        self.answer_failure(to, meta, error);
+                        let error =
+                            Error::codec(format_args!("the result of '{}' could not be encoded", cx.name()));
+                        self.answer_failure(to, &meta, &error);
                     }
                     Err(SendError::TooLarge { size, limit }) => {
                         let text = format!(
                             "The result of '{}' has {size} bytes, the transporter carries at most {limit}.",
                             cx.name()
                         );
-                        self.answer_failure(to, meta, Error::server(413, "PACKET_TOO_LARGE", text));
+                        self.answer_failure(to, &meta, &Error::server(413, "PACKET_TOO_LARGE", text));
                     }
                     Err(_) => Counters::add(&self.stats.responses_lost),
                 }
@@ -162,7 +167,9 @@ impl Transit {
                 let wire = error.to_wire(&self.node, self.config.errors.stack);
                 match self.send_answer(to, &meta, Some(&headers), Answer::Error(&wire)) {
                     Ok(()) => {}
-                    Err(SendError::Full) => self.answer_later(to, meta, Some(headers), Owned::Error(wire), cx),
+                    Err(SendError::Full | SendError::NoRoute) => {
+                        self.answer_later(to, meta, Some(headers), Owned::Error(wire));
+                    }
                     Err(SendError::TooLarge { .. }) => {
                         // The data is what can be large.
                         let short = protocol::WireError { data: None, ..wire };
@@ -177,10 +184,17 @@ impl Transit {
     }
 
     /// An answer without a context: the request was not run. Its headers are null (protocol chapter 6.5).
-    fn answer_failure(&self, to: &Asker, meta: bytes::Bytes, error: Error) {
+    fn answer_failure(self: &Arc<Self>, to: &Asker, meta: &[u8], error: &Error) {
         let wire = error.to_wire(&self.node, self.config.errors.stack);
-        if self.send_answer(to, &meta, None, Answer::Error(&wire)).is_err() {
-            Counters::add(&self.stats.responses_lost);
+        match self.send_answer(to, meta, None, Answer::Error(&wire)) {
+            Ok(()) => {}
+            // A storm of bad requests must not pile up answers.
+            Err(SendError::Full | SendError::NoRoute)
+                if self.in_flight.load(Ordering::Relaxed) < self.config.transit.max_in_flight =>
+            {
+                self.answer_later(to, bytes::Bytes::copy_from_slice(meta), None, Owned::Error(wire));
+            }
+            Err(_) => Counters::add(&self.stats.responses_lost),
         }
     }
 
@@ -212,19 +226,31 @@ impl Transit {
         })
     }
 
-    /// Waits for room in the send buffer, then answers.
-    fn answer_later(self: &Arc<Self>, to: &Asker, meta: bytes::Bytes, headers: Option<bytes::Bytes>, answer: Owned, cx: &Context) {
+    /// Waits for room in the send buffer, or for the address of the asker, then answers.
+    fn answer_later(
+        self: &Arc<Self>,
+        to: &Asker,
+        meta: bytes::Bytes,
+        headers: Option<bytes::Bytes>,
+        answer: Owned,
+    ) {
+        let Some(broker) = self.broker() else { return };
         let (transit, to, held) = (Arc::clone(self), to.clone(), InFlight::enter(self));
-        cx.broker().shared().tracker.spawn(async move {
-            let route = Route::Node { id: to.node.clone(), addr: transit.address_of(&to.node) };
+        broker.shared().tracker.spawn(async move {
             let sending = async {
+                if transit.address_of(&to.node).is_none() {
+                    // The HELLO that came before the request may still be with the control loop.
+                    transit.control.caught_up().await;
+                }
+                let route = Route::Node { id: to.node.clone(), addr: transit.address_of(&to.node) };
                 for _ in 0..ROOM_TRIES {
                     let Some(connection) = transit.connection() else { break };
                     connection.room(&route).await;
                     let body;
                     let answer = match &answer {
                         Owned::Body(bytes) => {
-                            let encoded = |bytes: &bytes::Bytes| Payload::from_encoded(Codec::Json, bytes.clone());
+                            let encoded =
+                                |bytes: &bytes::Bytes| Payload::from_encoded(Codec::Json, bytes.clone());
                             body = bytes.as_ref().map_or_else(Payload::empty, encoded);
                             Answer::Body(&body)
                         }
@@ -246,7 +272,7 @@ impl Transit {
     }
 
     /// Answers a request that could not be read, where it says who asked.
-    pub(super) fn refuse_malformed(&self, error: &DecodeError) {
+    pub(super) fn refuse_malformed(self: &Arc<Self>, error: &DecodeError) {
         let Some((id, sender)) = error.answer_to() else { return };
         let version = error.ver.as_ref().and_then(Ver::known).unwrap_or(self.version);
         let to = Asker { version, node: sender.clone(), id: id.into() };
@@ -254,11 +280,11 @@ impl Transit {
         let answer = Error::with_kind(ErrorKind::InvalidPacketData, data)
             .with_message(format!("Invalid packet data: {error}."))
             .with_outcome(Ran::NotRun);
-        self.answer_failure(&to, bytes::Bytes::from_static(b"{}"), answer);
+        self.answer_failure(&to, b"{}", &answer);
     }
 
     /// Answers a request of a version that is not accepted. Node says nothing here, and its peers wait.
-    pub(super) fn refuse_version(&self, sender: &NodeId, id: &str, ver: &Ver) {
+    pub(super) fn refuse_version(self: &Arc<Self>, sender: &NodeId, id: &str, ver: &Ver) {
         let version = ver.known().unwrap_or(self.version);
         let to = Asker { version, node: sender.clone(), id: id.into() };
         let data = serde_json::json!({
@@ -267,8 +293,15 @@ impl Transit {
             "received": ver.to_string(),
         });
         let error = Error::with_kind(ErrorKind::ProtocolVersionMismatch, data).with_outcome(Ran::NotRun);
-        self.answer_failure(&to, bytes::Bytes::from_static(b"{}"), error);
+        self.answer_failure(&to, b"{}", &error);
     }
+}
+
+/// The answer of a handler that was still running when this node had to stop.
+fn cut_short(cx: &Context) -> Error {
+    let service = cx.service().map(|service| service.as_str()).unwrap_or_default();
+    Error::with_kind(ErrorKind::GracefulStopTimeout, serde_json::json!({ "service": service }))
+        .with_outcome(Ran::MayHaveRun)
 }
 
 /// Who gets the answer, and in which version.
@@ -279,6 +312,7 @@ struct Asker {
     id: Box<str>,
 }
 
+#[derive(Clone, Copy)]
 enum Answer<'a> {
     Body(&'a Payload),
     Error(&'a protocol::WireError),

@@ -38,7 +38,10 @@ const TOPICS: [Subscription; 12] = [
 
 impl Transit {
     /// Connects, subscribes, and asks who is there. The broker owns the transit from then on.
-    pub(crate) async fn start(broker: &ServiceBroker, transporter: &Arc<dyn Transporter>) -> Result<(), StartError> {
+    pub(crate) async fn start(
+        broker: &ServiceBroker,
+        transporter: &Arc<dyn Transporter>,
+    ) -> Result<(), StartError> {
         let shared = broker.shared();
         let config = Arc::clone(&shared.config);
         let sink = Arc::new(NodeSink::default());
@@ -84,7 +87,9 @@ impl Transit {
         transit.connected.store(membership == Membership::Gossip, Ordering::Relaxed);
         let driver = Driver::new(&transit, broker, Instant::now());
         transit.control.start(&transit, driver, transit.config.control.thread).map_err(|error| {
-            let source = ligand_transporters::TransportError::Config(format!("no thread for the control loop: {error}"));
+            let source = ligand_transporters::TransportError::Config(format!(
+                "no thread for the control loop: {error}"
+            ));
             StartError::Transporter { attempts: 1, source }
         })?;
         transit.subscribe().await.map_err(|source| StartError::Transporter { attempts: 1, source })?;
@@ -161,7 +166,8 @@ impl Transit {
         self.link.spawn(async move {
             if let Err(error) = transit.subscribe().await {
                 tracing::error!(error = %error, "subscriptions could not be restored");
-                broker.publish_local("$transporter.error", serde_json::json!({ "message": error.to_string() }));
+                broker
+                    .publish_local("$transporter.error", serde_json::json!({ "message": error.to_string() }));
                 return;
             }
             transit.connected.store(true, Ordering::Relaxed);

@@ -151,7 +151,7 @@ fn kind_of(file: &str) -> PacketKind {
         "response" => "RES".to_owned(),
         other => other.to_uppercase(),
     };
-    PacketKind::from_str(&name).unwrap()
+    PacketKind::named(&name).unwrap()
 }
 
 /// Types of TCP frames (protocol chapter 4.2).
