@@ -19,8 +19,9 @@ use super::{CallOptions, Response, ServiceBroker};
 use crate::config::Timeout;
 use crate::context::{At, Bag, Context, Deadline, Scope};
 use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::handler::ActionFn;
 use crate::payload::Payload;
-use crate::registry::{NodeIx, Picked, Snapshot};
+use crate::registry::{ActionEntry, NodeIx, Picked, Snapshot};
 use crate::service::Reply;
 
 /// Calls on top of each other on one stack; above that, the next one gets a task of its own, because
@@ -60,6 +61,44 @@ pub(crate) fn begin(
     options: Option<&CallOptions>,
 ) -> Result<Attempt> {
     let shared = broker.shared();
+    let snapshot = shared.registry.load();
+    let found = Found {
+        snapshot: &snapshot,
+        entry: snapshot.action(action).map(|entry| &**entry),
+        around: shared.pipeline.around(action),
+    };
+    begin_found(broker, parent, action, &found, params, options)
+}
+
+/// An action name, looked up.
+pub(crate) struct Found<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    /// `None`: nobody has ever offered it.
+    pub(crate) entry: Option<&'a ActionEntry>,
+    /// The layers around the pick, if any wraps it.
+    pub(crate) around: Option<ActionFn>,
+}
+
+impl<'a> Found<'a> {
+    /// Looked up inside the layers around the pick.
+    fn inner(snapshot: &'a Snapshot, action: &str) -> Self {
+        Self { snapshot, entry: snapshot.action(action).map(|entry| &**entry), around: None }
+    }
+}
+
+/// As [`begin`], for a name that has been looked up.
+pub(crate) fn begin_found(
+    broker: &ServiceBroker,
+    parent: Option<&Context>,
+    action: &str,
+    found: &Found<'_>,
+    params: Payload,
+    options: Option<&CallOptions>,
+) -> Result<Attempt> {
+    let shared = broker.shared();
+    if shared.lifecycle.is_stopped() {
+        return Err(not_run(Error::of_action(ErrorKind::ServiceNotAvailable, action, Some(broker.node_id()))));
+    }
     if let Some(parent) = parent
         && shared.limits.max_call_level != 0
         && parent.level() >= shared.limits.max_call_level
@@ -69,10 +108,8 @@ pub(crate) fn begin(
             serde_json::json!({ "nodeID": broker.node_id().as_str(), "level": parent.level() }),
         )));
     }
-    let snapshot = shared.registry.load();
-    let picked = pick(broker, &snapshot, action, options.and_then(|options| options.node.as_ref()), &[]);
-    let around = shared.pipeline.around(action);
-    let picked = match (picked, &around) {
+    let node = options.and_then(|options| options.node.as_ref());
+    let picked = match (pick(broker, found, action, node, &[]), &found.around) {
         (Ok(picked), _) => Some(picked),
         (Err(error), None) => return Err(error),
         // A layer around the pick may know what to do without any endpoint (a fallback).
@@ -99,7 +136,7 @@ pub(crate) fn begin(
     }
     let cx = Context::new(broker.clone(), scope);
     let parent = parent.cloned();
-    if let Some(around) = around {
+    if let Some(around) = &found.around {
         let running = Running::InPlace(around(cx.clone(), params));
         return Ok(Attempt { cx, parent, running, again: None });
     }
@@ -115,7 +152,7 @@ pub(crate) fn picked_and_run(cx: Context, params: Payload) -> BoxFuture<'static,
         let broker = cx.broker().clone();
         let started = {
             let snapshot = broker.shared().registry.load();
-            let picked = pick(&broker, &snapshot, cx.name(), None, &[])?;
+            let picked = pick(&broker, &Found::inner(&snapshot, cx.name()), cx.name(), None, &[])?;
             run(&broker, cx, picked, params, false, SmallVec::new())?
         };
         let (cx, running, again) = started;
@@ -127,14 +164,14 @@ pub(crate) fn picked_and_run(cx: Context, params: Payload) -> BoxFuture<'static,
 /// Finds who answers, or says why nobody does.
 fn pick(
     broker: &ServiceBroker,
-    snapshot: &Snapshot,
+    found: &Found<'_>,
     action: &str,
     node: Option<&NodeId>,
     tried: &[NodeIx],
 ) -> Result<Picked> {
-    let Some(entry) = snapshot.action(action) else {
+    let Some(entry) = found.entry else {
         let error = Error::of_action(ErrorKind::ServiceNotFound, action, node);
-        let near = snapshot.nearest_actions(action);
+        let near = found.snapshot.nearest_actions(action);
         let near: Vec<_> = near.iter().map(|name| format!("`{name}`")).collect();
         return Err(not_run(match near.as_slice() {
             [] => error,
@@ -143,11 +180,11 @@ fn pick(
     };
     if let Some(node) = node {
         return entry
-            .pick_node(snapshot, node.as_str())
+            .pick_node(found.snapshot, node.as_str())
             .ok_or_else(|| not_run(Error::of_action(ErrorKind::ServiceNotFound, action, Some(node))));
     }
     entry
-        .pick(snapshot, broker.shared().limits.prefer_local, None, tried)
+        .pick(found.snapshot, broker.shared().limits.prefer_local, None, tried)
         .ok_or_else(|| not_run(Error::of_action(ErrorKind::ServiceNotAvailable, action, None)))
 }
 
@@ -279,7 +316,8 @@ impl Attempt {
         let broker = self.cx.broker().clone();
         let snapshot = broker.shared().registry.load();
         let Ok(copy) = params.share(broker.codec()) else { return false };
-        let Ok(picked) = pick(&broker, &snapshot, self.cx.name(), None, &tried) else { return false };
+        let found = Found::inner(&snapshot, self.cx.name());
+        let Ok(picked) = pick(&broker, &found, self.cx.name(), None, &tried) else { return false };
         match run(&broker, self.cx.clone(), picked, copy, false, tried) {
             Ok((cx, running, again)) => {
                 tracing::debug!(action = %cx.name(), error = %error, "call goes to another node");

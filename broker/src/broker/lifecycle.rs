@@ -53,6 +53,11 @@ impl Lifecycle {
         self.state() >= Stage::Stopping
     }
 
+    /// Whether nothing is served any more, not even calls of this node's own.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.state() == Stage::Stopped
+    }
+
     fn enter(&self, stage: Stage) {
         self.stage.store(stage as u8, Ordering::Release);
     }

@@ -37,7 +37,8 @@ pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut foun
 /// Logs of our own nodes, shown by the test runner beside a failure.
 pub(crate) fn logs() {
     let filter = std::env::var("LIGAND_LOG").unwrap_or_else(|_| "ligand=debug".to_owned());
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().with_ansi(false).finish();
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().with_ansi(false).finish();
     // An error says that an earlier test has installed it.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }

@@ -37,7 +37,11 @@ impl Pair {
     pub(crate) async fn meet(&self) {
         let known = async {
             super::until("our node knows the other", async || {
-                let nodes = self.rust.call::<serde_json::Value>("$node.list", json!({})).await.expect("our own answer");
+                let nodes = self
+                    .rust
+                    .call::<serde_json::Value>("$node.list", json!({}))
+                    .await
+                    .expect("our own answer");
                 let nodes = nodes.as_array().cloned().unwrap_or_default();
                 nodes.iter().any(|node| node["id"] == "js" && node["available"] == true).then_some(())
             })
