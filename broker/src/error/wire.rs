@@ -39,7 +39,13 @@ impl Error {
             ErrorKind::ServiceNotFound | ErrorKind::ServiceNotAvailable | ErrorKind::QueueIsFull
         );
         let own_word = node.as_ref().is_none_or(|node| node == sender);
-        let outcome = if refused && about_this && own_word { Outcome::NotRun } else { Outcome::Ran };
+        let outcome = match kind {
+            _ if !about_this || !own_word => Outcome::Ran,
+            _ if refused => Outcome::NotRun,
+            // The handler was dropped at the deadline, wherever it was by then.
+            ErrorKind::RequestTimeout => Outcome::MayHaveRun,
+            _ => Outcome::Ran,
+        };
         Self(Arc::new(Inner {
             kind,
             outcome,
