@@ -42,7 +42,8 @@ async fn a_handler_that_blocks_its_thread_causes_no_false_disconnect_and_others_
     let from = std::time::Instant::now();
     let mut answered = 0;
     while from.elapsed() < BLOCKS - ms(500) {
-        let echo: u32 = a.call("rude.echo", answered).timeout(secs(2)).await.unwrap();
+        let echo = a.call("rude.echo", answered).timeout(secs(2)).await;
+        let echo: u32 = echo.unwrap_or_else(|error| panic!("call {answered} after {:?}: {error}", from.elapsed()));
         assert_eq!(echo, answered);
         answered += 1;
         tokio::time::sleep(ms(10)).await;
