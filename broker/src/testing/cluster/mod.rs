@@ -97,7 +97,11 @@ impl Cluster {
 
     /// A change of every node's configuration.
     pub fn configure(mut self, change: impl Fn(&mut BrokerConfig) + Send + Sync + 'static) -> Self {
-        self.setup.push(Box::new(move |builder| builder.configure(&change)));
+        let change = std::sync::Arc::new(change);
+        self.setup.push(Box::new(move |builder| {
+            let change = std::sync::Arc::clone(&change);
+            builder.configure(move |config| change(config))
+        }));
         self
     }
 
