@@ -98,6 +98,11 @@ impl Transit {
         self.control.tell(message);
     }
 
+    /// A handler had no room for an event.
+    pub(crate) fn dropped_event(&self) {
+        stats::Counters::add(&self.stats.events_dropped);
+    }
+
     pub(crate) fn stats(&self) -> TransitStats {
         TransitStats { control_dropped: self.control.dropped(), ..self.stats.read(&self.pending) }
     }
