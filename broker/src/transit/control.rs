@@ -7,6 +7,7 @@
 
 use ligand_transporters::{Frame, Name, NodeId, Up};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -150,11 +151,17 @@ async fn run(
         let Some(transit) = transit.upgrade() else { break };
         let Some(broker) = transit.broker() else { break };
         let now = Instant::now();
-        if let Some(message) = message {
-            driver.take(&transit, &broker, message, now);
-        }
-        if now >= driver.next_tick() {
-            driver.tick(&transit, &broker, now);
+        // Layers of the user's see the bytes of packets; a panic there must not silence this node.
+        let turn = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(message) = message {
+                driver.take(&transit, &broker, message, now);
+            }
+            if now >= driver.next_tick() {
+                driver.tick(&transit, &broker, now);
+            }
+        }));
+        if turn.is_err() {
+            tracing::error!("the control loop met a panic and goes on");
         }
     }
     over.send_replace(true);

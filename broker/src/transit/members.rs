@@ -40,7 +40,7 @@ impl Transit {
         let broker = self.broker();
         let known = broker.as_ref().and_then(|broker| {
             let snapshot = broker.shared().registry.load();
-            snapshot.node_by_id(node.as_str()).map(|node| node.version())
+            snapshot.node_by_id(node.as_str()).and_then(|node| node.version())
         });
         known.unwrap_or(self.version)
     }
