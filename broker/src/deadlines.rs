@@ -51,7 +51,6 @@ impl Deadlines {
         };
         if start {
             // Ends by itself: it holds nothing but this list, and stops when the list stays empty.
-            #[allow(clippy::disallowed_methods, reason = "bounded by the list, see above")]
             tokio::spawn(sweep(Arc::clone(&self.0)));
         }
         Timer(State::Swept(entry))

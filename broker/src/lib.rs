@@ -1,4 +1,63 @@
-//! A microservice framework that speaks Moleculer's wire protocol.
+//! A microservice framework that speaks [Moleculer](https://moleculer.services)'s wire protocol.
+//!
+//! A [`ServiceBroker`] is one node of a cluster. It hosts services, which offer *actions* (request and
+//! reply) and listen to *events*. Nodes find each other through a transporter, and any node calls any
+//! action by name, in Rust or in Node.js.
+//!
+//! ```
+//! use ligand::{Result, ServiceBroker, service};
+//! use serde_json::json;
+//!
+//! struct Greeter;
+//!
+//! #[service(name = "greeter")]
+//! impl Greeter {
+//!     #[action]
+//!     async fn hello(&self, name: String) -> Result<String> {
+//!         Ok(format!("Hello {name}!"))
+//!     }
+//!
+//!     #[event("user.created")]
+//!     async fn welcome(&self, name: String) -> Result<()> {
+//!         println!("Welcome {name}!");
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let broker = ServiceBroker::builder().service(Greeter).build()?;
+//! broker.start().await?;
+//! broker.emit("user.created", json!({ "name": "Ada" })).await?;
+//! // By name, from anywhere in the cluster:
+//! let text: String = broker.call("greeter.hello", json!({ "name": "Bob" })).await?;
+//! assert_eq!(text, "Hello Bob!");
+//! // Or by the client that the macro wrote, checked by the compiler:
+//! assert_eq!(GreeterClient::new(&broker).hello("Bob".into()).await?, text);
+//! broker.stop().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # Where to go from here
+//!
+//! * Services: [`service`](macro@service) for the attribute, [`ServiceDef`] to write one by hand.
+//! * Calls: [`ServiceBroker::call`], [`Call`], [`Context`], [`Error`], [`Outcome`].
+//! * Events: [`ServiceBroker::emit`], [`EventDef`], [`Shared`].
+//! * Nodes: [`BrokerBuilder::transporter`], [`config`], [`transport`].
+//! * Layers around calls and events: [`middleware`].
+//! * `docs/semantics.md` in the repository: what calls and events promise, and what they do not.
+//!
+//! # Features
+//!
+//! | feature | what | default |
+//! |---|---|---|
+//! | `macros` | `#[service]`, `#[client]`, `#[derive(ActionError)]` | yes |
+//! | `tcp` | Moleculer's TCP transporter: no server, UDP discovery | yes |
+//! | `config-file` | configuration from TOML, JSON and YAML files | |
+//! | `cpu` | CPU load in heartbeats and `$node.health` | |
+//! | `logs` | `logging::init()` | |
+//! | `testing` | `ligand::testing`: test brokers, mock services, clusters on virtual time | |
+//! | `full` | all of the above but `testing` | |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -26,6 +85,10 @@ mod registry;
 mod serializer;
 mod service;
 mod strategy;
+mod telemetry;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 mod transit;
 
 #[cfg(feature = "_bench")]

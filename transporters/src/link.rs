@@ -206,6 +206,13 @@ impl Link {
         self.inner.cancel.is_cancelled()
     }
 
+    /// Ends every task of the transporter, without waiting: for a node that is dropped without a stop.
+    pub fn abandon(&self) {
+        self.inner.cancel.cancel();
+        self.inner.tracker.close();
+        self.inner.lanes.forget();
+    }
+
     /// Ends every task of the transporter and waits for them.
     ///
     /// # Cancel safety

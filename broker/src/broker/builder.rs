@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{BuildError, Limits, LocalBus, LocalServices, ServiceBroker, Shared};
-use crate::config::{self, BrokerConfig, ConfigError, Timeout, TransporterConfig};
+use crate::config::{self, BrokerConfig, ConfigLoader, Timeout, TransporterConfig};
 use crate::deadlines::Deadlines;
 use crate::middleware::{IntoLayer, Layer, Pipeline};
 use crate::protocol::PacketId;
@@ -18,22 +18,28 @@ use crate::service::{IntoServiceDef, ServiceDef};
 use crate::strategy::StrategyKind;
 use crate::transit::{composer, identity};
 
-/// Configures a [`ServiceBroker`]. What is said here wins over the configuration that was given whole.
+/// Configures a [`ServiceBroker`].
+///
+/// Single settings made here win over the environment, which wins over files, which win over
+/// [`BrokerBuilder::config`], whatever the order of the calls.
 #[must_use = "a builder does nothing until `build`"]
 pub struct BrokerBuilder {
-    config: BrokerConfig,
-    problems: Vec<ConfigError>,
+    sources: ConfigLoader,
+    changes: Vec<Change>,
     transporter: Option<Result<Arc<dyn Transporter>, TransportError>>,
     services: Vec<ServiceDef>,
     layers: Vec<Layer>,
     force_codec: bool,
 }
 
+/// A setting made in code, to be applied after everything else has been read.
+type Change = Box<dyn FnOnce(&mut BrokerConfig) + Send>;
+
 impl BrokerBuilder {
     pub(super) fn new() -> Self {
         Self {
-            config: BrokerConfig::default(),
-            problems: Vec::new(),
+            sources: ConfigLoader::new(),
+            changes: Vec::new(),
             transporter: None,
             services: Vec::new(),
             layers: Vec::new(),
@@ -41,65 +47,59 @@ impl BrokerBuilder {
         }
     }
 
-    /// The whole configuration; to be called before the setters that refine it.
+    /// A whole configuration in place of the defaults. Replaces the sources given before.
     pub fn config(mut self, config: BrokerConfig) -> Self {
-        self.config = config;
+        self.sources = ConfigLoader::over(config);
         self
     }
 
-    /// Reads `LIGAND_…` variables of the environment over what has been configured so far.
+    /// Reads the `LIGAND_…` variables of the environment.
     pub fn from_env(mut self) -> Self {
-        match self.config.clone().merge_env() {
-            Ok(config) => self.config = config,
-            Err(problem) => self.problems.push(problem),
-        }
+        self.sources = self.sources.env();
         self
     }
 
-    /// Reads a TOML, JSON or YAML file; to be called before the setters that refine it.
+    /// Reads a TOML, JSON or YAML file.
     #[cfg(feature = "config-file")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "config-file")))]
     pub fn from_file(mut self, path: impl AsRef<std::path::Path>) -> Self {
-        match BrokerConfig::from_file(path) {
-            Ok(config) => self.config = config,
-            Err(problem) => self.problems.push(problem),
-        }
+        self.sources = self.sources.file(path);
+        self
+    }
+
+    /// Any change of the configuration.
+    pub fn configure(mut self, change: impl FnOnce(&mut BrokerConfig) + Send + 'static) -> Self {
+        self.changes.push(Box::new(change));
         self
     }
 
     /// The namespace: nodes of different ones do not see each other.
-    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
-        self.config.namespace = namespace.into();
-        self
+    pub fn namespace(self, namespace: impl Into<String>) -> Self {
+        let namespace = namespace.into();
+        self.configure(move |config| config.namespace = namespace)
     }
 
     /// The node id; host name and process id unless given.
-    pub fn node_id(mut self, id: impl Into<String>) -> Self {
-        self.config.node_id = Some(id.into());
-        self
+    pub fn node_id(self, id: impl Into<String>) -> Self {
+        let id = id.into();
+        self.configure(move |config| config.node_id = Some(id))
+    }
+
+    /// How long a call may take unless the caller or the action says otherwise (30 s).
+    pub fn request_timeout(self, timeout: impl Into<Timeout>) -> Self {
+        let timeout = timeout.into();
+        self.configure(move |config| config.request_timeout = timeout)
+    }
+
+    /// Whether `$node` is offered, by which other nodes look at this one.
+    pub fn internal_services(self, offered: bool) -> Self {
+        self.configure(move |config| config.internal_services.enabled = offered)
     }
 
     /// How nodes reach each other: a URL such as `tcp://`, or a configured transporter. Without one the
     /// broker is alone.
     pub fn transporter(mut self, transporter: impl IntoTransporter) -> Self {
         self.transporter = Some(transporter.into_transporter());
-        self
-    }
-
-    /// How long a call may take unless the caller or the action says otherwise (30 s).
-    pub fn request_timeout(mut self, timeout: impl Into<Timeout>) -> Self {
-        self.config.request_timeout = timeout.into();
-        self
-    }
-
-    /// Whether `$node` is offered, by which other nodes look at this one.
-    pub fn internal_services(mut self, offered: bool) -> Self {
-        self.config.internal_services.enabled = offered;
-        self
-    }
-
-    /// Any change of the configuration.
-    pub fn configure(mut self, change: impl FnOnce(&mut BrokerConfig)) -> Self {
-        change(&mut self.config);
         self
     }
 
@@ -127,26 +127,26 @@ impl BrokerBuilder {
     ///
     /// # Errors
     /// [`BuildError`] names what was wrong and what to do.
-    pub fn build(mut self) -> Result<ServiceBroker, BuildError> {
-        if let Some(problem) = self.problems.into_iter().next() {
-            return Err(problem.into());
+    pub fn build(self) -> Result<ServiceBroker, BuildError> {
+        let mut config = self.sources.load()?;
+        for change in self.changes {
+            change(&mut config);
         }
-        self.config.validate()?;
-        let node_id = match &self.config.node_id {
+        config.validate()?;
+        let node_id = match &config.node_id {
             Some(id) => NodeId::new(id.as_str())?,
             None => default_node_id(),
         };
         let transporter = match self.transporter {
             Some(transporter) => Some(transporter?),
-            None => self.config.transporter.as_ref().map(configured).transpose()?,
+            None => config.transporter.as_ref().map(configured).transpose()?,
         };
-        if self.config.disable_balancer
+        if config.disable_balancer
             && transporter.as_ref().is_some_and(|transporter| !transporter.capabilities().balanced)
         {
             tracing::warn!("this transporter cannot balance by itself: disableBalancer has no effect");
-            self.config.disable_balancer = false;
+            config.disable_balancer = false;
         }
-        let config = self.config;
         let pipeline = Arc::new(Pipeline::new(self.layers));
         let instance_id: Name = PacketId::random().to_string().into();
         let born = super::health::started().max(std::time::Instant::now());
@@ -180,6 +180,7 @@ impl BrokerBuilder {
             lifecycle: super::Lifecycle::default(),
             deadlines: Deadlines::default(),
             tracker: TaskTracker::new(),
+            cut: CancellationToken::new(),
             cancel: CancellationToken::new(),
             transit: OnceLock::new(),
             force_codec: AtomicBool::new(self.force_codec),
@@ -231,7 +232,7 @@ fn plain(value: &serde_json::Value) -> String {
 impl fmt::Debug for BrokerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BrokerBuilder")
-            .field("config", &self.config)
+            .field("sources", &self.sources)
             .field("services", &self.services)
             .finish_non_exhaustive()
     }

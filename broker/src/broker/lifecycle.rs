@@ -15,6 +15,9 @@ use tokio::time::{Instant, timeout};
 use super::{RunError, ServiceBroker, StartError, StopError};
 use crate::transit::Transit;
 
+/// Handlers that were cut have this long to let go.
+const CUT_WAIT: Duration = Duration::from_millis(500);
+
 /// Where a broker is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -48,6 +51,11 @@ impl Lifecycle {
     /// Whether new requests from other nodes are refused.
     pub(crate) fn is_stopping(&self) -> bool {
         self.state() >= Stage::Stopping
+    }
+
+    /// Whether nothing is served any more, not even calls of this node's own.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.state() == Stage::Stopped
     }
 
     fn enter(&self, stage: Stage) {
@@ -167,10 +175,13 @@ impl ServiceBroker {
         lifecycle.enter(Stage::Stopping);
         shared.tracker.close();
         if timeout(shutdown, shared.tracker.wait()).await.is_err() {
-            lifecycle.failed(
-                "drain",
-                format_args!("{} handlers still ran after {shutdown:?}", shared.tracker.len()),
-            );
+            let running = shared.tracker.len();
+            lifecycle.failed("drain", format_args!("{running} handlers still ran after {shutdown:?}"));
+            // Their callers are answered all the same.
+            shared.cut.cancel();
+            if timeout(CUT_WAIT, shared.tracker.wait()).await.is_err() {
+                lifecycle.failed("cut", format_args!("{} handlers do not let go", shared.tracker.len()));
+            }
         }
         for hosted in shared.services.all().iter().rev() {
             match timeout(shutdown, hosted.stop()).await {

@@ -88,6 +88,8 @@ pub(crate) struct Shared {
     pub(crate) deadlines: Deadlines,
     /// Handlers under way.
     pub(crate) tracker: TaskTracker,
+    /// Cancelled when handlers have been waited for long enough.
+    pub(crate) cut: CancellationToken,
     /// Cancelled when the broker has stopped.
     pub(crate) cancel: CancellationToken,
     /// Set by the start; a broker without transporter never has one.

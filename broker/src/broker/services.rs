@@ -126,6 +126,8 @@ impl Hosted {
 
     /// Runs the hooks of a service that is no longer offered; gives what went wrong.
     pub(crate) async fn stop(&self) -> Vec<Error> {
+        // Whoever waits for a hook in vain drops this future: the tasks end all the same.
+        let _tasks = self.tasks.cancel_on_drop();
         let mut failures = Vec::new();
         for hook in self.def.stopped.iter().rev() {
             if let Err(error) = hook().await {

@@ -128,6 +128,15 @@ impl EventLists {
         self.lists.len()
     }
 
+    /// Whether a subscription to `pattern` makes one more pattern to try with each event name.
+    pub(super) fn is_new_wild(&self, pattern: &str) -> bool {
+        pattern.contains(['*', '?']) && self.wild.get(pattern).is_none()
+    }
+
+    pub(super) fn wild(&self) -> usize {
+        self.wild.len()
+    }
+
     pub(super) fn get(&self, key: &str) -> Option<&Arc<EventList>> {
         self.lists.get(key)
     }

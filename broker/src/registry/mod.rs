@@ -297,4 +297,5 @@ impl Registry {
 }
 
 #[cfg(test)]
+#[cfg(test)]
 mod tests;

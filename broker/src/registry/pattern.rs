@@ -182,6 +182,16 @@ mod tests {
         }
 
         #[test]
+        fn looking_at_the_ends_first_changes_nothing(
+            pattern in r"[ab.+|^]{0,5}\?(\(a\|b\))?[ab.+|$]{0,5}",
+            name in "[ab.]{0,8}",
+        ) {
+            // In parentheses there are no plain ends.
+            let enclosed = Pattern::new(&format!("({pattern})"));
+            prop_assert_eq!(Pattern::new(&pattern).matches(&name), enclosed.matches(&name));
+        }
+
+        #[test]
         fn no_pattern_panics(pattern in "\\PC{0,40}", name in "\\PC{0,40}") {
             let _ = Pattern::new(&pattern).matches(&name);
         }

@@ -5,6 +5,7 @@ use ligand_transporters::Name;
 use std::sync::{Arc, LazyLock};
 
 use super::actions::Action;
+use super::endpoints::fingerprint;
 use super::events::EventSub;
 use crate::protocol::{Raw, ServiceInfo, ServiceVersion};
 
@@ -66,14 +67,44 @@ impl NodeServices {
 
 impl Service {
     pub(super) fn new(info: ServiceInfo, actions: Vec<Arc<Action>>, events: Vec<Arc<EventSub>>) -> Self {
+        // Texts that are known already need not be kept twice.
+        let full_name = actions.first().map_or(info.full_name, |action| action.service.clone());
+        let name = if info.name == full_name { full_name.clone() } else { info.name };
         Self {
-            name: info.name,
+            name,
             version: info.version,
-            full_name: info.full_name,
+            full_name,
             settings: info.settings,
             metadata: info.metadata,
             actions: actions.into(),
             events: events.into(),
         }
+    }
+
+    /// Equal for the same services, mostly different for different ones.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let actions: Vec<_> = self.actions.iter().map(Arc::as_ptr).collect();
+        let events: Vec<_> = self.events.iter().map(Arc::as_ptr).collect();
+        fingerprint((&self.full_name, self.settings.bytes(), self.metadata.bytes(), actions, events))
+    }
+
+    /// Whether it is the same service with the very same definitions.
+    pub(super) fn same(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.version == other.version
+            && self.full_name == other.full_name
+            && self.settings == other.settings
+            && self.metadata == other.metadata
+            && self.actions.len() == other.actions.len()
+            && self.events.len() == other.events.len()
+            && self.actions.iter().zip(&other.actions).all(|(one, other)| Arc::ptr_eq(one, other))
+            && self.events.iter().zip(&other.events).all(|(one, other)| Arc::ptr_eq(one, other))
+    }
+
+    /// The same in memory of its own.
+    pub(super) fn detached(mut self) -> Self {
+        self.settings = self.settings.detached();
+        self.metadata = self.metadata.detached();
+        self
     }
 }

@@ -17,6 +17,9 @@ pub(crate) struct Snapshot {
     pub(super) ids: Trie<Indexed>,
     pub(super) actions: Trie<Arc<ActionEntry>>,
     pub(super) events: Arc<EventIndex>,
+    /// The lists with local subscribers, for events from other nodes. What remote nodes subscribe to makes
+    /// nothing here slower or forgotten; their endpoints in these lists may be outdated.
+    pub(super) local_events: Arc<EventIndex>,
 }
 
 /// How many names are compared with one that was not found.
@@ -81,7 +84,7 @@ impl Snapshot {
     ///
     /// A broadcast that stays on this node asks the same with `broadcast` set.
     pub(crate) fn local_handlers(&self, event: &str, groups: &[Name], broadcast: bool) -> LocalSubs {
-        self.events.with_plan(event, |plan| plan.received(groups, broadcast))
+        self.local_events.with_plan(event, |plan| plan.received(groups, broadcast))
     }
 
     /// Up to three available actions whose names are almost `name`, the nearest first.

@@ -1,6 +1,6 @@
 //! A map by name whose copies share what they have in common.
 //!
-//! Names are spread by their hash over a tree of 32-fold branches with small buckets at the ends. A clone is
+//! Names are spread by their hash over a tree of 16-fold branches with small buckets at the ends. A clone is
 //! one pointer; a change copies the branches on the way to one bucket. With a `HashMap` each INFO would
 //! copy all names of the cluster.
 
@@ -28,9 +28,9 @@ enum Node<T> {
     Branch(Arc<[Node<T>; FANOUT]>),
 }
 
-const FANOUT: usize = 32;
+const FANOUT: usize = 16;
 /// A bucket that outgrows this is split.
-const BUCKET: usize = 12;
+const BUCKET: usize = 8;
 /// Bits of the hash that one branch uses up.
 const BITS: u32 = FANOUT.trailing_zeros();
 

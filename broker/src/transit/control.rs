@@ -36,6 +36,8 @@ pub(crate) enum Message {
     WrongVersion { sender: NodeId, ver: Name },
     /// Services of this node came or went.
     ServicesChanged,
+    /// Told when everything that came before this has been worked off.
+    CaughtUp(oneshot::Sender<()>),
     /// This node is ready: announce it. Told when that is done, or why it must not be.
     Ready(oneshot::Sender<Option<Name>>),
     /// Announce this node once more.
@@ -70,6 +72,13 @@ impl Control {
         if self.messages.try_send(message).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Resolves when what has been told so far is worked off, or the loop has gone.
+    pub(super) async fn caught_up(&self) {
+        let (done, reached) = oneshot::channel();
+        self.tell(Message::CaughtUp(done));
+        let _ = reached.await;
     }
 
     pub(super) fn dropped(&self) -> u64 {

@@ -103,6 +103,13 @@ impl Transit {
     }
 }
 
+impl Drop for Transit {
+    fn drop(&mut self) {
+        // A broker that was stopped has nothing left to end here.
+        self.link.abandon();
+    }
+}
+
 impl fmt::Debug for Transit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transit")

@@ -38,7 +38,7 @@ impl Transit {
         self.send(&Route::Broadcast, self.version, 0, packet, &mut |_| Ok(()))
     }
 
-    fn send(
+    pub(super) fn send(
         &self,
         route: &Route,
         version: ProtocolVersion,

@@ -57,8 +57,12 @@ impl Transit {
             Poll::Pending => {
                 let transit = Arc::clone(self);
                 let held = InFlight::enter(self);
+                let cut = broker.shared().cut.clone();
                 broker.shared().tracker.spawn(async move {
-                    let result = running.await;
+                    let result = tokio::select! {
+                        result = running => result,
+                        () = cut.cancelled() => Err(cut_short(&cx)),
+                    };
                     transit.answer(&to, &cx, result);
                     // Only now may the bus forget the request.
                     drop(ack);
@@ -128,6 +132,7 @@ impl Transit {
             headers: context.headers().map(|headers| Bag::from_raw(headers.into_bytes())).unwrap_or_default(),
             deadline: Deadline::after(timeout),
             event: None,
+            pinned: None,
         }
     }
 
@@ -140,8 +145,8 @@ impl Transit {
                 let sent = self.send_answer(to, &meta, Some(&headers), Answer::Body(&body));
                 match sent {
                     Ok(()) => {}
-                    Err(SendError::Full) => match body.peek(Codec::Json) {
-                        Ok(body) => self.answer_later(to, meta, Some(headers), Owned::Body(body), cx),
+                    Err(SendError::Full | SendError::NoRoute) => match body.peek(Codec::Json) {
+                        Ok(body) => self.answer_later(to, meta, Some(headers), Owned::Body(body)),
                         Err(error) => self.answer_failure(to, &meta, &error),
                     },
                     Err(SendError::Abandoned) => {
@@ -163,8 +168,8 @@ impl Transit {
                 let wire = error.to_wire(&self.node, self.config.errors.stack);
                 match self.send_answer(to, &meta, Some(&headers), Answer::Error(&wire)) {
                     Ok(()) => {}
-                    Err(SendError::Full) => {
-                        self.answer_later(to, meta, Some(headers), Owned::Error(wire), cx)
+                    Err(SendError::Full | SendError::NoRoute) => {
+                        self.answer_later(to, meta, Some(headers), Owned::Error(wire));
                     }
                     Err(SendError::TooLarge { .. }) => {
                         // The data is what can be large.
@@ -180,10 +185,17 @@ impl Transit {
     }
 
     /// An answer without a context: the request was not run. Its headers are null (protocol chapter 6.5).
-    fn answer_failure(&self, to: &Asker, meta: &[u8], error: &Error) {
+    fn answer_failure(self: &Arc<Self>, to: &Asker, meta: &[u8], error: &Error) {
         let wire = error.to_wire(&self.node, self.config.errors.stack);
-        if self.send_answer(to, meta, None, Answer::Error(&wire)).is_err() {
-            Counters::add(&self.stats.responses_lost);
+        match self.send_answer(to, meta, None, Answer::Error(&wire)) {
+            Ok(()) => {}
+            // A storm of bad requests must not pile up answers.
+            Err(SendError::Full | SendError::NoRoute)
+                if self.in_flight.load(Ordering::Relaxed) < self.config.transit.max_in_flight =>
+            {
+                self.answer_later(to, bytes::Bytes::copy_from_slice(meta), None, Owned::Error(wire));
+            }
+            Err(_) => Counters::add(&self.stats.responses_lost),
         }
     }
 
@@ -215,19 +227,23 @@ impl Transit {
         })
     }
 
-    /// Waits for room in the send buffer, then answers.
+    /// Waits for room in the send buffer, or for the address of the asker, then answers.
     fn answer_later(
         self: &Arc<Self>,
         to: &Asker,
         meta: bytes::Bytes,
         headers: Option<bytes::Bytes>,
         answer: Owned,
-        cx: &Context,
     ) {
+        let Some(broker) = self.broker() else { return };
         let (transit, to, held) = (Arc::clone(self), to.clone(), InFlight::enter(self));
-        cx.broker().shared().tracker.spawn(async move {
-            let route = Route::Node { id: to.node.clone(), addr: transit.address_of(&to.node) };
+        broker.shared().tracker.spawn(async move {
             let sending = async {
+                if transit.address_of(&to.node).is_none() {
+                    // The HELLO that came before the request may still be with the control loop.
+                    transit.control.caught_up().await;
+                }
+                let route = Route::Node { id: to.node.clone(), addr: transit.address_of(&to.node) };
                 for _ in 0..ROOM_TRIES {
                     let Some(connection) = transit.connection() else { break };
                     connection.room(&route).await;
@@ -257,7 +273,7 @@ impl Transit {
     }
 
     /// Answers a request that could not be read, where it says who asked.
-    pub(super) fn refuse_malformed(&self, error: &DecodeError) {
+    pub(super) fn refuse_malformed(self: &Arc<Self>, error: &DecodeError) {
         let Some((id, sender)) = error.answer_to() else { return };
         let version = error.ver.as_ref().and_then(Ver::known).unwrap_or(self.version);
         let to = Asker { version, node: sender.clone(), id: id.into() };
@@ -269,7 +285,7 @@ impl Transit {
     }
 
     /// Answers a request of a version that is not accepted. Node says nothing here, and its peers wait.
-    pub(super) fn refuse_version(&self, sender: &NodeId, id: &str, ver: &Ver) {
+    pub(super) fn refuse_version(self: &Arc<Self>, sender: &NodeId, id: &str, ver: &Ver) {
         let version = ver.known().unwrap_or(self.version);
         let to = Asker { version, node: sender.clone(), id: id.into() };
         let data = serde_json::json!({
@@ -280,6 +296,13 @@ impl Transit {
         let error = Error::with_kind(ErrorKind::ProtocolVersionMismatch, data).with_outcome(Ran::NotRun);
         self.answer_failure(&to, b"{}", &error);
     }
+}
+
+/// The answer of a handler that was still running when this node had to stop.
+fn cut_short(cx: &Context) -> Error {
+    let service = cx.service().map(|service| service.as_str()).unwrap_or_default();
+    Error::with_kind(ErrorKind::GracefulStopTimeout, serde_json::json!({ "service": service }))
+        .with_outcome(Ran::MayHaveRun)
 }
 
 /// Who gets the answer, and in which version.

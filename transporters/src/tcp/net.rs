@@ -42,6 +42,12 @@ pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
+/// Whether this host has that address.
+pub(crate) fn is_own(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    ip.is_loopback() || if_addrs::get_if_addrs().is_ok_and(|all| all.iter().any(|own| own.ip() == ip))
+}
+
 pub(crate) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
     match host.parse::<IpAddr>() {
         // Node announces IPv4 addresses in their IPv6-mapped form, which a host without IPv6 cannot dial.

@@ -102,11 +102,16 @@ impl Pool {
     ) -> Result<(), SendError> {
         loop {
             let known = self.read().by_id.get(id).map(Arc::clone);
-            let peer = match known {
-                Some(peer) => peer,
+            let (peer, is_new) = match known {
+                Some(peer) => (peer, false),
                 None => self.add(id, addr.ok_or(SendError::NoRoute)?)?,
             };
-            match peer.outbox.push(kind, token, write) {
+            // Not launched before the frame is in: a peer that refuses at once would be gone again before
+            // it was encoded, and so would the next one.
+            let launch = is_new.then(|| Launch(self, &peer));
+            let pushed = peer.outbox.push(kind, token, write);
+            drop(launch);
+            match pushed {
                 Ok(()) => return Ok(()),
                 Err(Refused::Send(error)) => return Err(error),
                 // Its connection has just ended; a new one takes its place.
@@ -131,7 +136,8 @@ impl Pool {
         }
     }
 
-    fn add(self: &Arc<Self>, id: &NodeId, addr: &Name) -> Result<Arc<Peer>, SendError> {
+    /// The peer, and whether it is new: then it has to be launched.
+    fn add(&self, id: &NodeId, addr: &Name) -> Result<(Arc<Peer>, bool), SendError> {
         let mut peers = self.write();
         if !peers.open || self.link.is_closed() {
             return Err(SendError::Disconnected);
@@ -140,7 +146,7 @@ impl Pool {
             return Err(SendError::Full);
         }
         let entry = match peers.by_id.entry(id.clone()) {
-            Entry::Occupied(entry) => return Ok(Arc::clone(entry.get())),
+            Entry::Occupied(entry) => return Ok((Arc::clone(entry.get()), false)),
             Entry::Vacant(entry) => entry,
         };
         let peer = Arc::new(Peer {
@@ -151,11 +157,14 @@ impl Pool {
             used: AtomicU64::new(self.now()),
         });
         entry.insert(Arc::clone(&peer));
-        drop(peers);
+        Ok((peer, true))
+    }
+
+    /// Starts the writer of a new peer.
+    fn launch(self: &Arc<Self>, peer: &Arc<Peer>) {
         // The caller may stand on a thread without a runtime.
         let _context = self.runtime.enter();
-        self.link.spawn(writer::run(Arc::clone(self), Arc::clone(&peer), self.tasks.token()));
-        Ok(peer)
+        self.link.spawn(writer::run(Arc::clone(self), Arc::clone(peer), self.tasks.token()));
     }
 
     fn connecting(&self, peers: &Peers) -> usize {
@@ -294,6 +303,15 @@ impl Pool {
 
     fn write(&self) -> RwLockWriteGuard<'_, Peers> {
         self.peers.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Starts the writer of a new peer when dropped, also by a panic of whoever encodes its first frame.
+struct Launch<'a>(&'a Arc<Pool>, &'a Arc<Peer>);
+
+impl Drop for Launch<'_> {
+    fn drop(&mut self) {
+        self.0.launch(self.1);
     }
 }
 

@@ -1,5 +1,6 @@
 //! A connection that cannot be made, or that breaks, is reported once.
 
+use ligand_transporters::{Abandon, Connection as _, PacketKind};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -22,6 +23,23 @@ async fn a_refused_connection_is_lost_and_its_frames_are_unsent() {
     });
     node.request(&to, 4, b"x").unwrap();
     node.until(|heard| heard.lost.len() == 2 && heard.unsent == [1, 2, 3, 4]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frame_that_takes_long_to_encode_causes_one_attempt_to_connect() {
+    let (node, peer) = (Node::start("a").await, Peer::start().await);
+    let to = peer.route("p");
+    drop(peer);
+    let mut encoded = 0;
+    let sent = node.connection.send(&to, PacketKind::Request, 1, &mut |frame| {
+        encoded += 1;
+        // The refusal of a port nobody listens on is much faster than this.
+        std::thread::sleep(Duration::from_millis(50));
+        frame.buf().extend_from_slice(b"x");
+        if encoded < 5 { Ok(()) } else { Err(Abandon) }
+    });
+    assert_eq!((sent, encoded), (Ok(()), 1));
+    node.until(|heard| heard.lost.len() == 1 && heard.unsent == [1]).await;
 }
 
 #[tokio::test]

@@ -141,13 +141,8 @@ impl<I: Info> Gossip<I> {
         let mut step = Step::default();
         let Some(spot) = Spot::parse(addr, source.map(|source| source.ip())) else { return step };
         if *node == self.me {
-            if source.is_some() {
-                step.evidence.push(Evidence {
-                    source: Source::Datagram,
-                    address: Some(addr.into()),
-                    instance: None,
-                });
-            }
+            let source = if source.is_some() { Source::Datagram } else { Source::Configured };
+            step.evidence.push(Evidence { source, address: Some(addr.into()), instance: None });
             return step;
         }
         let Some(peer) = self.peer_or_new(node, now, &mut step) else { return step };
@@ -174,6 +169,10 @@ impl<I: Info> Gossip<I> {
         let mut step = Step::default();
         let Some(spot) = Spot::new(host, port, remote.map(|remote| remote.ip())) else { return step };
         if *sender == self.me {
+            // Our own HELLO, on a connection to ourselves.
+            if self.greeting() == Some((host, port)) {
+                return step;
+            }
             let address = Some(Name::from(format!("{}:{port}", spot.host)));
             step.evidence.push(Evidence { source: Source::Hello, address, instance: None });
             return step;

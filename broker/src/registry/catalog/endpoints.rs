@@ -21,6 +21,10 @@ const IDLE_LISTS: usize = 4_096;
 /// called from here until others are gone.
 const MOST: usize = 1_000_000;
 
+/// Patterns that stand for more than one name, from all remote nodes together. Each new event name is tried
+/// with each of them. A subscription that would need one more is left out.
+const MOST_WILD: usize = 4_096;
+
 impl Catalog {
     /// Makes the lists say what a remote node offers now. Tells whether anything changed.
     pub(super) fn relink(&mut self, node: NodeIx, old: &Arc<NodeServices>, new: &Arc<NodeServices>) -> bool {
@@ -84,6 +88,7 @@ impl Catalog {
             }
             list.local.push(Arc::clone(event));
         });
+        self.follow_local(&event.key());
     }
 
     pub(super) fn remove_local_event(&mut self, event: &Arc<EventSub>) {
@@ -93,6 +98,16 @@ impl Catalog {
                 list.available.remove(NodeIx::LOCAL);
             }
         });
+        self.follow_local(&event.key());
+    }
+
+    /// Copies a list to those with local subscribers, or takes it out there.
+    fn follow_local(&mut self, key: &str) {
+        match self.events.get(key).filter(|list| !list.local.is_empty()) {
+            Some(list) => self.local_events.insert(EventList::clone(list)),
+            None => self.local_events.remove(key),
+        }
+        self.local_events_changed = true;
     }
 
     fn edit_action(&mut self, action: &Action, edit: impl FnOnce(&mut ActionEntry)) {
@@ -134,7 +149,10 @@ impl Catalog {
         let lists = &mut self.events;
         let mut list = match lists.get(key) {
             Some(known) => EventList::clone(known),
-            None if lists.len() >= MOST => return,
+            None if event.run.is_none() && lists.len() >= MOST => return,
+            None if event.run.is_none() && lists.wild() >= MOST_WILD && lists.is_new_wild(&event.pattern) => {
+                return;
+            }
             None => {
                 self.order += 1;
                 EventList {

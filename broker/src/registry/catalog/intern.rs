@@ -1,7 +1,7 @@
 //! How equal services of different nodes become one.
 
 use bytes::Bytes;
-use foldhash::HashSet;
+use foldhash::{HashMap, HashSet};
 use ligand_transporters::Name;
 use std::sync::{Arc, Weak};
 
@@ -11,6 +11,34 @@ use crate::registry::actions::Action;
 use crate::registry::endpoints::fingerprint;
 use crate::registry::events::{EventSub, list_key};
 use crate::registry::services::{NodeServices, Service};
+
+/// Values that live as long as some node uses them, by fingerprint.
+#[derive(Debug)]
+pub(super) struct Shared<T> {
+    known: HashMap<u64, Weak<T>>,
+    /// How many entries make a sweep worth its while.
+    sweep_at: usize,
+}
+
+impl<T> Default for Shared<T> {
+    fn default() -> Self {
+        Self { known: HashMap::default(), sweep_at: 64 }
+    }
+}
+
+impl<T> Shared<T> {
+    fn get(&self, fingerprint: u64, same: impl FnOnce(&T) -> bool) -> Option<Arc<T>> {
+        self.known.get(&fingerprint)?.upgrade().filter(|known| same(known))
+    }
+
+    fn insert(&mut self, fingerprint: u64, value: &Arc<T>) {
+        if self.known.len() >= self.sweep_at {
+            self.known.retain(|_, known| known.strong_count() > 0);
+            self.sweep_at = self.known.len().saturating_mul(2).max(64);
+        }
+        self.known.insert(fingerprint, Arc::downgrade(value));
+    }
+}
 
 /// What one INFO has listed already: a name that comes again is not listed again.
 #[derive(Default)]
@@ -22,34 +50,32 @@ struct Listed {
 impl Catalog {
     /// The services of another node whose text is the same.
     pub(super) fn shared_services(&self, raw: &Raw) -> Option<Arc<NodeServices>> {
-        let shared = self.shared.get(&fingerprint(raw.bytes()))?.upgrade()?;
-        (shared.raw() == raw.bytes()).then_some(shared)
+        self.shared.get(fingerprint(raw.bytes()), |known| known.raw() == raw.bytes())
     }
 
-    /// Brings parsed services into the form to keep, with every definition that is known already.
+    /// Brings parsed services into the form to keep, with every service and definition that is known
+    /// already.
+    ///
+    /// What many nodes may share is copied out of the INFO that brought it first: otherwise the last
+    /// definition in use would keep the whole of it.
     pub(super) fn intern(&mut self, services: Services) -> Arc<NodeServices> {
         let Services { raw, list } = services;
         let mut listed = Listed::default();
-        let list =
-            list.into_iter().map(|service| Arc::new(self.intern_service(service, &mut listed))).collect();
+        let list = list.into_iter().map(|service| self.intern_service(service, &mut listed)).collect();
         let services = Arc::new(NodeServices::new(Bytes::clone(&raw), list));
-        // Each node keeps one value alive, so more than that many are left-overs.
-        if self.shared.len() > self.snapshot.ids.len().saturating_mul(2) {
-            self.shared.retain(|_, services| services.strong_count() > 0);
-        }
-        self.shared.insert(fingerprint(&raw), Arc::downgrade(&services));
+        self.shared.insert(fingerprint(&raw), &services);
         services
     }
 
-    fn intern_service(&self, mut info: ServiceInfo, listed: &mut Listed) -> Service {
+    fn intern_service(&mut self, mut info: ServiceInfo, listed: &mut Listed) -> Arc<Service> {
         let actions = std::mem::take(&mut info.actions);
-        let actions = actions
+        let actions: Vec<_> = actions
             .into_iter()
             .filter(|action| action.visibility.is_remote() && listed.actions.insert(action.name.clone()))
             .map(|action| self.intern_action(&info.full_name, action))
             .collect();
         let events = std::mem::take(&mut info.events);
-        let events = events
+        let events: Vec<_> = events
             .into_iter()
             .filter_map(|event| {
                 let group = event.group.clone().unwrap_or_else(|| info.name.clone());
@@ -62,7 +88,14 @@ impl Catalog {
                 Some(event)
             })
             .collect();
-        Service::new(info, actions, events)
+        let service = Service::new(info, actions, events);
+        let fingerprint = service.fingerprint();
+        if let Some(known) = self.shared_service.get(fingerprint, |known| known.same(&service)) {
+            return known;
+        }
+        let service = Arc::new(service.detached());
+        self.shared_service.insert(fingerprint, &service);
+        service
     }
 
     fn intern_action(&self, service: &Name, info: ActionInfo) -> Arc<Action> {
@@ -79,7 +112,7 @@ impl Catalog {
             service: service.clone(),
             visibility: info.visibility,
             timeout: info.timeout,
-            definition: info.definition,
+            definition: info.definition.detached(),
             run,
         })
     }
@@ -95,13 +128,13 @@ impl Catalog {
             pattern: info.name,
             group,
             service: service.clone(),
-            definition: info.definition,
+            definition: info.definition.detached(),
             run: None,
         })
     }
 
     #[cfg(test)]
     pub(in crate::registry) fn shared_values(&self) -> usize {
-        self.shared.values().filter(|services| Weak::strong_count(services) > 0).count()
+        self.shared.known.values().filter(|services| Weak::strong_count(services) > 0).count()
     }
 }

@@ -1,25 +1,28 @@
 //! The writing side: how a registry changes.
 
-use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use ligand_transporters::{Name, NodeId};
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::chunked::Chunked;
 use super::events::{EventIndex, EventLists};
-use super::local::{Identity, LocalInfo, LocalService, service_json, services_json};
+use super::idle::Idle;
+use super::local::{Identity, LocalInfo};
 use super::nodes::{About, Indexed, Live, Node, NodeIx};
 use super::services::{NodeServices, Service};
 use super::snapshot::Snapshot;
 use super::trie::Trie;
-use super::{Composer, InfoChange, InfoKind, RegisterError, RegistryOptions, Sighting};
+use super::{Composer, InfoChange, InfoKind, RegistryOptions, Sighting};
 use crate::protocol::{InfoPacket, Raw, Services};
 
 mod endpoints;
 mod intern;
+mod local;
+
+use intern::Shared;
 
 /// What only writers need, and the snapshot they prepare.
 pub(crate) struct Catalog {
@@ -27,12 +30,17 @@ pub(crate) struct Catalog {
     pub(super) changed: bool,
     events: EventLists,
     events_changed: bool,
+    /// Those of them that have local subscribers.
+    local_events: EventLists,
+    local_events_changed: bool,
     options: RegistryOptions,
     composer: Composer,
-    /// Services by a fingerprint of their text, as long as some node has them.
-    shared: HashMap<u64, Weak<NodeServices>>,
-    idle_actions: super::idle::Idle,
-    idle_events: super::idle::Idle,
+    /// All services of a node, found by their text.
+    shared: Shared<NodeServices>,
+    /// Single services, found by what they are made of.
+    shared_service: Shared<Service>,
+    idle_actions: Idle,
+    idle_events: Idle,
     /// Counts names and lists as they appear.
     order: u64,
     /// Offline nodes by the time they went.
@@ -74,15 +82,24 @@ impl Catalog {
         ids.insert(Indexed { id: local.id.clone(), ix: local.ix });
         nodes.push(Some(local));
         Self {
-            snapshot: Snapshot { nodes, ids, actions: Trie::default(), events: Arc::default() },
+            snapshot: Snapshot {
+                nodes,
+                ids,
+                actions: Trie::default(),
+                events: Arc::default(),
+                local_events: Arc::default(),
+            },
             changed: false,
             events: EventLists::default(),
             events_changed: false,
+            local_events: EventLists::default(),
+            local_events_changed: false,
             options,
             composer,
-            shared: HashMap::new(),
-            idle_actions: super::idle::Idle::default(),
-            idle_events: super::idle::Idle::default(),
+            shared: Shared::default(),
+            shared_service: Shared::default(),
+            idle_actions: Idle::default(),
+            idle_events: Idle::default(),
             order: 0,
             offline: BTreeSet::new(),
             free: VecDeque::new(),
@@ -98,6 +115,9 @@ impl Catalog {
     pub(super) fn take_changed(&mut self) -> Option<Arc<Snapshot>> {
         if std::mem::take(&mut self.events_changed) {
             self.snapshot.events = Arc::new(EventIndex::new(self.events.clone()));
+        }
+        if std::mem::take(&mut self.local_events_changed) {
+            self.snapshot.local_events = Arc::new(EventIndex::new(self.local_events.clone()));
         }
         std::mem::take(&mut self.changed).then(|| Arc::new(self.snapshot.clone()))
     }
@@ -259,119 +279,6 @@ impl Catalog {
             self.put(Node { about, udp_address, ..node.copy() });
         }
         false
-    }
-
-    /// Adds a service of this node; see [`Registry::add_local`](super::Registry::add_local).
-    ///
-    /// # Errors
-    /// [`RegisterError`]; then nothing has changed.
-    pub(crate) fn add_local(&mut self, service: LocalService) -> Result<(), RegisterError> {
-        let full_name = service.info.full_name.clone();
-        if self.local.iter().any(|(name, _)| *name == full_name) {
-            return Err(RegisterError::DuplicateService { service: full_name });
-        }
-        let mut own = HashSet::new();
-        for action in &service.actions {
-            let first = match self.snapshot.action(&action.name).and_then(|entry| entry.local.as_ref()) {
-                Some(known) => known.service.clone(),
-                None if !own.insert(action.name.clone()) => full_name.clone(),
-                None => continue,
-            };
-            return Err(RegisterError::DuplicateAction {
-                action: action.name.clone(),
-                first,
-                second: full_name,
-            });
-        }
-        self.local.push((full_name, service_json(&service)));
-        for action in &service.actions {
-            self.add_local_action(action);
-        }
-        for event in &service.events {
-            self.add_local_event(event);
-        }
-        let added = Service::new(service.info, service.actions, service.events);
-        let services = self.local_services().chain([Arc::new(added)]).collect();
-        self.put_local(services);
-        Ok(())
-    }
-
-    /// Removes a service of this node; `false` when there is none of that name.
-    pub(crate) fn remove_local(&mut self, full_name: &str) -> bool {
-        let Some(removed) = self.local_services().find(|service| service.full_name == full_name) else {
-            return false;
-        };
-        self.local.retain(|(name, _)| name != full_name);
-        for action in &removed.actions {
-            self.remove_local_action(action);
-        }
-        for event in &removed.events {
-            self.remove_local_event(event);
-        }
-        let services = self.local_services().filter(|service| service.full_name != full_name).collect();
-        self.put_local(services);
-        true
-    }
-
-    /// Says from now on that this node has no services.
-    pub(crate) fn stopping(&mut self) {
-        if !self.stopping {
-            self.stopping = true;
-            self.local_changed = true;
-        }
-    }
-
-    /// Makes the next INFO say where this node can be reached, with a new sequence number.
-    pub(crate) fn set_local_place(&mut self, hostname: Option<Name>, port: Option<u16>) {
-        let Some(node) = self.snapshot.node(NodeIx::LOCAL).cloned() else { return };
-        let hostname = hostname.unwrap_or_else(|| self.identity.hostname.clone());
-        if node.port() != port || hostname != self.identity.hostname {
-            self.identity.hostname = hostname;
-            let about = Arc::new(About::of_local(&self.identity, port));
-            self.put(Node { about, ..node.copy() });
-            self.local_changed = true;
-        }
-    }
-
-    /// Makes sure that our sequence number is higher than what somebody believes of us.
-    pub(crate) fn outdo(&mut self, seq: u64) {
-        let own = self.local_info.seq.saturating_add(u64::from(self.local_changed));
-        if own <= seq {
-            self.renew_local_info(seq.saturating_add(1));
-        }
-    }
-
-    /// What this node says about itself; a change since the last time raises its sequence number.
-    pub(crate) fn local_info(&mut self) -> Arc<LocalInfo> {
-        if self.local_changed {
-            self.renew_local_info(self.local_info.seq.saturating_add(1));
-        }
-        Arc::clone(&self.local_info)
-    }
-
-    fn renew_local_info(&mut self, seq: u64) {
-        let Some(node) = self.snapshot.node(NodeIx::LOCAL).cloned() else { return };
-        let services = if self.stopping {
-            "[]".to_owned()
-        } else {
-            services_json(self.local.iter().map(|(name, json)| (name, json.as_str())))
-        };
-        self.local_info = Arc::new(LocalInfo::new(&self.identity, seq, node.port(), &services));
-        self.local_changed = false;
-        self.put(Node { seq, ..node.copy() });
-    }
-
-    fn local_services(&self) -> impl Iterator<Item = Arc<Service>> + use<> {
-        let services = self.snapshot.node(NodeIx::LOCAL).map(|node| Arc::clone(&node.services));
-        services.into_iter().flat_map(|services| services.list().to_vec())
-    }
-
-    fn put_local(&mut self, mut services: Vec<Arc<Service>>) {
-        services.sort_by_key(|service| !service.full_name.starts_with('$'));
-        let Some(node) = self.snapshot.node(NodeIx::LOCAL).cloned() else { return };
-        let services = Arc::new(NodeServices::new(bytes::Bytes::new(), services));
-        self.put(Node { services, ..node.copy() });
-        self.local_changed = true;
     }
 
     fn put(&mut self, node: Node) -> Arc<Node> {

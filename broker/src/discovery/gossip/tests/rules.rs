@@ -342,8 +342,12 @@ fn packets_and_rows_under_our_own_id_are_evidence_and_nothing_else() {
     let mut gossip = with_two(now);
     let step = gossip.hello(&id("me"), "other", 5_000, None, now);
     assert_eq!(step.evidence[0].address.as_deref(), Some("other:5000"));
+    let step = gossip.hello(&id("me"), "me", 4_000, None, now);
+    assert!(step.evidence.is_empty(), "it came over a connection to ourselves");
     let step = gossip.sighted(&id("me"), "192.0.2.5:5000", remote("192.0.2.5"), now);
     assert_eq!(step.evidence[0].source, Source::Datagram);
+    let step = gossip.sighted(&id("me"), "192.0.2.5:5000", None, now);
+    assert_eq!(step.evidence[0].source, Source::Configured);
     let step = gossip.response(&id("a"), &online(&[("me", Card::new("other", 5_000, "me-2"))]), now);
     assert_eq!(step.evidence[0].instance.as_deref(), Some("me-2"));
     let step = gossip.response(&id("a"), &online(&[("me", Card::new("me", 4_000, "me-1"))]), now);

@@ -1,0 +1,249 @@
+//! Several nodes on a network that a test can break.
+
+mod agreement;
+mod node;
+
+use futures_util::future::join_all;
+use ligand_transporters::memory::{Faults, Network};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::broker::{BrokerBuilder, ServiceBroker};
+use crate::config::BrokerConfig;
+use crate::service::ServiceDef;
+
+use agreement::Ways;
+use node::{ClusterNode, Setup};
+
+/// Longest that [`Cluster::settle`] waits, on the clock of the test.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// How often it looks.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Several nodes in one process, on a network that can be broken.
+///
+/// Give it to a test with paused time, and minutes of heartbeats pass in milliseconds. The same seed
+/// gives the same faults.
+///
+/// ```
+/// use ligand::testing::Cluster;
+/// use ligand::{Context, ServiceDef};
+/// use std::time::Duration;
+///
+/// fn math() -> ServiceDef {
+///     ServiceDef::builder("math")
+///         .action("where", |cx: Context, ()| async move { Ok::<_, ligand::Error>(cx.broker().node_id().to_string()) })
+///         .build()
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> ligand::Result<()> {
+/// let cluster = Cluster::seeded(7).node("a", []).node("b", [math()]).node("c", [math()]).start().await;
+///
+/// cluster.partition("a", "b");
+/// cluster.advance(Duration::from_secs(31)).await;
+///
+/// for _ in 0..10 {
+///     assert_eq!(cluster.at("a").call::<String>("math.where", ()).await?, "c");
+/// }
+/// # Ok(()) }
+/// ```
+///
+/// # Panics
+/// Methods that take the name of a node panic when there is none of that name.
+#[must_use = "nothing runs until `start`"]
+pub struct Cluster {
+    network: Network,
+    nodes: Vec<ClusterNode>,
+    ways: Mutex<Ways>,
+    setup: Vec<Setup>,
+}
+
+impl Cluster {
+    /// A cluster without nodes; faults begin with this seed.
+    pub fn seeded(seed: u64) -> Self {
+        Self {
+            network: Network::seeded(seed),
+            nodes: Vec::new(),
+            ways: Mutex::new(Ways::default()),
+            setup: Vec::new(),
+        }
+    }
+
+    /// A cluster without nodes, on a network of your own.
+    pub fn on(network: Network) -> Self {
+        Self { network, ..Self::seeded(0) }
+    }
+
+    /// A node and its services. Of a type with `#[service]`, pass
+    /// [`into_service_def()`](crate::IntoServiceDef::into_service_def).
+    pub fn node(self, name: &str, services: impl IntoIterator<Item = ServiceDef>) -> Self {
+        self.node_with(name, services, |builder| builder)
+    }
+
+    /// A node that is configured further. The function runs again at every restart.
+    pub fn node_with(
+        mut self,
+        name: &str,
+        services: impl IntoIterator<Item = ServiceDef>,
+        setup: impl Fn(BrokerBuilder) -> BrokerBuilder + Send + Sync + 'static,
+    ) -> Self {
+        assert!(self.nodes.iter().all(|node| node.name() != name), "there are two nodes `{name}`");
+        self.nodes.push(ClusterNode::new(name, services.into_iter().collect(), Box::new(setup)));
+        self
+    }
+
+    /// A change of every node's configuration.
+    pub fn configure(mut self, change: impl Fn(&mut BrokerConfig) + Send + Sync + 'static) -> Self {
+        let change = std::sync::Arc::new(change);
+        self.setup.push(Box::new(move |builder| {
+            let change = std::sync::Arc::clone(&change);
+            builder.configure(move |config| change(config))
+        }));
+        self
+    }
+
+    /// Starts all nodes, and waits until they agree.
+    ///
+    /// # Panics
+    /// When one does not start.
+    pub async fn start(mut self) -> Self {
+        let (network, setup) = (&self.network, &self.setup);
+        join_all(self.nodes.iter_mut().map(|node| node.start(network, setup))).await;
+        self.settle().await;
+        self
+    }
+
+    /// The broker of a node; after a crash, the one that crashed.
+    #[must_use]
+    pub fn at(&self, node: &str) -> &ServiceBroker {
+        self.find(node).broker()
+    }
+
+    /// The network, for whatever has no method here.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Lets time pass. With paused time everything that is due in between happens, in order.
+    pub async fn advance(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    /// Waits until every running node knows exactly the running nodes that it can hear, with what they
+    /// offer now.
+    ///
+    /// # Panics
+    /// When that takes longer than five minutes.
+    pub async fn settle(&self) {
+        let from = tokio::time::Instant::now();
+        while let Err(disagreement) = agreement::check(&self.running(), &self.ways()) {
+            assert!(from.elapsed() < PATIENCE, "the cluster does not settle: {disagreement}");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Loses every frame between two nodes, until [`Cluster::repair`].
+    pub fn partition(&self, a: &str, b: &str) {
+        self.cut(a, b);
+        self.cut(b, a);
+    }
+
+    /// Loses every frame from one node to another; the way back stays open.
+    pub fn cut(&self, from: &str, to: &str) {
+        self.ways().cut.insert((self.checked(from), self.checked(to)));
+        self.network.cut(from, to);
+    }
+
+    /// Undoes [`Cluster::partition`] and [`Cluster::cut`] between two nodes.
+    pub fn repair(&self, a: &str, b: &str) {
+        self.ways().cut.retain(|way| !joins(way, a, b));
+        self.network.repair(a, b);
+    }
+
+    /// Lets frames between two nodes wait, until [`Cluster::release`].
+    pub fn hold(&self, a: &str, b: &str) {
+        self.ways().held.insert((self.checked(a), self.checked(b)));
+        self.network.hold(a, b);
+    }
+
+    /// Lets the frames between two nodes go on.
+    pub fn release(&self, a: &str, b: &str) {
+        self.ways().held.retain(|way| !joins(way, a, b));
+        self.network.release(a, b);
+    }
+
+    /// Random faults between all nodes from now on.
+    pub fn faults(&self, faults: Faults) {
+        self.network.set_faults(faults);
+    }
+
+    /// Cuts a node off without a farewell, as if its machine had lost power. [`Cluster::at`] still gives
+    /// its broker, which can reach nobody.
+    pub fn crash(&mut self, node: &str) {
+        self.network.crash(node);
+        self.find_mut(node).crashed = true;
+    }
+
+    /// Starts a node anew, as another process with the same name and services. One that has not crashed
+    /// crashes first.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn restart(&mut self, node: &str) {
+        self.crash(node);
+        let Self { network, nodes, setup, .. } = self;
+        let node = nodes.iter_mut().find(|known| known.name() == node).expect("`crash` has found it");
+        node.bury().await;
+        network.restore(node.name());
+        node.start(network, setup).await;
+    }
+
+    /// Stops a node gracefully.
+    ///
+    /// # Panics
+    /// When it does not stop well.
+    pub async fn stop(&mut self, node: &str) {
+        let node = self.find_mut(node);
+        if let Err(error) = node.broker().stop().await {
+            panic!("node `{}` did not stop well: {error}", node.name());
+        }
+        node.crashed = true;
+    }
+
+    fn running(&self) -> Vec<&ServiceBroker> {
+        self.nodes.iter().filter(|node| !node.crashed).map(ClusterNode::broker).collect()
+    }
+
+    fn find(&self, name: &str) -> &ClusterNode {
+        let found = self.nodes.iter().find(|node| node.name() == name);
+        found.unwrap_or_else(|| panic!("there is no node `{name}` in this cluster"))
+    }
+
+    fn find_mut(&mut self, name: &str) -> &mut ClusterNode {
+        let found = self.nodes.iter_mut().find(|node| node.name() == name);
+        found.unwrap_or_else(|| panic!("there is no node `{name}` in this cluster"))
+    }
+
+    fn checked(&self, name: &str) -> String {
+        self.find(name).name().to_owned()
+    }
+
+    fn ways(&self) -> MutexGuard<'_, Ways> {
+        self.ways.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn joins((from, to): &(String, String), a: &str, b: &str) -> bool {
+    BTreeSet::from([from.as_str(), to.as_str()]) == BTreeSet::from([a, b])
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.nodes.iter().map(ClusterNode::name).collect();
+        f.debug_struct("Cluster").field("nodes", &names).finish_non_exhaustive()
+    }
+}

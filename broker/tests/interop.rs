@@ -1,0 +1,28 @@
+//! Against the real thing: stock Moleculer 0.15.2 and 0.14.36 nodes, run by Node.js as child processes,
+//! in one TCP cluster with brokers of this crate.
+//!
+//! `scripts/node-setup` installs the packages; without them each test fails and says so. Every test runs
+//! in a cluster of its own on loopback ports of its own.
+
+#[path = "interop/calls.rs"]
+mod calls;
+#[path = "interop/chain.rs"]
+mod chain;
+#[path = "interop/changes.rs"]
+mod changes;
+#[path = "interop/errors.rs"]
+mod errors;
+#[path = "interop/events.rs"]
+mod events;
+#[path = "interop/graceful.rs"]
+mod graceful;
+#[path = "interop/mixed.rs"]
+mod mixed;
+#[path = "interop/node_service.rs"]
+mod node_service;
+#[path = "interop/udp.rs"]
+mod udp;
+#[path = "interop/web.rs"]
+mod web;
+#[path = "interop/harness/mod.rs"]
+mod harness;

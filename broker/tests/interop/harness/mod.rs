@@ -1,0 +1,65 @@
+//! Starts nodes of both kinds and lets them find each other.
+
+mod child;
+mod js;
+mod pair;
+mod place;
+mod services;
+
+pub(crate) use child::RustChild;
+pub(crate) use js::{Js, Version};
+pub(crate) use pair::{Pair, services_of};
+pub(crate) use place::{Cluster, rust_node};
+pub(crate) use services::{Heard, mail, rs, shared};
+
+use std::time::Duration;
+
+/// So long anything may take before a test gives up; nothing here takes a tenth of it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Looks again and again until `found` gives something.
+pub(crate) async fn until<T>(what: &str, mut found: impl AsyncFnMut() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            if let Some(value) = found().await {
+                return value;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    match tokio::time::timeout(PATIENCE, looking).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited in vain: {what}"),
+    }
+}
+
+/// Logs of our own nodes, shown by the test runner beside a failure.
+pub(crate) fn logs() {
+    let filter = std::env::var("LIGAND_LOG").unwrap_or_else(|_| "ligand=debug".to_owned());
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().with_ansi(false).finish();
+    // An error says that an earlier test has installed it.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+/// Makes two tests of an async function that takes a [`Version`]: one for each.
+macro_rules! with_both_versions {
+    ($($name:ident)*) => {$(
+        mod $name {
+            use crate::harness::{Version, logs};
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn with_0_15() {
+                logs();
+                super::$name(Version::V015).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn with_0_14() {
+                logs();
+                super::$name(Version::V014).await;
+            }
+        }
+    )*};
+}
+pub(crate) use with_both_versions;

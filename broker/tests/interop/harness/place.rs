@@ -1,0 +1,66 @@
+//! Where the nodes of one test live: names, ports, and the options that let them find each other.
+
+use ligand::{IntoServiceDef, ServiceBroker, ServiceDef};
+use serde_json::{Value, json};
+use std::net::{Ipv4Addr, TcpListener};
+
+/// Names and ports of the nodes of one test, known to each of them from the start.
+#[derive(Debug, Clone)]
+pub(crate) struct Cluster {
+    nodes: Vec<(String, u16)>,
+    url: String,
+}
+
+impl Cluster {
+    /// Finds a free port for each name.
+    pub(crate) fn new(names: &[&str]) -> Self {
+        // All are held until all are found, so that they differ.
+        let held: Vec<_> = names
+            .iter()
+            .map(|name| {
+                ((*name).to_owned(), TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"))
+            })
+            .collect();
+        let port = |listener: &TcpListener| listener.local_addr().expect("it is bound").port();
+        let nodes: Vec<_> = held.iter().map(|(name, listener)| (name.clone(), port(listener))).collect();
+        let urls = urls(&nodes).join(",");
+        let url = format!("tcp://{urls}?udpDiscovery=false&useHostname=false&bind=127.0.0.1&gossipPeriod=1");
+        Self { nodes, url }
+    }
+
+    /// What another process was told of a cluster.
+    pub(crate) fn at(url: String) -> Self {
+        Self { nodes: Vec::new(), url }
+    }
+
+    /// The options of a stock node.
+    pub(crate) fn js_options(&self, name: &str) -> Value {
+        json!({
+            "nodeID": name,
+            "transporter": {
+                "type": "TCP",
+                "options": { "urls": urls(&self.nodes), "udpDiscovery": false, "gossipPeriod": 1, "useHostname": false },
+            },
+        })
+    }
+
+    /// The transporter of one of our nodes.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+fn urls(nodes: &[(String, u16)]) -> Vec<String> {
+    nodes.iter().map(|(name, port)| format!("127.0.0.1:{port}/{name}")).collect()
+}
+
+/// A started broker of ours.
+pub(crate) async fn rust_node(cluster: &Cluster, name: &str, services: Vec<ServiceDef>) -> ServiceBroker {
+    let builder = ServiceBroker::builder().node_id(name).transporter(cluster.url());
+    let builder = builder.configure(|config| config.advertise.ip_list = Some(vec!["127.0.0.1".to_owned()]));
+    let broker =
+        services.into_iter().fold(builder, |builder, service| builder.service(service.into_service_def()));
+    let broker = broker.build().expect("a valid configuration");
+    broker.start().await.expect("it starts");
+    broker
+}
