@@ -9,6 +9,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::task::JoinSet;
 
 use super::output::Output;
 use super::saga::{Journal, Saga};
@@ -32,6 +33,9 @@ pub(crate) enum Interrupted {
     Stopping,
     #[error("the caller has gone")]
     CallerGone,
+    #[error("placing the order failed, and nothing was ordered")]
+    #[action_error(code = 500)]
+    Panicked,
 }
 
 #[derive(Debug)]
@@ -78,13 +82,13 @@ impl Underway {
         let (mut outcome, waiting) = oneshot::channel();
         let broker = cx.broker().clone();
         cx.spawn(async move {
-            let result = tokio::select! {
-                // What is done is done, even if the caller leaves at the same moment.
-                biased;
-                result = steps => result,
-                () = outcome.closed() => Err(Interrupted::CallerGone.into()),
-                () = grace_over(&mut stopping) => Err(Interrupted::Stopping.into()),
+            let interrupted = async {
+                tokio::select! {
+                    () = outcome.closed() => Interrupted::CallerGone,
+                    () = grace_over(&mut stopping) => Interrupted::Stopping,
+                }
             };
+            let result = run_unless(interrupted, steps).await;
             match result {
                 Ok(_) => saga.complete(),
                 Err(_) => saga.undo(&broker).await,
@@ -114,6 +118,33 @@ impl Underway {
                 Err(ligand::Error::server(500, "NOT_UNDONE", format!("left to undo by hand: {noted:?}")))
             }
         }
+    }
+}
+
+/// Runs the steps in a task, so that a panic in them does not keep the saga from turning back.
+async fn run_unless<T, E>(
+    interrupted: impl Future<Output = Interrupted>,
+    steps: impl Future<Output = Result<T, E>> + Send + 'static,
+) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<Interrupted> + Send + 'static,
+{
+    // Aborts its task when dropped.
+    let mut task = JoinSet::new();
+    task.spawn(steps);
+    let reason = tokio::select! {
+        done = task.join_next() => match done {
+            Some(Ok(result)) => return result,
+            Some(Err(_)) | None => Interrupted::Panicked,
+        },
+        reason = interrupted => reason,
+    };
+    task.abort_all();
+    match task.join_next().await {
+        // The steps came to their end at the same moment: what is done is done.
+        Some(Ok(result)) => result,
+        Some(Err(_)) | None => Err(reason.into()),
     }
 }
 

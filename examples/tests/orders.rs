@@ -37,6 +37,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::{Barrier, watch};
+use underway::Underway;
 use users::Users;
 
 const README: &str = include_str!("../orders/README.md");
@@ -98,7 +99,7 @@ orders     undo payments.refund {\"key\":\"order-1\"}
 payments   refunded 0.00, key order-1
 orders     undo inventory.release {\"orderId\":\"order-1\"}
 inventory  released 2 for order-1
-shop       nothing ordered: Request is timed out when call 'orders.place' action on 'orders' node.
+shop       nothing ordered: no answer within 500ms
 shop       in the end 10 are in stock and 0.00 was taken
 ";
 
@@ -306,6 +307,36 @@ async fn an_undo_that_fails_is_tried_again_and_the_older_ones_still_run() {
     let noted = serde_json::to_string(&journal.noted()["order-1"]).unwrap();
     assert_eq!(serde_json::from_str::<Vec<Compensation>>(&noted).unwrap(), [missing]);
     assert!(log.text().contains("could not nobody.undo"), "{}", log.text());
+    broker.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_saga_that_panics_is_undone_too() {
+    let (log, undone) = (Log::default(), Arc::new(AtomicU32::new(0)));
+    let sagas = Arc::new(Underway::new(Output::new(log.clone())));
+    let (open, count) = (Arc::clone(&sagas), Arc::clone(&undone));
+    let host = ServiceDef::builder("host")
+        .action("undo", move |_: Context, _: Value| {
+            count.fetch_add(1, Ordering::Relaxed);
+            async { Ok::<_, ligand::Error>(()) }
+        })
+        .started(move |cx| {
+            open.open(cx);
+            async { Ok::<_, ligand::Error>(()) }
+        });
+    let broker = ServiceBroker::builder().service(host).build().unwrap();
+    broker.start().await.unwrap();
+
+    let ended: ligand::Result<()> = sagas
+        .run("order-1".to_owned(), |saga| async move {
+            saga.step(Compensation::new("host.undo", json!({})), async { Ok(()) }).await?;
+            panic!("a mistake in a step");
+        })
+        .await;
+
+    assert_eq!(ended.unwrap_err().error_type(), Some("PANICKED"));
+    assert_eq!(undone.load(Ordering::Relaxed), 1);
+    sagas.settle().await.unwrap();
     broker.stop().await.unwrap();
 }
 
