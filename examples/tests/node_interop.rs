@@ -13,14 +13,16 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const OURS: &str = "\
 rust  broadcast demo.done null from js
 rust  event demo.greeting {\"from\":\"js\"} from js
+rust  event demo.hello {\"from\":\"rust\"} from rust
 rust  js.area {\"height\":7,\"width\":6} -> 42
-rust  js.hello {} -> MoleculerError Cannot read properties of undefined
 rust  misses js
 rust  sees js (nodejs)
 ";
 
 const THEIRS: &str = "\
-js    echo.say {\"text\":\"hi\",\"list\":[1,null,\"x\"]} -> {\"text\":\"hi\",\"list\":[1,null,\"x\"]}
+js    echo.say {\"list\":[1,null,\"x\"],\"text\":\"hi\"} -> {\"list\":[1,null,\"x\"],\"text\":\"hi\"}
+js    event demo.done null from js
+js    event demo.greeting {\"from\":\"js\"} from js
 js    event demo.hello {\"from\":\"rust\"} from rust
 js    math.add {\"a\":\"one\",\"b\":2} -> ValidationError 422 VALIDATION_ERROR Parameters validation error!
 js    math.add {\"a\":1,\"b\":2} -> 3
@@ -47,10 +49,10 @@ fn it_works_with_a_stock_node() {
             .args(["--call", r#"js.area={"width":6,"height":7}"#])
             .args(["--emit", r#"demo.hello={"from":"rust"}"#]),
     );
-    node.read_until(7);
-    rust.read_until(4);
-    node.signal("TERM");
+    node.read_until(9);
     rust.read_until(5);
+    node.signal("TERM");
+    rust.read_until(6);
     rust.signal("INT");
     assert_eq!(node.sorted(), THEIRS);
     assert_eq!(rust.sorted(), OURS);
