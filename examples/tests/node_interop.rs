@@ -33,7 +33,8 @@ js    sees rust (rust)
 
 #[test]
 fn it_works_with_a_stock_node() {
-    let (ours, theirs) = (free_port(), free_port());
+    let ours = free_port(19_000);
+    let theirs = free_port(ours + 1);
     let urls = format!("127.0.0.1:{ours}/rust,127.0.0.1:{theirs}/js");
     let transporter =
         format!("tcp://{urls}?udpDiscovery=false&useHostname=false&bind=127.0.0.1&gossipPeriod=1");
@@ -110,9 +111,11 @@ impl Drop for Running {
     }
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("it is bound").port()
+/// A port that nobody listens on. Not one that the system hands out: until the node listens on it, it could
+/// become the near end of somebody's connection.
+fn free_port(from: u16) -> u16 {
+    let free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    (from..).find(free).expect("a free port")
 }
 
 fn program() -> PathBuf {
