@@ -84,12 +84,13 @@ async fn every_call_that_a_stopping_stock_node_refuses_is_rerouted() {
 /// Stops one of two stock nodes that share the calls of a node of ours. How many requests it refused, and
 /// what became of all calls: each of them is settled.
 async fn stop_a_stock_node(version: Version, services: &[&str]) -> (u64, Tally) {
-    let cluster = Cluster::new(&["caller", "stays", "leaves"]);
-    let (leaves, stays, caller) = tokio::join!(
+    // No round of gossip tells meanwhile that the node stops: the worst case.
+    let cluster = Cluster::gossiping_every(60, &["caller", "stays", "leaves"]);
+    let (leaves, stays) = tokio::join!(
         Js::start(version, cluster.js_options("leaves"), services),
         Js::start(version, cluster.js_options("stays"), &["shared"]),
-        rust_node(&cluster, "caller", vec![]),
     );
+    let caller = rust_node(&cluster, "caller", vec![]).await;
     for node in ["leaves", "stays"] {
         until("both offer the action", async || {
             services_of(&caller, node).await.contains(&"shared".to_owned()).then_some(())

@@ -10,20 +10,27 @@ use std::sync::atomic::{AtomicU16, Ordering};
 pub(crate) struct Cluster {
     nodes: Vec<(String, u16)>,
     url: String,
+    /// Seconds between the rounds of gossip.
+    period: u32,
 }
 
 impl Cluster {
     /// Finds a free port for each name.
     pub(crate) fn new(names: &[&str]) -> Self {
+        Self::gossiping_every(1, names)
+    }
+
+    /// As [`Cluster::new`], with another time between rounds of gossip, in seconds.
+    pub(crate) fn gossiping_every(period: u32, names: &[&str]) -> Self {
         let nodes: Vec<_> = names.iter().map(|name| ((*name).to_owned(), free_port())).collect();
         let urls = urls(&nodes).join(",");
-        let url = format!("tcp://{urls}?udpDiscovery=false&useHostname=false&bind=127.0.0.1&gossipPeriod=1");
-        Self { nodes, url }
+        let url = format!("tcp://{urls}?udpDiscovery=false&useHostname=false&bind=127.0.0.1&gossipPeriod={period}");
+        Self { nodes, url, period }
     }
 
     /// What another process was told of a cluster.
     pub(crate) fn at(url: String) -> Self {
-        Self { nodes: Vec::new(), url }
+        Self { nodes: Vec::new(), url, period: 1 }
     }
 
     /// The options of a stock node.
@@ -32,7 +39,7 @@ impl Cluster {
             "nodeID": name,
             "transporter": {
                 "type": "TCP",
-                "options": { "urls": urls(&self.nodes), "udpDiscovery": false, "gossipPeriod": 1, "useHostname": false },
+                "options": { "urls": urls(&self.nodes), "udpDiscovery": false, "gossipPeriod": self.period, "useHostname": false },
             },
         })
     }
