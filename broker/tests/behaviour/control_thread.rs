@@ -8,10 +8,11 @@ use std::time::Duration;
 use crate::ways::{ms, ok, secs};
 
 fn broker(network: &Network, name: &str, services: Vec<ServiceDef>) -> ServiceBroker {
-    let builder = ServiceBroker::builder().node_id(name).transporter(network.transporter()).configure(|config| {
-        config.heartbeat_interval = secs(1);
-        config.heartbeat_timeout = secs(3);
-    });
+    let builder =
+        ServiceBroker::builder().node_id(name).transporter(network.transporter()).configure(|config| {
+            config.heartbeat_interval = secs(1);
+            config.heartbeat_timeout = secs(3);
+        });
     services.into_iter().fold(builder, |builder, service| builder.service(service)).build().unwrap()
 }
 
@@ -43,7 +44,8 @@ async fn a_handler_that_blocks_its_thread_causes_no_false_disconnect_and_others_
     let mut answered = 0;
     while from.elapsed() < BLOCKS - ms(500) {
         let echo = a.call("rude.echo", answered).timeout(secs(2)).await;
-        let echo: u32 = echo.unwrap_or_else(|error| panic!("call {answered} after {:?}: {error}", from.elapsed()));
+        let echo: u32 =
+            echo.unwrap_or_else(|error| panic!("call {answered} after {:?}: {error}", from.elapsed()));
         assert_eq!(echo, answered);
         answered += 1;
         tokio::time::sleep(ms(10)).await;

@@ -42,7 +42,10 @@ async fn office(ears: &Ears) -> Cluster {
         .node("a", [])
         .node("b", [ears.service("mail", "user.*", None)])
         .node("c", [ears.service("mail", "user.*", None), ears.service("audit", "user.created", None)])
-        .node("d", [ears.service("audit", "user.created", None), ears.service("stats", "user.*", Some("mail"))])
+        .node(
+            "d",
+            [ears.service("audit", "user.created", None), ears.service("stats", "user.*", Some("mail"))],
+        )
         .start()
         .await
 }
@@ -58,7 +61,11 @@ async fn an_emitted_event_reaches_one_member_of_each_group() {
         cluster.advance(ms(5)).await;
         let heard = ears.take();
         let mail = heard.iter().filter(|who| !who.starts_with("audit")).count();
-        assert_eq!((mail, heard.len()), (1, 2), "one of the group `mail`, one of the group `audit`: {heard:?}");
+        assert_eq!(
+            (mail, heard.len()),
+            (1, 2),
+            "one of the group `mail`, one of the group `audit`: {heard:?}"
+        );
         for who in heard {
             *totals.entry(who).or_insert(0) += 1;
         }
@@ -220,8 +227,8 @@ async fn a_shared_body_is_decoded_once_for_all_and_not_at_all_within_the_process
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_fails_is_nobody_elses_business() {
     let log = EventLog::of("it");
-    let failing =
-        ServiceDef::builder("failing").event("it", |_, _: Value| async { Err::<(), _>(Error::client(400, "NO", "no")) });
+    let failing = ServiceDef::builder("failing")
+        .event("it", |_, _: Value| async { Err::<(), _>(Error::client(400, "NO", "no")) });
     let picky = ServiceDef::builder("picky").event("it", |_, _: u8| async { ok(()) });
     let broker = TestBroker::new().service(failing).service(picky).service(log.clone()).start().await;
     broker.broadcast("it", "text").await.unwrap();
@@ -244,7 +251,10 @@ async fn subscriptions_hear_the_brokers_own_events_only_of_their_own_node() {
     cluster.crash("b");
     cluster.advance(crate::ways::secs(32)).await;
     let gone = log.matching("$node.disconnected");
-    assert_eq!((gone[0].data["node"]["id"].clone(), gone[0].data["unexpected"].clone()), (json!("b"), json!(true)));
+    assert_eq!(
+        (gone[0].data["node"]["id"].clone(), gone[0].data["unexpected"].clone()),
+        (json!("b"), json!(true))
+    );
     assert!(log.all().iter().all(|event| event.node == "a"));
 }
 

@@ -350,7 +350,8 @@ async fn a_broker_says_what_it_does() {
     let mut events = broker.local_events("$broker.*");
     broker.start().await.unwrap();
     broker.stop().await.unwrap();
-    let names: Vec<_> = std::iter::from_fn(|| events.try_recv()).map(|event| event.name.to_string()).collect();
+    let names: Vec<_> =
+        std::iter::from_fn(|| events.try_recv()).map(|event| event.name.to_string()).collect();
     assert_eq!(names, ["$broker.started", "$broker.stopping", "$broker.stopped"]);
 }
 
