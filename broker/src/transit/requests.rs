@@ -82,8 +82,10 @@ impl Transit {
                     transit.answer(&to, &cx, result);
                     // Only now may the bus forget the request.
                     drop(ack);
-                    drop((held, counted));
+                    drop(held);
                 });
+                // The task counts from here on.
+                drop(counted);
             }
         }
     }

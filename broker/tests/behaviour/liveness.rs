@@ -159,7 +159,7 @@ async fn a_node_that_is_gone_for_long_is_forgotten() {
 async fn a_lossy_network_delays_but_does_not_part_the_nodes() {
     let cluster = Cluster::seeded(11).node("a", []).node("b", [service()]).node("c", []).start().await;
     cluster.faults(Faults { delay: ms(1)..ms(50), loss: 0.05, duplicate: 0.05, reorder: 0.1 });
-    cluster.advance(secs(1800)).await;
+    cluster.advance(secs(900)).await;
     cluster.faults(Faults::default());
     cluster.settle().await;
     assert_eq!(cluster.at("a").call::<String>("svc.where", ()).await.unwrap(), "b");
