@@ -268,3 +268,45 @@ async fn one_lost_node_does_not_keep_an_event_from_the_others() {
     cluster.advance(ms(5)).await;
     assert_eq!(ears.take(), ["audit@c", "audit@d", "mail@c", "stats@d"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_event_carries_meta_headers_and_the_request_id_it_was_given() {
+    let seen: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let service = || {
+        let seen = Arc::clone(&seen);
+        ServiceDef::builder("svc").event("it", move |cx: Context, _: Value| {
+            seen.lock().unwrap().push(json!([
+                cx.meta().to_map(),
+                cx.headers().to_map(),
+                cx.request_id().to_string(),
+                cx.caller().map(|name| name.to_string()),
+                cx.node().as_str()
+            ]));
+            async { ok(()) }
+        })
+    };
+    let cluster = Cluster::seeded(1).node("a", []).node("b", [service().build()]).start().await;
+    let here = TestBroker::new().node_id("a").service(service()).start().await;
+    for broker in [cluster.at("a"), &here] {
+        broker.emit("it", 1).meta("user", 7).header("h", true).request_id("tree").await.unwrap();
+        cluster.advance(ms(5)).await;
+    }
+    let expected = json!([{ "user": 7 }, { "h": true }, "tree", null, "a"]);
+    assert_eq!(*seen.lock().unwrap(), [expected.clone(), expected]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_looks_the_same_whether_it_was_moved_or_went_through_the_codec() {
+    for body in [json!({ "a": 1 }), Value::Null] {
+        let (moved, encoded) = (EventLog::of("it"), EventLog::of("it"));
+        let one = TestBroker::new().service(moved.clone()).start().await;
+        let other = TestBroker::new().through_codec().service(encoded.clone()).start().await;
+        for broker in [&one, &other] {
+            broker.emit("it", Payload::typed(body.clone())).await.unwrap();
+            broker.broadcast("it", Payload::shared(Arc::new(body.clone()))).await.unwrap();
+            broker.broadcast_local("it", &body).await.unwrap();
+        }
+        assert_eq!(moved.all(), encoded.all());
+        assert_eq!(moved.bodies(), [body.clone(), body.clone(), body]);
+    }
+}

@@ -367,3 +367,32 @@ async fn a_builder_refuses_what_cannot_work() {
     let error = ServiceBroker::builder().node_id("").build().unwrap_err();
     assert!(!error.to_string().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_everybody_has_let_go_of_leaves_the_network() {
+    let cluster = Cluster::seeded(1).node("a", []).start().await;
+    let forgotten = ServiceBroker::builder()
+        .configure(|config| config.control.thread = false)
+        .node_id("forgotten")
+        .transporter(cluster.network().transporter())
+        .service(ServiceDef::builder("svc").action("get", |_, _: Value| async { ok(1) }))
+        .build()
+        .unwrap();
+    forgotten.start().await.unwrap();
+    cluster.at("a").wait_for_within(&["svc"], secs(2)).await.unwrap();
+    assert_eq!(cluster.at("a").call::<u8>("svc.get", ()).await.unwrap(), 1);
+    drop(forgotten);
+    cluster.advance(secs(2)).await;
+    assert_eq!(cluster.network().nodes().len(), 1);
+    cluster.settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_is_given_up_half_way_can_be_stopped() {
+    let diary = Diary::default();
+    let never = ServiceDef::builder("never").started(|_| pending::<Result<(), Error>>());
+    let broker = ServiceBroker::builder().service(diary.service("one", "")).service(never).build().unwrap();
+    assert!(tokio::time::timeout(secs(1), broker.start()).await.is_err());
+    broker.stop().await.unwrap();
+    assert_eq!(diary.read(), ["one started", "one stopped"]);
+}
