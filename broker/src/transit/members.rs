@@ -47,17 +47,11 @@ impl Transit {
 
     /// Where a node can be reached; `None` forgets it.
     pub(crate) fn set_address(&self, node: &NodeId, addr: Option<&Name>) {
-        if self.addresses.load().get(node) == addr {
-            return;
+        match addr {
+            Some(addr) if self.addresses.get(node).is_some_and(|known| *known == *addr) => {}
+            Some(addr) => drop(self.addresses.insert(node.clone(), addr.clone())),
+            None => drop(self.addresses.remove(node)),
         }
-        self.addresses.rcu(|addresses| {
-            let mut addresses = (**addresses).clone();
-            match addr {
-                Some(addr) => addresses.insert(node.clone(), addr.clone()),
-                None => addresses.remove(node),
-            };
-            addresses
-        });
     }
 
     /// First packet on a connection to a peer (protocol chapter 4.4).

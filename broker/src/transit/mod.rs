@@ -20,9 +20,10 @@ mod start;
 mod stats;
 mod stop;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwapOption;
+use dashmap::DashMap;
+use foldhash::fast::RandomState;
 use ligand_transporters::{Connection, Link, Membership, Name, NodeId, Peering};
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -61,7 +62,7 @@ pub(crate) struct Transit {
     pings: Pings,
     control: Control,
     /// Where nodes can be reached, for transporters that connect to each (TCP).
-    addresses: ArcSwap<HashMap<NodeId, Name>>,
+    addresses: DashMap<NodeId, Name, RandomState>,
     /// Requests of other nodes that are being handled.
     in_flight: AtomicUsize,
     /// Counts requests as they come, so that stopping can see whether any still do.
@@ -90,7 +91,7 @@ impl Transit {
     }
 
     fn address_of(&self, node: &NodeId) -> Option<Name> {
-        self.addresses.load().get(node).cloned()
+        self.addresses.get(node).map(|addr| addr.value().clone())
     }
 
     /// Tells the control loop something.
