@@ -189,7 +189,7 @@ async fn when_a_peer_dies_calls_that_left_may_have_run_and_those_still_queued_ha
     println!(
         "{may_have_run} calls that left and {not_run} that did not failed {took:.1?} after the peer died"
     );
-    assert!(not_run >= 2 && may_have_run >= 1, "{not_run} not run, {may_have_run} may have run");
+    assert!(not_run >= 1 && may_have_run >= 1, "{not_run} not run, {may_have_run} may have run");
     // Half of it is the time that answers under way are given; the machine may be busy.
     assert!(took < Duration::from_millis(300), "it took {took:?}");
     stop([&node]).await;
