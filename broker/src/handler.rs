@@ -108,7 +108,7 @@ fn reply<R: Serialize + Send + 'static>(result: R) -> Reply {
 }
 
 /// Runs a handler until it is done, panics, or its deadline passes.
-async fn guarded<T>(cx: Context, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+pub(crate) async fn guarded<T>(cx: Context, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
     let mut work = pin!(work);
     let span = crate::telemetry::span(&cx);
     let mut timer: Option<Timer> = None;

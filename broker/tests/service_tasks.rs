@@ -17,7 +17,7 @@ async fn a_stopped_hook_that_hangs_does_not_keep_the_tasks_of_its_service() {
             });
             async { Ok::<_, Error>(()) }
         })
-        .stopped(|| std::future::pending::<Result<(), Error>>());
+        .stopped(std::future::pending::<Result<(), Error>>);
     let broker = ServiceBroker::builder().service(service).build().unwrap();
     broker.start().await.unwrap();
 

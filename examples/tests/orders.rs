@@ -99,7 +99,7 @@ orders     undo payments.refund {\"key\":\"order-1\"}
 payments   refunded 0.00, key order-1
 orders     undo inventory.release {\"orderId\":\"order-1\"}
 inventory  released 2 for order-1
-shop       nothing ordered: Request is timed out when call 'orders.place' action on 'orders' node.
+shop       nothing ordered: no answer within 500ms
 shop       in the end 10 are in stock and 0.00 was taken
 ";
 

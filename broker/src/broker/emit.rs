@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 use super::ServiceBroker;
 use super::dispatch::Stacked;
 use crate::context::{At, Bag, Context, EventScope, Scope};
-use crate::error::{Error, Outcome, Result};
+use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::id::Id;
 use crate::payload::Payload;
 use crate::registry::{EventSub, Node};
@@ -224,6 +224,11 @@ pub(crate) fn run_local(
 /// A handler's failure is logged where it happened; the sender of an event never learns of it.
 pub(crate) fn finished(cx: &Context, result: Result<()>) {
     if let Err(error) = result {
+        // Whoever sends too many events has been counted, and shall not fill the log as well.
+        if error.kind() == ErrorKind::QueueIsFull {
+            tracing::debug!(event = %cx.name(), service = ?cx.service(), "event dropped, its queue is full");
+            return;
+        }
         tracing::warn!(event = %cx.name(), service = ?cx.service(), error = %error, "event handler failed");
     }
 }

@@ -62,6 +62,9 @@ impl OrderedQueue {
         let mut state = self.lock();
         if state.waiting.len() >= self.capacity {
             let node = event.cx.broker().node_id();
+            if let Some(transit) = event.cx.broker().shared().transit() {
+                transit.dropped_event();
+            }
             return Err(Error::of_action(ErrorKind::QueueIsFull, event.cx.name(), Some(node)));
         }
         state.waiting.push_back(event);

@@ -12,7 +12,7 @@ use super::ordered::OrderedQueue;
 use super::lifecycle::Stage;
 use super::{ServiceBroker, StartError};
 use crate::error::Error;
-use crate::handler::{ActionFn, EventFn, panicked};
+use crate::handler::{ActionFn, EventFn, guarded, panicked};
 use crate::middleware::{Pipeline, Side};
 use crate::protocol::Raw;
 use crate::registry::{Action, EventSub, LocalService};
@@ -207,15 +207,16 @@ fn spawned(broker: &ServiceBroker, run: &ActionFn) -> ActionFn {
     let tracker = broker.shared().tracker.clone();
     let run = Arc::clone(run);
     Arc::new(move |cx, params| {
-        let task = tracker.spawn(run(cx, params));
-        // The task ends when its caller gives up.
+        let task = tracker.spawn(run(cx.clone(), params));
+        // The task ends when its caller gives up. The deadline is looked at here as well: the task itself
+        // cannot, while it computes.
         let mut task = AbortOnDrop(task);
-        Box::pin(async move {
+        Box::pin(guarded(cx, async move {
             match (&mut task.0).await {
                 Ok(result) => result,
                 Err(failed) => Err(Error::internal(failed)),
             }
-        })
+        }))
     })
 }
 
