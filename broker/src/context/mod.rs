@@ -133,6 +133,11 @@ impl Context {
         self
     }
 
+    /// The same call or event, without knowing whose handler it was handed to: cheaper than a clone.
+    pub(crate) fn without_place(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), at: At::Unpicked }
+    }
+
     pub(crate) fn at(&self) -> &At {
         &self.at
     }
