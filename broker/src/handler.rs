@@ -40,7 +40,7 @@ where
         let run = Arc::clone(&run);
         Box::pin(guarded(cx.clone(), async move {
             let params = payload.take::<P>().map_err(|error| invalid(&cx, error))?;
-            run(cx, params).await.map(reply).map_err(Into::into)
+            run(cx, params).await.map(reply).map_err(raised)
         }))
     })
 }
@@ -53,7 +53,7 @@ where
     let run = Arc::new(run);
     Arc::new(move |cx, payload| {
         let run = Arc::clone(&run);
-        Box::pin(guarded(cx.clone(), async move { run(cx, payload).await.map_err(Into::into) }))
+        Box::pin(guarded(cx.clone(), async move { run(cx, payload).await.map_err(raised) }))
     })
 }
 
@@ -72,7 +72,7 @@ where
             let params = payload.take::<P>().map_err(|error| invalid(&cx, error))?;
             // Blocking code cannot be cancelled: its thread ends when it returns, whatever the caller
             // does meanwhile. The pool of tokio bounds how many run at once.
-            let work = tokio::task::spawn_blocking(move || run(cx, params).map_err(Into::into));
+            let work = tokio::task::spawn_blocking(move || run(cx, params).map_err(raised));
             match work.await {
                 Ok(result) => result.map(reply),
                 Err(failed) => Err(panicked(failed.try_into_panic().ok().as_deref())),
@@ -97,21 +97,30 @@ where
     })
 }
 
+/// An error that a handler gave. Whatever it says of a call that the handler made, the handler itself ran.
+fn raised(error: impl Into<Error>) -> Error {
+    error.into().with_outcome(Outcome::Ran)
+}
+
 /// A result as a reply. `()` is no result at all: `undefined` in Node, and not null.
 fn reply<R: Serialize + Send + 'static>(result: R) -> Reply {
     if TypeId::of::<R>() == TypeId::of::<()>() { Reply::empty() } else { Reply::typed(result) }
 }
 
 /// Runs a handler until it is done, panics, or its deadline passes.
-async fn guarded<T>(cx: Context, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+pub(crate) async fn guarded<T>(cx: Context, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
     let mut work = pin!(work);
     let span = crate::telemetry::span(&cx);
     let mut timer: Option<Timer> = None;
-    poll_fn(move |task| {
+    let mut served = Served { cx: &cx, done: false };
+    poll_fn(|task| {
         let _entered = span.enter();
         match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(task))) {
             Err(panic) => return Poll::Ready(Err(panicked(Some(&*panic)))),
-            Ok(Poll::Ready(result)) => return Poll::Ready(result),
+            Ok(Poll::Ready(result)) => {
+                served.done = true;
+                return Poll::Ready(result);
+            }
             Ok(Poll::Pending) => {}
         }
         let timer = match &mut timer {
@@ -123,8 +132,23 @@ async fn guarded<T>(cx: Context, work: impl Future<Output = Result<T>> + Send) -
     .await
 }
 
+/// A handler under way. One that does not come to its end has nobody left who waits for it, and tells the
+/// tasks that it started.
+struct Served<'a> {
+    cx: &'a Context,
+    done: bool,
+}
+
+impl Drop for Served<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.cx.cancel();
+        }
+    }
+}
+
 /// The text stays here; a remote caller learns that it panicked, not why.
-fn panicked(panic: Option<&(dyn Any + Send)>) -> Error {
+pub(crate) fn panicked(panic: Option<&(dyn Any + Send)>) -> Error {
     let text = panic.and_then(|panic| {
         let text = panic.downcast_ref::<&str>().copied();
         text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))

@@ -91,11 +91,14 @@ mod telemetry;
 pub mod testing;
 mod transit;
 
+#[cfg(feature = "_bench")]
+#[doc(hidden)]
+pub mod __bench;
 #[doc(hidden)]
 pub mod __private;
 
 pub use broker::{
-    BrokerBuilder, BuildError, Call, CallFuture, CallOptions, Caller, Emit, EmitFuture, LocalEvent,
+    ActionRef, BrokerBuilder, BuildError, Call, CallFuture, CallOptions, Caller, Emit, EmitFuture, LocalEvent,
     LocalEvents, Origin, OutgoingCall, PingReply, RawCall, RawCallFuture, Response, RunError, ServiceBroker,
     Spread, StartError, StopError, WaitError,
 };

@@ -74,6 +74,15 @@ impl Absent {
             Self::Null => b"null",
         }
     }
+
+    /// Decodes a body. Node's callers may pass null for "no parameters", so what cannot be read from it
+    /// is read from the absent body instead.
+    fn decode<T: DeserializeOwned>(self, codec: Codec, bytes: &[u8]) -> std::result::Result<T, DecodeError> {
+        match codec.decode(bytes) {
+            Err(_) if matches!(self, Self::Object) && bytes == b"null" => codec.decode(self.json()),
+            decoded => decoded,
+        }
+    }
 }
 
 impl Payload {
@@ -131,14 +140,8 @@ impl Payload {
         absent: Absent,
     ) -> std::result::Result<T, DecodeError> {
         match self.0 {
-            Repr::Typed(body) => take_typed(body),
-            Repr::Raw(codec, bytes) => match codec.decode(&bytes) {
-                // Node's callers may pass null for "no parameters".
-                Err(error) if matches!(absent, Absent::Object) && &bytes[..] == b"null" => {
-                    codec.decode(absent.json()).map_err(|_| error)
-                }
-                decoded => decoded,
-            },
+            Repr::Typed(body) => take_typed(body, absent),
+            Repr::Raw(codec, bytes) => absent.decode(codec, &bytes),
             Repr::Empty => Codec::Json.decode(absent.json()),
             Repr::Shared(body) => {
                 let bytes = body.bytes().map_err(|error| whole(&error))?;
@@ -239,7 +242,10 @@ impl Payload {
 }
 
 /// A typed value as a `T`: itself, or by way of the codec.
-fn take_typed<T: DeserializeOwned + 'static>(body: Box<dyn Body>) -> std::result::Result<T, DecodeError> {
+fn take_typed<T: DeserializeOwned + 'static>(
+    body: Box<dyn Body>,
+    absent: Absent,
+) -> std::result::Result<T, DecodeError> {
     if (*body).type_id() == std::any::TypeId::of::<T>() {
         let body: Box<dyn Any> = body;
         let value = body.downcast::<T>().expect("the type ids were compared two lines above");
@@ -248,12 +254,15 @@ fn take_typed<T: DeserializeOwned + 'static>(body: Box<dyn Body>) -> std::result
     if (*body).type_id() == std::any::TypeId::of::<Value>() {
         let body: Box<dyn Any> = body;
         let value = body.downcast::<Value>().expect("the type ids were compared two lines above");
+        if value.is_null() {
+            return absent.decode(Codec::Json, b"null");
+        }
         crate::codec::count();
         return serde_path_to_error::deserialize(*value).map_err(DecodeError::from);
     }
     let mut out = BytesMut::with_capacity(128);
     body.encode(Codec::Json, &mut out).map_err(|error| whole(&error))?;
-    Codec::Json.decode(&out)
+    absent.decode(Codec::Json, &out)
 }
 
 fn whole(error: &Error) -> DecodeError {

@@ -14,6 +14,7 @@ use std::pin::Pin;
 use std::task::{Context as Task, Poll};
 
 use super::ServiceBroker;
+use super::action_ref::Site;
 use super::dispatch::{self, Attempt};
 use crate::codec::DecodeError;
 use crate::config::Timeout;
@@ -43,6 +44,8 @@ pub trait Caller: Send + Sync {
 pub enum Origin<'a> {
     /// A broker, perhaps in the course of another call.
     Broker(&'a ServiceBroker, Option<&'a Context>),
+    /// A call site whose name has been looked up.
+    Site(&'a Site),
     /// Anything else.
     Other,
 }
@@ -193,6 +196,10 @@ impl<'a, R> Call<'a, R> {
                     Err(error) => Started::Failed(Some(error)),
                 }
             }
+            Origin::Site(site) => match site.begin(params, self.options.as_deref()) {
+                Ok(attempt) => Started::Broker(attempt),
+                Err(error) => Started::Failed(Some(error)),
+            },
             Origin::Other => {
                 let options = self.options.map(|options| *options).unwrap_or_default();
                 let call = OutgoingCall { action: self.action.into_owned(), params, options };

@@ -19,9 +19,10 @@ use super::{CallOptions, Response, ServiceBroker};
 use crate::config::Timeout;
 use crate::context::{At, Bag, Context, Deadline, Scope};
 use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::handler::ActionFn;
 use crate::payload::Payload;
 use crate::protocol::Visibility;
-use crate::registry::{NodeIx, Picked, Snapshot};
+use crate::registry::{ActionEntry, NodeIx, Picked, Snapshot};
 use crate::service::Reply;
 
 /// Calls on top of each other on one stack; above that, the next one gets a task of its own, because
@@ -61,6 +62,44 @@ pub(crate) fn begin(
     options: Option<&CallOptions>,
 ) -> Result<Attempt> {
     let shared = broker.shared();
+    let snapshot = shared.registry.load();
+    let found = Found {
+        snapshot: &snapshot,
+        entry: snapshot.action(action).map(|entry| &**entry),
+        around: shared.pipeline.around(action),
+    };
+    begin_found(broker, parent, action, &found, params, options)
+}
+
+/// An action name, looked up.
+pub(crate) struct Found<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    /// `None`: nobody has ever offered it.
+    pub(crate) entry: Option<&'a ActionEntry>,
+    /// The layers around the pick, if any wraps it.
+    pub(crate) around: Option<ActionFn>,
+}
+
+impl<'a> Found<'a> {
+    /// Looked up inside the layers around the pick.
+    fn inner(snapshot: &'a Snapshot, action: &str) -> Self {
+        Self { snapshot, entry: snapshot.action(action).map(|entry| &**entry), around: None }
+    }
+}
+
+/// As [`begin`], for a name that has been looked up.
+pub(crate) fn begin_found(
+    broker: &ServiceBroker,
+    parent: Option<&Context>,
+    action: &str,
+    found: &Found<'_>,
+    params: Payload,
+    options: Option<&CallOptions>,
+) -> Result<Attempt> {
+    let shared = broker.shared();
+    if shared.lifecycle.is_stopped() {
+        return Err(not_run(Error::of_action(ErrorKind::ServiceNotAvailable, action, Some(broker.node_id()))));
+    }
     if let Some(parent) = parent
         && shared.limits.max_call_level != 0
         && parent.level() >= shared.limits.max_call_level
@@ -70,10 +109,8 @@ pub(crate) fn begin(
             serde_json::json!({ "nodeID": broker.node_id().as_str(), "level": parent.level() }),
         )));
     }
-    let snapshot = shared.registry.load();
-    let picked = pick(broker, &snapshot, action, options.and_then(|options| options.node.as_ref()), &[]);
-    let around = shared.pipeline.around(action);
-    let picked = match (picked, &around) {
+    let node = options.and_then(|options| options.node.as_ref());
+    let picked = match (pick(broker, found, action, node, &[]), &found.around) {
         (Ok(picked), _) => Some(picked),
         (Err(error), None) => return Err(error),
         // A layer around the pick may know what to do without any endpoint (a fallback).
@@ -89,6 +126,7 @@ pub(crate) fn begin(
         None => Scope::root(name),
     };
     scope.deadline = Deadline::after(timeout);
+    scope.pinned = node.cloned();
     if let Some(options) = options {
         if !options.meta.is_empty() {
             scope.meta.merge(&Bag::from_map(options.meta.clone()));
@@ -100,13 +138,12 @@ pub(crate) fn begin(
     }
     let cx = Context::new(broker.clone(), scope);
     let parent = parent.cloned();
-    if let Some(around) = around {
+    if let Some(around) = &found.around {
         let running = Running::InPlace(around(cx.clone(), params));
         return Ok(Attempt { cx, parent, running, again: None });
     }
     let picked = picked.expect("without a layer around it, a failed pick has returned above");
-    let pinned = options.is_some_and(|options| options.node.is_some());
-    let (cx, running, again) = run(broker, cx, picked, params, pinned, SmallVec::new())?;
+    let (cx, running, again) = run(broker, cx, picked, params, SmallVec::new())?;
     Ok(Attempt { cx, parent, running, again })
 }
 
@@ -116,8 +153,9 @@ pub(crate) fn picked_and_run(cx: Context, params: Payload) -> BoxFuture<'static,
         let broker = cx.broker().clone();
         let started = {
             let snapshot = broker.shared().registry.load();
-            let picked = pick(&broker, &snapshot, cx.name(), None, &[])?;
-            run(&broker, cx, picked, params, false, SmallVec::new())?
+            let node = cx.scope().pinned.as_ref();
+            let picked = pick(&broker, &Found::inner(&snapshot, cx.name()), cx.name(), node, &[])?;
+            run(&broker, cx, picked, params, SmallVec::new())?
         };
         let (cx, running, again) = started;
         let mut attempt = Attempt { cx, parent: None, running, again };
@@ -128,14 +166,14 @@ pub(crate) fn picked_and_run(cx: Context, params: Payload) -> BoxFuture<'static,
 /// Finds who answers, or says why nobody does.
 fn pick(
     broker: &ServiceBroker,
-    snapshot: &Snapshot,
+    found: &Found<'_>,
     action: &str,
     node: Option<&NodeId>,
     tried: &[NodeIx],
 ) -> Result<Picked> {
-    let Some(entry) = snapshot.action(action) else {
+    let Some(entry) = found.entry else {
         let error = Error::of_action(ErrorKind::ServiceNotFound, action, node);
-        let near = snapshot.nearest_actions(action);
+        let near = found.snapshot.nearest_actions(action);
         let near: Vec<_> = near.iter().map(|name| format!("`{name}`")).collect();
         return Err(not_run(match near.as_slice() {
             [] => error,
@@ -144,11 +182,11 @@ fn pick(
     };
     if let Some(node) = node {
         return entry
-            .pick_node(snapshot, node.as_str())
+            .pick_node(found.snapshot, node.as_str())
             .ok_or_else(|| not_run(Error::of_action(ErrorKind::ServiceNotFound, action, Some(node))));
     }
     entry
-        .pick(snapshot, broker.shared().limits.prefer_local, None, tried)
+        .pick(found.snapshot, broker.shared().limits.prefer_local, None, tried)
         .ok_or_else(|| not_run(Error::of_action(ErrorKind::ServiceNotAvailable, action, None)))
 }
 
@@ -158,7 +196,6 @@ fn run(
     cx: Context,
     picked: Picked,
     mut params: Payload,
-    pinned: bool,
     mut tried: SmallVec<[NodeIx; 2]>,
 ) -> Result<(Context, Running, Option<Again>)> {
     match picked {
@@ -177,7 +214,7 @@ fn run(
         Picked::Remote(node, action) => {
             let copy = params.share(broker.codec()).map_err(not_run)?;
             tried.push(node.ix());
-            let again = (!pinned).then_some(Again { params: copy, tried });
+            let again = cx.scope().pinned.is_none().then_some(Again { params: copy, tried });
             let cx = cx.handed_to(At::Remote(node, action.clone()));
             let running = (action.run)(cx.clone(), params);
             Ok((cx, Running::InPlace(running), again))
@@ -286,7 +323,9 @@ impl Attempt {
                 | ErrorKind::RequestRejected
                 | ErrorKind::Disconnected
         );
-        if error.outcome() != Outcome::NotRun || !elsewhere {
+        let own_limit = error.kind() == ErrorKind::QueueIsFull
+            && error.data().is_some_and(|data| data["nodeID"] == self.cx.broker().node_id().as_str());
+        if error.outcome() != Outcome::NotRun || !elsewhere || own_limit {
             return false;
         }
         let Some(Again { mut params, tried }) = self.again.take() else { return false };
@@ -296,8 +335,9 @@ impl Attempt {
         let broker = self.cx.broker().clone();
         let snapshot = broker.shared().registry.load();
         let Ok(copy) = params.share(broker.codec()) else { return false };
-        let Ok(picked) = pick(&broker, &snapshot, self.cx.name(), None, &tried) else { return false };
-        match run(&broker, self.cx.clone(), picked, copy, false, tried) {
+        let found = Found::inner(&snapshot, self.cx.name());
+        let Ok(picked) = pick(&broker, &found, self.cx.name(), None, &tried) else { return false };
+        match run(&broker, self.cx.clone(), picked, copy, tried) {
             Ok((cx, running, again)) => {
                 tracing::debug!(action = %cx.name(), error = %error, "call goes to another node");
                 (self.cx, self.running, self.again) = (cx, running, again);
@@ -339,13 +379,19 @@ impl fmt::Debug for Attempt {
     }
 }
 
-/// One more call on the stack of this thread, until dropped.
-struct Stacked(u32);
+/// One more handler on the stack of this thread, until dropped.
+pub(super) struct Stacked(u32);
 
 impl Stacked {
     fn enter(depth: u32) -> Self {
         STACKED.set(depth + 1);
         Self(depth)
+    }
+
+    /// Another one, unless there are too many on top of each other already.
+    pub(super) fn try_enter() -> Option<Self> {
+        let depth = STACKED.get();
+        (depth < MAX_STACKED).then(|| Self::enter(depth))
     }
 }
 

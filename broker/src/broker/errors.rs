@@ -81,7 +81,7 @@ pub enum StartError {
         source: TransportError,
     },
     /// Another node has this id.
-    #[error("the node id `{node}` is taken by a node at {owner}: choose another id")]
+    #[error("the node id `{node}` is taken, its owner is {owner}: choose another id")]
     DuplicateNode {
         /// The id.
         node: String,

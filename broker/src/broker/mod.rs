@@ -1,5 +1,6 @@
 //! The broker: the handle everything else hangs on.
 
+mod action_ref;
 mod announce;
 mod builder;
 mod call;
@@ -37,6 +38,7 @@ use crate::payload::{IntoPayload, Payload};
 use crate::registry::Registry;
 use crate::transit::{Transit, TransitStats};
 
+pub use action_ref::ActionRef;
 pub use builder::BrokerBuilder;
 #[doc(hidden)]
 pub use call::Origin;
@@ -145,6 +147,12 @@ impl ServiceBroker {
         P: serde::Serialize + Send + 'static,
     {
         Call::new(self, action, Ok(Payload::typed(params)))
+    }
+
+    /// A call site that looks its action's name up once, and again only when the cluster has changed.
+    #[must_use]
+    pub fn action(&self, name: impl Into<Name>) -> ActionRef {
+        ActionRef::new(self.clone(), name.into())
     }
 
     /// Sends an event to one subscriber of each group. At most once, and not at all where nobody has

@@ -93,7 +93,9 @@ impl Bus {
         match packet {
             Packet::Info(info) => self.info(transit, broker, sender, *info, chores, now),
             Packet::Heartbeat(beat) => self.heartbeat(transit, broker, sender, &beat, now),
-            Packet::Discover if broker.shared().lifecycle.is_running() => transit.send_info(broker, sender),
+            Packet::Discover if chores.announced && broker.shared().lifecycle.is_running() => {
+                transit.send_info(broker, sender)
+            }
             Packet::Disconnect => {
                 self.liveness.offline(sender, now.into_std());
                 transit.node_gone(broker, sender, false, chores, now);
@@ -191,7 +193,8 @@ impl Bus {
         if now >= self.next_beat {
             self.next_beat = now + self.beat_every;
             let cpu = self.cpu.measure().map(f64::from);
-            if broker.shared().lifecycle.is_running()
+            if chores.announced
+                && broker.shared().lifecycle.is_running()
                 && let Err(error) = transit.broadcast(&Outgoing::Heartbeat { cpu })
             {
                 tracing::debug!(error = %error, "heartbeat not sent");

@@ -73,6 +73,8 @@ pub(crate) enum Source {
     Datagram,
     /// A gossip packet or row about our id.
     GossipRow,
+    /// The configuration names another address for our id.
+    Configured,
     /// An INFO of our id.
     Info,
     /// None: on a bus a start asks without being asked for.
@@ -209,9 +211,13 @@ impl Conflict {
         self.settle(nonce, State::Proven)
     }
 
-    /// The address of a probe could not be connected to.
-    pub(crate) fn unreachable(&mut self, nonce: &str) {
-        self.settle(nonce, State::Cleared);
+    /// An address that was probed could not be connected to, or the connection ended without an answer.
+    pub(crate) fn unreachable(&mut self, address: &str) {
+        if let Some(owner) = self.owners.get_mut(address)
+            && matches!(owner.state, State::Asked { .. })
+        {
+            owner.state = State::Cleared;
+        }
     }
 
     /// What a start that is otherwise done should do.
@@ -358,7 +364,9 @@ mod tests {
         let now = Instant::now();
         let mut conflict = conflict();
         conflict.evidence(&hello("vm:3999"), "n1".into(), now).unwrap();
-        conflict.unreachable("n1");
+        conflict.unreachable("vm:4000");
+        assert_eq!(conflict.start(now), Start::Wait(now + ms(500)), "that was another address");
+        conflict.unreachable("vm:3999");
         assert_eq!(conflict.start(now), Start::Go);
         assert_eq!(conflict.poll(now + ms(5000)), []);
     }

@@ -5,7 +5,8 @@
 
 use ligand_transporters::{Membership, Name, NodeId, PacketKind};
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -27,6 +28,8 @@ const TICK: Duration = Duration::from_secs(1);
 pub(super) const GRACE: Duration = Duration::from_millis(50);
 /// Senders whose version errors are remembered, for one line a minute each.
 const MAX_REPORTED: usize = 1024;
+/// Connections from nodes with our id that are remembered.
+const MAX_DOUBLES: usize = 64;
 
 /// The membership of this node, and what goes with either kind.
 pub(crate) struct Driver {
@@ -34,6 +37,8 @@ pub(crate) struct Driver {
     pub(super) conflict: Conflict,
     pub(super) shared: Chores,
     waiting: Vec<(oneshot::Sender<Option<Name>>, Instant)>,
+    /// Connections over which somebody with our id said HELLO, and the address in it; the newest last.
+    doubles: VecDeque<(SocketAddr, Name)>,
     next: Instant,
 }
 
@@ -50,6 +55,9 @@ pub(crate) struct Chores {
     /// When changed services are announced.
     pub(super) announce_at: Option<Instant>,
     reported: HashMap<NodeId, Bucket>,
+    /// Whether this node has said that it is there. Before that it has no claim on its id, and nothing to
+    /// take back.
+    pub(super) announced: bool,
 }
 
 impl Driver {
@@ -69,6 +77,7 @@ impl Driver {
             conflict: Conflict::new(broker.instance_id().clone(), options),
             shared: Chores::default(),
             waiting: Vec::new(),
+            doubles: VecDeque::new(),
             next: now + TICK,
         }
     }
@@ -120,6 +129,10 @@ impl Driver {
                     let step = tcp.gossip.lost(&node, false, now.into_std());
                     tcp.apply(transit, broker, step, &mut self.conflict, &mut self.shared, now);
                 }
+                if let Some(addr) = transit.stood_in_for(&node) {
+                    self.conflict.unreachable(addr);
+                    self.settle_ready(transit, broker, now);
+                }
                 // Even a node that was not known as online may be waited for.
                 self.shared.fail_later(transit, node, now);
             }
@@ -137,11 +150,17 @@ impl Driver {
                 let wait = broker.config().transit.service_changed_debounce_time;
                 self.shared.announce_at = Some(now + wait);
             }
+            Message::CaughtUp(done) => {
+                // Who asked may have given up.
+                let _ = done.send(());
+            }
             Message::Ready(done) => self.ready(transit, broker, done, now),
             Message::Leaving(done) => {
                 self.shared.announce_at = None;
                 broker.shared().registry.stopping();
                 match &mut self.membership {
+                    // What it would take back may be what another node with our id has said.
+                    _ if !self.shared.announced => {}
                     Kind::Bus(_) => Bus::announce(transit, broker),
                     Kind::Tcp(tcp) => {
                         let step = tcp.gossip.leaving();
@@ -152,7 +171,8 @@ impl Driver {
                 let _ = done.send(());
             }
             Message::Farewell(done) => {
-                if let Kind::Bus(_) = &self.membership
+                if self.shared.announced
+                    && let Kind::Bus(_) = &self.membership
                     && let Err(error) = transit.broadcast(&Outgoing::Disconnect)
                 {
                     tracing::debug!(error = %error, "farewell not sent");
@@ -168,7 +188,7 @@ impl Driver {
         broker: &ServiceBroker,
         incoming: Incoming,
         version: ProtocolVersion,
-        peer: Option<std::net::SocketAddr>,
+        peer: Option<SocketAddr>,
         now: Instant,
     ) {
         let Incoming { sender, packet, ver } = incoming;
@@ -176,8 +196,20 @@ impl Driver {
         if let (Kind::Tcp(tcp), Some(known)) = (&mut self.membership, ver.known()) {
             tcp.stamped(&sender, known);
         }
+        if let Packet::GossipHello(hello) = &packet
+            && let Some(peer) = peer.filter(|_| sender == *transit.node())
+        {
+            self.doubles.retain(|(known, _)| *known != peer);
+            if self.doubles.len() >= MAX_DOUBLES {
+                self.doubles.pop_front();
+            }
+            self.doubles.push_back((peer, format!("{}:{}", hello.host, hello.port).into()));
+        }
         match packet {
-            Packet::Ping(ping) => self.ping(transit, broker, &sender, version, &ping, now),
+            Packet::Ping(ping) if sender == *transit.node() => {
+                self.probed(transit, broker, version, &ping, peer, now);
+            }
+            Packet::Ping(ping) => ping_back(transit, &sender, version, &ping),
             Packet::Pong(pong) => self.pong(transit, broker, &sender, &pong, now),
             packet => match &mut self.membership {
                 Kind::Bus(bus) => {
@@ -190,33 +222,47 @@ impl Driver {
                     }
                 }
                 Kind::Tcp(tcp) => {
+                    let greets = matches!(packet, Packet::GossipHello(_));
                     let step = tcp.packet(&sender, packet, peer, now);
+                    if greets {
+                        // Requests follow at once, and whoever sent them has to be answered.
+                        transit.set_address(&sender, tcp.gossip.address_of(&sender).as_ref());
+                    }
                     tcp.apply(transit, broker, step, &mut self.conflict, &mut self.shared, now);
                 }
             },
         }
+        // Only now is a node known that this was the first packet of.
+        if let Some(known) = ver.known() {
+            broker.shared().registry.seen_version(sender.as_str(), known);
+        }
     }
 
-    fn ping(
+    /// A PING under our own id: either a probe of our own that came back, or somebody who has our id asks
+    /// whether we have it.
+    fn probed(
         &mut self,
         transit: &Transit,
         broker: &ServiceBroker,
-        sender: &NodeId,
         version: ProtocolVersion,
         ping: &Ping,
+        peer: Option<SocketAddr>,
         now: Instant,
     ) {
-        if sender == transit.node() {
-            // Either a probe of our own that came back, or somebody who has our id asks who we are.
-            let nonce = ping.id.as_deref().unwrap_or_default();
-            if nonce.is_empty() || self.conflict.pinged(nonce, now.into_std()) {
-                self.settle_ready(transit, broker, now);
-                return;
-            }
+        let nonce = ping.id.as_deref().unwrap_or_default();
+        if nonce.is_empty() || self.conflict.pinged(nonce, now.into_std()) {
+            self.settle_ready(transit, broker, now);
+            return;
         }
-        let pong = Outgoing::Pong { time: ping.time, id: echo(ping.id.as_ref()), arrived: wall_clock_ms() };
-        if let Err(error) = transit.send_to(sender, version, 0, &pong, &mut |_| Ok(())) {
-            tracing::debug!(node = %sender, error = %error, "pong not sent");
+        if !self.shared.announced {
+            return;
+        }
+        // Between peers the answer goes to the address in the HELLO; the id would lead to ourselves.
+        let addr = peer.and_then(|peer| self.doubles.iter().find(|(known, _)| *known == peer));
+        if peer.is_none() || addr.is_some() {
+            let pong =
+                Outgoing::Pong { time: ping.time, id: echo(ping.id.as_ref()), arrived: wall_clock_ms() };
+            transit.send_to_double(addr.map(|(_, addr)| addr), version, &pong);
         }
     }
 
@@ -287,6 +333,7 @@ impl Driver {
 
     fn announce(&mut self, transit: &Transit, broker: &ServiceBroker, now: Instant) {
         self.shared.announce_at = None;
+        self.shared.announced = true;
         match &mut self.membership {
             Kind::Bus(_) => Bus::announce(transit, broker),
             Kind::Tcp(tcp) => {
@@ -333,6 +380,13 @@ impl Driver {
                 }
             }
         }
+    }
+}
+
+fn ping_back(transit: &Transit, sender: &NodeId, version: ProtocolVersion, ping: &Ping) {
+    let pong = Outgoing::Pong { time: ping.time, id: echo(ping.id.as_ref()), arrived: wall_clock_ms() };
+    if let Err(error) = transit.send_to(sender, version, 0, &pong, &mut |_| Ok(())) {
+        tracing::debug!(node = %sender, error = %error, "pong not sent");
     }
 }
 

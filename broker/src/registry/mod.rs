@@ -28,6 +28,7 @@ pub(crate) mod view;
 use arc_swap::{ArcSwap, Guard};
 use ligand_transporters::{Name, NodeId};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -138,6 +139,8 @@ pub(crate) enum RegisterError {
 /// Who is in the cluster: snapshots for readers, one lock for writers.
 pub(crate) struct Registry {
     current: ArcSwap<Snapshot>,
+    /// Counts the snapshots that were published.
+    published: AtomicU64,
     writer: Mutex<Catalog>,
     base: Instant,
 }
@@ -162,7 +165,12 @@ impl Registry {
         options.max_nodes = options.max_nodes.min(Self::MOST_NODES);
         let base = options.base;
         let catalog = Catalog::new(identity, options, composer, now);
-        Self { current: ArcSwap::from_pointee(catalog.snapshot.clone()), writer: Mutex::new(catalog), base }
+        Self {
+            current: ArcSwap::from_pointee(catalog.snapshot.clone()),
+            published: AtomicU64::new(0),
+            writer: Mutex::new(catalog),
+            base,
+        }
     }
 
     /// The cluster now, for a moment: not to be kept across an `.await`.
@@ -175,12 +183,19 @@ impl Registry {
         self.current.load_full()
     }
 
+    /// How many snapshots were published. One loaded after asking is at least as new as the answer.
+    pub(crate) fn published(&self) -> u64 {
+        self.published.load(Ordering::Acquire)
+    }
+
     /// Makes several changes and publishes them as one.
     pub(crate) fn update<R>(&self, change: impl FnOnce(&mut Catalog) -> R) -> R {
         let mut catalog = self.writer();
         let result = change(&mut catalog);
         if let Some(snapshot) = catalog.take_changed() {
             self.current.store(snapshot);
+            // After the snapshot: whoever sees the new number finds the new snapshot, or a newer one.
+            self.published.fetch_add(1, Ordering::Release);
         }
         result
     }

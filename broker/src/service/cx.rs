@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::broker::ServiceBroker;
@@ -66,6 +66,11 @@ impl ServiceCx {
 }
 
 impl Tasks {
+    /// Cancels all tasks when the guard is dropped.
+    pub(crate) fn cancel_on_drop(&self) -> DropGuard {
+        self.cancel.clone().drop_guard()
+    }
+
     /// Cancels all tasks and waits until they have ended.
     pub(crate) async fn stop(&self) {
         self.cancel.cancel();

@@ -43,6 +43,12 @@ impl EventDef {
         self
     }
 
+    /// The event, or the pattern, that it subscribes to.
+    #[must_use]
+    pub fn pattern(&self) -> &Name {
+        &self.pattern
+    }
+
     /// The definition as it stands in INFO packets (protocol chapter 5.5).
     pub(crate) fn published(&self) -> Value {
         let mut definition = self.extra.clone();

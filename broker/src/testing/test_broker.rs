@@ -79,7 +79,8 @@ impl TestBroker {
     /// When it cannot be built or started, which fails the test with the reason. For tests about such
     /// failures there is [`ServiceBroker::builder`].
     pub async fn start(self) -> RunningBroker {
-        let broker = self.0.build().unwrap_or_else(|error| panic!("the test broker cannot be built: {error}"));
+        let broker =
+            self.0.build().unwrap_or_else(|error| panic!("the test broker cannot be built: {error}"));
         if let Err(error) = broker.start().await {
             panic!("the test broker did not start: {error}");
         }

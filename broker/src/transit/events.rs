@@ -26,6 +26,8 @@ impl Transit {
             Counters::add(&self.stats.events_dropped);
             return;
         }
+        // A stop that comes meanwhile waits for this one too.
+        let _counted = shared.tracker.token();
         let groups: Vec<Name> =
             event.groups().map(|groups| groups.map(Name::from).collect()).unwrap_or_default();
         let snapshot = shared.registry.load();
@@ -59,6 +61,7 @@ impl Transit {
             headers: context.headers().map(|headers| Bag::from_raw(headers.into_bytes())).unwrap_or_default(),
             deadline: Deadline::after(None),
             event: Some(EventScope { spread, groups }),
+            pinned: None,
         };
         let cx = Context::new(broker.clone(), scope);
         run_local(&cx, &handlers, data, false);

@@ -1,8 +1,8 @@
 //! What membership does to the rest of this node: the registry, waiting calls, local events.
 
-use ligand_transporters::{Name, NodeId, PacketKind, Peering};
+use ligand_transporters::{InvalidId, Name, NodeId, PacketKind, Peering, Route};
 use serde_json::json;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use tokio::time::Instant;
 
 use super::Transit;
@@ -13,6 +13,9 @@ use crate::discovery::conflict::Probe;
 use crate::discovery::driver::Chores;
 use crate::protocol::{self, Incoming, InfoPacket, Outgoing, Pong, ProtocolVersion};
 use crate::registry::InfoKind;
+
+/// Between our id and an address; holds blanks, which no id of a ligand node can.
+const STAND_IN: &str = " at ";
 
 impl Transit {
     pub(crate) fn node(&self) -> &NodeId {
@@ -37,24 +40,23 @@ impl Transit {
         let broker = self.broker();
         let known = broker.as_ref().and_then(|broker| {
             let snapshot = broker.shared().registry.load();
-            snapshot.node_by_id(node.as_str()).map(|node| node.version())
+            snapshot.node_by_id(node.as_str()).and_then(|node| node.version())
         });
         known.unwrap_or(self.version)
     }
 
     /// Where a node can be reached; `None` forgets it.
     pub(crate) fn set_address(&self, node: &NodeId, addr: Option<&Name>) {
-        if self.addresses.load().get(node) == addr {
-            return;
+        let mut addresses = self.addresses.write().unwrap_or_else(PoisonError::into_inner);
+        match addr {
+            Some(addr) if addresses.get(node) == Some(addr) => {}
+            Some(addr) => {
+                addresses.insert(node.clone(), addr.clone());
+            }
+            None => {
+                addresses.remove(node);
+            }
         }
-        self.addresses.rcu(|addresses| {
-            let mut addresses = (**addresses).clone();
-            match addr {
-                Some(addr) => addresses.insert(node.clone(), addr.clone()),
-                None => addresses.remove(node),
-            };
-            addresses
-        });
     }
 
     /// First packet on a connection to a peer (protocol chapter 4.4).
@@ -69,7 +71,8 @@ impl Transit {
             self.serializer.encode(self.version, &self.node, &hello, &mut |_| Ok(()), frame)
         };
         let mut write = write;
-        ligand_transporters::collect(&mut write, usize::MAX).ok()
+        let hello = ligand_transporters::collect(&mut write, usize::MAX).ok()?;
+        self.pipeline.outgoing(hello).ok()
     }
 
     pub(crate) fn open_control(
@@ -88,12 +91,35 @@ impl Transit {
     /// Asks whoever has our id whether that is somebody else.
     pub(crate) fn probe(&self, probe: &Probe) {
         let ping = Outgoing::Ping { time: wall_clock_ms(), id: protocol::Id::Text(&probe.nonce) };
-        if probe.address.is_some() {
-            self.set_address(&self.node, probe.address.as_ref());
+        self.send_to_double(probe.address.as_ref(), self.version, &ping);
+    }
+
+    /// Sends a packet to whoever else has our id: to an address, or over a bus to our own topic.
+    pub(crate) fn send_to_double(
+        &self,
+        addr: Option<&Name>,
+        version: ProtocolVersion,
+        packet: &Outgoing<'_>,
+    ) {
+        let route = match addr.map(|addr| self.stand_in(addr)) {
+            Some(Ok(stand_in)) => Route::Node { id: stand_in, addr: addr.cloned() },
+            Some(Err(_)) => return,
+            None => Route::Node { id: self.node.clone(), addr: None },
+        };
+        if let Err(error) = self.send(&route, version, 0, packet, &mut |_| Ok(())) {
+            tracing::debug!(error = %error, packet = packet.kind().as_str(), "not sent to a node with our id");
         }
-        if let Err(error) = self.send_to(&self.node, self.version, 0, &ping, &mut |_| Ok(())) {
-            tracing::debug!(error = %error, "probe for the own id not sent");
-        }
+    }
+
+    /// The id under which the transporter keeps the connection to an owner of our id. Its connections are
+    /// per id, and ours stands for ourselves.
+    fn stand_in(&self, addr: &str) -> Result<NodeId, InvalidId> {
+        NodeId::foreign(format!("{}{STAND_IN}{addr}", self.node))
+    }
+
+    /// The address that such an id stands for.
+    pub(crate) fn stood_in_for<'a>(&self, node: &'a NodeId) -> Option<&'a str> {
+        node.as_str().strip_prefix(self.node.as_str())?.strip_prefix(STAND_IN)
     }
 
     pub(crate) fn send_info(&self, broker: &ServiceBroker, to: &NodeId) {

@@ -38,7 +38,7 @@ impl Transit {
         self.send(&Route::Broadcast, self.version, 0, packet, &mut |_| Ok(()))
     }
 
-    fn send(
+    pub(super) fn send(
         &self,
         route: &Route,
         version: ProtocolVersion,
@@ -112,7 +112,7 @@ impl Transit {
         });
         let null = Bytes::from_static(b"null");
         let body = body.unwrap_or(&null);
-        let sent = self.send_to(node.id(), node.version(), 0, &packet, &mut |frame| {
+        let sent = self.send_to(node.id(), node.version().unwrap_or(self.version), 0, &packet, &mut |frame| {
             frame.splice(body);
             Ok(())
         });

@@ -1,6 +1,8 @@
 //! Requests of other nodes: run the action, answer.
 
+use futures_util::FutureExt as _;
 use ligand_transporters::{Abandon, Ack, NodeId, Route, SendError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context as Task, Poll, Waker};
@@ -13,6 +15,7 @@ use crate::codec::Codec;
 use crate::config::Timeout;
 use crate::context::{At, Bag, Context, Deadline, Scope};
 use crate::error::{Error, ErrorKind, Outcome as Ran, Result};
+use crate::handler::panicked;
 use crate::id::{Id, LazyId};
 use crate::payload::Payload;
 use crate::protocol::{self, OutResponse, Outcome, Outgoing, ProtocolVersion, Request, Ver};
@@ -48,8 +51,19 @@ impl Transit {
         };
         let cx = Context::new(broker.clone(), Self::scope(broker, request, &action, &to.node))
             .handed_to(At::Local(Arc::clone(&action)));
-        let mut running = (action.run)(cx.clone(), params);
-        match running.as_mut().poll(&mut Task::from_waker(Waker::noop())) {
+        // A stop that comes meanwhile waits for this one too.
+        let counted = broker.shared().tracker.token();
+        // Handlers catch their own panics; layers of the user's may panic as well.
+        let run = || {
+            let mut running = (action.run)(cx.clone(), params);
+            let polled = running.as_mut().poll(&mut Task::from_waker(Waker::noop()));
+            (running, polled)
+        };
+        let (running, polled) = match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(started) => started,
+            Err(panic) => return self.answer(&to, &cx, Err(panicked(Some(&*panic)))),
+        };
+        match polled {
             Poll::Ready(result) => {
                 self.answer(&to, &cx, result);
                 drop(ack);
@@ -60,13 +74,15 @@ impl Transit {
                 let cut = broker.shared().cut.clone();
                 broker.shared().tracker.spawn(async move {
                     let result = tokio::select! {
-                        result = running => result,
+                        result = AssertUnwindSafe(running).catch_unwind() => {
+                            result.unwrap_or_else(|panic| Err(panicked(Some(&*panic))))
+                        }
                         () = cut.cancelled() => Err(cut_short(&cx)),
                     };
                     transit.answer(&to, &cx, result);
                     // Only now may the bus forget the request.
                     drop(ack);
-                    drop(held);
+                    drop((held, counted));
                 });
             }
         }
@@ -132,6 +148,7 @@ impl Transit {
             headers: context.headers().map(|headers| Bag::from_raw(headers.into_bytes())).unwrap_or_default(),
             deadline: Deadline::after(timeout),
             event: None,
+            pinned: None,
         }
     }
 
@@ -144,8 +161,8 @@ impl Transit {
                 let sent = self.send_answer(to, &meta, Some(&headers), Answer::Body(&body));
                 match sent {
                     Ok(()) => {}
-                    Err(SendError::Full) => match body.peek(Codec::Json) {
-                        Ok(body) => self.answer_later(to, meta, Some(headers), Owned::Body(body), cx),
+                    Err(SendError::Full | SendError::NoRoute) => match body.peek(Codec::Json) {
+                        Ok(body) => self.answer_later(to, meta, Some(headers), Owned::Body(body)),
                         Err(error) => self.answer_failure(to, &meta, &error),
                     },
                     Err(SendError::Abandoned) => {
@@ -167,8 +184,8 @@ impl Transit {
                 let wire = error.to_wire(&self.node, self.config.errors.stack);
                 match self.send_answer(to, &meta, Some(&headers), Answer::Error(&wire)) {
                     Ok(()) => {}
-                    Err(SendError::Full) => {
-                        self.answer_later(to, meta, Some(headers), Owned::Error(wire), cx)
+                    Err(SendError::Full | SendError::NoRoute) => {
+                        self.answer_later(to, meta, Some(headers), Owned::Error(wire));
                     }
                     Err(SendError::TooLarge { .. }) => {
                         // The data is what can be large.
@@ -184,10 +201,17 @@ impl Transit {
     }
 
     /// An answer without a context: the request was not run. Its headers are null (protocol chapter 6.5).
-    fn answer_failure(&self, to: &Asker, meta: &[u8], error: &Error) {
+    fn answer_failure(self: &Arc<Self>, to: &Asker, meta: &[u8], error: &Error) {
         let wire = error.to_wire(&self.node, self.config.errors.stack);
-        if self.send_answer(to, meta, None, Answer::Error(&wire)).is_err() {
-            Counters::add(&self.stats.responses_lost);
+        match self.send_answer(to, meta, None, Answer::Error(&wire)) {
+            Ok(()) => {}
+            // A storm of bad requests must not pile up answers.
+            Err(SendError::Full | SendError::NoRoute)
+                if self.in_flight.load(Ordering::Relaxed) < self.config.transit.max_in_flight =>
+            {
+                self.answer_later(to, bytes::Bytes::copy_from_slice(meta), None, Owned::Error(wire));
+            }
+            Err(_) => Counters::add(&self.stats.responses_lost),
         }
     }
 
@@ -219,19 +243,23 @@ impl Transit {
         })
     }
 
-    /// Waits for room in the send buffer, then answers.
+    /// Waits for room in the send buffer, or for the address of the asker, then answers.
     fn answer_later(
         self: &Arc<Self>,
         to: &Asker,
         meta: bytes::Bytes,
         headers: Option<bytes::Bytes>,
         answer: Owned,
-        cx: &Context,
     ) {
+        let Some(broker) = self.broker() else { return };
         let (transit, to, held) = (Arc::clone(self), to.clone(), InFlight::enter(self));
-        cx.broker().shared().tracker.spawn(async move {
-            let route = Route::Node { id: to.node.clone(), addr: transit.address_of(&to.node) };
+        broker.shared().tracker.spawn(async move {
             let sending = async {
+                if transit.address_of(&to.node).is_none() {
+                    // The HELLO that came before the request may still be with the control loop.
+                    transit.control.caught_up().await;
+                }
+                let route = Route::Node { id: to.node.clone(), addr: transit.address_of(&to.node) };
                 for _ in 0..ROOM_TRIES {
                     let Some(connection) = transit.connection() else { break };
                     connection.room(&route).await;
@@ -261,7 +289,7 @@ impl Transit {
     }
 
     /// Answers a request that could not be read, where it says who asked.
-    pub(super) fn refuse_malformed(&self, error: &DecodeError) {
+    pub(super) fn refuse_malformed(self: &Arc<Self>, error: &DecodeError) {
         let Some((id, sender)) = error.answer_to() else { return };
         let version = error.ver.as_ref().and_then(Ver::known).unwrap_or(self.version);
         let to = Asker { version, node: sender.clone(), id: id.into() };
@@ -273,7 +301,7 @@ impl Transit {
     }
 
     /// Answers a request of a version that is not accepted. Node says nothing here, and its peers wait.
-    pub(super) fn refuse_version(&self, sender: &NodeId, id: &str, ver: &Ver) {
+    pub(super) fn refuse_version(self: &Arc<Self>, sender: &NodeId, id: &str, ver: &Ver) {
         let version = ver.known().unwrap_or(self.version);
         let to = Asker { version, node: sender.clone(), id: id.into() };
         let data = serde_json::json!({

@@ -72,7 +72,9 @@ impl TcpConnection {
         });
         connection.start(listener);
         connection.link.up(Up::First);
-        for peer in others {
+        // An own entry that leads elsewhere may be another node with our id, which the node above looks into.
+        let elsewhere = own.iter().filter(|peer| !connection.is_here(&peer.addr));
+        for peer in others.iter().chain(elsewhere) {
             connection.link.sighted(&peer.id, &peer.addr, None);
         }
         Ok(connection)
@@ -86,6 +88,16 @@ impl TcpConnection {
             let discovery = Discovery::open(link, options, Arc::clone(&self.stats), self.announced_port());
             discovery.start(&self.stop, || self.outward.token());
         }
+    }
+
+    /// Whether an address is this host's, as far as one can tell without asking anybody, and our port.
+    fn is_here(&self, addr: &str) -> bool {
+        let Some((host, port)) = net::host_and_port(addr) else { return true };
+        if port != self.local.port() && port != self.announced_port() {
+            return false;
+        }
+        let own_name = self.options.hostname.as_deref() == Some(host);
+        own_name || host == "localhost" || host.parse().is_ok_and(net::is_own)
     }
 
     fn announced_port(&self) -> u16 {

@@ -37,10 +37,13 @@ impl ClusterNode {
 
     /// Starts it, as a process of its own.
     pub(super) async fn start(&mut self, network: &Network, setup: &[Setup]) {
-        let builder = on_this_runtime(ServiceBroker::builder()).node_id(&self.name).transporter(network.transporter());
+        let builder =
+            on_this_runtime(ServiceBroker::builder()).node_id(&self.name).transporter(network.transporter());
         let builder = setup.iter().fold(builder, |builder, step| step(builder));
-        let builder = self.services.iter().fold((self.setup)(builder), |builder, def| builder.service(def.clone()));
-        let broker = builder.build().unwrap_or_else(|error| panic!("node `{}` cannot be built: {error}", self.name));
+        let builder =
+            self.services.iter().fold((self.setup)(builder), |builder, def| builder.service(def.clone()));
+        let broker =
+            builder.build().unwrap_or_else(|error| panic!("node `{}` cannot be built: {error}", self.name));
         if let Err(error) = broker.start().await {
             panic!("node `{}` did not start: {error}", self.name);
         }

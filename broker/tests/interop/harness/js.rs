@@ -51,7 +51,9 @@ impl Js {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .unwrap_or_else(|error| panic!("`node` cannot be started ({error}): install Node.js 20 or newer"));
+            .unwrap_or_else(|error| {
+                panic!("`node` cannot be started ({error}): install Node.js 20 or newer")
+            });
         let waiting = Waiting::default();
         let log = Arc::new(Mutex::new(Vec::new()));
         let mut lines = BufReader::new(process.stdout.take().expect("it is piped")).lines();

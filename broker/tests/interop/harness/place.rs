@@ -17,7 +17,9 @@ impl Cluster {
         // All are held until all are found, so that they differ.
         let held: Vec<_> = names
             .iter()
-            .map(|name| ((*name).to_owned(), TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port")))
+            .map(|name| {
+                ((*name).to_owned(), TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"))
+            })
             .collect();
         let port = |listener: &TcpListener| listener.local_addr().expect("it is bound").port();
         let nodes: Vec<_> = held.iter().map(|(name, listener)| (name.clone(), port(listener))).collect();
@@ -56,7 +58,8 @@ fn urls(nodes: &[(String, u16)]) -> Vec<String> {
 pub(crate) async fn rust_node(cluster: &Cluster, name: &str, services: Vec<ServiceDef>) -> ServiceBroker {
     let builder = ServiceBroker::builder().node_id(name).transporter(cluster.url());
     let builder = builder.configure(|config| config.advertise.ip_list = Some(vec!["127.0.0.1".to_owned()]));
-    let broker = services.into_iter().fold(builder, |builder, service| builder.service(service.into_service_def()));
+    let broker =
+        services.into_iter().fold(builder, |builder, service| builder.service(service.into_service_def()));
     let broker = broker.build().expect("a valid configuration");
     broker.start().await.expect("it starts");
     broker

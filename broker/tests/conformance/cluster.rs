@@ -1,0 +1,170 @@
+//! The nodes of one case: they start, meet, and are stopped again.
+
+use ligand::{ServiceBroker, ServiceDef};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::time::{Duration, Instant};
+use tokio::runtime::{Builder, Runtime};
+
+use super::fixture::Fixture;
+use super::{Outcome, ensure};
+
+/// A condition that has not come true by then never will.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+
+/// See the module.
+pub(super) struct Cluster {
+    fixture: Fixture,
+    nodes: Vec<Node>,
+}
+
+/// A node, and its runtime where it has one of its own.
+struct Node {
+    broker: ServiceBroker,
+    runtime: Option<Runtime>,
+}
+
+impl Cluster {
+    pub(super) fn new(fixture: Fixture) -> Self {
+        Self { fixture, nodes: Vec::new() }
+    }
+
+    /// Node number `n` with these services, not yet started.
+    pub(super) fn build(
+        &self,
+        n: usize,
+        services: impl IntoIterator<Item = ServiceDef>,
+    ) -> Outcome<ServiceBroker> {
+        let mut builder = ServiceBroker::builder()
+            .namespace(&self.fixture.namespace)
+            .node_id(format!("node-{n}"))
+            .transporter(self.fixture.transporter(n))
+            .request_timeout(PATIENCE)
+            .configure(|config| {
+                // A crash on a bus shows by silence; nobody has to wait for half a minute here.
+                config.heartbeat_interval = Duration::from_millis(250);
+                config.heartbeat_timeout = Duration::from_millis(1500);
+                config.transit.service_changed_debounce_time = Duration::from_millis(20);
+                config.registry.prefer_local = false;
+            });
+        for service in services {
+            builder = builder.service(service);
+        }
+        Ok(builder.build()?)
+    }
+
+    /// Starts node number `n`.
+    pub(super) async fn start(
+        &mut self,
+        n: usize,
+        services: impl IntoIterator<Item = ServiceDef>,
+    ) -> Outcome<ServiceBroker> {
+        let broker = self.build(n, services)?;
+        self.nodes.push(Node { broker: broker.clone(), runtime: None });
+        broker.start().await?;
+        Ok(broker)
+    }
+
+    /// Starts node number `n` on a runtime of its own, so that it can crash.
+    pub(super) async fn start_apart(
+        &mut self,
+        n: usize,
+        services: impl IntoIterator<Item = ServiceDef>,
+    ) -> Outcome<ServiceBroker> {
+        let broker = self.build(n, services)?;
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let started = runtime.spawn({
+            let broker = broker.clone();
+            async move { broker.start().await }
+        });
+        self.nodes.push(Node { broker: broker.clone(), runtime: Some(runtime) });
+        started.await??;
+        Ok(broker)
+    }
+
+    /// Starts one node per list of services, and waits until each knows all others.
+    pub(super) async fn start_all<const N: usize>(
+        &mut self,
+        services: [Vec<ServiceDef>; N],
+    ) -> Outcome<[ServiceBroker; N]> {
+        let mut brokers = Vec::new();
+        for (n, services) in services.into_iter().enumerate() {
+            brokers.push(self.start(n, services).await?);
+        }
+        meet(&brokers).await?;
+        brokers.try_into().map_err(|_| "an array has its length".into())
+    }
+
+    /// Takes a node that was started apart from the world without a word.
+    pub(super) fn crash(&mut self, broker: &ServiceBroker) {
+        self.fixture.crash(broker.node_id());
+        let own = |node: &Node| node.broker.instance_id() == broker.instance_id();
+        if let Some(at) = self.nodes.iter().position(own)
+            && let Some(runtime) = self.nodes.remove(at).runtime
+        {
+            runtime.shutdown_background();
+        }
+    }
+
+    /// Lets a node with the id of a crashed one in.
+    pub(super) fn make_way(&self, broker: &ServiceBroker) {
+        self.fixture.restore(broker.node_id());
+    }
+
+    /// The largest frame, where there is a limit.
+    pub(super) fn max_frame(&self) -> Option<usize> {
+        self.fixture.transporter(0).capabilities().max_frame
+    }
+
+    /// Nobody waits for an answer any more.
+    pub(super) async fn settled(&self) -> Outcome {
+        for Node { broker, .. } in &self.nodes {
+            let what = format!("{} has no call waiting", broker.node_id());
+            eventually(&what, async || broker.stats().pending == 0).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn stop(self) -> Outcome {
+        let stops = self.nodes.into_iter().map(|node| async move {
+            let stopped = node.broker.stop().await;
+            if let Some(runtime) = node.runtime {
+                runtime.shutdown_background();
+            }
+            stopped
+        });
+        for stopped in futures_util::future::join_all(stops).await {
+            stopped?;
+        }
+        Ok(())
+    }
+}
+
+/// Ids of the nodes that a node sees as available, itself included.
+pub(super) async fn seen_by(broker: &ServiceBroker) -> BTreeSet<String> {
+    let list: Value = broker.call("$node.list", json!({})).node(broker.node_id()).await.unwrap_or_default();
+    let nodes = list.as_array().cloned().unwrap_or_default();
+    let available = nodes.iter().filter(|node| node["available"] == true);
+    available.filter_map(|node| node["id"].as_str().map(str::to_owned)).collect()
+}
+
+/// Waits until each of these nodes sees exactly these.
+pub(super) async fn meet(brokers: &[ServiceBroker]) -> Outcome {
+    let all: BTreeSet<String> = brokers.iter().map(|broker| broker.node_id().to_string()).collect();
+    for broker in brokers {
+        let what = format!("{} sees {all:?}", broker.node_id());
+        eventually(&what, async || seen_by(broker).await == all).await?;
+    }
+    Ok(())
+}
+
+/// Looks again and again until a condition holds.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) -> Outcome {
+    let end = Instant::now() + PATIENCE;
+    while !condition().await {
+        ensure!(Instant::now() < end, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    Ok(())
+}

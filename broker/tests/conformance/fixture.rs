@@ -1,0 +1,54 @@
+//! How the nodes of one case reach each other.
+
+use ligand::transport::{NodeId, Transporter};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+type Make = Box<dyn Fn(usize) -> Arc<dyn Transporter> + Send + Sync>;
+type Crash = Box<dyn Fn(&NodeId) + Send + Sync>;
+
+/// A fresh cluster's worth of transporters.
+pub(crate) struct Fixture {
+    make: Make,
+    crash: Option<Crash>,
+    restore: Option<Crash>,
+    pub(crate) namespace: String,
+}
+
+impl Fixture {
+    /// Gives node number `n` its transporter; nodes of one fixture reach each other.
+    pub(crate) fn new(make: impl Fn(usize) -> Arc<dyn Transporter> + Send + Sync + 'static) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let namespace = format!("nodes-{}-{number}", std::process::id());
+        Self { make: Box::new(make), crash: None, restore: None, namespace }
+    }
+
+    /// How to cut a node off without a word, and to let its successor in. Without this, the runtime of
+    /// the node is dropped and its sockets with it.
+    pub(crate) fn with_crash(
+        mut self,
+        crash: impl Fn(&NodeId) + Send + Sync + 'static,
+        restore: impl Fn(&NodeId) + Send + Sync + 'static,
+    ) -> Self {
+        self.crash = Some(Box::new(crash));
+        self.restore = Some(Box::new(restore));
+        self
+    }
+
+    pub(super) fn transporter(&self, node: usize) -> Arc<dyn Transporter> {
+        (self.make)(node)
+    }
+
+    pub(super) fn crash(&self, node: &NodeId) {
+        if let Some(crash) = &self.crash {
+            crash(node);
+        }
+    }
+
+    pub(super) fn restore(&self, node: &NodeId) {
+        if let Some(restore) = &self.restore {
+            restore(node);
+        }
+    }
+}

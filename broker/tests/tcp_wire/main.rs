@@ -1,0 +1,12 @@
+//! Nodes over TCP against peers of bare sockets: hostile ones, foreign ones, and ones that want our id.
+
+mod hostile_answers;
+mod hostile_floods;
+mod hostile_requests;
+mod id_conflict;
+mod links;
+mod peer;
+#[path = "../conformance/ports.rs"]
+mod ports;
+mod support;
+mod versions;

@@ -1,0 +1,82 @@
+//! Brokers on loopback, and waiting for conditions.
+
+use ligand::transport::tcp::Tcp;
+use ligand::{BrokerBuilder, Error, LocalEvent, LocalEvents, Payload, Reply, ServiceBroker, ServiceDef};
+use serde_json::{Value, json};
+use std::future::Future;
+use std::time::Duration;
+
+/// A test that waits longer than this has failed.
+pub(crate) const LIMIT: Duration = Duration::from_secs(15);
+
+/// TCP on loopback, on a free port, without discovery.
+pub(crate) fn loopback() -> Tcp {
+    let tcp = Tcp::new().bind([127, 0, 0, 1]).hostname("127.0.0.1").udp_discovery(false);
+    tcp.gossip_period(Duration::from_secs(1))
+}
+
+/// A broker that stops without ado.
+pub(crate) fn builder(id: &str, tcp: Tcp) -> BrokerBuilder {
+    ServiceBroker::builder().node_id(id).transporter(tcp).request_timeout(LIMIT).configure(|config| {
+        config.registry.stop_delay = Duration::from_millis(1);
+        config.transit.service_changed_debounce_time = Duration::from_millis(5);
+    })
+}
+
+/// A running broker that echoes.
+pub(crate) async fn started(id: &str, tcp: Tcp) -> ServiceBroker {
+    let broker = builder(id, tcp).service(echo()).build().unwrap();
+    broker.start().await.unwrap();
+    broker
+}
+
+/// `echo.echo` answers with what it was given.
+pub(crate) fn echo() -> ServiceDef {
+    ServiceDef::builder("echo")
+        .action_raw("echo", |_cx, body: Payload| async move { Ok::<_, Error>(Reply::from(body)) })
+        .build()
+}
+
+/// What a node says about a node: a row of `$node.list`.
+pub(crate) async fn row(broker: &ServiceBroker, id: &str) -> Option<Value> {
+    let list: Value = broker.call("$node.list", json!({})).node(broker.node_id()).await.unwrap();
+    list.as_array().unwrap().iter().find(|row| row["id"] == id).cloned()
+}
+
+/// Whether a node sees another one as available.
+pub(crate) async fn sees(broker: &ServiceBroker, id: &str) -> bool {
+    row(broker, id).await.is_some_and(|row| row["available"] == true)
+}
+
+/// The port on which a node listens.
+pub(crate) async fn port_of(broker: &ServiceBroker) -> u16 {
+    let row = row(broker, broker.node_id().as_str()).await.unwrap();
+    u16::try_from(row["port"].as_u64().unwrap()).unwrap()
+}
+
+/// Waits for a future, but not for ever.
+pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(LIMIT, future).await.expect("what was waited for did not happen")
+}
+
+/// Looks again and again until the condition holds.
+pub(crate) async fn eventually<F: Future<Output = bool>>(condition: impl Fn() -> F) {
+    within(async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+}
+
+/// The next event of a broker's own life.
+pub(crate) async fn event(events: &mut LocalEvents) -> LocalEvent {
+    within(events.recv()).await.unwrap()
+}
+
+/// Stops brokers that are expected to stop well.
+pub(crate) async fn stop<const N: usize>(brokers: [&ServiceBroker; N]) {
+    for stopped in futures_util::future::join_all(brokers.map(ServiceBroker::stop)).await {
+        stopped.unwrap();
+    }
+}

@@ -1,0 +1,194 @@
+//! The app: plays the riders, watches the events, and reports.
+
+mod flow;
+mod input;
+mod journal;
+mod progress;
+mod ready;
+mod report;
+mod riders;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ligand::{Error, Id, ServiceBroker};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::Failure;
+use crate::bus::Bus;
+use crate::children::Children;
+use crate::cli::Cli;
+use crate::events::RideId;
+use crate::hold::MARK;
+use crate::nodes;
+use crate::ride::RidesClient;
+use crate::role::Role;
+
+pub(crate) use input::{Input, InputError};
+
+use input::Request;
+use journal::{Journal, JournalService};
+use progress::Progress;
+use riders::{Riders, Session};
+
+/// The ride whose payment is cut off by `--kill`, counted from 0.
+const HELD_RIDE: usize = 2;
+
+/// How it went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Complete,
+    Incomplete,
+}
+
+/// A node without services of its own but one that listens.
+#[derive(Debug)]
+pub(crate) struct App {
+    broker: ServiceBroker,
+    journal: Arc<Journal>,
+    riders: Arc<Riders>,
+    held: mpsc::Receiver<String>,
+    in_flight: usize,
+    patience: Duration,
+    killed: Vec<String>,
+    from: Instant,
+}
+
+/// A ride that was asked for.
+#[derive(Debug)]
+pub(crate) struct Ride {
+    request: Request,
+    request_id: String,
+    /// The node that logged the rider in.
+    logged_in_by: Option<String>,
+    /// Its number at the ride service, if that took it.
+    number: Option<RideId>,
+    refused: Option<Error>,
+    asked: Instant,
+}
+
+impl App {
+    /// Joins the cluster, and waits until it is complete.
+    pub(crate) async fn start(cli: &Cli, bus: &Bus) -> Result<Self, Failure> {
+        let journal = Arc::new(Journal::new());
+        let (tell, held) = mpsc::channel(8);
+        let service = JournalService { journal: Arc::clone(&journal), held: tell };
+        let broker = nodes::builder(bus, Role::App.node_id(1)).service(service).build()?;
+        broker.start().await?;
+        if let Err(failure) = ready::wait(&broker, cli.replicas()).await {
+            // That the cluster is not complete says more than what goes wrong now.
+            let _ = broker.stop().await;
+            return Err(failure);
+        }
+        Ok(Self {
+            broker,
+            journal,
+            riders: Arc::default(),
+            held,
+            in_flight: cli.in_flight(),
+            patience: cli.patience(),
+            killed: Vec::new(),
+            from: Instant::now(),
+        })
+    }
+
+    /// Runs all rides, a bounded number at a time, in the order of the input. Whichever child holds one is
+    /// killed.
+    pub(crate) async fn run(
+        &mut self,
+        input: &Input,
+        mut children: Option<&mut Children>,
+    ) -> Result<Vec<Ride>, Failure> {
+        if children.is_some() && input.rides.len() <= HELD_RIDE {
+            return Err(Failure::TooFew);
+        }
+        let progress = Progress::of(input.rides.len());
+        let mut waiting = input.rides.iter().enumerate();
+        let mut under_way = JoinSet::new();
+        let mut done = Vec::with_capacity(input.rides.len());
+        loop {
+            while under_way.len() < self.in_flight
+                && let Some((index, request)) = waiting.next()
+            {
+                let is_held = children.is_some() && index == HELD_RIDE;
+                under_way.spawn(self.passenger().ride(request.clone(), is_held));
+            }
+            tokio::select! {
+                ride = under_way.join_next() => match ride {
+                    Some(ride) => done.push(ride.expect("a ride's task is neither cancelled nor does it panic")),
+                    None => break,
+                },
+                Some(node) = self.held.recv() => if let Some(children) = children.as_mut() {
+                    children.kill(&node).await?;
+                    self.killed.push(node);
+                    continue;
+                },
+            }
+            progress.one_more();
+        }
+        done.sort_unstable_by_key(|ride: &Ride| ride.request.line);
+        Ok(done)
+    }
+
+    /// Leaves the cluster and prints what happened.
+    pub(crate) async fn conclude(self, input: &Input, rides: &[Ride]) -> Result<Verdict, Failure> {
+        let took = self.from.elapsed();
+        self.broker.stop().await?;
+        let (report, verdict) = report::write(input, rides, &self.journal, &self.killed, took);
+        print!("{report}");
+        Ok(verdict)
+    }
+
+    fn passenger(&self) -> Passenger {
+        Passenger {
+            broker: self.broker.clone(),
+            journal: Arc::clone(&self.journal),
+            riders: Arc::clone(&self.riders),
+            patience: self.patience,
+        }
+    }
+}
+
+/// What it takes to go for a ride.
+struct Passenger {
+    broker: ServiceBroker,
+    journal: Arc<Journal>,
+    riders: Arc<Riders>,
+    patience: Duration,
+}
+
+impl Passenger {
+    /// Asks for a ride and waits until its flow is complete, or nothing more comes.
+    async fn ride(self, request: Request, is_held: bool) -> Ride {
+        let request_id = Id::random().to_string();
+        let session = self.riders.session(&self.broker, &request.trip.rider).await;
+        let logged_in_by = session.as_ref().ok().map(|session| session.node.clone());
+        self.journal.expect(&request_id);
+        let asked = Instant::now();
+        let (number, refused) = match self.ask(session, &request, &request_id, is_held).await {
+            Ok(number) => (Some(number), None),
+            Err(error) => (None, Some(error)),
+        };
+        if number.is_some() {
+            self.journal.complete(&request_id, self.patience).await;
+        }
+        Ride { request, request_id, logged_in_by, number, refused, asked }
+    }
+
+    async fn ask(
+        &self,
+        session: Result<Session, Error>,
+        request: &Request,
+        request_id: &str,
+        is_held: bool,
+    ) -> Result<RideId, Error> {
+        let trip = &request.trip;
+        let call =
+            RidesClient::new(&self.broker).request(session?.token, trip.from, trip.to, trip.card.clone());
+        let call = call.request_id(request_id);
+        let call = if is_held { call.meta(MARK, true) } else { call };
+        Ok(call.await?.ride)
+    }
+}
