@@ -9,7 +9,19 @@ pub use std::time::Duration;
 
 pub use crate::error::ErrorParts;
 
-use crate::{Call, Caller, Payload};
+use crate::{Call, Caller, Error, Payload};
+
+/// What a handler may fail with. Only there for its message, which says more than that `From` is missing.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no error that can be sent to a caller",
+    label = "cannot become a `ligand::Error`",
+    note = "derive `ligand::ActionError` for it, or write `impl From<{Self}> for ligand::Error`",
+    note = "for an error of another library, say what failed: `.or_internal(\"reading the order\")?`"
+)]
+pub trait Travels {}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<Error>> Travels for E {}
 
 /// A call of a generated client: the parameters are moved.
 pub fn call<'a, P, R>(caller: &'a dyn Caller, action: &'static str, params: P) -> Call<'a, R>

@@ -40,7 +40,7 @@ where
         let run = Arc::clone(&run);
         Box::pin(guarded(cx.clone(), async move {
             let params = payload.take::<P>().map_err(|error| invalid(&cx, error))?;
-            run(cx, params).await.map(reply).map_err(Into::into)
+            run(cx, params).await.map(reply).map_err(raised)
         }))
     })
 }
@@ -53,7 +53,7 @@ where
     let run = Arc::new(run);
     Arc::new(move |cx, payload| {
         let run = Arc::clone(&run);
-        Box::pin(guarded(cx.clone(), async move { run(cx, payload).await.map_err(Into::into) }))
+        Box::pin(guarded(cx.clone(), async move { run(cx, payload).await.map_err(raised) }))
     })
 }
 
@@ -72,7 +72,7 @@ where
             let params = payload.take::<P>().map_err(|error| invalid(&cx, error))?;
             // Blocking code cannot be cancelled: its thread ends when it returns, whatever the caller
             // does meanwhile. The pool of tokio bounds how many run at once.
-            let work = tokio::task::spawn_blocking(move || run(cx, params).map_err(Into::into));
+            let work = tokio::task::spawn_blocking(move || run(cx, params).map_err(raised));
             match work.await {
                 Ok(result) => result.map(reply),
                 Err(failed) => Err(panicked(failed.try_into_panic().ok().as_deref())),
@@ -95,6 +95,11 @@ where
             run(cx, data).await.map_err(Into::into)
         }))
     })
+}
+
+/// An error that a handler gave. Whatever it says of a call that the handler made, the handler itself ran.
+fn raised(error: impl Into<Error>) -> Error {
+    error.into().with_outcome(Outcome::Ran)
 }
 
 /// A result as a reply. `()` is no result at all: `undefined` in Node, and not null.
@@ -174,7 +179,7 @@ fn expected(message: &str) -> &'static str {
             "number"
         }
         () if is(&["a sequence", "sequence", "an array", "a tuple"]) => "array",
-        () if is(&["a map", "map", "struct"]) => "object",
+        () if is(&["a map", "map", "struct", "an object"]) => "object",
         () if message.starts_with("unknown variant") => "enum",
         () => "custom",
     }

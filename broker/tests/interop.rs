@@ -6,5 +6,23 @@
 
 #[path = "interop/calls.rs"]
 mod calls;
+#[path = "interop/chain.rs"]
+mod chain;
+#[path = "interop/changes.rs"]
+mod changes;
+#[path = "interop/errors.rs"]
+mod errors;
+#[path = "interop/events.rs"]
+mod events;
+#[path = "interop/graceful.rs"]
+mod graceful;
+#[path = "interop/mixed.rs"]
+mod mixed;
+#[path = "interop/node_service.rs"]
+mod node_service;
+#[path = "interop/udp.rs"]
+mod udp;
+#[path = "interop/web.rs"]
+mod web;
 #[path = "interop/harness/mod.rs"]
 mod harness;

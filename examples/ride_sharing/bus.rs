@@ -27,7 +27,9 @@ impl Bus {
     /// TCP with ports that follow from the roles, so that processes agree on them.
     pub(crate) fn from_port(first: u16, replicas: u16) -> Self {
         let roles = SERVICES.len() as u16 + 1;
-        Self::tcp(nodes(replicas).map(|(role, replica, id)| (id, first + (replica - 1) * roles + role as u16)))
+        Self::tcp(
+            nodes(replicas).map(|(role, replica, id)| (id, first + (replica - 1) * roles + role as u16)),
+        )
     }
 
     fn tcp(nodes: impl IntoIterator<Item = (String, u16)>) -> Self {

@@ -53,6 +53,8 @@ pub(crate) enum Failure {
     Children(std::io::Error),
     #[error("the cluster is not complete after {waited} s: {missing}")]
     NotReady { waited: u64, missing: String },
+    #[error("`--kill` needs an input of three rides or more: it strikes at the third")]
+    TooFew,
     #[error("`memory://` reaches no other process, choose another transporter")]
     OnlyHere,
 }
@@ -94,9 +96,10 @@ async fn in_one_process(cli: &Cli) -> Result<Verdict, Failure> {
     };
     let ran: Result<_, Failure> = ran.await;
     // What is still under way is finished, and seen, before anything is counted.
-    nodes.stop().await?;
+    let stopped = nodes.stop().await;
     let (app, rides) = ran?;
-    app.conclude(&input, &rides).await
+    let verdict = app.conclude(&input, &rides).await?;
+    stopped.map(|()| verdict)
 }
 
 /// The app of a cluster whose services run elsewhere.

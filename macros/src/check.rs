@@ -150,6 +150,11 @@ fn check_client_method(ident: &Ident, errors: &mut Errors) {
             ident,
             "the client's constructor is called `new`: name the method otherwise and write `#[action(name = \"new\")]`",
         );
+    } else if ident == "NAME" {
+        errors.at(
+            ident,
+            "the client's constant is called `NAME`: name the method otherwise and write `#[action(name = \"NAME\")]`",
+        );
     }
 }
 

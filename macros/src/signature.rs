@@ -147,7 +147,10 @@ impl Sorter<'_> {
     }
 
     fn payload(&mut self, argument: &PatType, errors: &mut Errors) {
-        if self.role != Role::RawAction {
+        let slot = Slot::Payload(argument.ty.span());
+        if self.role == Role::Event {
+            self.take_whole(Inputs::Raw, slot, &argument.ty, errors);
+        } else if self.role != Role::RawAction {
             errors.at(
                 argument,
                 "`Payload` is for raw actions: write `#[action(raw)]`, or `Params<T>` for the whole object",
@@ -155,7 +158,7 @@ impl Sorter<'_> {
         } else if self.taken.iter().any(|slot| matches!(slot, Slot::Payload(_))) {
             errors.at(argument, "a raw action takes one `Payload` at most");
         } else {
-            self.taken.push(Slot::Payload(argument.ty.span()));
+            self.taken.push(slot);
         }
     }
 

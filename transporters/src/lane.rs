@@ -70,6 +70,8 @@ struct Lane {
     /// Frames taken so far; stands still while a frame is being handled.
     progress: AtomicU64,
     busy: AtomicBool,
+    /// The source has said that there is no more.
+    ended: AtomicBool,
 }
 
 impl Lane {
@@ -95,18 +97,30 @@ async fn run(lane: Arc<Lane>, link: Link, lanes: Arc<Lanes>, generation: u64) {
     let mut frames = Vec::new();
     while current() {
         let more = if lane.is_empty() {
+            lane.busy.store(false, Ordering::SeqCst);
             let mut source = lane.source.lock().await;
             if !current() {
                 return;
             }
+            if !lane.is_empty() {
+                // The reader before this one left some.
+                continue;
+            }
+            if lane.ended.load(Ordering::Relaxed) {
+                return;
+            }
             let more = source.next(&mut frames).await;
+            lane.ended.store(!more, Ordering::Relaxed);
             lane.push(&mut frames);
             more
         } else {
             true
         };
+        if !current() {
+            return;
+        }
+        lane.busy.store(true, Ordering::SeqCst);
         lanes.wake();
-        lane.busy.store(true, Ordering::Relaxed);
         loop {
             link.sink().deliver(&mut Batch { lane: &lane, generation });
             if !current() {
@@ -118,7 +132,6 @@ async fn run(lane: Arc<Lane>, link: Link, lanes: Arc<Lanes>, generation: u64) {
             // Lets the writers flush what was answered so far.
             tokio::task::yield_now().await;
         }
-        lane.busy.store(false, Ordering::Relaxed);
         if !more {
             return;
         }
@@ -159,6 +172,7 @@ impl Lanes {
             generation: AtomicU64::new(0),
             progress: AtomicU64::new(0),
             busy: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
         });
         let mut watched = lock(&self.watched);
         watched.retain(|watched| watched.lane.strong_count() > 0);
@@ -174,7 +188,7 @@ impl Lanes {
 
     /// Called by a lane before it gets busy; costs one load while the watchdog is awake.
     fn wake(&self) {
-        if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::AcqRel) {
+        if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
             self.awake.notify_one();
         }
     }
@@ -184,8 +198,12 @@ impl Lanes {
         let mut idle = 0;
         loop {
             if idle >= IDLE_TICKS {
-                self.asleep.store(true, Ordering::Release);
-                self.awake.notified().await;
+                self.asleep.store(true, Ordering::SeqCst);
+                // A lane that got busy before it could see this is seen now.
+                if !self.look() {
+                    self.awake.notified().await;
+                }
+                self.asleep.store(false, Ordering::SeqCst);
                 idle = 0;
             }
             tokio::time::sleep(self.patience).await;
@@ -202,7 +220,7 @@ impl Lanes {
         let mut watched = lock(&self.watched);
         watched.retain_mut(|watched| {
             let Some(lane) = watched.lane.upgrade() else { return false };
-            if !lane.busy.load(Ordering::Relaxed) {
+            if !lane.busy.load(Ordering::SeqCst) {
                 watched.seen = None;
                 return true;
             }

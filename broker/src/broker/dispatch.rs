@@ -21,6 +21,7 @@ use crate::context::{At, Bag, Context, Deadline, Scope};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::handler::ActionFn;
 use crate::payload::Payload;
+use crate::protocol::Visibility;
 use crate::registry::{ActionEntry, NodeIx, Picked, Snapshot};
 use crate::service::Reply;
 
@@ -125,6 +126,7 @@ pub(crate) fn begin_found(
         None => Scope::root(name),
     };
     scope.deadline = Deadline::after(timeout);
+    scope.pinned = node.cloned();
     if let Some(options) = options {
         if !options.meta.is_empty() {
             scope.meta.merge(&Bag::from_map(options.meta.clone()));
@@ -141,8 +143,7 @@ pub(crate) fn begin_found(
         return Ok(Attempt { cx, parent, running, again: None });
     }
     let picked = picked.expect("without a layer around it, a failed pick has returned above");
-    let pinned = options.is_some_and(|options| options.node.is_some());
-    let (cx, running, again) = run(broker, cx, picked, params, pinned, SmallVec::new())?;
+    let (cx, running, again) = run(broker, cx, picked, params, SmallVec::new())?;
     Ok(Attempt { cx, parent, running, again })
 }
 
@@ -152,8 +153,9 @@ pub(crate) fn picked_and_run(cx: Context, params: Payload) -> BoxFuture<'static,
         let broker = cx.broker().clone();
         let started = {
             let snapshot = broker.shared().registry.load();
-            let picked = pick(&broker, &Found::inner(&snapshot, cx.name()), cx.name(), None, &[])?;
-            run(&broker, cx, picked, params, false, SmallVec::new())?
+            let node = cx.scope().pinned.as_ref();
+            let picked = pick(&broker, &Found::inner(&snapshot, cx.name()), cx.name(), node, &[])?;
+            run(&broker, cx, picked, params, SmallVec::new())?
         };
         let (cx, running, again) = started;
         let mut attempt = Attempt { cx, parent: None, running, again };
@@ -194,11 +196,14 @@ fn run(
     cx: Context,
     picked: Picked,
     mut params: Payload,
-    pinned: bool,
     mut tried: SmallVec<[NodeIx; 2]>,
 ) -> Result<(Context, Running, Option<Again>)> {
     match picked {
         Picked::Local(action) => {
+            // To anybody but its own service a private action does not exist, as in Node.
+            if action.visibility == Visibility::Private && cx.caller() != Some(&action.service) {
+                return Err(not_run(Error::of_action(ErrorKind::ServiceNotFound, &action.name, None)));
+            }
             if action.encode || broker.shared().force_codec() {
                 params = params.through_codec(broker.codec()).map_err(not_run)?;
             }
@@ -209,7 +214,7 @@ fn run(
         Picked::Remote(node, action) => {
             let copy = params.share(broker.codec()).map_err(not_run)?;
             tried.push(node.ix());
-            let again = (!pinned).then_some(Again { params: copy, tried });
+            let again = cx.scope().pinned.is_none().then_some(Again { params: copy, tried });
             let cx = cx.handed_to(At::Remote(node, action.clone()));
             let running = (action.run)(cx.clone(), params);
             Ok((cx, Running::InPlace(running), again))
@@ -263,6 +268,7 @@ impl Attempt {
                 continue;
             }
             self.running = Running::Done;
+            let result = result.and_then(|reply| self.encoded_if_asked(reply));
             if let Some(parent) = &self.parent {
                 parent.scope().meta.merge(&self.cx.scope().meta);
             }
@@ -296,6 +302,17 @@ impl Attempt {
         }
     }
 
+    /// The result as bytes where the action, or a test, wants what another node would get.
+    fn encoded_if_asked(&self, mut reply: Reply) -> Result<Reply> {
+        let broker = self.cx.broker();
+        if let At::Local(action) = self.cx.at()
+            && (action.encode || broker.shared().force_codec())
+        {
+            reply.body = reply.body.through_codec(broker.codec())?;
+        }
+        Ok(reply)
+    }
+
     /// Starts the call at another node, if this failure allows it and there is one.
     fn reroute(&mut self, error: &Error) -> bool {
         let elsewhere = matches!(
@@ -306,7 +323,9 @@ impl Attempt {
                 | ErrorKind::RequestRejected
                 | ErrorKind::Disconnected
         );
-        if error.outcome() != Outcome::NotRun || !elsewhere {
+        let own_limit = error.kind() == ErrorKind::QueueIsFull
+            && error.data().is_some_and(|data| data["nodeID"] == self.cx.broker().node_id().as_str());
+        if error.outcome() != Outcome::NotRun || !elsewhere || own_limit {
             return false;
         }
         let Some(Again { mut params, tried }) = self.again.take() else { return false };
@@ -318,7 +337,7 @@ impl Attempt {
         let Ok(copy) = params.share(broker.codec()) else { return false };
         let found = Found::inner(&snapshot, self.cx.name());
         let Ok(picked) = pick(&broker, &found, self.cx.name(), None, &tried) else { return false };
-        match run(&broker, self.cx.clone(), picked, copy, false, tried) {
+        match run(&broker, self.cx.clone(), picked, copy, tried) {
             Ok((cx, running, again)) => {
                 tracing::debug!(action = %cx.name(), error = %error, "call goes to another node");
                 (self.cx, self.running, self.again) = (cx, running, again);
@@ -360,13 +379,19 @@ impl fmt::Debug for Attempt {
     }
 }
 
-/// One more call on the stack of this thread, until dropped.
-struct Stacked(u32);
+/// One more handler on the stack of this thread, until dropped.
+pub(super) struct Stacked(u32);
 
 impl Stacked {
     fn enter(depth: u32) -> Self {
         STACKED.set(depth + 1);
         Self(depth)
+    }
+
+    /// Another one, unless there are too many on top of each other already.
+    pub(super) fn try_enter() -> Option<Self> {
+        let depth = STACKED.get();
+        (depth < MAX_STACKED).then(|| Self::enter(depth))
     }
 }
 

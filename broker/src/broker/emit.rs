@@ -13,6 +13,7 @@ use std::task::{Context as Task, Poll, Waker};
 use futures_util::future::BoxFuture;
 
 use super::ServiceBroker;
+use super::dispatch::Stacked;
 use crate::context::{At, Bag, Context, EventScope, Scope};
 use crate::error::{Error, Outcome, Result};
 use crate::id::Id;
@@ -178,7 +179,12 @@ pub(crate) fn run_local(
         };
         let cx = cx.clone().handed_to(At::Event(Arc::clone(sub)));
         let mut future = run(cx.clone(), data.unwrap_or_else(Payload::empty));
-        match future.as_mut().poll(&mut Task::from_waker(Waker::noop())) {
+        // A handler that emits what it listens to would otherwise run out of stack.
+        let polled = match Stacked::try_enter() {
+            Some(_depth) => future.as_mut().poll(&mut Task::from_waker(Waker::noop())),
+            None => Poll::Pending,
+        };
+        match polled {
             Poll::Ready(result) => finished(&cx, result),
             Poll::Pending if give_back => waiting.push((cx, future)),
             Poll::Pending => {
@@ -236,6 +242,11 @@ impl Future for EmitFuture<'_> {
                     self.0 = State::Waiting(emit.send()?);
                 }
                 State::Waiting(handed) => {
+                    let Some(_depth) = Stacked::try_enter() else {
+                        // Too deep: goes on from the runtime's own stack.
+                        task.waker().wake_by_ref();
+                        return Poll::Pending;
+                    };
                     handed.waiting.retain_mut(|(cx, future)| match future.as_mut().poll(task) {
                         Poll::Ready(result) => {
                             finished(cx, result);

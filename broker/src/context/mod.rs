@@ -71,6 +71,8 @@ pub(crate) struct Scope {
     pub(crate) headers: Bag,
     pub(crate) deadline: Deadline,
     pub(crate) event: Option<EventScope>,
+    /// The node that has to answer, if the caller named one.
+    pub(crate) pinned: Option<NodeId>,
 }
 
 /// What only events have.
@@ -96,6 +98,7 @@ impl Scope {
             headers: Bag::default(),
             deadline: Deadline::after(None),
             event: None,
+            pinned: None,
         }
     }
 

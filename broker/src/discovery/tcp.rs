@@ -50,11 +50,12 @@ impl GossipInfo {
     }
 
     /// Our own row: `ipList, hostname, instanceID, client, config, port`, the number, `metadata, services`.
-    fn own(packet: InfoPacket, local: &LocalInfo) -> Self {
+    fn own(packet: InfoPacket, local: &LocalInfo, metadata: &str) -> Self {
         let text = String::from_utf8_lossy(&local.gossip_json);
         let number = format!(r#","seq":{},"metadata":"#, local.seq);
         let (before, after) = text.split_once(&number).unwrap_or((&text, ""));
-        let (metadata, services) = after.rsplit_once(r#","services":"#).unwrap_or((after, "[]}"));
+        let services = after.strip_prefix(metadata).and_then(|rest| rest.strip_prefix(r#","services":"#));
+        let services = services.unwrap_or("[]}");
         let text = Text::Own {
             before_seq: before.to_owned(),
             after_seq: metadata.to_owned(),
@@ -207,7 +208,7 @@ impl Tcp {
             self.change(transit, broker, change, chores, now);
         }
         for send in step.sends {
-            self.send(transit, &send.to, &send.what, now);
+            self.send(transit, broker, &send.to, &send.what, chores, now);
         }
         for evidence in step.evidence {
             let nonce = PacketId::random().to_string().into();
@@ -242,7 +243,15 @@ impl Tcp {
         }
     }
 
-    fn send(&mut self, transit: &Transit, to: &NodeId, what: &What<GossipInfo>, now: Instant) {
+    fn send(
+        &mut self,
+        transit: &Transit,
+        broker: &ServiceBroker,
+        to: &NodeId,
+        what: &What<GossipInfo>,
+        chores: &mut Chores,
+        now: Instant,
+    ) {
         transit.set_address(to, self.gossip.address_of(to).as_ref());
         tracing::trace!(node = %to, packet = match what { What::Request(_) => "GOSSIP_REQ", What::Response(_) => "GOSSIP_RES" }, "gossip");
         let version = match self.gossip.version_of(to) {
@@ -264,7 +273,10 @@ impl Tcp {
             Ok(()) => {}
             // Without a way to it, it is as good as lost; the next round tries another of its addresses.
             Err(SendError::NoRoute) => {
-                let _ = self.gossip.lost(to, true, now.into_std());
+                let step = self.gossip.lost(to, true, now.into_std());
+                for change in step.changes {
+                    self.change(transit, broker, change, chores, now);
+                }
             }
             Err(error) => tracing::debug!(node = %to, error = %error, "gossip not sent"),
         }
@@ -294,7 +306,8 @@ fn own_info(broker: &ServiceBroker) -> GossipInfo {
         seq: local.seq,
         port: node.and_then(|node| node.port()),
     };
-    GossipInfo::own(packet, &local)
+    let metadata = node.map(|node| node.metadata().as_str().to_owned()).unwrap_or_default();
+    GossipInfo::own(packet, &local, &metadata)
 }
 
 fn digest_in(digest: &protocol::Digest) -> Digest {

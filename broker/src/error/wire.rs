@@ -23,6 +23,10 @@ impl Error {
         wire.stack = inner.stack.clone().filter(|_| with_stack);
         wire.data = inner.data.as_ref().map(raw);
         wire.extra = inner.extra.iter().map(|(key, value)| (key.clone(), raw(value))).collect();
+        if inner.outcome == Outcome::Ran && is_refusal(inner.kind) {
+            // A handler hands on a refusal that it met itself; it must not be taken for our own.
+            wire.extra.push((HANDLER_RAN.to_owned(), Raw::from_static("true")));
+        }
         wire
     }
 
@@ -34,12 +38,12 @@ impl Error {
         // Only the asked node's own word about the asked action proves that nothing ran: the same error
         // may come from a call that the handler made.
         let about_this = data.as_ref().is_some_and(|data| data["action"].as_str() == Some(action));
-        let refused = matches!(
-            kind,
-            ErrorKind::ServiceNotFound | ErrorKind::ServiceNotAvailable | ErrorKind::QueueIsFull
-        );
-        let own_word = node.as_ref().is_none_or(|node| node == sender);
-        let outcome = if refused && about_this && own_word { Outcome::NotRun } else { Outcome::Ran };
+        let names_sender = |node: &str| node == sender.as_str();
+        let own_word = node.as_ref().is_none_or(|node| names_sender(node.as_str()))
+            && data.as_ref().and_then(|data| data["nodeID"].as_str()).is_none_or(names_sender)
+            && !wire.extra.iter().any(|(key, _)| key == HANDLER_RAN);
+        let not_run = is_refusal(kind) && about_this && own_word;
+        let outcome = if not_run { Outcome::NotRun } else { Outcome::Ran };
         Self(Arc::new(Inner {
             kind,
             outcome,
@@ -56,11 +60,19 @@ impl Error {
             data,
             node: Some(node.unwrap_or_else(|| sender.clone())),
             stack: wire.stack,
-            extra: wire.extra.iter().map(|(key, raw)| (key.clone(), value(raw))).collect::<Map<_, _>>(),
+            extra: wire.extra.iter().filter(|(key, _)| key != HANDLER_RAN).map(|(key, raw)| (key.clone(), value(raw))).collect::<Map<_, _>>(),
             hint: None,
             source: None,
         }))
     }
+}
+
+/// Key in the error object of a ligand node: the handler ran, and met this refusal in a call of its own.
+const HANDLER_RAN: &str = "handlerRan";
+
+/// Whether a node that answers this says that it did not run the action that it was asked for.
+fn is_refusal(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::ServiceNotFound | ErrorKind::ServiceNotAvailable | ErrorKind::QueueIsFull)
 }
 
 fn raw(value: &Value) -> Raw {

@@ -59,6 +59,7 @@ impl Transit {
             headers: context.headers().map(|headers| Bag::from_raw(headers.into_bytes())).unwrap_or_default(),
             deadline: Deadline::after(None),
             event: Some(EventScope { spread, groups }),
+            pinned: None,
         };
         let cx = Context::new(broker.clone(), scope);
         run_local(&cx, &handlers, data, false);

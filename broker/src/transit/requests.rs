@@ -132,6 +132,7 @@ impl Transit {
             headers: context.headers().map(|headers| Bag::from_raw(headers.into_bytes())).unwrap_or_default(),
             deadline: Deadline::after(timeout),
             event: None,
+            pinned: None,
         }
     }
 

@@ -16,7 +16,6 @@ pub(crate) enum Step {
 }
 
 impl Step {
-
     /// The name of the event.
     pub(crate) const fn event(self) -> &'static str {
         match self {
@@ -31,8 +30,7 @@ impl Step {
 }
 
 const PAID: &[Step] = &[Step::Requested, Step::Accepted, Step::Paid, Step::Notified];
-const DECLINED: &[Step] =
-    &[Step::Requested, Step::Accepted, Step::Declined, Step::Cancelled, Step::Notified];
+const DECLINED: &[Step] = &[Step::Requested, Step::Accepted, Step::Declined, Step::Cancelled, Step::Notified];
 
 /// What became of a ride.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +93,8 @@ mod tests {
     fn an_event_too_many_is_named() {
         let twice = [Step::Requested, Step::Accepted, Step::Paid, Step::Notified, Step::Notified];
         assert_eq!(Flow::of(&twice), Flow::Incomplete { missing: vec![], surplus: vec![Step::Notified] });
-        let both = [Step::Requested, Step::Accepted, Step::Paid, Step::Declined, Step::Cancelled, Step::Notified];
+        let both =
+            [Step::Requested, Step::Accepted, Step::Paid, Step::Declined, Step::Cancelled, Step::Notified];
         assert_eq!(Flow::of(&both), Flow::Incomplete { missing: vec![], surplus: vec![Step::Paid] });
     }
 

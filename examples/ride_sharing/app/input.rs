@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_line_is_named() {
         let wrong = |from: &str, to: &str| trip(GOOD.replace(from, to).as_bytes()).unwrap_err();
-        assert_eq!(wrong(r#","card":"visa-4242""#, ""), "missing field `card` (column 77)");
+        assert_eq!(wrong(r#","card":"visa-4242""#, ""), "missing field `card` (column 76)");
         assert_eq!(wrong("37.6", "97.6"), "`to` is no place on earth: lat 97.6, lon 127.1");
         assert_eq!(wrong("Mina", " "), "`rider` must have 1 to 64 characters");
         assert!(wrong("card", "kard").starts_with("unknown field `kard`"));

@@ -31,7 +31,7 @@ pub(crate) use input::{Input, InputError};
 use input::Request;
 use journal::{Journal, JournalService};
 use progress::Progress;
-use riders::Riders;
+use riders::{Riders, Session};
 
 /// The ride whose payment is cut off by `--kill`, counted from 0.
 const HELD_RIDE: usize = 2;
@@ -61,6 +61,8 @@ pub(crate) struct App {
 pub(crate) struct Ride {
     request: Request,
     request_id: String,
+    /// The node that logged the rider in.
+    logged_in_by: Option<String>,
     /// Its number at the ride service, if that took it.
     number: Option<RideId>,
     refused: Option<Error>,
@@ -94,7 +96,14 @@ impl App {
 
     /// Runs all rides, a bounded number at a time, in the order of the input. Whichever child holds one is
     /// killed.
-    pub(crate) async fn run(&mut self, input: &Input, mut children: Option<&mut Children>) -> Result<Vec<Ride>, Failure> {
+    pub(crate) async fn run(
+        &mut self,
+        input: &Input,
+        mut children: Option<&mut Children>,
+    ) -> Result<Vec<Ride>, Failure> {
+        if children.is_some() && input.rides.len() <= HELD_RIDE {
+            return Err(Failure::TooFew);
+        }
         let progress = Progress::of(input.rides.len());
         let mut waiting = input.rides.iter().enumerate();
         let mut under_way = JoinSet::new();
@@ -155,6 +164,7 @@ impl Passenger {
     async fn ride(self, request: Request, is_held: bool) -> Ride {
         let request_id = Id::random().to_string();
         let session = self.riders.session(&self.broker, &request.trip.rider).await;
+        let logged_in_by = session.as_ref().ok().map(|session| session.node.clone());
         self.journal.expect(&request_id);
         let asked = Instant::now();
         let (number, refused) = match self.ask(session, &request, &request_id, is_held).await {
@@ -164,18 +174,19 @@ impl Passenger {
         if number.is_some() {
             self.journal.complete(&request_id, self.patience).await;
         }
-        Ride { request, request_id, number, refused, asked }
+        Ride { request, request_id, logged_in_by, number, refused, asked }
     }
 
     async fn ask(
         &self,
-        session: Result<String, Error>,
+        session: Result<Session, Error>,
         request: &Request,
         request_id: &str,
         is_held: bool,
     ) -> Result<RideId, Error> {
         let trip = &request.trip;
-        let call = RidesClient::new(&self.broker).request(session?, trip.from, trip.to, trip.card.clone());
+        let call =
+            RidesClient::new(&self.broker).request(session?.token, trip.from, trip.to, trip.card.clone());
         let call = call.request_id(request_id);
         let call = if is_held { call.meta(MARK, true) } else { call };
         Ok(call.await?.ride)

@@ -13,7 +13,7 @@ impl Progress {
         if rides <= FEW {
             return Self(ProgressBar::hidden());
         }
-        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} rides, {per_sec}, {eta} left")
+        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} rides in {elapsed}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         Self(ProgressBar::new(rides as u64).with_style(style))
     }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::flow::{Flow, Step};
 use super::journal::{Journal, Seen, steps};
 use super::{Input, Ride, Verdict};
@@ -39,7 +41,8 @@ pub(crate) fn write(
 fn tell<'a>(ride: &'a Ride, journal: &Journal) -> Told<'a> {
     let seen = journal.seen(&ride.request_id);
     let mut flow = Flow::of(&steps(&seen));
-    let alien: Vec<_> = seen.iter().filter(|seen| Some(seen.ride) != ride.number).map(|seen| seen.step).collect();
+    let alien: Vec<_> =
+        seen.iter().filter(|seen| Some(seen.ride) != ride.number).map(|seen| seen.step).collect();
     if !alien.is_empty() && flow.is_complete() {
         // All there, but some of it was about another ride.
         flow = Flow::Incomplete { missing: alien.clone(), surplus: alien };
@@ -64,7 +67,12 @@ fn report(
     let (paid, declined) = (count(|flow| *flow == Flow::Paid), count(|flow| *flow == Flow::Declined));
     let incomplete = told.len() - paid - declined;
     let rides = if told.len() == 1 { "ride" } else { "rides" };
-    writeln!(out, "{} {rides} from {}: {paid} paid, {declined} declined, {incomplete} incomplete", told.len(), input.name)?;
+    writeln!(
+        out,
+        "{} {rides} from {}: {paid} paid, {declined} declined, {incomplete} incomplete",
+        told.len(),
+        input.name
+    )?;
     if input.skipped > 0 {
         let lines = if input.skipped == 1 { "line" } else { "lines" };
         writeln!(out, "{} {lines} of the input skipped", input.skipped)?;
@@ -92,16 +100,30 @@ fn report(
 /// Who did what on which node, and how long after the request.
 fn timeline(out: &mut String, told: &Told<'_>) -> fmt::Result {
     let Ride { request, asked, .. } = told.ride;
-    writeln!(out, "{}, {} (line {}, request {})", name(told.ride.number), request.trip.rider, request.line, told.ride.request_id)?;
-    for seen in &told.seen {
-        let after = seen.at.saturating_duration_since(*asked);
+    let Ride { number, request_id, logged_in_by, .. } = told.ride;
+    writeln!(out, "{}, {} (line {}, request {request_id})", name(*number), request.trip.rider, request.line)?;
+    if let Some(node) = logged_in_by {
+        writeln!(out, "  {:>9}  {node:<16} login", "before")?;
+    }
+    for (seen, at) in told.seen.iter().zip(happened(&told.seen)) {
+        let after = at.saturating_duration_since(*asked);
         writeln!(out, "  {:>9}  {:<16} {:<16} {}", millis(after), seen.node, seen.step.event(), seen.what)?;
     }
     writeln!(out)
 }
 
+/// By when each event had happened: it was here by then, or something that it caused was.
+fn happened(seen: &[Seen]) -> Vec<Instant> {
+    let mut times: Vec<Instant> = seen.iter().map(|seen| seen.at).collect();
+    for later in (1..times.len()).rev() {
+        times[later - 1] = times[later - 1].min(times[later]);
+    }
+    times
+}
+
 fn speed(out: &mut String, told: &[Told<'_>], took: Duration) -> fmt::Result {
-    let mut times: Vec<Duration> = told.iter().filter(|told| told.flow.is_complete()).filter_map(duration).collect();
+    let mut times: Vec<Duration> =
+        told.iter().filter(|told| told.flow.is_complete()).filter_map(duration).collect();
     times.sort_unstable();
     let (Some(median), Some(slowest)) = (times.get(times.len() / 2), times.last()) else { return Ok(()) };
     writeln!(
@@ -123,7 +145,13 @@ fn duration(told: &Told<'_>) -> Option<Duration> {
 fn problem(out: &mut String, told: &Told<'_>) -> fmt::Result {
     let Flow::Incomplete { missing, surplus } = &told.flow else { return Ok(()) };
     let ride = told.ride;
-    write!(out, "{} (line {}, {}) is incomplete:", name(ride.number), ride.request.line, ride.request.trip.rider)?;
+    write!(
+        out,
+        "{} (line {}, {}) is incomplete:",
+        name(ride.number),
+        ride.request.line,
+        ride.request.trip.rider
+    )?;
     if let Some(refused) = &ride.refused {
         write!(out, " the request failed: {refused};")?;
     }

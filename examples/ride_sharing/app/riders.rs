@@ -10,11 +10,19 @@ use crate::user::{UserError, UsersClient};
 
 /// The session of each rider. As many as there are different riders in the input.
 #[derive(Debug, Default)]
-pub(crate) struct Riders(Mutex<HashMap<String, Arc<OnceCell<String>>>>);
+pub(crate) struct Riders(Mutex<HashMap<String, Arc<OnceCell<Session>>>>);
+
+/// A rider who is logged in.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    pub(crate) token: String,
+    /// The node that checked the password.
+    pub(crate) node: String,
+}
 
 impl Riders {
-    /// The session token of a rider.
-    pub(crate) async fn session(&self, broker: &ServiceBroker, name: &str) -> Result<String, Error> {
+    /// The session of a rider.
+    pub(crate) async fn session(&self, broker: &ServiceBroker, name: &str) -> Result<Session, Error> {
         let session = {
             let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(sessions.entry(name.to_owned()).or_default())
@@ -23,7 +31,7 @@ impl Riders {
     }
 }
 
-async fn log_in(broker: &ServiceBroker, name: &str) -> Result<String, Error> {
+async fn log_in(broker: &ServiceBroker, name: &str) -> Result<Session, Error> {
     let users = UsersClient::new(broker);
     let password = format!("the passphrase of {name}");
     match users.register(name.to_owned(), password.clone()).await {
@@ -32,5 +40,7 @@ async fn log_in(broker: &ServiceBroker, name: &str) -> Result<String, Error> {
         Err(error) if matches!(error.downcast(), Some(UserError::NameTaken { .. })) => {}
         Err(error) => return Err(error),
     }
-    users.login(name.to_owned(), password).await
+    // Undecoded, the answer also says who gave it.
+    let answer = users.login(name.to_owned(), password).raw().await?;
+    Ok(Session { node: answer.node.to_string(), token: answer.decode()? })
 }

@@ -40,7 +40,14 @@ impl Rides {
 impl Rides {
     /// Takes down a ride for whoever the session belongs to.
     #[action]
-    async fn request(&self, ctx: Context, token: String, from: Place, to: Place, card: String) -> Result<Booking> {
+    async fn request(
+        &self,
+        ctx: Context,
+        token: String,
+        from: Place,
+        to: Place,
+        card: String,
+    ) -> Result<Booking> {
         let rider = UsersClient::new(&ctx).whois(token).await?;
         let fare_cents = tariff::fare(from, to);
         let ride = self.store.insert(&rider, from, to, fare_cents).await.or_internal("storing the ride")?;

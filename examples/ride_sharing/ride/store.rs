@@ -23,7 +23,13 @@ impl RideStore {
         );
     ";
 
-    pub(super) async fn insert(&self, rider: &str, from: Place, to: Place, fare_cents: i64) -> Result<RideId> {
+    pub(super) async fn insert(
+        &self,
+        rider: &str,
+        from: Place,
+        to: Place,
+        fare_cents: i64,
+    ) -> Result<RideId> {
         let insert = sqlx::query_scalar(
             "INSERT INTO rides (rider, status, from_lat, from_lon, to_lat, to_lon, fare_cents)
              VALUES (?, 'requested', ?, ?, ?, ?, ?) RETURNING id",

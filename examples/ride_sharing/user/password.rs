@@ -28,7 +28,8 @@ impl Default for Passwords {
 impl Passwords {
     /// The hash with its salt and parameters, as text.
     pub(super) async fn hash(&self, password: String) -> Result<String> {
-        let hash = self.aside(move || hasher()?.hash_password(password.as_bytes()).map(|hash| hash.to_string()));
+        let hash =
+            self.aside(move || hasher()?.hash_password(password.as_bytes()).map(|hash| hash.to_string()));
         hash.await?.or_internal("hashing the password")
     }
 

@@ -2,7 +2,6 @@
 
 use sqlx::{Result, SqlitePool};
 
-
 #[derive(Debug, Clone)]
 pub(crate) struct UserStore(pub(crate) SqlitePool);
 

@@ -9,7 +9,7 @@ use syn::spanned::Spanned;
 use syn::{Ident, Type};
 
 use super::{at, located, params, quiet};
-use crate::ast::{Action, Event, Inputs, Method, Service, Slot};
+use crate::ast::{Action, Contract, Event, Inputs, Method, Service, Slot};
 
 /// A function that compiles exactly when all types of the interface fit.
 pub(super) fn service(service: &Service) -> TokenStream {
@@ -31,13 +31,15 @@ pub(super) fn service(service: &Service) -> TokenStream {
             fn a_service_is_shared_between_threads<T: ::core::marker::Send + ::core::marker::Sync + 'static>() {}
             fn an_argument_travels<T>()
             where
-                T: #serde::Serialize + #serde::de::DeserializeOwned + ::core::marker::Send + 'static,
+                // Not `DeserializeOwned`: for this trait serde says what to derive.
+                T: #serde::Serialize + for<'de> #serde::Deserialize<'de> + ::core::marker::Send + 'static,
             {}
-            fn a_payload_arrives<T: #serde::de::DeserializeOwned + ::core::marker::Send + 'static>() {}
+            fn a_payload_arrives<T: for<'de> #serde::Deserialize<'de> + ::core::marker::Send + 'static>() {}
+            fn a_shared_payload_arrives<T: #krate::EventData>() {}
             fn a_result_travels<T: #serde::Serialize + ::core::marker::Send + 'static>() {}
-            fn the_client_decodes_the_result<T: #serde::de::DeserializeOwned>() {}
-            fn an_error_travels<E: ::core::convert::Into<#krate::Error>>() {}
-            fn a_result_has_an_error_that_travels<T, E: ::core::convert::Into<#krate::Error>>(
+            fn the_client_decodes_the_result<T: for<'de> #serde::Deserialize<'de>>() {}
+            fn an_error_travels<E: #krate::__private::Travels>() {}
+            fn a_result_has_an_error_that_travels<T, E: #krate::__private::Travels>(
                 _: ::core::option::Option<::core::result::Result<T, E>>,
             ) {}
             fn a_handler_may_change_threads<F: ::core::future::Future + ::core::marker::Send>(_: F) {}
@@ -45,6 +47,32 @@ pub(super) fn service(service: &Service) -> TokenStream {
             #(#actions)*
             #(#events)*
             #(#hooks)*
+        }
+    }
+}
+
+/// The same for the types of a contract, all of which the client encodes or decodes.
+pub(super) fn contract(contract: &Contract) -> TokenStream {
+    let serde = {
+        let krate = &contract.krate;
+        quote!(#krate::__private::serde)
+    };
+    let quiet = quiet();
+    let methods = contract.methods.iter().map(|method| {
+        let cfgs = &method.cfgs;
+        let data = data(&method.inputs, "an_argument_can_be_sent");
+        let result = one("the_client_decodes_the_result", &method.output);
+        quote!(#(#cfgs)* { #data #result })
+    });
+    quote! {
+        #quiet
+        fn checks() {
+            fn an_argument_can_be_sent<T: #serde::Serialize + ::core::marker::Send + 'static>() {}
+            fn the_client_decodes_the_result<T>()
+            where
+                T: for<'de> #serde::Deserialize<'de> + ::core::marker::Send + 'static,
+            {}
+            #(#methods)*
         }
     }
 }
@@ -84,8 +112,8 @@ fn data(inputs: &Inputs, check: &str) -> TokenStream {
     match inputs {
         Inputs::Named(arguments) => arguments.iter().map(|argument| one(check, &argument.ty)).collect(),
         Inputs::Whole(ty) => one(check, ty),
-        // `Shared<T>` says itself what it asks of `T`.
-        Inputs::Empty | Inputs::Shared(_) | Inputs::Raw => TokenStream::new(),
+        Inputs::Shared(ty) => one("a_shared_payload_arrives", ty),
+        Inputs::Empty | Inputs::Raw => TokenStream::new(),
     }
 }
 

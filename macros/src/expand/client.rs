@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::{Attribute, Ident, Path, Type};
 
 use super::params::{self, Travels};
-use super::{located, quiet};
+use super::{checks, located, quiet};
 use crate::ast::{Client, Contract, Inputs, Service};
 
 /// One method of the client.
@@ -79,7 +79,13 @@ pub(crate) fn contract(contract: &Contract) -> TokenStream {
         docs => quote!(#(#docs)*),
     };
     let client = definition(&contract.client, &docs, &full, &methods, &contract.krate);
-    quote!(#(#structs)* #client)
+    let checks = checks::contract(contract);
+    quote! {
+        // First, because the compiler reports in this order and these errors are the clearest.
+        const _: () = { #checks };
+        #(#structs)*
+        #client
+    }
 }
 
 fn definition(

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 
-use super::{located, quiet};
+use super::{at, located, quiet};
 use crate::action_error::{ErrorType, Meaning, Shape, Wire};
 
 /// `From<MyError> for ligand::Error`, and `FromActionError for MyError`.
@@ -18,7 +18,7 @@ pub(crate) fn action_error(error: &ErrorType) -> TokenStream {
         quote!(::core::option::Option::None)
     } else {
         quote! {
-            match error.error_type()? {
+            match (error.name(), error.error_type()?) {
                 #(#back)*
                 _ => ::core::option::Option::None,
             }
@@ -78,7 +78,11 @@ fn outward(shape: &Shape, error: &ErrorType) -> TokenStream {
         .filter(|(field, _)| !field.skip)
         .map(|(field, binding)| {
             let (member, key) = (&field.member, field.key());
-            let value = quote_spanned!(located(field.ty.span())=> #private::to_value(#binding));
+            let span = located(field.ty.span());
+            // Blamed on the type, should it not serialize; still the variable that the pattern binds.
+            let used = Ident::new(&binding.to_string(), span);
+            let private = at(&private, span);
+            let value = quote_spanned!(span=> #private::to_value(#used));
             (quote!(#member: ref #binding,), quote!((::std::string::String::from(#key), #value)))
         })
         .unzip();
@@ -104,7 +108,7 @@ fn outward(shape: &Shape, error: &ErrorType) -> TokenStream {
 
 /// The arm that rebuilds a variant; none for what the wire does not carry in full.
 fn homeward(shape: &Shape, error: &ErrorType) -> Option<TokenStream> {
-    let Meaning::Own(Wire { error_type, .. }) = &shape.meaning else { return None };
+    let Meaning::Own(Wire { name, error_type, .. }) = &shape.meaning else { return None };
     if shape.fields.iter().any(|field| field.skip) {
         return None;
     }
@@ -121,7 +125,7 @@ fn homeward(shape: &Shape, error: &ErrorType) -> Option<TokenStream> {
         quote!(#member: #decoded)
     });
     Some(quote! {
-        #error_type => {
+        (#name, #error_type) => {
             let data = error.data();
             ::core::option::Option::Some(#path { #(#fields),* })
         }

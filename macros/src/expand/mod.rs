@@ -20,7 +20,17 @@ use quote::{ToTokens, quote};
 
 /// Lints that are right about code people write and mean nothing for generated code.
 fn quiet() -> TokenStream {
-    quote!(#[allow(dead_code, deprecated, non_snake_case, unused_variables, clippy::all, clippy::pedantic)])
+    quote! {
+        #[allow(
+            dead_code,
+            deprecated,
+            non_camel_case_types,
+            non_snake_case,
+            unused_variables,
+            clippy::all,
+            clippy::pedantic
+        )]
+    }
 }
 
 /// Errors point at `span`; names resolve as in the rest of the generated code, and lints know it is generated.

@@ -76,8 +76,8 @@ pub(super) fn definition(
     // Otherwise a caller who sends `null` would read the name of a struct that nobody has written.
     let expecting = (travels != Travels::Out).then(|| {
         let text = match travels {
-            Travels::In => format!("the payload of `{full_name}` as an object"),
-            _ => format!("the params of `{full_name}` as an object"),
+            Travels::In => format!("an object, the payload of `{full_name}`"),
+            _ => format!("an object, the params of `{full_name}`"),
         };
         quote!(#[serde(expecting = #text)])
     });

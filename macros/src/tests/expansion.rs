@@ -340,7 +340,7 @@ fn an_error_goes_out_as_parts_and_comes_back_by_its_type() {
             quote!(retryable: true),
             quote!(TripError::Unknown { 0: ref __field0, .. }),
             quote!(TripError::Call { 0: inner } => ::core::convert::Into::into(inner)),
-            quote!("NO_DRIVER" => {
+            quote!(("TripError", "NO_DRIVER") => {
                 let data = error.data();
                 ::core::option::Option::Some(TripError::NoDriver {
                     near: ::ligand::__private::from_value::<Point>(
@@ -350,5 +350,5 @@ fn an_error_goes_out_as_parts_and_comes_back_by_its_type() {
         ],
     );
     // What was skipped cannot be rebuilt.
-    lacks(&code, "\"UNKNOWN\"=>");
+    lacks(&code, "\"UNKNOWN\")=>");
 }

@@ -141,7 +141,7 @@ fn request(reader: &Reader<'_>) -> Judged<Incoming> {
         action: reader.needed_text(action, "action", limits.name)?,
         params: params.span,
         timeout: milliseconds(reader, timeout)?,
-        stream: stream.flag("stream")?,
+        stream: reader.stream(stream)?,
         seq: reader.small_integer(seq, "seq")?,
     };
     incoming(reader, ver, sender, Packet::Request(Box::new(request)))

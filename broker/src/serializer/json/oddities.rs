@@ -171,7 +171,7 @@ fn a_wrong_type_names_its_field_and_is_answered() {
         ("meta", OBJECTS),
         ("headers", OBJECTS),
         ("tracing", FLAGS),
-        ("stream", FLAGS),
+        ("stream", &["\"yes\"", "1", "{}", "[]"]),
         ("level", INTEGERS),
         ("seq", INTEGERS),
         ("timeout", &["\"NaN\"", "-1", "1e308", "1e400", "{}", "true"]),
@@ -196,6 +196,9 @@ fn what_node_tolerates_is_tolerated() {
     assert_eq!((nulls.context.parent_id(), nulls.context.caller(), nulls.stream), (None, None, None));
     let flags = request(request_with("tracing", "false"));
     assert_eq!(flags.context.tracing, Some(false));
+    for stream in ["0", "-0", "\"\"", "false"] {
+        assert_eq!(request(request_with("stream", stream)).stream, Some(false), "{stream}");
+    }
     assert_eq!(request(request_with("level", "1e9")).context.level, Some(1_000_000_000));
     assert_eq!(request(request_with("level", "2.0")).context.level, Some(2));
 }

@@ -93,6 +93,18 @@ impl<'a> Reader<'a> {
         Ok(self.text(slot, field, limit)?.get(self.frame).map(Name::from))
     }
 
+    /// A flag that Moleculer 0.14 computes as `params && …`: a call with the params `0` or `""` carries
+    /// these in place of `false` (its `lib/transit.js`, `request`).
+    #[inline]
+    pub(super) fn stream(&self, slot: Slot) -> Judged<Option<bool>> {
+        let falsy = match slot.kind {
+            Kind::Number => finite(self.written(slot)) == Some(0.0),
+            Kind::Plain => self.written(slot) == "\"\"",
+            _ => false,
+        };
+        if falsy { Ok(Some(false)) } else { slot.flag("stream") }
+    }
+
     /// A finite number; `None` when it is missing or null.
     #[inline]
     pub(super) fn number(&self, slot: Slot, field: &'static str) -> Judged<Option<f64>> {

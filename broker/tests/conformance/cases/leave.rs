@@ -65,7 +65,7 @@ async fn call(
     done: &AtomicBool,
     calls: &AtomicUsize,
 ) -> Result<(), Failure> {
-    let action = if lane % 2 == 0 { "work.at-once" } else { "work.slow" };
+    let action = if lane.is_multiple_of(2) { "work.at-once" } else { "work.slow" };
     while !done.load(Ordering::Relaxed) {
         let n = calls.fetch_add(1, Ordering::Relaxed) as u64;
         let answer: u64 =

@@ -8,18 +8,17 @@ mod services;
 
 pub(crate) use child::RustChild;
 pub(crate) use js::{Js, Version};
-pub(crate) use pair::Pair;
+pub(crate) use pair::{Pair, services_of};
 pub(crate) use place::{Cluster, rust_node};
 pub(crate) use services::{Heard, mail, rs, shared};
 
-use std::future::Future;
 use std::time::Duration;
 
 /// So long anything may take before a test gives up; nothing here takes a tenth of it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Looks again and again until `found` gives something.
-pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut found: impl FnMut() -> F) -> T {
+pub(crate) async fn until<T>(what: &str, mut found: impl AsyncFnMut() -> Option<T>) -> T {
     let looking = async {
         loop {
             if let Some(value) = found().await {

@@ -1,7 +1,7 @@
 //! One node of each kind that know each other.
 
 use ligand::{NodeId, ServiceBroker, ServiceDef};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Cluster, Heard, Js, Version, mail, rs, rust_node, shared};
 
@@ -28,26 +28,21 @@ impl Pair {
         let (js, rust) = tokio::join!(Js::start(version, options, js), rust_node(&cluster, "rust", services));
         let pair = Self { cluster, js, rust, heard };
         pair.meet().await;
-        let offered: Vec<_> = js.iter().map(|name| if *name == "js" { "v2.js" } else { *name }).collect();
-        pair.rust.wait_for(&offered).await.expect("its services are announced");
         pair
     }
 
-    /// Waits until each knows the other with its services: Node announces them one by one.
+    /// Waits until each knows the other with all its services: Node announces them one by one.
     pub(crate) async fn meet(&self) {
-        let known = async {
-            super::until("our node knows the other", async || {
-                let nodes = self
-                    .rust
-                    .call::<serde_json::Value>("$node.list", json!({}))
-                    .await
-                    .expect("our own answer");
-                let nodes = nodes.as_array().cloned().unwrap_or_default();
-                nodes.iter().any(|node| node["id"] == "js" && node["available"] == true).then_some(())
-            })
-            .await;
-        };
-        tokio::join!(known, self.js.ask(json!({ "do": "waitForNode", "node": "rust", "available": true })));
+        let of_js = names(&self.js.ask(json!({ "do": "localServices" })).await);
+        let of_rust = self.rust.call::<Value>("$node.services", json!({ "onlyLocal": true })).await;
+        let of_rust = names(&of_rust.expect("our own answer"));
+        let known = super::until("our node knows the other", async || {
+            let known = services_of(&self.rust, &self.js.name).await;
+            of_js.iter().all(|name| known.contains(name)).then_some(())
+        });
+        let rust = self.rust.node_id().as_str();
+        let command = json!({ "do": "waitForServicesOf", "node": rust, "names": of_rust });
+        tokio::join!(known, self.js.ask(command));
     }
 
     pub(crate) fn js_id(&self) -> NodeId {
@@ -59,4 +54,16 @@ impl Pair {
         self.rust.stop().await.expect("it stops well");
         self.js.ask(json!({ "do": "stop" })).await;
     }
+}
+
+/// Full names of the services of a node, as `broker` sees them.
+pub(crate) async fn services_of(broker: &ServiceBroker, node: &str) -> Vec<String> {
+    let all: Value = broker.call("$node.services", json!({ "grouping": false })).await.expect("our own answer");
+    let all = all.as_array().cloned().unwrap_or_default();
+    names(&all.into_iter().filter(|service| service["nodeID"] == node).collect())
+}
+
+fn names(services: &Value) -> Vec<String> {
+    let services = services.as_array().map(Vec::as_slice).unwrap_or_default();
+    services.iter().filter_map(|service| service["fullName"].as_str().map(str::to_owned)).collect()
 }

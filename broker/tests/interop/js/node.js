@@ -119,6 +119,19 @@ const commands = {
 		}
 	},
 
+	localServices() {
+		return broker.registry.getServiceList({ onlyLocal: true });
+	},
+
+	async waitForServicesOf({ node, names }) {
+		for (;;) {
+			const known = broker.registry.services.services.filter(item => item.node.id === node);
+			const available = known.filter(item => item.node.available).map(item => item.fullName);
+			if (names.every(name => available.includes(name))) return null;
+			await new Promise(resolve => setTimeout(resolve, 10));
+		}
+	},
+
 	async waitForNoAction({ action }) {
 		for (;;) {
 			const list = broker.registry.actions.get(action);

@@ -1,0 +1,276 @@
+//! `ride_sharing` from end to end: what it prints, and its exit code.
+#![forbid(unsafe_code)]
+
+// The tests of the parts that only decide are beside them. An example's own tests would not run.
+#[allow(dead_code, reason = "only its tests are used")]
+#[path = "../ride_sharing/payment/bank.rs"]
+mod bank;
+#[allow(dead_code, reason = "only its tests are used")]
+#[path = "../ride_sharing/events.rs"]
+mod events;
+#[allow(dead_code, reason = "only its tests are used")]
+#[path = "../ride_sharing/app/flow.rs"]
+mod flow;
+#[allow(dead_code, reason = "only its tests are used")]
+#[path = "../ride_sharing/app/input.rs"]
+mod input;
+mod support;
+#[allow(dead_code, reason = "only its tests are used")]
+#[path = "../ride_sharing/ride/tariff.rs"]
+mod tariff;
+
+use std::net::TcpListener;
+
+use support::{Ended, Running, program, run};
+use tokio::process::Command;
+
+const SAMPLE: &str = include_str!("../ride_sharing/rides.jsonl");
+
+fn rides(arguments: &[&str]) -> Command {
+    let mut rides = program("ride_sharing");
+    rides.args(arguments);
+    rides
+}
+
+/// The first rides of the sample.
+fn some(rides: usize) -> String {
+    SAMPLE.lines().take(rides).flat_map(|line| [line, "\n"]).collect()
+}
+
+/// The output without what differs from run to run: times become `T`, request ids `ID`, and runs of spaces
+/// one space.
+fn golden(out: &str) -> String {
+    let word = |word: &str| match word {
+        word if is_request_id(word) => format!("ID{}", &word[36..]),
+        word if word.contains('.') && word.parse::<f64>().is_ok() => "T".to_owned(),
+        word => word.to_owned(),
+    };
+    let line = |line: &str| line.split_whitespace().map(word).collect::<Vec<_>>().join(" ") + "\n";
+    out.lines().map(line).collect()
+}
+
+fn is_request_id(word: &str) -> bool {
+    word.len() >= 36
+        && word.bytes().take(36).enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+/// How often an event was seen, and from which nodes.
+fn count<'a>(out: &'a str, event: &str) -> (usize, Vec<&'a str>) {
+    let line = out.lines().find(|line| line.split_whitespace().next() == Some(event));
+    let mut words = line.unwrap_or_else(|| panic!("no `{event}` in:\n{out}")).split_whitespace().skip(1);
+    let sum = words.next().and_then(|sum| sum.parse().ok()).expect("the sum follows the event");
+    (sum, words.step_by(2).collect())
+}
+
+fn assert_complete(ended: &Ended) {
+    let last = ended.out.lines().last();
+    assert_eq!(
+        last,
+        Some("every flow was complete: each event once, in order, under one request id"),
+        "{ended:?}"
+    );
+    assert_eq!((ended.err.as_str(), ended.code), ("", Some(0)));
+}
+
+#[tokio::test]
+async fn without_arguments_the_sample_runs_and_ends_by_itself() {
+    let ended = run(rides(&[]), "").await;
+    assert_complete(&ended);
+    let expected = "\
+120 rides from the bundled sample: 115 paid, 5 declined, 0 incomplete
+rideRequested 120 rides-1 120
+rideAccepted 120 rides-1 120
+paymentSuccess 115 payments-1 115
+paymentFailed 5 payments-1 5
+rideCancelled 5 rides-1 5
+notificationSent 120 notifications-1 120
+from request to notification: median T ms, slowest T ms; all within T s
+every flow was complete: each event once, in order, under one request id
+";
+    assert_eq!(golden(&ended.out), expected);
+}
+
+#[tokio::test]
+async fn few_rides_get_a_timeline_and_a_declined_payment_cancels_and_notifies() {
+    let declined =
+        r#"{"rider":"Sora","from":{"lat":37.5,"lon":127},"to":{"lat":37.6,"lon":127},"card":"visa-0002"}"#;
+    let input = format!("{}{declined}\n", some(1));
+    let ended = run(rides(&["--input", "-", "--in-flight", "1"]), &input).await;
+    assert_complete(&ended);
+    let expected = "\
+ride 1, Jun (line 1, request ID)
+before users-1 login
+T ms rides-1 rideRequested $14.31 for Jun
+T ms rides-1 rideAccepted Dami drives
+T ms payments-1 paymentSuccess $14.31
+T ms notifications-1 notificationSent \"Dami is on the way, $14.31 paid\"
+
+ride 2, Sora (line 2, request ID)
+before users-1 login
+T ms rides-1 rideRequested $18.07 for Sora
+T ms rides-1 rideAccepted Bo drives
+T ms payments-1 paymentFailed card declined
+T ms rides-1 rideCancelled card declined
+T ms notifications-1 notificationSent \"ride cancelled: card declined\"
+
+2 rides from standard input: 1 paid, 1 declined, 0 incomplete
+rideRequested 2 rides-1 2
+rideAccepted 2 rides-1 2
+paymentSuccess 1 payments-1 1
+paymentFailed 1 payments-1 1
+rideCancelled 1 rides-1 1
+notificationSent 2 notifications-1 2
+from request to notification: median T ms, slowest T ms; all within T s
+every flow was complete: each event once, in order, under one request id
+";
+    assert_eq!(golden(&ended.out), expected);
+}
+
+#[tokio::test]
+async fn with_three_replicas_each_event_still_comes_once() {
+    let ended = run(rides(&["--replicas", "3"]), "").await;
+    assert_complete(&ended);
+    let sums = [
+        ("rideRequested", 120),
+        ("rideAccepted", 120),
+        ("paymentSuccess", 115),
+        ("paymentFailed", 5),
+        ("rideCancelled", 5),
+        ("notificationSent", 120),
+    ];
+    for (event, sum) in sums {
+        let (seen, nodes) = count(&ended.out, event);
+        assert_eq!(seen, sum, "{event}");
+        assert!(seen < 100 || nodes.len() == 3, "{event} came from {nodes:?} only");
+    }
+}
+
+#[tokio::test]
+async fn bad_lines_are_reported_with_their_number_and_the_rest_goes_through() {
+    let input = format!("not json\n{}{{\"rider\":\"Jun\"}}\n\n{}", some(1), some(1));
+    let ended = run(rides(&["--input", "-"]), &input).await;
+    let expected = "\
+line 1 skipped: expected ident (column 2)
+line 3 skipped: missing field `from` (column 15)
+";
+    assert_eq!(ended.err, expected);
+    assert!(ended.out.contains(
+        "2 rides from standard input: 2 paid, 0 declined, 0 incomplete\n2 lines of the input skipped\n"
+    ));
+    assert!(ended.out.contains("(line 2, ") && ended.out.contains("(line 5, "));
+    assert_eq!(ended.code, Some(0));
+}
+
+#[tokio::test]
+async fn what_cannot_run_says_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let (file, absent) = (file.display().to_string(), directory.path().join("absent").display().to_string());
+    let cases: &[(&[&str], &str)] = &[
+        (&["--input", &absent], "cannot read the input `"),
+        (&["--input", "-"], "there is no ride to run: standard input has no line that could be used"),
+        (&["--database", &file], "users.db`: "),
+        (&["--role", "users"], "`--role` needs `--database DIR`"),
+        (&["--role", "drivers"], "possible values: users, rides, payments, notifications, app"),
+        (&["--transporter", "pigeon://"], "unknown transporter scheme `pigeon`"),
+        (&["--replicas", "9"], "9 is not in 1..=8"),
+    ];
+    for (arguments, expected) in cases {
+        let ended = run(rides(arguments), "").await;
+        assert!(ended.err.contains(expected), "{arguments:?} said:\n{}", ended.err);
+        assert_eq!((ended.out.as_str(), ended.code), ("", Some(2)), "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn another_bus_and_databases_in_files_work_alike_and_a_second_run_finds_its_users() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().display().to_string();
+    for first in [1, 4] {
+        let arguments =
+            ["--input", "-", "--transporter", "memory://", "--database", &path, "--replicas", "2"];
+        let ended = run(rides(&arguments), &some(3)).await;
+        assert_complete(&ended);
+        assert!(ended.out.contains(&format!("ride {first}, ")), "{}", ended.out);
+    }
+    for service in ["users", "rides", "payments", "notifications"] {
+        assert!(directory.path().join(format!("{service}.db")).exists());
+    }
+}
+
+#[tokio::test]
+#[cfg(unix)]
+async fn each_role_runs_in_a_process_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().display().to_string();
+    let port = five_free_ports().to_string();
+    let mut services = Vec::new();
+    for role in ["users", "rides", "payments", "notifications"] {
+        let mut service = Running::start(rides(&["--role", role, "--database", &path, "--port", &port]));
+        assert_eq!(service.line().await, format!("{role}-1 runs until Ctrl-C"));
+        services.push(service);
+    }
+    let ended =
+        run(rides(&["--role", "app", "--input", "-", "--in-flight", "1", "--port", &port]), &some(1)).await;
+    assert_complete(&ended);
+    let expected = "\
+ride 1, Jun (line 1, request ID)
+before users-1 login
+T ms rides-1 rideRequested $14.31 for Jun
+T ms rides-1 rideAccepted Dami drives
+T ms payments-1 paymentSuccess $14.31
+T ms notifications-1 notificationSent \"Dami is on the way, $14.31 paid\"
+
+1 ride from standard input: 1 paid, 0 declined, 0 incomplete
+";
+    assert!(golden(&ended.out).starts_with(expected), "{}", golden(&ended.out));
+    for service in services {
+        assert!(service.stop("TERM").await.success());
+    }
+}
+
+#[tokio::test]
+async fn a_killed_replica_leaves_its_ride_incomplete_and_the_others_go_on() {
+    let ended = run(rides(&["--kill", "--input", "-", "--patience", "3"]), &some(6)).await;
+    assert_eq!((ended.err.as_str(), ended.code), ("", Some(1)), "{}", ended.out);
+    assert!(
+        ended.out.contains("6 rides from standard input: 5 paid, 0 declined, 1 incomplete\n"),
+        "{}",
+        ended.out
+    );
+    for (event, sum) in
+        [("rideRequested", 6), ("rideAccepted", 6), ("paymentSuccess", 5), ("notificationSent", 5)]
+    {
+        assert_eq!(summed(&ended.out, event), sum, "{event}");
+    }
+    let mut last = ended.out.lines().rev();
+    let problem = last.next().unwrap_or_default();
+    let expected = "ride 3 (line 3, Do-yun) is incomplete: without paymentSuccess, notificationSent, \
+                    the last was rideAccepted from rides-";
+    assert!(problem.starts_with(expected), "{problem}");
+    let killed = last.next().unwrap_or_default();
+    assert!(killed.starts_with("payments-") && killed.ends_with(" was killed"), "{killed}");
+}
+
+/// As [`count`], of the summary below the timelines.
+fn summed(out: &str, event: &str) -> usize {
+    count(out.rsplit("\n\n").next().unwrap_or(out), event).0
+}
+
+/// The first of five ports in a row that nobody listens on.
+fn five_free_ports() -> u16 {
+    for _ in 0..100 {
+        let any = TcpListener::bind(("127.0.0.1", 0)).expect("there is a free port");
+        let first = any.local_addr().expect("it is bound").port();
+        drop(any);
+        let Some(last) = first.checked_add(4).filter(|last| *last < 65_000) else { continue };
+        if (first..=last).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
+            return first;
+        }
+    }
+    panic!("no five ports in a row are free")
+}

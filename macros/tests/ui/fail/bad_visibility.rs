@@ -1,0 +1,13 @@
+use ligand::{Result, service};
+
+struct Trips;
+
+#[service(name = "trips")]
+impl Trips {
+    #[action(visibility = "privat")]
+    async fn get(&self, id: u64) -> Result<u64> {
+        Ok(id)
+    }
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[derive(Debug, ligand::ActionError)]
+enum TripError {
+    Gone,
+}
+
+fn main() {}

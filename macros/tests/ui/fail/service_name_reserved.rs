@@ -1,0 +1,13 @@
+use ligand::{Result, service};
+
+struct Trips;
+
+#[service(name = "$node")]
+impl Trips {
+    #[action]
+    async fn ping(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use ligand::service;
+
+#[service(name = "trips")]
+struct Trips;
+
+fn main() {}
