@@ -98,7 +98,7 @@ pub mod __bench;
 pub mod __private;
 
 pub use broker::{
-    ActionRef, BrokerBuilder, BuildError, Call, CallFuture, CallOptions, Caller, Emit, EmitFuture, LocalEvent,
+    ActionRef, BrokerBuilder, BuildError, ByClient, ByName, Call, CallFuture, CallOptions, Caller, Emit, EmitFuture, LocalEvent,
     LocalEvents, Origin, OutgoingCall, PingReply, RawCall, RawCallFuture, Response, RunError, ServiceBroker,
     Spread, StartError, StopError, WaitError,
 };
