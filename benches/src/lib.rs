@@ -1,1 +1,42 @@
-//! Benches.
+//! What the benches share: services to measure, packets, and figures about processes.
+
+pub mod info;
+pub mod process;
+pub mod services;
+
+/// Whether tokio's `test-util` was compiled in, which makes its clock dearer.
+///
+/// No crate can ask for the features of another one. But `tokio::time::pause` exists only with this
+/// feature; without it, the name below means the function beside it.
+#[must_use]
+pub fn test_util() -> bool {
+    struct Absent;
+    trait Kind {
+        const PRESENT: bool;
+    }
+    impl Kind for () {
+        const PRESENT: bool = true;
+    }
+    impl Kind for Absent {
+        const PRESENT: bool = false;
+    }
+    fn is_present<T: Kind>(_: fn() -> T) -> bool {
+        T::PRESENT
+    }
+    #[allow(dead_code, reason = "shadowed by tokio's function, if that exists")]
+    fn pause() -> Absent {
+        Absent
+    }
+    {
+        #[allow(unused_imports, reason = "see above")]
+        use tokio::time::*;
+        is_present(pause)
+    }
+}
+
+/// How this was built, in words for the reader of a table.
+#[must_use]
+pub fn build() -> String {
+    let with = |present: bool| if present { "with" } else { "without" };
+    format!("built {} `testing`, {} tokio's `test-util`", with(ligand::__bench::TESTING), with(test_util()))
+}

@@ -1,14 +1,16 @@
 //! Doors for the benches to parts that cannot be reached from outside. No part of the public API.
-#![allow(clippy::missing_panics_doc, clippy::expect_used, reason = "only benches come here, with input of their own")]
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::expect_used,
+    reason = "only benches come here, with input of their own"
+)]
 
 use bytes::{Bytes, BytesMut};
 use ligand_transporters::{FrameBuf, NodeId, PacketKind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::protocol::{
-    Client, Id, OutRequest, Outgoing, Packet, PacketId, ProtocolVersion, Raw,
-};
+use crate::protocol::{Client, Id, OutRequest, Outgoing, Packet, PacketId, ProtocolVersion, Raw};
 use crate::registry::{Identity, InfoKind, Picked, Registry, RegistryOptions};
 use crate::serializer::{Json, Limits, Serializer as _};
 use crate::strategy::StrategyKind;
@@ -43,7 +45,10 @@ impl RequestCodec {
     /// Decodes the packet; gives the length of its parameters.
     #[must_use]
     pub fn decode(&self) -> usize {
-        match Json.decode(PacketKind::Request, self.frame.clone(), &self.limits).map(|incoming| incoming.packet) {
+        match Json
+            .decode(PacketKind::Request, self.frame.clone(), &self.limits)
+            .map(|incoming| incoming.packet)
+        {
             Ok(Packet::Request(request)) => request.params().map_or(0, |params| params.bytes().len()),
             _ => 0,
         }
@@ -69,10 +74,16 @@ impl RequestCodec {
         });
         let params = &self.params;
         let mut frame = FrameBuf::new(&mut self.out, &mut self.spliced);
-        let written = Json.encode(ProtocolVersion::V5, &self.node, &packet, &mut |frame| {
-            frame.splice(params);
-            Ok(())
-        }, &mut frame);
+        let written = Json.encode(
+            ProtocolVersion::V5,
+            &self.node,
+            &packet,
+            &mut |frame| {
+                frame.splice(params);
+                Ok(())
+            },
+            &mut frame,
+        );
         written.expect("the body never gives up");
         self.out.len()
     }
@@ -83,7 +94,9 @@ impl RequestCodec {
 pub fn decode_info(frame: &Bytes) -> usize {
     let limits = Limits::default();
     match Json.decode(PacketKind::Info, frame.clone(), &limits).map(|incoming| incoming.packet) {
-        Ok(Packet::Info(info)) => Json.services(&info.services_raw, &limits).map_or(0, |services| services.list.len()),
+        Ok(Packet::Info(info)) => {
+            Json.services(&info.services_raw, &limits).map_or(0, |services| services.list.len())
+        }
         _ => 0,
     }
 }
@@ -117,8 +130,9 @@ impl Nodes {
             metadata: Raw::empty_object(),
         };
         let options = RegistryOptions { strategy: StrategyKind::RoundRobin, max_nodes: 10_000, base: now };
-        let composer =
-            Arc::new(|_: &_| -> crate::ActionFn { Arc::new(|_, _| Box::pin(std::future::ready(Ok(crate::Reply::empty())))) });
+        let composer = Arc::new(|_: &_| -> crate::ActionFn {
+            Arc::new(|_, _| Box::pin(std::future::ready(Ok(crate::Reply::empty()))))
+        });
         Self { registry: Registry::new(identity, options, composer, now), limits: Limits::default(), now }
     }
 
@@ -126,8 +140,9 @@ impl Nodes {
     pub fn info(&self, frame: &Bytes) -> bool {
         let Ok(incoming) = Json.decode(PacketKind::Info, frame.clone(), &self.limits) else { return false };
         let Packet::Info(info) = incoming.packet else { return false };
-        let change =
-            self.registry.apply_info(&incoming.sender, *info, self.now, |raw| Json.services(raw, &self.limits));
+        let change = self
+            .registry
+            .apply_info(&incoming.sender, *info, self.now, |raw| Json.services(raw, &self.limits));
         matches!(change.map(|change| change.kind), Ok(InfoKind::New | InfoKind::Reconnected))
     }
 

@@ -108,15 +108,19 @@ fn reply<R: Serialize + Send + 'static>(result: R) -> Reply {
 }
 
 /// Runs a handler until it is done, panics, or its deadline passes.
-async fn guarded<T>(cx: Context, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+pub(crate) async fn guarded<T>(cx: Context, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
     let mut work = pin!(work);
     let span = crate::telemetry::span(&cx);
     let mut timer: Option<Timer> = None;
-    poll_fn(move |task| {
+    let mut served = Served { cx: &cx, done: false };
+    poll_fn(|task| {
         let _entered = span.enter();
         match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(task))) {
             Err(panic) => return Poll::Ready(Err(panicked(Some(&*panic)))),
-            Ok(Poll::Ready(result)) => return Poll::Ready(result),
+            Ok(Poll::Ready(result)) => {
+                served.done = true;
+                return Poll::Ready(result);
+            }
             Ok(Poll::Pending) => {}
         }
         let timer = match &mut timer {
@@ -128,8 +132,23 @@ async fn guarded<T>(cx: Context, work: impl Future<Output = Result<T>> + Send) -
     .await
 }
 
+/// A handler under way. One that does not come to its end has nobody left who waits for it, and tells the
+/// tasks that it started.
+struct Served<'a> {
+    cx: &'a Context,
+    done: bool,
+}
+
+impl Drop for Served<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.cx.cancel();
+        }
+    }
+}
+
 /// The text stays here; a remote caller learns that it panicked, not why.
-fn panicked(panic: Option<&(dyn Any + Send)>) -> Error {
+pub(crate) fn panicked(panic: Option<&(dyn Any + Send)>) -> Error {
     let text = panic.and_then(|panic| {
         let text = panic.downcast_ref::<&str>().copied();
         text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))

@@ -86,7 +86,7 @@ impl Parse for Entry {
         };
         let value = if input.peek(Token![=]) {
             input.parse::<Token![=]>()?;
-            if input.peek(Token![pub]) { Value::Vis(input.parse()?) } else { Value::Expr(input.parse()?) }
+            if input.peek(Token![pub]) { Value::Vis(input.parse()?) } else { Value::Expr(value(input)?) }
         } else if input.peek(syn::token::Paren) {
             let content;
             syn::parenthesized!(content in input);
@@ -96,6 +96,15 @@ impl Parse for Entry {
         };
         Ok(Self { key, span, value })
     }
+}
+
+/// An expression without the invisible group around what `macro_rules!` filled in.
+fn value(input: ParseStream<'_>) -> syn::Result<Box<Expr>> {
+    let mut expr: Box<Expr> = input.parse()?;
+    while let Expr::Group(group) = *expr {
+        expr = group.expr;
+    }
+    Ok(expr)
 }
 
 impl Entry {

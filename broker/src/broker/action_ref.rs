@@ -217,7 +217,8 @@ mod tests {
                 })
             }
         }
-        let broker = ServiceBroker::builder().node_id("n").layer(Shout).service(answering("yes")).build().unwrap();
+        let broker =
+            ServiceBroker::builder().node_id("n").layer(Shout).service(answering("yes")).build().unwrap();
         broker.start().await.unwrap();
         assert_eq!(ask(&broker.action("oracle.ask")).await.unwrap(), "WHY? YES");
     }

@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 use super::ServiceBroker;
 use super::dispatch::Stacked;
 use crate::context::{At, Bag, Context, EventScope, Scope};
-use crate::error::{Error, Outcome, Result};
+use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::id::Id;
 use crate::payload::Payload;
 use crate::registry::{EventSub, Node};
@@ -132,33 +132,49 @@ impl<'a> Emit<'a> {
         }
         let waiting = run_local(&cx, &local, data, self.spread == Spread::Local);
         match failed {
-            Some(error) => Err(error),
+            // Somebody has it already: sending it once more would give it to them twice.
+            Some(Failed { error, all }) if !all || !local.is_empty() => {
+                Err(error.with_outcome(Outcome::MayHaveRun))
+            }
+            Some(Failed { error, .. }) => Err(error),
             None => Ok(Handed { waiting }),
         }
     }
 }
 
-/// Hands the event to the transporter, once per node; the first failure, if any.
+/// An event that did not go to every node it was for.
+struct Failed {
+    /// What happened to the first of those that did not get it.
+    error: Error,
+    /// Whether none of them got it.
+    all: bool,
+}
+
+/// Hands the event to the transporter, once per node.
 fn send_remote(
     cx: &Context,
     nodes: &[(Arc<Node>, Option<Vec<Name>>)],
     data: &mut Payload,
     broadcast: bool,
-) -> Option<Error> {
+) -> Option<Failed> {
     if nodes.is_empty() {
         return None;
     }
     let broker = cx.broker();
-    let Some(transit) = broker.shared().transit() else { return Some(Error::disconnected()) };
+    let Some(transit) = broker.shared().transit() else {
+        return Some(Failed { error: Error::disconnected(), all: true });
+    };
     let body = match data.share(broker.codec()).and_then(|copy| copy.peek(broker.codec())) {
         Ok(body) => body,
-        Err(error) => return Some(error.with_outcome(Outcome::NotRun)),
+        Err(error) => return Some(Failed { error: error.with_outcome(Outcome::NotRun), all: true }),
     };
     let sent = nodes
         .iter()
         .map(|(node, groups)| transit.send_event(cx, node, groups.as_deref(), body.as_ref(), broadcast));
     // Every node is tried, whatever happens to the others.
-    sent.filter_map(Result::err).fold(None, |first, error| first.or(Some(error)))
+    let mut errors: Vec<_> = sent.filter_map(Result::err).collect();
+    let all = errors.len() == nodes.len();
+    (!errors.is_empty()).then(|| Failed { error: errors.swap_remove(0), all })
 }
 
 /// Polls each handler once. Those that have to wait go on in tasks of their own, or are given back.
@@ -208,6 +224,11 @@ pub(crate) fn run_local(
 /// A handler's failure is logged where it happened; the sender of an event never learns of it.
 pub(crate) fn finished(cx: &Context, result: Result<()>) {
     if let Err(error) = result {
+        // Whoever sends too many events has been counted, and shall not fill the log as well.
+        if error.kind() == ErrorKind::QueueIsFull {
+            tracing::debug!(event = %cx.name(), service = ?cx.service(), "event dropped, its queue is full");
+            return;
+        }
         tracing::warn!(event = %cx.name(), service = ?cx.service(), error = %error, "event handler failed");
     }
 }

@@ -164,8 +164,10 @@ impl ServiceBroker {
         let lifecycle = &shared.lifecycle;
         let shutdown = shared.config.tracking.shutdown_timeout;
         for layer in shared.pipeline.lifecycle().iter().rev() {
-            if let Err(error) = layer.stopping(self).await {
-                lifecycle.failed(layer.name(), error);
+            match timeout(shutdown, layer.stopping(self)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => lifecycle.failed(layer.name(), error),
+                Err(_) => lifecycle.failed(layer.name(), format_args!("it took longer than {shutdown:?}")),
             }
         }
         if let Some(transit) = shared.transit() {
@@ -201,8 +203,10 @@ impl ServiceBroker {
             lifecycle.failed("transporter", error);
         }
         for layer in shared.pipeline.lifecycle().iter().rev() {
-            if let Err(error) = layer.stopped(self).await {
-                lifecycle.failed(layer.name(), error);
+            match timeout(shutdown, layer.stopped(self)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => lifecycle.failed(layer.name(), error),
+                Err(_) => lifecycle.failed(layer.name(), format_args!("it took longer than {shutdown:?}")),
             }
         }
         shared.cancel.cancel();
@@ -216,8 +220,14 @@ impl ServiceBroker {
     /// # Cancel safety
     /// As [`ServiceBroker::start`].
     pub async fn run_until(&self, signal: impl Future<Output = ()>) -> Result<(), RunError> {
-        self.start().await?;
-        signal.await;
+        let mut signal = std::pin::pin!(signal);
+        tokio::select! {
+            started = self.start() => {
+                started?;
+                signal.await;
+            }
+            () = &mut signal => {}
+        }
         Ok(self.stop().await?)
     }
 
@@ -229,8 +239,13 @@ impl ServiceBroker {
     /// When starting or stopping fails, or signals cannot be waited for.
     pub async fn run_until_signal(&self) -> Result<(), RunError> {
         let mut signals = super::signals::Signals::listen()?;
-        self.start().await?;
-        let first = signals.next().await;
+        let first = tokio::select! {
+            started = self.start() => {
+                started?;
+                signals.next().await
+            }
+            first = signals.next() => first,
+        };
         tracing::info!(signal = first.name(), "stopping");
         tokio::select! {
             stopped = self.stop() => Ok(stopped?),

@@ -3,6 +3,7 @@
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
@@ -10,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::ServiceBroker;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
-use crate::handler::EventFn;
+use crate::handler::{EventFn, panicked};
 use crate::payload::Payload;
 
 /// A queue before a handler. Bounded: when it is full, the newest event is refused.
@@ -61,6 +62,9 @@ impl OrderedQueue {
         let mut state = self.lock();
         if state.waiting.len() >= self.capacity {
             let node = event.cx.broker().node_id();
+            if let Some(transit) = event.cx.broker().shared().transit() {
+                transit.dropped_event();
+            }
             return Err(Error::of_action(ErrorKind::QueueIsFull, event.cx.name(), Some(node)));
         }
         state.waiting.push_back(event);
@@ -76,10 +80,11 @@ impl OrderedQueue {
         loop {
             while running.len() < self.concurrency {
                 let Some(Event { cx, data, done }) = self.next(running.is_empty()) else { break };
-                let handled = (self.run)(cx, data);
+                let handled = AssertUnwindSafe((self.run)(cx, data)).catch_unwind();
                 running.push(async move {
+                    let result = handled.await.unwrap_or_else(|panic| Err(panicked(Some(&*panic))));
                     // Nobody may want to know any more.
-                    let _ = done.send(handled.await);
+                    let _ = done.send(result);
                 });
             }
             if running.next().await.is_none() {

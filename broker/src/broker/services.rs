@@ -1,14 +1,18 @@
 //! The services of this node: taking them in, starting them, stopping them, letting them go.
 
+use futures_util::FutureExt as _;
 use ligand_transporters::Name;
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::ordered::OrderedQueue;
+use super::lifecycle::Stage;
 use super::{ServiceBroker, StartError};
 use crate::error::Error;
-use crate::handler::{ActionFn, EventFn};
+use crate::handler::{ActionFn, EventFn, guarded, panicked};
 use crate::middleware::{Pipeline, Side};
 use crate::protocol::Raw;
 use crate::registry::{Action, EventSub, LocalService};
@@ -28,6 +32,8 @@ struct State {
 pub(crate) struct Hosted {
     pub(crate) def: ServiceDef,
     tasks: Tasks,
+    /// Its `started` hooks have run, and its `stopped` hooks have not.
+    started: AtomicBool,
 }
 
 impl LocalServices {
@@ -46,7 +52,7 @@ impl LocalServices {
                 return Err(StartError::DuplicateAction { action: action.to_string(), first, second });
             }
         }
-        let hosted = Arc::new(Hosted { def, tasks: Tasks::default() });
+        let hosted = Arc::new(Hosted { def, tasks: Tasks::default(), started: AtomicBool::new(false) });
         // Internal services start first and stop last.
         let at = if name.starts_with('$') { 0 } else { state.order.len() };
         state.order.insert(at, name.clone());
@@ -119,6 +125,7 @@ impl Hosted {
             let failed = |source| StartError::Hook { service: service(), source };
             hook(cx).await.map_err(failed)?;
         }
+        self.started.store(true, Ordering::Release);
         self.offer(broker)?;
         tracing::debug!(service = %self.name(), "service started");
         Ok(())
@@ -129,8 +136,14 @@ impl Hosted {
         // Whoever waits for a hook in vain drops this future: the tasks end all the same.
         let _tasks = self.tasks.cancel_on_drop();
         let mut failures = Vec::new();
-        for hook in self.def.stopped.iter().rev() {
-            if let Err(error) = hook().await {
+        // What was never started has nothing to stop, and nothing is stopped twice.
+        let hooks = match self.started.swap(false, Ordering::AcqRel) {
+            true => self.def.stopped.as_slice(),
+            false => &[],
+        };
+        for hook in hooks.iter().rev() {
+            let stopped = AssertUnwindSafe(async { hook().await }).catch_unwind().await;
+            if let Err(error) = stopped.unwrap_or_else(|panic| Err(panicked(Some(&*panic)))) {
                 failures.push(error);
             }
         }
@@ -194,15 +207,16 @@ fn spawned(broker: &ServiceBroker, run: &ActionFn) -> ActionFn {
     let tracker = broker.shared().tracker.clone();
     let run = Arc::clone(run);
     Arc::new(move |cx, params| {
-        let task = tracker.spawn(run(cx, params));
-        // The task ends when its caller gives up.
+        let task = tracker.spawn(run(cx.clone(), params));
+        // The task ends when its caller gives up. The deadline is looked at here as well: the task itself
+        // cannot, while it computes.
         let mut task = AbortOnDrop(task);
-        Box::pin(async move {
+        Box::pin(guarded(cx, async move {
             match (&mut task.0).await {
                 Ok(result) => result,
                 Err(failed) => Err(Error::internal(failed)),
             }
-        })
+        }))
     })
 }
 
@@ -226,8 +240,13 @@ impl ServiceBroker {
     pub async fn add(&self, service: impl IntoServiceDef) -> Result<(), StartError> {
         let shared = self.shared();
         let hosted = shared.services.take(service.into_service_def())?;
-        if !shared.lifecycle.is_running() {
-            return Ok(());
+        match shared.lifecycle.state() {
+            Stage::Built => return Ok(()),
+            Stage::Starting | Stage::Running => {}
+            Stage::Stopping | Stage::Stopped => {
+                shared.services.release(&hosted.name());
+                return Err(StartError::AlreadyDone("stopped"));
+            }
         }
         let started = hosted.start(self).await;
         if started.is_err() {
@@ -239,7 +258,8 @@ impl ServiceBroker {
 
     /// Stops a service by its full name, and announces that it is gone. `false` if there is none.
     ///
-    /// Requests that run already are finished; new ones are answered as not available.
+    /// Requests that run already are finished, perhaps while its `stopped` hooks run; new ones are answered
+    /// as not available.
     ///
     /// # Cancel safety
     /// Dropped half-way, the service is no longer offered, but its hooks may not have run to the end.

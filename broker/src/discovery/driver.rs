@@ -232,6 +232,10 @@ impl Driver {
                 }
             },
         }
+        // Only now is a node known that this was the first packet of.
+        if let Some(known) = ver.known() {
+            broker.shared().registry.seen_version(sender.as_str(), known);
+        }
     }
 
     /// A PING under our own id: either a probe of our own that came back, or somebody who has our id asks

@@ -40,10 +40,15 @@ impl Error {
         let about_this = data.as_ref().is_some_and(|data| data["action"].as_str() == Some(action));
         let names_sender = |node: &str| node == sender.as_str();
         let own_word = node.as_ref().is_none_or(|node| names_sender(node.as_str()))
-            && data.as_ref().and_then(|data| data["nodeID"].as_str()).is_none_or(names_sender)
             && !wire.extra.iter().any(|(key, _)| key == HANDLER_RAN);
-        let not_run = is_refusal(kind) && about_this && own_word;
-        let outcome = if not_run { Outcome::NotRun } else { Outcome::Ran };
+        let of_sender = || data.as_ref().and_then(|data| data["nodeID"].as_str()).is_none_or(names_sender);
+        let outcome = match kind {
+            _ if !about_this || !own_word => Outcome::Ran,
+            _ if is_refusal(kind) && of_sender() => Outcome::NotRun,
+            // The handler was dropped at the deadline, wherever it was by then.
+            ErrorKind::RequestTimeout => Outcome::MayHaveRun,
+            _ => Outcome::Ran,
+        };
         Self(Arc::new(Inner {
             kind,
             outcome,

@@ -206,9 +206,14 @@ impl Node {
         self.offline_since
     }
 
-    /// The protocol version it speaks: that of its last packet, or what its software suggests.
-    pub(crate) fn version(&self) -> ProtocolVersion {
-        if self.live.version.load(Ordering::Relaxed) == 4 { ProtocolVersion::V4 } else { ProtocolVersion::V5 }
+    /// The protocol version it speaks: that of its last packet, or what its software suggests. `None` when
+    /// neither is known.
+    pub(crate) fn version(&self) -> Option<ProtocolVersion> {
+        match self.live.version.load(Ordering::Relaxed) {
+            4 => Some(ProtocolVersion::V4),
+            5 => Some(ProtocolVersion::V5),
+            _ => None,
+        }
     }
 }
 

@@ -29,6 +29,11 @@ impl Transit {
                 return Err(Error::internal("a remote function was given no remote endpoint"));
             };
             let node = Arc::clone(node);
+            if cx.remaining().is_some_and(|left| left.is_zero()) {
+                // A layer held the call until there was no time left; 0 would mean "no limit" over there.
+                let error = Error::of_action(ErrorKind::RequestSkipped, cx.name(), Some(&self.node));
+                return Err(error.at_node(&self.node).with_outcome(Outcome::NotRun));
+            }
             let body = params.peek(Codec::Json).map_err(|error| error.with_outcome(Outcome::NotRun))?;
             let id = cx.scope().id.get().bits().unwrap_or_else(PacketId::random);
             let Some(ticket) = self.pending.open(id, node.id().clone()) else {
@@ -73,7 +78,7 @@ impl Transit {
         let meta = scope.meta.to_json();
         let headers = scope.headers.to_json();
         let parent_id = cx.parent_id();
-        let timeout = cx.remaining().map_or(0.0, |left| left.as_secs_f64() * 1000.0);
+        let timeout = cx.remaining().map_or(0.0, |left| (left.as_secs_f64() * 1000.0).max(1.0));
         let packet = Outgoing::Request(OutRequest {
             id: Id::Ours(id),
             action: cx.name(),
@@ -90,7 +95,7 @@ impl Transit {
         });
         let empty = Bytes::from_static(b"{}");
         let body = body.unwrap_or(&empty);
-        let sent = self.send_to(node.id(), node.version(), token(id), &packet, &mut |frame| {
+        let sent = self.send_to(node.id(), node.version().unwrap_or(self.version), token(id), &packet, &mut |frame| {
             frame.splice(body);
             Ok(())
         });

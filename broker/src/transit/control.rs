@@ -7,6 +7,7 @@
 
 use ligand_transporters::{Frame, Name, NodeId, Up};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -16,9 +17,12 @@ use tokio::time::Instant;
 use super::Transit;
 use crate::discovery::driver::Driver;
 
-/// Messages that wait for the control loop; above that, packets are dropped and counted. What they say
-/// is said again: heartbeats and gossip come periodically, and a node that is not known is asked.
-const WAITING: usize = 65_536;
+/// Packets that wait for the control loop; above that, they are dropped and counted. What they say is said
+/// again: heartbeats and gossip come periodically, and a node that is not known is asked.
+const PACKETS: usize = 65_536;
+/// This node's own facts and orders that wait. Peers cannot fill it: each is one connection or one
+/// decision, so it is never full in practice; one that finds it full is counted like a packet.
+const ORDERS: usize = 65_536;
 
 /// What the control loop is told.
 pub(crate) enum Message {
@@ -50,17 +54,37 @@ pub(crate) enum Message {
 
 /// The way to the control loop.
 pub(crate) struct Control {
-    messages: mpsc::Sender<Message>,
-    inbox: std::sync::Mutex<Option<mpsc::Receiver<Message>>>,
+    packets: mpsc::Sender<Message>,
+    orders: mpsc::Sender<Message>,
+    inbox: std::sync::Mutex<Option<Inbox>>,
     dropped: AtomicU64,
     ended: OnceLock<tokio::sync::watch::Receiver<bool>>,
 }
 
+/// The loop's end of both queues.
+struct Inbox {
+    packets: mpsc::Receiver<Message>,
+    orders: mpsc::Receiver<Message>,
+}
+
+impl Message {
+    /// Whether peers decide how many of these come.
+    const fn is_from_peers(&self) -> bool {
+        matches!(
+            self,
+            Self::Frame(_) | Self::Stranger { .. } | Self::WrongVersion { .. } | Self::Sighted { source: Some(_), .. }
+        )
+    }
+}
+
 impl Control {
     pub(super) fn new() -> Self {
-        let (messages, inbox) = mpsc::channel(WAITING);
+        let (packets, from_peers) = mpsc::channel(PACKETS);
+        let (orders, own) = mpsc::channel(ORDERS);
+        let inbox = Inbox { packets: from_peers, orders: own };
         Self {
-            messages,
+            packets,
+            orders,
             inbox: std::sync::Mutex::new(Some(inbox)),
             dropped: AtomicU64::new(0),
             ended: OnceLock::new(),
@@ -69,7 +93,8 @@ impl Control {
 
     /// Passes a message on; never waits.
     pub(super) fn tell(&self, message: Message) {
-        if self.messages.try_send(message).is_err() {
+        let queue = if message.is_from_peers() { &self.packets } else { &self.orders };
+        if queue.try_send(message).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -127,7 +152,7 @@ impl fmt::Debug for Control {
 async fn run(
     transit: Weak<Transit>,
     link: ligand_transporters::Link,
-    mut inbox: mpsc::Receiver<Message>,
+    mut inbox: Inbox,
     mut driver: Driver,
     over: tokio::sync::watch::Sender<bool>,
 ) {
@@ -139,7 +164,8 @@ async fn run(
         let message = tokio::select! {
             biased;
             () = link.closed() => break,
-            message = inbox.recv() => message,
+            message = inbox.orders.recv() => message,
+            message = inbox.packets.recv() => message,
             () = tokio::time::sleep_until(next) => None,
             () = &mut watchdog, if watching => {
                 watching = false;
@@ -150,11 +176,17 @@ async fn run(
         let Some(transit) = transit.upgrade() else { break };
         let Some(broker) = transit.broker() else { break };
         let now = Instant::now();
-        if let Some(message) = message {
-            driver.take(&transit, &broker, message, now);
-        }
-        if now >= driver.next_tick() {
-            driver.tick(&transit, &broker, now);
+        // Layers of the user's see the bytes of packets; a panic there must not silence this node.
+        let turn = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(message) = message {
+                driver.take(&transit, &broker, message, now);
+            }
+            if now >= driver.next_tick() {
+                driver.tick(&transit, &broker, now);
+            }
+        }));
+        if turn.is_err() {
+            tracing::error!("the control loop met a panic and goes on");
         }
     }
     over.send_replace(true);

@@ -26,6 +26,8 @@ impl Transit {
             Counters::add(&self.stats.events_dropped);
             return;
         }
+        // A stop that comes meanwhile waits for this one too.
+        let _counted = shared.tracker.token();
         let groups: Vec<Name> =
             event.groups().map(|groups| groups.map(Name::from).collect()).unwrap_or_default();
         let snapshot = shared.registry.load();

@@ -2,7 +2,7 @@
 
 use ligand_transporters::{InvalidId, Name, NodeId, PacketKind, Peering, Route};
 use serde_json::json;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use tokio::time::Instant;
 
 use super::Transit;
@@ -40,24 +40,23 @@ impl Transit {
         let broker = self.broker();
         let known = broker.as_ref().and_then(|broker| {
             let snapshot = broker.shared().registry.load();
-            snapshot.node_by_id(node.as_str()).map(|node| node.version())
+            snapshot.node_by_id(node.as_str()).and_then(|node| node.version())
         });
         known.unwrap_or(self.version)
     }
 
     /// Where a node can be reached; `None` forgets it.
     pub(crate) fn set_address(&self, node: &NodeId, addr: Option<&Name>) {
-        if self.addresses.load().get(node) == addr {
-            return;
+        let mut addresses = self.addresses.write().unwrap_or_else(PoisonError::into_inner);
+        match addr {
+            Some(addr) if addresses.get(node) == Some(addr) => {}
+            Some(addr) => {
+                addresses.insert(node.clone(), addr.clone());
+            }
+            None => {
+                addresses.remove(node);
+            }
         }
-        self.addresses.rcu(|addresses| {
-            let mut addresses = (**addresses).clone();
-            match addr {
-                Some(addr) => addresses.insert(node.clone(), addr.clone()),
-                None => addresses.remove(node),
-            };
-            addresses
-        });
     }
 
     /// First packet on a connection to a peer (protocol chapter 4.4).
@@ -72,7 +71,8 @@ impl Transit {
             self.serializer.encode(self.version, &self.node, &hello, &mut |_| Ok(()), frame)
         };
         let mut write = write;
-        ligand_transporters::collect(&mut write, usize::MAX).ok()
+        let hello = ligand_transporters::collect(&mut write, usize::MAX).ok()?;
+        self.pipeline.outgoing(hello).ok()
     }
 
     pub(crate) fn open_control(

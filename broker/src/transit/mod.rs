@@ -20,12 +20,12 @@ mod start;
 mod stats;
 mod stop;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwapOption;
 use ligand_transporters::{Connection, Link, Membership, Name, NodeId, Peering};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use crate::broker::{ServiceBroker, Shared};
 use crate::config::BrokerConfig;
@@ -61,7 +61,7 @@ pub(crate) struct Transit {
     pings: Pings,
     control: Control,
     /// Where nodes can be reached, for transporters that connect to each (TCP).
-    addresses: ArcSwap<HashMap<NodeId, Name>>,
+    addresses: RwLock<HashMap<NodeId, Name>>,
     /// Requests of other nodes that are being handled.
     in_flight: AtomicUsize,
     /// Counts requests as they come, so that stopping can see whether any still do.
@@ -90,7 +90,7 @@ impl Transit {
     }
 
     fn address_of(&self, node: &NodeId) -> Option<Name> {
-        self.addresses.load().get(node).cloned()
+        self.addresses.read().unwrap_or_else(PoisonError::into_inner).get(node).cloned()
     }
 
     /// Tells the control loop something.
@@ -98,8 +98,13 @@ impl Transit {
         self.control.tell(message);
     }
 
+    /// A handler had no room for an event.
+    pub(crate) fn dropped_event(&self) {
+        stats::Counters::add(&self.stats.events_dropped);
+    }
+
     pub(crate) fn stats(&self) -> TransitStats {
-        self.stats.read(&self.pending)
+        TransitStats { control_dropped: self.control.dropped(), ..self.stats.read(&self.pending) }
     }
 }
 

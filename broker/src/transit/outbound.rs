@@ -112,7 +112,7 @@ impl Transit {
         });
         let null = Bytes::from_static(b"null");
         let body = body.unwrap_or(&null);
-        let sent = self.send_to(node.id(), node.version(), 0, &packet, &mut |frame| {
+        let sent = self.send_to(node.id(), node.version().unwrap_or(self.version), 0, &packet, &mut |frame| {
             frame.splice(body);
             Ok(())
         });

@@ -1,6 +1,8 @@
 //! Requests of other nodes: run the action, answer.
 
+use futures_util::FutureExt as _;
 use ligand_transporters::{Abandon, Ack, NodeId, Route, SendError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context as Task, Poll, Waker};
@@ -13,6 +15,7 @@ use crate::codec::Codec;
 use crate::config::Timeout;
 use crate::context::{At, Bag, Context, Deadline, Scope};
 use crate::error::{Error, ErrorKind, Outcome as Ran, Result};
+use crate::handler::panicked;
 use crate::id::{Id, LazyId};
 use crate::payload::Payload;
 use crate::protocol::{self, OutResponse, Outcome, Outgoing, ProtocolVersion, Request, Ver};
@@ -48,8 +51,19 @@ impl Transit {
         };
         let cx = Context::new(broker.clone(), Self::scope(broker, request, &action, &to.node))
             .handed_to(At::Local(Arc::clone(&action)));
-        let mut running = (action.run)(cx.clone(), params);
-        match running.as_mut().poll(&mut Task::from_waker(Waker::noop())) {
+        // A stop that comes meanwhile waits for this one too.
+        let counted = broker.shared().tracker.token();
+        // Handlers catch their own panics; layers of the user's may panic as well.
+        let run = || {
+            let mut running = (action.run)(cx.clone(), params);
+            let polled = running.as_mut().poll(&mut Task::from_waker(Waker::noop()));
+            (running, polled)
+        };
+        let (running, polled) = match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(started) => started,
+            Err(panic) => return self.answer(&to, &cx, Err(panicked(Some(&*panic)))),
+        };
+        match polled {
             Poll::Ready(result) => {
                 self.answer(&to, &cx, result);
                 drop(ack);
@@ -60,13 +74,15 @@ impl Transit {
                 let cut = broker.shared().cut.clone();
                 broker.shared().tracker.spawn(async move {
                     let result = tokio::select! {
-                        result = running => result,
+                        result = AssertUnwindSafe(running).catch_unwind() => {
+                            result.unwrap_or_else(|panic| Err(panicked(Some(&*panic))))
+                        }
                         () = cut.cancelled() => Err(cut_short(&cx)),
                     };
                     transit.answer(&to, &cx, result);
                     // Only now may the bus forget the request.
                     drop(ack);
-                    drop(held);
+                    drop((held, counted));
                 });
             }
         }

@@ -67,7 +67,7 @@ impl Transit {
             pending: Pending::new(config.transit.max_queue_size),
             pings: Pings::default(),
             control: Control::new(),
-            addresses: arc_swap::ArcSwap::default(),
+            addresses: std::sync::RwLock::default(),
             in_flight: AtomicUsize::new(0),
             arrived: AtomicU64::new(0),
             coarse: super::heard::Coarse::default(),

@@ -15,6 +15,8 @@ macro_rules! counters {
         #[non_exhaustive]
         pub struct TransitStats {
             $($(#[$doc])* pub $name: u64,)*
+            /// Control packets dropped because too many were waiting.
+            pub control_dropped: u64,
             /// Calls that wait for an answer right now.
             pub pending: u64,
             /// Calls settled by a response.
@@ -37,6 +39,7 @@ macro_rules! counters {
                 let left = pending.left();
                 TransitStats {
                     $($name: get(&self.$name),)*
+                    control_dropped: 0,
                     pending: pending.len() as u64,
                     responses: get(&left.response),
                     never_sent: get(&left.never_sent),
@@ -63,8 +66,6 @@ counters! {
     refused,
     /// Events dropped because this node is stopping or has no room.
     events_dropped,
-    /// Control packets dropped because too many were waiting.
-    control_dropped,
     /// Responses that could not be sent.
     responses_lost,
     /// Stream packets that were ignored.

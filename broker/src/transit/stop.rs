@@ -15,6 +15,8 @@ const QUIET_AT_MOST: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// The control loop is busy for much shorter than this; it must not hold up a stop.
 const CONTROL_WAIT: Duration = Duration::from_secs(1);
+/// Tasks of the transporter have this long to end once it is closed.
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 impl Transit {
     /// Tells everybody that this node offers nothing any more.
@@ -58,7 +60,11 @@ impl Transit {
             broker.publish_local("$transporter.disconnected", serde_json::json!({ "graceFul": true }));
         }
         self.pending.fail_all();
-        self.link.shut().await;
+        // A reader may sit in a handler that blocks its thread; it ends when that returns.
+        if timeout(CLOSE_WAIT, self.link.shut()).await.is_err() {
+            self.link.abandon();
+            tracing::warn!("a handler blocks the task that reads from the transporter");
+        }
         // It ends by itself once the link is closed.
         let _ = timeout(CONTROL_WAIT, self.control.ended()).await;
         closed

@@ -56,7 +56,8 @@ async fn one_node_of_ours_works_with_both_versions_at_once() {
         assert!(events.iter().all(|event| event["from"] == "rust"), "{events:?}");
     }
     assert_eq!(heard.len(), 2, "our own two handlers");
-    // Between the two of them there is no way, as ever: their checks are on.
+    // Between the two of them there is no way, as ever: they know each other, but their checks are on.
+    new.ask(json!({ "do": "waitForServicesOf", "node": "old", "names": ["v2.js"] })).await;
     let call = json!({ "do": "call", "action": "v2.js.node", "params": {}, "opts": { "nodeID": "old", "timeout": 300 } });
     assert_eq!(new.attempt(call).await.unwrap_err()["name"], "RequestTimeoutError");
     rust.stop().await.unwrap();

@@ -14,12 +14,18 @@ async fn a_stock_web_gateway_routes_http_to_our_action() {
     let port = pair.js.call("web.port", json!({})).await.unwrap();
     let port = u16::try_from(port.as_u64().unwrap()).unwrap();
     until("the route is there", async || {
-        let aliases = pair.js.call("web.aliases", json!({})).await.unwrap();
-        aliases.as_array()?.iter().any(|alias| alias.as_str().is_some_and(|alias| alias.ends_with("add"))).then_some(())
+        let aliases = pair.js.call("web.listAliases", json!({})).await.unwrap();
+        aliases.as_array()?.iter().any(|alias| alias["actionName"] == "v3.rs.echo").then_some(())
     })
     .await;
-    let answer = tokio::task::spawn_blocking(move || get(port, "/api/v3/rs/add?a=1&b=2")).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 422") || answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let get = async |path: &'static str| tokio::task::spawn_blocking(move || get(port, path)).await.unwrap();
+    let answer = get("/api/v3/rs/echo/hello?x=1").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains(r#""word":"hello""#) && answer.contains(r#""x":"1""#), "{answer}");
+    // Our answer to parameters that do not fit becomes the status, with what was wrong.
+    let answer = get("/api/v3/rs/add?a=one&b=2").await;
+    assert!(answer.starts_with("HTTP/1.1 422"), "{answer}");
+    assert!(answer.contains("ValidationError") && answer.contains(r#""field":"a""#), "{answer}");
     pair.end().await;
 }
 

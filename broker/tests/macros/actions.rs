@@ -251,7 +251,7 @@ async fn a_blocking_action_does_not_hold_up_the_runtime() {
     on_every_way(Desk::new, async |broker, way| {
         let client = DeskClient::new(broker);
         let (blocked, released) =
-            tokio::join!(client.block("done".into()).into_future(), client.release().into_future());
+            tokio::join!(client.block("done".into()), client.release());
         released.unwrap();
         assert_eq!(blocked.unwrap(), "v2.desk.block done", "{way:?}");
     })

@@ -6,4 +6,5 @@ mod definition;
 mod errors;
 mod events;
 mod hooks;
+mod story;
 mod ways;

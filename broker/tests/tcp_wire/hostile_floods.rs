@@ -1,1 +1,304 @@
-//! To come.
+//! Much of everything: the node lives, serves its honest peers, and does not grow.
+
+use ligand::ServiceBroker;
+use serde_json::{Map, Value, json};
+use std::fs;
+use std::net::UdpSocket;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+use crate::peer::{
+    Door, EVENT, GOSSIP_REQ, GOSSIP_RES, HELLO, PING, PONG, Peer, REQUEST, RESPONSE, frame, info,
+};
+use crate::support::{builder, echo, eventually, loopback, port_of, sees, started, stop, within};
+
+const MUTATIONS: usize = 100_000;
+
+/// Seeded dice (splitmix64), so that every run is the same run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % n.max(1) as u64).unwrap()
+    }
+}
+
+/// Packets that real nodes sent, with the type under which they travel over TCP.
+fn captured() -> Vec<(u8, Vec<u8>)> {
+    let kinds = [
+        ("request", REQUEST),
+        ("response", RESPONSE),
+        ("event-", EVENT),
+        ("ping", PING),
+        ("pong", PONG),
+        ("tcp-gossip-req", GOSSIP_REQ),
+        ("tcp-gossip-res", GOSSIP_RES),
+        ("tcp-gossip-hello", HELLO),
+    ];
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    let mut packets = Vec::new();
+    for file in fs::read_dir(vectors).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let Some((_, code)) = kinds.iter().find(|(kind, _)| name.starts_with(kind)) else { continue };
+        let bytes = fs::read(&path).unwrap();
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("json") if name != "event-match.json" => packets.push((*code, bytes)),
+            Some("bin") => packets.push((*code, bytes[6..].to_vec())),
+            _ => {}
+        }
+    }
+    packets.sort();
+    packets
+}
+
+/// A packet with up to four changes. Those that say where a node is are only cut off, or this test would
+/// make connections to who knows where.
+fn mutated(dice: &mut Dice, code: u8, packet: &[u8]) -> Vec<u8> {
+    let mut packet = packet.to_vec();
+    if code == HELLO || code == GOSSIP_RES {
+        packet.truncate(dice.below(packet.len()));
+        return packet;
+    }
+    for _ in 0..=dice.below(4) {
+        let at = dice.below(packet.len());
+        match dice.below(6) {
+            0 => packet.truncate(at),
+            1 if at < packet.len() => packet[at] = u8::try_from(dice.below(256)).unwrap(),
+            2 if at < packet.len() => drop(packet.remove(at)),
+            3 => packet.insert(at, b"\"{}[]:,0-e\\n"[dice.below(12)]),
+            4 => {
+                let part = packet[at..packet.len().min(at + 1 + dice.below(20))].to_vec();
+                let to = dice.below(packet.len());
+                packet.splice(to..to, part);
+            }
+            _ => {
+                let other = dice.below(packet.len());
+                if at < packet.len() && other < packet.len() {
+                    packet.swap(at, other);
+                }
+            }
+        }
+    }
+    packet
+}
+
+/// Bytes of memory that this process occupies, where the system says so.
+fn resident() -> Option<usize> {
+    let pages = fs::read_to_string("/proc/self/statm").ok()?;
+    pages.split(' ').nth(1)?.parse::<usize>().ok().map(|pages| pages * 4096)
+}
+
+/// Calls a node every 10 ms until told to stop; how many calls there were, none of which failed.
+struct Caller {
+    stop: oneshot::Sender<()>,
+    calls: tokio::task::JoinHandle<usize>,
+}
+
+impl Caller {
+    fn start(from: &ServiceBroker, to: &ServiceBroker) -> Self {
+        let (stop, mut stopped) = oneshot::channel();
+        let (from, to) = (from.clone(), to.node_id().clone());
+        let calls = tokio::spawn(async move {
+            let mut calls = 0;
+            while stopped.try_recv().is_err() {
+                let answer: Value = from.call("echo.echo", json!(calls)).node(&to).await.unwrap();
+                assert_eq!(answer, calls);
+                calls += 1;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            calls
+        });
+        Self { stop, calls }
+    }
+
+    async fn end(self) -> usize {
+        self.stop.send(()).unwrap();
+        within(self.calls).await.unwrap()
+    }
+}
+
+/// A node and an honest peer of it.
+async fn node_and_honest(id: &str) -> (ServiceBroker, ServiceBroker) {
+    let node = started(id, loopback()).await;
+    let urls = format!("127.0.0.1:{}/{id}", port_of(&node).await);
+    let honest = builder("honest", loopback().urls(urls)).build().unwrap();
+    honest.start().await.unwrap();
+    eventually(async || sees(&honest, id).await && sees(&node, "honest").await).await;
+    honest.wait_for(&["echo"]).await.unwrap();
+    (node, honest)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_thousand_mutated_packets_do_not_disturb_an_honest_peer() {
+    let (node, honest) = node_and_honest("node-2").await;
+    let door = Door::without_memory().await;
+    let mut peer = Peer::greet_from("node-1", door, port_of(&node).await).await;
+    let packets = captured();
+    assert!(packets.len() > 50, "only {} packets were found", packets.len());
+    let mut dice = Dice(1);
+    let mut flood = async |count: usize| {
+        let mut bytes = Vec::new();
+        for n in 0..count {
+            let (code, packet) = &packets[dice.below(packets.len())];
+            bytes.extend(frame(*code, &mutated(&mut dice, *code, packet)));
+            if bytes.len() > 60_000 || n + 1 == count {
+                peer.line.write(&bytes).await;
+                bytes.clear();
+            }
+        }
+    };
+    let (from, caller) = (Instant::now(), Caller::start(&honest, &node));
+    flood(MUTATIONS / 4).await;
+    let early = resident();
+    flood(MUTATIONS - MUTATIONS / 4).await;
+    let (late, calls) = (resident(), caller.end().await);
+    let stats = node.stats();
+    println!(
+        "{MUTATIONS} mutated packets in {:.1?}, {calls} calls meanwhile, {early:?} to {late:?} bytes, {stats:?}",
+        from.elapsed()
+    );
+    assert!(calls > 5);
+    eventually(async || node.stats().malformed as usize > MUTATIONS / 10).await;
+    assert_eq!(node.stats().pending, 0);
+    if let Some((early, late)) = early.zip(late) {
+        assert!(late.saturating_sub(early) < 48 << 20, "memory grew from {early} to {late} bytes");
+    }
+    assert!(honest.ping(node.node_id()).await.unwrap().is_some());
+    stop([&honest, &node]).await;
+}
+
+/// Rows about nodes that nobody has heard of, reachable nowhere but at this port.
+fn strangers(from: usize, count: usize, port: u16) -> Value {
+    let row = |n: usize| {
+        let name = format!("stranger-{n}");
+        (name.clone(), json!([info(&name, port, 1, json!([])), 0, 0]))
+    };
+    json!({ "online": (from..from + count).map(row).collect::<Map<_, _>>() })
+}
+
+async fn known(node: &ServiceBroker) -> usize {
+    let list: Value = node.call("$node.list", json!({})).node(node.node_id()).await.unwrap();
+    list.as_array().unwrap().len()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_gossip_rows_with_new_senders_stay_within_the_bound() {
+    let node = builder("node", loopback()).service(echo()).configure(|config| config.registry.max_nodes = 500);
+    let node = node.build().unwrap();
+    node.start().await.unwrap();
+    let mut peer = Peer::join("liar", &node, json!([])).await;
+    let (port, before) = (peer.door.port, resident());
+    for n in 0..100 {
+        peer.send(GOSSIP_RES, strangers(n * 100, 100, port)).await;
+    }
+    for n in 0..1000 {
+        peer.line.hello(&format!("caller-{n}"), port).await;
+    }
+    let from = Instant::now();
+    peer.caught_up().await;
+    println!("10,000 rows were worked off after {:.1?}", from.elapsed());
+    // The node itself is one more.
+    assert!(known(&node).await <= 501, "{} nodes are known", known(&node).await);
+    if let Some((before, after)) = before.zip(resident()) {
+        assert!(after.saturating_sub(before) < 30 << 20, "memory grew from {before} to {after} bytes");
+    }
+    peer.request("after", "echo.echo", json!(1)).await;
+    assert_eq!(peer.response("after").await["data"], 1);
+    stop([&node]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_nodes_are_taken_in_without_making_pings_wait() {
+    let node = started("node", loopback()).await;
+    let mut peer = Peer::join("liar", &node, json!([])).await;
+    let port = peer.door.port;
+    let from = Instant::now();
+    for n in 0..110 {
+        peer.send(GOSSIP_RES, strangers(n * 100, 100, port)).await;
+    }
+    peer.caught_up().await;
+    println!("11,000 rows were worked off after {:.1?}", from.elapsed());
+    assert!(known(&node).await <= 10_001, "{} nodes are known", known(&node).await);
+    assert!(from.elapsed() < Duration::from_secs(10), "it took {:?}", from.elapsed());
+    stop([&node]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_infos_about_one_node_is_taken_in_at_ten_per_second() {
+    let (node, honest) = node_and_honest("node").await;
+    let mut peer = Peer::join("liar", &node, json!([])).await;
+    let mut updates = node.local_events("$node.updated");
+    let (from, caller) = (Instant::now(), Caller::start(&honest, &node));
+    for seq in 0..2_000 {
+        let service = format!("s{seq}");
+        peer.introduce(3 + seq, crate::peer::service(&service, "run")).await;
+    }
+    peer.caught_up().await;
+    let seconds = from.elapsed().as_secs_f64();
+    caller.end().await;
+    let mut told = 0;
+    while let Some(event) = updates.try_recv() {
+        told += usize::from(event.data["node"]["id"] == "liar");
+    }
+    let allowed = 11.0 + 10.0 * seconds;
+    assert!(told >= 1 && (told as f64) <= allowed, "{told} updates in {seconds:.2} s");
+    stop([&honest, &node]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h27_odd_datagrams_are_ignored_and_random_ids_are_bounded() {
+    let port = UdpSocket::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
+    let tcp = loopback().udp_discovery(true).with(|options| {
+        options.udp_port = port;
+        options.udp_bind_address = Some([127, 0, 0, 1].into());
+        options.udp_multicast_ttl = 0;
+        options.udp_period = Duration::from_secs(60);
+    });
+    let namespace = format!("datagrams-{}", std::process::id());
+    let node = builder("node", tcp).namespace(&namespace).service(echo()).build().unwrap();
+    node.start().await.unwrap();
+    let mut door = Door::open().await;
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let send = |text: &str| drop(socket.send_to(text.as_bytes(), ("127.0.0.1", port)));
+    let good = door.port;
+    let odd = [
+        format!("{namespace}|odd"),
+        format!("{namespace}|odd|{good}|x"),
+        format!("{namespace}|odd|0"),
+        format!("{namespace}|odd|70000"),
+        format!("{namespace}|odd|-1"),
+        format!("{namespace}|odd|1e3"),
+        format!("{namespace}||{good}"),
+        format!("{namespace}|o\nd|{good}"),
+        format!("elsewhere|odd|{good}"),
+        format!("{namespace}|{}|{good}", "o".repeat(3000)),
+        String::new(),
+        "|||".to_owned(),
+    ];
+    for text in &odd {
+        send(text);
+    }
+    // Believed, and greeted: what came before it has been looked at.
+    send(&format!("{namespace}|believed|{good}"));
+    door.next(HELLO).await;
+    assert_eq!(known(&node).await, 1, "nobody of them is a member");
+
+    let from = Instant::now();
+    for n in 0..20_000 {
+        send(&format!("{namespace}|random-{n}|{good}"));
+    }
+    let mut peer = Peer::greet("p", port_of(&node).await).await;
+    peer.request("after", "echo.echo", json!(1)).await;
+    assert_eq!(peer.response("after").await["data"], 1);
+    peer.caught_up().await;
+    println!("20,000 datagrams after {:.1?}: {} nodes are known", from.elapsed(), known(&node).await);
+    assert_eq!(known(&node).await, 1, "nobody of them is a member");
+    assert!(door.noted(PONG).is_none(), "strangers are greeted, not answered");
+    stop([&node]).await;
+}

@@ -1,1 +1,282 @@
-//! To come.
+//! Requests that no well-behaved node sends: each one that says who asks is answered.
+
+use ligand::{ActionDef, Error, ServiceBroker, ServiceDef};
+use ligand::config::Limits;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+use crate::peer::{EVENT, GOSSIP_RES, HELLO, Peer, REQUEST, RESPONSE, info, request};
+use crate::support::{builder, echo, eventually, loopback, port_of, row, sees, started, stop};
+
+/// Everything but what a case is about.
+fn around(id: &str, middle: &str) -> Vec<u8> {
+    format!(
+        r#"{{"id":"{id}","action":"echo.echo",{middle},"meta":{{}},"level":1,"stream":false,"ver":"5","sender":"p"}}"#
+    )
+    .into_bytes()
+}
+
+async fn node_and_peer() -> (ServiceBroker, Peer) {
+    let node = started("node", loopback()).await;
+    let peer = Peer::join("p", &node, json!([])).await;
+    (node, peer)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h10_half_a_million_brackets_are_answered_with_an_error_at_once() {
+    let (node, mut peer) = node_and_peer().await;
+    let open = "[".repeat(500_000);
+    // Nothing behind brackets that do not close can be told from what is within them.
+    let unclosed = format!(r#"{{"id":"unclosed","sender":"p","ver":"5","action":"echo.echo","params":{open}"#);
+    let closed = around("closed", &format!(r#""params":{open}{}"#, "]".repeat(500_000)));
+    let meta = around("meta", &format!(r#""params":1,"meta":{}{}"#, "[".repeat(200), "]".repeat(200)));
+    for (id, packet) in [("unclosed", unclosed.into_bytes()), ("closed", closed), ("meta", meta)] {
+        let from = Instant::now();
+        peer.line.send(REQUEST, &packet).await;
+        let answer = peer.response(id).await;
+        println!("{id} brackets were answered after {:.1?}", from.elapsed());
+        assert_eq!(answer["error"]["type"], "INVALID_PACKET_DATA", "{answer}");
+        assert!(from.elapsed() < Duration::from_secs(1), "it took {:?}", from.elapsed());
+    }
+    stop([&node]).await;
+}
+
+/// What becomes of a row.
+enum Expected {
+    /// The params come back as this text.
+    Echo(&'static str),
+    Error,
+    /// Nobody can be answered: counted.
+    Dropped,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h13_odd_json_has_one_defined_result_per_row() {
+    use Expected::{Dropped, Echo, Error};
+    let (node, mut peer) = node_and_peer().await;
+    let params = |text: &str| around("ID", &format!(r#""params":{text}"#));
+    let with = |before: &[u8], after: &[u8]| [before, &params("1"), after].concat();
+    let mut bad_utf8 = params("\"?\"");
+    let at = bad_utf8.iter().position(|byte| *byte == b'?').unwrap();
+    bad_utf8[at] = 0xff;
+    let utf16: Vec<u8> = params("1").iter().flat_map(|byte| [*byte, 0]).collect();
+    let long_number = format!(r#"1{}"#, "0".repeat(900_000));
+    let rows: Vec<(&str, Vec<u8>, Expected)> = vec![
+        ("id twice", around("other", r#""id":"ID","params":1"#), Echo("1")),
+        ("byte order mark", with(b"\xef\xbb\xbf", b""), Error),
+        ("trailing garbage", with(b"", b" x"), Error),
+        ("second object", with(b"", b"{}"), Error),
+        ("blanks around", with(b" \n", b"\t "), Echo("1")),
+        ("lone surrogate", params(r#""\ud800""#), Echo(r#""\ud800""#)),
+        ("number above all", params("1e400"), Echo("1e400")),
+        ("minus zero", params("-0"), Echo("-0")),
+        ("2^53 + 1", params("9007199254740993"), Echo("9007199254740993")),
+        ("NaN", params("NaN"), Error),
+        ("long number", params(&long_number), Echo("")),
+        ("raw control characters", params("\"\u{1}\u{8}\""), Error),
+        ("UTF-16", utf16, Dropped),
+        ("not UTF-8", bad_utf8, Error),
+    ];
+    let mut dropped = 0;
+    for (n, (what, packet, expected)) in rows.into_iter().enumerate() {
+        let id = format!("odd-{n}");
+        let packet = replaced(&packet, b"ID", id.as_bytes());
+        let before = node.stats().malformed;
+        peer.line.send(REQUEST, &packet).await;
+        if matches!(expected, Dropped) {
+            dropped += 1;
+            eventually(async || node.stats().malformed > before).await;
+            continue;
+        }
+        let answer = loop {
+            let answer = peer.door.next(RESPONSE).await;
+            if String::from_utf8_lossy(&answer.payload).contains(&id) {
+                break String::from_utf8(answer.payload).unwrap();
+            }
+        };
+        match expected {
+            Echo(text) => {
+                assert!(answer.contains(r#""success":true"#), "{what}: {answer:.300}");
+                assert!(answer.contains(&format!(r#""data":{text}"#)), "{what}: {answer:.300}");
+            }
+            _ => assert!(answer.contains(r#""type":"INVALID_PACKET_DATA""#), "{what}: {answer:.300}"),
+        }
+    }
+    assert_eq!(dropped, 1);
+    stop([&node]).await;
+}
+
+fn replaced(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    match text.windows(from.len()).position(|part| part == from) {
+        Some(at) => [&text[..at], to, &text[at + from.len()..]].concat(),
+        None => text.to_vec(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h14_payloads_that_are_no_packets_are_dropped_and_counted_for_every_type() {
+    let (node, mut peer) = node_and_peer().await;
+    let before = node.stats().malformed;
+    let payloads: [&[u8]; 7] = [b"null", b"[]", b"\"x\"", b"0", b"", b"{", b"{}"];
+    for code in EVENT..=HELLO {
+        for payload in payloads {
+            peer.line.send(code, payload).await;
+        }
+    }
+    peer.caught_up().await;
+    eventually(async || node.stats().malformed - before == 8 * 7).await;
+    peer.request("after", "echo.echo", json!("alive")).await;
+    assert_eq!(peer.response("after").await["data"], "alive");
+    stop([&node]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h15_fields_of_wrong_types_are_errors_that_name_the_field() {
+    let (node, mut peer) = node_and_peer().await;
+    let wrong: [(&str, Value); 14] = [
+        ("timeout", json!("NaN")),
+        ("timeout", json!(-1)),
+        ("timeout", json!(1e308)),
+        ("meta", json!([])),
+        ("meta", json!("x")),
+        ("headers", json!([1])),
+        ("tracing", json!("yes")),
+        ("level", json!("1")),
+        ("level", json!(-1)),
+        ("action", json!({})),
+        ("requestID", json!({})),
+        ("caller", json!([])),
+        ("stream", json!("true")),
+        ("parentID", json!(true)),
+    ];
+    for (n, (field, value)) in wrong.into_iter().enumerate() {
+        let id = format!("wrong-{n}");
+        let mut packet = request(&id, "echo.echo", json!(1));
+        packet[field] = value.clone();
+        peer.send(REQUEST, packet).await;
+        let error = peer.response(&id).await["error"].take();
+        assert_eq!(error["type"], "INVALID_PACKET_DATA", "{field} = {value} gave {error}");
+        assert!(error["message"].as_str().unwrap().contains(field), "{field} = {value} gave {error}");
+    }
+    // A level that is only large is a request.
+    let mut packet = request("deep", "echo.echo", json!(1));
+    packet["level"] = json!(1_000_000_000);
+    peer.send(REQUEST, packet).await;
+    assert_eq!(peer.response("deep").await["data"], 1);
+
+    // These cannot be answered.
+    let before = node.stats().malformed;
+    let events = [("event", json!({})), ("groups", json!("mail")), ("sender", json!({})), ("ver", json!([[]]))];
+    for (field, value) in events {
+        let mut event = json!({ "id": "e", "event": "x", "data": 1, "groups": ["a"], "broadcast": false,
+            "meta": {}, "level": 1, "ver": "5", "sender": "p" });
+        event[field] = value;
+        peer.line.send_json(EVENT, &event).await;
+    }
+    eventually(async || node.stats().malformed + node.stats().wrong_version >= before + 4).await;
+    stop([&node]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h29_protected_and_private_actions_look_like_unknown_ones_to_remote_callers() {
+    let hidden = |name: &'static str, visibility| {
+        ServiceDef::builder(name)
+            .action(ActionDef::new("run").visibility(visibility), |_cx, _: Value| async { Ok::<_, Error>(1) })
+            .build()
+    };
+    let node = builder("node", loopback())
+        .service(hidden("protected", ligand::Visibility::Protected))
+        .service(hidden("private", ligand::Visibility::Private))
+        .build()
+        .unwrap();
+    node.start().await.unwrap();
+    let mut peer = Peer::join("p", &node, json!([])).await;
+    let mut errors = Vec::new();
+    for name in ["protected.run", "private.run", "unknown.run", "$node.options"] {
+        peer.request(name, name, json!({})).await;
+        let answer = peer.response(name).await.to_string();
+        errors.push(answer.replace(name, "NAME"));
+    }
+    assert!(errors.iter().all(|error| *error == errors[2]), "{errors:#?}");
+    assert!(errors[2].contains("SERVICE_NOT_FOUND"), "{}", errors[2]);
+    stop([&node]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_opens_a_stream_is_refused_and_the_rest_of_the_stream_ignored() {
+    let (node, mut peer) = node_and_peer().await;
+    let mut open = request("s1", "echo.echo", json!({}));
+    (open["stream"], open["seq"]) = (json!(true), json!(0));
+    peer.send(REQUEST, open).await;
+    let answer = peer.response("s1").await;
+    assert_eq!((&answer["success"], &answer["error"]["type"]), (&json!(false), &json!("STREAM_NOT_SUPPORTED")));
+    for seq in 1..=5 {
+        let mut chunk = request("s1", "echo.echo", json!("chunk"));
+        (chunk["stream"], chunk["seq"]) = (json!(seq < 5), json!(seq));
+        peer.send(REQUEST, chunk).await;
+    }
+    peer.request("after", "echo.echo", json!(1)).await;
+    // Nothing was answered in between.
+    assert_eq!(peer.door.next(RESPONSE).await.json()["id"], "after");
+    assert_eq!(node.stats().streams_ignored, 5);
+    stop([&node]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_more_than_a_limit_is_refused_and_the_limit_itself_is_not() {
+    let (node, mut peer) = node_and_peer().await;
+    let limits = Limits::default();
+    let sized = |bytes: usize| json!({ "k": "x".repeat(bytes - r#"{"k":""}"#.len()) });
+    let rows: [(&str, &str, Value, Value); 2] = [
+        ("meta of bytes", "meta", sized(limits.meta), sized(limits.meta + 1)),
+        ("caller of bytes", "caller", json!("c".repeat(limits.name)), json!("c".repeat(limits.name + 1))),
+    ];
+    for (n, (what, field, fits, over)) in rows.into_iter().enumerate() {
+        let mut packet = request(&format!("fits-{n}"), "echo.echo", json!(n));
+        packet[field] = fits;
+        peer.send(REQUEST, packet).await;
+        let answer = peer.response(&format!("fits-{n}")).await;
+        assert_eq!(answer["data"], json!(n), "{what} at the limit: {:.300}", answer.to_string());
+        let mut packet = request(&format!("over-{n}"), "echo.echo", json!(n));
+        packet[field] = over;
+        peer.send(REQUEST, packet).await;
+        let answer = peer.response(&format!("over-{n}")).await;
+        assert_eq!(answer["error"]["type"], "INVALID_PACKET_DATA", "{what} above: {:.300}", answer.to_string());
+    }
+    let before = node.stats().malformed;
+    peer.request(&"i".repeat(limits.id + 1), "echo.echo", json!(1)).await;
+    let event = |groups: usize| {
+        let groups: Vec<_> = (0..groups).map(|n| format!("g{n}")).collect();
+        json!({ "id": "e", "event": "x", "groups": groups, "broadcast": false, "meta": {} })
+    };
+    peer.send(EVENT, event(limits.groups)).await;
+    peer.send(EVENT, event(limits.groups + 1)).await;
+    eventually(async || node.stats().malformed == before + 2).await;
+
+    // A node may announce so many services, and one with more is not taken in.
+    for (name, services) in [("full", limits.services), ("over", limits.services + 1)] {
+        let services: Vec<_> = (0..services)
+            .map(|n| json!({ "name": format!("s{n}"), "fullName": format!("s{n}"), "actions": {}, "events": {} }))
+            .collect();
+        let row = info(name, peer.door.port, 1, json!(services));
+        peer.send(GOSSIP_RES, json!({ "online": { name: [row, 0, 0] } })).await;
+    }
+    eventually(async || sees(&node, "full").await).await;
+    peer.caught_up().await;
+    assert!(!sees(&node, "over").await, "{:?}", row(&node, "over").await);
+    stop([&node]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_right_behind_the_hello_is_answered_however_many_peers_come_at_once() {
+    let node = builder("node", loopback()).service(echo()).build().unwrap();
+    node.start().await.unwrap();
+    let port = port_of(&node).await;
+    let peers = (0..20).map(|n| async move {
+        let mut peer = Peer::greet(&format!("p{n}"), port).await;
+        peer.request("at-once", "echo.echo", json!(n)).await;
+        assert_eq!(peer.response("at-once").await["data"], n);
+    });
+    futures_util::future::join_all(peers).await;
+    stop([&node]).await;
+}

@@ -2,14 +2,12 @@
 
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::support::{LIMIT, eventually, sees, within};
+use crate::support::{eventually, sees, within};
 use ligand::ServiceBroker;
 
 pub(crate) const EVENT: u8 = 1;
@@ -76,27 +74,48 @@ impl Line {
 pub(crate) struct Door {
     pub(crate) port: u16,
     frames: mpsc::UnboundedReceiver<Received>,
+    reading: watch::Sender<bool>,
     accepting: JoinHandle<()>,
 }
 
 impl Door {
-    /// `answer` is asked for frames to send back on behalf of `id` whenever one arrives.
+    /// A door that keeps what comes.
     pub(crate) async fn open() -> Self {
+        Self::that_keeps(true).await
+    }
+
+    /// A door behind which frames are thrown away, for tests that make a great many of them.
+    pub(crate) async fn without_memory() -> Self {
+        Self::that_keeps(false).await
+    }
+
+    async fn that_keeps(keeps: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (sender, frames) = mpsc::unbounded_channel();
+        let (reading, gate) = watch::channel(true);
         let accepting = tokio::spawn(async move {
             // Connections end with their peers, and all of them with this task.
             let mut open = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                open.spawn(read(stream, sender.clone()));
+                open.spawn(read(stream, keeps.then(|| sender.clone()), gate.clone()));
             }
         });
-        Self { port, frames, accepting }
+        Self { port, frames, reading, accepting }
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
         ([127, 0, 0, 1], self.port).into()
+    }
+
+    /// Reads nothing more, after the frame that is being read.
+    pub(crate) fn stop_reading(&self) {
+        self.reading.send_replace(false);
+    }
+
+    /// Breaks every connection, as the end of a process does, and listens no more.
+    pub(crate) fn slam(&self) {
+        self.accepting.abort();
     }
 
     /// The next frame of this type; others are dropped.
@@ -112,9 +131,9 @@ impl Door {
         .await
     }
 
-    /// A frame of this type that has come already, or comes soon; `None` when there is none.
-    pub(crate) async fn next_within(&mut self, code: u8, wait: Duration) -> Option<Received> {
-        tokio::time::timeout(wait.min(LIMIT), self.next(code)).await.ok()
+    /// A frame of this type, if one has come already.
+    pub(crate) fn noted(&mut self, code: u8) -> Option<Received> {
+        std::iter::from_fn(|| self.frames.try_recv().ok()).find(|frame| frame.code == code)
     }
 }
 
@@ -124,24 +143,31 @@ impl Drop for Door {
     }
 }
 
-async fn read(mut stream: TcpStream, frames: mpsc::UnboundedSender<Received>) {
+async fn read(
+    mut stream: TcpStream,
+    frames: Option<mpsc::UnboundedSender<Received>>,
+    mut gate: watch::Receiver<bool>,
+) {
     let mut header = [0; 6];
-    while stream.read_exact(&mut header).await.is_ok() {
+    while gate.wait_for(|reading| *reading).await.is_ok() && stream.read_exact(&mut header).await.is_ok() {
         let [_, a, b, c, d, code] = header;
         let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap();
         let mut payload = vec![0; length - 6];
         if stream.read_exact(&mut payload).await.is_err() {
             return;
         }
-        // Whoever looked has gone.
-        let _ = frames.send(Received { code, payload });
+        if let Some(frames) = &frames {
+            // Whoever looked has gone.
+            let _ = frames.send(Received { code, payload });
+        }
     }
 }
 
 /// A peer with an id that has said HELLO to a node.
 pub(crate) struct Peer {
     pub(crate) id: String,
-    pub(crate) ver: Arc<Mutex<&'static str>>,
+    /// Stamped on what it sends.
+    pub(crate) ver: Value,
     pub(crate) door: Door,
     pub(crate) line: Line,
 }
@@ -149,9 +175,14 @@ pub(crate) struct Peer {
 impl Peer {
     /// Connects to a node and says HELLO; the node does not know more of it than that.
     pub(crate) async fn greet(id: &str, node: u16) -> Self {
-        let (door, mut line) = (Door::open().await, Line::open(node).await);
+        Self::greet_from(id, Door::open().await, node).await
+    }
+
+    /// The same from this door.
+    pub(crate) async fn greet_from(id: &str, door: Door, node: u16) -> Self {
+        let mut line = Line::open(node).await;
         line.hello(id, door.port).await;
-        Self { id: id.to_owned(), ver: Arc::new(Mutex::new("5")), door, line }
+        Self { id: id.to_owned(), ver: json!("5"), door, line }
     }
 
     /// Connects to a node and becomes a member of its cluster, with these services.
@@ -171,7 +202,7 @@ impl Peer {
 
     /// Sends a packet with version and sender of this peer.
     pub(crate) async fn send(&mut self, code: u8, mut packet: Value) {
-        packet["ver"] = json!(*self.ver.lock().unwrap());
+        packet["ver"] = self.ver.clone();
         packet["sender"] = json!(self.id);
         self.line.send_json(code, &packet).await;
     }

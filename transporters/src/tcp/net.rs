@@ -4,7 +4,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 
 /// Connections the system may hold before they are accepted.
 const BACKLOG: i32 = 1024;
@@ -48,11 +48,40 @@ pub(crate) fn is_own(ip: IpAddr) -> bool {
     ip.is_loopback() || if_addrs::get_if_addrs().is_ok_and(|all| all.iter().any(|own| own.ip() == ip))
 }
 
-pub(crate) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
-    match host.parse::<IpAddr>() {
-        // Node announces IPv4 addresses in their IPv6-mapped form, which a host without IPv6 cannot dial.
-        Ok(ip) => TcpStream::connect((ip.to_canonical(), port)).await,
-        Err(_) => TcpStream::connect((host, port)).await,
+/// Connects from the address that `from` listens on, if it is a particular one: a peer takes the source
+/// of our connection for our address, and answers there.
+pub(crate) async fn dial(host: &str, port: u16, from: IpAddr) -> io::Result<TcpStream> {
+    // Node announces IPv4 addresses in their IPv6-mapped form, which a host without IPv6 cannot dial.
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return connect((ip.to_canonical(), port).into(), from).await;
+    }
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
+    for addr in tokio::net::lookup_host((host, port)).await? {
+        match connect(addr, from).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+async fn connect(addr: SocketAddr, from: IpAddr) -> io::Result<TcpStream> {
+    if from.is_unspecified() || from.is_ipv4() != addr.is_ipv4() {
+        return TcpStream::connect(addr).await;
+    }
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.bind((from, 0).into())?;
+    match socket.connect(addr).await {
+        // No way leads there from that address. Where the peer answers is then not ours to decide.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::AddrNotAvailable | io::ErrorKind::NetworkUnreachable
+            ) =>
+        {
+            TcpStream::connect(addr).await
+        }
+        result => result,
     }
 }
 

@@ -92,7 +92,7 @@ async fn connect(pool: &Pool, peer: &Peer) -> Result<TcpStream, TransportError> 
         failed(io::Error::new(io::ErrorKind::InvalidInput, "the address is not `host:port`"))
     })?;
     let limit = pool.options().connect_timeout;
-    let stream = match timeout(limit, net::dial(host, port)).await {
+    let stream = match timeout(limit, net::dial(host, port, pool.options().bind)).await {
         Ok(result) => result.map_err(failed)?,
         Err(_) => return Err(failed(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"))),
     };

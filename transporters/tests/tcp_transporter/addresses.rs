@@ -2,7 +2,7 @@
 
 use ligand_transporters::{Connection, TransportError};
 
-use crate::support::{Node, loopback};
+use crate::support::{Node, Peer, loopback};
 
 #[tokio::test]
 async fn a_port_in_use_is_named() {
@@ -30,4 +30,12 @@ async fn the_port_of_an_info_packet_is_the_one_listened_on_unless_configured() {
     let b = Node::start_with("b", loopback().with(|options| options.advertised_port = Some(4321))).await;
     assert_eq!(b.connection.advertised_port(), Some(4321));
     assert_ne!(b.port(), 4321);
+}
+
+/// A peer takes the source of our connection for our address.
+#[tokio::test]
+async fn a_node_that_is_bound_to_an_address_connects_from_it() {
+    let (a, peer) = (Node::start_with("a", loopback().bind([127, 0, 0, 2])).await, Peer::start().await);
+    a.request(&peer.route("p"), 0, b"x").unwrap();
+    assert_eq!(peer.accept().await.from.ip(), std::net::Ipv4Addr::new(127, 0, 0, 2));
 }

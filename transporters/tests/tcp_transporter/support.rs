@@ -200,13 +200,14 @@ impl Peer {
     }
 
     pub(crate) async fn accept(&self) -> Inbound {
-        let (stream, _) = within(self.listener.accept()).await.unwrap();
-        Inbound { stream, buf: BytesMut::new() }
+        let (stream, from) = within(self.listener.accept()).await.unwrap();
+        Inbound { stream, from, buf: BytesMut::new() }
     }
 }
 
 pub(crate) struct Inbound {
     stream: TcpStream,
+    pub(crate) from: SocketAddr,
     buf: BytesMut,
 }
 

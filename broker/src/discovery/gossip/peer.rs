@@ -69,6 +69,11 @@ impl<I: Info> Peer<I> {
         self.lost.is_some_and(|at| now.saturating_duration_since(at) < hold)
     }
 
+    /// Whether it said something since it was last seen online.
+    pub(super) fn spoke_while_offline(&self) -> bool {
+        !self.available && self.heard.zip(self.offline_since).is_some_and(|(heard, since)| heard >= since)
+    }
+
     /// Whether `info` belongs to the process run that we know.
     pub(super) fn same_instance(&self, info: &I) -> bool {
         self.info.as_ref().is_some_and(|known| known.instance_id() == info.instance_id())

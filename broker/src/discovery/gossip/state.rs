@@ -79,7 +79,7 @@ impl<I: Info> Gossip<I> {
     }
 
     /// Our services, metadata or port changed. The number grows by one, whatever `info` carries, and the
-    /// news goes to up to [`Options::push_to`] online peers.
+    /// news goes to up to [`Options::push_to`] peers: online ones, then those that are about to be.
     ///
     /// `choose(n)` returns a number below `n`.
     pub(crate) fn own_changed(&mut self, info: &I, choose: &mut dyn FnMut(usize) -> usize) -> Step<I> {
@@ -90,6 +90,9 @@ impl<I: Info> Gossip<I> {
             let other = kept + choose(online.len() - kept) % (online.len() - kept);
             online.swap(kept, other);
         }
+        // Whoever came since may have asked and been told the old row, which it has not told us yet.
+        let newcomers = self.peers.iter().filter(|(_, peer)| peer.spoke_while_offline());
+        online.extend(newcomers.map(|(node, _)| node.clone()));
         online.truncate(self.options.push_to);
         self.push_own(online)
     }
@@ -215,13 +218,17 @@ impl<I: Info> Gossip<I> {
     /// The connection *to* a node broke or could not be made. `unexpected` is what observers are told.
     pub(crate) fn lost(&mut self, node: &NodeId, unexpected: bool, now: Instant) -> Step<I> {
         let mut step = Step::default();
-        if let Some(peer) = self.peers.get_mut(node) {
-            peer.lost = Some(now);
-            peer.unasked = true;
-            peer.reach.failed();
-            if peer.available {
-                self.drop_online(node, unexpected, now, &mut step);
-            }
+        let Some(peer) = self.peers.get_mut(node) else { return step };
+        peer.lost = Some(now);
+        peer.unasked = true;
+        peer.reach.failed();
+        let spoke = peer.heard.zip(peer.asked).is_some_and(|(heard, asked)| heard >= asked);
+        if peer.available {
+            self.drop_online(node, unexpected, now, &mut step);
+        } else if spoke && !self.leaving {
+            // It came up while our connection to it was failing, and what we told it went down with that.
+            step.sends = self.push_own(vec![node.clone()]).sends;
+            self.ask(node, now, &mut step);
         }
         step
     }

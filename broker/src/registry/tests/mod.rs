@@ -449,7 +449,7 @@ fn a_heartbeat_needs_no_new_snapshot() {
 fn the_version_is_that_of_the_last_packet_or_a_guess() {
     let (registry, _) = registry();
     learn(&registry, "a", "i", 1, &[]);
-    let version = || registry.load().node_by_id("a").unwrap().version();
+    let version = || registry.load().node_by_id("a").unwrap().version().unwrap();
     assert_eq!(version(), ProtocolVersion::V4);
     registry.seen_version("a", ProtocolVersion::V5);
     assert_eq!(version(), ProtocolVersion::V5);

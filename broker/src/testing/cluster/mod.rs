@@ -140,7 +140,7 @@ impl Cluster {
     /// When that takes longer than five minutes.
     pub async fn settle(&self) {
         let from = tokio::time::Instant::now();
-        while let Err(disagreement) = agreement::check(&self.running(), &self.ways()) {
+        while let Some(disagreement) = self.disagreement() {
             assert!(from.elapsed() < PATIENCE, "the cluster does not settle: {disagreement}");
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -212,6 +212,10 @@ impl Cluster {
             panic!("node `{}` did not stop well: {error}", node.name());
         }
         node.crashed = true;
+    }
+
+    fn disagreement(&self) -> Option<String> {
+        agreement::check(&self.running(), &self.ways()).err()
     }
 
     fn running(&self) -> Vec<&ServiceBroker> {

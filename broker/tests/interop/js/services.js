@@ -95,16 +95,12 @@ module.exports = {
 	}),
 
 	web: () => ({
-		...require("moleculer-web"),
 		name: "web",
 		mixins: [require("moleculer-web")],
 		settings: { port: 0, ip: "127.0.0.1", routes: [{ path: "/api", whitelist: ["**"], autoAliases: true }] },
 		actions: {
 			port() {
 				return this.server.address().port;
-			},
-			aliases() {
-				return this.routes.flatMap(route => route.aliases.map(alias => `${alias.method} ${alias.path}`));
 			}
 		}
 	})

@@ -400,3 +400,31 @@ fn lost_and_configured_nodes_are_retried_each_round_whatever_the_dice_say() {
     assert_eq!(round(118), ["a", "b", "fixed", "ghost"]);
     assert_eq!(round(120), ["a", "fixed", "ghost"], "given up, but for chance");
 }
+
+#[test]
+fn a_peer_that_speaks_while_our_connection_to_it_fails_is_told_and_asked_once_more() {
+    let now = start();
+    let mut gossip = table();
+    let step = gossip.sighted(&id("a"), "192.0.2.1:4000", None, now);
+    assert_eq!(requests(&step.sends).len(), 1);
+    // It came up just after that connection was refused, which we learn only after its HELLO.
+    let step = gossip.hello(&id("a"), "192.0.2.1", 4_000, remote("192.0.2.1"), now + ms(1));
+    assert_eq!(sent_to(&step), [""; 0], "it has been asked a moment ago");
+    let step = gossip.lost(&id("a"), false, now + ms(2));
+    assert_eq!(sent_to(&step), ["a", "a"]);
+    assert_eq!((requests(&step.sends).len(), responses(&step.sends).len()), (1, 1));
+    // When that fails as well, there is nothing new that speaks for it.
+    let step = gossip.lost(&id("a"), false, now + ms(3));
+    assert!(step.sends.is_empty());
+}
+
+#[test]
+fn news_go_to_peers_that_have_only_said_hello_so_far_and_not_to_those_that_are_silent() {
+    let now = start();
+    let mut gossip = with_two(now);
+    let _ = gossip.hello(&id("c"), "192.0.2.3", 4_000, remote("192.0.2.3"), now);
+    let _ = gossip.sighted(&id("d"), "192.0.2.4:4000", None, now);
+    let _ = gossip.lost(&id("b"), false, now + ms(1));
+    let step = gossip.own_changed(&Card::new("me", 4_000, "me-1"), &mut |_| 0);
+    assert_eq!(sent_to(&step), ["a", "c"]);
+}

@@ -1,0 +1,139 @@
+//! What a call and an event cost between two nodes, beside a floor and rivals: `cargo bench transporters`.
+//!
+//! A row is a workload (`tcp/1KiB/c64`), measured with several subjects: ligand, the floor (the least that
+//! has to be done), and rivals. In each of five rounds the subjects take turns, A B C … A B C, so that
+//! whatever else the machine does hits all of them; the table gives medians, and the ratios within it are
+//! what counts. Client and server are processes of their own (this program starts itself again), so that
+//! the processor time of each is known.
+//!
+//! Like every test program it obeys a name filter, `--exact`, `--list` and `--test`. Without `--bench`,
+//! which `cargo bench` passes, it only shows that everything runs.
+
+mod closed_loop;
+mod row;
+mod session;
+mod subject;
+mod table;
+mod worker;
+
+use row::Row;
+use session::Session;
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Duration;
+use subject::Kind;
+use table::Measured;
+
+/// What the command line asks for.
+#[derive(Debug, Default)]
+struct Asked {
+    filters: Vec<String>,
+    exact: bool,
+    list: bool,
+    bench: bool,
+    test: bool,
+}
+
+impl Asked {
+    fn read(args: impl Iterator<Item = String>) -> Self {
+        let mut asked = Self::default();
+        for arg in args {
+            match arg.as_str() {
+                "--list" => asked.list = true,
+                "--bench" => asked.bench = true,
+                "--test" => asked.test = true,
+                "--exact" => asked.exact = true,
+                // Options of other harnesses, which cargo passes to all programs alike.
+                option if option.starts_with('-') => {}
+                filter => asked.filters.push(filter.to_owned()),
+            }
+        }
+        asked
+    }
+
+    fn wants(&self, id: &str) -> bool {
+        let fits = |filter: &String| if self.exact { id == filter } else { id.contains(filter.as_str()) };
+        self.filters.is_empty() || self.filters.iter().any(fits)
+    }
+}
+
+/// How much work is done.
+#[derive(Debug, Clone, Copy)]
+struct Effort {
+    rounds: usize,
+    warm_up: Duration,
+    measure: Duration,
+}
+
+impl Effort {
+    const FULL: Self =
+        Self { rounds: 5, warm_up: Duration::from_millis(60), measure: Duration::from_millis(250) };
+    const SMOKE: Self = Self { rounds: 1, warm_up: Duration::ZERO, measure: Duration::from_millis(2) };
+}
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    if let Some(first) = args.next() {
+        if first == worker::MARK {
+            return worker::main(args);
+        }
+        return run(&Asked::read(std::iter::once(first).chain(args)));
+    }
+    run(&Asked::default())
+}
+
+fn run(asked: &Asked) -> ExitCode {
+    let rows: Vec<_> = Row::all().into_iter().filter(|row| asked.wants(&row.id())).collect();
+    if asked.list {
+        for row in &rows {
+            println!("{}: benchmark", row.id());
+        }
+        return ExitCode::SUCCESS;
+    }
+    let smoke = asked.test || !asked.bench;
+    match measure(&rows, if smoke { Effort::SMOKE } else { Effort::FULL }, smoke) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(rows: &[Row], effort: Effort, smoke: bool) -> Result<(), String> {
+    let mut kinds: Vec<_> = rows.iter().flat_map(|row| row.subjects()).copied().collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    // Starting Node takes longer than the whole smoke run may.
+    kinds.retain(|kind| !(smoke && *kind == Kind::Js));
+    let mut sessions = BTreeMap::new();
+    let mut skipped = BTreeMap::new();
+    for kind in kinds {
+        match Session::start(kind) {
+            Ok(Ok(session)) => drop(sessions.insert(kind, session)),
+            Ok(Err(why)) => drop(skipped.insert(kind, why)),
+            Err(error) => return Err(format!("{}: {error}", kind.name())),
+        }
+    }
+    for row in rows {
+        let mut measured: BTreeMap<Kind, Vec<Measured>> = BTreeMap::new();
+        for _ in 0..effort.rounds {
+            for kind in row.subjects() {
+                let Some(session) = sessions.get_mut(kind) else { continue };
+                let figures = session
+                    .measure(row.load, effort.warm_up, effort.measure)
+                    .map_err(|error| format!("{} with {}: {error}", row.id(), kind.name()))?;
+                measured.entry(*kind).or_default().push(figures);
+            }
+        }
+        if smoke {
+            println!("Testing {} ... ok", row.id());
+        } else {
+            table::row(row, &measured, &skipped);
+        }
+    }
+    if !smoke && !rows.is_empty() {
+        println!("\n{}", ligand_benches::build());
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! The processes of one subject, as the one that measures sees them.
+
+use ligand_benches::process::{cpu_time, free_ports};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use crate::row::Load;
+use crate::subject::{Kind, NODES};
+use crate::table::Measured;
+use crate::worker;
+
+/// Client and server of a subject; they end when this is dropped.
+pub(crate) struct Session {
+    // The client first: it is dropped first.
+    client: Peer,
+    server: Option<Peer>,
+}
+
+impl Session {
+    /// Starts the processes; `Ok(Err(why))` when the machine lacks what this subject needs.
+    pub(crate) fn start(kind: Kind) -> io::Result<Result<Self, &'static str>> {
+        if kind == Kind::Js
+            && let Some(why) = js_is_missing()
+        {
+            return Ok(Err(why));
+        }
+        // The first one is the client's.
+        let ports = free_ports(1 + NODES)?;
+        let ports: Vec<_> = ports.iter().map(u16::to_string).collect();
+        let ports = ports.join(",");
+        let server = kind.has_server().then(|| Peer::start(kind, "server", &ports)).transpose()?;
+        Ok(Ok(Self { client: Peer::start(kind, "client", &ports)?, server }))
+    }
+
+    /// Runs a load for about this long.
+    pub(crate) fn measure(&mut self, load: Load, warm_up: Duration, time: Duration) -> io::Result<Measured> {
+        if !warm_up.is_zero() {
+            self.client.run(load, warm_up)?;
+        }
+        let before = self.cpu()?;
+        let figures = self.client.run(load, time)?;
+        let cpu = self.cpu()?.saturating_sub(before);
+        let (count, seconds) = (figures.count.max(1) as f64, figures.nanos as f64 / 1e9);
+        Ok(Measured {
+            per_second: count / seconds,
+            cpu_micros: cpu.as_secs_f64() * 1e6 / count,
+            p50_micros: (figures.p50_nanos > 0).then(|| figures.p50_nanos as f64 / 1e3),
+        })
+    }
+
+    fn cpu(&self) -> io::Result<Duration> {
+        let server = self.server.as_ref().map_or(Ok(Duration::ZERO), |server| cpu_time(server.child.id()))?;
+        Ok(server + cpu_time(self.client.child.id())?)
+    }
+}
+
+struct Peer {
+    child: Child,
+    /// Closed by dropping, which is how the process learns that it is not needed any more.
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+impl Peer {
+    /// Starts a process and waits until it is ready.
+    fn start(kind: Kind, role: &str, ports: &str) -> io::Result<Self> {
+        let mut command = match kind {
+            Kind::Js => {
+                let mut node = Command::new("node");
+                node.arg(js_directory().join("peer.js"));
+                node
+            }
+            _ => {
+                let mut own = Command::new(std::env::current_exe()?);
+                own.arg(worker::MARK).arg(kind.name());
+                own
+            }
+        };
+        let mut child = command.arg(role).arg(ports).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let (input, output) = (child.stdin.take(), child.stdout.take());
+        let output = BufReader::new(output.ok_or(io::ErrorKind::BrokenPipe)?);
+        let mut peer = Self { child, input, output };
+        match peer.line()?.trim() {
+            "ready" => Ok(peer),
+            other => Err(io::Error::other(format!("the {role} said `{other}` instead of `ready`"))),
+        }
+    }
+
+    fn run(&mut self, load: Load, time: Duration) -> io::Result<worker::Figures> {
+        let input = self.input.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        writeln!(input, "{} {}", load.to_words(), time.as_millis().max(1))?;
+        input.flush()?;
+        let line = self.line()?;
+        worker::Figures::from_words(&line)
+            .ok_or_else(|| io::Error::other(format!("the client said `{line}`")))
+    }
+
+    fn line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        match self.output.read_line(&mut line)? {
+            0 => Err(io::Error::other("the process has ended")),
+            _ => Ok(line),
+        }
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        // It need not say goodbye: nothing is measured any more.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn js_directory() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("js")
+}
+
+/// Why the rival in JavaScript cannot take part.
+fn js_is_missing() -> Option<&'static str> {
+    let mut node = Command::new("node");
+    node.args(["-e", "require('moleculer')"]).current_dir(js_directory());
+    match node.stdout(Stdio::null()).stderr(Stdio::null()).status() {
+        Err(_) => Some("skipped: node not found"),
+        Ok(status) if status.success() => None,
+        Ok(_) => Some("skipped: run `npm ci` in benches/js"),
+    }
+}

@@ -1,0 +1,160 @@
+//! Brokers over TCP with static addresses.
+
+use ::ligand::{Codec, Context, Error, ErrorKind, NodeId, Payload, Reply, ServiceBroker, ServiceDef};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::{MAX_FRAME, NODES, body};
+use crate::closed_loop::{self, WINDOW};
+use crate::row::Load;
+use crate::worker::Figures;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Body {
+    d: String,
+}
+
+/// What every serving node offers: an echo, events, and how many of them have come.
+pub(super) fn service(n: usize) -> ServiceDef {
+    let seen = Arc::new(AtomicU64::new(0));
+    let counter = || {
+        let seen = Arc::clone(&seen);
+        move |_cx: Context, _data: Payload| {
+            seen.fetch_add(1, Ordering::Relaxed);
+            async { Ok::<_, Error>(()) }
+        }
+    };
+    let (to_one, to_all) = (counter(), counter());
+    ServiceDef::builder(format!("echo{n}"))
+        .action_raw("raw", |_cx: Context, body: Payload| async move { Ok::<_, Error>(Reply::from(body)) })
+        .action("typed", |_cx: Context, body: Body| async move { Ok::<_, Error>(body) })
+        // Answered after all events that were sent before it, because a connection keeps the order.
+        .action("seen", move |_cx: Context, (): ()| {
+            let seen = seen.swap(0, Ordering::Relaxed);
+            async move { Ok::<_, Error>(seen) }
+        })
+        .event(format!("to{n}").as_str(), to_one)
+        .event("to-all", to_all)
+        .build()
+}
+
+fn url(ports: &[u16]) -> String {
+    let nodes: Vec<_> =
+        ports.iter().enumerate().map(|(n, port)| format!("127.0.0.1:{port}/{}", id(n))).collect();
+    format!(
+        "tcp://{}?udpDiscovery=false&useHostname=false&bind=127.0.0.1&maxPacketSize={MAX_FRAME}\
+         &maxSendSize={MAX_FRAME}&sendBufferBytes={}&sendBufferFrames=4096",
+        nodes.join(","),
+        64 << 20
+    )
+}
+
+/// The first node is the client.
+fn id(n: usize) -> String {
+    format!("n{n}")
+}
+
+pub(super) async fn serve(ports: &[u16]) -> io::Result<Vec<ServiceBroker>> {
+    let mut brokers = Vec::new();
+    for n in 1..=NODES {
+        let broker =
+            ServiceBroker::builder().node_id(id(n)).transporter(url(ports).as_str()).service(service(n));
+        let broker = broker.build().map_err(io::Error::other)?;
+        broker.start().await.map_err(io::Error::other)?;
+        brokers.push(broker);
+    }
+    Ok(brokers)
+}
+
+/// A broker that calls `echo1`, and sends events to everybody.
+pub(crate) struct Client {
+    broker: ServiceBroker,
+    typed: bool,
+    #[allow(dead_code, reason = "kept alive")]
+    servers: Vec<ServiceBroker>,
+}
+
+impl Client {
+    pub(super) async fn start(ports: &[u16], typed: bool) -> io::Result<Self> {
+        let broker = ServiceBroker::builder().node_id(id(0)).transporter(url(ports).as_str());
+        let broker = broker.build().map_err(io::Error::other)?;
+        broker.start().await.map_err(io::Error::other)?;
+        Self::of(broker, typed, Vec::new()).await
+    }
+
+    pub(super) async fn of(
+        broker: ServiceBroker,
+        typed: bool,
+        servers: Vec<ServiceBroker>,
+    ) -> io::Result<Self> {
+        let names: Vec<_> = (1..=NODES).map(|n| format!("echo{n}")).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        broker.wait_for_within(&names, Duration::from_secs(30)).await.map_err(io::Error::other)?;
+        for n in 1..=NODES {
+            broker.call::<u64>(format!("echo{n}.seen"), ()).await.map_err(io::Error::other)?;
+        }
+        Ok(Self { broker, typed, servers })
+    }
+
+    pub(super) async fn run(&self, load: Load, time: Duration) -> io::Result<Figures> {
+        match load {
+            Load::Calls { size, concurrency } if self.typed => {
+                let d = "x".repeat(size.saturating_sub(r#"{"d":""}"#.len()));
+                let (broker, body) = (self.broker.clone(), Arc::new(Body { d }));
+                let call = move || {
+                    let (broker, body) = (broker.clone(), Arc::clone(&body));
+                    async move {
+                        let call = broker.call::<Body>("echo1.typed", &*body).await;
+                        call.map(drop).map_err(io::Error::other)
+                    }
+                };
+                closed_loop::calls(call, concurrency, time).await
+            }
+            Load::Calls { size, concurrency } => {
+                let (broker, body) = (self.broker.clone(), body(size));
+                let call = move || {
+                    let (broker, body) = (broker.clone(), body.clone());
+                    async move {
+                        let params = Payload::from_encoded(Codec::Json, body);
+                        let call = broker.call::<()>("echo1.raw", params).raw().await;
+                        call.map(drop).map_err(io::Error::other)
+                    }
+                };
+                closed_loop::calls(call, concurrency, time).await
+            }
+            Load::Events { size, nodes } => {
+                let (broker, body) = (self.broker.clone(), body(size));
+                let window = move || {
+                    let (broker, body) = (broker.clone(), body.clone());
+                    async move { window(&broker, &body, nodes).await }
+                };
+                closed_loop::events(window, time).await
+            }
+        }
+    }
+}
+
+/// Events to one node or to all; gives how many have arrived.
+async fn window(broker: &ServiceBroker, body: &Bytes, nodes: usize) -> io::Result<u64> {
+    let event = if nodes == 1 { "to1" } else { "to-all" };
+    for _ in 0..WINDOW {
+        loop {
+            match broker.broadcast(event, Payload::from_encoded(Codec::Json, body.clone())).await {
+                Ok(()) => break,
+                Err(error) if error.kind() == ErrorKind::QueueIsFull => tokio::task::yield_now().await,
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+    }
+    let mut seen = 0;
+    for n in 1..=nodes {
+        let node = NodeId::new(id(n)).map_err(io::Error::other)?;
+        let count = broker.call::<u64>(format!("echo{n}.seen"), ()).node(&node).await;
+        seen += count.map_err(io::Error::other)?;
+    }
+    Ok(seen)
+}

@@ -1,0 +1,73 @@
+//! A process that serves or makes load: says `ready`, then runs what it reads from its standard input
+//! until that ends.
+
+use std::io::{self, BufRead as _, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::row::Load;
+use crate::subject::{Client, Kind, Server};
+
+/// First argument of such a process.
+pub(crate) const MARK: &str = "__worker";
+
+/// What came of a load.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Figures {
+    /// Calls answered, or events delivered.
+    pub(crate) count: u64,
+    /// How long it took.
+    pub(crate) nanos: u64,
+    /// Half of the calls took at most this long; 0 when not measured.
+    pub(crate) p50_nanos: u64,
+}
+
+impl Figures {
+    pub(crate) fn from_words(line: &str) -> Option<Self> {
+        let mut words = line.split_whitespace().map(str::parse);
+        let mut next = || words.next()?.ok();
+        Some(Self { count: next()?, nanos: next()?, p50_nanos: next()? })
+    }
+}
+
+pub(crate) fn main(mut args: impl Iterator<Item = String>) -> ExitCode {
+    let mut next = || args.next().unwrap_or_default();
+    let (kind, role, ports) = (next(), next(), next());
+    let ports: Vec<u16> = ports.split(',').filter_map(|port| port.parse().ok()).collect();
+    let Some(kind) = Kind::from_name(&kind) else { return ExitCode::FAILURE };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let Ok(runtime) = runtime else { return ExitCode::FAILURE };
+    let result = match role.as_str() {
+        "server" => runtime.block_on(Server::start(kind, &ports)).and_then(|_server| {
+            say("ready")?;
+            io::copy(&mut io::stdin(), &mut io::sink()).map(drop)
+        }),
+        _ => runtime.block_on(Client::start(kind, &ports)).and_then(|client| {
+            say("ready")?;
+            for line in io::stdin().lock().lines() {
+                let line = line?;
+                let words: Vec<_> = line.split(' ').collect();
+                let [what, size, count, millis] = words[..] else { return Err(io::Error::other(line)) };
+                let load = Load::from_words(what, size, count).ok_or(io::ErrorKind::InvalidInput)?;
+                let time = Duration::from_millis(millis.parse().unwrap_or(1));
+                let figures = runtime.block_on(client.run(load, time))?;
+                say(&format!("{} {} {}", figures.count, figures.nanos, figures.p50_nanos))?;
+            }
+            Ok(())
+        }),
+    };
+    // Left at once: whoever reads the figures ends this process anyway.
+    match result {
+        Ok(()) => std::process::exit(0),
+        Err(error) => {
+            eprintln!("{} {role}: {error}", kind.name());
+            std::process::exit(1)
+        }
+    }
+}
+
+fn say(line: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
+}

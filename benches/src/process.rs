@@ -1,0 +1,48 @@
+//! What the kernel knows of a process: processor time and memory.
+
+use std::fs;
+use std::io;
+use std::net::TcpListener;
+use std::time::Duration;
+
+/// Processor time, user and system, of all threads of a process that live.
+///
+/// # Errors
+/// When the process is gone, or the system has no `/proc`.
+pub fn cpu_time(pid: u32) -> io::Result<Duration> {
+    let mut sum = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        // A thread may end between the listing and the reading.
+        let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
+        sum += text.split(' ').next().and_then(|nanos| nanos.parse::<u64>().ok()).unwrap_or(0);
+    }
+    Ok(Duration::from_nanos(sum))
+}
+
+/// Resident memory of a process in KiB.
+///
+/// # Errors
+/// When the process is gone, or the system has no `/proc`.
+pub fn resident_kib(pid: u32) -> io::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    number.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no VmRSS in /proc/<pid>/status"))
+}
+
+/// Ports of the loopback interface that were free a moment ago.
+///
+/// # Errors
+/// When none is left.
+pub fn free_ports(count: usize) -> io::Result<Vec<u16>> {
+    // All are held until the last one is known, so that no port comes twice.
+    let held: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<io::Result<_>>()?;
+    held.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
+}
+
+/// The middle of some figures; of an even number, the lower one of the two.
+#[must_use]
+pub fn median(mut figures: Vec<f64>) -> Option<f64> {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len().checked_sub(1)? / 2).copied()
+}

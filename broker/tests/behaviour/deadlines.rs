@@ -1,0 +1,238 @@
+//! How long a call may take, and what happens at the deadline.
+
+use ligand::testing::{Cluster, TestBroker};
+use ligand::{ActionDef, Context, Error, ErrorKind, Outcome, ServiceBroker, ServiceDef, Timeout};
+use serde_json::{Value, json};
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+use crate::ways::{every_way, ms, ok, secs};
+
+/// Deadlines of a second and more are looked at every 25 ms.
+const SWEEP: Duration = ms(60);
+
+/// Counts the handlers that are alive.
+#[derive(Clone, Default)]
+struct Alive(Arc<AtomicUsize>);
+
+struct Life(Arc<AtomicUsize>);
+
+impl Alive {
+    fn enter(&self) -> Life {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Life(Arc::clone(&self.0))
+    }
+
+    fn now(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn sleepy() -> ServiceDef {
+    sleepy_with(Alive::default())
+}
+
+fn sleepy_with(alive: Alive) -> ServiceDef {
+    let hang = move |_, _: Value| {
+        let life = alive.enter();
+        async move {
+            let _life = life;
+            pending::<Result<(), Error>>().await
+        }
+    };
+    let left = |cx: Context, _: Value| async move { ok(cx.remaining().map(|left| left.as_millis() as u64)) };
+    let nap = |_, millis: u64| async move {
+        sleep(ms(millis)).await;
+        ok(millis)
+    };
+    let nested = |cx: Context, wait: u64| async move {
+        sleep(ms(wait)).await;
+        cx.call::<Option<u64>>("sleepy.left", json!({})).timeout(secs(3600)).await
+    };
+    ServiceDef::builder("sleepy")
+        .action("hang", hang.clone())
+        .action(ActionDef::new("brief").timeout(ms(200)), hang.clone())
+        .action(ActionDef::new("patient").timeout(Timeout::Never), hang)
+        .action("left", left)
+        .action(ActionDef::new("left_of_mine").timeout(secs(7)), left)
+        .action(ActionDef::new("left_of_none").timeout(Timeout::Never), left)
+        .action("nap", nap)
+        .action("nested", nested)
+        .build()
+}
+
+async fn fails_after(broker: &ServiceBroker, action: &str, timeout: Option<Timeout>) -> Duration {
+    let from = Instant::now();
+    let call = broker.call::<()>(action, ());
+    let call = match timeout {
+        Some(timeout) => call.timeout(timeout),
+        None => call,
+    };
+    let error = call.await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::RequestTimeout, Outcome::MayHaveRun));
+    assert!(error.is_retryable());
+    from.elapsed()
+}
+
+fn around(found: Duration, expected: Duration) -> bool {
+    found >= expected && found <= expected + SWEEP
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_fails_after_thirty_seconds_unless_somebody_says_otherwise() {
+    every_way(
+        || vec![sleepy()],
+        async |broker| {
+            let took = fails_after(broker, "sleepy.hang", None).await;
+            assert!(around(took, secs(30)), "{took:?}");
+        },
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_action_may_set_the_time_and_the_caller_has_the_last_word() {
+    every_way(
+        || vec![sleepy()],
+        async |broker| {
+            let took = fails_after(broker, "sleepy.brief", None).await;
+            assert!(around(took, ms(200)), "{took:?}");
+            let took = fails_after(broker, "sleepy.brief", Some(secs(2).into())).await;
+            assert!(around(took, secs(2)), "{took:?}");
+            let took = fails_after(broker, "sleepy.hang", Some(ms(3).into())).await;
+            assert!(took >= ms(3) && took < ms(6), "{took:?}");
+        },
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_default_of_the_broker_counts_where_neither_says_anything() {
+    let broker = TestBroker::new().service(sleepy()).with(|builder| builder.request_timeout(secs(4))).start().await;
+    let took = fails_after(&broker, "sleepy.hang", None).await;
+    assert!(around(took, secs(4)), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn never_means_never() {
+    every_way(
+        || vec![sleepy()],
+        async |broker| {
+            for (action, timeout) in [("sleepy.hang", Some(Timeout::Never)), ("sleepy.patient", None)] {
+                let call = broker.call::<()>(action, ());
+                let call = match timeout {
+                    Some(timeout) => call.timeout(timeout),
+                    None => call,
+                };
+                let waited = tokio::time::timeout(secs(600), async { call.await }).await;
+                assert!(waited.is_err(), "{action} ended: {waited:?}");
+            }
+        },
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_sees_what_is_left() {
+    let found = every_way(
+        || vec![sleepy()],
+        async |broker| {
+            let call = |action| broker.call::<Option<u64>>(action, json!({}));
+            [
+                call("sleepy.left").await.unwrap(),
+                call("sleepy.left_of_mine").await.unwrap(),
+                call("sleepy.left_of_none").await.unwrap(),
+                call("sleepy.left").timeout(ms(1500)).await.unwrap(),
+            ]
+        },
+    );
+    assert_eq!(found.await, [Some(30_000), Some(7_000), None, Some(1_500)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_nested_call_never_gets_more_than_what_is_left() {
+    let found = every_way(
+        || vec![sleepy()],
+        async |broker| {
+            let call = |wait: u64, timeout| broker.call::<Option<u64>>("sleepy.nested", wait).timeout(timeout);
+            let after_400 = call(400, secs(1)).await.unwrap().unwrap();
+            let at_once = call(0, secs(1)).await.unwrap().unwrap();
+            // Timers have a resolution of a millisecond.
+            assert!((599..=600).contains(&after_400) && (999..=1000).contains(&at_once), "{after_400} {at_once}");
+        },
+    );
+    found.await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_made_after_the_deadline_is_skipped() {
+    let (report, mut reports) = mpsc::unbounded_channel();
+    let late = move |cx: Context, _: Value| {
+        let report = report.clone();
+        tokio::spawn(async move {
+            sleep(secs(2)).await;
+            let result = cx.call::<Value>("sleepy.left", json!({})).await;
+            report.send(result.unwrap_err()).unwrap();
+        });
+        pending::<Result<(), Error>>()
+    };
+    let late = ServiceDef::builder("late").action("call", late);
+    let broker = TestBroker::new().service(sleepy()).service(late).start().await;
+    broker.call::<()>("late.call", ()).timeout(secs(1)).await.unwrap_err();
+    let error = reports.recv().await.unwrap();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::RequestSkipped, Outcome::NotRun));
+    assert_eq!(error.code().unwrap(), &514);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_handler_is_dropped_at_the_deadline_here_and_elsewhere() {
+    let alive = Alive::default();
+    let broker = TestBroker::new().service(sleepy_with(alive.clone())).start().await;
+    for timeout in [ms(100), secs(2)] {
+        broker.call::<()>("sleepy.hang", ()).timeout(timeout).await.unwrap_err();
+        assert_eq!(alive.now(), 0);
+    }
+
+    let alive = Alive::default();
+    let cluster = Cluster::seeded(1).node("a", []).node("b", [sleepy_with(alive.clone())]).start().await;
+    for timeout in [ms(100), secs(2)] {
+        let call = cluster.at("a").call::<()>("sleepy.hang", ()).timeout(timeout);
+        let (result, ()) = tokio::join!(call, async {
+            sleep(timeout - ms(50)).await;
+            assert_eq!(alive.now(), 1);
+        });
+        result.unwrap_err();
+        cluster.advance(SWEEP).await;
+        assert_eq!(alive.now(), 0, "the remote handler runs on after {timeout:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_way_does_not_keep_a_caller_longer_than_its_deadline() {
+    let cluster = Cluster::seeded(1).node("a", []).node("b", [sleepy()]).start().await;
+    cluster.partition("a", "b");
+    let from = Instant::now();
+    let error = cluster.at("a").call::<Value>("sleepy.left", ()).timeout(secs(3)).await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::RequestTimeout, Outcome::MayHaveRun));
+    assert!(around(from.elapsed(), secs(3)));
+    assert_eq!(cluster.at("a").stats().deadlines, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_done_in_time_is_not_disturbed() {
+    let found = every_way(
+        || vec![sleepy()],
+        async |broker| broker.call::<u64>("sleepy.nap", 900).timeout(secs(1)).await.unwrap(),
+    );
+    assert_eq!(found.await, 900);
+}

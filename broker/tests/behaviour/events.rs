@@ -1,0 +1,260 @@
+//! Events: who gets them, how often, and with what.
+
+use ligand::testing::{Cluster, EventLog, TestBroker, codec_runs};
+use ligand::{Context, Error, EventDef, IntoServiceDef as _, Payload, ServiceDef, Shared};
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+
+use crate::ways::{ms, ok};
+
+/// Who heard what.
+#[derive(Clone, Default)]
+struct Ears(Arc<Mutex<Vec<String>>>);
+
+impl Ears {
+    /// A service that hears `pattern` in its own group, or another one.
+    fn service(&self, name: &'static str, pattern: &'static str, group: Option<&'static str>) -> ServiceDef {
+        let ears = self.clone();
+        let def = EventDef::new(pattern);
+        let def = match group {
+            Some(group) => def.group(group),
+            None => def,
+        };
+        ServiceDef::builder(name)
+            .event(def, move |cx: Context, _: Value| {
+                ears.0.lock().unwrap().push(format!("{}@{}", name, cx.broker().node_id()));
+                async { ok(()) }
+            })
+            .build()
+    }
+
+    /// Sorted, and forgotten.
+    fn take(&self) -> Vec<String> {
+        let mut heard = std::mem::take(&mut *self.0.lock().unwrap());
+        heard.sort();
+        heard
+    }
+}
+
+/// `mail` on b and c, `audit` on c and d, `stats` on d in the group of mail.
+async fn office(ears: &Ears) -> Cluster {
+    Cluster::seeded(2)
+        .node("a", [])
+        .node("b", [ears.service("mail", "user.*", None)])
+        .node("c", [ears.service("mail", "user.*", None), ears.service("audit", "user.created", None)])
+        .node("d", [ears.service("audit", "user.created", None), ears.service("stats", "user.*", Some("mail"))])
+        .start()
+        .await
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_emitted_event_reaches_one_member_of_each_group() {
+    let ears = Ears::default();
+    let cluster = office(&ears).await;
+    ears.take();
+    let mut totals = std::collections::BTreeMap::new();
+    for _ in 0..60 {
+        cluster.at("a").emit("user.created", json!({ "id": 1 })).await.unwrap();
+        cluster.advance(ms(5)).await;
+        let heard = ears.take();
+        let mail = heard.iter().filter(|who| !who.starts_with("audit")).count();
+        assert_eq!((mail, heard.len()), (1, 2), "one of the group `mail`, one of the group `audit`: {heard:?}");
+        for who in heard {
+            *totals.entry(who).or_insert(0) += 1;
+        }
+    }
+    // Balanced in turn over nodes.
+    assert_eq!((totals["audit@c"], totals["audit@d"]), (30, 30));
+    assert_eq!((totals["mail@b"], totals["mail@c"], totals["stats@d"]), (20, 20, 20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broadcast_reaches_every_subscriber_once() {
+    let ears = Ears::default();
+    let cluster = office(&ears).await;
+    ears.take();
+    for node in ["a", "c"] {
+        cluster.at(node).broadcast("user.created", ()).await.unwrap();
+        cluster.advance(ms(5)).await;
+        assert_eq!(ears.take(), ["audit@c", "audit@d", "mail@b", "mail@c", "stats@d"], "from {node}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_restrict_who_gets_an_event() {
+    let ears = Ears::default();
+    let cluster = office(&ears).await;
+    ears.take();
+    cluster.at("a").broadcast("user.created", ()).group("audit").await.unwrap();
+    cluster.advance(ms(5)).await;
+    assert_eq!(ears.take(), ["audit@c", "audit@d"]);
+    cluster.at("a").emit("user.created", ()).group("audit").await.unwrap();
+    cluster.advance(ms(5)).await;
+    assert_eq!(ears.take().len(), 1);
+    cluster.at("a").emit("user.created", ()).group("nobody").await.unwrap();
+    cluster.advance(ms(5)).await;
+    assert_eq!(ears.take(), [""; 0]);
+    cluster.at("c").broadcast_local("user.created", ()).group("mail").await.unwrap();
+    assert_eq!(ears.take(), ["mail@c"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_local_broadcast_stays_here_and_waits_for_its_handlers() {
+    let ears = Ears::default();
+    let cluster = office(&ears).await;
+    ears.take();
+    cluster.at("c").broadcast_local("user.created", ()).await.unwrap();
+    assert_eq!(ears.take(), ["audit@c", "mail@c"]);
+    cluster.advance(ms(50)).await;
+    assert_eq!(ears.take(), [""; 0]);
+
+    let done = Arc::new(Mutex::new(false));
+    let slow = ServiceDef::builder("slow").event("tick", {
+        let done = Arc::clone(&done);
+        move |_, _: Value| {
+            let done = Arc::clone(&done);
+            async move {
+                tokio::time::sleep(ms(500)).await;
+                *done.lock().unwrap() = true;
+                ok(())
+            }
+        }
+    });
+    let broker = TestBroker::new().service(slow).start().await;
+    broker.emit("tick", ()).await.unwrap();
+    assert!(!*done.lock().unwrap(), "an emitted event does not wait for handlers");
+    broker.broadcast_local("tick", ()).await.unwrap();
+    assert!(*done.lock().unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_prefers_its_own_subscribers_for_an_emit() {
+    let ears = Ears::default();
+    let cluster = office(&ears).await;
+    ears.take();
+    for _ in 0..10 {
+        cluster.at("c").emit("user.created", ()).await.unwrap();
+        cluster.advance(ms(5)).await;
+        assert_eq!(ears.take(), ["audit@c", "mail@c"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn patterns_match_as_in_node() {
+    let rows = [
+        ("user.created", "user.created", true),
+        ("user.*", "user.created", true),
+        ("user.*", "user.created.now", false),
+        ("user.**", "user.created.now", true),
+        ("*.created", "user.created", true),
+        ("*", "user", true),
+        ("*", "user.created", false),
+        ("**", "user.created", true),
+        ("user.??????d", "user.created", true),
+        ("user", "user.created", false),
+    ];
+    for (pattern, event, matches) in rows {
+        let log = EventLog::of(pattern);
+        let broker = TestBroker::new().service(log.clone()).start().await;
+        broker.emit(event, ()).await.unwrap();
+        assert_eq!(log.names().contains(&event.to_owned()), matches, "`{pattern}` and `{event}`");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_nobody_hears_is_no_error() {
+    let cluster = Cluster::seeded(1).node("a", []).node("b", []).start().await;
+    cluster.at("a").emit("nobody", 1).await.unwrap();
+    cluster.at("a").broadcast("nobody", 1).await.unwrap();
+    cluster.at("a").broadcast_local("nobody", 1).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_arrive_as_they_were_sent_and_nothing_arrives_as_null() {
+    let bodies = [json!({ "id": 1, "tags": ["a"] }), json!("text"), json!(7), json!([1, 2]), Value::Null];
+    let log = EventLog::of("it");
+    let cluster = Cluster::seeded(1).node("a", []).node("b", [log.clone().into_service_def()]).start().await;
+    let here = EventLog::of("it");
+    let broker = TestBroker::new().service(here.clone()).start().await;
+    for body in &bodies {
+        cluster.at("a").emit("it", body).await.unwrap();
+        broker.emit("it", body).await.unwrap();
+    }
+    cluster.at("a").emit("it", Payload::empty()).await.unwrap();
+    broker.emit("it", Payload::empty()).await.unwrap();
+    log.wait_for(6).await;
+    let mut expected = bodies.to_vec();
+    expected.push(Value::Null);
+    assert_eq!(log.bodies(), expected);
+    assert_eq!(here.bodies(), expected);
+}
+
+#[tokio::test]
+async fn a_shared_body_is_decoded_once_for_all_and_not_at_all_within_the_process() {
+    #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    struct Fix {
+        at: u64,
+    }
+    let seen: Arc<Mutex<Vec<Arc<Fix>>>> = Arc::default();
+    let service = |name: &'static str| {
+        let seen = Arc::clone(&seen);
+        ServiceDef::builder(name).event("moved", move |_, fix: Shared<Fix>| {
+            seen.lock().unwrap().push(fix.0);
+            async { ok(()) }
+        })
+    };
+    let broker = TestBroker::new().service(service("one")).service(service("two")).start().await;
+    let before = codec_runs();
+    broker.emit("moved", Payload::shared(Arc::new(Fix { at: 5 }))).await.unwrap();
+    assert_eq!(codec_runs(), before);
+    let heard = std::mem::take(&mut *seen.lock().unwrap());
+    assert!(heard.len() == 2 && Arc::ptr_eq(&heard[0], &heard[1]) && heard[0].at == 5);
+
+    let before = codec_runs();
+    broker.emit("moved", json!({ "at": 6 })).await.unwrap();
+    assert_eq!(codec_runs() - before, 2, "encoded once, decoded once");
+    let heard = std::mem::take(&mut *seen.lock().unwrap());
+    assert!(heard.len() == 2 && Arc::ptr_eq(&heard[0], &heard[1]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_fails_is_nobody_elses_business() {
+    let log = EventLog::of("it");
+    let failing =
+        ServiceDef::builder("failing").event("it", |_, _: Value| async { Err::<(), _>(Error::client(400, "NO", "no")) });
+    let picky = ServiceDef::builder("picky").event("it", |_, _: u8| async { ok(()) });
+    let broker = TestBroker::new().service(failing).service(picky).service(log.clone()).start().await;
+    broker.broadcast("it", "text").await.unwrap();
+    broker.broadcast_local("it", "text").await.unwrap();
+    assert_eq!(log.wait_for(2).await.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn subscriptions_hear_the_brokers_own_events_only_of_their_own_node() {
+    let log = EventLog::of("$node.*").and("$services.changed");
+    let other = EventLog::of("$node.*");
+    let mut cluster = Cluster::seeded(1)
+        .node("a", [log.clone().into_service_def()])
+        .node("b", [other.clone().into_service_def()])
+        .start()
+        .await;
+    let connected = log.matching("$node.connected");
+    assert_eq!(connected[0].data["node"]["id"], "b");
+    assert!(!log.matching("$services.changed").is_empty());
+    cluster.crash("b");
+    cluster.advance(crate::ways::secs(32)).await;
+    let gone = log.matching("$node.disconnected");
+    assert_eq!((gone[0].data["node"]["id"].clone(), gone[0].data["unexpected"].clone()), (json!("b"), json!(true)));
+    assert!(log.all().iter().all(|event| event.node == "a"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_lost_node_does_not_keep_an_event_from_the_others() {
+    let ears = Ears::default();
+    let cluster = office(&ears).await;
+    ears.take();
+    cluster.network().crash("b");
+    let _ = cluster.at("a").broadcast("user.created", ()).await;
+    cluster.advance(ms(5)).await;
+    assert_eq!(ears.take(), ["audit@c", "audit@d", "mail@c", "stats@d"]);
+}

@@ -1,0 +1,66 @@
+//! Actions that not everybody may call.
+
+use ligand::testing::Cluster;
+use ligand::{ActionDef, Context, ServiceDef, Visibility};
+use serde_json::Value;
+
+use crate::ways::{face, ok};
+
+fn service() -> ServiceDef {
+    let def = |name: &'static str, visibility| ActionDef::new(name).visibility(visibility);
+    let yes = |_, _: Value| async { ok("yes".to_owned()) };
+    ServiceDef::builder("svc")
+        .action(def("published", Visibility::Published), yes)
+        .action(def("public", Visibility::Public), yes)
+        .action(def("protected", Visibility::Protected), yes)
+        .action(def("private", Visibility::Private), yes)
+        .action("inside", |cx: Context, name: String| async move { cx.call::<String>(name, ()).await })
+        .build()
+}
+
+const ALL: [&str; 4] = ["published", "public", "protected", "private"];
+
+#[tokio::test(start_paused = true)]
+async fn every_action_can_be_called_on_its_own_node() {
+    let cluster = Cluster::seeded(1).node("a", []).node("b", [service()]).start().await;
+    for name in ALL {
+        let action = format!("svc.{name}");
+        assert_eq!(cluster.at("b").call::<String>(&action, ()).await.unwrap(), "yes");
+        assert_eq!(cluster.at("a").call::<String>("svc.inside", &action).await.unwrap(), "yes", "from its own service");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn from_another_node_a_hidden_action_looks_exactly_like_an_unknown_one() {
+    let cluster = Cluster::seeded(1).node("a", []).node("b", [service()]).start().await;
+    let a = cluster.at("a");
+    let b = cluster.at("b").node_id();
+    for name in ["published", "public"] {
+        assert_eq!(a.call::<String>(format!("svc.{name}"), ()).await.unwrap(), "yes");
+    }
+    for node in [None, Some(b)] {
+        let fails = async |name: &str| {
+            let call = a.call::<String>(format!("svc.{name}"), ());
+            let call = match node {
+                Some(node) => call.node(node),
+                None => call,
+            };
+            let error = call.await.unwrap_err();
+            (error.outcome(), face(&error).to_string().replace(name, "…"))
+        };
+        let unknown = fails("unknown").await;
+        for name in ["protected", "private"] {
+            assert_eq!(fails(name).await, unknown, "{name}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_asks_all_the_same_is_answered_as_for_an_unknown_action() {
+    // A service of the same name on `a` makes `a` ask `b` for an action that `b` hides.
+    let cluster = Cluster::seeded(1).node("a", []).node("b", [service()]).start().await;
+    let listed: Value = cluster.at("a").call("$node.actions", ()).await.unwrap();
+    let names: Vec<_> = listed.as_array().unwrap().iter().map(|action| action["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"svc.published") && names.contains(&"svc.public"), "{names:?}");
+    assert!(!names.contains(&"svc.private"), "{names:?}");
+}

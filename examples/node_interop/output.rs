@@ -1,0 +1,8 @@
+//! Lines on standard output, each with the node that says it.
+
+use ligand::ServiceBroker;
+use std::fmt;
+
+pub(crate) fn say(broker: &ServiceBroker, what: fmt::Arguments<'_>) {
+    println!("{:<5} {what}", broker.node_id().as_str());
+}

@@ -1,0 +1,70 @@
+//! What the node offers.
+
+use ligand::{ActionError, Context, Params, Result, Value, service};
+
+use super::output::say;
+
+pub(crate) struct Echo;
+
+#[service(name = "echo")]
+impl Echo {
+    /// Gives back what it was given.
+    #[action]
+    async fn say(&self, params: Params<Value>) -> Result<Value> {
+        Ok(params.0)
+    }
+
+    /// Tells what it knows of the call.
+    #[action]
+    async fn context(&self, cx: Context) -> Result<Value> {
+        Ok(serde_json::json!({
+            "node": cx.node().as_str(),
+            "caller": cx.caller().map(|caller| caller.as_str()),
+            "level": cx.level(),
+            "requestID": cx.request_id().to_string(),
+            "meta": cx.meta().to_map(),
+        }))
+    }
+}
+
+pub(crate) struct Math;
+
+#[derive(Debug, ActionError)]
+pub(crate) enum MathError {
+    #[action_error(code = 422, type = "DIVISION_BY_ZERO", message = "nothing can be divided by zero")]
+    DivisionByZero,
+}
+
+#[service(name = "math")]
+impl Math {
+    #[action(rest = "GET /add")]
+    async fn add(&self, a: f64, b: f64) -> Result<f64> {
+        Ok(a + b)
+    }
+
+    #[action(rest = "GET /mul")]
+    async fn mul(&self, a: f64, b: f64) -> Result<f64> {
+        Ok(a * b)
+    }
+
+    #[action(rest = "GET /div")]
+    async fn div(&self, a: f64, b: f64) -> Result<f64, MathError> {
+        if b == 0.0 { Err(MathError::DivisionByZero) } else { Ok(a / b) }
+    }
+}
+
+pub(crate) struct Events;
+
+#[service(name = "events")]
+impl Events {
+    /// Prints every event of the cluster.
+    #[event("**")]
+    async fn log(&self, cx: Context, data: Params<Value>) -> Result<()> {
+        // Those of the broker's own life come by another way, in words of their own.
+        if !cx.name().starts_with('$') {
+            let kind = if cx.is_broadcast() { "broadcast" } else { "event" };
+            say(cx.broker(), format_args!("{kind} {} {} from {}", cx.name(), data.0, cx.node()));
+        }
+        Ok(())
+    }
+}
