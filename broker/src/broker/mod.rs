@@ -42,7 +42,9 @@ pub use action_ref::ActionRef;
 pub use builder::BrokerBuilder;
 #[doc(hidden)]
 pub use call::Origin;
-pub use call::{ByClient, ByName, Call, CallFuture, CallOptions, Caller, OutgoingCall, RawCall, RawCallFuture, Response};
+pub use call::{
+    ByClient, ByName, Call, CallFuture, CallOptions, Caller, OutgoingCall, RawCall, RawCallFuture, Response,
+};
 pub(crate) use dispatch::picked_and_run;
 pub(crate) use emit::run_local;
 pub use emit::{Emit, EmitFuture, Spread};
@@ -136,7 +138,11 @@ impl ServiceBroker {
     /// # Errors
     /// Awaiting it fails with an [`Error`] whose [`Error::outcome`] says whether the handler may have
     /// run.
-    pub fn call<'a, R>(&'a self, action: impl Into<Cow<'a, str>>, params: impl IntoPayload) -> Call<'a, R, ByName> {
+    pub fn call<'a, R>(
+        &'a self,
+        action: impl Into<Cow<'a, str>>,
+        params: impl IntoPayload,
+    ) -> Call<'a, R, ByName> {
         Call::by_name(self, action, params.into_payload(self.codec()))
     }
 

@@ -262,7 +262,11 @@ impl Context {
 
     /// Calls an action in the course of this one: request id, meta, level and deadline go along, and
     /// what the callee put into its meta comes back into this one's.
-    pub fn call<'a, R>(&'a self, action: impl Into<Cow<'a, str>>, params: impl IntoPayload) -> Call<'a, R, ByName> {
+    pub fn call<'a, R>(
+        &'a self,
+        action: impl Into<Cow<'a, str>>,
+        params: impl IntoPayload,
+    ) -> Call<'a, R, ByName> {
         Call::by_name(self, action.into(), params.into_payload(self.broker().codec()))
     }
 
