@@ -215,8 +215,10 @@ fn run(
             if action.encode || broker.shared().force_codec() {
                 params = params.through_codec(broker.codec()).map_err(not_run)?;
             }
-            let cx = cx.handed_to(At::Local(action.clone()));
-            let running = (action.run)(cx.clone(), params);
+            let cx = cx.handed_to(At::Local(action));
+            let to_handler = cx.clone();
+            let At::Local(action) = cx.at() else { unreachable!("set three lines above") };
+            let running = (action.run)(to_handler, params);
             Ok((cx, Running::InPlace(running), None))
         }
         Picked::Remote(node, action) => {

@@ -158,7 +158,7 @@ async fn a_layer_around_the_pick_changes_nothing_of_what_a_call_asks_for() {
         .await;
     for node in ["a", "b", "c"] {
         let id = cluster.at(node).node_id().clone();
-        let call = cluster.at("a").call::<String>("math.where", ()).node(&id).meta("k", 1).raw();
+        let call = cluster.at("a").call("math.where", ()).node(&id).meta("k", 1).raw();
         let answer = call.await.unwrap();
         assert_eq!(answer.node, id);
         assert_eq!(answer.decode::<String>().unwrap(), node);

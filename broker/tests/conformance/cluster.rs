@@ -97,14 +97,16 @@ impl Cluster {
     }
 
     /// Takes a node that was started apart from the world without a word.
-    pub(super) fn crash(&mut self, broker: &ServiceBroker) {
+    pub(super) async fn crash(&mut self, broker: &ServiceBroker) -> Outcome {
         self.fixture.crash(broker.node_id());
         let own = |node: &Node| node.broker.instance_id() == broker.instance_id();
         if let Some(at) = self.nodes.iter().position(own)
             && let Some(runtime) = self.nodes.remove(at).runtime
         {
-            runtime.shutdown_background();
+            // Waits until the tasks are gone, and the sockets with them; which blocks.
+            tokio::task::spawn_blocking(move || runtime.shutdown_timeout(PATIENCE)).await?;
         }
+        Ok(())
     }
 
     /// Lets a node with the id of a crashed one in.
