@@ -67,7 +67,7 @@ impl Sink for Rival {
                 let connection = self.0.lock().unwrap().clone().unwrap();
                 send(
                     &connection,
-                    Route::Node { id: NodeId::new("a").unwrap(), addr: None },
+                    &Route::Node { id: NodeId::new("a").unwrap(), addr: None },
                     PacketKind::Pong,
                     &packet,
                 );
@@ -76,10 +76,10 @@ impl Sink for Rival {
     }
 }
 
-fn send(connection: &Arc<dyn Connection>, to: Route, kind: PacketKind, packet: &Value) {
+fn send(connection: &Arc<dyn Connection>, to: &Route, kind: PacketKind, packet: &Value) {
     let text = packet.to_string();
     connection
-        .send(&to, kind, 0, &mut |frame| {
+        .send(to, kind, 0, &mut |frame| {
             frame.buf().extend_from_slice(text.as_bytes());
             Ok(())
         })
@@ -104,7 +104,7 @@ async fn a_later_conflict_is_an_event_and_the_node_goes_on() {
         "client": { "type": "nodejs", "version": "0.15.2", "langVersion": "v22" }, "metadata": {},
         "ver": "5", "sender": "a",
     });
-    send(&connection, Route::Broadcast, PacketKind::Info, &info);
+    send(&connection, &Route::Broadcast, PacketKind::Info, &info);
 
     let report = timeout(Duration::from_secs(10), told.recv()).await.unwrap().unwrap();
     assert_eq!(report.data, json!({ "owner": "rival", "proven": true }));

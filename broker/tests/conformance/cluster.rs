@@ -97,14 +97,16 @@ impl Cluster {
     }
 
     /// Takes a node that was started apart from the world without a word.
-    pub(super) fn crash(&mut self, broker: &ServiceBroker) {
+    pub(super) async fn crash(&mut self, broker: &ServiceBroker) -> Outcome {
         self.fixture.crash(broker.node_id());
         let own = |node: &Node| node.broker.instance_id() == broker.instance_id();
         if let Some(at) = self.nodes.iter().position(own)
             && let Some(runtime) = self.nodes.remove(at).runtime
         {
-            runtime.shutdown_background();
+            // Waits until the tasks are gone, and the sockets with them; which blocks.
+            tokio::task::spawn_blocking(move || runtime.shutdown_timeout(PATIENCE)).await?;
         }
+        Ok(())
     }
 
     /// Lets a node with the id of a crashed one in.
@@ -149,12 +151,26 @@ pub(super) async fn seen_by(broker: &ServiceBroker) -> BTreeSet<String> {
     available.filter_map(|node| node["id"].as_str().map(str::to_owned)).collect()
 }
 
-/// Waits until each of these nodes sees exactly these.
+/// Services that a node sees as offered, with the node of each.
+async fn offers_seen_by(broker: &ServiceBroker, only_local: bool) -> BTreeSet<String> {
+    let params = json!({ "onlyLocal": only_local, "onlyAvailable": true, "grouping": false });
+    let list: Value = broker.call("$node.services", params).node(broker.node_id()).await.unwrap_or_default();
+    let rows = list.as_array().into_iter().flatten();
+    rows.map(|row| format!("{} at {}", row["fullName"], row["nodeID"])).collect()
+}
+
+/// Waits until each of these nodes sees exactly these, and all that they offer.
 pub(super) async fn meet(brokers: &[ServiceBroker]) -> Outcome {
     let all: BTreeSet<String> = brokers.iter().map(|broker| broker.node_id().to_string()).collect();
+    let mut offers = BTreeSet::new();
+    for broker in brokers {
+        offers.extend(offers_seen_by(broker, true).await);
+    }
     for broker in brokers {
         let what = format!("{} sees {all:?}", broker.node_id());
         eventually(&what, async || seen_by(broker).await == all).await?;
+        let what = format!("{} sees {offers:?}", broker.node_id());
+        eventually(&what, async || offers_seen_by(broker, false).await == offers).await?;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::peer::{
     Door, EVENT, GOSSIP_REQ, GOSSIP_RES, HELLO, PING, PONG, Peer, REQUEST, RESPONSE, frame, info,
 };
-use crate::support::{builder, echo, eventually, loopback, port_of, sees, started, stop, within};
+use crate::support::{builder, echo, echoes, eventually, loopback, port_of, sees, started, stop, within};
 
 const MUTATIONS: usize = 100_000;
 
@@ -129,8 +129,7 @@ async fn node_and_honest(id: &str) -> (ServiceBroker, ServiceBroker) {
     let urls = format!("127.0.0.1:{}/{id}", port_of(&node).await);
     let honest = builder("honest", loopback().urls(urls)).build().unwrap();
     honest.start().await.unwrap();
-    eventually(async || sees(&honest, id).await && sees(&node, "honest").await).await;
-    honest.wait_for(&["echo"]).await.unwrap();
+    eventually(async || echoes(&honest, id).await && sees(&node, "honest").await).await;
     (node, honest)
 }
 
@@ -189,43 +188,29 @@ async fn known(node: &ServiceBroker) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_gossip_rows_with_new_senders_stay_within_the_bound() {
-    let node = builder("node", loopback()).service(echo()).configure(|config| config.registry.max_nodes = 500);
+    let node =
+        builder("node", loopback()).service(echo()).configure(|config| config.registry.max_nodes = 500);
     let node = node.build().unwrap();
     node.start().await.unwrap();
     let mut peer = Peer::join("liar", &node, json!([])).await;
     let (port, before) = (peer.door.port, resident());
+    let from = Instant::now();
     for n in 0..100 {
         peer.send(GOSSIP_RES, strangers(n * 100, 100, port)).await;
     }
     for n in 0..1000 {
         peer.line.hello(&format!("caller-{n}"), port).await;
     }
-    let from = Instant::now();
+    peer.line.hello("liar", port).await;
     peer.caught_up().await;
     println!("10,000 rows were worked off after {:.1?}", from.elapsed());
     // The node itself is one more.
-    assert!(known(&node).await <= 501, "{} nodes are known", known(&node).await);
+    assert_eq!(known(&node).await, 501);
     if let Some((before, after)) = before.zip(resident()) {
         assert!(after.saturating_sub(before) < 30 << 20, "memory grew from {before} to {after} bytes");
     }
     peer.request("after", "echo.echo", json!(1)).await;
     assert_eq!(peer.response("after").await["data"], 1);
-    stop([&node]).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_nodes_are_taken_in_without_making_pings_wait() {
-    let node = started("node", loopback()).await;
-    let mut peer = Peer::join("liar", &node, json!([])).await;
-    let port = peer.door.port;
-    let from = Instant::now();
-    for n in 0..110 {
-        peer.send(GOSSIP_RES, strangers(n * 100, 100, port)).await;
-    }
-    peer.caught_up().await;
-    println!("11,000 rows were worked off after {:.1?}", from.elapsed());
-    assert!(known(&node).await <= 10_001, "{} nodes are known", known(&node).await);
-    assert!(from.elapsed() < Duration::from_secs(10), "it took {:?}", from.elapsed());
     stop([&node]).await;
 }
 

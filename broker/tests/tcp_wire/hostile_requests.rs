@@ -1,7 +1,7 @@
 //! Requests that no well-behaved node sends: each one that says who asks is answered.
 
-use ligand::{ActionDef, Error, ServiceBroker, ServiceDef};
 use ligand::config::Limits;
+use ligand::{ActionDef, Error, ServiceBroker, ServiceDef};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,8 @@ async fn h10_half_a_million_brackets_are_answered_with_an_error_at_once() {
     let (node, mut peer) = node_and_peer().await;
     let open = "[".repeat(500_000);
     // Nothing behind brackets that do not close can be told from what is within them.
-    let unclosed = format!(r#"{{"id":"unclosed","sender":"p","ver":"5","action":"echo.echo","params":{open}"#);
+    let unclosed =
+        format!(r#"{{"id":"unclosed","sender":"p","ver":"5","action":"echo.echo","params":{open}"#);
     let closed = around("closed", &format!(r#""params":{open}{}"#, "]".repeat(500_000)));
     let meta = around("meta", &format!(r#""params":1,"meta":{}{}"#, "[".repeat(200), "]".repeat(200)));
     for (id, packet) in [("unclosed", unclosed.into_bytes()), ("closed", closed), ("meta", meta)] {
@@ -166,7 +167,8 @@ async fn h15_fields_of_wrong_types_are_errors_that_name_the_field() {
 
     // These cannot be answered.
     let before = node.stats().malformed;
-    let events = [("event", json!({})), ("groups", json!("mail")), ("sender", json!({})), ("ver", json!([[]]))];
+    let events =
+        [("event", json!({})), ("groups", json!("mail")), ("sender", json!({})), ("ver", json!([[]]))];
     for (field, value) in events {
         let mut event = json!({ "id": "e", "event": "x", "data": 1, "groups": ["a"], "broadcast": false,
             "meta": {}, "level": 1, "ver": "5", "sender": "p" });
@@ -209,7 +211,10 @@ async fn a_request_that_opens_a_stream_is_refused_and_the_rest_of_the_stream_ign
     (open["stream"], open["seq"]) = (json!(true), json!(0));
     peer.send(REQUEST, open).await;
     let answer = peer.response("s1").await;
-    assert_eq!((&answer["success"], &answer["error"]["type"]), (&json!(false), &json!("STREAM_NOT_SUPPORTED")));
+    assert_eq!(
+        (&answer["success"], &answer["error"]["type"]),
+        (&json!(false), &json!("STREAM_NOT_SUPPORTED"))
+    );
     for seq in 1..=5 {
         let mut chunk = request("s1", "echo.echo", json!("chunk"));
         (chunk["stream"], chunk["seq"]) = (json!(seq < 5), json!(seq));
@@ -241,7 +246,12 @@ async fn one_more_than_a_limit_is_refused_and_the_limit_itself_is_not() {
         packet[field] = over;
         peer.send(REQUEST, packet).await;
         let answer = peer.response(&format!("over-{n}")).await;
-        assert_eq!(answer["error"]["type"], "INVALID_PACKET_DATA", "{what} above: {:.300}", answer.to_string());
+        assert_eq!(
+            answer["error"]["type"],
+            "INVALID_PACKET_DATA",
+            "{what} above: {:.300}",
+            answer.to_string()
+        );
     }
     let before = node.stats().malformed;
     peer.request(&"i".repeat(limits.id + 1), "echo.echo", json!(1)).await;

@@ -1,7 +1,7 @@
 //! Two nodes with one id over TCP: the second is refused where it can be known, else both are told.
 
 use ligand::transport::tcp::Tcp;
-use ligand::{Error, LocalEvents, NodeId, ServiceBroker, ServiceDef};
+use ligand::{Error, LocalEvents, NodeId, ServiceDef};
 use serde_json::{Value, json};
 use std::net::UdpSocket;
 use std::sync::Arc;
@@ -12,7 +12,9 @@ use tokio::sync::Notify;
 
 use crate::peer::{Door, GOSSIP_RES, Line, PING, PONG, Peer, info};
 use crate::ports::free_port;
-use crate::support::{builder, echo, event, eventually, loopback, port_of, row, sees, started, stop, within};
+use crate::support::{
+    builder, echo, echoes, event, eventually, loopback, port_of, row, sees, started, stop, within,
+};
 
 /// A service that starts only when it is told to.
 fn slow_start(go: &Arc<Notify>) -> ServiceDef {
@@ -31,7 +33,6 @@ fn slow_start(go: &Arc<Notify>) -> ServiceDef {
 /// A second node "a" whose start has not ended yet.
 struct Second {
     go: Arc<Notify>,
-    broker: ServiceBroker,
     start: tokio::task::JoinHandle<Result<(), ligand::StartError>>,
 }
 
@@ -39,15 +40,12 @@ impl Second {
     fn begin(tcp: Tcp) -> Self {
         let go = Arc::new(Notify::new());
         let broker = builder("a", tcp).service(slow_start(&go)).build().unwrap();
-        let start = tokio::spawn({
-            let broker = broker.clone();
-            async move { broker.start().await }
-        });
-        Self { go, broker, start }
+        let start = tokio::spawn(async move { broker.start().await });
+        Self { go, start }
     }
 
     /// Lets it become ready, and checks that it is not.
-    async fn is_refused_for(self, owner: u16) {
+    async fn must_be_refused_for(self, owner: u16) {
         let from = Instant::now();
         self.go.notify_one();
         let error = within(self.start).await.unwrap().unwrap_err().to_string();
@@ -68,7 +66,7 @@ async fn a_start_is_refused_when_the_configured_address_of_its_id_answers() {
     let first = started("a", loopback()).await;
     let owner = port_of(&first).await;
     let third = started("c", loopback().urls(format!("127.0.0.1:{owner}/a"))).await;
-    eventually(async || sees(&third, "a").await && sees(&first, "c").await).await;
+    eventually(async || echoes(&third, "a").await && sees(&first, "c").await).await;
 
     let urls = [format!("127.0.0.1:{owner}/a"), format!("127.0.0.1:{}/c", port_of(&third).await)];
     let second = builder("a", loopback().port(free_port()).urls(urls)).build().unwrap();
@@ -94,7 +92,7 @@ async fn a_start_is_refused_when_a_hello_under_its_id_leads_to_another_node() {
     witness.line.hello("a", owner).await;
     witness.line.hello("w", witness.door.port).await;
     witness.caught_up().await;
-    second.is_refused_for(owner).await;
+    second.must_be_refused_for(owner).await;
     stop([&first]).await;
 }
 
@@ -107,7 +105,7 @@ async fn a_start_is_refused_when_a_gossip_row_about_its_id_leads_to_another_node
     let known = info(first.instance_id(), owner, 7, json!([]));
     witness.send(GOSSIP_RES, json!({ "online": { "a": [known, 0, 0] } })).await;
     witness.caught_up().await;
-    second.is_refused_for(owner).await;
+    second.must_be_refused_for(owner).await;
     stop([&first]).await;
 }
 

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::peer::{Peer, REQUEST, service};
 use crate::ports::free_port;
-use crate::support::{builder, echo, eventually, loopback, row, sees, started, stop, within};
+use crate::support::{builder, echo, echoes, eventually, loopback, row, sees, started, stop, within};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_port_in_use_is_named_with_what_to_do() {
@@ -63,7 +63,7 @@ async fn a_node_that_advertises_another_port_is_reached_there() {
     let b = builder("b", tcp.with(|options| options.advertised_port = Some(public))).service(echo());
     let b = b.build().unwrap();
     b.start().await.unwrap();
-    eventually(async || sees(&a, "b").await).await;
+    eventually(async || echoes(&a, "b").await).await;
     assert_eq!(row(&a, "b").await.unwrap()["port"], public);
     let answer: Value = a.call("echo.echo", json!("mapped")).node(b.node_id()).await.unwrap();
     assert_eq!(answer, "mapped");
@@ -102,6 +102,7 @@ async fn a_restart_with_the_same_id_and_port_is_seen_within_five_seconds() {
     .await;
     println!("a restart was seen after {:.1?}", from.elapsed());
     assert!(from.elapsed() < Duration::from_secs(5), "it took {:?}", from.elapsed());
+    eventually(async || echoes(&a, "b").await).await;
     let answer: Value = a.call("echo.echo", json!(1)).node(second.node_id()).await.unwrap();
     assert_eq!(answer, 1);
     stop([&a, &second]).await;
@@ -121,38 +122,39 @@ async fn call(node: ServiceBroker, bytes: usize) -> Error {
     node.call::<Value>("sink.take", json!("x".repeat(bytes))).await.unwrap_err()
 }
 
-/// Calls until the peer that does not read has filled every buffer on the way; the calls that wait.
+/// A buffer that had no room for so long is full, not just slower than its writer.
+const STALLED: Duration = Duration::from_millis(200);
+
+/// Calls until the peer that does not read has filled every buffer on the way; the calls that wait, and
+/// what a further one fails with.
 async fn fill(node: &ServiceBroker) -> (JoinSet<Error>, Error) {
     let mut calls = JoinSet::new();
     loop {
-        let before = node.stats().pending;
         calls.spawn(call(node.clone(), 60_000));
-        let refused = within(async {
-            loop {
-                if let Some(done) = calls.try_join_next() {
-                    return Some(done.unwrap());
-                }
-                if node.stats().pending > before {
-                    return None;
+        // Each either waits for its answer, or was refused and is gone.
+        within(async {
+            while node.stats().pending as usize != calls.len() {
+                while let Some(done) = calls.try_join_next() {
+                    assert_eq!(done.unwrap().kind(), ErrorKind::QueueIsFull);
                 }
                 tokio::task::yield_now().await;
             }
         })
         .await;
-        let Some(error) = refused else { continue };
-        // The writer may have been on its way still: full is what stays full.
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let again = call_once(node).await;
-        match again {
-            Some(again) => return (calls, again),
-            None => assert_eq!(error.kind(), ErrorKind::QueueIsFull),
+        if call_once(node).await.is_none() {
+            continue;
+        }
+        // The writer may only be slow: full is what stays full.
+        tokio::time::sleep(STALLED).await;
+        if let Some(error) = call_once(node).await {
+            return (calls, error);
         }
     }
 }
 
 /// What a call fails with at once, if it does.
 async fn call_once(node: &ServiceBroker) -> Option<Error> {
-    tokio::time::timeout(Duration::from_millis(50), call(node.clone(), 60_000)).await.ok()
+    tokio::time::timeout(Duration::from_millis(20), call(node.clone(), 60_000)).await.ok()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -185,8 +187,10 @@ async fn when_a_peer_dies_calls_that_left_may_have_run_and_those_still_queued_ha
         }
     }
     let took = from.elapsed();
-    println!("{may_have_run} calls that left and {not_run} that did not failed {took:.1?} after the peer died");
-    assert!(not_run >= 2 && may_have_run >= 1, "{not_run} not run, {may_have_run} may have run");
+    println!(
+        "{may_have_run} calls that left and {not_run} that did not failed {took:.1?} after the peer died"
+    );
+    assert!(not_run >= 1 && may_have_run >= 1, "{not_run} not run, {may_have_run} may have run");
     // Half of it is the time that answers under way are given; the machine may be busy.
     assert!(took < Duration::from_millis(300), "it took {took:?}");
     stop([&node]).await;

@@ -19,6 +19,9 @@ pub(crate) const GOSSIP_REQ: u8 = 6;
 pub(crate) const GOSSIP_RES: u8 = 7;
 pub(crate) const HELLO: u8 = 8;
 
+/// Frames that wait to be looked at; with that many, a door reads no more.
+const NOTED: usize = 65_536;
+
 /// The whole frame with this type and payload.
 pub(crate) fn frame(code: u8, payload: &[u8]) -> Vec<u8> {
     let [a, b, c, d] = u32::try_from(payload.len() + 6).unwrap().to_be_bytes();
@@ -73,7 +76,7 @@ impl Line {
 /// Where a peer listens: it takes every connection, and notes every frame.
 pub(crate) struct Door {
     pub(crate) port: u16,
-    frames: mpsc::UnboundedReceiver<Received>,
+    frames: mpsc::Receiver<Received>,
     reading: watch::Sender<bool>,
     accepting: JoinHandle<()>,
 }
@@ -92,7 +95,7 @@ impl Door {
     async fn that_keeps(keeps: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (sender, frames) = mpsc::unbounded_channel();
+        let (sender, frames) = mpsc::channel(NOTED);
         let (reading, gate) = watch::channel(true);
         let accepting = tokio::spawn(async move {
             // Connections end with their peers, and all of them with this task.
@@ -145,7 +148,7 @@ impl Drop for Door {
 
 async fn read(
     mut stream: TcpStream,
-    frames: Option<mpsc::UnboundedSender<Received>>,
+    frames: Option<mpsc::Sender<Received>>,
     mut gate: watch::Receiver<bool>,
 ) {
     let mut header = [0; 6];
@@ -158,7 +161,7 @@ async fn read(
         }
         if let Some(frames) = &frames {
             // Whoever looked has gone.
-            let _ = frames.send(Received { code, payload });
+            let _ = frames.send(Received { code, payload }).await;
         }
     }
 }
@@ -232,19 +235,23 @@ impl Peer {
 
 /// A request without version and sender.
 pub(crate) fn request(id: &str, action: &str, params: Value) -> Value {
-    json!({
-        "id": id, "action": action, "params": params, "meta": {}, "headers": {}, "timeout": 5000, "level": 1,
+    let mut packet = json!({
+        "id": id, "action": action, "params": null, "meta": {}, "headers": {}, "timeout": 5000, "level": 1,
         "tracing": null, "parentID": null, "requestID": id, "caller": null, "stream": false,
-    })
+    });
+    packet["params"] = params;
+    packet
 }
 
 /// What a node says about itself.
 pub(crate) fn info(instance: &str, port: u16, seq: u64, services: Value) -> Value {
-    json!({
+    let mut info = json!({
         "ipList": ["127.0.0.1"], "hostname": "127.0.0.1", "instanceID": instance, "port": port, "seq": seq,
         "client": { "type": "raw", "version": "1", "langVersion": "1" }, "config": {}, "metadata": {},
-        "services": services,
-    })
+        "services": [],
+    });
+    info["services"] = services;
+    info
 }
 
 /// A service with one action, as it stands in INFO.

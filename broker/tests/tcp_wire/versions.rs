@@ -86,7 +86,8 @@ async fn requests_of_unknown_versions_are_answered_and_logged_once_a_minute() {
     let node = builder("node", loopback()).service(echo()).build().unwrap();
     node.start().await.unwrap();
     let mut peer = Peer::greet("from-the-past", port_of(&node).await).await;
-    for (n, ver) in [json!("3"), json!(5), json!("6"), Value::Null, json!({ "a": 1 })].into_iter().enumerate() {
+    for (n, ver) in [json!("3"), json!(5), json!("6"), Value::Null, json!({ "a": 1 })].into_iter().enumerate()
+    {
         let id = format!("r{n}");
         peer.ver = ver.clone();
         peer.request(&id, "echo.echo", json!(1)).await;

@@ -41,7 +41,7 @@ async fn run(cluster: &mut Cluster) -> Outcome {
         })
         .collect();
     eventually("all calls are being handled", async || begun.load(Ordering::Relaxed) == WAITING).await?;
-    cluster.crash(&doomed);
+    cluster.crash(&doomed).await?;
     for call in waiting {
         let error = call.await?.err().ok_or("a call to a dead node succeeded")?;
         ensure!(error.kind() == ErrorKind::RequestRejected, "{error:?}");

@@ -24,7 +24,7 @@ async fn run(cluster: &mut Cluster) -> Outcome {
     meet(&[a.clone(), second.clone()]).await?;
     ensure!(services(&a).await == ["at-a", "newer"], "after a stop: {:?}", services(&a).await);
 
-    cluster.crash(&second);
+    cluster.crash(&second).await?;
     cluster.make_way(&second);
     let third = cluster.start(1, [echo("newest")]).await?;
     a.wait_for(&["newest"]).await?;
