@@ -244,8 +244,13 @@ impl<I: Info> Gossip<I> {
             self.drop_online(node, unexpected, now, &mut step);
         } else if spoke && !self.leaving {
             // It came up while our connection to it was failing, and what we told it went down with that.
-            step.sends = self.push_own(vec![node.clone()]).sends;
+            // Once: where it may not be asked now, the next round is soon enough. A node that spoke and is
+            // gone would be told again with every connection that fails.
             self.ask(node, now, &mut step);
+            if !step.sends.is_empty() {
+                let news = self.push_own(vec![node.clone()]).sends;
+                step.sends.splice(0..0, news);
+            }
         }
         step
     }

@@ -97,6 +97,18 @@ fn two_that_cannot_agree_do_not_loop() {
 }
 
 #[test]
+fn a_node_that_spoke_and_is_gone_is_not_dialled_again_and_again() {
+    let now = start();
+    let mut gossip = with_two(now);
+    let node = id("a");
+    gossip.lost(&node, true, now + ms(1));
+    gossip.heard(&node, now + ms(2));
+    // Each attempt is refused at once, and reported as one more loss.
+    let sent: usize = (3..500).map(|at| gossip.lost(&node, false, now + ms(at)).sends.len()).sum();
+    assert!(sent <= 4, "{sent}");
+}
+
+#[test]
 fn an_offline_claim_about_ourselves_is_refuted_with_a_higher_number() {
     let now = start();
     let mut gossip = with_two(now);
