@@ -1,4 +1,4 @@
-// Moleculer over TCP as a subject of the transporter benches: `node peer.js server|client PORTS`.
+// Moleculer over TCP as a subject of the transporter benches: `node peer.js server|client|idle PORTS`.
 // Speaks the protocol of benches/transporters/worker.rs.
 "use strict";
 
@@ -107,7 +107,14 @@ async function drive() {
 	process.exit(0);
 }
 
-(role == "server" ? serve() : drive()).catch(error => {
+// For the footprint program: one node that does nothing.
+async function idle() {
+	await broker(0).start();
+	console.log("ready");
+}
+
+const roles = { server: serve, client: drive, idle };
+roles[role]().catch(error => {
 	console.error(error);
 	process.exit(1);
 });

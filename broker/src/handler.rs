@@ -11,9 +11,10 @@ use serde_json::json;
 use std::any::{Any, TypeId};
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use tracing::Span;
 
 use crate::codec::DecodeError;
 use crate::context::Context;
@@ -38,10 +39,14 @@ where
     let run = Arc::new(run);
     Arc::new(move |cx, payload| {
         let run = Arc::clone(&run);
-        Box::pin(guarded(cx.clone(), async move {
-            let params = payload.take::<P>().map_err(|error| invalid(&cx, error))?;
-            run(cx, params).await.map(reply).map_err(raised)
-        }))
+        Box::pin(async move {
+            let watch = Watch::over(&cx);
+            let work = pin!(async {
+                let params = payload.take::<P>().map_err(|error| invalid(&watch.cx, error))?;
+                run(cx, params).await.map(reply).map_err(raised)
+            });
+            watch.until_done(work).await
+        })
     })
 }
 
@@ -53,7 +58,11 @@ where
     let run = Arc::new(run);
     Arc::new(move |cx, payload| {
         let run = Arc::clone(&run);
-        Box::pin(guarded(cx.clone(), async move { run(cx, payload).await.map_err(raised) }))
+        Box::pin(async move {
+            let watch = Watch::over(&cx);
+            let work = pin!(async { run(cx, payload).await.map_err(raised) });
+            watch.until_done(work).await
+        })
     })
 }
 
@@ -68,16 +77,20 @@ where
     let run = Arc::new(run);
     Arc::new(move |cx, payload| {
         let run = Arc::clone(&run);
-        Box::pin(guarded(cx.clone(), async move {
-            let params = payload.take::<P>().map_err(|error| invalid(&cx, error))?;
-            // Blocking code cannot be cancelled: its thread ends when it returns, whatever the caller
-            // does meanwhile. The pool of tokio bounds how many run at once.
-            let work = tokio::task::spawn_blocking(move || run(cx, params).map_err(raised));
-            match work.await {
-                Ok(result) => result.map(reply),
-                Err(failed) => Err(panicked(failed.try_into_panic().ok().as_deref())),
-            }
-        }))
+        Box::pin(async move {
+            let watch = Watch::over(&cx);
+            let work = pin!(async {
+                let params = payload.take::<P>().map_err(|error| invalid(&watch.cx, error))?;
+                // Blocking code cannot be cancelled: its thread ends when it returns, whatever the caller
+                // does meanwhile. The pool of tokio bounds how many run at once.
+                let work = tokio::task::spawn_blocking(move || run(cx, params).map_err(raised));
+                match work.await {
+                    Ok(result) => result.map(reply),
+                    Err(failed) => Err(panicked(failed.try_into_panic().ok().as_deref())),
+                }
+            });
+            watch.until_done(work).await
+        })
     })
 }
 
@@ -90,10 +103,14 @@ where
     let run = Arc::new(run);
     Arc::new(move |cx, payload| {
         let run = Arc::clone(&run);
-        Box::pin(guarded(cx.clone(), async move {
-            let data = P::from_payload(payload).map_err(|error| invalid(&cx, error))?;
-            run(cx, data).await.map_err(Into::into)
-        }))
+        Box::pin(async move {
+            let watch = Watch::over(&cx);
+            let work = pin!(async {
+                let data = P::from_payload(payload).map_err(|error| invalid(&watch.cx, error))?;
+                run(cx, data).await.map_err(Into::into)
+            });
+            watch.until_done(work).await
+        })
     })
 }
 
@@ -107,29 +124,47 @@ fn reply<R: Serialize + Send + 'static>(result: R) -> Reply {
     if TypeId::of::<R>() == TypeId::of::<()>() { Reply::empty() } else { Reply::typed(result) }
 }
 
-/// Runs a handler until it is done, panics, or its deadline passes.
+/// Runs any work in the place of a handler until it is done, panics, or its deadline passes.
 pub(crate) async fn guarded<T>(cx: Context, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
-    let mut work = pin!(work);
-    let span = crate::telemetry::span(&cx);
-    let mut timer: Option<Timer> = None;
-    let mut served = Served { cx: &cx, done: false };
-    poll_fn(|task| {
-        let _entered = span.enter();
-        match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(task))) {
-            Err(panic) => return Poll::Ready(Err(panicked(Some(&*panic)))),
-            Ok(Poll::Ready(result)) => {
-                served.done = true;
-                return Poll::Ready(result);
+    let watch = Watch::over(&cx);
+    watch.until_done(pin!(work)).await
+}
+
+/// What is kept of a call or event while its handler has the context.
+struct Watch {
+    cx: Context,
+    span: Span,
+}
+
+impl Watch {
+    fn over(cx: &Context) -> Self {
+        Self { cx: cx.without_place(), span: crate::telemetry::span(cx) }
+    }
+
+    /// Runs a handler until it is done, panics, or its deadline passes.
+    ///
+    /// It is lent the work where that lies: handed over, the work would lie in the call's future twice.
+    async fn until_done<T>(&self, mut work: Pin<&mut (impl Future<Output = Result<T>> + Send)>) -> Result<T> {
+        let mut timer: Option<Timer> = None;
+        let mut served = Served { cx: &self.cx, done: false };
+        poll_fn(|task| {
+            let _entered = self.span.enter();
+            match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(task))) {
+                Err(panic) => return Poll::Ready(Err(panicked(Some(&*panic)))),
+                Ok(Poll::Ready(result)) => {
+                    served.done = true;
+                    return Poll::Ready(result);
+                }
+                Ok(Poll::Pending) => {}
             }
-            Ok(Poll::Pending) => {}
-        }
-        let timer = match &mut timer {
-            Some(timer) => timer,
-            none => none.insert(cx.timer()),
-        };
-        timer.poll_passed(task).map(|()| Err(cx.timed_out()))
-    })
-    .await
+            let timer = match &mut timer {
+                Some(timer) => timer,
+                none => none.insert(self.cx.timer()),
+            };
+            timer.poll_passed(task).map(|()| Err(self.cx.timed_out()))
+        })
+        .await
+    }
 }
 
 /// A handler under way. One that does not come to its end has nobody left who waits for it, and tells the

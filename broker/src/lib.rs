@@ -98,9 +98,9 @@ pub mod __bench;
 pub mod __private;
 
 pub use broker::{
-    ActionRef, BrokerBuilder, BuildError, Call, CallFuture, CallOptions, Caller, Emit, EmitFuture, LocalEvent,
-    LocalEvents, Origin, OutgoingCall, PingReply, RawCall, RawCallFuture, Response, RunError, ServiceBroker,
-    Spread, StartError, StopError, WaitError,
+    ActionRef, BrokerBuilder, BuildError, ByClient, ByName, Call, CallFuture, CallOptions, Caller, Emit,
+    EmitFuture, LocalEvent, LocalEvents, Origin, OutgoingCall, PingReply, RawCall, RawCallFuture, Response,
+    RunError, ServiceBroker, Spread, StartError, StopError, WaitError,
 };
 pub use codec::{Codec, DecodeError};
 pub use config::{BrokerConfig, ConfigError, Timeout};

@@ -5,6 +5,8 @@
 #[allow(dead_code, reason = "only its tests are used")]
 #[path = "../ride_sharing/payment/bank.rs"]
 mod bank;
+#[path = "../ride_sharing/database.rs"]
+mod database;
 #[allow(dead_code, reason = "only its tests are used")]
 #[path = "../ride_sharing/events.rs"]
 mod events;
@@ -18,11 +20,16 @@ mod support;
 #[allow(dead_code, reason = "only its tests are used")]
 #[path = "../ride_sharing/ride/tariff.rs"]
 mod tariff;
+#[path = "../ride_sharing/user/mod.rs"]
+mod user;
 
 use std::net::TcpListener;
 
+use ligand::ServiceBroker;
+use sqlx::Connection as _;
 use support::{Ended, Running, program, run};
 use tokio::process::Command;
+use user::{UserError, UserStore, Users, UsersClient};
 
 const SAMPLE: &str = include_str!("../ride_sharing/rides.jsonl");
 
@@ -200,6 +207,40 @@ async fn another_bus_and_databases_in_files_work_alike_and_a_second_run_finds_it
     for service in ["users", "rides", "payments", "notifications"] {
         assert!(directory.path().join(format!("{service}.db")).exists());
     }
+    let statuses = texts(&format!("{path}/rides.db"), "SELECT status FROM rides").await;
+    assert_eq!(statuses, ["paid"; 6]);
+    for hash in texts(&format!("{path}/users.db"), "SELECT password_hash FROM users").await {
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+    }
+}
+
+/// The texts that a query finds.
+async fn texts(database: &str, query: &str) -> Vec<String> {
+    let mut database = sqlx::SqliteConnection::connect(database).await.unwrap();
+    sqlx::query_scalar(query).fetch_all(&mut database).await.unwrap()
+}
+
+#[tokio::test]
+async fn users_register_once_and_log_in_with_their_password_only() {
+    let database = database::open(None, "users", UserStore::TABLES).await.unwrap();
+    let broker = ServiceBroker::builder().service(Users::new(UserStore(database))).build().unwrap();
+    broker.start().await.unwrap();
+    let users = UsersClient::new(&broker);
+    let (name, password, wrong) = ("Mina".to_owned(), "right".to_owned(), "wrong".to_owned());
+    users.register(name.clone(), password.clone()).await.unwrap();
+
+    let taken = users.register(name.clone(), wrong.clone()).await.unwrap_err();
+    assert!(matches!(taken.downcast(), Some(UserError::NameTaken { name }) if name == "Mina"));
+    for (name, password) in [(name.clone(), wrong), ("Nobody".to_owned(), password.clone())] {
+        let refused = users.login(name, password).await.unwrap_err();
+        assert!(matches!(refused.downcast(), Some(UserError::WrongPassword)));
+        assert!(refused.code().is_some_and(|code| *code == 401));
+    }
+    let token = users.login(name.clone(), password).await.unwrap();
+    assert_eq!(users.whois(token).await.unwrap(), name);
+    let unknown = users.whois("made up".to_owned()).await.unwrap_err();
+    assert!(matches!(unknown.downcast(), Some(UserError::UnknownSession)));
+    broker.stop().await.unwrap();
 }
 
 #[tokio::test]
@@ -261,16 +302,10 @@ fn summed(out: &str, event: &str) -> usize {
     count(out.rsplit("\n\n").next().unwrap_or(out), event).0
 }
 
-/// The first of five ports in a row that nobody listens on.
+/// The first of five ports in a row that nobody listens on, below those that the operating system hands out.
 fn five_free_ports() -> u16 {
-    for _ in 0..100 {
-        let any = TcpListener::bind(("127.0.0.1", 0)).expect("there is a free port");
-        let first = any.local_addr().expect("it is bound").port();
-        drop(any);
-        let Some(last) = first.checked_add(4).filter(|last| *last < 65_000) else { continue };
-        if (first..=last).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
-            return first;
-        }
-    }
-    panic!("no five ports in a row are free")
+    let start = (std::process::id() % 500) as u16;
+    let mut groups = (0..500).map(|step| 30_000 + (start + step) % 500 * 5);
+    let is_free = |first: &u16| (0..5).all(|port| TcpListener::bind(("127.0.0.1", first + port)).is_ok());
+    groups.find(is_free).expect("five ports in a row are free")
 }

@@ -3,6 +3,35 @@
 //! The arguments of an action are wire format: each becomes the field of its name in the params object, and
 //! `Params<T>` takes the whole object. Use the macros through the `ligand` crate, which re-exports them.
 //!
+//! ```
+//! use ligand::{Context, Result, ServiceBroker, service};
+//! use serde_json::json;
+//!
+//! struct Greeter;
+//!
+//! #[service(name = "greeter")]
+//! impl Greeter {
+//!     #[action]
+//!     async fn hello(&self, name: String) -> Result<String> {
+//!         Ok(format!("Hello {name}!"))
+//!     }
+//!
+//!     #[event("user.created")]
+//!     async fn greet_newcomer(&self, ctx: Context, name: String) -> Result<()> {
+//!         ctx.broadcast("greeter.greeted", json!({ "name": name })).await
+//!     }
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let broker = ServiceBroker::builder().service(Greeter).build()?;
+//!     broker.start().await?;
+//!     let text: String = broker.call("greeter.hello", json!({ "name": "Ada" })).await?;
+//!     println!("{text} {}", GreeterClient::new(&broker).hello("Bob".into()).await?);
+//!     Ok(broker.stop().await?)
+//! }
+//! ```
+//!
 //! Each macro works in three steps. `parse` reads tokens into the `ast` and `check` applies the rules; both
 //! collect mistakes instead of stopping at the first. `expand` then writes code and cannot fail. What is wrong is
 //! left out and the rest still expands, so that one mistake does not make a service disappear.

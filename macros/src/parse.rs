@@ -6,7 +6,7 @@ use syn::ext::IdentExt;
 use syn::parse::{Parse, Parser};
 use syn::{
     Attribute, FnArg, GenericParam, Ident, ImplItem, ImplItemFn, Item, ItemImpl, ItemTrait, Signature,
-    TraitItem, TraitItemFn,
+    TraitItem, TraitItemFn, parse_quote,
 };
 
 use crate::ast::{
@@ -156,9 +156,15 @@ impl Methods {
                     if attr.path().is_ident("started") { &mut this.started } else { &mut this.stopped };
                 list.extend(hook);
             }
+            method.attrs.push(allow_what_we_ask_for());
         }
         this
     }
+}
+
+/// Lints that would have the user change what a signature has to be here: `async`, a receiver, owned arguments.
+fn allow_what_we_ask_for() -> Attribute {
+    parse_quote!(#[allow(clippy::needless_pass_by_value, clippy::unused_async, clippy::unused_self)])
 }
 
 /// Removes the role attributes and returns the first.

@@ -98,7 +98,8 @@ fn a_package_that_renames_ligand_builds_and_keeps_its_schema_file() {
     assert!(same.status.success(), "{}", text(&same));
 
     let changed = SOURCE.replace("times: u32, tune", "count: u32, tune").replace("times == 0", "count == 0");
-    fs::write(package.join("src/lib.rs"), changed.replace("Ok(times)", "Ok(count)")).expect("the package is ours");
+    fs::write(package.join("src/lib.rs"), changed.replace("Ok(times)", "Ok(count)"))
+        .expect("the package is ours");
     let differs = check(&package, Some("check"));
     assert!(!differs.status.success());
     for part in [

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::call::Origin;
 use super::dispatch::{self, Attempt, Found};
-use super::{Call, CallOptions, Caller, OutgoingCall, Response, ServiceBroker};
+use super::{ByName, Call, CallOptions, Caller, OutgoingCall, Response, ServiceBroker};
 use crate::error::Result;
 use crate::handler::ActionFn;
 use crate::payload::{IntoPayload, Payload};
@@ -88,17 +88,17 @@ impl ActionRef {
     /// # Errors
     /// Awaiting it fails with an [`Error`](crate::Error) whose outcome says whether the handler may have
     /// run.
-    pub fn call<R>(&self, params: impl IntoPayload) -> Call<'_, R> {
-        Call::new(&self.0, self.0.name.as_str(), params.into_payload(self.0.broker.codec()))
+    pub fn call<R>(&self, params: impl IntoPayload) -> Call<'_, R, ByName> {
+        Call::by_name(&self.0, self.0.name.as_str(), params.into_payload(self.0.broker.codec()))
     }
 
     /// As [`ServiceBroker::call_typed`]: a handler in this process that takes the same type is given the
     /// value itself.
-    pub fn call_typed<R, P>(&self, params: P) -> Call<'_, R>
+    pub fn call_typed<R, P>(&self, params: P) -> Call<'_, R, ByName>
     where
         P: serde::Serialize + Send + 'static,
     {
-        Call::new(&self.0, self.0.name.as_str(), Ok(Payload::typed(params)))
+        Call::by_name(&self.0, self.0.name.as_str(), Ok(Payload::typed(params)))
     }
 }
 

@@ -114,13 +114,22 @@ impl Response {
 /// Dropping the future gives the call up: its pending entry goes at once, a local handler is dropped
 /// at its await point, a remote one runs to its deadline and its answer is ignored.
 #[must_use = "a call does nothing until awaited"]
-pub struct Call<'a, R> {
+pub struct Call<'a, R, By = ByClient> {
     caller: &'a dyn Caller,
     action: Cow<'a, str>,
     params: Result<Payload>,
     options: Option<Box<CallOptions>>,
-    result: PhantomData<fn() -> R>,
+    result: PhantomData<fn() -> (R, By)>,
 }
+
+/// A [`Call`] of a typed client, which knows what it gives.
+#[derive(Debug, Clone, Copy)]
+pub enum ByClient {}
+
+/// A [`Call`] by the action's name: what it gives is what the caller asks for, and `()` for those who ask
+/// for nothing by [`Call::ignore`] or [`Call::raw`].
+#[derive(Debug, Clone, Copy)]
+pub enum ByName {}
 
 impl<'a, R> Call<'a, R> {
     /// A call through any [`Caller`]. An error in `params` is what awaiting it gives.
@@ -128,6 +137,41 @@ impl<'a, R> Call<'a, R> {
         Self { caller, action: action.into(), params, options: None, result: PhantomData }
     }
 
+    /// Accepts any answer and drops it.
+    pub fn ignore(self) -> Call<'a, ()> {
+        self.cast()
+    }
+
+    /// Asks for the answer with everything that came along, undecoded.
+    pub fn raw(self) -> RawCall<'a> {
+        RawCall(self.cast())
+    }
+}
+
+// Only for `()`, so that `broker.call("x", params).ignore()` leaves nothing to be inferred.
+impl<'a> Call<'a, (), ByName> {
+    /// Accepts any answer and drops it.
+    pub fn ignore(self) -> Self {
+        self
+    }
+
+    /// Asks for the answer with everything that came along, undecoded.
+    pub fn raw(self) -> RawCall<'a> {
+        RawCall(self.cast())
+    }
+}
+
+impl<'a, R> Call<'a, R, ByName> {
+    pub(crate) fn by_name(
+        caller: &'a dyn Caller,
+        action: impl Into<Cow<'a, str>>,
+        params: Result<Payload>,
+    ) -> Self {
+        Call::<R>::new(caller, action, params).cast()
+    }
+}
+
+impl<'a, R, By> Call<'a, R, By> {
     /// How long it may take, instead of the action's or the broker's default. Never more than what is
     /// left of the running call.
     pub fn timeout(mut self, timeout: impl Into<Timeout>) -> Self {
@@ -165,17 +209,7 @@ impl<'a, R> Call<'a, R> {
         self
     }
 
-    /// Accepts any answer and drops it.
-    pub fn ignore(self) -> Call<'a, ()> {
-        self.cast()
-    }
-
-    /// Asks for the answer with everything that came along, undecoded.
-    pub fn raw(self) -> RawCall<'a> {
-        RawCall(self.cast())
-    }
-
-    fn cast<S>(self) -> Call<'a, S> {
+    fn cast<S, To>(self) -> Call<'a, S, To> {
         let Self { caller, action, params, options, .. } = self;
         Call { caller, action, params, options, result: PhantomData }
     }
@@ -209,7 +243,7 @@ impl<'a, R> Call<'a, R> {
     }
 }
 
-impl<R> fmt::Debug for Call<'_, R> {
+impl<R, By> fmt::Debug for Call<'_, R, By> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call").field("action", &self.action).finish_non_exhaustive()
     }
@@ -233,7 +267,7 @@ impl<R> fmt::Debug for CallFuture<'_, R> {
     }
 }
 
-impl<'a, R: DeserializeOwned + Send + 'static> IntoFuture for Call<'a, R> {
+impl<'a, R: DeserializeOwned + Send + 'static, By> IntoFuture for Call<'a, R, By> {
     type Output = Result<R>;
     type IntoFuture = CallFuture<'a, R>;
     fn into_future(self) -> CallFuture<'a, R> {

@@ -159,9 +159,17 @@ pub(crate) fn picked_and_run(cx: Context, params: Payload) -> BoxFuture<'static,
         };
         let (cx, running, again) = started;
         let mut attempt = Attempt { cx, parent: None, running, again };
-        std::future::poll_fn(move |task| attempt.poll_reply(task)).await
+        let result = std::future::poll_fn(|task| attempt.poll_reply(task)).await;
+        if let At::Remote(node, _) = attempt.cx.at() {
+            attempt.cx.extensions().insert(AnsweredBy(node.id().clone()));
+        }
+        result
     })
 }
+
+/// The node that answered a call with layers around the pick; it rides along with the context, because
+/// those layers pass on nothing but the reply.
+struct AnsweredBy(NodeId);
 
 /// Finds who answers, or says why nobody does.
 fn pick(
@@ -207,8 +215,10 @@ fn run(
             if action.encode || broker.shared().force_codec() {
                 params = params.through_codec(broker.codec()).map_err(not_run)?;
             }
-            let cx = cx.handed_to(At::Local(action.clone()));
-            let running = (action.run)(cx.clone(), params);
+            let cx = cx.handed_to(At::Local(action));
+            let to_handler = cx.clone();
+            let At::Local(action) = cx.at() else { unreachable!("set three lines above") };
+            let running = (action.run)(to_handler, params);
             Ok((cx, Running::InPlace(running), None))
         }
         Picked::Remote(node, action) => {
@@ -351,6 +361,10 @@ impl Attempt {
     pub(crate) fn response(&self, reply: Reply) -> Response {
         let node = match self.cx.at() {
             At::Remote(node, _) => node.id().clone(),
+            At::Unpicked => match self.cx.extensions().get::<AnsweredBy>() {
+                Some(node) => node.0.clone(),
+                None => self.cx.broker().node_id().clone(),
+            },
             _ => self.cx.broker().node_id().clone(),
         };
         let mut response = Response::new(reply.body, node);

@@ -92,10 +92,9 @@ impl<'a> Emit<'a> {
     fn send(self) -> Result<Handed> {
         let data = self.data.map_err(|error| error.with_outcome(Outcome::NotRun))?;
         let shared = self.broker.shared();
-        let name: Name = match self.event {
-            Cow::Borrowed(name) => name.into(),
-            Cow::Owned(name) => name.into(),
-        };
+        let snapshot = shared.registry.load();
+        let event = snapshot.event(&self.event);
+        let name = event.name().clone();
         let mut scope = match self.parent {
             Some(parent) => Scope::child(name, parent),
             None => Scope::root(name),
@@ -110,14 +109,13 @@ impl<'a> Emit<'a> {
         let groups = self.groups;
         scope.event = Some(EventScope { spread: self.spread, groups });
         let cx = Context::new(self.broker.clone(), scope);
-        let snapshot = shared.registry.load();
         let (local, remote) = match self.spread {
             Spread::Emit => {
-                let plan = snapshot.emit(cx.name(), cx.event_groups(), shared.limits.prefer_local, None);
+                let plan = event.emit(&snapshot, cx.event_groups(), shared.limits.prefer_local, None);
                 (plan.local, plan.remote.into_iter().map(|(node, groups)| (node, Some(groups))).collect())
             }
             Spread::Broadcast => {
-                let plan = snapshot.broadcast(cx.name(), cx.event_groups());
+                let plan = event.broadcast(&snapshot, cx.event_groups());
                 // Without groups of its own, a broadcast names none (protocol chapter 7.1).
                 let groups = (!cx.event_groups().is_empty()).then(|| cx.event_groups().to_vec());
                 (plan.local, plan.remote.into_iter().map(|node| (node, groups.clone())).collect())
@@ -193,20 +191,23 @@ pub(crate) fn run_local(
             true => data.take(),
             false => data.as_ref().and_then(Payload::copy),
         };
-        let cx = cx.clone().handed_to(At::Event(Arc::clone(sub)));
-        let mut future = run(cx.clone(), data.unwrap_or_else(Payload::empty));
+        let mut future = run(cx.clone().handed_to(At::Event(Arc::clone(sub))), data.unwrap_or_else(Payload::empty));
         // A handler that emits what it listens to would otherwise run out of stack.
         let polled = match Stacked::try_enter() {
             Some(_depth) => future.as_mut().poll(&mut Task::from_waker(Waker::noop())),
             None => Poll::Pending,
         };
+        // Only now, for those that need it: most handlers are done, and well.
+        let placed = || cx.clone().handed_to(At::Event(Arc::clone(sub)));
         match polled {
-            Poll::Ready(result) => finished(&cx, result),
-            Poll::Pending if give_back => waiting.push((cx, future)),
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(result) => finished(&placed(), result),
+            Poll::Pending if give_back => waiting.push((placed(), future)),
             Poll::Pending => {
-                let tracker = &cx.broker().shared().tracker;
-                let cut = cx.broker().shared().cut.clone();
-                tracker.spawn({
+                let cx = placed();
+                let shared = cx.broker().shared();
+                let cut = shared.cut.clone();
+                shared.tracker.spawn({
                     let cx = cx.clone();
                     async move {
                         tokio::select! {
@@ -240,8 +241,9 @@ struct Handed {
 /// An event being handed over.
 pub struct EmitFuture<'a>(State<'a>);
 
+#[allow(clippy::large_enum_variant, reason = "a box would cost more than the room, which is on the stack")]
 enum State<'a> {
-    New(Option<Box<Emit<'a>>>),
+    New(Option<Emit<'a>>),
     Waiting(Handed),
 }
 
@@ -249,7 +251,7 @@ impl<'a> IntoFuture for Emit<'a> {
     type Output = Result<()>;
     type IntoFuture = EmitFuture<'a>;
     fn into_future(self) -> EmitFuture<'a> {
-        EmitFuture(State::New(Some(Box::new(self))))
+        EmitFuture(State::New(Some(self)))
     }
 }
 

@@ -42,7 +42,9 @@ pub use action_ref::ActionRef;
 pub use builder::BrokerBuilder;
 #[doc(hidden)]
 pub use call::Origin;
-pub use call::{Call, CallFuture, CallOptions, Caller, OutgoingCall, RawCall, RawCallFuture, Response};
+pub use call::{
+    ByClient, ByName, Call, CallFuture, CallOptions, Caller, OutgoingCall, RawCall, RawCallFuture, Response,
+};
 pub(crate) use dispatch::picked_and_run;
 pub(crate) use emit::run_local;
 pub use emit::{Emit, EmitFuture, Spread};
@@ -136,17 +138,21 @@ impl ServiceBroker {
     /// # Errors
     /// Awaiting it fails with an [`Error`] whose [`Error::outcome`] says whether the handler may have
     /// run.
-    pub fn call<'a, R>(&'a self, action: impl Into<Cow<'a, str>>, params: impl IntoPayload) -> Call<'a, R> {
-        Call::new(self, action, params.into_payload(self.codec()))
+    pub fn call<'a, R>(
+        &'a self,
+        action: impl Into<Cow<'a, str>>,
+        params: impl IntoPayload,
+    ) -> Call<'a, R, ByName> {
+        Call::by_name(self, action, params.into_payload(self.codec()))
     }
 
     /// As [`ServiceBroker::call`], but a handler in this process that takes the same type is given the
     /// value itself: nothing is encoded.
-    pub fn call_typed<'a, R, P>(&'a self, action: impl Into<Cow<'a, str>>, params: P) -> Call<'a, R>
+    pub fn call_typed<'a, R, P>(&'a self, action: impl Into<Cow<'a, str>>, params: P) -> Call<'a, R, ByName>
     where
         P: serde::Serialize + Send + 'static,
     {
-        Call::new(self, action, Ok(Payload::typed(params)))
+        Call::by_name(self, action, Ok(Payload::typed(params)))
     }
 
     /// A call site that looks its action's name up once, and again only when the cluster has changed.

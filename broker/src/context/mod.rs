@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::{Call, Caller, Emit, Origin, OutgoingCall, Response, ServiceBroker, Spread};
+use crate::broker::{ByName, Call, Caller, Emit, Origin, OutgoingCall, Response, ServiceBroker, Spread};
 use crate::deadlines::Timer;
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::id::{Id, LazyId};
@@ -131,6 +131,11 @@ impl Context {
     pub(crate) fn handed_to(mut self, at: At) -> Self {
         self.at = at;
         self
+    }
+
+    /// The same call or event, without knowing whose handler it was handed to: cheaper than a clone.
+    pub(crate) fn without_place(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), at: At::Unpicked }
     }
 
     pub(crate) fn at(&self) -> &At {
@@ -262,17 +267,21 @@ impl Context {
 
     /// Calls an action in the course of this one: request id, meta, level and deadline go along, and
     /// what the callee put into its meta comes back into this one's.
-    pub fn call<'a, R>(&'a self, action: impl Into<Cow<'a, str>>, params: impl IntoPayload) -> Call<'a, R> {
-        Call::new(self, action.into(), params.into_payload(self.broker().codec()))
+    pub fn call<'a, R>(
+        &'a self,
+        action: impl Into<Cow<'a, str>>,
+        params: impl IntoPayload,
+    ) -> Call<'a, R, ByName> {
+        Call::by_name(self, action.into(), params.into_payload(self.broker().codec()))
     }
 
     /// As [`Context::call`], but moves the parameters to a handler in this process that takes the same
     /// type.
-    pub fn call_typed<'a, R, P>(&'a self, action: impl Into<Cow<'a, str>>, params: P) -> Call<'a, R>
+    pub fn call_typed<'a, R, P>(&'a self, action: impl Into<Cow<'a, str>>, params: P) -> Call<'a, R, ByName>
     where
         P: serde::Serialize + Send + 'static,
     {
-        Call::new(self, action.into(), Ok(crate::payload::Payload::typed(params)))
+        Call::by_name(self, action.into(), Ok(crate::payload::Payload::typed(params)))
     }
 
     /// Emits an event in the course of this call; see [`ServiceBroker::emit`].

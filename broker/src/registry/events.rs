@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use super::endpoints::{Definition, Endpoints, fingerprint};
 use super::pattern::Pattern;
-use super::plan::EventPlan;
+use super::plan::{Broadcast, Emission, EventPlan, LocalSubs};
+use super::snapshot::Snapshot;
 use super::trie::{Keyed, Trie};
 use crate::handler::EventFn;
 use crate::protocol::Raw;
@@ -200,18 +201,47 @@ impl EventLists {
 #[derive(Debug, Default)]
 pub(super) struct EventIndex {
     pub(super) lists: EventLists,
-    memo: ArcSwap<Trie<Arc<Memo>>>,
+    memo: ArcSwap<Trie<Arc<Event>>>,
 }
 
+/// An event by its name, as of one snapshot.
 #[derive(Debug)]
-struct Memo {
-    event: Name,
+pub(crate) struct Event {
+    name: Name,
     plan: EventPlan,
 }
 
-impl Keyed for Arc<Memo> {
+impl Event {
+    /// The name, to share.
+    pub(crate) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// See [`Snapshot::emit`]; `snapshot` is the one it was found in.
+    pub(crate) fn emit(
+        &self,
+        snapshot: &Snapshot,
+        groups: &[Name],
+        prefer_local: bool,
+        key: Option<u64>,
+    ) -> Emission {
+        self.plan.emit(snapshot, groups, prefer_local, key)
+    }
+
+    /// See [`Snapshot::broadcast`]; `snapshot` is the one it was found in.
+    pub(crate) fn broadcast(&self, snapshot: &Snapshot, groups: &[Name]) -> Broadcast {
+        self.plan.broadcast(snapshot, groups)
+    }
+
+    /// See [`Snapshot::local_handlers`], which looks among the local lists only.
+    pub(super) fn received(&self, groups: &[Name], broadcast: bool) -> LocalSubs {
+        self.plan.received(groups, broadcast)
+    }
+}
+
+impl Keyed for Arc<Event> {
     fn key(&self) -> &str {
-        &self.event
+        &self.name
     }
 }
 
@@ -225,22 +255,21 @@ impl EventIndex {
         Self { lists, memo: ArcSwap::default() }
     }
 
-    /// Hands the plan for an event to `use_plan`.
-    pub(super) fn with_plan<R>(&self, event: &str, use_plan: impl FnOnce(&EventPlan) -> R) -> R {
-        if let Some(memo) = self.memo.load().get(event) {
-            return use_plan(&memo.plan);
+    /// An event by its name, with the plan for it.
+    pub(super) fn get(&self, event: &str) -> Arc<Event> {
+        if let Some(known) = self.memo.load().get(event) {
+            return Arc::clone(known);
         }
         let plan = EventPlan::new(self.lists.matching(event));
-        if event.len() > MEMO_NAME_LENGTH {
-            return use_plan(&plan);
+        let found = Arc::new(Event { name: event.into(), plan });
+        if event.len() <= MEMO_NAME_LENGTH {
+            self.memo.rcu(|known| {
+                // Names come from peers too: whoever invents them makes us forget, not grow.
+                let mut known = if known.len() < MEMO_NAMES { Trie::clone(known) } else { Trie::default() };
+                known.insert(Arc::clone(&found));
+                known
+            });
         }
-        let memo = Arc::new(Memo { event: event.into(), plan });
-        self.memo.rcu(|known| {
-            // Names come from peers too: whoever invents them makes us forget, not grow.
-            let mut known = if known.len() < MEMO_NAMES { Trie::clone(known) } else { Trie::default() };
-            known.insert(Arc::clone(&memo));
-            known
-        });
-        use_plan(&memo.plan)
+        found
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::actions::ActionEntry;
 use super::chunked::Chunked;
-use super::events::{EventIndex, EventList};
+use super::events::{Event, EventIndex, EventList};
 use super::nodes::{Indexed, Node, NodeIx};
 use super::plan::{Broadcast, Emission, LocalSubs};
 use super::trie::Trie;
@@ -64,6 +64,11 @@ impl Snapshot {
         })
     }
 
+    /// An event by its name; known names are shared and not made anew.
+    pub(crate) fn event(&self, name: &str) -> Arc<Event> {
+        self.events.get(name)
+    }
+
     /// Who gets an event emitted to `groups`; no groups mean all.
     pub(crate) fn emit(
         &self,
@@ -72,19 +77,19 @@ impl Snapshot {
         prefer_local: bool,
         key: Option<u64>,
     ) -> Emission {
-        self.events.with_plan(event, |plan| plan.emit(self, groups, prefer_local, key))
+        self.event(event).emit(self, groups, prefer_local, key)
     }
 
     /// Who gets an event broadcast to `groups`; no groups mean all.
     pub(crate) fn broadcast(&self, event: &str, groups: &[Name]) -> Broadcast {
-        self.events.with_plan(event, |plan| plan.broadcast(self, groups))
+        self.event(event).broadcast(self, groups)
     }
 
     /// The subscribers of this node that an event from another node is for.
     ///
     /// A broadcast that stays on this node asks the same with `broadcast` set.
     pub(crate) fn local_handlers(&self, event: &str, groups: &[Name], broadcast: bool) -> LocalSubs {
-        self.local_events.with_plan(event, |plan| plan.received(groups, broadcast))
+        self.local_events.get(event).received(groups, broadcast)
     }
 
     /// Up to three available actions whose names are almost `name`, the nearest first.

@@ -3,6 +3,7 @@
 use futures_util::future::BoxFuture;
 use ligand_transporters::IntoTransporter;
 use std::ops::Deref;
+use std::time::Duration;
 
 use crate::broker::{BrokerBuilder, Caller, Origin, OutgoingCall, Response, ServiceBroker, StopError};
 use crate::config::BrokerConfig;
@@ -134,7 +135,11 @@ impl Drop for RunningBroker {
 
 /// Makes a broker run nothing on threads of its own.
 pub(super) fn on_this_runtime(builder: BrokerBuilder) -> BrokerBuilder {
-    builder.configure(|config| config.control.thread = false)
+    builder.configure(|config| {
+        config.control.thread = false;
+        // On one thread nobody can notice that it is blocked; looking rarely makes virtual time cheap.
+        config.watchdog.patience = Duration::from_secs(1);
+    })
 }
 
 /// Stops a broker that nobody holds any more. Where the test and its runtime have ended, so have all

@@ -84,8 +84,10 @@ impl Transit {
                     transit.answer(&to, &cx, result);
                     // Only now may the bus forget the request.
                     drop(ack);
-                    drop((held, counted));
+                    drop(held);
                 });
+                // The task counts from here on.
+                drop(counted);
             }
         }
     }
@@ -94,7 +96,7 @@ impl Transit {
     fn admit(&self, broker: &ServiceBroker, request: &Request) -> Result<Option<Arc<Action>>> {
         let shared = broker.shared();
         let name = request.action();
-        let refuse = |kind| Err(Error::of_action(kind, name, Some(&self.node)));
+        let refuse = |kind| Err(Error::of_action(kind, name, Some(&self.node)).with_outcome(Ran::NotRun));
         if request.seq.is_some_and(|seq| seq > 0) {
             // What follows the first packet of a stream, which has been refused.
             Counters::add(&self.stats.streams_ignored);

@@ -56,7 +56,9 @@ async fn random_spreads_within_bounds() {
 
 #[tokio::test(start_paused = true)]
 async fn a_node_prefers_itself_unless_told_otherwise() {
-    for (prefer, share) in [(true, expected([("a", 60)])), (false, expected([("a", 20), ("b", 20), ("c", 20)]))] {
+    for (prefer, share) in
+        [(true, expected([("a", 60)])), (false, expected([("a", 20), ("b", 20), ("c", 20)]))]
+    {
         let cluster = Cluster::seeded(1)
             .configure(move |config| config.registry.prefer_local = prefer)
             .node("a", [service()])
@@ -81,7 +83,8 @@ async fn a_call_can_name_the_node_that_has_to_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn a_node_that_left_gets_no_more_calls_and_one_that_came_gets_its_share() {
-    let mut cluster = Cluster::seeded(1).node("a", []).node("b", [service()]).node("c", [service()]).start().await;
+    let mut cluster =
+        Cluster::seeded(1).node("a", []).node("b", [service()]).node("c", [service()]).start().await;
     cluster.stop("b").await;
     cluster.settle().await;
     assert_eq!(counts(cluster.at("a"), 10).await, expected([("c", 10)]));

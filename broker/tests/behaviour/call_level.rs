@@ -20,7 +20,8 @@ fn endless(name: &'static str, next: &'static str) -> ServiceDef {
 /// Runs on a stack of 2 MiB, which is what a thread gets unless told otherwise.
 fn on_a_small_stack(test: impl Future<Output = ()> + Send + 'static) {
     let run = || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(test);
     };
     std::thread::Builder::new().stack_size(2 << 20).spawn(run).unwrap().join().unwrap();
@@ -58,10 +59,12 @@ fn two_nodes_that_call_each_other_without_end_are_stopped_too() {
 fn the_limit_can_be_set_and_lifted() {
     on_a_small_stack(async {
         let endless = || endless("endless", "endless.dive");
-        let broker = TestBroker::new().service(endless()).configure(|config| config.max_call_level = 5).start().await;
+        let broker =
+            TestBroker::new().service(endless()).configure(|config| config.max_call_level = 5).start().await;
         let error = broker.call::<u32>("endless.dive", ()).await.unwrap_err();
         assert_eq!(error.data().unwrap()["level"], 5);
-        let broker = TestBroker::new().service(endless()).configure(|config| config.max_call_level = 0).start().await;
+        let broker =
+            TestBroker::new().service(endless()).configure(|config| config.max_call_level = 0).start().await;
         assert_eq!(broker.call::<u32>("endless.depth", 1000).await.unwrap(), 1000);
     });
 }

@@ -1,7 +1,9 @@
 //! Calls: by name, typed, through a generated client; what goes in and what comes out.
 
 use ligand::testing::{TestBroker, codec_runs};
-use ligand::{Context, ErrorKind, IntoServiceDef, Outcome, Params, Payload, Reply, Result, ServiceDef, service};
+use ligand::{
+    Context, ErrorKind, IntoServiceDef, Outcome, Params, Payload, Reply, Result, ServiceDef, service,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -59,7 +61,8 @@ async fn a_client_a_typed_call_and_a_call_by_name_give_the_same() {
         let typed: Pair = broker.call_typed("v2.math.swap", Pair { a: 1, b: 2 }).await.unwrap();
         let by_name: Pair = broker.call("v2.math.swap", json!({ "a": 1, "b": 2 })).await.unwrap();
         let borrowed: Pair = broker.call("v2.math.swap", &Pair { a: 1, b: 2 }).await.unwrap();
-        let as_value: Value = broker.call("v2.math.swap", Payload::from(json!({ "a": 1, "b": 2 }))).await.unwrap();
+        let as_value: Value =
+            broker.call("v2.math.swap", Payload::from(json!({ "a": 1, "b": 2 }))).await.unwrap();
         assert_eq!(as_value, json!({ "a": 2, "b": 1 }));
         [by_client, typed, by_name, borrowed]
     });
@@ -70,7 +73,8 @@ async fn a_client_a_typed_call_and_a_call_by_name_give_the_same() {
 async fn named_arguments_are_the_fields_of_the_params() {
     let found = every_way(math, async |broker| {
         let by_client = MathClient::new(broker).add(2, 3).await.unwrap();
-        let by_name: i64 = broker.call("v2.math.add", json!({ "b": 3, "a": 2, "more": "ignored" })).await.unwrap();
+        let by_name: i64 =
+            broker.call("v2.math.add", json!({ "b": 3, "a": 2, "more": "ignored" })).await.unwrap();
         (by_client, by_name)
     });
     assert_eq!(found.await, (5, 5));
@@ -107,7 +111,7 @@ async fn results_of_nothing_and_of_perhaps_something_come_back_as_they_are() {
 async fn whoever_does_not_care_about_the_answer_gets_none() {
     every_way(math, async |broker| {
         broker.call::<()>("v2.math.add", json!({ "a": 1, "b": 1 })).await.unwrap();
-        broker.call::<Pair>("v2.math.add", json!({ "a": 1, "b": 1 })).ignore().await.unwrap();
+        broker.call("v2.math.add", json!({ "a": 1, "b": 1 })).ignore().await.unwrap();
         MathClient::new(broker).add(1, 1).ignore().await.unwrap();
     })
     .await;
@@ -116,7 +120,10 @@ async fn whoever_does_not_care_about_the_answer_gets_none() {
 #[tokio::test(start_paused = true)]
 async fn a_raw_call_gives_meta_headers_and_the_node_that_answered() {
     let found = every_way(math, async |broker| {
-        let call = broker.call::<()>("v2.math.echo", json!({ "text": "hi" })).meta("user", 7).header("accept", "json");
+        let call = broker
+            .call::<()>("v2.math.echo", json!({ "text": "hi" }))
+            .meta("user", 7)
+            .header("accept", "json");
         let answer = call.raw().await.unwrap();
         let (meta, headers, node) = (answer.meta.clone(), answer.headers.clone(), answer.node.to_string());
         (Value::from(meta), Value::from(headers), node, answer.decode::<Value>().unwrap())
@@ -143,8 +150,9 @@ async fn a_typed_call_and_a_generated_client_encode_nothing_within_one_process()
 
 #[tokio::test]
 async fn a_nested_typed_call_encodes_nothing_either() {
-    let outer = ServiceDef::builder("outer")
-        .action("add", |cx: Context, pair: Pair| async move { MathClient::new(&cx).add(pair.a, pair.b).await });
+    let outer = ServiceDef::builder("outer").action("add", |cx: Context, pair: Pair| async move {
+        MathClient::new(&cx).add(pair.a, pair.b).await
+    });
     let broker = TestBroker::new().service(Math).service(outer).start().await;
     let before = codec_runs();
     let sum: i64 = broker.call_typed("outer.add", Pair { a: 20, b: 22 }).await.unwrap();
@@ -217,9 +225,8 @@ async fn bodies_keep_every_kind_of_value() {
         json!({ "": { "nested key": [null, false, 1.5e300] } }),
     ];
     for body in bodies {
-        let found = every_way(math, async |broker| {
-            broker.call::<Value>("v2.math.echo", &body).await.unwrap()
-        });
+        let found =
+            every_way(math, async |broker| broker.call::<Value>("v2.math.echo", &body).await.unwrap());
         assert_eq!(found.await, body);
     }
 }

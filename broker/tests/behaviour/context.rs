@@ -46,9 +46,15 @@ async fn ids_level_and_caller_follow_the_tree_of_calls() {
         let seen: Vec<Value> = broker.call("one.go", ()).await.unwrap();
         let [one, two, three] = seen.as_slice() else { panic!("{seen:?}") };
         assert_eq!([&one["level"], &two["level"], &three["level"]], [1, 2, 3]);
-        assert_eq!([&one["parent"], &two["parent"], &three["parent"]], [&Value::Null, &one["id"], &two["id"]]);
+        assert_eq!(
+            [&one["parent"], &two["parent"], &three["parent"]],
+            [&Value::Null, &one["id"], &two["id"]]
+        );
         assert_eq!([&one["request"], &two["request"], &three["request"]], [&one["id"]; 3]);
-        assert_eq!([&one["caller"], &two["caller"], &three["caller"]], [&Value::Null, &json!("one"), &json!("two")]);
+        assert_eq!(
+            [&one["caller"], &two["caller"], &three["caller"]],
+            [&Value::Null, &json!("one"), &json!("two")]
+        );
         assert_eq!([&one["name"], &one["service"]], ["one.go", "one"]);
         assert!(one["id"] != two["id"] && two["id"] != three["id"] && one["id"] != three["id"]);
     })
@@ -75,7 +81,8 @@ async fn meta_goes_down_three_levels_and_comes_back_merged() {
     });
     let (back, down) = found.await;
     assert_eq!(back, json!({ "user": 7, "one": 1, "two": 2, "three": 3, "back in": "one" }));
-    let expected = [json!({ "user": 7 }), json!({ "user": 7, "one": 1 }), json!({ "user": 7, "one": 1, "two": 2 })];
+    let expected =
+        [json!({ "user": 7 }), json!({ "user": 7, "one": 1 }), json!({ "user": 7, "one": 1, "two": 2 })];
     assert_eq!(down, expected);
 }
 
@@ -99,7 +106,10 @@ async fn meta_comes_back_from_a_call_that_failed() {
             cx.call::<()>("inner.fail", ()).await.unwrap_err();
             ok(cx.meta().to_map())
         };
-        vec![ServiceDef::builder("inner").action("fail", fail).build(), ServiceDef::builder("outer").action("call", outer).build()]
+        vec![
+            ServiceDef::builder("inner").action("fail", fail).build(),
+            ServiceDef::builder("outer").action("call", outer).build(),
+        ]
     };
     let found = every_way(services, async |broker| broker.call::<Value>("outer.call", ()).await.unwrap());
     assert_eq!(found.await, json!({ "left behind": true }));
@@ -113,7 +123,8 @@ async fn meta_comes_back_from_a_call_that_failed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_caller_on_another_node_is_named() {
-    let ask = ServiceDef::builder("ask").action("node", |cx: Context, _: Value| async move { ok(cx.node().to_string()) });
+    let ask = ServiceDef::builder("ask")
+        .action("node", |cx: Context, _: Value| async move { ok(cx.node().to_string()) });
     let cluster = Cluster::seeded(1).node("a", []).node("b", [ask.build()]).start().await;
     assert_eq!(cluster.at("a").call::<String>("ask.node", ()).await.unwrap(), "a");
     assert_eq!(cluster.at("b").call::<String>("ask.node", ()).await.unwrap(), "b");
@@ -123,22 +134,25 @@ async fn a_caller_on_another_node_is_named() {
 async fn extensions_stay_where_they_were_put() {
     #[derive(Debug, Clone, PartialEq)]
     struct User(u32);
-    let put = |def: &ligand::ActionDef, _: ligand::middleware::Side, next: ligand::ActionFn| -> ligand::ActionFn {
-        if def.name() != "outer" {
-            return next;
-        }
-        std::sync::Arc::new(move |cx, params| {
-            cx.extensions().insert(User(7));
-            next(cx, params)
-        })
-    };
+    let put =
+        |def: &ligand::ActionDef, _: ligand::middleware::Side, next: ligand::ActionFn| -> ligand::ActionFn {
+            if def.name() != "outer" {
+                return next;
+            }
+            std::sync::Arc::new(move |cx, params| {
+                cx.extensions().insert(User(7));
+                next(cx, params)
+            })
+        };
     let service = ServiceDef::builder("svc")
         .action("outer", |cx: Context, _: Value| async move {
             let here = cx.extensions().get::<User>().map(|user| user.0);
             let nested: Option<u32> = cx.call("svc.inner", ()).await?;
             ok((here, nested))
         })
-        .action("inner", |cx: Context, _: Value| async move { ok(cx.extensions().get::<User>().map(|user| user.0)) });
+        .action("inner", |cx: Context, _: Value| async move {
+            ok(cx.extensions().get::<User>().map(|user| user.0))
+        });
     let broker = TestBroker::new().layer(put).service(service).start().await;
     let found: (Option<u32>, Option<u32>) = broker.call("svc.outer", ()).await.unwrap();
     assert_eq!(found, (Some(7), None));

@@ -118,7 +118,8 @@ async fn an_action_may_set_the_time_and_the_caller_has_the_last_word() {
 
 #[tokio::test(start_paused = true)]
 async fn the_default_of_the_broker_counts_where_neither_says_anything() {
-    let broker = TestBroker::new().service(sleepy()).with(|builder| builder.request_timeout(secs(4))).start().await;
+    let broker =
+        TestBroker::new().service(sleepy()).with(|builder| builder.request_timeout(secs(4))).start().await;
     let took = fails_after(&broker, "sleepy.hang", None).await;
     assert!(around(took, secs(4)), "{took:?}");
 }
@@ -164,11 +165,15 @@ async fn a_nested_call_never_gets_more_than_what_is_left() {
     let found = every_way(
         || vec![sleepy()],
         async |broker| {
-            let call = |wait: u64, timeout| broker.call::<Option<u64>>("sleepy.nested", wait).timeout(timeout);
+            let call =
+                |wait: u64, timeout| broker.call::<Option<u64>>("sleepy.nested", wait).timeout(timeout);
             let after_400 = call(400, secs(1)).await.unwrap().unwrap();
             let at_once = call(0, secs(1)).await.unwrap().unwrap();
             // Timers have a resolution of a millisecond.
-            assert!((599..=600).contains(&after_400) && (999..=1000).contains(&at_once), "{after_400} {at_once}");
+            assert!(
+                (599..=600).contains(&after_400) && (999..=1000).contains(&at_once),
+                "{after_400} {at_once}"
+            );
         },
     );
     found.await;
@@ -176,13 +181,13 @@ async fn a_nested_call_never_gets_more_than_what_is_left() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_made_after_the_deadline_is_skipped() {
-    let (report, mut reports) = mpsc::unbounded_channel();
+    let (report, mut reports) = mpsc::channel(1);
     let late = move |cx: Context, _: Value| {
         let report = report.clone();
         tokio::spawn(async move {
             sleep(secs(2)).await;
             let result = cx.call::<Value>("sleepy.left", json!({})).await;
-            report.send(result.unwrap_err()).unwrap();
+            report.send(result.unwrap_err()).await.unwrap();
         });
         pending::<Result<(), Error>>()
     };

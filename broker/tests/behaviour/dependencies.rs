@@ -43,7 +43,10 @@ async fn a_service_waits_for_what_another_node_will_offer() {
     let notes = Arc::default();
     let cluster = Cluster::seeded(1)
         .node("a", [noted("orders", &["v2.stock"], &notes)])
-        .node("b", [ServiceDef::builder("stock").version(2).action("get", |_, _: Value| async { ok(1) }).build()])
+        .node(
+            "b",
+            [ServiceDef::builder("stock").version(2).action("get", |_, _: Value| async { ok(1) }).build()],
+        )
         .start()
         .await;
     assert_eq!(cluster.at("b").call::<u8>("orders.get", ()).await.unwrap(), 1);
@@ -62,9 +65,16 @@ async fn a_dependency_that_never_comes_fails_the_start_in_time_and_is_named() {
     let error = broker.start().await.unwrap_err();
     assert!(from.elapsed() >= secs(4) && from.elapsed() < secs(5), "{:?}", from.elapsed());
     let StartError::Dependency { service, missing } = &error else { panic!("{error}") };
-    assert_eq!((service.as_str(), &missing.missing[..]), ("orders", &["stock".to_owned(), "v2.prices".to_owned()][..]));
+    assert_eq!(
+        (service.as_str(), &missing.missing[..]),
+        ("orders", &["stock".to_owned(), "v2.prices".to_owned()][..])
+    );
     assert!(error.to_string().contains("`stock`, `v2.prices`"), "{error}");
-    assert_eq!(*notes.lock().unwrap(), ["one"], "the hook of a service without its dependencies must not run");
+    assert_eq!(
+        *notes.lock().unwrap(),
+        ["one"],
+        "the hook of a service without its dependencies must not run"
+    );
 }
 
 #[tokio::test(start_paused = true)]

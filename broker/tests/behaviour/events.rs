@@ -42,7 +42,10 @@ async fn office(ears: &Ears) -> Cluster {
         .node("a", [])
         .node("b", [ears.service("mail", "user.*", None)])
         .node("c", [ears.service("mail", "user.*", None), ears.service("audit", "user.created", None)])
-        .node("d", [ears.service("audit", "user.created", None), ears.service("stats", "user.*", Some("mail"))])
+        .node(
+            "d",
+            [ears.service("audit", "user.created", None), ears.service("stats", "user.*", Some("mail"))],
+        )
         .start()
         .await
 }
@@ -58,7 +61,11 @@ async fn an_emitted_event_reaches_one_member_of_each_group() {
         cluster.advance(ms(5)).await;
         let heard = ears.take();
         let mail = heard.iter().filter(|who| !who.starts_with("audit")).count();
-        assert_eq!((mail, heard.len()), (1, 2), "one of the group `mail`, one of the group `audit`: {heard:?}");
+        assert_eq!(
+            (mail, heard.len()),
+            (1, 2),
+            "one of the group `mail`, one of the group `audit`: {heard:?}"
+        );
         for who in heard {
             *totals.entry(who).or_insert(0) += 1;
         }
@@ -220,8 +227,8 @@ async fn a_shared_body_is_decoded_once_for_all_and_not_at_all_within_the_process
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_fails_is_nobody_elses_business() {
     let log = EventLog::of("it");
-    let failing =
-        ServiceDef::builder("failing").event("it", |_, _: Value| async { Err::<(), _>(Error::client(400, "NO", "no")) });
+    let failing = ServiceDef::builder("failing")
+        .event("it", |_, _: Value| async { Err::<(), _>(Error::client(400, "NO", "no")) });
     let picky = ServiceDef::builder("picky").event("it", |_, _: u8| async { ok(()) });
     let broker = TestBroker::new().service(failing).service(picky).service(log.clone()).start().await;
     broker.broadcast("it", "text").await.unwrap();
@@ -244,7 +251,10 @@ async fn subscriptions_hear_the_brokers_own_events_only_of_their_own_node() {
     cluster.crash("b");
     cluster.advance(crate::ways::secs(32)).await;
     let gone = log.matching("$node.disconnected");
-    assert_eq!((gone[0].data["node"]["id"].clone(), gone[0].data["unexpected"].clone()), (json!("b"), json!(true)));
+    assert_eq!(
+        (gone[0].data["node"]["id"].clone(), gone[0].data["unexpected"].clone()),
+        (json!("b"), json!(true))
+    );
     assert!(log.all().iter().all(|event| event.node == "a"));
 }
 
@@ -257,4 +267,46 @@ async fn one_lost_node_does_not_keep_an_event_from_the_others() {
     let _ = cluster.at("a").broadcast("user.created", ()).await;
     cluster.advance(ms(5)).await;
     assert_eq!(ears.take(), ["audit@c", "audit@d", "mail@c", "stats@d"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_carries_meta_headers_and_the_request_id_it_was_given() {
+    let seen: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let service = || {
+        let seen = Arc::clone(&seen);
+        ServiceDef::builder("svc").event("it", move |cx: Context, _: Value| {
+            seen.lock().unwrap().push(json!([
+                cx.meta().to_map(),
+                cx.headers().to_map(),
+                cx.request_id().to_string(),
+                cx.caller().map(|name| name.to_string()),
+                cx.node().as_str()
+            ]));
+            async { ok(()) }
+        })
+    };
+    let cluster = Cluster::seeded(1).node("a", []).node("b", [service().build()]).start().await;
+    let here = TestBroker::new().node_id("a").service(service()).start().await;
+    for broker in [cluster.at("a"), &here] {
+        broker.emit("it", 1).meta("user", 7).header("h", true).request_id("tree").await.unwrap();
+        cluster.advance(ms(5)).await;
+    }
+    let expected = json!([{ "user": 7 }, { "h": true }, "tree", null, "a"]);
+    assert_eq!(*seen.lock().unwrap(), [expected.clone(), expected]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_looks_the_same_whether_it_was_moved_or_went_through_the_codec() {
+    for body in [json!({ "a": 1 }), Value::Null] {
+        let (moved, encoded) = (EventLog::of("it"), EventLog::of("it"));
+        let one = TestBroker::new().service(moved.clone()).start().await;
+        let other = TestBroker::new().through_codec().service(encoded.clone()).start().await;
+        for broker in [&one, &other] {
+            broker.emit("it", Payload::typed(body.clone())).await.unwrap();
+            broker.broadcast("it", Payload::shared(Arc::new(body.clone()))).await.unwrap();
+            broker.broadcast_local("it", &body).await.unwrap();
+        }
+        assert_eq!(moved.all(), encoded.all());
+        assert_eq!(moved.bodies(), [body.clone(), body.clone(), body]);
+    }
 }

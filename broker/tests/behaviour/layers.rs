@@ -4,8 +4,8 @@ use bytes::Bytes;
 use ligand::middleware::{ActionLayer, Side, wire_layer};
 use ligand::testing::{Cluster, EventLog, TestBroker};
 use ligand::{
-    ActionDef, ActionFn, BrokerBuilder, Context, Error, ErrorKind, EventDef, EventFn, IntoServiceDef as _, Reply,
-    ServiceDef,
+    ActionDef, ActionFn, BrokerBuilder, Context, Error, ErrorKind, EventDef, EventFn, IntoServiceDef as _,
+    Reply, ServiceDef,
 };
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
@@ -40,7 +40,11 @@ impl ActionLayer for Notes {
         self.name
     }
     fn around(&self, action: &str, next: ActionFn) -> ActionFn {
-        if self.around && action == "math.one" { noting(self.name, "around", next, &self.diary) } else { next }
+        if self.around && action == "math.one" {
+            noting(self.name, "around", next, &self.diary)
+        } else {
+            next
+        }
     }
     fn action(&self, def: &ActionDef, side: Side, next: ActionFn) -> ActionFn {
         if self.after && def.name() == "one" {
@@ -98,8 +102,7 @@ async fn both_ends_of_a_remote_call_have_their_layers() {
     let layered = |diary: &Diary| {
         let diary = Arc::clone(diary);
         move |builder: BrokerBuilder| {
-            let node = builder.layer(Notes { name: "n", around: true, after: true, diary: Arc::clone(&diary) });
-            node
+            builder.layer(Notes { name: "n", around: true, after: true, diary: Arc::clone(&diary) })
         }
     };
     let here = Diary::default();
@@ -127,7 +130,9 @@ impl ActionLayer for Fallback {
             let run = next(cx, params);
             Box::pin(async move {
                 match run.await {
-                    Err(error) if error.kind() == ErrorKind::ServiceNotFound => Ok(Reply::typed("fallback".to_owned())),
+                    Err(error) if error.kind() == ErrorKind::ServiceNotFound => {
+                        Ok(Reply::typed("fallback".to_owned()))
+                    }
                     other => other,
                 }
             })
@@ -153,7 +158,7 @@ async fn a_layer_around_the_pick_changes_nothing_of_what_a_call_asks_for() {
         .await;
     for node in ["a", "b", "c"] {
         let id = cluster.at(node).node_id().clone();
-        let call = cluster.at("a").call::<String>("math.where", ()).node(&id).meta("k", 1).raw();
+        let call = cluster.at("a").call("math.where", ()).node(&id).meta("k", 1).raw();
         let answer = call.await.unwrap();
         assert_eq!(answer.node, id);
         assert_eq!(answer.decode::<String>().unwrap(), node);
@@ -227,7 +232,8 @@ fn stamp(builder: BrokerBuilder, mark: u8) -> BrokerBuilder {
 #[tokio::test(start_paused = true)]
 async fn wire_layers_change_every_packet_and_undo_it_in_reverse() {
     let echo = || ServiceDef::builder("echo").action("it", |_, body: Value| async move { ok(body) }).build();
-    let layered = |builder: BrokerBuilder| stamp(builder, 0x55).layer(wire_layer("xor", xor(0x2a), xor(0x2a)));
+    let layered =
+        |builder: BrokerBuilder| stamp(builder, 0x55).layer(wire_layer("xor", xor(0x2a), xor(0x2a)));
     let cluster =
         Cluster::seeded(1).node_with("a", [], layered).node_with("b", [echo()], layered).start().await;
     for body in [json!({ "a": [1, 2] }), json!("x".repeat(100_000))] {
@@ -238,11 +244,14 @@ async fn wire_layers_change_every_packet_and_undo_it_in_reverse() {
 
 #[tokio::test(start_paused = true)]
 async fn a_node_without_the_layer_is_not_understood_and_only_counted() {
-    let cluster = Cluster::seeded(1)
-        .node_with("a", [math()], |builder| stamp(builder, 0x55))
-        .node_with("b", [math()], |builder| stamp(builder, 0x55));
+    let cluster = Cluster::seeded(1).node_with("a", [math()], |builder| stamp(builder, 0x55)).node_with(
+        "b",
+        [math()],
+        |builder| stamp(builder, 0x55),
+    );
     let cluster = cluster.start().await;
-    let stranger = TestBroker::new().node_id("stranger").transporter(cluster.network().transporter()).start().await;
+    let stranger =
+        TestBroker::new().node_id("stranger").transporter(cluster.network().transporter()).start().await;
     cluster.advance(ms(500)).await;
     assert_eq!(stranger.ping_all().await.len(), 0);
     assert!(cluster.at("a").stats().malformed > 0);

@@ -245,7 +245,7 @@ async fn a_handler_that_does_not_end_holds_a_stop_up_for_a_bounded_time_only_and
     assert!(error.to_string().contains("1 handler"), "{error}");
     assert!(from.elapsed() >= secs(5) && from.elapsed() < secs(7), "{:?}", from.elapsed());
     assert!(dropped.load(Ordering::Relaxed), "what still runs after the time is up is cancelled");
-    assert_eq!(call.await.unwrap().unwrap_err().kind(), ErrorKind::RequestRejected);
+    assert_eq!(call.await.unwrap().unwrap_err().kind(), ErrorKind::GracefulStopTimeout);
 }
 
 #[tokio::test(start_paused = true)]
@@ -339,8 +339,8 @@ async fn a_stopping_node_tells_the_others_before_it_refuses_anything() {
     cluster.advance(ms(100)).await;
     cluster.stop("b").await;
     for error in calls.await.unwrap().into_iter().filter_map(Result::err) {
-        // From the moment it is known, nothing is even sent.
-        assert_eq!((error.kind(), error.node()), (ErrorKind::ServiceNotAvailable, Some(cluster.at("a").node_id())));
+        // From the moment it is known, nothing is even sent: no other node has raised it.
+        assert_eq!((error.kind(), error.node()), (ErrorKind::ServiceNotAvailable, None));
     }
 }
 
@@ -350,7 +350,8 @@ async fn a_broker_says_what_it_does() {
     let mut events = broker.local_events("$broker.*");
     broker.start().await.unwrap();
     broker.stop().await.unwrap();
-    let names: Vec<_> = std::iter::from_fn(|| events.try_recv()).map(|event| event.name.to_string()).collect();
+    let names: Vec<_> =
+        std::iter::from_fn(|| events.try_recv()).map(|event| event.name.to_string()).collect();
     assert_eq!(names, ["$broker.started", "$broker.stopping", "$broker.stopped"]);
 }
 
@@ -365,4 +366,49 @@ async fn a_builder_refuses_what_cannot_work() {
     assert!(error.to_string().contains("two actions named `get`"), "{error}");
     let error = ServiceBroker::builder().node_id("").build().unwrap_err();
     assert!(!error.to_string().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_everybody_has_let_go_of_leaves_the_network() {
+    let cluster = Cluster::seeded(1).node("a", []).start().await;
+    let forgotten = ServiceBroker::builder()
+        .configure(|config| config.control.thread = false)
+        .node_id("forgotten")
+        .transporter(cluster.network().transporter())
+        .service(ServiceDef::builder("svc").action("get", |_, _: Value| async { ok(1) }))
+        .build()
+        .unwrap();
+    forgotten.start().await.unwrap();
+    cluster.at("a").wait_for_within(&["svc"], secs(2)).await.unwrap();
+    assert_eq!(cluster.at("a").call::<u8>("svc.get", ()).await.unwrap(), 1);
+    drop(forgotten);
+    cluster.advance(secs(2)).await;
+    assert_eq!(cluster.network().nodes().len(), 1);
+    cluster.settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_is_given_up_half_way_can_be_stopped() {
+    let diary = Diary::default();
+    let never = ServiceDef::builder("never").started(|_| pending::<Result<(), Error>>());
+    let broker = ServiceBroker::builder().service(diary.service("one", "")).service(never).build().unwrap();
+    assert!(tokio::time::timeout(secs(1), broker.start()).await.is_err());
+    broker.stop().await.unwrap();
+    assert_eq!(diary.read(), ["one started", "one stopped"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_within_the_process_that_runs_when_the_broker_stops_is_finished() {
+    let slow = ServiceDef::builder("slow").action("nap", |_, millis: u64| async move {
+        tokio::time::sleep(ms(millis)).await;
+        ok(millis)
+    });
+    let broker = TestBroker::new().service(slow).start().await;
+    let call = broker.call::<u64>("slow.nap", 3000);
+    let (result, stopped) = tokio::join!(call, async {
+        tokio::time::sleep(ms(50)).await;
+        broker.stop().await
+    });
+    stopped.unwrap();
+    assert_eq!(result.unwrap(), 3000);
 }

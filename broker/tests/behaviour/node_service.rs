@@ -16,7 +16,8 @@ fn shape(value: &Value) -> Vec<(String, &'static str)> {
         Value::Array(_) => "array",
         Value::Object(_) => "object",
     };
-    let mut keys: Vec<_> = value.as_object().unwrap().iter().map(|(key, value)| (key.clone(), kind(value))).collect();
+    let mut keys: Vec<_> =
+        value.as_object().unwrap().iter().map(|(key, value)| (key.clone(), kind(value))).collect();
     keys.sort();
     keys
 }
@@ -141,7 +142,13 @@ async fn actions_and_events_tell_who_answers() {
     let params = json!({ "skipInternal": true, "withEndpoints": true });
     let actions = ask(&cluster, "actions", params.clone()).await;
     let endpoints = json!([{ "nodeID": "b", "state": true, "available": true }]);
-    let common = [("name", "string"), ("count", "number"), ("hasLocal", "bool"), ("available", "bool"), ("endpoints", "array")];
+    let common = [
+        ("name", "string"),
+        ("count", "number"),
+        ("hasLocal", "bool"),
+        ("available", "bool"),
+        ("endpoints", "array"),
+    ];
     is_shaped(&actions[0], &[&common[..], &[("action", "object")]].concat());
     assert_eq!((&actions[0]["name"], &actions[0]["endpoints"]), (&json!("v2.math.add"), &endpoints));
     let events = ask(&cluster, "events", params).await;

@@ -46,13 +46,20 @@ async fn a_panic_becomes_an_error_and_the_node_lives_on() {
             async |broker| {
                 let error = broker.call::<()>(format!("fragile.{action}"), ()).await.unwrap_err();
                 is_fine(broker).await;
-                assert_eq!((error.kind(), error.outcome()), (ErrorKind::HandlerPanic, Outcome::Ran), "{action}");
+                assert_eq!(
+                    (error.kind(), error.outcome()),
+                    (ErrorKind::HandlerPanic, Outcome::Ran),
+                    "{action}"
+                );
                 face(&error)
             },
         );
         let face = found.await;
         assert_eq!(face["type"], "HANDLER_PANIC");
-        assert!(!face.to_string().contains("swordfish"), "the text of the panic stays where it happened: {face}");
+        assert!(
+            !face.to_string().contains("swordfish"),
+            "the text of the panic stays where it happened: {face}"
+        );
     }
 }
 

@@ -69,10 +69,11 @@ async fn an_answer_that_comes_too_late_is_counted_and_changes_nothing() {
     };
     let slow = ServiceDef::builder("slow").action("nap", slow).build();
     let cluster = Cluster::seeded(1).node("a", []).node("b", [slow]).start().await;
-    cluster.network().set_faults_between("b", "a", ligand::transport::memory::Faults {
-        delay: ms(500)..ms(501),
-        ..Default::default()
-    });
+    cluster.network().set_faults_between(
+        "b",
+        "a",
+        ligand::transport::memory::Faults { delay: ms(500)..ms(501), ..Default::default() },
+    );
     let error = cluster.at("a").call::<()>("slow.nap", 100).timeout(ms(400)).await.unwrap_err();
     assert_eq!(error.kind(), ligand::ErrorKind::RequestTimeout);
     cluster.advance(secs(1)).await;

@@ -86,16 +86,13 @@ async fn a_call_that_ran_or_may_have_is_never_made_again() {
 
 #[tokio::test(start_paused = true)]
 async fn rerouting_ends_with_the_deadline() {
-    let cluster = Cluster::seeded(5)
-        .node("a", [])
-        .node("b", [service()])
-        .node("c", [service()])
-        .start()
-        .await;
-    cluster.network().set_faults_between("b", "a", ligand::transport::memory::Faults {
-        delay: ms(80)..ms(81),
-        ..Default::default()
-    });
+    let cluster =
+        Cluster::seeded(5).node("a", []).node("b", [service()]).node("c", [service()]).start().await;
+    cluster.network().set_faults_between(
+        "b",
+        "a",
+        ligand::transport::memory::Faults { delay: ms(80)..ms(81), ..Default::default() },
+    );
     cluster.at("b").remove("svc").await;
     cluster.hold("a", "c");
     for _ in 0..2 {

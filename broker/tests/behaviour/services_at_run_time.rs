@@ -62,10 +62,16 @@ async fn a_service_or_an_action_of_the_same_name_is_refused_and_changes_nothing(
         .settings(json!({ "$noServiceNamePrefix": true }))
         .action("extra.get", |_, _: Value| async { ok(2) });
     let error = broker.add(taken).await.unwrap_err();
-    assert!(matches!(&error, StartError::DuplicateAction { action, first, second }
-        if action == "extra.get" && first == "extra" && second == "other"), "{error}");
+    assert!(
+        matches!(&error, StartError::DuplicateAction { action, first, second }
+        if action == "extra.get" && first == "extra" && second == "other"),
+        "{error}"
+    );
     assert_eq!(broker.call::<u8>("extra.get", ()).await.unwrap(), 1);
-    broker.add(ServiceDef::builder("extra").version(2).action("get", |_, _: Value| async { ok(2) })).await.unwrap();
+    broker
+        .add(ServiceDef::builder("extra").version(2).action("get", |_, _: Value| async { ok(2) }))
+        .await
+        .unwrap();
     assert_eq!(broker.call::<u8>("v2.extra.get", ()).await.unwrap(), 2);
 }
 

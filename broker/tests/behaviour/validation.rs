@@ -44,7 +44,11 @@ async fn complaints(action: &str, params: Value) -> Value {
         let mut data = error.data().cloned().unwrap();
         for entry in data.as_array_mut().unwrap() {
             let entry = entry.as_object_mut().unwrap();
-            assert_eq!(entry.remove("nodeID").unwrap(), broker.node_id().as_str(), "the caller's node, as in Node");
+            assert_eq!(
+                entry.remove("nodeID").unwrap(),
+                broker.node_id().as_str(),
+                "the caller's node, as in Node"
+            );
         }
         data
     });

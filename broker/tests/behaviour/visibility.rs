@@ -1,7 +1,7 @@
 //! Actions that not everybody may call.
 
 use ligand::testing::Cluster;
-use ligand::{ActionDef, Context, ServiceDef, Visibility};
+use ligand::{ActionDef, Context, ErrorKind, ServiceDef, Visibility};
 use serde_json::Value;
 
 use crate::ways::{face, ok};
@@ -21,12 +21,28 @@ fn service() -> ServiceDef {
 const ALL: [&str; 4] = ["published", "public", "protected", "private"];
 
 #[tokio::test(start_paused = true)]
-async fn every_action_can_be_called_on_its_own_node() {
-    let cluster = Cluster::seeded(1).node("a", []).node("b", [service()]).start().await;
+async fn an_action_can_be_called_on_its_own_node_and_a_private_one_by_its_own_service() {
+    let other = ServiceDef::builder("other")
+        .action("call", |cx: Context, name: String| async move { cx.call::<String>(name, ()).await })
+        .build();
+    let cluster = Cluster::seeded(1).node("a", []).node("b", [service(), other]).start().await;
+    let b = cluster.at("b");
     for name in ALL {
         let action = format!("svc.{name}");
-        assert_eq!(cluster.at("b").call::<String>(&action, ()).await.unwrap(), "yes");
-        assert_eq!(cluster.at("a").call::<String>("svc.inside", &action).await.unwrap(), "yes", "from its own service");
+        assert_eq!(b.call::<String>("svc.inside", &action).await.unwrap(), "yes", "from its own service");
+        assert_eq!(
+            cluster.at("a").call::<String>("svc.inside", &action).await.unwrap(),
+            "yes",
+            "by way of it"
+        );
+        if name != "private" {
+            assert_eq!(b.call::<String>(&action, ()).await.unwrap(), "yes");
+            assert_eq!(b.call::<String>("other.call", &action).await.unwrap(), "yes");
+        }
+    }
+    for call in [b.call::<String>("svc.private", ()), b.call::<String>("other.call", "svc.private")] {
+        let error = call.await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ServiceNotFound, "to others it does not exist");
     }
 }
 
@@ -60,7 +76,8 @@ async fn a_node_that_asks_all_the_same_is_answered_as_for_an_unknown_action() {
     // A service of the same name on `a` makes `a` ask `b` for an action that `b` hides.
     let cluster = Cluster::seeded(1).node("a", []).node("b", [service()]).start().await;
     let listed: Value = cluster.at("a").call("$node.actions", ()).await.unwrap();
-    let names: Vec<_> = listed.as_array().unwrap().iter().map(|action| action["name"].as_str().unwrap()).collect();
+    let names: Vec<_> =
+        listed.as_array().unwrap().iter().map(|action| action["name"].as_str().unwrap()).collect();
     assert!(names.contains(&"svc.published") && names.contains(&"svc.public"), "{names:?}");
     assert!(!names.contains(&"svc.private"), "{names:?}");
 }

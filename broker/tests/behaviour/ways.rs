@@ -13,7 +13,8 @@ pub(crate) async fn every_way<T: PartialEq + Debug>(
     services: impl Fn() -> Vec<ServiceDef>,
     body: impl AsyncFn(&ServiceBroker) -> T,
 ) -> T {
-    let local = |broker: TestBroker| services().into_iter().fold(broker.node_id("server"), TestBroker::service);
+    let local =
+        |broker: TestBroker| services().into_iter().fold(broker.node_id("server"), TestBroker::service);
     let typed = {
         let broker = local(TestBroker::new()).start().await;
         body(&broker).await

@@ -140,8 +140,8 @@ impl Desk {
     }
 
     /// Not an action, and borrowed data is fine here.
-    fn helper<'a>(&self, text: &'a str) -> &'a str {
-        text
+    fn helper<'a>(&self, text: &'a str) -> (&'a str, usize) {
+        (text, Arc::strong_count(&self.barrier))
     }
 }
 
@@ -250,8 +250,7 @@ async fn a_raw_action_gets_the_payload_unread_and_builds_the_reply() {
 async fn a_blocking_action_does_not_hold_up_the_runtime() {
     on_every_way(Desk::new, async |broker, way| {
         let client = DeskClient::new(broker);
-        let (blocked, released) =
-            tokio::join!(client.block("done".into()), client.release());
+        let (blocked, released) = tokio::join!(client.block("done".into()), client.release());
         released.unwrap();
         assert_eq!(blocked.unwrap(), "v2.desk.block done", "{way:?}");
     })
@@ -328,7 +327,7 @@ async fn the_client_can_leave_an_action_out() {
 #[tokio::test]
 async fn methods_without_an_attribute_are_not_actions() {
     let broker = alone(Desk::new()).await;
-    assert_eq!(Desk::new().helper("x"), "x");
+    assert_eq!(Desk::new().helper("x"), ("x", 1));
     let error = broker.call::<Value>("v2.desk.helper", json!({})).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ServiceNotFound);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ligand::transport::memory::Network;
 use ligand::{Context, Params, Payload, Result, ServiceBroker, Shared, service};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::ways::{alone, node};
@@ -28,18 +28,18 @@ enum Seen {
 }
 
 struct Watcher {
-    seen: mpsc::UnboundedSender<Seen>,
+    seen: mpsc::Sender<Seen>,
     may_end: Arc<Semaphore>,
 }
 
 impl Watcher {
-    fn new() -> (Self, mpsc::UnboundedReceiver<Seen>) {
-        let (seen, receiver) = mpsc::unbounded_channel();
+    fn new() -> (Self, mpsc::Receiver<Seen>) {
+        let (seen, receiver) = mpsc::channel(64);
         (Self { seen, may_end: Arc::new(Semaphore::new(0)) }, receiver)
     }
 
     fn saw(&self, seen: Seen) -> Result<()> {
-        self.seen.send(seen).map_err(ligand::Error::internal)
+        self.seen.try_send(seen).map_err(ligand::Error::internal)
     }
 }
 
@@ -90,7 +90,7 @@ fn user() -> User {
 }
 
 /// Emits from the same node and from another one, and checks what arrives.
-async fn from_here_and_there(check: impl AsyncFn(&ServiceBroker, &mut mpsc::UnboundedReceiver<Seen>)) {
+async fn from_here_and_there(check: impl AsyncFn(&ServiceBroker, &mut mpsc::Receiver<Seen>)) {
     let network = Network::new();
     let (watcher, mut seen) = Watcher::new();
     let here = ServiceBroker::builder()
@@ -202,25 +202,37 @@ async fn without_a_concurrency_events_are_handled_at_the_same_time() {
 }
 
 /// Hears the same event in the group that its service's name makes, and in one of its own.
-struct Grouped(mpsc::UnboundedSender<&'static str>);
+struct Grouped(mpsc::Sender<&'static str>);
 
 #[service(name = "grouped")]
 impl Grouped {
     #[event("order.placed")]
     async fn by_name(&self) -> Result<()> {
-        self.0.send("grouped").map_err(ligand::Error::internal)
+        self.0.try_send("grouped").map_err(ligand::Error::internal)
     }
 
     #[event("order.*", group = "mail")]
     async fn by_group(&self) -> Result<()> {
-        self.0.send("mail").map_err(ligand::Error::internal)
+        self.0.try_send("mail").map_err(ligand::Error::internal)
+    }
+}
+
+/// Waits until so many nodes offer the service.
+async fn sees_the_service_on(broker: &ServiceBroker, service: &str, nodes: usize) {
+    let mut changes = broker.local_events("$services.changed");
+    loop {
+        let services: Vec<Value> = broker.call("$node.services", json!({ "grouping": false })).await.unwrap();
+        if services.iter().filter(|one| one["name"] == service).count() == nodes {
+            return;
+        }
+        changes.recv().await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn each_group_gets_an_emitted_event_once_and_every_node_a_broadcast() {
     let network = Network::new();
-    let (sender, mut seen) = mpsc::unbounded_channel();
+    let (sender, mut seen) = mpsc::channel(64);
     let mut nodes = Vec::new();
     for id in ["first", "second"] {
         let broker = ServiceBroker::builder()
@@ -233,7 +245,7 @@ async fn each_group_gets_an_emitted_event_once_and_every_node_a_broadcast() {
         nodes.push(broker);
     }
     let emitter = node(&network, "emitter").await;
-    emitter.wait_for(&["grouped"]).await.unwrap();
+    sees_the_service_on(&emitter, "grouped", 2).await;
     let mut heard = async |count: usize| {
         let mut heard = Vec::new();
         for _ in 0..count {

@@ -10,28 +10,28 @@ use tokio::sync::mpsc;
 
 /// Says what happens to it, in order.
 struct Worker {
-    said: mpsc::UnboundedSender<&'static str>,
+    said: mpsc::Sender<&'static str>,
     ticks: Arc<AtomicU32>,
     fails: bool,
 }
 
 impl Worker {
-    fn new() -> (Self, mpsc::UnboundedReceiver<&'static str>) {
-        let (said, heard) = mpsc::unbounded_channel();
+    fn new() -> (Self, mpsc::Receiver<&'static str>) {
+        let (said, heard) = mpsc::channel(64);
         (Self { said, ticks: Arc::default(), fails: false }, heard)
     }
 
     fn say(&self, word: &'static str) {
-        let _ = self.said.send(word);
+        let _ = self.said.try_send(word);
     }
 }
 
 /// Says so when the task that owns it is dropped.
-struct Goodbye(mpsc::UnboundedSender<&'static str>);
+struct Goodbye(mpsc::Sender<&'static str>);
 
 impl Drop for Goodbye {
     fn drop(&mut self) {
-        let _ = self.0.send("task dropped");
+        let _ = self.0.try_send("task dropped");
     }
 }
 
@@ -49,7 +49,7 @@ impl Worker {
         self.say("started");
         let goodbye = Goodbye(self.said.clone());
         cx.spawn(async move {
-            let _ = goodbye.0.send("task began");
+            let _ = goodbye.0.try_send("task began");
             std::future::pending::<()>().await;
         });
         let (said, ticks, broker) = (self.said.clone(), Arc::clone(&self.ticks), cx.broker().clone());
@@ -58,7 +58,7 @@ impl Worker {
             let (said, broker) = (said.clone(), broker.clone());
             async move {
                 if tick == 3 {
-                    let _ = said.send("fourth tick");
+                    let _ = said.try_send("fourth tick");
                     let _ = broker.emit("worker.ticked", json!({})).await;
                 }
             }
@@ -121,13 +121,13 @@ async fn a_hook_that_fails_fails_the_start_with_its_reason() {
 }
 
 /// Hooks without an argument, and a service that waits for another one.
-struct Plain(mpsc::UnboundedSender<&'static str>);
+struct Plain(mpsc::Sender<&'static str>);
 
 #[service(name = "plain", depends_on = ["worker"])]
 impl Plain {
     #[started]
     async fn open(&self) -> Result<()> {
-        let _ = self.0.send("plain started");
+        let _ = self.0.try_send("plain started");
         Ok(())
     }
 }

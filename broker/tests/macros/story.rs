@@ -89,10 +89,8 @@ impl Trips {
     #[action(timeout = "3s")]
     async fn request(&self, ctx: Context, rider: RiderId, from: Point, to: Point) -> Result<Trip, TripError> {
         let drivers = DriversClient::new(&ctx);
-        let (quote, nearby) = tokio::try_join!(
-            PricingClient::new(&ctx).quote(from, to),
-            drivers.nearest(from, 5),
-        )?;
+        let (quote, nearby) =
+            tokio::try_join!(PricingClient::new(&ctx).quote(from, to), drivers.nearest(from, 5),)?;
         for driver in nearby {
             // A refusal is an answer, not a failure: try the next one.
             if drivers.offer(driver, quote.clone()).timeout(OFFER_PATIENCE).await? == Offer::Accepted {
@@ -133,12 +131,8 @@ impl Trips {
 
 #[tokio::test]
 async fn a_trip_is_requested_offered_around_and_found_again() {
-    let broker = ServiceBroker::builder()
-        .service(Trips::default())
-        .service(Drivers)
-        .service(Pricing)
-        .build()
-        .unwrap();
+    let broker =
+        ServiceBroker::builder().service(Trips::default()).service(Drivers).service(Pricing).build().unwrap();
     broker.start().await.unwrap();
     let trips = TripsClient::new(&broker);
     let (here, there) = (Point { x: 0.0, y: 0.0 }, Point { x: 3.0, y: 4.0 });
@@ -147,7 +141,9 @@ async fn a_trip_is_requested_offered_around_and_found_again() {
     assert_eq!(trip, Trip { id: 0, rider: 7, driver: 2, quote: Quote { cents: 500 } });
     assert_eq!(trips.get(0).await.unwrap(), trip);
 
-    let Some(TripError::Unknown(1)) = trips.get(1).await.unwrap_err().downcast() else { panic!("no such trip") };
+    let Some(TripError::Unknown(1)) = trips.get(1).await.unwrap_err().downcast() else {
+        panic!("no such trip")
+    };
     let nowhere = Point { x: -1.0, y: 0.0 };
     let error = trips.request(7, nowhere, there).await.unwrap_err();
     let Some(TripError::NoDriver { near }) = error.downcast() else { panic!("{error:?}") };

@@ -45,7 +45,7 @@ fn error(item: TokenStream) -> TokenStream {
 }
 
 #[test]
-fn the_impl_keeps_everything_but_the_helper_attributes() {
+fn the_impl_keeps_everything_but_the_helper_attributes_which_give_way_to_an_allow() {
     let item = quote! {
         /// Trips.
         impl Trips {
@@ -62,6 +62,7 @@ fn the_impl_keeps_everything_but_the_helper_attributes() {
         impl Trips {
             /// Asks for a car.
             #[must_use]
+            #[allow(clippy::needless_pass_by_value, clippy::unused_async, clippy::unused_self)]
             pub async fn request(&self) -> Result<()> { Ok(()) }
             const LIMIT: u8 = 3;
         }
@@ -72,7 +73,13 @@ fn the_impl_keeps_everything_but_the_helper_attributes() {
 #[test]
 fn the_impl_is_emitted_even_when_nothing_else_can_be() {
     let parsed = parse::service(quote!(), quote!(impl Trips { #[action] fn a() {} }), &mut Errors::default());
-    assert_eq!(text(&parsed.item), text(&quote!(impl Trips { fn a() {} })));
+    let expected = quote! {
+        impl Trips {
+            #[allow(clippy::needless_pass_by_value, clippy::unused_async, clippy::unused_self)]
+            fn a() {}
+        }
+    };
+    assert_eq!(text(&parsed.item), text(&expected));
     assert!(parsed.ast.is_none());
 }
 

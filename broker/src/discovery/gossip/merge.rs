@@ -54,6 +54,11 @@ impl<I: Info> Gossip<I> {
                 },
             }
         }
+        if let Some(peer) = self.peers.get_mut(sender)
+            && answer.rows.online.contains_key(&self.me)
+        {
+            peer.told = self.own.seq;
+        }
         if !answer.rows.is_empty() {
             step.sends.push(Send { to: sender.clone(), what: What::Response(Arc::new(answer.rows)) });
         }
@@ -221,8 +226,9 @@ impl<I: Info> Gossip<I> {
             peer.lost = None;
         }
         if replaced {
-            // The load of a new process counts from the start.
+            // The load of a new process counts from the start, and it has been told nothing.
             peer.cpu_seq = 0;
+            peer.told = 0;
         }
         peer.reach.advertised(info.hostname(), info.ip(), info.port());
         peer.info = Some(info.clone());
@@ -234,6 +240,9 @@ impl<I: Info> Gossip<I> {
         } else {
             Change::Online { node: node.clone(), info: info.clone(), reconnected }
         });
+        if !was_available {
+            self.catch_up(node, now, step);
+        }
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Peer<I> {
     pub(super) unasked: bool,
     /// Requests outside the rounds.
     asks: Bucket,
+    /// Number of our own row when it was last sent there; 0 for never.
+    pub(super) told: u64,
     /// INFO rows about it, whoever relays them (reliability requirement S12).
     pub(super) infos: Bucket,
 }
@@ -54,6 +56,7 @@ impl<I: Info> Peer<I> {
             asked: None,
             unasked: false,
             asks: Bucket::new(3, options.period),
+            told: 0,
             infos: Bucket::new(rate, Duration::from_secs(1) / rate),
         }
     }

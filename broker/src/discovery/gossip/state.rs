@@ -124,9 +124,26 @@ impl<I: Info> Gossip<I> {
         Row::Info { info: self.own.info.clone(), cpu_seq: self.own.cpu_seq, cpu: self.own.cpu }
     }
 
-    fn push_own(&self, to: Vec<NodeId>) -> Step<I> {
+    /// Tells a node that has just come online what changed here since it was last told. It was not among
+    /// those that the change was pushed to, and may have asked before it.
+    pub(super) fn catch_up(&mut self, node: &NodeId, now: Instant, step: &mut Step<I>) {
+        let Some(peer) = self.peers.get(node) else { return };
+        // Others learn it by gossip: a newcomer need not connect to everybody at once.
+        let is_ours_to_tell = peer.told > 0 || peer.reach.is_configured();
+        if self.leaving || peer.told >= self.own.seq || !is_ours_to_tell || !self.asks.take(now) {
+            return;
+        }
+        step.sends.extend(self.push_own(vec![node.clone()]).sends);
+    }
+
+    fn push_own(&mut self, to: Vec<NodeId>) -> Step<I> {
         let mut rows = Response::default();
         rows.online.insert(self.me.clone(), self.own_row());
+        for node in &to {
+            if let Some(peer) = self.peers.get_mut(node) {
+                peer.told = self.own.seq;
+            }
+        }
         let rows = Arc::new(rows);
         let sends = to.into_iter().map(|to| Send { to, what: What::Response(Arc::clone(&rows)) }).collect();
         Step { sends, ..Step::default() }

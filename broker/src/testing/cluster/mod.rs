@@ -181,11 +181,11 @@ impl Cluster {
         self.network.set_faults(faults);
     }
 
-    /// Cuts a node off without a farewell, as if its machine had lost power. [`Cluster::at`] still gives
-    /// its broker, which can reach nobody.
+    /// Cuts a node off without a farewell, as if its machine had lost power: handlers that wait are
+    /// dropped. [`Cluster::at`] still gives its broker, which can reach nobody.
     pub fn crash(&mut self, node: &str) {
         self.network.crash(node);
-        self.find_mut(node).crashed = true;
+        self.find_mut(node).crash();
     }
 
     /// Starts a node anew, as another process with the same name and services. One that has not crashed
@@ -211,7 +211,7 @@ impl Cluster {
         if let Err(error) = node.broker().stop().await {
             panic!("node `{}` did not stop well: {error}", node.name());
         }
-        node.crashed = true;
+        node.gone = true;
     }
 
     fn disagreement(&self) -> Option<String> {
@@ -219,7 +219,7 @@ impl Cluster {
     }
 
     fn running(&self) -> Vec<&ServiceBroker> {
-        self.nodes.iter().filter(|node| !node.crashed).map(ClusterNode::broker).collect()
+        self.nodes.iter().filter(|node| !node.gone).map(ClusterNode::broker).collect()
     }
 
     fn find(&self, name: &str) -> &ClusterNode {

@@ -16,12 +16,12 @@ pub(super) struct ClusterNode {
     setup: Setup,
     broker: Option<ServiceBroker>,
     /// Gone, one way or another.
-    pub(super) crashed: bool,
+    pub(super) gone: bool,
 }
 
 impl ClusterNode {
     pub(super) fn new(name: &str, services: Vec<ServiceDef>, setup: Setup) -> Self {
-        Self { name: name.to_owned(), services, setup, broker: None, crashed: false }
+        Self { name: name.to_owned(), services, setup, broker: None, gone: false }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -48,7 +48,15 @@ impl ClusterNode {
             panic!("node `{}` did not start: {error}", self.name);
         }
         self.broker = Some(broker);
-        self.crashed = false;
+        self.gone = false;
+    }
+
+    /// Drops the handlers that wait. What else runs here cannot be seen from outside.
+    pub(super) fn crash(&mut self) {
+        self.gone = true;
+        if let Some(broker) = &self.broker {
+            broker.shared().cut.cancel();
+        }
     }
 
     /// Ends what is left of a crashed node. It is cut off, so nobody hears of it.

@@ -54,6 +54,24 @@ fn a_change_reaches_the_others_without_waiting_for_a_round() {
 }
 
 #[test]
+fn nodes_that_start_together_know_each_others_services_without_waiting_for_a_round() {
+    for seed in 0..100 {
+        let mut network = Network::new(seed);
+        for slot in 0..5 {
+            let others: Vec<usize> = (0..5).filter(|other| *other != slot).collect();
+            network.ours(&others);
+        }
+        // Each announces its services when they have started, at whatever stage the others are.
+        for slot in 0..5 {
+            network.run(ms(seed % 7));
+            network.change_services(slot);
+        }
+        let took = network.converge(secs(5));
+        assert!(took <= ms(300), "seed {seed}: {took:?}");
+    }
+}
+
+#[test]
 fn chains_and_stars_of_any_size_converge_within_their_rounds() {
     for (nodes, rounds) in [(2, 0), (5, 1), (20, 2), (100, 4)] {
         for seed in 0..if nodes == 100 { 2 } else { 5 } {
