@@ -16,6 +16,8 @@ mod errors;
 mod events;
 #[path = "interop/graceful.rs"]
 mod graceful;
+#[path = "interop/harness/mod.rs"]
+mod harness;
 #[path = "interop/mixed.rs"]
 mod mixed;
 #[path = "interop/node_service.rs"]
@@ -24,5 +26,3 @@ mod node_service;
 mod udp;
 #[path = "interop/web.rs"]
 mod web;
-#[path = "interop/harness/mod.rs"]
-mod harness;

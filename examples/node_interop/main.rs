@@ -21,11 +21,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ligand::logging::init();
     }
     let cli = Cli::parse();
+    let protocol = cli.protocol();
     let broker = ServiceBroker::builder()
         .node_id(&cli.node_id)
         .namespace(&cli.namespace)
         .transporter(cli.transporter.as_str())
-        .configure(|config| config.protocol = cli.protocol())
+        .configure(move |config| config.protocol = protocol)
         .service(Echo)
         .service(Math)
         .service(Events)

@@ -29,9 +29,10 @@ impl Echo {
 
 pub(crate) struct Math;
 
-#[derive(Debug, ActionError)]
+#[derive(Debug, thiserror::Error, ActionError)]
 pub(crate) enum MathError {
-    #[action_error(code = 422, type = "DIVISION_BY_ZERO", message = "nothing can be divided by zero")]
+    #[error("nothing can be divided by zero")]
+    #[action_error(code = 422, type = "DIVISION_BY_ZERO")]
     DivisionByZero,
 }
 

@@ -9,7 +9,9 @@ pub(crate) async fn nodes(broker: ServiceBroker, mut events: LocalEvents) {
     while let Some(event) = events.recv().await {
         let node = event.data["node"]["id"].as_str().unwrap_or_default();
         match event.name.as_str() {
-            "$node.connected" => say(&broker, format_args!("sees {node} ({})", client_of(&broker, node).await)),
+            "$node.connected" => {
+                say(&broker, format_args!("sees {node} ({})", client_of(&broker, node).await))
+            }
             "$node.disconnected" => say(&broker, format_args!("misses {node}")),
             _ => {}
         }

@@ -17,10 +17,12 @@ impl Bus {
 
     /// TCP with ports that are free now, for nodes that are all started by this process.
     pub(crate) fn on_free_ports(replicas: u16) -> io::Result<Self> {
-        // All are held until all are known, or the same port could be given twice.
-        let nodes = nodes(replicas).map(|(_, _, id)| Ok((id, TcpListener::bind(("127.0.0.1", 0))?)));
-        let nodes = nodes.collect::<io::Result<Vec<_>>>()?;
-        let nodes = nodes.iter().map(|(id, listener)| Ok((id.clone(), listener.local_addr()?.port())));
+        let mut ports = candidates();
+        let mut free = || {
+            let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+            ports.find(is_free).ok_or_else(|| io::Error::from(io::ErrorKind::AddrInUse))
+        };
+        let nodes = nodes(replicas).map(|(_, _, id)| Ok((id, free()?)));
         Ok(Self::tcp(nodes.collect::<io::Result<Vec<_>>>()?))
     }
 
@@ -42,6 +44,16 @@ impl Bus {
     pub(crate) fn url(&self) -> &str {
         &self.0
     }
+}
+
+/// Ports to try. They lie below those that operating systems hand out, since one of those could be given to
+/// somebody else before its node listens. Each process begins elsewhere.
+fn candidates() -> impl Iterator<Item = u16> {
+    const RANGE: std::ops::Range<u32> = 20_000..30_000;
+    /// More than the largest cluster takes.
+    const APART: u32 = 40;
+    let start = std::process::id() % (RANGE.len() as u32 / APART) * APART;
+    RANGE.map(move |port| (RANGE.start + (port - RANGE.start + start) % RANGE.len() as u32) as u16)
 }
 
 /// Every node of the cluster: its role, which replica it is, and its id.

@@ -19,7 +19,7 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
 
-    /// How many nodes offer each service
+    /// How many nodes offer each service [default: 1, or 2 with `--kill`]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..=8))]
     replicas: Option<u16>,
 
@@ -43,7 +43,8 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "PORT", default_value_t = 4701, requires = "role", value_parser = clap::value_parser!(u16).range(1024..=65_000))]
     pub(crate) port: u16,
 
-    /// Runs the roles as child processes and kills (SIGKILL) the one that handles the third ride's payment
+    /// Runs the roles as child processes and kills (SIGKILL) the one that handles the third ride's payment;
+    /// one ride at a time
     #[arg(long, conflicts_with = "role")]
     pub(crate) kill: bool,
 

@@ -169,3 +169,69 @@ async fn an_unknown_action_is_answered_with_names_that_come_close() {
         assert!(!error.message().contains("shop.raise`"), "the hint is for the local caller only");
     }
 }
+
+/// An error of each class that a broker makes by itself, met for real.
+async fn met() -> Vec<(ErrorKind, Error)> {
+    let service = || {
+        let hang = |_, _: Value| std::future::pending::<Result<(), Error>>();
+        let panics = |_, _: Value| async { if true { panic!("no") } else { Ok::<_, Error>(()) } };
+        let strict = |_, n: u8| async move { Ok::<_, Error>(n) };
+        ServiceDef::builder("svc")
+            .action("hang", hang)
+            .action("panics", panics)
+            .action("strict", strict)
+            .build()
+    };
+    let one_at_a_time =
+        |builder: ligand::BrokerBuilder| builder.configure(|config| config.transit.max_queue_size = 1);
+    let mut cluster =
+        Cluster::seeded(1).node_with("a", [], one_at_a_time).node("b", [service()]).start().await;
+    let a = cluster.at("a").clone();
+    let fails = async |action: &str| a.call::<String>(action, 1).timeout(ms(20)).await.unwrap_err();
+    let mut met = vec![
+        (ErrorKind::ServiceNotFound, fails("svc.nothing").await),
+        (ErrorKind::RequestTimeout, fails("svc.hang").await),
+        (ErrorKind::HandlerPanic, fails("svc.panics").await),
+        (ErrorKind::Codec, fails("svc.strict").await),
+        (ErrorKind::Validation, a.call::<u8>("svc.strict", "x").await.unwrap_err()),
+    ];
+    let waiting = {
+        let a = a.clone();
+        tokio::spawn(async move { a.call::<()>("svc.hang", ()).timeout(ms(600_000)).await })
+    };
+    cluster.advance(ms(5)).await;
+    met.push((ErrorKind::QueueIsFull, fails("svc.strict").await));
+    cluster.crash("b");
+    cluster.settle().await;
+    met.push((ErrorKind::RequestRejected, waiting.await.unwrap().unwrap_err()));
+    met.push((ErrorKind::ServiceNotAvailable, fails("svc.strict").await));
+    cluster.restart("b").await;
+    cluster.settle().await;
+    cluster.network().crash("a");
+    cluster.advance(ms(1)).await;
+    met.push((ErrorKind::Disconnected, fails("svc.strict").await));
+    met
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_can_hand_on_any_error_it_met_and_it_stays_what_it_is() {
+    for (kind, error) in met().await {
+        assert_eq!(error.kind(), kind, "{error:?}");
+        let services = || {
+            let error = error.clone();
+            let raise = move |_, _: Value| std::future::ready(Err::<(), _>(error.clone()));
+            vec![ServiceDef::builder("relay").action("raise", raise).build()]
+        };
+        let found = every_way(services, async |broker| {
+            let relayed = broker.call::<()>("relay.raise", ()).await.unwrap_err();
+            assert_eq!(relayed.outcome(), Outcome::Ran, "the handler did run: {relayed:?}");
+            (face(&relayed), relayed.kind())
+        });
+        let (relayed, relayed_kind) = found.await;
+        let mut expected = face(&error);
+        if expected["node"].is_null() {
+            expected["node"] = json!("server");
+        }
+        assert_eq!((relayed, relayed_kind), (expected, kind));
+    }
+}

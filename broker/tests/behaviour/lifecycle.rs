@@ -396,3 +396,19 @@ async fn a_start_that_is_given_up_half_way_can_be_stopped() {
     broker.stop().await.unwrap();
     assert_eq!(diary.read(), ["one started", "one stopped"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_within_the_process_that_runs_when_the_broker_stops_is_finished() {
+    let slow = ServiceDef::builder("slow").action("nap", |_, millis: u64| async move {
+        tokio::time::sleep(ms(millis)).await;
+        ok(millis)
+    });
+    let broker = TestBroker::new().service(slow).start().await;
+    let call = broker.call::<u64>("slow.nap", 3000);
+    let (result, stopped) = tokio::join!(call, async {
+        tokio::time::sleep(ms(50)).await;
+        broker.stop().await
+    });
+    stopped.unwrap();
+    assert_eq!(result.unwrap(), 3000);
+}

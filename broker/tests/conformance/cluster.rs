@@ -151,12 +151,26 @@ pub(super) async fn seen_by(broker: &ServiceBroker) -> BTreeSet<String> {
     available.filter_map(|node| node["id"].as_str().map(str::to_owned)).collect()
 }
 
-/// Waits until each of these nodes sees exactly these.
+/// Services that a node sees as offered, with the node of each.
+async fn offers_seen_by(broker: &ServiceBroker, only_local: bool) -> BTreeSet<String> {
+    let params = json!({ "onlyLocal": only_local, "onlyAvailable": true, "grouping": false });
+    let list: Value = broker.call("$node.services", params).node(broker.node_id()).await.unwrap_or_default();
+    let rows = list.as_array().into_iter().flatten();
+    rows.map(|row| format!("{} at {}", row["fullName"], row["nodeID"])).collect()
+}
+
+/// Waits until each of these nodes sees exactly these, and all that they offer.
 pub(super) async fn meet(brokers: &[ServiceBroker]) -> Outcome {
     let all: BTreeSet<String> = brokers.iter().map(|broker| broker.node_id().to_string()).collect();
+    let mut offers = BTreeSet::new();
+    for broker in brokers {
+        offers.extend(offers_seen_by(broker, true).await);
+    }
     for broker in brokers {
         let what = format!("{} sees {all:?}", broker.node_id());
         eventually(&what, async || seen_by(broker).await == all).await?;
+        let what = format!("{} sees {offers:?}", broker.node_id());
+        eventually(&what, async || offers_seen_by(broker, false).await == offers).await?;
     }
     Ok(())
 }

@@ -58,7 +58,8 @@ async fn timeouts_are_kept_by_caller_and_callee(version: Version) {
     let pair = Pair::start(version).await;
     let short = Duration::from_millis(150);
     // The caller's own.
-    let error = pair.rust.call::<Value>("v2.js.slow", json!({ "ms": 60_000 })).timeout(short).await.unwrap_err();
+    let error =
+        pair.rust.call::<Value>("v2.js.slow", json!({ "ms": 60_000 })).timeout(short).await.unwrap_err();
     // Whether our clock or the callee's answer was first, nobody may take it for a call that did not run.
     assert_eq!(error.kind(), ErrorKind::RequestTimeout);
     assert_ne!(error.outcome(), Outcome::NotRun);
@@ -67,7 +68,8 @@ async fn timeouts_are_kept_by_caller_and_callee(version: Version) {
     let error = pair.js.attempt(call).await.unwrap_err();
     assert_eq!((&error["name"], &error["code"]), (&json!("RequestTimeoutError"), &json!(504)));
     // The callee is told how much is left, as a number that may have a fraction.
-    let told: Value = pair.rust.call("v2.js.context", json!({})).timeout(Duration::from_secs(5)).await.unwrap();
+    let told: Value =
+        pair.rust.call("v2.js.context", json!({})).timeout(Duration::from_secs(5)).await.unwrap();
     let left = told["timeout"].as_f64().unwrap();
     assert!(left > 4000.0 && left <= 5000.0, "{left}");
     let call = json!({ "do": "call", "action": "v3.rs.context", "params": {}, "opts": { "timeout": 5000 } });
@@ -85,9 +87,11 @@ async fn timeouts_are_kept_by_caller_and_callee(version: Version) {
     let error = call.await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::RequestTimeout);
     // A call without any limit is answered all the same.
-    let call = json!({ "do": "call", "action": "v3.rs.slow", "params": { "ms": 10 }, "opts": { "timeout": 0 } });
+    let call =
+        json!({ "do": "call", "action": "v3.rs.slow", "params": { "ms": 10 }, "opts": { "timeout": 0 } });
     assert_eq!(pair.js.ask(call).await, "rust");
-    let told: Value = pair.rust.call("v2.js.context", json!({})).timeout(ligand::Timeout::Never).await.unwrap();
+    let told: Value =
+        pair.rust.call("v2.js.context", json!({})).timeout(ligand::Timeout::Never).await.unwrap();
     assert_eq!(told["timeout"], json!(0));
     pair.end().await;
 }

@@ -67,10 +67,14 @@ async fn a_chain_from_rust_through_js_to_rust_keeps_ids_and_merges_meta_back(ver
 async fn meta_comes_back_with_an_error_too(version: Version) {
     let pair = Pair::start(version).await;
     let relay = json!({ "action": "v2.js.fail", "params": { "name": "Error" } });
-    let call = json!({ "do": "callMeta", "action": "v3.rs.relay", "params": relay, "meta": { "user": "u1" } });
+    let call =
+        json!({ "do": "callMeta", "action": "v3.rs.relay", "params": relay, "meta": { "user": "u1" } });
     let answer = pair.js.ask(call).await;
     assert_eq!(answer["meta"], json!({ "user": "u1", "relay": "rust" }));
     // Relayed through a third party, an error still says where it was raised.
-    assert_eq!((&answer["error"]["message"], &answer["error"]["nodeID"]), (&json!("plain failed"), &json!("js")));
+    assert_eq!(
+        (&answer["error"]["message"], &answer["error"]["nodeID"]),
+        (&json!("plain failed"), &json!("js"))
+    );
     pair.end().await;
 }

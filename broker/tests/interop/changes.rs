@@ -4,7 +4,7 @@ use ligand::{Error, ErrorKind, Outcome, ServiceDef, Value};
 use serde_json::json;
 
 use crate::harness::{
-    Cluster, Heard, Js, Pair, RustChild, Version, rs, rust_node, services_of, until, with_both_versions,
+    Cluster, Js, Pair, RustChild, Version, rs, rust_node, services_of, until, with_both_versions,
 };
 
 with_both_versions! {
@@ -23,7 +23,7 @@ fn late() -> ServiceDef {
 }
 
 async fn a_service_comes_and_goes_on_either_side(version: Version) {
-    let pair = Pair::with(version, &["js"], vec![rs()], Heard::default()).await;
+    let pair = Pair::with(version, &["js"], vec![rs()]).await;
     // Ours.
     pair.rust.add(late()).await.unwrap();
     pair.js.ask(json!({ "do": "waitForServices", "names": ["late"] })).await;
@@ -37,8 +37,10 @@ async fn a_service_comes_and_goes_on_either_side(version: Version) {
     pair.rust.wait_for(&["late"]).await.unwrap();
     assert_eq!(pair.rust.call::<Value>("late.where", json!({})).await.unwrap(), "js");
     pair.js.ask(json!({ "do": "remove", "service": "late" })).await;
-    until("it has gone", async || (!services_of(&pair.rust, "js").await.contains(&"late".to_owned())).then_some(()))
-        .await;
+    until("it has gone", async || {
+        (!services_of(&pair.rust, "js").await.contains(&"late".to_owned())).then_some(())
+    })
+    .await;
     let error = pair.rust.call::<Value>("late.where", json!({})).await.unwrap_err();
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::ServiceNotAvailable, Outcome::NotRun));
     // What had been there before is there still.
@@ -50,7 +52,8 @@ async fn a_service_comes_and_goes_on_either_side(version: Version) {
 async fn a_killed_stock_node_fails_its_calls_and_comes_back(version: Version) {
     let mut pair = Pair::start(version).await;
     let broker = pair.rust.clone();
-    let running = tokio::spawn(async move { broker.call::<Value>("v2.js.slow", json!({ "ms": 60_000 })).await });
+    let running =
+        tokio::spawn(async move { broker.call::<Value>("v2.js.slow", json!({ "ms": 60_000 })).await });
     // It is under way once a later call has been answered: one connection, in order.
     let _: Value = pair.rust.call("v2.js.node", json!({})).await.unwrap();
     pair.js.kill().await;

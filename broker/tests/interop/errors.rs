@@ -6,7 +6,7 @@
 use ligand::{Code, Error, ErrorKind, Outcome, ServiceDef, Value};
 use serde_json::json;
 
-use crate::harness::{Heard, Pair, Version, rs, with_both_versions};
+use crate::harness::{Pair, Version, rs, with_both_versions};
 
 with_both_versions! {
     every_error_of_ours_is_rebuilt_as_its_class
@@ -125,11 +125,12 @@ async fn every_error_of_theirs_keeps_what_it_says(version: Version) {
 }
 
 async fn failures_of_our_broker_are_rebuilt_as_their_class(version: Version) {
-    let busy = ServiceDef::builder("busy").action("wait", |_cx: ligand::Context, _params: Value| async move {
-        std::future::pending::<()>().await;
-        Ok::<_, Error>(())
-    });
-    let pair = Pair::with(version, &["js"], vec![rs(), busy.build()], Heard::default()).await;
+    let busy =
+        ServiceDef::builder("busy").action("wait", |_cx: ligand::Context, _params: Value| async move {
+            std::future::pending::<()>().await;
+            Ok::<_, Error>(())
+        });
+    let pair = Pair::with(version, &["js"], vec![rs(), busy.build()]).await;
     // Parameters that do not fit: a list of what is wrong, as their validator makes.
     let error = pair.js.call("v3.rs.add", json!({ "a": "x", "b": 1 })).await.unwrap_err();
     assert_eq!((&error["class"], &error["code"]), (&json!("ValidationError"), &json!(422)), "{error:#}");
@@ -141,11 +142,18 @@ async fn failures_of_our_broker_are_rebuilt_as_their_class(version: Version) {
     assert_eq!((&error["class"], &error["code"]), (&json!("MoleculerError"), &json!(500)), "{error:#}");
     // A service that calls itself without end.
     let error = pair.js.call("v3.rs.deeper", json!({})).await.unwrap_err();
-    assert_eq!((&error["class"], &error["type"]), (&json!("MaxCallLevelError"), &json!("MAX_CALL_LEVEL")), "{error:#}");
+    assert_eq!(
+        (&error["class"], &error["type"]),
+        (&json!("MaxCallLevelError"), &json!("MAX_CALL_LEVEL")),
+        "{error:#}"
+    );
     // Our answer to an action that we do not have, relayed from a nested call.
     let relay = json!({ "action": "no.such.action", "params": {} });
     let error = pair.js.call("v3.rs.relay", relay).await.unwrap_err();
-    assert_eq!((&error["class"], &error["data"]["action"]), (&json!("ServiceNotFoundError"), &json!("no.such.action")));
+    assert_eq!(
+        (&error["class"], &error["data"]["action"]),
+        (&json!("ServiceNotFoundError"), &json!("no.such.action"))
+    );
     // The time of the caller, kept by us.
     let call = json!({ "do": "call", "action": "busy.wait", "params": {}, "opts": { "timeout": 100 } });
     let error = pair.js.attempt(call).await.unwrap_err();

@@ -111,7 +111,9 @@ async fn one_member_of_each_group_gets_an_emitted_event(version: Version) {
                 four.rust[0].emit("user.created", json!({ "n": n })).meta("m", 1).await.unwrap();
             } else {
                 let opts = json!({ "meta": { "m": 1 } });
-                four.js[0].ask(json!({ "do": "emit", "event": "user.created", "data": { "n": n }, "opts": opts })).await;
+                four.js[0]
+                    .ask(json!({ "do": "emit", "event": "user.created", "data": { "n": n }, "opts": opts }))
+                    .await;
             }
         }
         let all = four.collect(40).await;
@@ -120,7 +122,11 @@ async fn one_member_of_each_group_gets_an_emitted_event(version: Version) {
         assert_eq!(of_handler(&counts, "audit"), 20, "emitter {emitter}: {counts:?}");
         assert_eq!(all.len(), 40);
         for (_, event) in &all {
-            assert_eq!((&event["event"], &event["type"]), (&json!("user.created"), &json!("emit")), "{event}");
+            assert_eq!(
+                (&event["event"], &event["type"]),
+                (&json!("user.created"), &json!("emit")),
+                "{event}"
+            );
             assert_eq!((&event["meta"], &event["level"]), (&json!({ "m": 1 }), &json!(1)), "{event}");
         }
         // Every event reached each group exactly once.
@@ -147,7 +153,9 @@ async fn everybody_gets_a_broadcast_event_once(version: Version) {
             if emitter == 0 {
                 four.rust[0].broadcast("user.created", json!({ "n": n })).await.unwrap();
             } else {
-                four.js[0].ask(json!({ "do": "broadcast", "event": "user.created", "data": { "n": n } })).await;
+                four.js[0]
+                    .ask(json!({ "do": "broadcast", "event": "user.created", "data": { "n": n } }))
+                    .await;
             }
         }
         let all = four.collect(40).await;
@@ -172,7 +180,8 @@ async fn everybody_gets_a_broadcast_event_once(version: Version) {
 async fn wildcards_match_as_they_do_in_node(version: Version) {
     let four = Four::start(version).await;
     // Event, and how many handlers of each node it reaches.
-    let events = [("user.other", 1), ("user.a.b", 0), ("user", 0), ("order.a.b.c", 1), ("order.x", 1), ("order", 0)];
+    let events =
+        [("user.other", 1), ("user.a.b", 0), ("user", 0), ("order.a.b.c", 1), ("order.x", 1), ("order", 0)];
     for (event, _) in events {
         four.rust[1].broadcast(event, json!(event)).await.unwrap();
         four.js[1].ask(json!({ "do": "broadcast", "event": event, "data": event })).await;

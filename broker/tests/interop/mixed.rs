@@ -49,7 +49,8 @@ async fn one_node_of_ours_works_with_both_versions_at_once() {
     rust.broadcast("user.created", json!({ "n": 1 })).await.unwrap();
     for js in [&new, &old] {
         let events = until("the broadcast comes", async || {
-            let events: Vec<_> = js.heard().await.into_iter().filter(|heard| heard["what"] == "event").collect();
+            let events: Vec<_> =
+                js.heard().await.into_iter().filter(|heard| heard["what"] == "event").collect();
             (!events.is_empty()).then_some(events)
         })
         .await;

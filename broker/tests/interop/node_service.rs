@@ -37,7 +37,11 @@ async fn a_stock_node_lists_us_as_it_lists_its_own_kind(version: Version) {
     for (key, kind) in &ours {
         // Set when a node is remote, when its load was measured, or when it announced itself by UDP.
         let may_differ = ["udpAddress", "cpu", "cpuSeq", "offlineSince", "lastHeartbeatTime", "port"];
-        assert!(may_differ.contains(&key.as_str()) || theirs[key] == *kind, "{key}: {kind} and {}", theirs[key]);
+        assert!(
+            may_differ.contains(&key.as_str()) || theirs[key] == *kind,
+            "{key}: {kind} and {}",
+            theirs[key]
+        );
     }
     pair.end().await;
 }
@@ -45,7 +49,9 @@ async fn a_stock_node_lists_us_as_it_lists_its_own_kind(version: Version) {
 async fn node_actions_are_answered_across(version: Version) {
     let pair = Pair::start(version).await;
     let shape = |value: &Value| match value {
-        Value::Array(items) => items.first().and_then(Value::as_object).map(|row| row.keys().cloned().collect()),
+        Value::Array(items) => {
+            items.first().and_then(Value::as_object).map(|row| row.keys().cloned().collect())
+        }
         Value::Object(row) => Some(row.keys().cloned().collect::<Vec<_>>()),
         _ => None,
     };
@@ -64,8 +70,10 @@ async fn node_actions_are_answered_across(version: Version) {
         let action = format!("$node.{action}");
         let call = json!({ "do": "call", "action": action, "params": params, "opts": { "nodeID": "rust" } });
         let ours = pair.js.ask(call).await;
-        let theirs: Value = pair.rust.call(action.as_str(), params.clone()).node(&pair.js_id()).await.unwrap();
-        let (mut of_ours, mut of_theirs) = (shape(&ours).unwrap_or_default(), shape(&theirs).unwrap_or_default());
+        let theirs: Value =
+            pair.rust.call(action.as_str(), params.clone()).node(&pair.js_id()).await.unwrap();
+        let (mut of_ours, mut of_theirs) =
+            (shape(&ours).unwrap_or_default(), shape(&theirs).unwrap_or_default());
         of_ours.sort_unstable();
         of_theirs.sort_unstable();
         // A service without a version, such as `$node`, has no such key.

@@ -36,7 +36,8 @@ async fn nodes_find_each_other_by_udp(version: Version) {
     let (js, started) = tokio::join!(Js::start(version, options, &["js"]), rust.start());
     started.unwrap();
     js.ask(json!({ "do": "waitForServicesOf", "node": "rust", "names": ["v3.rs"] })).await;
-    until("it is found", async || services_of(&rust, "js").await.contains(&"v2.js".to_owned()).then_some(())).await;
+    until("it is found", async || services_of(&rust, "js").await.contains(&"v2.js".to_owned()).then_some(()))
+        .await;
     assert_eq!(js.call("v3.rs.echo", json!(1)).await, Ok(json!(1)));
     assert_eq!(rust.call::<Value>("v2.js.echo", json!(1)).await.unwrap(), 1);
     rust.stop().await.unwrap();

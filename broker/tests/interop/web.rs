@@ -4,13 +4,13 @@ use serde_json::json;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use crate::harness::{Heard, Pair, Version, logs, rs, until};
+use crate::harness::{Pair, Version, logs, rs, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stock_web_gateway_routes_http_to_our_action() {
     logs();
     // The gateway is made for 0.15.
-    let pair = Pair::with(Version::V015, &["web"], vec![rs()], Heard::default()).await;
+    let pair = Pair::with(Version::V015, &["web"], vec![rs()]).await;
     let port = pair.js.call("web.port", json!({})).await.unwrap();
     let port = u16::try_from(port.as_u64().unwrap()).unwrap();
     until("the route is there", async || {

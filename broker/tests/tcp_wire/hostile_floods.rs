@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::peer::{
     Door, EVENT, GOSSIP_REQ, GOSSIP_RES, HELLO, PING, PONG, Peer, REQUEST, RESPONSE, frame, info,
 };
-use crate::support::{builder, echo, eventually, loopback, port_of, sees, started, stop, within};
+use crate::support::{builder, echo, echoes, eventually, loopback, port_of, sees, started, stop, within};
 
 const MUTATIONS: usize = 100_000;
 
@@ -129,8 +129,7 @@ async fn node_and_honest(id: &str) -> (ServiceBroker, ServiceBroker) {
     let urls = format!("127.0.0.1:{}/{id}", port_of(&node).await);
     let honest = builder("honest", loopback().urls(urls)).build().unwrap();
     honest.start().await.unwrap();
-    eventually(async || sees(&honest, id).await && sees(&node, "honest").await).await;
-    honest.wait_for(&["echo"]).await.unwrap();
+    eventually(async || echoes(&honest, id).await && sees(&node, "honest").await).await;
     (node, honest)
 }
 

@@ -12,7 +12,9 @@ use tokio::sync::Notify;
 
 use crate::peer::{Door, GOSSIP_RES, Line, PING, PONG, Peer, info};
 use crate::ports::free_port;
-use crate::support::{builder, echo, event, eventually, loopback, port_of, row, sees, started, stop, within};
+use crate::support::{
+    builder, echo, echoes, event, eventually, loopback, port_of, row, sees, started, stop, within,
+};
 
 /// A service that starts only when it is told to.
 fn slow_start(go: &Arc<Notify>) -> ServiceDef {
@@ -64,7 +66,7 @@ async fn a_start_is_refused_when_the_configured_address_of_its_id_answers() {
     let first = started("a", loopback()).await;
     let owner = port_of(&first).await;
     let third = started("c", loopback().urls(format!("127.0.0.1:{owner}/a"))).await;
-    eventually(async || sees(&third, "a").await && sees(&first, "c").await).await;
+    eventually(async || echoes(&third, "a").await && sees(&first, "c").await).await;
 
     let urls = [format!("127.0.0.1:{owner}/a"), format!("127.0.0.1:{}/c", port_of(&third).await)];
     let second = builder("a", loopback().port(free_port()).urls(urls)).build().unwrap();

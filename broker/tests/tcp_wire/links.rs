@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::peer::{Peer, REQUEST, service};
 use crate::ports::free_port;
-use crate::support::{builder, echo, eventually, loopback, row, sees, started, stop, within};
+use crate::support::{builder, echo, echoes, eventually, loopback, row, sees, started, stop, within};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_port_in_use_is_named_with_what_to_do() {
@@ -63,7 +63,7 @@ async fn a_node_that_advertises_another_port_is_reached_there() {
     let b = builder("b", tcp.with(|options| options.advertised_port = Some(public))).service(echo());
     let b = b.build().unwrap();
     b.start().await.unwrap();
-    eventually(async || sees(&a, "b").await).await;
+    eventually(async || echoes(&a, "b").await).await;
     assert_eq!(row(&a, "b").await.unwrap()["port"], public);
     let answer: Value = a.call("echo.echo", json!("mapped")).node(b.node_id()).await.unwrap();
     assert_eq!(answer, "mapped");
@@ -102,6 +102,7 @@ async fn a_restart_with_the_same_id_and_port_is_seen_within_five_seconds() {
     .await;
     println!("a restart was seen after {:.1?}", from.elapsed());
     assert!(from.elapsed() < Duration::from_secs(5), "it took {:?}", from.elapsed());
+    eventually(async || echoes(&a, "b").await).await;
     let answer: Value = a.call("echo.echo", json!(1)).node(second.node_id()).await.unwrap();
     assert_eq!(answer, 1);
     stop([&a, &second]).await;

@@ -48,6 +48,13 @@ pub(crate) async fn sees(broker: &ServiceBroker, id: &str) -> bool {
     row(broker, id).await.is_some_and(|row| row["available"] == true)
 }
 
+/// Whether a node knows that another one offers `echo`; that may come later than the node itself.
+pub(crate) async fn echoes(broker: &ServiceBroker, id: &str) -> bool {
+    let params = json!({ "grouping": false, "onlyAvailable": true });
+    let list: Value = broker.call("$node.services", params).node(broker.node_id()).await.unwrap();
+    list.as_array().unwrap().iter().any(|row| row["name"] == "echo" && row["nodeID"] == id)
+}
+
 /// The port on which a node listens.
 pub(crate) async fn port_of(broker: &ServiceBroker) -> u16 {
     let row = row(broker, broker.node_id().as_str()).await.unwrap();

@@ -24,6 +24,8 @@ const say = (...words) => console.log(broker.nodeID.padEnd(5), ...words);
 
 broker.createService({
 	name: "js",
+	// Offered once there is somebody for it to call.
+	dependencies: ["math"],
 	actions: {
 		hello: ctx => `Hello ${ctx.params.name} from Node.js!`,
 		// Back to whoever offers math, with what is in meta.
@@ -31,7 +33,11 @@ broker.createService({
 			ctx.meta.via = broker.nodeID;
 			return ctx.call("math.mul", { a: ctx.params.width, b: ctx.params.height });
 		}
-	},
+	}
+});
+
+broker.createService({
+	name: "log",
 	events: {
 		"demo.**": ctx => say(`event ${ctx.eventName}`, JSON.stringify(ctx.params), `from ${ctx.nodeID}`),
 		"$node.connected": ctx => say("sees", ctx.params.node.id, `(${ctx.params.node.client.type})`),
@@ -48,7 +54,7 @@ async function visit() {
 			say(action, JSON.stringify(params), "->", error.name, error.code, error.type, error.message);
 		}
 	};
-	await shown("echo.say", { text: "hi", list: [1, null, "x"] });
+	await shown("echo.say", { list: [1, null, "x"], text: "hi" });
 	await shown("math.add", { a: 1, b: 2 });
 	await shown("math.div", { a: 1, b: 0 });
 	await shown("math.add", { a: "one", b: 2 });

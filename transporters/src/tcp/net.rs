@@ -76,7 +76,9 @@ async fn connect(addr: SocketAddr, from: IpAddr) -> io::Result<TcpStream> {
         Err(error)
             if matches!(
                 error.kind(),
-                io::ErrorKind::InvalidInput | io::ErrorKind::AddrNotAvailable | io::ErrorKind::NetworkUnreachable
+                io::ErrorKind::InvalidInput
+                    | io::ErrorKind::AddrNotAvailable
+                    | io::ErrorKind::NetworkUnreachable
             ) =>
         {
             TcpStream::connect(addr).await

@@ -11,22 +11,20 @@ pub(crate) struct Pair {
     pub(crate) cluster: Cluster,
     pub(crate) js: Js,
     pub(crate) rust: ServiceBroker,
-    pub(crate) heard: Heard,
 }
 
 impl Pair {
     /// Both with all their services.
     pub(crate) async fn start(version: Version) -> Self {
-        let heard = Heard::default();
-        let services = vec![rs(), shared(), mail(&heard)];
-        Self::with(version, &["js", "shared", "mail"], services, heard).await
+        let services = vec![rs(), shared(), mail(&Heard::default())];
+        Self::with(version, &["js", "shared", "mail"], services).await
     }
 
-    pub(crate) async fn with(version: Version, js: &[&str], services: Vec<ServiceDef>, heard: Heard) -> Self {
+    pub(crate) async fn with(version: Version, js: &[&str], services: Vec<ServiceDef>) -> Self {
         let cluster = Cluster::new(&["rust", "js"]);
         let options = cluster.js_options("js");
         let (js, rust) = tokio::join!(Js::start(version, options, js), rust_node(&cluster, "rust", services));
-        let pair = Self { cluster, js, rust, heard };
+        let pair = Self { cluster, js, rust };
         pair.meet().await;
         pair
     }
@@ -45,8 +43,9 @@ impl Pair {
         tokio::join!(known, self.js.ask(command));
     }
 
+    /// Id of the stock node.
     pub(crate) fn js_id(&self) -> NodeId {
-        NodeId::new("js").expect("a valid name")
+        NodeId::new(self.js.name.as_str()).expect("a valid name")
     }
 
     /// Stops both.
@@ -58,7 +57,8 @@ impl Pair {
 
 /// Full names of the services of a node, as `broker` sees them.
 pub(crate) async fn services_of(broker: &ServiceBroker, node: &str) -> Vec<String> {
-    let all: Value = broker.call("$node.services", json!({ "grouping": false })).await.expect("our own answer");
+    let all: Value =
+        broker.call("$node.services", json!({ "grouping": false })).await.expect("our own answer");
     let all = all.as_array().cloned().unwrap_or_default();
     names(&all.into_iter().filter(|service| service["nodeID"] == node).collect())
 }

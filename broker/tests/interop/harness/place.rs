@@ -3,6 +3,7 @@
 use ligand::{IntoServiceDef, ServiceBroker, ServiceDef};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 /// Names and ports of the nodes of one test, known to each of them from the start.
 #[derive(Debug, Clone)]
@@ -14,15 +15,7 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Finds a free port for each name.
     pub(crate) fn new(names: &[&str]) -> Self {
-        // All are held until all are found, so that they differ.
-        let held: Vec<_> = names
-            .iter()
-            .map(|name| {
-                ((*name).to_owned(), TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"))
-            })
-            .collect();
-        let port = |listener: &TcpListener| listener.local_addr().expect("it is bound").port();
-        let nodes: Vec<_> = held.iter().map(|(name, listener)| (name.clone(), port(listener))).collect();
+        let nodes: Vec<_> = names.iter().map(|name| ((*name).to_owned(), free_port())).collect();
         let urls = urls(&nodes).join(",");
         let url = format!("tcp://{urls}?udpDiscovery=false&useHostname=false&bind=127.0.0.1&gossipPeriod=1");
         Self { nodes, url }
@@ -47,6 +40,21 @@ impl Cluster {
     /// The transporter of one of our nodes.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+}
+
+/// A port that nobody listens on. Not one that the system hands out: until the node listens on it, it could
+/// become the near end of somebody's connection.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Test programs that run at the same time begin at different places.
+    let begin = std::process::id().wrapping_mul(97) % 10_000;
+    loop {
+        let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(20_000 + (begin + step) % 10_000).expect("below 30000");
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
     }
 }
 

@@ -50,7 +50,10 @@ pub(crate) fn rs() -> ServiceDef {
         .settings(json!({ "secret": "s", "open": 1, "$secureSettings": ["secret"] }))
         .metadata(json!({ "region": "eu" }))
         .action(add, |_cx: Context, params: Add| async move { Ok::<_, Error>(params.a + params.b) })
-        .action(ActionDef::new("echo").extra("rest", "GET /echo/:word"), |_cx: Context, params: Value| async move { Ok::<_, Error>(params) })
+        .action(
+            ActionDef::new("echo").extra("rest", "GET /echo/:word"),
+            |_cx: Context, params: Value| async move { Ok::<_, Error>(params) },
+        )
         .action_raw("nothing", |_cx: Context, _params: Payload| async move { Ok::<_, Error>(Reply::empty()) })
         .action("context", |cx: Context, _params: Value| async move {
             cx.meta().set("fromRust", "rust was here");

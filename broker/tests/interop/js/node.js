@@ -17,6 +17,8 @@ let broker = null;
 // Local events of interest and the events that services received.
 const heard = [];
 let load = null;
+// Requests that were answered as not available.
+let refused = 0;
 
 const watcher = {
 	name: "watcher",
@@ -69,6 +71,14 @@ const commands = {
 		broker.createService(watcher);
 		for (const name of names || []) broker.createService(services[name](env));
 		await broker.start();
+		const { transit } = broker;
+		if (transit) {
+			const send = transit.sendResponse;
+			transit.sendResponse = function (...args) {
+				if (args.some(arg => arg instanceof Errors.ServiceNotAvailableError)) refused++;
+				return send.apply(this, args);
+			};
+		}
 		return { version: broker.MOLECULER_VERSION, protocol: broker.PROTOCOL_VERSION, pid: process.pid };
 	},
 
@@ -195,6 +205,7 @@ const commands = {
 
 	async stop() {
 		await broker.stop();
+		return { refused };
 	},
 
 	exit() {

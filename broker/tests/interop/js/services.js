@@ -79,6 +79,9 @@ module.exports = {
 		}
 	}),
 
+	// Takes its time to stop, while requests are refused already.
+	lingering: () => ({ name: "lingering", stopped: () => sleep(300) }),
+
 	late: ({ broker }) => ({
 		name: "late",
 		actions: { where: () => broker.nodeID },
