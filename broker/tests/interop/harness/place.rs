@@ -24,7 +24,8 @@ impl Cluster {
     pub(crate) fn gossiping_every(period: u32, names: &[&str]) -> Self {
         let nodes: Vec<_> = names.iter().map(|name| ((*name).to_owned(), free_port())).collect();
         let urls = urls(&nodes).join(",");
-        let url = format!("tcp://{urls}?udpDiscovery=false&useHostname=false&bind=127.0.0.1&gossipPeriod={period}");
+        let url =
+            format!("tcp://{urls}?udpDiscovery=false&useHostname=false&bind=127.0.0.1&gossipPeriod={period}");
         Self { nodes, url, period }
     }
 
