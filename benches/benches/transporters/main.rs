@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 use subject::Kind;
-use table::Measured;
+use table::Rounds;
 
 /// What the command line asks for.
 #[derive(Debug, Default)]
@@ -115,8 +115,9 @@ fn measure(rows: &[Row], effort: Effort, smoke: bool) -> Result<(), String> {
             Err(error) => return Err(format!("{}: {error}", kind.name())),
         }
     }
+    let mut done = Vec::new();
     for row in rows {
-        let mut measured: BTreeMap<Kind, Vec<Measured>> = BTreeMap::new();
+        let mut measured = Rounds::new();
         for _ in 0..effort.rounds {
             for kind in row.subjects() {
                 let Some(session) = sessions.get_mut(kind) else { continue };
@@ -130,9 +131,11 @@ fn measure(rows: &[Row], effort: Effort, smoke: bool) -> Result<(), String> {
             println!("Testing {} ... ok", row.id());
         } else {
             table::row(row, &measured, &skipped);
+            done.push((row, measured));
         }
     }
-    if !smoke && !rows.is_empty() {
+    if !done.is_empty() {
+        table::summary(&done, &skipped);
         println!("\n{}", ligand_benches::build());
     }
     Ok(())

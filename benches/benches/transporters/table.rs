@@ -17,30 +17,54 @@ pub(crate) struct Measured {
     pub(crate) p50_micros: Option<f64>,
 }
 
+/// What the rounds of a row came to.
+pub(crate) type Rounds = BTreeMap<Kind, Vec<Measured>>;
+
+fn median_of(rounds: &Rounds, kind: Kind, figure: fn(&Measured) -> Option<f64>) -> Option<f64> {
+    median(rounds.get(&kind)?.iter().filter_map(figure).collect())
+}
+
+fn rate(rounds: &Rounds, kind: Kind) -> Option<f64> {
+    median_of(rounds, kind, |one| Some(one.per_second))
+}
+
+fn cpu(rounds: &Rounds, kind: Kind) -> Option<f64> {
+    median_of(rounds, kind, |one| Some(one.cpu_micros))
+}
+
 /// Prints what a row came to, a line for each subject.
-pub(crate) fn row(row: &Row, measured: &BTreeMap<Kind, Vec<Measured>>, skipped: &BTreeMap<Kind, &str>) {
-    let of = |kind: &Kind, figure: fn(&Measured) -> Option<f64>| {
-        measured.get(kind).and_then(|rounds| median(rounds.iter().filter_map(figure).collect()))
-    };
-    let rate = |kind: &Kind| of(kind, |one| Some(one.per_second));
-    let cpu = |kind: &Kind| of(kind, |one| Some(one.cpu_micros));
-    let ours = row.subjects().first().and_then(|kind| Some((rate(kind)?, cpu(kind)?)));
+pub(crate) fn row(row: &Row, rounds: &Rounds, skipped: &BTreeMap<Kind, &str>) {
     println!("\n{}", row.id());
-    println!(
-        "  {:<14}{:>12}{:>14}{:>10}   {}",
-        "subject", "per second", "CPU us each", "p50 us", "ligand compared: rate, CPU"
-    );
+    println!("  {:<14}{:>12}{:>14}{:>10}", "subject", "per second", "CPU us each", "p50 us");
     for kind in row.subjects() {
         if let Some(why) = skipped.get(kind) {
             println!("  {:<14}{why}", kind.name());
-            continue;
         }
-        let (Some(rate), Some(cpu)) = (rate(kind), cpu(kind)) else { continue };
-        let p50 = of(kind, |one| one.p50_micros).map_or_else(String::new, |p50| format!("{p50:.1}"));
-        let compared = match ours {
-            Some((our_rate, our_cpu)) => format!("{:.2}x, {:.2}x", our_rate / rate, our_cpu / cpu),
-            None => String::new(),
-        };
-        println!("  {:<14}{rate:>12.0}{cpu:>14.2}{p50:>10}   {compared}", kind.name());
+        let (Some(rate), Some(cpu)) = (rate(rounds, *kind), cpu(rounds, *kind)) else { continue };
+        let p50 = median_of(rounds, *kind, |one| one.p50_micros);
+        let p50 = p50.map_or_else(String::new, |p50| format!("{p50:.1}"));
+        println!("  {:<14}{rate:>12.0}{cpu:>14.2}{p50:>10}", kind.name());
+    }
+}
+
+/// Prints ligand's rate in units of each other subject's, and in brackets the same of processor time: more
+/// than 1 is better before the brackets, less than 1 within.
+pub(crate) fn summary(rows: &[(&Row, Rounds)], skipped: &BTreeMap<Kind, &str>) {
+    println!("\nrate of ligand in units of the others' (processor time likewise)");
+    println!("{:<34}{:>16}{:>16}{:>16}{:>16}", "", "floor", "ligand-typed", "tarpc", "moleculer-js");
+    for (row, rounds) in rows {
+        let ours = row.subjects()[0];
+        let cell =
+            |kind: Kind| match (rate(rounds, ours), rate(rounds, kind), cpu(rounds, ours), cpu(rounds, kind))
+            {
+                (Some(rate), Some(of), Some(cpu), Some(cpu_of)) => {
+                    format!("{:.2} ({:.2})", rate / of, cpu / cpu_of)
+                }
+                _ if skipped.contains_key(&kind) && row.subjects().contains(&kind) => "skipped".to_owned(),
+                _ => String::new(),
+            };
+        let floor = cell(row.subjects()[1]);
+        let others = [Kind::Typed, Kind::Tarpc, Kind::Js].map(cell);
+        println!("{:<34}{floor:>16}{:>16}{:>16}{:>16}", row.id(), others[0], others[1], others[2]);
     }
 }

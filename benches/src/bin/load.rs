@@ -18,6 +18,9 @@ use tokio::time::Instant;
 const USAGE: &str = "usage: load URL [--action NAME] [--params JSON] [--rate CALLS_PER_SECOND] \
                      [--seconds N] [--node ID] [--namespace NAME]";
 
+/// Results that wait to be counted; above that, their tasks wait.
+const RESULTS: usize = 65_536;
+
 struct Options {
     url: String,
     action: Option<String>,
@@ -113,7 +116,7 @@ async fn run(options: &Options) -> Result<(), String> {
     let (service, _) = action.rsplit_once('.').ok_or("an action is named `service.action`")?;
     broker.wait_for_within(&[service], Duration::from_secs(30)).await.map_err(|error| error.to_string())?;
 
-    let (ended, mut all) = mpsc::unbounded_channel();
+    let (ended, mut all) = mpsc::channel(RESULTS);
     let pacing = pace(broker.clone(), action.to_owned(), options, ended);
     let collecting = async {
         // From a microsecond to ten minutes, at three digits.
@@ -144,7 +147,7 @@ async fn pace(
     broker: ServiceBroker,
     action: String,
     options: &Options,
-    ended: mpsc::UnboundedSender<Ended>,
+    ended: mpsc::Sender<Ended>,
 ) -> Instant {
     let began = Instant::now();
     let calls = (options.rate * options.seconds) as u64;
@@ -158,8 +161,8 @@ async fn pace(
             (broker.clone(), action.clone(), ended.clone(), options.params.clone());
         tokio::spawn(async move {
             let result = broker.call::<()>(action, params).await;
-            // The receiver outlives all senders.
-            let _ = ended.send((due.elapsed(), result));
+            // The clock has stopped before it may have to wait for room; the receiver outlives all senders.
+            let _ = ended.send((due.elapsed(), result)).await;
         });
     }
     began

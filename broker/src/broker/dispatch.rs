@@ -98,7 +98,11 @@ pub(crate) fn begin_found(
 ) -> Result<Attempt> {
     let shared = broker.shared();
     if shared.lifecycle.is_stopped() {
-        return Err(not_run(Error::of_action(ErrorKind::ServiceNotAvailable, action, Some(broker.node_id()))));
+        return Err(not_run(Error::of_action(
+            ErrorKind::ServiceNotAvailable,
+            action,
+            Some(broker.node_id()),
+        )));
     }
     if let Some(parent) = parent
         && shared.limits.max_call_level != 0

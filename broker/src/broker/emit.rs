@@ -191,7 +191,8 @@ pub(crate) fn run_local(
             true => data.take(),
             false => data.as_ref().and_then(Payload::copy),
         };
-        let mut future = run(cx.clone().handed_to(At::Event(Arc::clone(sub))), data.unwrap_or_else(Payload::empty));
+        let mut future =
+            run(cx.clone().handed_to(At::Event(Arc::clone(sub))), data.unwrap_or_else(Payload::empty));
         // A handler that emits what it listens to would otherwise run out of stack.
         let polled = match Stacked::try_enter() {
             Some(_depth) => future.as_mut().poll(&mut Task::from_waker(Waker::noop())),

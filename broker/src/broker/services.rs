@@ -8,8 +8,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::ordered::OrderedQueue;
 use super::lifecycle::Stage;
+use super::ordered::OrderedQueue;
 use super::{ServiceBroker, StartError};
 use crate::error::Error;
 use crate::handler::{ActionFn, EventFn, guarded, panicked};

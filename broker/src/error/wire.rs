@@ -65,7 +65,12 @@ impl Error {
             data,
             node: Some(node.unwrap_or_else(|| sender.clone())),
             stack: wire.stack,
-            extra: wire.extra.iter().filter(|(key, _)| key != HANDLER_RAN).map(|(key, raw)| (key.clone(), value(raw))).collect::<Map<_, _>>(),
+            extra: wire
+                .extra
+                .iter()
+                .filter(|(key, _)| key != HANDLER_RAN)
+                .map(|(key, raw)| (key.clone(), value(raw)))
+                .collect::<Map<_, _>>(),
             hint: None,
             source: None,
         }))

@@ -95,10 +95,16 @@ impl Transit {
         });
         let empty = Bytes::from_static(b"{}");
         let body = body.unwrap_or(&empty);
-        let sent = self.send_to(node.id(), node.version().unwrap_or(self.version), token(id), &packet, &mut |frame| {
-            frame.splice(body);
-            Ok(())
-        });
+        let sent = self.send_to(
+            node.id(),
+            node.version().unwrap_or(self.version),
+            token(id),
+            &packet,
+            &mut |frame| {
+                frame.splice(body);
+                Ok(())
+            },
+        );
         sent.map_err(|error| not_sent(error, cx.name(), node.id(), &self.node))
     }
 

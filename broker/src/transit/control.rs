@@ -7,8 +7,8 @@
 
 use ligand_transporters::{Frame, Name, NodeId, Up};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use tokio::sync::{mpsc, oneshot};
@@ -72,7 +72,10 @@ impl Message {
     const fn is_from_peers(&self) -> bool {
         matches!(
             self,
-            Self::Frame(_) | Self::Stranger { .. } | Self::WrongVersion { .. } | Self::Sighted { source: Some(_), .. }
+            Self::Frame(_)
+                | Self::Stranger { .. }
+                | Self::WrongVersion { .. }
+                | Self::Sighted { source: Some(_), .. }
         )
     }
 }

@@ -112,10 +112,11 @@ impl Transit {
         });
         let null = Bytes::from_static(b"null");
         let body = body.unwrap_or(&null);
-        let sent = self.send_to(node.id(), node.version().unwrap_or(self.version), 0, &packet, &mut |frame| {
-            frame.splice(body);
-            Ok(())
-        });
+        let sent =
+            self.send_to(node.id(), node.version().unwrap_or(self.version), 0, &packet, &mut |frame| {
+                frame.splice(body);
+                Ok(())
+            });
         sent.map_err(|error| not_sent(error, cx.name(), node.id(), &self.node))
     }
 }

@@ -27,6 +27,8 @@ use crate::service::Reply;
 const ROOM_WAIT: Duration = Duration::from_secs(5);
 /// And is tried again at most this often.
 const ROOM_TRIES: u32 = 50;
+/// An answer to a node that has no address yet waits so long for one, then twice as long, seven times.
+const HELLO_WAIT: Duration = Duration::from_millis(5);
 
 impl Transit {
     /// Runs a request: polled once in place, a task of its own if it has to wait.
@@ -207,9 +209,10 @@ impl Transit {
         let wire = error.to_wire(&self.node, self.config.errors.stack);
         match self.send_answer(to, meta, None, Answer::Error(&wire)) {
             Ok(()) => {}
-            // A storm of bad requests must not pile up answers.
+            // A storm of bad requests must not pile up answers, nor hold up a stop.
             Err(SendError::Full | SendError::NoRoute)
-                if self.in_flight.load(Ordering::Relaxed) < self.config.transit.max_in_flight =>
+                if self.broker().is_some_and(|broker| !broker.shared().lifecycle.is_stopping())
+                    && self.in_flight.load(Ordering::Relaxed) < self.config.transit.max_in_flight =>
             {
                 self.answer_later(to, bytes::Bytes::copy_from_slice(meta), None, Owned::Error(wire));
             }
@@ -245,6 +248,19 @@ impl Transit {
         })
     }
 
+    /// Waits a while for the HELLO that came before a request: it may still be with the control loop, or
+    /// with a task that was held up while another one read on.
+    async fn greeted(&self, node: &NodeId) {
+        let mut wait = HELLO_WAIT;
+        while self.address_of(node).is_none() && wait < HELLO_WAIT * 128 {
+            self.control.caught_up().await;
+            if self.address_of(node).is_none() {
+                tokio::time::sleep(wait).await;
+                wait *= 2;
+            }
+        }
+    }
+
     /// Waits for room in the send buffer, or for the address of the asker, then answers.
     fn answer_later(
         self: &Arc<Self>,
@@ -257,10 +273,7 @@ impl Transit {
         let (transit, to, held) = (Arc::clone(self), to.clone(), InFlight::enter(self));
         broker.shared().tracker.spawn(async move {
             let sending = async {
-                if transit.address_of(&to.node).is_none() {
-                    // The HELLO that came before the request may still be with the control loop.
-                    transit.control.caught_up().await;
-                }
+                transit.greeted(&to.node).await;
                 let route = Route::Node { id: to.node.clone(), addr: transit.address_of(&to.node) };
                 for _ in 0..ROOM_TRIES {
                     let Some(connection) = transit.connection() else { break };

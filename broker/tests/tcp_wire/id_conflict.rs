@@ -156,13 +156,17 @@ async fn a_start_is_refused_when_the_owner_of_its_id_announces_itself_by_udp() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_evidence_a_start_does_not_wait() {
-    let broker = builder("a", loopback()).service(echo()).build().unwrap();
-    let from = Instant::now();
-    broker.start().await.unwrap();
-    let took = from.elapsed();
-    println!("a start without evidence took {took:.1?}");
-    assert!(took < Duration::from_millis(50), "it took {took:?}");
-    stop([&broker]).await;
+    // The best of three: the machine may have other things to do.
+    let mut best = Duration::MAX;
+    for _ in 0..3 {
+        let broker = builder("a", loopback()).service(echo()).build().unwrap();
+        let from = Instant::now();
+        broker.start().await.unwrap();
+        best = best.min(from.elapsed());
+        stop([&broker]).await;
+    }
+    println!("a start without evidence took {best:.1?}");
+    assert!(best < Duration::from_millis(50), "it took {best:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

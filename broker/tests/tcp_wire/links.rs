@@ -29,10 +29,11 @@ async fn what_a_node_advertises_is_what_others_list() {
             config.advertise.ip_list = Some(vec!["127.0.0.1".to_owned(), "127.0.0.9".to_owned()]);
             config.metadata.insert("zone".to_owned(), json!("eu"));
         })
+        .service(echo())
         .build()
         .unwrap();
     b.start().await.unwrap();
-    eventually(async || sees(&a, "b").await).await;
+    eventually(async || echoes(&a, "b").await).await;
     let listed = row(&a, "b").await.unwrap();
     assert_eq!(listed["hostname"], "127.0.0.1");
     assert_eq!(listed["ipList"], json!(["127.0.0.1", "127.0.0.9"]));
