@@ -101,8 +101,8 @@ fn a_node_that_spoke_and_is_gone_is_not_dialled_again_and_again() {
     let now = start();
     let mut gossip = with_two(now);
     let node = id("a");
-    gossip.lost(&node, true, now + ms(1));
-    gossip.heard(&node, now + ms(2));
+    let _ = gossip.lost(&node, true, now + ms(1));
+    let _ = gossip.heard(&node, now + ms(2));
     // Each attempt is refused at once, and reported as one more loss.
     let sent: usize = (3..500).map(|at| gossip.lost(&node, false, now + ms(at)).sends.len()).sum();
     assert!(sent <= 4, "{sent}");
