@@ -141,10 +141,10 @@ impl BrokerBuilder {
             Some(transporter) => Some(transporter?),
             None => config.transporter.as_ref().map(configured).transpose()?,
         };
-        if config.disable_balancer
-            && transporter.as_ref().is_some_and(|transporter| !transporter.capabilities().balanced)
-        {
-            tracing::warn!("this transporter cannot balance by itself: disableBalancer has no effect");
+        if config.disable_balancer {
+            tracing::warn!(
+                "disableBalancer has no effect: balancing by the transporter is not supported yet"
+            );
             config.disable_balancer = false;
         }
         let pipeline = Arc::new(Pipeline::new(self.layers));

@@ -51,8 +51,8 @@ pub struct BrokerConfig {
     /// Default: `"JSON"`.
     pub serializer: SerializerKind,
 
-    /// The version stamped on packets: `"5"` for Moleculer 0.15, `"4"` for 0.14. Nodes of the other version
-    /// that check versions drop what we send, and calls between us time out.
+    /// The version stamped on packets for everybody, and for nodes never heard of: `"5"` for Moleculer 0.15,
+    /// `"4"` for 0.14. A node that was heard of is spoken to in the version of its last packet.
     ///
     /// Default: `"5"`.
     pub protocol: Protocol,
@@ -88,8 +88,8 @@ pub struct BrokerConfig {
     /// What happens to requests that still run when the broker stops.
     pub tracking: TrackingConfig,
 
-    /// Leaves the choice of the node to the transporter's own balancing, where it has one. Strategies and
-    /// `preferLocal` then have no say.
+    /// Accepted from Moleculer configurations, without effect: nodes balance among themselves. Balancing by
+    /// the transporter is not supported yet.
     ///
     /// Default: `false`.
     pub disable_balancer: bool,

@@ -29,8 +29,8 @@ pub struct TransitConfig {
     /// Unit: events. Default: `10000`.
     pub event_queue: usize,
 
-    /// Stays disconnected after the connection was lost instead of trying again. The node then serves only
-    /// itself until it is restarted.
+    /// Gives up at the first failure to connect at the start, instead of trying again until
+    /// `connectTimeout`.
     ///
     /// Default: `false`.
     pub disable_reconnect: bool,

@@ -64,6 +64,8 @@ pub(crate) struct Transit {
     addresses: RwLock<HashMap<NodeId, Name>>,
     /// Requests of other nodes that are being handled.
     in_flight: AtomicUsize,
+    /// Bytes of answers that wait for room in a send buffer.
+    held_bytes: AtomicUsize,
     /// Counts requests as they come, so that stopping can see whether any still do.
     arrived: AtomicU64,
     /// See [`heard`].

@@ -25,6 +25,8 @@ use crate::service::Reply;
 
 /// An answer that finds no room in the send buffer waits at most this long for some.
 const ROOM_WAIT: Duration = Duration::from_secs(5);
+/// Answers that wait for room hold at most so many bytes; one that comes on top is lost, and counted.
+const ROOM_BYTES: usize = 64 * 1024 * 1024;
 /// And is tried again at most this often.
 const ROOM_TRIES: u32 = 50;
 /// An answer to a node that has no address yet waits so long for one, then twice as long, seven times.
@@ -271,6 +273,11 @@ impl Transit {
     ) {
         let Some(broker) = self.broker() else { return };
         let (transit, to, held) = (Arc::clone(self), to.clone(), InFlight::enter(self));
+        let size = meta.len() + answer.len();
+        let Some(bytes) = Held::enter(self, size) else {
+            Counters::add(&self.stats.responses_lost);
+            return;
+        };
         broker.shared().tracker.spawn(async move {
             let sending = async {
                 transit.greeted(&to.node).await;
@@ -299,7 +306,7 @@ impl Transit {
             if !tokio::time::timeout(ROOM_WAIT, sending).await.unwrap_or(false) {
                 Counters::add(&transit.stats.responses_lost);
             }
-            drop(held);
+            drop((held, bytes));
         });
     }
 
@@ -353,6 +360,36 @@ enum Answer<'a> {
 enum Owned {
     Body(Option<bytes::Bytes>),
     Error(protocol::WireError),
+}
+
+impl Owned {
+    /// About how many bytes it holds.
+    fn len(&self) -> usize {
+        match self {
+            Self::Body(body) => body.as_ref().map_or(0, bytes::Bytes::len),
+            Self::Error(error) => {
+                error.message.len() + error.data.as_ref().map_or(0, |data| data.bytes().len())
+            }
+        }
+    }
+}
+
+/// Bytes of an answer that waits for room, counted until dropped.
+struct Held(Arc<Transit>, usize);
+
+impl Held {
+    /// `None` when too much waits already.
+    fn enter(transit: &Arc<Transit>, bytes: usize) -> Option<Self> {
+        let held = Self(Arc::clone(transit), bytes);
+        let before = transit.held_bytes.fetch_add(bytes, Ordering::Relaxed);
+        (before.saturating_add(bytes) <= ROOM_BYTES).then_some(held)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.held_bytes.fetch_sub(self.1, Ordering::Relaxed);
+    }
 }
 
 /// One request more under way, until dropped.
