@@ -42,6 +42,13 @@ pub trait Sink: fmt::Debug + Send + Sync + 'static {
         let _ = why;
     }
 
+    /// The server refused a subscription or a publish after it had been accepted here: it said so later,
+    /// or of what was restored after a reconnect. The connection itself stands. `why` names the topic where
+    /// the server does.
+    fn refused(&self, why: &TransportError) {
+        let _ = why;
+    }
+
     /// A peer may be reachable at `addr` (`host:port`). No promise that it is alive.
     fn sighted(&self, node: &NodeId, addr: &Name, source: Option<SocketAddr>) {
         let _ = (node, addr, source);
@@ -169,6 +176,11 @@ impl Link {
     /// See [`Sink::down`].
     pub fn down(&self, why: &TransportError) {
         self.inner.sink.down(why);
+    }
+
+    /// See [`Sink::refused`].
+    pub fn refused(&self, why: &TransportError) {
+        self.inner.sink.refused(why);
     }
 
     /// See [`Sink::sighted`]. `source` is the address a datagram or connection came from, `None` for

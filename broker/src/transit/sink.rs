@@ -49,6 +49,12 @@ impl Sink for NodeSink {
         }
     }
 
+    fn refused(&self, why: &TransportError) {
+        if let Some(transit) = self.transit() {
+            transit.refused(why);
+        }
+    }
+
     fn sighted(&self, node: &NodeId, addr: &Name, source: Option<SocketAddr>) {
         if let Some(transit) = self.transit() {
             transit.control.tell(Message::Sighted { node: node.clone(), addr: addr.clone(), source });
