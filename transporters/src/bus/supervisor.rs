@@ -17,13 +17,16 @@ const LASTED: Duration = Duration::from_secs(5);
 /// A session and what belongs to it. Dropping it ends the session's tasks.
 pub(super) struct Live<S> {
     session: Arc<S>,
-    port: Port,
     since: Instant,
+    _tasks: Tasks,
 }
 
-impl<S> Drop for Live<S> {
+/// Ends the tasks of a session, even of one that is only being opened.
+struct Tasks(Port);
+
+impl Drop for Tasks {
     fn drop(&mut self) {
-        self.port.end();
+        self.0.end();
     }
 }
 
@@ -33,16 +36,13 @@ impl<S: Session> Live<S> {
         shared: &Shared<C>,
         server: usize,
     ) -> Result<Self, TransportError> {
-        let port = Port::new(shared.link.clone(), shared.limits.clone());
+        let tasks = Tasks(Port::new(shared.link.clone(), shared.limits.clone()));
         let limit = shared.limits.connect_timeout;
-        match timeout(limit, shared.client.open(server, &port)).await {
-            Ok(Ok(session)) => Ok(Self { session: Arc::new(session), port, since: Instant::now() }),
-            Ok(Err(why)) => {
-                port.end();
-                Err(why)
+        match timeout(limit, shared.client.open(server, &tasks.0)).await {
+            Ok(session) => {
+                Ok(Self { session: Arc::new(session?), since: Instant::now(), _tasks: tasks })
             }
             Err(_) => {
-                port.end();
                 let late = format!("no answer within {limit:?}");
                 Err(TransportError::connect(shared.client.server(server), late))
             }
