@@ -4,8 +4,8 @@ mod support;
 
 use std::sync::Arc;
 
-use ligand_transporters::mqtt::Mqtt;
 use ligand_transporters::Transporter;
+use ligand_transporters::mqtt::Mqtt;
 
 use support::{conforms, url};
 

@@ -46,7 +46,8 @@ impl MqttClient {
     fn credentials(&self, server: &Server) -> Option<(String, String)> {
         let user = server.user.clone().or_else(|| self.options.username.clone());
         let password = server.password.clone().or_else(|| self.options.password.clone());
-        (user.is_some() || password.is_some()).then(|| (user.unwrap_or_default(), password.unwrap_or_default()))
+        (user.is_some() || password.is_some())
+            .then(|| (user.unwrap_or_default(), password.unwrap_or_default()))
     }
 
     #[cfg(feature = "mqtt-tls")]
@@ -81,7 +82,8 @@ impl MqttClient {
                 options.set_keep_alive(self.options.keep_alive);
                 options.set_clean_start(true);
                 options.set_connection_timeout(timeout);
-                options.set_max_packet_size(Some(u32::try_from(self.options.max_incoming).unwrap_or(u32::MAX)));
+                options
+                    .set_max_packet_size(Some(u32::try_from(self.options.max_incoming).unwrap_or(u32::MAX)));
                 options.set_outgoing_inflight_upper_limit(self.options.inflight);
                 if let Some((user, password)) = self.credentials(server) {
                     options.set_credentials(user, password);

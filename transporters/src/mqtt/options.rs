@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::bus::{self, BusLimits, Expected, Form, OptionText, Server, Servers, TlsOptions};
 use crate::TransportError;
+use crate::bus::{self, BusLimits, Expected, Form, OptionText, Server, Servers, TlsOptions};
 
 const FORM: Form = Form {
     kind: "MQTT",
@@ -89,7 +89,8 @@ impl MqttOptions {
     pub(crate) fn validate(&self) -> Result<(), TransportError> {
         if !cfg!(feature = "mqtt-tls") && self.servers.list.iter().any(is_tls) {
             return Err(TransportError::Config(
-                "mqtts:// needs TLS, which is not compiled in: enable the feature `mqtt-tls` of ligand".to_owned(),
+                "mqtts:// needs TLS, which is not compiled in: enable the feature `mqtt-tls` of ligand"
+                    .to_owned(),
             ));
         }
         Ok(())

@@ -163,19 +163,17 @@ impl Session for MqttSession {
     }
 
     async fn publish(&self, parcels: &mut VecDeque<Parcel<Arc<str>>>) -> Result<(), TransportError> {
-        while let Some(parcel) = parcels.front() {
+        while let Some(parcel) = parcels.pop_front() {
             // Ids of foreign nodes are taken as they come; one that is a wildcard has no topic.
             if parcel.topic.contains(['+', '#']) {
                 self.link.unsent(&[parcel.token]);
-                parcels.pop_front();
                 continue;
             }
             if self.qos > 0 {
                 lock(&self.shared).published.push_back(Arc::clone(&parcel.topic));
                 self.open.send_modify(|open| *open += 1);
             }
-            self.asker.publish(&parcel.topic, self.qos, parcel.payload.clone()).await?;
-            parcels.pop_front();
+            self.asker.publish(&parcel.topic, self.qos, parcel.payload).await?;
         }
         Ok(())
     }

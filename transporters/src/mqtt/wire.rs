@@ -50,7 +50,9 @@ impl From<Ended> for TransportError {
 impl Asker {
     pub(super) async fn publish(&self, topic: &str, qos: u8, payload: Bytes) -> Result<(), Ended> {
         match self {
-            Self::V4(client) => client.publish_bytes(topic, qos_4(qos), false, payload).await.map_err(|_| Ended),
+            Self::V4(client) => {
+                client.publish_bytes(topic, qos_4(qos), false, payload).await.map_err(|_| Ended)
+            }
             Self::V5(client) => client.publish(topic, qos_5(qos), false, payload).await.map_err(|_| Ended),
         }
     }
@@ -58,7 +60,8 @@ impl Asker {
     pub(super) async fn subscribe(&self, topics: &[String], qos: u8) -> Result<(), Ended> {
         match self {
             Self::V4(client) => {
-                let filters = topics.iter().map(|topic| rumqttc::SubscribeFilter::new(topic.clone(), qos_4(qos)));
+                let filters =
+                    topics.iter().map(|topic| rumqttc::SubscribeFilter::new(topic.clone(), qos_4(qos)));
                 client.subscribe_many(filters).await.map_err(|_| Ended)
             }
             Self::V5(client) => {
