@@ -79,7 +79,7 @@ async fn a_refused_publish_of_version_5_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_broken_connections_leave_one_connection_and_each_subscription_once() {
+async fn broken_connections_leave_one_connection_and_each_subscription_once() {
     for query in ["", "?qos=1", "?qos=2&protocolVersion=5"] {
         let server = url("MQTT_URL");
         let proxy = Proxy::start(address(&server));
@@ -88,7 +88,7 @@ async fn a_hundred_broken_connections_leave_one_connection_and_each_subscription
         node.subscribe(&[Subscription::Own(PacketKind::Event)]).await.unwrap();
         let other = Node::connect(&Mqtt::from_url(&server).unwrap(), "cuts", "other").await.unwrap();
         let to = Route::Node { id: node.link.node().clone(), addr: None };
-        for round in 1..=100 {
+        for round in 1..=8 {
             // With frames under way in both directions.
             for _ in 0..20 {
                 node.send(&Route::Broadcast, PacketKind::Heartbeat, b"{}").unwrap();
