@@ -45,7 +45,7 @@ pub use call::Origin;
 pub use call::{
     ByClient, ByName, Call, CallFuture, CallOptions, Caller, OutgoingCall, RawCall, RawCallFuture, Response,
 };
-pub(crate) use dispatch::picked_and_run;
+pub(crate) use dispatch::{AnsweredBy, picked_and_run};
 pub(crate) use emit::run_local;
 pub use emit::{Emit, EmitFuture, Spread};
 pub use errors::{BuildError, RunError, StartError, StopError, WaitError};

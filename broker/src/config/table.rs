@@ -37,7 +37,7 @@ pub(super) const OPTIONS: &[Row] = &[
     ),
     row(
         "protocol",
-        Kind::Choice { words: Protocol::WORDS, missing: Protocol::MISSING, why: "is planned, not there yet" },
+        Kind::Choice { words: Protocol::WORDS, missing: &[], why: "" },
     ),
     row("requestTimeout", Kind::Timeout),
     row("maxCallLevel", Kind::Count { unit: "calls", min: 0, max: u32::MAX as u64 }),

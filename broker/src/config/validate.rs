@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ligand_transporters::NodeId;
 
-use super::BrokerConfig;
+use super::{BrokerConfig, Protocol};
 use super::error::ConfigError;
 use super::kind::{describe, value_at};
 use super::layer::Origins;
@@ -47,6 +47,12 @@ pub(super) fn check(config: &BrokerConfig, origins: &Origins) -> Result<(), Conf
         return unusable(
             "transit.disableVersionCheck",
             "it contradicts `transit.strictVersion`: remove one of them".into(),
+        );
+    }
+    if config.transit.strict_version && config.protocol == Protocol::Both {
+        return unusable(
+            "transit.strictVersion",
+            "it drops what `protocol = \"both\"` is there for: remove one of them".into(),
         );
     }
     if let Some(hostname) = &config.advertise.hostname
@@ -148,6 +154,13 @@ mod tests {
                 config.transit.disable_version_check = true;
             })
             .contains("`transit.strictVersion`")
+        );
+        assert!(
+            refused(|config| {
+                config.transit.strict_version = true;
+                config.protocol = Protocol::Both;
+            })
+            .contains("`protocol = \"both\"`")
         );
         assert!(refused(|config| config.node_id = Some("a b".into())).contains("node id `a b` holds ' '"));
         assert!(

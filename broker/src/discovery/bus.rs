@@ -15,7 +15,7 @@ use super::limit::Bucket;
 use super::liveness::{Heard, Liveness};
 use crate::broker::ServiceBroker;
 use crate::config::BrokerConfig;
-use crate::protocol::{Heartbeat, InfoPacket, Outgoing, Packet};
+use crate::protocol::{Heartbeat, InfoPacket, Outgoing, Packet, ProtocolVersion};
 use crate::registry::InfoKind;
 use crate::transit::Transit;
 
@@ -75,7 +75,7 @@ impl Bus {
         &mut self,
         transit: &Transit,
         broker: &ServiceBroker,
-        sender: &NodeId,
+        (sender, version): (&NodeId, ProtocolVersion),
         packet: Packet,
         chores: &mut Chores,
         now: Instant,
@@ -92,9 +92,9 @@ impl Bus {
         }
         match packet {
             Packet::Info(info) => self.info(transit, broker, sender, *info, chores, now),
-            Packet::Heartbeat(beat) => self.heartbeat(transit, broker, sender, &beat, now),
+            Packet::Heartbeat(beat) => self.heartbeat(transit, broker, (sender, version), &beat, now),
             Packet::Discover if chores.announced && broker.shared().lifecycle.is_running() => {
-                transit.send_info(broker, sender)
+                transit.send_info(broker, sender, version)
             }
             Packet::Disconnect => {
                 self.liveness.offline(sender, now.into_std());
@@ -130,7 +130,7 @@ impl Bus {
         &mut self,
         transit: &Transit,
         broker: &ServiceBroker,
-        sender: &NodeId,
+        (sender, version): (&NodeId, ProtocolVersion),
         beat: &Heartbeat,
         now: Instant,
     ) {
@@ -144,22 +144,29 @@ impl Bus {
                 || beat.instance_id.as_deref().is_some_and(|id| !node.instance_id().starts_with(id))
         });
         if heard != Heard::Online || !alive || outdated {
-            self.discover(transit, sender, now);
+            self.discover(transit, sender, version, now);
         }
     }
 
     /// A packet came from a node that is not known as online.
-    pub(super) fn stranger(&mut self, transit: &Transit, node: &NodeId, now: Instant) {
+    pub(super) fn stranger(
+        &mut self,
+        transit: &Transit,
+        node: &NodeId,
+        version: ProtocolVersion,
+        now: Instant,
+    ) {
         if self.liveness.heard(node, now.into_std()) != Heard::Online {
-            self.discover(transit, node, now);
+            self.discover(transit, node, version, now);
         }
     }
 
-    fn discover(&mut self, transit: &Transit, node: &NodeId, now: Instant) {
+    /// Asks a node who it is, in the version that it was heard in: it may know no other one.
+    fn discover(&mut self, transit: &Transit, node: &NodeId, version: ProtocolVersion, now: Instant) {
         if !self.rates(node).is_some_and(|rates| rates.discover.take(now.into_std())) {
             return;
         }
-        let sent = transit.send_to(node, transit.version_of(node), 0, &Outgoing::Discover, &mut |_| Ok(()));
+        let sent = transit.send_to(node, version, 0, &Outgoing::Discover, &mut |_| Ok(()));
         if let Err(error) = sent {
             tracing::debug!(node = %node, error = %error, "DISCOVER not sent");
         }

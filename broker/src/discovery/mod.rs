@@ -19,5 +19,6 @@ pub(crate) mod gossip;
 mod limit;
 pub(crate) mod liveness;
 mod tcp;
+mod versions;
 
 pub(crate) use limit::Bucket;

@@ -4,7 +4,9 @@
 //! ([`inbound`]); control packets go to a thread of their own ([`control`]), so that no handler, however
 //! long it blocks, keeps this node from being seen as alive.
 
+mod balanced;
 mod call;
+mod connection;
 mod control;
 mod events;
 mod heard;
@@ -26,7 +28,7 @@ use ligand_transporters::{Connection, Link, Membership, Name, NodeId, Peering};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use crate::broker::{ServiceBroker, Shared};
 use crate::config::BrokerConfig;
@@ -38,6 +40,7 @@ use control::Control;
 pub(crate) use control::Message;
 pub(crate) use own::{composer, identity};
 pub(crate) use pending::Mark;
+pub(crate) use outbound::EventTarget;
 use pending::Pending;
 use ping::Pings;
 pub(crate) use ping::{echo, wall_clock_ms};
@@ -48,12 +51,16 @@ pub(crate) struct Transit {
     node: NodeId,
     /// Stamped on what goes to everybody, and to nodes never heard of.
     version: ProtocolVersion,
+    /// What goes to everybody goes out in the other version, too.
+    both: bool,
     config: Arc<BrokerConfig>,
     broker: Weak<Shared>,
     link: Link,
     connection: ArcSwapOption<ConnectionCell>,
     connected: AtomicBool,
     ever_connected: AtomicBool,
+    /// Counts how often the connection came or went; see [`connection`].
+    turn: Mutex<u64>,
     membership: Membership,
     serializer: Arc<dyn Serializer>,
     limits: Limits,
@@ -73,6 +80,7 @@ pub(crate) struct Transit {
     coarse: heard::Coarse,
     peering: Peering,
     troubles: trouble::Troubles,
+    balanced: balanced::Balanced,
     stats: stats::Counters,
 }
 
