@@ -1,6 +1,7 @@
 //! What a broker promises, one file per behaviour. One program, because linking is most of the time.
 
 mod balancing;
+mod bus;
 mod call_level;
 mod calls;
 mod cancellation;
@@ -8,6 +9,7 @@ mod context;
 mod control_thread;
 mod deadlines;
 mod dependencies;
+mod disable_balancer;
 mod errors;
 mod event_order;
 mod events;
