@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::id::Id;
 use crate::payload::Payload;
 use crate::registry::{Event, EventSub, LocalSubs, NodeIx, Snapshot};
-use crate::transit::{EventTarget, Transit};
+use crate::transit::{EventTarget, InHand, Transit};
 
 /// Who gets an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +147,12 @@ impl<'a> Emit<'a> {
         if local.len() > 1 || shared.force_codec() {
             data = data.into_shared(self.broker.codec())?;
         }
-        let waiting = run_local(&cx, &local, data, self.spread == Spread::Local);
+        let waiting = run_local(
+            &cx,
+            &local,
+            data,
+            if self.spread == Spread::Local { Waiting::GiveBack } else { Waiting::GoOn(None) },
+        );
         match failed {
             // Somebody has it already: sending it once more would give it to them twice.
             Some(Failed { error, all }) if !all || !local.is_empty() => {
@@ -210,12 +215,20 @@ fn send_remote(
     (!errors.is_empty()).then(|| Failed { error: errors.swap_remove(0), all })
 }
 
+/// What becomes of handlers that have to wait.
+pub(crate) enum Waiting {
+    /// The caller goes on with them.
+    GiveBack,
+    /// They go on in tasks of their own, and hold on to this until they are done.
+    GoOn(Option<InHand>),
+}
+
 /// Polls each handler once. Those that have to wait go on in tasks of their own, or are given back.
 pub(crate) fn run_local(
     cx: &Context,
     subs: &[Arc<EventSub>],
     data: Payload,
-    give_back: bool,
+    those_that_wait: Waiting,
 ) -> Vec<(Context, BoxFuture<'static, Result<()>>)> {
     let mut waiting = Vec::new();
     let mut data = Some(data);
@@ -238,14 +251,19 @@ pub(crate) fn run_local(
         match polled {
             Poll::Ready(Ok(())) => {}
             Poll::Ready(result) => finished(&placed(), result),
-            Poll::Pending if give_back => waiting.push((placed(), future)),
             Poll::Pending => {
                 let cx = placed();
+                let Waiting::GoOn(held) = &those_that_wait else {
+                    waiting.push((cx, future));
+                    continue;
+                };
+                let held = held.clone();
                 let shared = cx.broker().shared();
                 let cut = shared.cut.clone();
                 shared.tracker.spawn({
                     let cx = cx.clone();
                     async move {
+                        let _held = held;
                         tokio::select! {
                             result = future => finished(&cx, result),
                             () = cut.cancelled() => tracing::warn!(event = %cx.name(), "event handler cut short"),

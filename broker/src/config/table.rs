@@ -64,6 +64,7 @@ pub(super) const OPTIONS: &[Row] = &[
     row("registry.maxNodes", Kind::count("nodes")),
     row("transit.maxQueueSize", Kind::count("requests")),
     row("transit.maxInFlight", Kind::count("requests")),
+    row("transit.maxInFlightBytes", Kind::count("bytes")),
     row("transit.eventQueue", Kind::count("events")),
     row("transit.disableReconnect", Kind::Switch),
     row("transit.disableVersionCheck", Kind::Switch),

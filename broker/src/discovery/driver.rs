@@ -215,6 +215,12 @@ impl Driver {
             }
             self.doubles.push_back((peer, format!("{}:{}", hello.host, hello.port).into()));
         }
+        if let Kind::Bus(bus) = &mut self.membership
+            && sender != *transit.node()
+            && !matches!(packet, Packet::Info(_) | Packet::Disconnect)
+        {
+            bus.sign_of_life(transit, &sender, version, now);
+        }
         match packet {
             Packet::Ping(ping) if sender == *transit.node() => {
                 self.probed(transit, broker, version, &ping, peer, now);
@@ -295,6 +301,9 @@ impl Driver {
                 self.settle_ready(transit, broker, now);
             }
             return;
+        }
+        if let (Kind::Bus(bus), Some(nonce)) = (&mut self.membership, pong.id.as_deref()) {
+            bus.ponged(sender, nonce, now);
         }
         if let Some(reply) = transit.pinged(sender, pong, now) {
             broker.publish_local(
@@ -423,6 +432,11 @@ impl Chores {
     /// Fails the calls that wait for a node now, once its last answers had time to come through.
     pub(crate) fn fail_later(&mut self, transit: &Transit, node: NodeId, now: Instant) {
         self.to_fail.push((now + GRACE, node, transit.mark()));
+    }
+
+    /// The node is there after all, as the same process.
+    pub(super) fn forgive(&mut self, node: &NodeId) {
+        self.to_fail.retain(|(_, lost, _)| lost != node);
     }
 
     fn fail_due(&mut self, transit: &Transit, now: Instant) {

@@ -137,6 +137,11 @@ impl Control {
         Ok(())
     }
 
+    /// Whether there is, or was, a loop.
+    pub(super) fn has_started(&self) -> bool {
+        self.ended.get().is_some()
+    }
+
     /// Resolves when the loop has ended.
     pub(super) async fn ended(&self) {
         if let Some(ended) = self.ended.get() {

@@ -5,6 +5,7 @@
 //! long it blocks, keeps this node from being seen as alive.
 
 mod balanced;
+mod budget;
 mod call;
 mod connection;
 mod control;
@@ -36,6 +37,7 @@ use crate::middleware::Pipeline;
 use crate::protocol::ProtocolVersion;
 use crate::serializer::{Limits, Serializer};
 
+pub(crate) use budget::InHand;
 use control::Control;
 pub(crate) use control::Message;
 pub(crate) use own::{composer, identity};
@@ -72,6 +74,8 @@ pub(crate) struct Transit {
     addresses: RwLock<HashMap<NodeId, Name>>,
     /// Requests of other nodes that are being handled.
     in_flight: AtomicUsize,
+    /// Bytes of packets whose handlers wait.
+    bytes_in_hand: AtomicUsize,
     /// Bytes of answers that wait for room in a send buffer.
     held_bytes: AtomicUsize,
     /// Counts requests as they come, so that stopping can see whether any still do.

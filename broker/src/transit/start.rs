@@ -70,6 +70,7 @@ impl Transit {
             control: Control::new(),
             addresses: std::sync::RwLock::default(),
             in_flight: AtomicUsize::new(0),
+            bytes_in_hand: AtomicUsize::new(0),
             held_bytes: AtomicUsize::new(0),
             arrived: AtomicU64::new(0),
             coarse: super::heard::Coarse::default(),

@@ -74,6 +74,10 @@ impl Transit {
     }
 
     async fn tell_and_wait(&self, message: impl FnOnce(oneshot::Sender<()>) -> Message) {
+        if !self.control.has_started() {
+            // A start that could not connect: there is nobody to tell.
+            return;
+        }
         let (done, told) = oneshot::channel();
         self.control.tell(message(done));
         let _ = timeout(CONTROL_WAIT, told).await;
