@@ -177,12 +177,7 @@ pub(crate) fn picked_and_run(cx: Context, params: Payload) -> BoxFuture<'static,
 pub(crate) struct AnsweredBy(pub(crate) NodeId);
 
 /// Finds who answers, or says why nobody does. Where the bus balances, it is asked, unless a node is named.
-fn pick(
-    broker: &ServiceBroker,
-    found: &Found<'_>,
-    action: &str,
-    node: Option<&NodeId>,
-) -> Result<Picked> {
+fn pick(broker: &ServiceBroker, found: &Found<'_>, action: &str, node: Option<&NodeId>) -> Result<Picked> {
     if let (Some(entry), None) = (found.entry, node)
         && let Some(transit) = broker.shared().transit()
         && transit.is_balancing()

@@ -151,7 +151,7 @@ impl<'a> Emit<'a> {
             &cx,
             &local,
             data,
-            if self.spread == Spread::Local { Waiting::GiveBack } else { Waiting::GoOn(None) },
+            if self.spread == Spread::Local { &Waiting::GiveBack } else { &Waiting::GoOn(None) },
         );
         match failed {
             // Somebody has it already: sending it once more would give it to them twice.
@@ -189,12 +189,7 @@ struct Failed {
 }
 
 /// Hands the event to the transporter, once per target.
-fn send_remote(
-    cx: &Context,
-    targets: &[Target],
-    data: &mut Payload,
-    broadcast: bool,
-) -> Option<Failed> {
+fn send_remote(cx: &Context, targets: &[Target], data: &mut Payload, broadcast: bool) -> Option<Failed> {
     if targets.is_empty() {
         return None;
     }
@@ -228,7 +223,7 @@ pub(crate) fn run_local(
     cx: &Context,
     subs: &[Arc<EventSub>],
     data: Payload,
-    those_that_wait: Waiting,
+    those_that_wait: &Waiting,
 ) -> Vec<(Context, BoxFuture<'static, Result<()>>)> {
     let mut waiting = Vec::new();
     let mut data = Some(data);
@@ -253,7 +248,7 @@ pub(crate) fn run_local(
             Poll::Ready(result) => finished(&placed(), result),
             Poll::Pending => {
                 let cx = placed();
-                let Waiting::GoOn(held) = &those_that_wait else {
+                let Waiting::GoOn(held) = those_that_wait else {
                     waiting.push((cx, future));
                     continue;
                 };

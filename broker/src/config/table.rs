@@ -35,10 +35,7 @@ pub(super) const OPTIONS: &[Row] = &[
             why: "is a serializer of Moleculer that is not compiled in",
         },
     ),
-    row(
-        "protocol",
-        Kind::Choice { words: Protocol::WORDS, missing: &[], why: "" },
-    ),
+    row("protocol", Kind::Choice { words: Protocol::WORDS, missing: &[], why: "" }),
     row("requestTimeout", Kind::Timeout),
     row("maxCallLevel", Kind::Count { unit: "calls", min: 0, max: u32::MAX as u64 }),
     row("heartbeatInterval", Kind::SECONDS),

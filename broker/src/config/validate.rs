@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use ligand_transporters::NodeId;
 
-use super::{BrokerConfig, Protocol};
 use super::error::ConfigError;
 use super::kind::{describe, value_at};
 use super::layer::Origins;
 use super::table::OPTIONS;
+use super::{BrokerConfig, Protocol};
 
 /// Longest namespace in bytes: together with a node id it has to fit into a topic name.
 const LONGEST_NAMESPACE: usize = 128;

@@ -229,7 +229,8 @@ impl Driver {
             Packet::Pong(pong) => self.pong(transit, broker, &sender, &pong, now),
             packet => match &mut self.membership {
                 Kind::Bus(bus) => {
-                    let evidence = bus.packet(transit, broker, (&sender, version), packet, &mut self.shared, now);
+                    let evidence =
+                        bus.packet(transit, broker, (&sender, version), packet, &mut self.shared, now);
                     if let Some(evidence) = evidence {
                         let nonce = PacketId::random().to_string().into();
                         if let Some(probe) = self.conflict.evidence(&evidence, nonce, now.into_std()) {

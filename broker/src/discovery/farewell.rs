@@ -17,14 +17,17 @@ const MAX_NODES: usize = 4096;
 
 /// Nodes that are said to have left.
 #[derive(Debug, Default)]
-pub(super) struct Farewells(HashMap<NodeId, Past>);
+pub(super) struct Farewells {
+    past: HashMap<NodeId, Past>,
+    /// Few, so that it costs nothing to look at them often.
+    doubts: HashMap<NodeId, Doubt>,
+}
 
 #[derive(Debug)]
 struct Past {
     instance: Name,
     /// It came back as the same process.
     returned: bool,
-    doubt: Option<Doubt>,
 }
 
 /// A farewell that is being looked into.
@@ -57,19 +60,19 @@ pub(super) struct Due {
 impl Farewells {
     /// A DISCONNECT came from an online node.
     pub(super) fn said(&mut self, node: &NodeId, instance: &Name, now: Instant) -> Verdict {
-        match self.0.get_mut(node) {
-            Some(past) if past.returned && past.instance == *instance => match past.doubt {
-                Some(_) => Verdict::Wait,
-                None => {
-                    past.doubt = Some(Doubt { asked: now, answered: false, again: false });
-                    Verdict::Ask
+        match self.past.get(node) {
+            Some(past) if past.returned && past.instance == *instance => {
+                if self.doubts.contains_key(node) {
+                    return Verdict::Wait;
                 }
-            },
+                self.doubts.insert(node.clone(), Doubt { asked: now, answered: false, again: false });
+                Verdict::Ask
+            }
             known => {
-                if known.is_some() || self.0.len() < MAX_NODES {
-                    let past = Past { instance: instance.clone(), returned: false, doubt: None };
-                    self.0.insert(node.clone(), past);
+                if known.is_some() || self.past.len() < MAX_NODES {
+                    self.past.insert(node.clone(), Past { instance: instance.clone(), returned: false });
                 }
+                self.doubts.remove(node);
                 Verdict::Believe
             }
         }
@@ -77,51 +80,54 @@ impl Farewells {
 
     /// A node is back online. `true`: as the same process, so it never was away.
     pub(super) fn is_back(&mut self, node: &NodeId, instance: &Name) -> bool {
-        let Some(past) = self.0.get_mut(node).filter(|past| past.instance == *instance) else { return false };
+        let Some(past) = self.past.get_mut(node).filter(|past| past.instance == *instance) else {
+            return false;
+        };
         past.returned = true;
         true
     }
 
     /// Any packet but a DISCONNECT came from the node.
     pub(super) fn heard(&mut self, node: &NodeId) {
-        if let Some(doubt) = self.0.get_mut(node).and_then(|past| past.doubt.as_mut()) {
+        if let Some(doubt) = self.doubts.get_mut(node) {
             doubt.answered = true;
         }
     }
 
     /// When [`Farewells::due`] has something.
     pub(super) fn next(&self) -> Option<Instant> {
-        let asked = self.0.values().filter_map(|past| past.doubt.as_ref()).map(|doubt| doubt.asked);
+        let asked = self.doubts.values().map(|doubt| doubt.asked);
         asked.min().map(|asked| asked + SILENCE)
     }
 
     /// Nodes that were asked and kept silent, and those that are to be asked once more.
     pub(super) fn due(&mut self, now: Instant) -> Due {
         let mut due = Due::default();
-        self.0.retain(|node, past| {
-            let Some(doubt) =
-                past.doubt.as_mut().filter(|doubt| now.saturating_duration_since(doubt.asked) >= SILENCE)
-            else {
+        self.doubts.retain(|node, doubt| {
+            if now.saturating_duration_since(doubt.asked) < SILENCE {
                 return true;
-            };
-            if !doubt.answered {
-                due.gone.push(node.clone());
-                return false;
             }
-            if doubt.again {
-                past.doubt = None;
-            } else {
-                *doubt = Doubt { asked: now, answered: false, again: true };
-                due.ask.push(node.clone());
+            match (doubt.answered, doubt.again) {
+                (false, _) => due.gone.push(node.clone()),
+                (true, true) => {}
+                (true, false) => {
+                    *doubt = Doubt { asked: now, answered: false, again: true };
+                    due.ask.push(node.clone());
+                    return true;
+                }
             }
-            true
+            false
         });
+        for node in &due.gone {
+            self.past.remove(node);
+        }
         due
     }
 
     /// Nothing is to be remembered of the node.
     pub(super) fn forget(&mut self, node: &NodeId) {
-        self.0.remove(node);
+        self.past.remove(node);
+        self.doubts.remove(node);
     }
 }
 
@@ -182,6 +188,6 @@ mod tests {
             let node = NodeId::new(format!("n{n}")).unwrap();
             assert_eq!(farewells.said(&node, &ONE, now), Verdict::Believe);
         }
-        assert_eq!(farewells.0.len(), MAX_NODES);
+        assert_eq!(farewells.past.len(), MAX_NODES);
     }
 }

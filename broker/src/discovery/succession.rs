@@ -118,7 +118,8 @@ impl Succession {
 
     /// Claims of nodes that answered and said nothing else.
     pub(super) fn due(&mut self, now: Instant) -> Vec<(NodeId, Box<InfoPacket>)> {
-        let due = |claim: &Claim| claim.echoed.is_some_and(|at| now.saturating_duration_since(at) >= AFTER_ECHO);
+        let due =
+            |claim: &Claim| claim.echoed.is_some_and(|at| now.saturating_duration_since(at) >= AFTER_ECHO);
         self.0.extract_if(|_, claim| due(claim)).map(|(node, claim)| (node, claim.info)).collect()
     }
 }
@@ -161,7 +162,9 @@ mod tests {
     #[test]
     fn a_restart_is_taken_with_the_info_that_follows_the_echo() {
         let (mut claims, now) = (Succession::default(), Instant::now());
-        assert!(matches!(claims.info(&node(), "old", info("new", 1), nonce("x"), now), Verdict::Ask(x) if x == "x"));
+        assert!(
+            matches!(claims.info(&node(), "old", info("new", 1), nonce("x"), now), Verdict::Ask(x) if x == "x")
+        );
         assert_eq!(taken(claims.info(&node(), "old", info("new", 2), nonce("y"), now)), None);
         claims.ponged(&node(), "x", now);
         assert_eq!(taken(claims.info(&node(), "old", info("new", 3), nonce("z"), now)), Some(3));
@@ -214,7 +217,8 @@ mod tests {
     fn a_flood_of_claims_is_bounded() {
         let (mut claims, now) = (Succession::default(), Instant::now());
         for n in 0..2 * MAX_CLAIMS {
-            let _ = claims.info(&NodeId::new(format!("n{n}")).unwrap(), "old", info("new", 1), nonce("x"), now);
+            let _ =
+                claims.info(&NodeId::new(format!("n{n}")).unwrap(), "old", info("new", 1), nonce("x"), now);
         }
         assert_eq!(claims.0.len(), MAX_CLAIMS);
     }

@@ -162,7 +162,8 @@ impl ActionEntry {
     pub(crate) fn by_bus(&self) -> Option<Picked> {
         // At most one endpoint is this node's, so a remote one is among the first two if there is any.
         let first = [0, 1].into_iter().filter_map(|at| self.available.get(at));
-        let remote = first.filter(|target| target.node != NodeIx::LOCAL).find_map(|t| self.available.definition(t));
+        let remote =
+            first.filter(|target| target.node != NodeIx::LOCAL).find_map(|t| self.available.definition(t));
         remote.or(self.local_by_bus.as_ref()).cloned().map(Picked::Bus)
     }
 

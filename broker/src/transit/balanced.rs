@@ -188,9 +188,7 @@ impl Transit {
 
     /// Warns, once per event, where a group will not get it.
     pub(crate) fn check_balanced_event(&self, event: &Event, group: &Name) {
-        if !self.balanced.wildcards
-            && event.is_by_pattern_only(group)
-            && self.balanced.is_first(event.name())
+        if !self.balanced.wildcards && event.is_by_pattern_only(group) && self.balanced.is_first(event.name())
         {
             tracing::warn!(
                 event = %event.name(),

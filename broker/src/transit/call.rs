@@ -63,8 +63,7 @@ impl Transit {
                 })
             })
             .await;
-            let of_node =
-                |kind| Error::of_action(kind, cx.name(), node.map(Node::id)).at_node(&self.node);
+            let of_node = |kind| Error::of_action(kind, cx.name(), node.map(Node::id)).at_node(&self.node);
             match answer {
                 Some(Answer::Response(response, chosen)) => match (chosen, node) {
                     (Some(chosen), _) => {

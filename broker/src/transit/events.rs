@@ -65,7 +65,7 @@ impl Transit {
             pinned: None,
         };
         let cx = Context::new(broker.clone(), scope);
-        run_local(&cx, &handlers, data, Waiting::GoOn(Some(InHand::new(self, size))));
+        run_local(&cx, &handlers, data, &Waiting::GoOn(Some(InHand::new(self, size))));
         drop(ack);
     }
 }

@@ -122,8 +122,7 @@ impl Transit {
         };
         match to {
             EventTarget::Node(node) => {
-                let sent =
-                    self.send_to(node.id(), node.version().unwrap_or(self.version), 0, &packet, write);
+                let sent = self.send_to(node.id(), node.version().unwrap_or(self.version), 0, &packet, write);
                 sent.map_err(|error| not_sent(error, cx.name(), Some(node.id()), &self.node))
             }
             EventTarget::Group(group, version) => {

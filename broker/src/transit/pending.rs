@@ -114,9 +114,8 @@ impl Pending {
     /// known.
     pub(crate) fn complete(&self, sender: &NodeId, response: Box<Response>) -> Found {
         let Some(id) = PacketId::parse(response.id()) else { return Found::Orphan };
-        let asked = |_: &u64, entry: &Entry| {
-            entry.id == id && entry.node.as_ref().is_none_or(|node| node == sender)
-        };
+        let asked =
+            |_: &u64, entry: &Entry| entry.id == id && entry.node.as_ref().is_none_or(|node| node == sender);
         match self.entries.remove_if(&token(id), asked) {
             Some((_, entry)) => {
                 self.count_out(&self.left.response);

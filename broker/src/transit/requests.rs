@@ -97,12 +97,7 @@ impl Transit {
     }
 
     /// Answers a request that came when there was no room for it. Nothing of it but the envelope is read.
-    pub(super) fn turn_away(
-        self: &Arc<Self>,
-        version: ProtocolVersion,
-        sender: NodeId,
-        request: &Request,
-    ) {
+    pub(super) fn turn_away(self: &Arc<Self>, version: ProtocolVersion, sender: NodeId, request: &Request) {
         self.arrived.fetch_add(1, Ordering::Relaxed);
         if request.seq.is_some_and(|seq| seq > 0) {
             Counters::add(&self.stats.streams_ignored);

@@ -262,9 +262,8 @@ pub(crate) fn info(instance: &str, seq: u64, services: &Value) -> Value {
 /// The entry of a service in an INFO.
 pub(crate) fn service(name: &str, actions: &[&str], events: &[(&str, &str)]) -> Value {
     let full = |action: &&str| format!("{name}.{action}");
-    let actions = actions.iter().map(|action| {
-        (full(action), json!({ "rawName": action, "name": full(action) }))
-    });
+    let actions =
+        actions.iter().map(|action| (full(action), json!({ "rawName": action, "name": full(action) })));
     let events =
         events.iter().map(|(event, group)| ((*event).to_owned(), json!({ "name": event, "group": group })));
     json!({

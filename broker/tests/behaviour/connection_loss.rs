@@ -30,7 +30,8 @@ async fn two() -> (RunningBroker, Server, RunningBroker, Network) {
     let network = Network::new();
     let server = Server::on(&network);
     let a = TestBroker::new().node_id("a").transporter(server.clone()).start().await;
-    let b = TestBroker::new().node_id("b").transporter(network.transporter()).service(service()).start().await;
+    let b =
+        TestBroker::new().node_id("b").transporter(network.transporter()).service(service()).start().await;
     a.wait_for(&["svc"]).await.unwrap();
     server.asked();
     (a, server, b, network)
@@ -56,7 +57,9 @@ async fn while_it_is_gone_everything_fails_at_once_as_not_run_and_nothing_is_que
     network.restore("a");
     tokio::time::sleep(secs(1)).await;
     let sent = server.asked();
-    assert!(!sent.iter().any(|asked| matches!(asked, Asked::Send(_, PacketKind::Request | PacketKind::Event, _))));
+    assert!(
+        !sent.iter().any(|asked| matches!(asked, Asked::Send(_, PacketKind::Request | PacketKind::Event, _)))
+    );
     assert_eq!(a.call::<String>("svc.where", ()).await.unwrap(), "b");
 }
 
@@ -95,11 +98,17 @@ async fn every_subscription_is_restored_once_and_then_the_node_asks_and_announce
     for _ in 0..3 {
         network.crash("a");
         tokio::time::sleep(secs(2)).await;
-        assert_eq!(told(&mut events), [("$transporter.disconnected".to_owned(), json!({ "graceFul": false }))]);
+        assert_eq!(
+            told(&mut events),
+            [("$transporter.disconnected".to_owned(), json!({ "graceFul": false }))]
+        );
         server.asked();
         network.restore("a");
         tokio::time::sleep(secs(2)).await;
-        assert_eq!(told(&mut events), [("$transporter.connected".to_owned(), json!({ "wasReconnect": true }))]);
+        assert_eq!(
+            told(&mut events),
+            [("$transporter.connected".to_owned(), json!({ "wasReconnect": true }))]
+        );
         let asked = server.asked();
         assert_eq!(made(&asked), first, "each once, in the same order");
         let sent = asked.iter().skip(first.len()).filter_map(|asked| match asked {
@@ -192,7 +201,8 @@ async fn a_node_that_is_not_ready_is_not_announced_by_a_connection_that_comes_ba
             tokio::time::sleep(secs(1)).await;
             network.restore("a");
             tokio::time::sleep(secs(2)).await;
-            let announced = |asked: &Asked| matches!(asked, Asked::Send(Route::Broadcast, PacketKind::Info, _));
+            let announced =
+                |asked: &Asked| matches!(asked, Asked::Send(Route::Broadcast, PacketKind::Info, _));
             assert!(!server.asked().iter().any(announced));
         },
         broker.start()

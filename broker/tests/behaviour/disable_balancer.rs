@@ -130,7 +130,9 @@ async fn an_emit_is_one_packet_per_group_and_of_each_group_one_gets_it() {
     let for_a = server.clone();
     let cluster = Cluster::on(network)
         .configure(|config| config.disable_balancer = true)
-        .node_with("a", [listener(&logs[0])], move |builder: BrokerBuilder| builder.transporter(for_a.clone()))
+        .node_with("a", [listener(&logs[0])], move |builder: BrokerBuilder| {
+            builder.transporter(for_a.clone())
+        })
         .node("b", [listener(&logs[1])])
         .node("c", [listener(&logs[2])])
         .start()
@@ -182,21 +184,27 @@ async fn a_broadcast_goes_to_each_node_this_one_included() {
     let for_a = server.clone();
     let cluster = Cluster::on(network)
         .configure(|config| config.disable_balancer = true)
-        .node_with("a", [logs[0].clone().into_service_def()], move |builder| builder.transporter(for_a.clone()))
+        .node_with("a", [logs[0].clone().into_service_def()], move |builder| {
+            builder.transporter(for_a.clone())
+        })
         .node("b", [logs[1].clone().into_service_def()])
         .start()
         .await;
     server.asked();
     cluster.at("a").broadcast("news", 1).await.unwrap();
     cluster.advance(ms(5)).await;
-    let mut to: Vec<_> = server.asked().into_iter().map(|asked| match asked {
-        Asked::Send(Route::Node { id, .. }, PacketKind::Event, packet) => {
-            assert_eq!(packet["broadcast"], true);
-            assert_eq!(packet["groups"].as_array().unwrap().len(), 1);
-            id.to_string()
-        }
-        other => panic!("{other:?}"),
-    }).collect();
+    let mut to: Vec<_> = server
+        .asked()
+        .into_iter()
+        .map(|asked| match asked {
+            Asked::Send(Route::Node { id, .. }, PacketKind::Event, packet) => {
+                assert_eq!(packet["broadcast"], true);
+                assert_eq!(packet["groups"].as_array().unwrap().len(), 1);
+                id.to_string()
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
     to.sort();
     assert_eq!(to, ["a", "b"]);
     assert_eq!(logs.iter().map(|log| log.all().len()).collect::<Vec<_>>(), [1, 1]);

@@ -245,7 +245,14 @@ async fn a_heartbeat_before_the_info_and_one_that_names_another_instance_ask_who
 async fn garbage_on_every_topic_disturbs_nobody() {
     let (cluster, liar) = watched().await;
     for kind in PacketKind::ALL {
-        for packet in [json!(null), json!([]), json!("x"), json!({}), json!({ "sender": "b" }), json!({ "sender": { "$gt": "" }, "ver": 5, "services": 7, "id": [] })] {
+        for packet in [
+            json!(null),
+            json!([]),
+            json!("x"),
+            json!({}),
+            json!({ "sender": "b" }),
+            json!({ "sender": { "$gt": "" }, "ver": 5, "services": 7, "id": [] }),
+        ] {
             liar.to("a", kind, packet.clone());
             liar.broadcast(kind, packet);
         }

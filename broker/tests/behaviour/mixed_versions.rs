@@ -40,9 +40,12 @@ async fn what_goes_to_everybody_goes_out_once_per_version() {
     tokio::time::sleep(secs(12)).await;
     broker.stop().await.unwrap();
     let asked = server.asked();
-    for (kind, times) in
-        [(PacketKind::Discover, 1), (PacketKind::Info, 2), (PacketKind::Heartbeat, 1), (PacketKind::Disconnect, 1)]
-    {
+    for (kind, times) in [
+        (PacketKind::Discover, 1),
+        (PacketKind::Info, 2),
+        (PacketKind::Heartbeat, 1),
+        (PacketKind::Disconnect, 1),
+    ] {
         assert_eq!(versions(&asked, kind, true), ["4", "5"].repeat(times), "{kind:?}");
     }
 }
@@ -81,7 +84,10 @@ async fn packets_for_one_node_are_in_its_own_version_whichever_that_is_and_whate
             let call = broker.call::<i64>(format!("{}.it", peer.id), ());
             let (answer, ()) = tokio::join!(call, async {
                 let request = peer.hears(PacketKind::Request).await;
-                assert_eq!((&request["ver"], request.get("headers").is_some()), (&json!(version), version == "5"));
+                assert_eq!(
+                    (&request["ver"], request.get("headers").is_some()),
+                    (&json!(version), version == "5")
+                );
                 peer.answer(&request, json!(7));
             });
             assert_eq!(answer.unwrap(), 7);
