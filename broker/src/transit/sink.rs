@@ -1,13 +1,14 @@
 //! The node's end of a transporter's link.
 
 use bytes::Bytes;
-use ligand_transporters::{Batch, Name, NodeId, Sink, TransportError, Up};
+use ligand_transporters::{Batch, Name, NodeId, PacketKind, Sink, TransportError, Up};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
 
 use super::Transit;
 use super::control::Message;
+use super::stats::Counters;
 
 /// Set once the transit exists; what comes before that is not for anybody.
 #[derive(Default)]
@@ -52,6 +53,16 @@ impl Sink for NodeSink {
     fn refused(&self, why: &TransportError) {
         if let Some(transit) = self.transit() {
             transit.refused(why);
+        }
+    }
+
+    fn dropped(&self, kind: PacketKind) {
+        if let Some(transit) = self.transit() {
+            let stats = &transit.stats;
+            Counters::add(match kind {
+                PacketKind::Event => &stats.events_dropped,
+                _ => &stats.overflowed,
+            });
         }
     }
 
