@@ -217,14 +217,18 @@ impl Peer {
     pub(crate) async fn hears(&self, kind: PacketKind) -> Value {
         let patience = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
         loop {
-            let mut log = lock(&self.log.0);
-            if let Some(at) = log.iter().position(|(heard, _)| *heard == kind) {
-                return log.remove(at).1;
+            if let Some(packet) = self.take(kind) {
+                return packet;
             }
-            drop(log);
             assert!(tokio::time::Instant::now() < patience, "no {kind:?} comes");
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
+    }
+
+    fn take(&self, kind: PacketKind) -> Option<Value> {
+        let mut log = lock(&self.log.0);
+        let at = log.iter().position(|(heard, _)| *heard == kind)?;
+        Some(log.remove(at).1)
     }
 
     /// Describes itself to everybody, as a Node node of this instance with these services.
@@ -233,7 +237,7 @@ impl Peer {
     }
 
     /// Answers a request with data.
-    pub(crate) fn answer(&self, request: &Value, data: Value) {
+    pub(crate) fn answer(&self, request: &Value, data: &Value) {
         let sender = request["sender"].as_str().unwrap();
         let packet = json!({ "id": request["id"], "success": true, "data": data, "meta": {} });
         self.to(sender, PacketKind::Response, packet);

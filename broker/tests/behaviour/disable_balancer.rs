@@ -314,7 +314,7 @@ async fn a_node_that_answers_that_it_does_not_offer_it_is_passed_over_by_name() 
     let (answer, ()) = tokio::join!(broker.call::<String>("svc.where", ()), async {
         stale.refuse(&stale.hears(PacketKind::Request).await);
         let again = good.hears(PacketKind::Request).await;
-        good.answer(&again, json!("good"));
+        good.answer(&again, &json!("good"));
     });
     assert_eq!(answer.unwrap(), "good");
     let sent = requests(&server.asked());
@@ -334,10 +334,10 @@ async fn any_node_may_answer_a_balanced_call_but_only_one_that_was_made_and_only
         let request = asked.hears(PacketKind::Request).await;
         let mut guessed = request.clone();
         guessed["id"] = json!("00000000-0000-4000-8000-000000000000");
-        other.answer(&guessed, json!("guessed"));
+        other.answer(&guessed, &json!("guessed"));
         tokio::time::sleep(ms(5)).await;
-        other.answer(&request, json!("other"));
-        asked.answer(&request, json!("asked"));
+        other.answer(&request, &json!("other"));
+        asked.answer(&request, &json!("asked"));
     });
     assert_eq!(answer.unwrap(), "other");
     tokio::time::sleep(ms(5)).await;

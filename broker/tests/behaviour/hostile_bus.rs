@@ -59,7 +59,7 @@ async fn a_response_in_the_name_of_another_node_is_dropped_and_counted() {
             liar.to("a", PacketKind::Response, packet);
         }
         cluster.advance(ms(5)).await;
-        peer.answer(&request, json!("real"));
+        peer.answer(&request, &json!("real"));
     });
     let answer = answer.unwrap();
     assert_eq!(answer.meta.get("user"), None);

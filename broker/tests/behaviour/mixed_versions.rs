@@ -88,7 +88,7 @@ async fn packets_for_one_node_are_in_its_own_version_whichever_that_is_and_whate
                     (&request["ver"], request.get("headers").is_some()),
                     (&json!(version), version == "5")
                 );
-                peer.answer(&request, json!(7));
+                peer.answer(&request, &json!(7));
             });
             assert_eq!(answer.unwrap(), 7);
             let request = json!({ "id": "r", "action": "svc.where", "params": {}, "meta": {}, "level": 1,
