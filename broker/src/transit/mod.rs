@@ -28,6 +28,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use crate::broker::{ServiceBroker, Shared};
+use crate::codec::Codec;
 use crate::config::BrokerConfig;
 use crate::middleware::Pipeline;
 use crate::protocol::ProtocolVersion;
@@ -55,6 +56,8 @@ pub(crate) struct Transit {
     ever_connected: AtomicBool,
     membership: Membership,
     serializer: Arc<dyn Serializer>,
+    /// What bodies are written in.
+    codec: Codec,
     limits: Limits,
     pipeline: Arc<Pipeline>,
     pending: Arc<Pending>,

@@ -11,7 +11,6 @@ use std::time::Duration;
 use super::Transit;
 use super::stats::Counters;
 use crate::broker::ServiceBroker;
-use crate::codec::Codec;
 use crate::config::Timeout;
 use crate::context::{At, Bag, Context, Deadline, Scope};
 use crate::error::{Error, ErrorKind, Outcome as Ran, Result};
@@ -50,7 +49,7 @@ impl Transit {
             Err(error) => return self.answer_failure(&to, request.context.meta().bytes(), &error),
         };
         let params = match request.params() {
-            Some(params) => Payload::from_encoded(Codec::Json, params.into_bytes()),
+            Some(params) => Payload::from_encoded(self.codec, params.into_bytes()),
             None => Payload::empty(),
         };
         let cx = Context::new(broker.clone(), Self::scope(broker, request, &action, &to.node))
@@ -167,7 +166,7 @@ impl Transit {
                 let sent = self.send_answer(to, &meta, Some(&headers), Answer::Body(&body));
                 match sent {
                     Ok(()) => {}
-                    Err(SendError::Full | SendError::NoRoute) => match body.peek(Codec::Json) {
+                    Err(SendError::Full | SendError::NoRoute) => match body.peek(self.codec) {
                         Ok(body) => self.answer_later(to, meta, Some(headers), Owned::Body(body)),
                         Err(error) => self.answer_failure(to, &meta, &error),
                     },
@@ -242,7 +241,7 @@ impl Transit {
             stream: None,
         });
         self.send_to(&to.node, to.version, 0, &packet, &mut |frame| match &answer {
-            Answer::Body(body) => body.write_to(Codec::Json, frame).map_err(|error| {
+            Answer::Body(body) => body.write_to(self.codec, frame).map_err(|error| {
                 tracing::warn!(error = %error, "a result could not be encoded");
                 Abandon
             }),
@@ -289,7 +288,7 @@ impl Transit {
                     let answer = match &answer {
                         Owned::Body(bytes) => {
                             let encoded =
-                                |bytes: &bytes::Bytes| Payload::from_encoded(Codec::Json, bytes.clone());
+                                |bytes: &bytes::Bytes| Payload::from_encoded(transit.codec, bytes.clone());
                             body = bytes.as_ref().map_or_else(Payload::empty, encoded);
                             Answer::Body(&body)
                         }

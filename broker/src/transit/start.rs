@@ -18,7 +18,7 @@ use crate::broker::{ServiceBroker, StartError};
 use crate::config::{Protocol, Timeout};
 use crate::discovery::driver::Driver;
 use crate::protocol::{Outgoing, ProtocolVersion};
-use crate::serializer::{Json, Limits};
+use crate::serializer::{Limits, serializer};
 
 /// What every node listens to, in Node's order (protocol chapter 3.1).
 const TOPICS: [Subscription; 12] = [
@@ -61,7 +61,8 @@ impl Transit {
             connected: AtomicBool::new(false),
             ever_connected: AtomicBool::new(false),
             membership,
-            serializer: Arc::new(Json),
+            serializer: serializer(config.serializer.codec()),
+            codec: config.serializer.codec(),
             limits: limits(&config.transit.limits),
             pipeline: Arc::clone(&shared.pipeline),
             pending: Pending::new(config.transit.max_queue_size),
