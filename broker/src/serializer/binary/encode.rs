@@ -136,7 +136,7 @@ impl<F: Format> Put<'_, F> {
         body: &mut WriteBody<'_>,
         frame: &mut FrameBuf<'_>,
     ) -> Result<(), Abandon> {
-        let fields = [12, usize::from(self.has_headers()), usize::from(packet.groups.is_some())];
+        let fields = [13, usize::from(self.has_headers()), usize::from(packet.groups.is_some())];
         let out = frame.buf();
         out.reserve(512);
         self.format.map_header(out, fields.into_iter().sum());

@@ -6,7 +6,9 @@ use proptest::prelude::*;
 use std::sync::{Arc, LazyLock};
 
 use crate::codec::{Cbor, Codec, MsgPack, from_json};
-use crate::protocol::{Id, Incoming, OutRequest, OutResponse, Outcome, Outgoing, Packet, ProtocolVersion};
+use crate::protocol::{
+    Id, Incoming, OutEvent, OutRequest, OutResponse, OutStream, Outcome, Outgoing, Packet, ProtocolVersion,
+};
 use crate::serializer::json::{decoded, echoed, single_packets};
 use crate::serializer::{Limits, Problem, Serializer, serializer};
 
@@ -129,6 +131,46 @@ fn a_packet_of_ours_is_read_back_in_every_format() {
             );
             assert_eq!((request.context.level, request.context.tracing), (Some(3), Some(true)));
             assert_eq!(request.params().unwrap().bytes(), &body);
+        }
+        let groups = ["mail".into(), "audit".into()];
+        for groups in [None, Some(&groups[..])] {
+            let packet = OutEvent {
+                id: Id::Text("one"),
+                event: "user.created",
+                groups,
+                broadcast: true,
+                meta,
+                headers: None,
+                level: None,
+                tracing: None,
+                parent_id: Some(Id::Text("parent")),
+                request_id: None,
+                caller: None,
+            };
+            for ver in [ProtocolVersion::V4, ProtocolVersion::V5] {
+                let frame = encode(&*serializer, ver, &Outgoing::Event(packet), &body);
+                let Packet::Event(event) = decode(&serializer, PacketKind::Event, &frame).packet else {
+                    panic!("an event")
+                };
+                assert_eq!((event.event(), event.broadcast), ("user.created", true));
+                assert_eq!(event.groups().map(Iterator::count), groups.map(<[_]>::len));
+                assert_eq!((event.context.parent_id(), event.context.level), (Some("parent"), None));
+                assert_eq!(event.data().unwrap().bytes(), &body);
+            }
+        }
+        for outcome in [Outcome::Data, Outcome::NoData] {
+            let stream = Some(OutStream { goes_on: false, seq: 3 });
+            for (ver, stream) in [(ProtocolVersion::V4, None), (ProtocolVersion::V5, stream)] {
+                let packet = OutResponse { id: Id::Text("one"), meta, headers: None, outcome, stream };
+                let frame = encode(&*serializer, ver, &Outgoing::Response(packet), &body);
+                let Packet::Response(response) = decode(&serializer, PacketKind::Response, &frame).packet
+                else {
+                    panic!("a response")
+                };
+                assert!(response.success);
+                assert_eq!(response.data().is_some(), matches!(outcome, Outcome::Data));
+                assert_eq!((response.stream, response.seq), (stream.map(|_| false), stream.map(|_| 3)));
+            }
         }
         let mut error = crate::protocol::WireError::new("TeapotError", "[[short]] and stout");
         error.data = Some(crate::protocol::Raw::from_static(r#"{"lid":null}"#));
