@@ -22,6 +22,8 @@ mod harness;
 mod mixed;
 #[path = "interop/node_service.rs"]
 mod node_service;
+#[path = "interop/serializers.rs"]
+mod serializers;
 #[path = "interop/udp.rs"]
 mod udp;
 #[path = "interop/web.rs"]

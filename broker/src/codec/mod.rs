@@ -19,6 +19,8 @@ mod base64;
 mod cbor;
 pub(crate) mod date;
 mod de;
+#[cfg(test)]
+mod golden;
 mod json_ext;
 mod msgpack;
 mod ser;

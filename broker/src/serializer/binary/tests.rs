@@ -190,6 +190,52 @@ fn a_packet_of_ours_is_read_back_in_every_format() {
     }
 }
 
+/// One request, written by each of Node's serializers.
+#[test]
+fn the_request_that_node_wrote_is_read_and_written_again() {
+    for (codec, file) in [
+        (Codec::Json, "json-request.json"),
+        (Codec::JsonExt, "jsonext-request.json"),
+        (Codec::MsgPack, "msgpack-request.bin"),
+        (Codec::Notepack, "notepack-request.bin"),
+        (Codec::Cbor, "cbor-request.bin"),
+    ] {
+        let path = format!("{}/tests/vectors/serializers/{file}", env!("CARGO_MANIFEST_DIR"));
+        let mut bytes = std::fs::read(path).unwrap();
+        if file.ends_with(".json") && bytes.ends_with(b"\n") {
+            bytes.pop();
+        }
+        let serializer = serializer(codec);
+        let incoming = decode(&serializer, PacketKind::Request, &bytes);
+        let Packet::Request(request) = incoming.packet else { panic!("a request") };
+        let params: serde_json::Value = codec.decode(request.params().unwrap().bytes()).unwrap();
+        assert_eq!(
+            (&params["big"], &params["long"]),
+            (&4_294_967_296_u64.into(), &1_700_000_000_123_u64.into())
+        );
+        assert_eq!(params["date"], "2023-11-14T22:13:20.123Z", "{codec:?}");
+        assert_eq!(params["buf"], serde_json::json!({ "type": "Buffer", "data": [0, 1, 254, 255] }));
+        let (context, params) = (&request.context, request.params().unwrap());
+        let (meta, headers) = (context.meta(), context.headers());
+        let packet = OutRequest {
+            id: Id::Text(request.id()),
+            action: request.action(),
+            meta: meta.bytes(),
+            headers: headers.as_ref().map(|headers| headers.bytes().as_ref()),
+            timeout: request.timeout,
+            level: context.level.unwrap(),
+            tracing: context.tracing,
+            parent_id: context.parent_id().map(Id::Text),
+            request_id: context.request_id().map(Id::Text),
+            caller: context.caller(),
+            stream: request.stream,
+            seq: request.seq,
+        };
+        let again = encode(&*serializer, ProtocolVersion::V5, &Outgoing::Request(packet), params.bytes());
+        assert_eq!(again, bytes, "{codec:?}");
+    }
+}
+
 #[test]
 fn whom_to_answer_is_known_whatever_is_wrong_with_a_request() {
     let limits = Limits { name: 8, ..Limits::default() };
