@@ -73,6 +73,7 @@ impl Transit {
                 }
             },
         };
+        self.look_at(kind, &payload);
         match self.serializer.decode(kind, payload, &self.limits) {
             Ok(incoming) => Some(incoming),
             Err(error) => {

@@ -7,6 +7,7 @@
 mod call;
 mod control;
 mod events;
+mod foreign;
 mod heard;
 mod inbound;
 mod members;
@@ -71,6 +72,8 @@ pub(crate) struct Transit {
     held_bytes: AtomicUsize,
     /// Counts requests as they come, so that stopping can see whether any still do.
     arrived: AtomicU64,
+    /// Who writes in another serializer.
+    foreign: foreign::Foreign,
     /// See [`heard`].
     coarse: heard::Coarse,
     peering: Peering,

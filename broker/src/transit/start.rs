@@ -72,6 +72,7 @@ impl Transit {
             in_flight: AtomicUsize::new(0),
             held_bytes: AtomicUsize::new(0),
             arrived: AtomicU64::new(0),
+            foreign: super::foreign::Foreign::default(),
             coarse: super::heard::Coarse::default(),
             peering: transporter.peering(),
             stats: stats::Counters::default(),
