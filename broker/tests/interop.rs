@@ -10,6 +10,8 @@ mod calls;
 mod chain;
 #[path = "interop/changes.rs"]
 mod changes;
+#[path = "interop/differential.rs"]
+mod differential;
 #[path = "interop/errors.rs"]
 mod errors;
 #[path = "interop/events.rs"]

@@ -168,11 +168,8 @@ impl<'a> Reader<'a> {
 
     fn text(&mut self, info: u8) -> Result<Cow<'a, str>, Fault> {
         match self.length(info)? {
-            Some(length) => Ok(Cow::Borrowed(self.input.text(length)?)),
-            None => {
-                let text = String::from_utf8(self.pieces(TEXT)?);
-                Ok(Cow::Owned(text.map_err(|_| Fault("a text that is not UTF-8"))?))
-            }
+            Some(length) => self.input.text(length),
+            None => Ok(Cow::Owned(String::from_utf8_lossy(&self.pieces(TEXT)?).into_owned())),
         }
     }
 
@@ -204,8 +201,7 @@ impl<'a> Reader<'a> {
                     return match self.plain()? {
                         Token::Unsigned(seconds) => Ok(Token::Date(seconds as f64 * 1000.0)),
                         Token::Negative(seconds) => Ok(Token::Date(seconds as f64 * 1000.0)),
-                        // Node rounds to milliseconds as well.
-                        Token::Float(seconds) => Ok(Token::Date((seconds * 1000.0).round())),
+                        Token::Float(seconds) => Ok(Token::Date(rounded(seconds * 1000.0))),
                         _ => Err(Fault("a date that is no number")),
                     };
                 }
@@ -295,6 +291,12 @@ fn whole<'a>(value: f64) -> Token<'a> {
         true => Token::Unsigned(value as u64),
         false => Token::Float(value),
     }
+}
+
+/// The nearest integer, as `Math.round` has it: a half goes up.
+fn rounded(value: f64) -> f64 {
+    let below = value.floor();
+    if value - below < 0.5 { below } else { below + 1.0 }
 }
 
 /// A number of 16 bits (RFC 8949, appendix D).

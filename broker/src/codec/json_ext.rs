@@ -183,6 +183,7 @@ impl<'a> Reader<'a> {
         if length == 0 {
             return Err(Fault("a byte that no value begins with"));
         }
+        let text = &*text;
         if let Ok(value) = text.parse::<u64>() {
             return Ok(Token::Unsigned(value));
         }

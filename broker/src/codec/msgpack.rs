@@ -164,7 +164,7 @@ pub(crate) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn text(&mut self, length: usize) -> Result<Token<'a>, Fault> {
-        Ok(Token::Text(Cow::Borrowed(self.input.text(length)?)))
+        Ok(Token::Text(self.input.text(length)?))
     }
 
     fn bytes(&mut self, length: usize) -> Result<Token<'a>, Fault> {

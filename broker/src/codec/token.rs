@@ -219,7 +219,9 @@ impl<'a> Input<'a> {
         usize::try_from(self.number(bytes)?).map_err(|_| Fault::END)
     }
 
-    pub(crate) fn text(&mut self, length: usize) -> Result<&'a str, Fault> {
-        std::str::from_utf8(self.take(length)?).map_err(|_| Fault("a text that is not UTF-8"))
+    /// A text. What is not UTF-8 in it is replaced, as Node does: `cbor-x` writes lone surrogates, and who
+    /// sends one shall get an answer.
+    pub(crate) fn text(&mut self, length: usize) -> Result<Cow<'a, str>, Fault> {
+        Ok(String::from_utf8_lossy(self.take(length)?))
     }
 }
