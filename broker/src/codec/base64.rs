@@ -18,7 +18,7 @@ pub(crate) fn encode(bytes: &[u8], out: &mut BytesMut) {
 /// Reads as `Buffer.from(text, "base64")` does: both alphabets, padded or not; other characters are
 /// skipped, and padding ends the text.
 pub(crate) fn decode(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let mut bytes = Vec::with_capacity((text.len() / 4).saturating_mul(3));
     let (mut bits, mut count) = (0_u32, 0_u8);
     for byte in text.bytes() {
         let digit = match byte {

@@ -33,12 +33,12 @@ pub(crate) struct Cbor;
 fn head(out: &mut BytesMut, kind: u8, value: u64) {
     match value {
         0..=23 => out.put_u8(kind | value as u8),
-        0..=0xFF => out.put_slice(&[kind | 24, value as u8]),
-        0..=0xFFFF => {
+        24..=0xFF => out.put_slice(&[kind | 24, value as u8]),
+        0x100..=0xFFFF => {
             out.put_u8(kind | 25);
             out.put_u16(value as u16);
         }
-        0..=0xFFFF_FFFF => {
+        0x1_0000..=0xFFFF_FFFF => {
             out.put_u8(kind | 26);
             out.put_u32(value as u32);
         }
@@ -95,7 +95,7 @@ impl Format for Cbor {
     }
 
     fn date(self, out: &mut BytesMut, milliseconds: f64) {
-        if !(milliseconds.abs() <= 8.64e15) {
+        if !date::holds(milliseconds) {
             return self.null(out);
         }
         out.put_u8(TAG | 1);

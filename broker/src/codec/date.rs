@@ -93,7 +93,7 @@ impl<'de> Visitor<'de> for DateVisitor {
     }
 
     fn visit_f64<E: serde::de::Error>(self, milliseconds: f64) -> Result<Date, E> {
-        if !(milliseconds.abs() <= LAST) {
+        if !holds(milliseconds) {
             return Err(E::custom("a date that is none, or too far away"));
         }
         Ok(Date(milliseconds as i64))
@@ -114,9 +114,14 @@ impl<'de> Visitor<'de> for DateVisitor {
     }
 }
 
+/// Whether a JavaScript Date can hold this; an invalid one is not a number.
+pub(crate) fn holds(milliseconds: f64) -> bool {
+    (-LAST..=LAST).contains(&milliseconds)
+}
+
 /// What `toISOString` prints; `None` for an invalid date.
 pub(crate) fn print(milliseconds: f64) -> Option<String> {
-    if !(milliseconds.abs() <= LAST) {
+    if !holds(milliseconds) {
         return None;
     }
     let milliseconds = milliseconds as i64;

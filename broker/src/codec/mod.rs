@@ -200,5 +200,5 @@ pub(crate) fn runs() -> u64 {
 
 pub(crate) fn count() {
     #[cfg(any(test, feature = "testing"))]
-    RUNS.with(|runs| runs.set(runs.get() + 1));
+    RUNS.with(|runs| runs.set(runs.get().wrapping_add(1)));
 }

@@ -3,6 +3,7 @@
 use bytes::{BufMut, BytesMut};
 use std::borrow::Cow;
 
+use super::date;
 use super::token::{Fault, Format, Input, Read, Token};
 
 /// MessagePack as one of two libraries of Node writes it.
@@ -54,12 +55,12 @@ impl Format for MsgPack {
     fn unsigned(self, out: &mut BytesMut, value: u64) {
         match value {
             0..=0x7F => out.put_u8(value as u8),
-            0..=0xFF => out.put_slice(&[0xCC, value as u8]),
-            0..=0xFFFF => {
+            0x80..=0xFF => out.put_slice(&[0xCC, value as u8]),
+            0x100..=0xFFFF => {
                 out.put_u8(0xCD);
                 out.put_u16(value as u16);
             }
-            0..=0xFFFF_FFFF => {
+            0x1_0000..=0xFFFF_FFFF => {
                 out.put_u8(0xCE);
                 out.put_u32(value as u32);
             }
@@ -75,11 +76,11 @@ impl Format for MsgPack {
         let last = if self == Self::Msgpack5 { -0x7FFF_FFFF } else { -0x8000_0000 };
         match value {
             -0x20..=-1 => out.put_i8(value as i8),
-            -0x80..=-1 => {
+            -0x80..=-0x21 => {
                 out.put_u8(0xD0);
                 out.put_i8(value as i8);
             }
-            -0x8000..=-1 => {
+            -0x8000..=-0x81 => {
                 out.put_u8(0xD1);
                 out.put_i16(value as i16);
             }
@@ -117,7 +118,7 @@ impl Format for MsgPack {
 
     fn date(self, out: &mut BytesMut, milliseconds: f64) {
         // What is no number becomes nothing, as in JSON; times beyond what a Date holds do, too.
-        if !(milliseconds.abs() <= 8.64e15) {
+        if !date::holds(milliseconds) {
             return self.null(out);
         }
         let milliseconds = milliseconds.trunc() as i64;

@@ -21,7 +21,7 @@ use crate::protocol::{Incoming, Outgoing, ProtocolVersion, Raw, Services, WireEr
 use fields::salvage;
 
 /// How much larger than a frame its JSON may be, and what is allowed in any case.
-const JSON_FACTOR: usize = 3;
+const JSON_FACTOR: usize = 2;
 const JSON_LEAST: usize = 16 * 1024;
 
 /// A serializer for one binary format.
