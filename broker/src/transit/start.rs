@@ -75,6 +75,7 @@ impl Transit {
             foreign: super::foreign::Foreign::default(),
             coarse: super::heard::Coarse::default(),
             peering: transporter.peering(),
+            troubles: super::trouble::Troubles::default(),
             stats: stats::Counters::default(),
             config,
         });
@@ -169,8 +170,7 @@ impl Transit {
         self.link.spawn(async move {
             if let Err(error) = transit.subscribe().await {
                 tracing::error!(error = %error, "subscriptions could not be restored");
-                broker
-                    .publish_local("$transporter.error", serde_json::json!({ "message": error.to_string() }));
+                super::trouble::transporter_error(&broker, &error);
                 return;
             }
             transit.connected.store(true, Ordering::Relaxed);
