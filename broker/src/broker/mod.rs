@@ -208,7 +208,7 @@ impl ServiceBroker {
     /// How bodies are written.
     #[must_use]
     pub fn codec(&self) -> Codec {
-        Codec::Json
+        self.shared().config.serializer.codec()
     }
 
     /// Events of the broker's own life whose name matches `pattern`: `$node.connected`,

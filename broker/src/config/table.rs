@@ -29,10 +29,10 @@ pub(super) const OPTIONS: &[Row] = &[
     row("transporter", Kind::Transporter),
     row(
         "serializer",
-        Kind::Choice {
+        Kind::Named {
             words: SerializerKind::WORDS,
             missing: SerializerKind::MISSING,
-            why: "is a serializer of Moleculer that is not compiled in",
+            why: "is a serializer that Moleculer 0.15 has removed",
         },
     ),
     row("protocol", Kind::Choice { words: Protocol::WORDS, missing: &[], why: "" }),

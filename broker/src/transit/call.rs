@@ -11,7 +11,6 @@ use super::Transit;
 use super::outbound::not_sent;
 use super::pending::{Answer, token};
 use crate::broker::AnsweredBy;
-use crate::codec::Codec;
 use crate::context::{At, Context};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::payload::Payload;
@@ -38,7 +37,7 @@ impl Transit {
                 let error = Error::of_action(ErrorKind::RequestSkipped, cx.name(), Some(&self.node));
                 return Err(error.at_node(&self.node).with_outcome(Outcome::NotRun));
             }
-            let body = params.peek(Codec::Json).map_err(|error| error.with_outcome(Outcome::NotRun))?;
+            let body = params.peek(self.codec).map_err(|error| error.with_outcome(Outcome::NotRun))?;
             let id = cx.scope().id.get().bits().unwrap_or_else(PacketId::random);
             let Some(ticket) = self.pending.open(id, node.map(|node| node.id().clone())) else {
                 return Err(self.queue_is_full(&cx));
@@ -111,7 +110,7 @@ impl Transit {
             stream: Some(false),
             seq: None,
         });
-        let empty = Bytes::from_static(b"{}");
+        let empty = Bytes::from_static(self.codec.empty_object());
         let body = body.unwrap_or(&empty);
         let write = &mut |frame: &mut FrameBuf<'_>| {
             frame.splice(body);
@@ -154,7 +153,7 @@ impl Transit {
             return Err(Error::from_wire(error, node, cx.name()));
         }
         Ok(Reply::from(match response.data() {
-            Some(data) => Payload::from_encoded(Codec::Json, data.into_bytes()),
+            Some(data) => Payload::from_encoded(self.codec, data.into_bytes()),
             None => Payload::empty(),
         }))
     }

@@ -7,7 +7,6 @@ use super::Transit;
 use super::budget::InHand;
 use super::stats::Counters;
 use crate::broker::{ServiceBroker, Spread, Waiting, run_local};
-use crate::codec::Codec;
 use crate::context::{Bag, Context, Deadline, EventScope, Scope};
 use crate::id::LazyId;
 use crate::payload::Payload;
@@ -38,12 +37,12 @@ impl Transit {
             return;
         }
         let data = match event.data() {
-            Some(data) => Payload::from_encoded(Codec::Json, data.into_bytes()),
+            Some(data) => Payload::from_encoded(self.codec, data.into_bytes()),
             None => Payload::empty(),
         };
         let data = match handlers.len() {
             1 => Ok(data),
-            _ => data.into_shared(Codec::Json),
+            _ => data.into_shared(self.codec),
         };
         let Ok(data) = data else { return };
         let context = &event.context;

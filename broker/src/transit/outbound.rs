@@ -114,7 +114,7 @@ impl Transit {
             request_id: Some(request_id.as_wire()),
             caller: scope.caller.as_deref(),
         });
-        let null = Bytes::from_static(b"null");
+        let null = Bytes::from_static(self.codec.null());
         let body = body.unwrap_or(&null);
         let write = &mut |frame: &mut FrameBuf<'_>| {
             frame.splice(body);

@@ -12,7 +12,6 @@ use super::Transit;
 use super::budget::InHand;
 use super::stats::Counters;
 use crate::broker::ServiceBroker;
-use crate::codec::Codec;
 use crate::config::Timeout;
 use crate::context::{At, Bag, Context, Deadline, Scope};
 use crate::error::{Error, ErrorKind, Outcome as Ran, Result};
@@ -52,7 +51,7 @@ impl Transit {
             Err(error) => return self.answer_failure(&to, request.context.meta().bytes(), &error),
         };
         let params = match request.params() {
-            Some(params) => Payload::from_encoded(Codec::Json, params.into_bytes()),
+            Some(params) => Payload::from_encoded(self.codec, params.into_bytes()),
             None => Payload::empty(),
         };
         let cx = Context::new(broker.clone(), Self::scope(broker, request, &action, &to.node))
@@ -182,7 +181,7 @@ impl Transit {
                 let sent = self.send_answer(to, &meta, Some(&headers), Answer::Body(&body));
                 match sent {
                     Ok(()) => {}
-                    Err(SendError::Full | SendError::NoRoute) => match body.peek(Codec::Json) {
+                    Err(SendError::Full | SendError::NoRoute) => match body.peek(self.codec) {
                         Ok(body) => self.answer_later(to, meta, Some(headers), Owned::Body(body)),
                         Err(error) => self.answer_failure(to, &meta, &error),
                     },
@@ -257,7 +256,7 @@ impl Transit {
             stream: None,
         });
         self.send_to(&to.node, to.version, 0, &packet, &mut |frame| match &answer {
-            Answer::Body(body) => body.write_to(Codec::Json, frame).map_err(|error| {
+            Answer::Body(body) => body.write_to(self.codec, frame).map_err(|error| {
                 tracing::warn!(error = %error, "a result could not be encoded");
                 Abandon
             }),
@@ -304,7 +303,7 @@ impl Transit {
                     let answer = match &answer {
                         Owned::Body(bytes) => {
                             let encoded =
-                                |bytes: &bytes::Bytes| Payload::from_encoded(Codec::Json, bytes.clone());
+                                |bytes: &bytes::Bytes| Payload::from_encoded(transit.codec, bytes.clone());
                             body = bytes.as_ref().map_or_else(Payload::empty, encoded);
                             Answer::Body(&body)
                         }
