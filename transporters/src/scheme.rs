@@ -72,6 +72,7 @@ macro_rules! schemes {
 
 schemes! {
     ["tcp"] if "tcp" => crate::tcp::Tcp;
+    ["nats", "tls"] if "nats" => crate::nats::Nats;
 }
 
 #[cfg(feature = "tcp")]
@@ -86,6 +87,17 @@ impl Configured for crate::tcp::Tcp {
             tcp.set(&key, &value)?;
         }
         Ok(Self::with_options(tcp))
+    }
+}
+
+#[cfg(feature = "nats")]
+impl Configured for crate::nats::Nats {
+    fn by_url(url: &str) -> Result<Self, TransportError> {
+        Self::from_url(url)
+    }
+
+    fn by_options(options: Vec<(String, String)>) -> Result<Self, TransportError> {
+        Self::from_options(options)
     }
 }
 

@@ -36,7 +36,10 @@ pub fn at(url: &str, address_: &str) -> String {
 
 /// Runs the conformance suite against a server. Each node has a proxy of its own in front of it, which
 /// breaks and restores the connection.
-pub async fn conforms(url: &str, make: impl Fn(&str) -> Arc<dyn Transporter> + Send + Sync + Clone + 'static) {
+pub async fn conforms(
+    url: &str,
+    make: impl Fn(&str) -> Arc<dyn Transporter> + Send + Sync + Clone + 'static,
+) {
     let url = url.to_owned();
     conformance::run(|| {
         let (url, make) = (url.clone(), make.clone());

@@ -103,11 +103,7 @@ async fn accept(
     }
 }
 
-async fn pass(
-    client: TcpStream,
-    server: &str,
-    mut modes: watch::Receiver<Mode>,
-) -> std::io::Result<()> {
+async fn pass(client: TcpStream, server: &str, mut modes: watch::Receiver<Mode>) -> std::io::Result<()> {
     let server = TcpStream::connect(server).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;

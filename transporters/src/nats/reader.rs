@@ -1,0 +1,128 @@
+//! Takes messages off subscriptions.
+
+use async_nats::Subscriber;
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::sync::oneshot;
+use tokio::task::coop;
+
+use crate::bus::Intake;
+use crate::{Frame, PacketKind, Source};
+
+/// Asks a reader to end a subscription; the answer comes when the library has been told to.
+pub(super) type Stop = oneshot::Sender<oneshot::Sender<()>>;
+
+/// One subscription.
+pub(super) struct Tap {
+    kind: PacketKind,
+    subscriber: Subscriber,
+    stop: Option<oneshot::Receiver<oneshot::Sender<()>>>,
+    /// The subscription or the connection has ended.
+    over: bool,
+}
+
+impl Tap {
+    pub(super) fn new(kind: PacketKind, subscriber: Subscriber) -> (Self, Stop) {
+        let (stop, stopped) = oneshot::channel();
+        (Self { kind, subscriber, stop: Some(stopped), over: false }, stop)
+    }
+
+    pub(super) fn kind(&self) -> PacketKind {
+        self.kind
+    }
+
+    fn poll_stop(&mut self, cx: &mut Context<'_>) -> Option<oneshot::Sender<()>> {
+        match Pin::new(self.stop.as_mut()?).poll(cx) {
+            Poll::Ready(asked) => {
+                self.stop = None;
+                asked.ok()
+            }
+            Poll::Pending => None,
+        }
+    }
+}
+
+/// Takes everything that lies in its subscriptions at once, so that nothing piles up there unseen.
+pub(super) struct Reader {
+    /// The order in which they are looked at.
+    taps: Vec<Tap>,
+    intake: Intake,
+    /// Messages in one batch.
+    most: usize,
+    /// Farewells of the present batch.
+    last: Vec<Frame>,
+}
+
+enum Found {
+    Frames,
+    Stop(usize, oneshot::Sender<()>),
+    /// No subscription is left.
+    End,
+}
+
+impl Reader {
+    pub(super) fn new(mut taps: Vec<Tap>, intake: Intake, most: usize) -> Self {
+        // What a node sent before its farewell came before it, so it is there once the farewell is seen.
+        // Looked at first and handled last, a farewell thus never overtakes anything.
+        taps.sort_by_key(|tap| tap.kind != PacketKind::Disconnect);
+        Self { taps, intake, most, last: Vec::new() }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, batch: &mut Vec<Frame>) -> Poll<Found> {
+        for (number, tap) in self.taps.iter_mut().enumerate() {
+            if let Some(answer) = tap.poll_stop(cx) {
+                return Poll::Ready(Found::Stop(number, answer));
+            }
+            while batch.len() + self.last.len() < self.most {
+                match tap.subscriber.poll_next_unpin(cx) {
+                    Poll::Ready(Some(message)) => {
+                        let frame = Frame::new(tap.kind, message.payload);
+                        match tap.kind {
+                            PacketKind::Disconnect => self.last.push(frame),
+                            _ => self.intake.admit(frame, batch),
+                        }
+                    }
+                    Poll::Ready(None) => {
+                        tap.over = true;
+                        break;
+                    }
+                    Poll::Pending => break,
+                }
+            }
+        }
+        for frame in self.last.drain(..) {
+            self.intake.admit(frame, batch);
+        }
+        self.taps.retain(|tap| !tap.over);
+        match batch.is_empty() {
+            false => Poll::Ready(Found::Frames),
+            true if self.taps.is_empty() => Poll::Ready(Found::End),
+            true => Poll::Pending,
+        }
+    }
+}
+
+#[async_trait]
+impl Source for Reader {
+    async fn next(&mut self, batch: &mut Vec<Frame>) -> bool {
+        self.intake.begin();
+        loop {
+            // Without a budget, or a batch would end at 128 messages.
+            match coop::unconstrained(poll_fn(|cx| self.poll(cx, batch))).await {
+                Found::Frames => break,
+                Found::Stop(number, answer) => {
+                    // An error says that the connection is gone, and so is the subscription.
+                    let _ = self.taps[number].subscriber.drain().await;
+                    let _ = answer.send(());
+                }
+                Found::End => return false,
+            }
+        }
+        // Subscriptions that never run dry must not keep the thread to themselves.
+        coop::consume_budget().await;
+        true
+    }
+}
