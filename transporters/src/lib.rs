@@ -15,6 +15,7 @@
 //! |---|---|---|
 //! | `tcp` | Moleculer's TCP transporter: no server, UDP discovery | yes |
 //! | `nats` | a NATS server, with its queue groups as balancer | no |
+//! | `mqtt`, `mqtt-tls` | MQTT 3.1.1 and 5 | no |
 //! | `conformance` | the suite that every transporter runs, for third parties too | no |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -30,6 +31,9 @@ mod ids;
 mod lane;
 mod link;
 pub mod memory;
+#[cfg(feature = "mqtt")]
+#[cfg_attr(docsrs, doc(cfg(feature = "mqtt")))]
+pub mod mqtt;
 #[cfg(feature = "nats")]
 #[cfg_attr(docsrs, doc(cfg(feature = "nats")))]
 pub mod nats;

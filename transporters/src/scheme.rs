@@ -73,6 +73,7 @@ macro_rules! schemes {
 schemes! {
     ["tcp"] if "tcp" => crate::tcp::Tcp;
     ["nats", "tls"] if "nats" => crate::nats::Nats;
+    ["mqtt", "mqtts"] if "mqtt" => crate::mqtt::Mqtt;
 }
 
 #[cfg(feature = "tcp")]
@@ -97,7 +98,28 @@ impl Configured for crate::nats::Nats {
     }
 
     fn by_options(options: Vec<(String, String)>) -> Result<Self, TransportError> {
-        Self::from_options(options)
+        let mut nats = crate::nats::NatsOptions::default();
+        for (name, value) in options {
+            nats.set(&name, &value)?;
+        }
+        Self::with_options(nats)
+    }
+}
+
+#[cfg(feature = "mqtt")]
+impl Configured for crate::mqtt::Mqtt {
+    fn by_url(url: &str) -> Result<Self, TransportError> {
+        Self::from_url(url)
+    }
+
+    fn by_options(options: Vec<(String, String)>) -> Result<Self, TransportError> {
+        use crate::bus::OptionText as _;
+
+        let mut mqtt = crate::mqtt::MqttOptions::default();
+        for (name, value) in options {
+            mqtt.set(&name, &value)?;
+        }
+        Self::with_options(mqtt)
     }
 }
 

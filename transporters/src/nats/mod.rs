@@ -51,9 +51,12 @@ impl Nats {
     }
 
     /// With these options.
-    #[must_use]
-    pub fn with_options(options: NatsOptions) -> Self {
-        Self { options }
+    ///
+    /// # Errors
+    /// [`TransportError::Config`] when they do not go together.
+    pub fn with_options(options: NatsOptions) -> Result<Self, TransportError> {
+        options.validate()?;
+        Ok(Self { options })
     }
 
     /// From `NATS`, or `nats://user:pass@host:port,host:port?option=value&option=value`; `tls://` asks for
@@ -67,23 +70,7 @@ impl Nats {
         if !url.eq_ignore_ascii_case("nats") {
             options.add_servers(url)?;
         }
-        options.validate()?;
-        Ok(Self { options })
-    }
-
-    /// From options by Node's names, as in its `{ type: "NATS", options: { … } }`.
-    ///
-    /// # Errors
-    /// As [`Self::from_url`].
-    pub(crate) fn from_options(
-        pairs: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self, TransportError> {
-        let mut options = NatsOptions::default();
-        for (name, value) in pairs {
-            options.set(&name, &value)?;
-        }
-        options.validate()?;
-        Ok(Self { options })
+        Self::with_options(options)
     }
 
     /// The options.
