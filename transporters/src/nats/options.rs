@@ -265,3 +265,98 @@ fn moot(name: &str, why: &str) -> Result<(), Expected> {
     tracing::warn!(transporter = "NATS", option = name, "an option has no effect here: {why}");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nats::Nats;
+
+    fn options(url: &str) -> NatsOptions {
+        Nats::from_url(url).unwrap().options().clone()
+    }
+
+    fn wrong(url: &str) -> String {
+        Nats::from_url(url).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_url_lists_servers_and_options() {
+        let options = options(
+            "nats://a,tls://b:4333?name=n1&pingInterval=2000&tls.caFile=ca.pem&maxHold=10s&noEcho=false",
+        );
+        let servers: Vec<_> = options.servers().iter().map(ToString::to_string).collect();
+        assert_eq!(servers, ["nats://a:4222", "tls://b:4333"]);
+        assert_eq!(options.name.as_deref(), Some("n1"));
+        assert_eq!(options.ping_interval, Duration::from_secs(2));
+        assert_eq!(options.limits.max_hold, Duration::from_secs(10));
+        assert!(options.wants_tls());
+    }
+
+    #[test]
+    fn options_of_node_are_taken_by_their_names() {
+        let mut options = NatsOptions::default();
+        for (name, value) in [
+            ("servers", "nats://a:4222,nats://b:4222"),
+            ("user", "u"),
+            ("pass", "p"),
+            ("timeout", "20000"),
+            ("maxReconnectAttempts", "-1"),
+            ("reconnectTimeWait", "500"),
+            ("tls", r#"{"caFile":"ca.pem","certFile":"c.pem","keyFile":"k.pem","handshakeFirst":true}"#),
+            ("preserveBuffers", "true"),
+        ] {
+            options.set(name, value).unwrap();
+        }
+        options.validate().unwrap();
+        assert_eq!(options.servers().len(), 2);
+        assert_eq!(options.tls.key_file.as_deref(), Some("k.pem"));
+        assert_eq!(options.limits.connect_timeout, Duration::from_secs(20));
+        assert!(options.tls_first);
+        assert_eq!(options.login(&options.servers()[1]), Some(("u".to_owned(), Some("p".to_owned()))));
+    }
+
+    #[test]
+    fn without_servers_it_is_the_one_on_this_host() {
+        for url in ["nats", "NATS", "nats://", "nats://?port=4222"] {
+            assert_eq!(options(url).servers()[0].to_string(), "nats://127.0.0.1:4222", "{url}");
+        }
+        let mut options = NatsOptions::default();
+        options.set("port", "4333").unwrap();
+        assert_eq!(options.servers()[0].to_string(), "nats://127.0.0.1:4333");
+    }
+
+    #[test]
+    fn a_login_in_one_url_is_good_for_all_and_a_user_alone_is_a_token() {
+        let options = options("nats://a,nats://u:p@b,nats://t@c");
+        let logins: Vec<_> = options.servers().iter().map(|server| options.login(server)).collect();
+        let user = Some(("u".to_owned(), Some("p".to_owned())));
+        assert_eq!(logins, [user.clone(), user, Some(("t".to_owned(), None))]);
+    }
+
+    #[test]
+    fn what_cannot_work_is_named_with_what_would() {
+        for (url, words) in [
+            ("redis://a", "nats://"),
+            ("nats://a?nonsense=1", "nonsense"),
+            ("nats://a?noEcho=true", "noEcho"),
+            ("nats://a?authenticator=x", "userCreds"),
+            ("nats://a?tls.ca=x", "tls.caFile"),
+            ("nats://a?tls.rejectUnauthorized=false", "dangerous"),
+            ("nats://a?nkey=UABC", "seed"),
+            ("nats://a?pass=canary", "user"),
+            ("nats://a?tls.certFile=c.pem", "tls.keyFile"),
+            ("nats://a?reconnectDelayHandler=x", "function"),
+        ] {
+            let error = wrong(url);
+            assert!(error.contains(words) && !error.contains("canary"), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn nothing_printed_holds_a_secret() {
+        let url = "nats://user:canary1@a,canary2@b?pass=canary3&user=u&token=canary4&nkey=SUcanary5";
+        let nats = Nats::from_url(url).unwrap();
+        let text = format!("{nats:?} {:#?}", nats.options());
+        assert!(!text.contains("canary"), "{text}");
+    }
+}

@@ -1,4 +1,4 @@
-//! Takes messages off subscriptions.
+//! Takes messages off subscriptions, several of which share a lane.
 
 use async_nats::Subscriber;
 use async_trait::async_trait;
@@ -30,8 +30,8 @@ impl Tap {
         (Self { kind, subscriber, stop: Some(stopped), over: false }, stop)
     }
 
-    pub(super) fn kind(&self) -> PacketKind {
-        self.kind
+    fn comes_last(&self) -> bool {
+        matches!(self.kind, PacketKind::Request | PacketKind::Disconnect)
     }
 
     fn poll_stop(&mut self, cx: &mut Context<'_>) -> Option<oneshot::Sender<()>> {
@@ -52,7 +52,7 @@ pub(super) struct Reader {
     intake: Intake,
     /// Messages in one batch.
     most: usize,
-    /// Farewells of the present batch.
+    /// What the present batch ends with.
     last: Vec<Frame>,
 }
 
@@ -65,9 +65,10 @@ enum Found {
 
 impl Reader {
     pub(super) fn new(mut taps: Vec<Tap>, intake: Intake, most: usize) -> Self {
-        // What a node sent before its farewell came before it, so it is there once the farewell is seen.
-        // Looked at first and handled last, a farewell thus never overtakes anything.
-        taps.sort_by_key(|tap| tap.kind != PacketKind::Disconnect);
+        // Subscriptions have no order among themselves. But what a node sent before a request or its
+        // farewell came before that, so it is there once that is seen: looked at first and handled last,
+        // neither overtakes anything.
+        taps.sort_by_key(|tap| !tap.comes_last());
         Self { taps, intake, most, last: Vec::new() }
     }
 
@@ -80,9 +81,9 @@ impl Reader {
                 match tap.subscriber.poll_next_unpin(cx) {
                     Poll::Ready(Some(message)) => {
                         let frame = Frame::new(tap.kind, message.payload);
-                        match tap.kind {
-                            PacketKind::Disconnect => self.last.push(frame),
-                            _ => self.intake.admit(frame, batch),
+                        match tap.comes_last() {
+                            true => self.last.push(frame),
+                            false => self.intake.admit(frame, batch),
                         }
                     }
                     Poll::Ready(None) => {

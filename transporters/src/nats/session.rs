@@ -100,14 +100,33 @@ impl NatsSession {
         }
     }
 
-    fn read(&self, taps: Vec<Tap>) {
-        let (control, data): (Vec<_>, Vec<_>) = taps.into_iter().partition(|tap| tap.kind().is_control());
+    /// Starts readers: one for control packets, one for the data of other nodes, one for their answers, and
+    /// one per queue group.
+    fn read(&self, made: Vec<(&Subscription, Tap)>) {
+        let mut lanes: HashMap<Lane, Vec<Tap>> = HashMap::new();
+        for (number, (subscription, tap)) in made.into_iter().enumerate() {
+            let lane = match subscription {
+                Subscription::Own(PacketKind::Event | PacketKind::Request) => Lane::Data,
+                Subscription::Own(PacketKind::Response) => Lane::Answers,
+                Subscription::Own(_) | Subscription::Broadcast(_) => Lane::Control,
+                _ => Lane::Group(number),
+            };
+            lanes.entry(lane).or_default().push(tap);
+        }
         let most = self.port.limits().receive_frames.saturating_mul(2);
-        let lanes = data.into_iter().map(|tap| vec![tap]).chain([control]);
-        for taps in lanes.filter(|taps| !taps.is_empty()) {
+        for taps in lanes.into_values() {
             self.port.read(Reader::new(taps, self.port.intake(), most));
         }
     }
+}
+
+/// Subscriptions that are read one after the other.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Lane {
+    Control,
+    Data,
+    Answers,
+    Group(usize),
 }
 
 #[async_trait]
@@ -123,7 +142,7 @@ impl Session for NatsSession {
         let (mut taps, mut made) = (Vec::new(), Vec::new());
         for subscription in to {
             let (tap, one) = self.interest(subscription).await?;
-            taps.push(tap);
+            taps.push((subscription, tap));
             made.push((subscription.clone(), one));
         }
         self.settled().await?;

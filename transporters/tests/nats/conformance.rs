@@ -1,10 +1,9 @@
-//! NATS against the suite for all transporters, and what is special in it, on the server named by
-//! `NATS_URL`.
-
-mod support;
+//! The suite for all transporters.
 
 use ligand_transporters::nats::Nats;
 use std::sync::Arc;
+
+use super::support;
 
 async fn conforms() {
     support::conforms(&support::url("NATS_URL"), |url| Arc::new(Nats::from_url(url).unwrap())).await;
