@@ -3,6 +3,7 @@
 use async_nats::Subscriber;
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -45,14 +46,20 @@ impl Tap {
     }
 }
 
-/// Takes everything that lies in its subscriptions at once, so that nothing piles up there unseen.
+/// Frames handed over at once. In between, what has arrived meanwhile is looked at, so that not much of it
+/// lies in the library, which bounds no bytes and does not know what to give up first.
+const BATCH: usize = 128;
+
+/// Messages taken off one subscription in one look, so that a flood in it does not hide the others.
+const LOOK: usize = 64 * 1024;
+
+/// Takes everything that lies in its subscriptions, as far as the bounds allow, and hands it over bit by bit.
 pub(super) struct Reader {
     /// The order in which they are looked at.
     taps: Vec<Tap>,
     intake: Intake,
-    /// Messages in one batch.
-    most: usize,
-    /// What the present batch ends with.
+    waiting: VecDeque<Frame>,
+    /// What comes after all that was found in the same look.
     last: Vec<Frame>,
 }
 
@@ -64,26 +71,31 @@ enum Found {
 }
 
 impl Reader {
-    pub(super) fn new(mut taps: Vec<Tap>, intake: Intake, most: usize) -> Self {
+    pub(super) fn new(mut taps: Vec<Tap>, intake: Intake) -> Self {
         // Subscriptions have no order among themselves. But what a node sent before a request or its
         // farewell came before that, so it is there once that is seen: looked at first and handled last,
         // neither overtakes anything.
         taps.sort_by_key(|tap| !tap.comes_last());
-        Self { taps, intake, most, last: Vec::new() }
+        Self { taps, intake, waiting: VecDeque::new(), last: Vec::new() }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, batch: &mut Vec<Frame>) -> Poll<Found> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Found> {
+        let mut more = false;
         for (number, tap) in self.taps.iter_mut().enumerate() {
             if let Some(answer) = tap.poll_stop(cx) {
                 return Poll::Ready(Found::Stop(number, answer));
             }
-            while batch.len() + self.last.len() < self.most {
+            for looked in 0.. {
+                if looked == LOOK {
+                    more = true;
+                    break;
+                }
                 match tap.subscriber.poll_next_unpin(cx) {
                     Poll::Ready(Some(message)) => {
                         let frame = Frame::new(tap.kind, message.payload);
                         match tap.comes_last() {
                             true => self.last.push(frame),
-                            false => self.intake.admit(frame, batch),
+                            false => self.waiting.extend(self.intake.accept(frame)),
                         }
                     }
                     Poll::Ready(None) => {
@@ -95,13 +107,19 @@ impl Reader {
             }
         }
         for frame in self.last.drain(..) {
-            self.intake.admit(frame, batch);
+            self.waiting.extend(self.intake.accept(frame));
         }
         self.taps.retain(|tap| !tap.over);
-        match batch.is_empty() {
+        match self.waiting.is_empty() {
             false => Poll::Ready(Found::Frames),
             true if self.taps.is_empty() => Poll::Ready(Found::End),
-            true => Poll::Pending,
+            true => {
+                if more {
+                    // All of it was given up.
+                    cx.waker().wake_by_ref();
+                }
+                Poll::Pending
+            }
         }
     }
 }
@@ -109,10 +127,9 @@ impl Reader {
 #[async_trait]
 impl Source for Reader {
     async fn next(&mut self, batch: &mut Vec<Frame>) -> bool {
-        self.intake.begin();
         loop {
-            // Without a budget, or a batch would end at 128 messages.
-            match coop::unconstrained(poll_fn(|cx| self.poll(cx, batch))).await {
+            // Without a budget, which ends at 128 messages of however many there are.
+            match coop::unconstrained(poll_fn(|cx| self.poll(cx))).await {
                 Found::Frames => break,
                 Found::Stop(number, answer) => {
                     // An error says that the connection is gone, and so is the subscription.
@@ -121,6 +138,10 @@ impl Source for Reader {
                 }
                 Found::End => return false,
             }
+        }
+        for frame in self.waiting.drain(..self.waiting.len().min(BATCH)) {
+            self.intake.leave(&frame);
+            batch.push(frame);
         }
         // Subscriptions that never run dry must not keep the thread to themselves.
         coop::consume_budget().await;

@@ -113,9 +113,8 @@ impl NatsSession {
             };
             lanes.entry(lane).or_default().push(tap);
         }
-        let most = self.port.limits().receive_frames.saturating_mul(2);
         for taps in lanes.into_values() {
-            self.port.read(Reader::new(taps, self.port.intake(), most));
+            self.port.read(Reader::new(taps, self.port.intake()));
         }
     }
 }
