@@ -43,8 +43,7 @@ pub struct NatsOptions {
     pub tls_first: bool,
     /// Certificates.
     pub tls: TlsOptions,
-    /// Bounds of queues and waits. More frames than on other servers may wait to be handled
-    /// (`receiveBufferFrames`, default 65,536): a NATS server hands over everything it has at once.
+    /// Bounds of queues and waits.
     pub limits: BusLimits,
 }
 
@@ -64,7 +63,7 @@ impl Default for NatsOptions {
             require_tls: false,
             tls_first: false,
             tls: TlsOptions::default(),
-            limits: BusLimits { receive_frames: 64 * 1024, ..BusLimits::default() },
+            limits: BusLimits::default(),
         }
     }
 }

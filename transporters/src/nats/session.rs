@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::reader::{Reader, Stop, Tap};
-use super::signals::Signals;
+use super::signals::{Listening, Signals};
 use super::subjects::{Interest, Target};
 use crate::bus::{Parcel, Port, Session};
 use crate::{PacketKind, Subscription, TransportError};
@@ -56,14 +56,12 @@ impl NatsSession {
         };
         let subscriber = asked.map_err(|why| TransportError::subscribe(subject, why))?;
         let number = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
-        let kind = kind(subscription);
-        self.signals.subscribed(number, kind);
-        let (tap, stop) = Tap::new(kind, subscriber);
+        let (tap, stop) = Tap::new(kind(subscription), subscriber);
         Ok((tap, Made { number, stop }))
     }
 
     /// Waits until the server has done everything that it was asked for before.
-    async fn settled(&self) -> Result<(), TransportError> {
+    async fn settled(&self, listening: &Listening<'_>) -> Result<(), TransportError> {
         let echo = format!("{}{ECHO}", self.client.new_inbox());
         let lost =
             |why: &dyn std::fmt::Display| TransportError::Lost(format!("no answer of the server: {why}"));
@@ -72,13 +70,10 @@ impl NatsSession {
         self.client.publish(echo.clone(), Bytes::new()).await.map_err(|why| lost(&why))?;
         tokio::select! {
             // No answer is one, too: the server refused the echo, after whatever else it refused.
-            () = self.signals.refused(&echo) => Ok(()),
+            () = listening.refused(&echo) => Ok(()),
             why = self.signals.over() => Err(why),
             message = back.next() => match message {
-                Some(_) => {
-                    tokio::time::sleep(AFTER_ECHO).await;
-                    Ok(())
-                }
+                Some(_) => Ok(()),
                 None => Err(self.signals.over().await),
             },
         }
@@ -137,15 +132,16 @@ impl Session for NatsSession {
     }
 
     async fn subscribe(&self, to: &[Subscription]) -> Result<(), TransportError> {
-        self.signals.listen();
+        let listening = self.signals.listen();
         let (mut taps, mut made) = (Vec::new(), Vec::new());
         for subscription in to {
             let (tap, one) = self.interest(subscription).await?;
             taps.push((subscription, tap));
             made.push((subscription.clone(), one));
         }
-        self.settled().await?;
-        for (subject, error) in self.signals.heard() {
+        self.settled(&listening).await?;
+        tokio::time::sleep(AFTER_ECHO).await;
+        for (subject, error) in listening.errors() {
             let subjects = || to.iter().map(|one| Interest::of(self.port.link().topics(), one).subject);
             match subject {
                 // About something else that is going on.
@@ -155,6 +151,9 @@ impl Session for NatsSession {
                     return Err(TransportError::subscribe(topic, error));
                 }
             }
+        }
+        for (subscription, one) in &made {
+            self.signals.subscribed(one.number, kind(subscription));
         }
         self.made().extend(made);
         self.read(taps);
@@ -167,10 +166,7 @@ impl Session for NatsSession {
             from.iter().filter_map(|one| made.remove(one)).collect()
         };
         self.stop(gone).await;
-        self.signals.listen();
-        let settled = self.settled().await;
-        self.signals.heard();
-        settled
+        self.settled(&self.signals.listen()).await
     }
 
     async fn publish(&self, parcels: &mut VecDeque<Parcel<Target>>) -> Result<(), TransportError> {
@@ -203,12 +199,17 @@ impl Session for NatsSession {
     }
 
     async fn close(&self) -> Result<(), TransportError> {
-        // What is under way when the server learns of it is still read.
-        let made = std::mem::take(&mut *self.made());
-        self.stop(made.into_values().collect()).await;
-        // A connection that ends with something unread takes with it what the server has not read.
-        self.signals.listen();
-        self.settled().await?;
+        let listening = self.signals.listen();
+        // A connection that ends with something unread takes with it what the server has not read. So first
+        // the server reads everything, then it sends nothing more, and what it has sent is still handled.
+        self.settled(&listening).await?;
+        let leaving = async {
+            let made = std::mem::take(&mut *self.made());
+            self.stop(made.into_values().collect()).await;
+            self.settled(&listening).await
+        };
+        // A handler that keeps its reader busy does not make what was sent any less so.
+        let _ = tokio::time::timeout(self.port.limits().close_timeout / 2, leaving).await;
         self.client.drain().await.map_err(|why| TransportError::Publish(why.into()))?;
         self.signals.over().await;
         Ok(())

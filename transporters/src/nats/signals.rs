@@ -23,12 +23,12 @@ struct Heard {
     over: bool,
     /// The last error of the server that was about no subject.
     error: Option<String>,
-    /// Errors since [`Signals::listen`]; none while nobody listens.
+    /// Those since [`Signals::listen`]; none while nobody listens.
     errors: Option<Errors>,
 }
 
 /// Errors of the server, each with the subject that it is about.
-type Errors = Vec<(Option<String>, String)>;
+pub(super) type Errors = Vec<(Option<String>, String)>;
 
 /// Errors that are kept for one listener.
 const MAX_ERRORS: usize = 1024;
@@ -84,23 +84,10 @@ impl Signals {
         self.heard.send_modify(|heard| heard.over = true);
     }
 
-    /// Collects errors from now on.
-    pub(super) fn listen(&self) {
+    /// Collects errors, instead of reporting those about subscriptions, until this is dropped. One at a time.
+    pub(super) fn listen(&self) -> Listening<'_> {
         self.heard.send_modify(|heard| heard.errors = Some(Vec::new()));
-    }
-
-    /// Errors since [`Self::listen`], each with its subject.
-    pub(super) fn heard(&self) -> Errors {
-        let mut errors = None;
-        self.heard.send_modify(|heard| errors = heard.errors.take());
-        errors.unwrap_or_default()
-    }
-
-    /// Resolves when the server has refused this subject. Needs [`Self::listen`].
-    pub(super) async fn refused(&self, subject: &str) {
-        let named = |errors: &Errors| errors.iter().any(|(about, _)| about.as_deref() == Some(subject));
-        // An error says that the sender is gone, which is `self`.
-        let _ = self.heard.subscribe().wait_for(|heard| heard.errors.as_ref().is_some_and(named)).await;
+        Listening(self)
     }
 
     /// Resolves once the connection is gone, with the reason.
@@ -126,6 +113,29 @@ impl Signals {
 
     fn kinds(&self) -> MutexGuard<'_, HashMap<u64, PacketKind>> {
         self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Errors of the server from here on.
+pub(super) struct Listening<'a>(&'a Signals);
+
+impl Listening<'_> {
+    pub(super) fn errors(&self) -> Errors {
+        self.0.heard.borrow().errors.clone().unwrap_or_default()
+    }
+
+    /// Resolves when the server has refused this subject.
+    pub(super) async fn refused(&self, subject: &str) {
+        let named = |errors: &Errors| errors.iter().any(|(about, _)| about.as_deref() == Some(subject));
+        let mut heard = self.0.heard.subscribe();
+        // An error says that the sender is gone, which this borrows.
+        let _ = heard.wait_for(|heard| heard.errors.as_ref().is_some_and(named)).await;
+    }
+}
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        self.0.heard.send_modify(|heard| heard.errors = None);
     }
 }
 
