@@ -2,9 +2,6 @@
 
 use std::sync::Arc;
 
-#[cfg(feature = "_bus")]
-use crate::bus::OptionText as _;
-
 use crate::{TransportError, Transporter};
 
 /// What the table below needs of a transporter.
@@ -75,6 +72,7 @@ macro_rules! schemes {
 
 schemes! {
     ["tcp"] if "tcp" => crate::tcp::Tcp;
+    ["nats", "tls"] if "nats" => crate::nats::Nats;
     ["mqtt", "mqtts"] if "mqtt" => crate::mqtt::Mqtt;
 }
 
@@ -93,6 +91,21 @@ impl Configured for crate::tcp::Tcp {
     }
 }
 
+#[cfg(feature = "nats")]
+impl Configured for crate::nats::Nats {
+    fn by_url(url: &str) -> Result<Self, TransportError> {
+        Self::from_url(url)
+    }
+
+    fn by_options(options: Vec<(String, String)>) -> Result<Self, TransportError> {
+        let mut nats = crate::nats::NatsOptions::default();
+        for (name, value) in options {
+            nats.set(&name, &value)?;
+        }
+        Self::with_options(nats)
+    }
+}
+
 #[cfg(feature = "mqtt")]
 impl Configured for crate::mqtt::Mqtt {
     fn by_url(url: &str) -> Result<Self, TransportError> {
@@ -100,6 +113,8 @@ impl Configured for crate::mqtt::Mqtt {
     }
 
     fn by_options(options: Vec<(String, String)>) -> Result<Self, TransportError> {
+        use crate::bus::OptionText as _;
+
         let mut mqtt = crate::mqtt::MqttOptions::default();
         for (name, value) in options {
             mqtt.set(&name, &value)?;
