@@ -15,6 +15,7 @@
 //! |---|---|---|
 //! | `tcp` | Moleculer's TCP transporter: no server, UDP discovery | yes |
 //! | `mqtt`, `mqtt-tls` | MQTT 3.1.1 and 5 | no |
+//! | `redis`, `redis-tls` | Redis pub/sub: single, Sentinel, Cluster | no |
 //! | `conformance` | the suite that every transporter runs, for third parties too | no |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -33,6 +34,9 @@ pub mod memory;
 #[cfg(feature = "mqtt")]
 #[cfg_attr(docsrs, doc(cfg(feature = "mqtt")))]
 pub mod mqtt;
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub mod redis;
 mod scheme;
 #[cfg(feature = "tcp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tcp")))]

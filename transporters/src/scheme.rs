@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 #[cfg(feature = "_bus")]
+#[allow(unused_imports, reason = "some take Node's options in a way of their own")]
 use crate::bus::OptionText as _;
 
 use crate::{TransportError, Transporter};
@@ -76,6 +77,7 @@ macro_rules! schemes {
 schemes! {
     ["tcp"] if "tcp" => crate::tcp::Tcp;
     ["mqtt", "mqtts"] if "mqtt" => crate::mqtt::Mqtt;
+    ["redis", "rediss", "redis-sentinel", "rediss-sentinel", "redis-cluster", "rediss-cluster"] if "redis" => crate::redis::Redis;
 }
 
 #[cfg(feature = "tcp")]
@@ -105,6 +107,21 @@ impl Configured for crate::mqtt::Mqtt {
             mqtt.set(&name, &value)?;
         }
         Self::with_options(mqtt)
+    }
+}
+
+#[cfg(feature = "redis")]
+impl Configured for crate::redis::Redis {
+    fn by_url(url: &str) -> Result<Self, TransportError> {
+        Self::from_url(url)
+    }
+
+    fn by_options(options: Vec<(String, String)>) -> Result<Self, TransportError> {
+        let mut redis = crate::redis::RedisOptions::default();
+        for (name, value) in options {
+            redis.configure(&name, &value)?;
+        }
+        Self::with_options(redis)
     }
 }
 

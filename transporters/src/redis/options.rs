@@ -1,0 +1,412 @@
+//! Options of the Redis transporter.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::time::Duration;
+
+use crate::TransportError;
+use crate::bus::{self, BusLimits, Expected, Form, OptionText, Server, Servers, TlsOptions};
+
+const FORM: Form = Form {
+    kind: "Redis",
+    schemes: &[
+        ("redis", 6379),
+        ("rediss", 6379),
+        ("redis-sentinel", 26379),
+        ("rediss-sentinel", 26379),
+        ("redis-cluster", 6379),
+        ("rediss-cluster", 6379),
+    ],
+    separators: &[','],
+};
+
+/// What the servers of the list are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Redis servers.
+    #[default]
+    Single,
+    /// Sentinels, which know where the master is.
+    Sentinel,
+    /// Nodes of a cluster.
+    Cluster,
+}
+
+impl Mode {
+    fn of(scheme: &str) -> Self {
+        match scheme.split_once('-') {
+            Some((_, "sentinel")) => Self::Sentinel,
+            Some((_, "cluster")) => Self::Cluster,
+            _ => Self::Single,
+        }
+    }
+}
+
+/// Options of the Redis transporter.
+///
+/// In the query of a URL or in a configuration file each has the name given in parentheses; most are those
+/// of ioredis. Node's objects for Sentinel (`sentinels`, `name`) and Cluster (`cluster`) are understood.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct RedisOptions {
+    /// Servers, in the order in which they are tried (`url`).
+    pub(super) servers: Servers,
+    pub(super) mode: Mode,
+    /// `host` and `port`, Node's way to name a single server.
+    pub(super) host: Option<String>,
+    pub(super) port: Option<u16>,
+    /// User name (`username`), unless the URL has one.
+    pub username: Option<String>,
+    /// Password (`password`), unless the URL has one.
+    pub password: Option<String>,
+    /// Number of the database (`db`, default 0), which pub/sub does not look at.
+    pub db: u32,
+    /// The name of the master (`name`), where Sentinel is asked for it.
+    pub master: Option<String>,
+    /// User name towards Sentinel (`sentinelUsername`).
+    pub sentinel_username: Option<String>,
+    /// Password towards Sentinel (`sentinelPassword`).
+    pub sentinel_password: Option<String>,
+    /// Where addresses lead that Sentinel or a cluster tells (`natMap`): `told:port=real:port,…`, or Node's
+    /// object.
+    pub nat_map: BTreeMap<String, String>,
+    /// Version of IP (`family`, default 0, which is either; 4, 6).
+    pub family: u8,
+    /// Time without traffic after which the system asks whether the other side is there (`keepAlive`,
+    /// default 10 s).
+    pub keep_alive: Duration,
+    /// Whether packets are sent at once (`noDelay`, default true).
+    pub no_delay: bool,
+    /// What the connections are called in `CLIENT LIST` (`connectionName`, default `ligand:` and the id of
+    /// the node).
+    pub connection_name: Option<String>,
+    /// How often a server is asked whether it is there, and still the right one (`pingInterval`, default
+    /// 2 s).
+    pub ping_interval: Duration,
+    /// A server that gives no answer for this long is lost (`commandTimeout`, default 3 s).
+    pub command_timeout: Duration,
+    /// How often a cluster is asked for its nodes (`slotsRefreshInterval`, default 10 s).
+    pub refresh_interval: Duration,
+    /// Largest packet that is taken from the server, in bytes (`maxIncomingPacketSize`, default 16 MiB).
+    /// A larger one ends the session.
+    pub max_incoming: usize,
+    /// Whether connections are encrypted whatever the URL says; any `tls.*` in text sets it.
+    pub secure: bool,
+    /// Whether Sentinel is talked to in TLS (`enableTLSForSentinelMode`), as it is with
+    /// `rediss-sentinel://`.
+    pub secure_sentinel: bool,
+    /// The name that a certificate has to be for (`tls.servername`, default the host).
+    pub tls_server_name: Option<String>,
+    /// TLS, for `rediss://` (`tls.*`).
+    pub tls: TlsOptions,
+    /// Bounds of queues and waits.
+    pub limits: BusLimits,
+}
+
+impl Default for RedisOptions {
+    fn default() -> Self {
+        Self {
+            servers: Servers::default(),
+            mode: Mode::Single,
+            host: None,
+            port: None,
+            username: None,
+            password: None,
+            db: 0,
+            master: None,
+            sentinel_username: None,
+            sentinel_password: None,
+            nat_map: BTreeMap::new(),
+            family: 0,
+            keep_alive: Duration::from_secs(10),
+            no_delay: true,
+            connection_name: None,
+            ping_interval: Duration::from_secs(2),
+            command_timeout: Duration::from_secs(3),
+            refresh_interval: Duration::from_secs(10),
+            max_incoming: 16 * 1024 * 1024,
+            secure: false,
+            secure_sentinel: false,
+            tls_server_name: None,
+            tls: TlsOptions::default(),
+            limits: BusLimits::default(),
+        }
+    }
+}
+
+impl RedisOptions {
+    /// Adds servers: `redis://user:secret@host:6379/0`, `redis-sentinel://host,other/mymaster`,
+    /// `redis-cluster://host,other`, with options behind a `?`.
+    ///
+    /// # Errors
+    /// [`TransportError::Config`] names what is wrong, without credentials.
+    pub fn url(mut self, url: &str) -> Result<Self, TransportError> {
+        self.add_servers(url)?;
+        Ok(self)
+    }
+
+    /// The servers to be tried, in this order.
+    pub(super) fn list(&self) -> Vec<Server> {
+        if !self.servers.list.is_empty() {
+            return self.servers.list.clone();
+        }
+        vec![Server {
+            scheme: "redis".to_owned(),
+            host: self.host.clone().unwrap_or_else(|| "127.0.0.1".to_owned()),
+            port: self.port.unwrap_or(6379),
+            user: None,
+            password: None,
+            path: None,
+        }]
+    }
+
+    /// Whether Redis servers, as opposed to Sentinel, are talked to in TLS.
+    pub(super) fn is_secure(&self) -> bool {
+        self.secure || self.servers.list.iter().any(|server| server.scheme.starts_with("rediss"))
+    }
+
+    /// Whether Sentinel is talked to in TLS.
+    pub(super) fn is_secure_sentinel(&self) -> bool {
+        self.secure_sentinel || self.servers.list.iter().any(|server| server.scheme == "rediss-sentinel")
+    }
+
+    /// Where an address leads that a server told.
+    pub(super) fn mapped(&self, host: &str, port: u16) -> (String, u16) {
+        let told = self.nat_map.get(&format!("{host}:{port}"));
+        let real = told.and_then(|real| real.rsplit_once(':'));
+        match real.and_then(|(host, port)| Some((host, port.parse().ok()?))) {
+            Some((host, port)) => (host.to_owned(), port),
+            None => (host.to_owned(), port),
+        }
+    }
+
+    /// Checks what single options cannot.
+    pub(crate) fn validate(&self) -> Result<(), TransportError> {
+        let wrong = |why: &str| Err(TransportError::Config(why.to_owned()));
+        if !cfg!(feature = "redis-tls") && (self.is_secure() || self.is_secure_sentinel()) {
+            return wrong(
+                "rediss:// needs TLS, which is not compiled in: enable the feature `redis-tls` of ligand",
+            );
+        }
+        if !self.servers.list.is_empty() && (self.host.is_some() || self.port.is_some()) {
+            return wrong("the Redis servers are named twice: give a URL, or `host` and `port`");
+        }
+        match self.mode {
+            Mode::Sentinel if self.master.is_none() => {
+                wrong("Sentinel has to be asked for a name: give redis-sentinel://host/mymaster or `name`")
+            }
+            Mode::Cluster if self.servers.list.is_empty() => {
+                wrong("no nodes defined for cluster: give one of them at least")
+            }
+            Mode::Cluster if self.db != 0 => wrong("a Redis cluster has the database 0 only: leave `db` out"),
+            _ => Ok(()),
+        }
+    }
+
+    /// The servers of a list, which have to be of one kind.
+    pub(super) fn extend(&mut self, list: Vec<Server>, mode: Mode) -> Result<(), TransportError> {
+        if !self.servers.list.is_empty() && self.mode != mode {
+            return Err(TransportError::Config(
+                "a list of Redis servers holds servers of one kind: Redis, Sentinel or Cluster".to_owned(),
+            ));
+        }
+        self.mode = mode;
+        self.servers.list.extend(list);
+        Ok(())
+    }
+
+    /// What stands behind the slash.
+    fn path(&mut self, path: &str) -> Result<(), TransportError> {
+        match self.mode {
+            Mode::Sentinel => {
+                self.master = Some(path.to_owned());
+                Ok(())
+            }
+            Mode::Single | Mode::Cluster => self.set("db", path),
+        }
+    }
+}
+
+/// Reads servers.
+pub(super) fn servers(text: &str) -> Result<Servers, TransportError> {
+    // Node takes an IPv6 address without brackets.
+    match text.parse::<Ipv6Addr>() {
+        Ok(address) => Servers::parse(&format!("[{address}]"), FORM),
+        Err(_) => Servers::parse(text, FORM),
+    }
+}
+
+const RECONNECTS: &str = "the node reconnects with full jitter between 50 ms and 5 s";
+const QUEUES: &str = "nothing is queued while disconnected";
+const ONE_NODE: &str = "one node of the cluster is used, which passes everything on";
+
+impl OptionText for RedisOptions {
+    const KIND: &'static str = "Redis";
+    const NAMES: &'static [&'static str] = &[
+        "url",
+        "host",
+        "port",
+        "username",
+        "password",
+        "db",
+        "sentinels",
+        "name",
+        "sentinelUsername",
+        "sentinelPassword",
+        "enableTLSForSentinelMode",
+        "role",
+        "cluster",
+        "natMap",
+        "family",
+        "keepAlive",
+        "noDelay",
+        "connectionName",
+        "pingInterval",
+        "commandTimeout",
+        "slotsRefreshInterval",
+        "maxIncomingPacketSize",
+        "tls.servername",
+        "tls.caFile",
+        "tls.certFile",
+        "tls.keyFile",
+        "tls.dangerousAcceptAnyCertificate",
+    ];
+    const IGNORED: &'static [(&'static str, &'static str)] = &[
+        ("retryStrategy", RECONNECTS),
+        ("reconnectOnError", RECONNECTS),
+        ("sentinelRetryStrategy", RECONNECTS),
+        ("sentinelReconnectStrategy", RECONNECTS),
+        ("clusterRetryStrategy", RECONNECTS),
+        ("clusterNodeRetryStrategy", RECONNECTS),
+        ("maxRetriesPerRequest", QUEUES),
+        ("enableOfflineQueue", QUEUES),
+        ("autoResendUnfulfilledCommands", QUEUES),
+        ("autoResubscribe", "subscriptions are always restored"),
+        ("lazyConnect", "a node connects when it starts"),
+        ("enableReadyCheck", "pub/sub does not wait for a data set to be loaded"),
+        ("maxLoadingRetryTime", "pub/sub does not wait for a data set to be loaded"),
+        ("enableAutoPipelining", "what is published is always pipelined"),
+        ("autoPipeliningIgnoredCommands", "what is published is always pipelined"),
+        ("keyPrefix", "channels have none in Node either"),
+        ("readOnly", "pub/sub reads no keys"),
+        ("scaleReads", "pub/sub reads no keys"),
+        ("stringNumbers", "no numbers are read"),
+        ("scripts", "no scripts are run"),
+        ("blockingTimeout", "no command blocks"),
+        ("blockingTimeoutGrace", "no command blocks"),
+        ("disconnectTimeout", "see closeTimeout"),
+        ("socketTimeout", "see pingInterval and commandTimeout"),
+        ("slotsRefreshTimeout", "see commandTimeout"),
+        ("sentinelCommandTimeout", "see commandTimeout"),
+        ("showFriendlyErrorStack", "errors name what was wrong"),
+        ("disableClientInfo", "the library's name is always told"),
+        ("clientInfoTag", "see connectionName"),
+        ("failoverDetector", "a change of the master is always noticed"),
+        ("updateSentinels", "the Sentinels of the list are asked"),
+        ("sentinelMaxConnections", "there is one connection with Sentinel"),
+        ("preferredSlaves", "only the master is used"),
+        ("maxRedirections", ONE_NODE),
+        ("retryDelayOnMoved", ONE_NODE),
+        ("retryDelayOnFailover", ONE_NODE),
+        ("retryDelayOnClusterDown", ONE_NODE),
+        ("retryDelayOnTryAgain", ONE_NODE),
+    ];
+    const SERVERS: &'static [&'static str] = &["url", "servers"];
+
+    fn limits(&mut self) -> &mut BusLimits {
+        &mut self.limits
+    }
+
+    fn add_servers(&mut self, text: &str) -> Result<(), TransportError> {
+        let read = servers(text)?;
+        let mode = read.list.first().map_or(Mode::Single, |server| Mode::of(&server.scheme));
+        if read.list.iter().any(|server| Mode::of(&server.scheme) != mode) {
+            return Err(self.wrong("url", "servers of one kind: Redis, Sentinel or Cluster"));
+        }
+        let path = read.list.iter().rev().find_map(|server| server.path.clone());
+        self.extend(read.list, mode)?;
+        if let Some(path) = path {
+            self.path(&path)?;
+        }
+        read.options.iter().try_for_each(|(name, value)| self.configure(name, value))
+    }
+
+    fn set_own(&mut self, name: &str, value: &str) -> Option<Result<(), Expected>> {
+        use bus::{count, flag, milliseconds, parsed};
+        let text = Some(value.to_owned()).filter(|text| !text.is_empty());
+        let at_once = |time: Duration| match time.is_zero() {
+            true => Err("a time above 0"),
+            false => Ok(time),
+        };
+        Some(match name {
+            "host" => set(&mut self.host, text),
+            "port" => parsed(value, "a port").map(|port| self.port = Some(port)),
+            "username" => set(&mut self.username, text),
+            "password" => set(&mut self.password, text),
+            "db" => parsed(value, "the number of a database").map(|db| self.db = db),
+            "name" => set(&mut self.master, text),
+            "sentinelUsername" => set(&mut self.sentinel_username, text),
+            "sentinelPassword" => set(&mut self.sentinel_password, text),
+            "enableTLSForSentinelMode" => flag(value).map(|on| self.secure_sentinel = on),
+            "role" => match value {
+                "master" => Ok(()),
+                _ => Err("master: what is published on a replica reaches only those who listen there"),
+            },
+            "path" => Err("nothing: sockets in the file system are not supported, name a host and a port"),
+            "family" => match value {
+                "0" | "4" | "6" => parsed(value, "0, 4 or 6").map(|family| self.family = family),
+                _ => Err("0, 4 or 6"),
+            },
+            // Node's 0 leaves the time to the system, which takes hours.
+            "keepAlive" => milliseconds(value).map(|time| {
+                if !time.is_zero() {
+                    self.keep_alive = time.max(Duration::from_secs(1));
+                }
+            }),
+            "noDelay" => flag(value).map(|on| self.no_delay = on),
+            "connectionName" => match value.bytes().all(|byte| byte.is_ascii_graphic()) {
+                true => set(&mut self.connection_name, text),
+                false => Err("a name without blanks"),
+            },
+            "pingInterval" => milliseconds(value).and_then(at_once).map(|time| self.ping_interval = time),
+            "commandTimeout" => milliseconds(value).and_then(at_once).map(|time| self.command_timeout = time),
+            "slotsRefreshInterval" => {
+                milliseconds(value).and_then(at_once).map(|time| self.refresh_interval = time)
+            }
+            "maxIncomingPacketSize" => count(value).map(|bytes| self.max_incoming = bytes),
+            "tls" => flag(value).map(|on| self.secure = on),
+            "tls.servername" => {
+                self.secure = true;
+                set(&mut self.tls_server_name, text)
+            }
+            name => {
+                let result = self.tls.set(name, value);
+                self.secure |= result.is_some();
+                return result;
+            }
+        })
+    }
+}
+
+fn set(option: &mut Option<String>, text: Option<String>) -> Result<(), Expected> {
+    *option = text;
+    Ok(())
+}
+
+/// Without secrets.
+impl fmt::Debug for RedisOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisOptions")
+            .field("servers", &self.list())
+            .field("mode", &self.mode)
+            .field("db", &self.db)
+            .field("master", &self.master)
+            .field("ping_interval", &self.ping_interval)
+            .field("command_timeout", &self.command_timeout)
+            .field("secure", &self.is_secure())
+            .field("tls", &self.tls)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
