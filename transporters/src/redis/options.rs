@@ -410,3 +410,122 @@ impl fmt::Debug for RedisOptions {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn configured(pairs: &[(&str, &str)]) -> Result<RedisOptions, TransportError> {
+        let mut options = RedisOptions::default();
+        for (name, value) in pairs {
+            options.configure(name, value)?;
+        }
+        options.validate()?;
+        Ok(options)
+    }
+
+    fn printed(options: &RedisOptions) -> Vec<String> {
+        options.list().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn every_named_option_can_be_set() {
+        for name in RedisOptions::NAMES {
+            let value = match *name {
+                "url" => "redis://elsewhere",
+                "sentinels" => "elsewhere:26379",
+                "cluster" => r#"{"nodes": [7000]}"#,
+                "natMap" => "a:1=b:2",
+                "role" => "master",
+                "family" => "4",
+                "noDelay" | "enableTLSForSentinelMode" | "tls.dangerousAcceptAnyCertificate" => "true",
+                _ => "77",
+            };
+            let mut options = RedisOptions::default();
+            options.configure(name, value).unwrap();
+        }
+        for (name, _) in RedisOptions::IGNORED {
+            RedisOptions::default().configure(name, "1").unwrap();
+        }
+    }
+
+    #[test]
+    fn urls_name_single_servers_sentinels_and_clusters() {
+        let single = RedisOptions::default().url("rediss://u:p@a:7000,b/2?pingInterval=500ms").unwrap();
+        assert_eq!((single.mode, single.db, single.is_secure()), (Mode::Single, 2, true));
+        assert_eq!(single.ping_interval, Duration::from_millis(500));
+        assert_eq!(printed(&single), ["rediss://a:7000", "rediss://b:6379"]);
+        let sentinel = RedisOptions::default().url("redis-sentinel://a,b:26380/mymaster?db=3").unwrap();
+        assert_eq!((sentinel.mode, sentinel.db), (Mode::Sentinel, 3));
+        assert_eq!(sentinel.master.as_deref(), Some("mymaster"));
+        assert_eq!(printed(&sentinel), ["redis-sentinel://a:26379", "redis-sentinel://b:26380"]);
+        let cluster = RedisOptions::default().url("redis-cluster://a,[::1]:7000").unwrap();
+        assert_eq!(cluster.mode, Mode::Cluster);
+        assert_eq!(printed(&cluster), ["redis-cluster://a:6379", "redis-cluster://[::1]:7000"]);
+    }
+
+    #[test]
+    fn the_objects_of_node_are_understood() {
+        let options = configured(&[("host", "::1"), ("password", "null"), ("port", "7000")]).unwrap();
+        assert_eq!((printed(&options), options.password), (vec!["redis://[::1]:7000".to_owned()], None));
+
+        // A list of objects comes with its brackets or without.
+        for list in [r#"{"host":"a","port":1},{"host":"b"}"#, r#"[{"host":"a","port":"1"}, "b"]"#] {
+            let options = configured(&[("name", "mymaster"), ("sentinels", list)]).unwrap();
+            assert_eq!(options.mode, Mode::Sentinel);
+            let hosts: Vec<_> = options.list().iter().map(Server::address).collect();
+            assert_eq!(hosts, ["a:1", "b:26379"]);
+        }
+
+        let cluster = r#"{
+            "nodes": [{"host": "a", "port": 7000}, "redis://b:7001", 7002],
+            "clusterOptions": {
+                "scaleReads": "slave",
+                "natMap": {"10.0.0.1:6379": {"host": "c", "port": 6380}},
+                "redisOptions": {"password": "secret", "tls": {}}
+            }
+        }"#;
+        let options = configured(&[("cluster", cluster)]).unwrap();
+        assert_eq!(options.mode, Mode::Cluster);
+        let hosts: Vec<_> = options.list().iter().map(Server::address).collect();
+        assert_eq!(hosts, ["a:7000", "b:7001", "127.0.0.1:7002"]);
+        assert_eq!(options.password.as_deref(), Some("secret"));
+        assert!(options.is_secure());
+        assert_eq!(options.mapped("10.0.0.1", 6379), ("c".to_owned(), 6380));
+        assert_eq!(options.mapped("10.0.0.2", 6379), ("10.0.0.2".to_owned(), 6379));
+    }
+
+    #[test]
+    fn what_cannot_be_is_named_with_what_can() {
+        for (pairs, part) in [
+            (&[("cluster", r#"{"nodes": []}"#)][..], "no nodes defined for cluster"),
+            (&[("cluster", r#"{"nodes": ["a"], "shards": 3}"#)], "no option `cluster.shards`"),
+            (&[("cluster", r#"{"nodes": ["a"]}"#), ("db", "2")], "database 0 only"),
+            (&[("sentinels", "a:26379")], "has to be asked for a name"),
+            (&[("url", "redis://a,redis-cluster://b")], "of one kind"),
+            (&[("url", "redis://a"), ("host", "b")], "named twice"),
+            (&[("url", "nats://canary")], "Redis server"),
+            (&[("url", "redis://a/canary")], "number of a database"),
+            (&[("role", "slave")], "replica"),
+            (&[("path", "/run/redis.sock")], "sockets in the file system"),
+            (&[("family", "5")], "0, 4 or 6"),
+            (&[("pingInterval", "0")], "above 0"),
+            (&[("connectionName", "two words")], "without blanks"),
+            (&[("retryStrateg", "1")], "no option `retryStrateg`"),
+            (&[("tls.rejectUnauthorized", "false")], "dangerousAcceptAnyCertificate"),
+        ] {
+            let error = configured(pairs).unwrap_err().to_string();
+            assert!(error.contains(part) && !error.contains("secret"), "{pairs:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_prints_the_options_prints_a_secret() {
+        let mut options = RedisOptions::default().url("redis://canary1:canary2@host?password=canary3").unwrap();
+        for name in ["username", "password", "sentinelUsername", "sentinelPassword"] {
+            options.configure(name, "canary4").unwrap();
+        }
+        let printed = format!("{options:?} {:?}", super::super::Redis { options: options.clone() });
+        assert!(!printed.contains("canary"), "{printed}");
+    }
+}
