@@ -4,7 +4,7 @@
 //! streams, no sharded pub/sub. A session is a pair of connections with one server, as Node's is: one
 //! that listens, one that publishes, in RESP3 (Redis 6 and later).
 //!
-//! * `options`, `node_form`: settings from texts and from the objects that Node takes;
+//! * `options`, `option_names`, `node_form`: settings, from texts and from the objects that Node takes;
 //! * `places`: which servers there are, those that a cluster tells included;
 //! * `stream`, `line`: from a socket to a connection that speaks RESP;
 //! * `client`, `session`, `reader`, `publisher`: what the kit for message servers asks for;
@@ -35,6 +35,7 @@ mod client;
 mod guard;
 mod line;
 mod node_form;
+mod option_names;
 mod options;
 mod places;
 mod publisher;
