@@ -25,17 +25,18 @@ const SECOND_OPINION: Duration = Duration::from_millis(250);
 
 /// Knows the servers.
 pub(super) struct RedisClient {
-    options: RedisOptions,
+    options: Arc<RedisOptions>,
     dialer: Arc<Dialer>,
     places: Arc<Places>,
 }
 
 impl RedisClient {
     pub(super) fn new(options: &RedisOptions) -> Result<Self, TransportError> {
+        let options = Arc::new(options.clone());
         Ok(Self {
-            dialer: Arc::new(Dialer::new(options)?),
-            places: Arc::new(Places::new(options)),
-            options: options.clone(),
+            dialer: Arc::new(Dialer::new(&options)?),
+            places: Arc::new(Places::new(&options)),
+            options,
         })
     }
 
@@ -135,7 +136,7 @@ impl Client for RedisClient {
                 let asked = Sentinel::new(&self.options, &self.dialer, listed, port);
                 let told = asked.master().await?;
                 let (host, number) = self.options.mapped(&told.0, told.1);
-                sentinel = Some((asked, told));
+                sentinel = Some((Box::new(asked), told));
                 let scheme = if self.options.is_secure() { "rediss" } else { "redis" }.to_owned();
                 Server { scheme, host, port: number, user: None, password: None, path: None }
             }
@@ -149,7 +150,7 @@ impl Client for RedisClient {
                 Guard::Sentinel { sentinel, told, places: Arc::clone(&self.places) }
             }
             None if self.options.mode == Mode::Cluster => {
-                let (options, places) = (self.options.clone(), Arc::clone(&self.places));
+                let (options, places) = (Arc::clone(&self.options), Arc::clone(&self.places));
                 let watch = topology::Watch::new(options, places);
                 watch
                     .look(&publisher)

@@ -17,7 +17,7 @@ pub(super) enum Guard {
     None,
     /// It is the master, and Sentinel says so, too.
     Sentinel {
-        sentinel: Sentinel,
+        sentinel: Box<Sentinel>,
         /// Where Sentinel said the master was.
         told: (String, u16),
         places: Arc<Places>,

@@ -89,7 +89,7 @@ impl RedisOptions {
     fn nat_map(&mut self, map: &str) -> Result<(), TransportError> {
         if !map.starts_with('{') {
             for pair in map.split(',') {
-                let pair = pair.split_once('=').and_then(|(told, real)| Some((told.trim(), real.trim())));
+                let pair = pair.split_once('=').map(|(told, real)| (told.trim(), real.trim()));
                 let (told, real) = pair.ok_or_else(|| self.wrong("natMap", "told:port=real:port"))?;
                 self.nat_map.insert(told.to_owned(), real.to_owned());
             }

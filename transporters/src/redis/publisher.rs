@@ -25,7 +25,7 @@ const COMMAND: usize = 64;
 pub(super) struct Publisher {
     line: Line,
     window: Arc<Semaphore>,
-    sent: mpsc::UnboundedSender<Sent>,
+    sent: mpsc::Sender<Sent>,
 }
 
 /// A pipeline on its way.
@@ -38,8 +38,8 @@ struct Sent {
 
 impl Publisher {
     pub(super) fn start(line: Line, end: End, port: &Port) -> Self {
-        // As long as the window is wide.
-        let (sent, mut sending) = mpsc::unbounded_channel::<Sent>();
+        // Never full: it holds as many as the window does.
+        let (sent, mut sending) = mpsc::channel::<Sent>(WINDOW as usize);
         let answers = Answers { line: line.clone(), link: port.link().clone() };
         port.spawn(async move {
             while let Some(sent) = sending.recv().await {
@@ -80,7 +80,7 @@ impl Publisher {
                 Poll::Pending => answers,
             };
             self.sent
-                .send(Sent { answers, frames, _room: room })
+                .try_send(Sent { answers, frames, _room: room })
                 .map_err(|_| TransportError::Lost("the connection that publishes is closed".to_owned()))?;
         }
         Ok(())

@@ -10,7 +10,7 @@ use crate::bus::{Port, Server};
 
 /// One Sentinel, connected to when it is asked, and kept while it answers.
 pub(super) struct Sentinel {
-    options: RedisOptions,
+    options: Arc<RedisOptions>,
     dialer: Arc<Dialer>,
     server: Server,
     port: Port,
@@ -18,8 +18,13 @@ pub(super) struct Sentinel {
 }
 
 impl Sentinel {
-    pub(super) fn new(options: &RedisOptions, dialer: &Arc<Dialer>, server: Server, port: &Port) -> Self {
-        let (options, dialer, port) = (options.clone(), Arc::clone(dialer), port.clone());
+    pub(super) fn new(
+        options: &Arc<RedisOptions>,
+        dialer: &Arc<Dialer>,
+        server: Server,
+        port: &Port,
+    ) -> Self {
+        let (options, dialer, port) = (Arc::clone(options), Arc::clone(dialer), port.clone());
         Self { options, dialer, server, port, line: tokio::sync::Mutex::default() }
     }
 

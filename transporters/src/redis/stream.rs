@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -19,21 +20,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync> Stream for S {}
 
 /// How sockets are opened.
 pub(super) struct Dialer {
-    options: RedisOptions,
+    options: Arc<RedisOptions>,
     #[cfg(feature = "redis-tls")]
     tls: Option<tokio_rustls::TlsConnector>,
 }
 
 impl Dialer {
     /// Reads the files that TLS needs, if it is needed.
-    pub(super) fn new(options: &RedisOptions) -> Result<Self, TransportError> {
+    pub(super) fn new(options: &Arc<RedisOptions>) -> Result<Self, TransportError> {
         Ok(Self {
             #[cfg(feature = "redis-tls")]
             tls: match options.is_secure() || options.is_secure_sentinel() {
-                true => Some(std::sync::Arc::new(options.tls.client_config()?).into()),
+                true => Some(Arc::new(options.tls.client_config()?).into()),
                 false => None,
             },
-            options: options.clone(),
+            options: Arc::clone(options),
         })
     }
 

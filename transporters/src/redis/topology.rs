@@ -52,13 +52,13 @@ impl Topology {
 
 /// Looks at the topology now and then.
 pub(super) struct Watch {
-    options: RedisOptions,
+    options: Arc<RedisOptions>,
     places: Arc<Places>,
     looked: std::sync::Mutex<Option<Instant>>,
 }
 
 impl Watch {
-    pub(super) fn new(options: RedisOptions, places: Arc<Places>) -> Self {
+    pub(super) fn new(options: Arc<RedisOptions>, places: Arc<Places>) -> Self {
         Self { options, places, looked: std::sync::Mutex::default() }
     }
 
