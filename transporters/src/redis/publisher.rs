@@ -8,16 +8,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Poll;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::unconstrained;
 
 use super::line::Line;
 use super::session::End;
 use crate::bus::{Parcel, Port};
 use crate::{Link, TransportError};
 
-/// Pipelines without an answer.
-const WINDOW: u32 = 8;
-/// Bytes of one, unless a single frame has more.
-const PIPELINE_BYTES: usize = 128 * 1024;
+/// Pipelines without an answer: so many of one unit of bytes, fewer of larger ones.
+const WINDOW: u32 = 32;
+const UNIT: usize = 32 * 1024;
+/// Bytes of a pipeline, unless a single frame has more.
+const PIPELINE_BYTES: usize = 8 * UNIT;
 /// `*3\r\n$7\r\nPUBLISH\r\n` and the lengths of a channel and a payload.
 const COMMAND: usize = 64;
 
@@ -58,21 +60,22 @@ impl Publisher {
     ) -> Result<(), TransportError> {
         while !parcels.is_empty() {
             let gone = |_| TransportError::Lost("the connection that publishes is closed".to_owned());
-            let room = Arc::clone(&self.window).acquire_owned().await.map_err(gone)?;
-            let mut pipeline = Pipeline::with_capacity(parcels.len());
-            let mut frames = Vec::with_capacity(parcels.len());
-            let mut bytes = 0;
-            while bytes < PIPELINE_BYTES
-                && let Some(parcel) = parcels.pop_front()
-            {
-                bytes += parcel.payload.len() + COMMAND;
+            let (count, bytes) = measure(parcels);
+            let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(WINDOW).min(WINDOW);
+            let room = Arc::clone(&self.window).acquire_many_owned(units).await.map_err(gone)?;
+            let mut pipeline = Pipeline::with_capacity(count);
+            let mut frames = Vec::with_capacity(count);
+            for parcel in parcels.drain(..count) {
                 pipeline.add_command(command(&parcel.topic, &parcel.payload));
                 frames.push((parcel.topic, parcel.token));
             }
             let mut connection = self.line.connection();
-            let mut answers =
-                async move { connection.send_packed_commands(&pipeline, 0, pipeline.len()).await }.boxed();
-            // The first look hands it over; who waits for the answers is somebody else.
+            let publishing =
+                async move { connection.send_packed_commands(&pipeline, 0, pipeline.len()).await };
+            // The first look hands it over, for there is more room than the window is wide; and it has to,
+            // whatever this task has done in its turn, or the next one could overtake it. Who waits for
+            // the answers is somebody else.
+            let mut answers = unconstrained(publishing).boxed();
             let answers = match poll!(&mut answers) {
                 Poll::Ready(answers) => {
                     std::future::ready(Ok(answers.map_err(|why| self.line.lost(&why))?)).boxed()
@@ -91,6 +94,19 @@ impl Publisher {
         // An error says that it is closed, which nobody does.
         let _ = self.window.acquire_many(WINDOW).await;
     }
+}
+
+/// How many of these make the next pipeline, and their bytes.
+fn measure<T>(parcels: &VecDeque<Parcel<T>>) -> (usize, usize) {
+    let (mut count, mut bytes) = (0, 0);
+    for parcel in parcels {
+        if bytes >= PIPELINE_BYTES {
+            break;
+        }
+        count += 1;
+        bytes += parcel.payload.len() + COMMAND;
+    }
+    (count, bytes)
 }
 
 fn command(channel: &str, payload: &Bytes) -> Cmd {
