@@ -16,6 +16,7 @@
 //! | `tcp` | Moleculer's TCP transporter: no server, UDP discovery | yes |
 //! | `nats` | a NATS server, with its queue groups as balancer | no |
 //! | `mqtt`, `mqtt-tls` | MQTT 3.1.1 and 5 | no |
+//! | `redis`, `redis-tls` | Redis pub/sub: single, Sentinel, Cluster | no |
 //! | `conformance` | the suite that every transporter runs, for third parties too | no |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -37,6 +38,9 @@ pub mod mqtt;
 #[cfg(feature = "nats")]
 #[cfg_attr(docsrs, doc(cfg(feature = "nats")))]
 pub mod nats;
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub mod redis;
 mod scheme;
 #[cfg(feature = "tcp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tcp")))]

@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "_bus")]
+#[allow(unused_imports, reason = "some take Node's options in a way of their own")]
+use crate::bus::OptionText as _;
+
 use crate::{TransportError, Transporter};
 
 /// What the table below needs of a transporter.
@@ -74,6 +78,7 @@ schemes! {
     ["tcp"] if "tcp" => crate::tcp::Tcp;
     ["nats", "tls"] if "nats" => crate::nats::Nats;
     ["mqtt", "mqtts"] if "mqtt" => crate::mqtt::Mqtt;
+    ["redis", "rediss", "redis-sentinel", "rediss-sentinel", "redis-cluster", "rediss-cluster"] if "redis" => crate::redis::Redis;
 }
 
 #[cfg(feature = "tcp")]
@@ -120,6 +125,21 @@ impl Configured for crate::mqtt::Mqtt {
             mqtt.set(&name, &value)?;
         }
         Self::with_options(mqtt)
+    }
+}
+
+#[cfg(feature = "redis")]
+impl Configured for crate::redis::Redis {
+    fn by_url(url: &str) -> Result<Self, TransportError> {
+        Self::from_url(url)
+    }
+
+    fn by_options(options: Vec<(String, String)>) -> Result<Self, TransportError> {
+        let mut redis = crate::redis::RedisOptions::default();
+        for (name, value) in options {
+            redis.configure(&name, &value)?;
+        }
+        Self::with_options(redis)
     }
 }
 
