@@ -14,6 +14,8 @@
 //! | feature | what | default |
 //! |---|---|---|
 //! | `tcp` | Moleculer's TCP transporter: no server, UDP discovery | yes |
+//! | `kafka` | Kafka; compiles librdkafka, which needs a C and a C++ compiler and make | no |
+//! | `kafka-tls` | Kafka over TLS and SCRAM; needs the headers of OpenSSL | no |
 //! | `conformance` | the suite that every transporter runs, for third parties too | no |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -26,6 +28,9 @@ pub mod conformance;
 mod error;
 mod frame;
 mod ids;
+#[cfg(feature = "kafka")]
+#[cfg_attr(docsrs, doc(cfg(feature = "kafka")))]
+pub mod kafka;
 mod lane;
 mod link;
 pub mod memory;

@@ -72,6 +72,7 @@ macro_rules! schemes {
 
 schemes! {
     ["tcp"] if "tcp" => crate::tcp::Tcp;
+    ["kafka", "kafka+tls"] if "kafka" => crate::kafka::Kafka;
 }
 
 #[cfg(feature = "tcp")]
@@ -86,6 +87,21 @@ impl Configured for crate::tcp::Tcp {
             tcp.set(&key, &value)?;
         }
         Ok(Self::with_options(tcp))
+    }
+}
+
+#[cfg(feature = "kafka")]
+impl Configured for crate::kafka::Kafka {
+    fn by_url(url: &str) -> Result<Self, TransportError> {
+        Self::from_url(url)
+    }
+
+    fn by_options(options: Vec<(String, String)>) -> Result<Self, TransportError> {
+        let mut kafka = crate::kafka::KafkaOptions::default();
+        for (key, value) in options {
+            crate::bus::OptionText::set(&mut kafka, &key, &value)?;
+        }
+        Self::with_options(kafka)
     }
 }
 

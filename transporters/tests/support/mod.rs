@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "not every target uses all of it")]
 
 pub mod proxy;
+mod translation;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -37,6 +38,15 @@ pub fn at(url: &str, address_: &str) -> String {
 /// Runs the conformance suite against a server. Each node has a proxy of its own in front of it, which
 /// breaks and restores the connection.
 pub async fn conforms(url: &str, make: impl Fn(&str) -> Arc<dyn Transporter> + Send + Sync + Clone + 'static) {
+    conforms_behind(Proxy::start, url, make).await;
+}
+
+/// The same with another kind of proxy.
+pub async fn conforms_behind(
+    proxy: fn(&str) -> Proxy,
+    url: &str,
+    make: impl Fn(&str) -> Arc<dyn Transporter> + Send + Sync + Clone + 'static,
+) {
     let url = url.to_owned();
     conformance::run(|| {
         let (url, make) = (url.clone(), make.clone());
@@ -46,7 +56,7 @@ pub async fn conforms(url: &str, make: impl Fn(&str) -> Arc<dyn Transporter> + S
         let (cut, restored) = (Arc::clone(&proxies), Arc::clone(&proxies));
         Fixture::new(move |node| {
             let mut proxies = proxies.lock().unwrap();
-            let proxy = proxies.entry(node).or_insert_with(|| Proxy::start(address(&url)));
+            let proxy = proxies.entry(node).or_insert_with(|| proxy(address(&url)));
             make(&at(&url, &proxy.address()))
         })
         .with_patience(Duration::from_secs(20))
