@@ -14,6 +14,7 @@
 //! | feature | what | default |
 //! |---|---|---|
 //! | `tcp` | Moleculer's TCP transporter: no server, UDP discovery | yes |
+//! | `mqtt`, `mqtt-tls` | MQTT 3.1.1 and 5 | no |
 //! | `kafka` | Kafka; compiles librdkafka, which needs a C and a C++ compiler and make | no |
 //! | `kafka-tls` | Kafka over TLS and SCRAM; needs the headers of OpenSSL | no |
 //! | `conformance` | the suite that every transporter runs, for third parties too | no |
@@ -34,6 +35,9 @@ pub mod kafka;
 mod lane;
 mod link;
 pub mod memory;
+#[cfg(feature = "mqtt")]
+#[cfg_attr(docsrs, doc(cfg(feature = "mqtt")))]
+pub mod mqtt;
 mod scheme;
 #[cfg(feature = "tcp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tcp")))]

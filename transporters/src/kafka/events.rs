@@ -102,6 +102,12 @@ impl Events {
         self.report(topic, why.into());
     }
 
+    fn unsent(&self, token: u64) {
+        if token != 0 {
+            self.port.link().unsent(&[token]);
+        }
+    }
+
     /// Says once per topic that the server refuses it.
     fn report(&self, topic: &str, why: String) {
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
@@ -173,9 +179,7 @@ impl Events {
             // Never sent: what is in flight, or may have arrived, is called otherwise.
             Some(Code::PurgeQueue) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
-                if token != 0 {
-                    self.port.link().unsent(&[token]);
-                }
+                self.unsent(token);
             }
             Some(Code::MessageSizeTooLarge | Code::MessageBatchTooLarge) => {
                 self.refused(

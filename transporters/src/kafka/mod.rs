@@ -43,7 +43,7 @@ use std::sync::Arc;
 
 pub use options::{KafkaOptions, Partitioning};
 
-use crate::bus;
+use crate::bus::{self, OptionText as _};
 use crate::{Capabilities, Connection, Link, TransportError, Transporter};
 use client::KafkaClient;
 

@@ -64,8 +64,8 @@ mod tests {
         assert_eq!(checked("dev_2", "host.domain-123"), "ok");
         assert!(checked("a.b", "node").contains("namespace `a.b` contains a dot"));
         assert!(checked("a b", "node").contains("namespace `a b` contains ` `"));
-        assert!(checked("", "node/1").contains("node id `node/1` contains `/`"));
-        assert!(checked("", "größe").contains("node id `größe`"));
+        assert!(checked("", "node:1").contains("node id `node:1` contains `:`"));
+        assert!(checked("größe", "node").contains("namespace `größe`"));
         assert_eq!(checked("", &"n".repeat(249 - "MOL.DISCONNECT.".len())), "ok");
         assert!(checked("", &"n".repeat(236)).contains("more than 249"));
     }

@@ -1,5 +1,6 @@
 //! Options of the Kafka transporter, with Node's names.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -50,7 +51,7 @@ pub struct KafkaOptions {
     pub topic_partitions: Option<i32>,
     /// Replicas of topics that this node creates (`topicReplicas`); without, what the server says.
     pub topic_replicas: Option<i32>,
-    /// TLS, for `kafka+tls://` (`tls.*`).
+    /// TLS (`tls.*`). Any of these turns it on, as `kafka+tls://` does.
     pub tls: TlsOptions,
     /// Bounds of queues and waits. Two defaults are Kafka's own: `maxPacketSize` is 1,000,000, so that a
     /// packet with what Kafka adds fits into what its servers take, and `connectTimeout` is 15 s, for a
@@ -94,21 +95,6 @@ impl KafkaOptions {
         Ok(self)
     }
 
-    pub(crate) fn add_servers(&mut self, text: &str) -> Result<(), TransportError> {
-        let read = Servers::parse(text, FORM)?;
-        for server in &read.list {
-            if let (Some(user), None) = (&server.user, &self.username) {
-                self.username = Some(user.clone());
-                self.password = server.password.clone();
-            }
-        }
-        self.servers.list.extend(read.list);
-        for (name, value) in read.options {
-            self.set(&name, &value)?;
-        }
-        Ok(())
-    }
-
     /// `host:port`, joined by commas.
     pub(super) fn addresses(&self) -> String {
         match self.servers.list.is_empty() {
@@ -118,20 +104,21 @@ impl KafkaOptions {
     }
 
     pub(super) fn is_tls(&self) -> bool {
-        self.servers.list.first().is_some_and(|server| server.scheme == "kafka+tls")
+        self.tls != TlsOptions::default()
+            || self.servers.list.first().is_some_and(|server| server.scheme == "kafka+tls")
     }
 
     /// Checks what single options cannot.
     pub(crate) fn validate(&self) -> Result<(), TransportError> {
         let wrong = |why: &str| Err(TransportError::Config(why.to_owned()));
-        let encrypted = self.is_tls();
-        if self.servers.list.iter().any(|server| (server.scheme == "kafka+tls") != encrypted) {
+        let (encrypted, schemes) = (self.is_tls(), self.servers.list.iter().map(|server| &server.scheme));
+        if schemes.collect::<BTreeSet<_>>().len() > 1 {
             return wrong("kafka:// and kafka+tls:// cannot be mixed: one client speaks one of them");
         }
         if !cfg!(feature = "kafka-tls") {
             if encrypted {
                 return wrong(
-                    "kafka+tls:// needs TLS, which is not compiled in: enable the feature `kafka-tls` of ligand",
+                    "Kafka over TLS is asked for, which is not compiled in: enable the feature `kafka-tls` of ligand",
                 );
             }
             if self.username.is_some() && self.mechanism.starts_with("SCRAM") {
@@ -151,10 +138,10 @@ impl KafkaOptions {
 
     /// Sets what Node's client libraries call otherwise, or librdkafka's own.
     fn set_raw(&mut self, role: Role, name: &str, value: &str) -> Option<Result<(), Expected>> {
-        match name.strip_prefix("tls.") {
-            Some(_) => self.tls.set(name, value),
-            None if name.starts_with("sasl.") => self.set_own(name, value),
-            None => self.raw.set(role, name, value),
+        match name {
+            "sasl.mechanism" | "sasl.username" | "sasl.password" => self.set_own(name, value),
+            name if name.starts_with("tls.") => self.tls.set(name, value),
+            name => self.raw.set(role, name, value),
         }
     }
 }
@@ -165,6 +152,8 @@ impl OptionText for KafkaOptions {
         "bootstrapBrokers",
         "kafkaHost",
         "host",
+        "servers",
+        "url",
         "clientId",
         "sasl.mechanism",
         "sasl.username",
@@ -193,16 +182,31 @@ impl OptionText for KafkaOptions {
         ("client.autoConnect", "the node connects when it starts"),
     ];
 
+    const SERVERS: &'static [&'static str] =
+        &["bootstrapBrokers", "kafkaHost", "host", "client.kafkaHost", "servers", "url"];
+
     fn limits(&mut self) -> &mut BusLimits {
         &mut self.limits
+    }
+
+    fn add_servers(&mut self, text: &str) -> Result<(), TransportError> {
+        let read = Servers::parse(text, FORM)?;
+        for server in &read.list {
+            if let (Some(user), None) = (&server.user, &self.username) {
+                self.username = Some(user.clone());
+                self.password.clone_from(&server.password);
+            }
+        }
+        self.servers.list.extend(read.list);
+        for (name, value) in read.options {
+            self.set(&name, &value)?;
+        }
+        Ok(())
     }
 
     fn set_own(&mut self, name: &str, value: &str) -> Option<Result<(), Expected>> {
         let text = || Some(value.to_owned()).filter(|text| !text.is_empty());
         Some(match name {
-            "bootstrapBrokers" | "kafkaHost" | "host" | "client.kafkaHost" | "servers" | "url" => {
-                self.add_servers(value).map_err(|_| "servers such as host:9092,other:9092")
-            }
             "clientId" => {
                 value.clone_into(&mut self.client_id);
                 Ok(())
@@ -222,11 +226,14 @@ impl OptionText for KafkaOptions {
                 }
                 _ => Err("PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"),
             },
-            "partitioning" => match value {
-                "fixed" => Ok(self.partitioning = Partitioning::Fixed),
-                "keyed" => Ok(self.partitioning = Partitioning::Keyed),
-                _ => Err("fixed or keyed"),
-            },
+            "partitioning" => {
+                let known = match value {
+                    "fixed" => Some(Partitioning::Fixed),
+                    "keyed" => Some(Partitioning::Keyed),
+                    _ => None,
+                };
+                known.map(|known| self.partitioning = known).ok_or("fixed or keyed")
+            }
             "publishMessage.partition" | "publish.partition" => {
                 let expected = "the number of a partition";
                 parsed::<u16>(value, expected).map(|partition| self.partition = i32::from(partition))
@@ -353,7 +360,7 @@ mod tests {
 
     #[test]
     fn nothing_printed_holds_a_credential() {
-        let url = "kafka://user:canary@a?producer.ssl.key.password=canary&consumer.sasl.password=canary";
+        let url = "kafka://user:canary@a?producer.client.rack=canary&consumer.sasl.password=canary";
         let options = KafkaOptions::default().url(url).unwrap();
         assert!(!format!("{options:?}").contains("canary"));
         assert!(!format!("{:?}", Kafka::with_options(options)).contains("canary"));

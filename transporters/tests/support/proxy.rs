@@ -22,7 +22,7 @@ enum Mode {
 
 /// A proxy in front of one server, for as long as it lives.
 #[derive(Debug)]
-pub struct Proxy {
+pub(crate) struct Proxy {
     address: SocketAddr,
     mode: Arc<watch::Sender<Mode>>,
     /// Connections that are open now.
@@ -32,13 +32,13 @@ pub struct Proxy {
 
 impl Proxy {
     /// Listens on a free port of the loopback interface. Must be called inside a runtime.
-    pub fn start(server: &str) -> Self {
+    pub(crate) fn start(server: &str) -> Self {
         Self::translating(server, |_| None)
     }
 
     /// The same for servers that tell clients where to connect to (Kafka): its own address takes the place
     /// of the server's, which is `127.0.0.1` and a port.
-    pub fn posing(server: &str) -> Self {
+    pub(crate) fn posing(server: &str) -> Self {
         let port = |address: &str| address.rsplit_once(':').unwrap().1.parse::<u16>().unwrap();
         let real = port(server);
         Self::translating(server, |own| {
@@ -64,33 +64,33 @@ impl Proxy {
     }
 
     /// `host:port` to connect to.
-    pub fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         self.address.to_string()
     }
 
     /// Breaks every connection, and refuses new ones.
-    pub fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.mode.send_replace(Mode::Cut);
     }
 
     /// Stops every byte; the connections stay.
-    pub fn freeze(&self) {
+    pub(crate) fn freeze(&self) {
         self.mode.send_replace(Mode::Frozen);
     }
 
     /// Lets connections through again.
-    pub fn restore(&self) {
+    pub(crate) fn restore(&self) {
         self.mode.send_replace(Mode::Open);
     }
 
     /// Waits until so many connections are open.
-    pub async fn connections(&self, count: usize) {
+    pub(crate) async fn connections(&self, count: usize) {
         let mut open = self.open.subscribe();
         open.wait_for(|open| *open == count).await.unwrap();
     }
 
     /// How many connections are open now.
-    pub fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         *self.open.borrow()
     }
 }

@@ -2,7 +2,7 @@
 
 /// See the module.
 #[derive(Debug, Clone)]
-pub struct Translation {
+pub(super) struct Translation {
     from: Vec<u8>,
     to: Vec<u8>,
     /// What may be the beginning of such a run, and was not passed on yet.
@@ -10,13 +10,13 @@ pub struct Translation {
 }
 
 impl Translation {
-    pub fn new(from: Vec<u8>, to: Vec<u8>) -> Self {
+    pub(super) fn new(from: Vec<u8>, to: Vec<u8>) -> Self {
         assert_eq!(from.len(), to.len(), "lengths are written in front of what is replaced");
         Self { from, to, held: Vec::new() }
     }
 
     /// What to pass on of what has arrived.
-    pub fn apply(&mut self, arrived: &[u8]) -> Vec<u8> {
+    pub(super) fn apply(&mut self, arrived: &[u8]) -> Vec<u8> {
         let mut bytes = std::mem::take(&mut self.held);
         bytes.extend_from_slice(arrived);
         let mut at = 0;
