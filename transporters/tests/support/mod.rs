@@ -1,7 +1,9 @@
 //! What the tests against real servers share.
 #![allow(dead_code, reason = "not every target uses all of it")]
 
+pub(crate) mod node;
 pub(crate) mod proxy;
+pub(crate) mod tls;
 mod translation;
 
 use std::collections::HashMap;
@@ -11,6 +13,7 @@ use std::time::Duration;
 use ligand_transporters::conformance::{self, Fixture};
 use ligand_transporters::{NodeId, Transporter};
 
+pub(crate) use node::Node;
 pub(crate) use proxy::Proxy;
 
 /// The URL of a server, from the environment.
