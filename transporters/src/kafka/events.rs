@@ -20,6 +20,9 @@ use crate::bus::Port;
 /// Topics of which it is remembered that a refusal was reported; at one more, all are forgotten.
 const REPORTED: usize = 1024;
 
+/// What is refused where it is no topic.
+const GROUPS: &str = "consumer groups";
+
 /// What is known about a session.
 #[derive(Debug)]
 pub(super) struct Events {
@@ -74,7 +77,7 @@ impl Events {
         let mut denied = self.denied.subscribe();
         let why = denied.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
         let (topic, why) = why.unwrap_or_default();
-        TransportError::subscribe(topic.unwrap_or_else(|| "its topics".to_owned()), why)
+        TransportError::subscribe(topic.unwrap_or_else(|| GROUPS.to_owned()), why)
     }
 
     /// Says which topics are going to be read.
@@ -161,7 +164,7 @@ impl Events {
         let topic = self.named(why);
         if self.denied.receiver_count() == 0 {
             // Nobody waits to be let in, so this was taken back.
-            self.report(topic.as_deref().unwrap_or("its topics"), why.to_owned());
+            self.report(topic.as_deref().unwrap_or(GROUPS), why.to_owned());
         }
         self.denied.send_replace(Some((topic, why.to_owned())));
     }

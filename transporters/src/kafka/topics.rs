@@ -3,7 +3,7 @@
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::Consumer as _;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
@@ -131,24 +131,40 @@ impl Topics<'_> {
         }
     }
 
+    /// Where each partition ends. Who leads a new one may take a moment to get about.
     fn ends(&self, partitions: &BTreeMap<String, i32>) -> Result<BTreeMap<Partition, i64>, TransportError> {
-        let failed =
-            |why: KafkaError| TransportError::Lost(format!("the servers do not say where topics end: {why}"));
+        let until = Instant::now() + LEADERS;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let why = match self.look_for_ends(partitions) {
+                Ok(offsets) => return Ok(offsets),
+                Err(why) => why,
+            };
+            self.go_on()?;
+            if Instant::now() >= until || why.rdkafka_error_code() == Some(Code::TopicAuthorizationFailed) {
+                let topics: Vec<_> = partitions.keys().map(String::as_str).collect();
+                let why = format!("the server does not say where it ends: {why}");
+                return Err(TransportError::subscribe(topics.join(", "), why));
+            }
+            sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    fn look_for_ends(&self, partitions: &BTreeMap<String, i32>) -> KafkaResult<BTreeMap<Partition, i64>> {
         let mut list = TopicPartitionList::new();
         for (topic, count) in partitions {
             for partition in 0..*count {
                 // The time that stands for the end.
-                list.add_partition_offset(topic, partition, Offset::End).map_err(failed)?;
+                list.add_partition_offset(topic, partition, Offset::End)?;
             }
         }
-        let limit = self.options.limits.connect_timeout;
-        let ends = self.handles.consumer().offsets_for_times(list, limit).map_err(failed)?;
+        let ends = self.handles.consumer().offsets_for_times(list, self.options.limits.connect_timeout)?;
         let mut offsets = BTreeMap::new();
         for element in ends.elements() {
-            element.error().map_err(|why| TransportError::subscribe(element.topic(), why.to_string()))?;
+            element.error()?;
             let Offset::Offset(offset) = element.offset() else {
-                let why = "the server does not say where it ends";
-                return Err(TransportError::subscribe(element.topic(), why));
+                return Err(KafkaError::OffsetFetch(Code::OffsetNotAvailable));
             };
             offsets.insert((element.topic().to_owned(), element.partition()), offset);
         }
