@@ -83,7 +83,8 @@ impl Events {
     /// Says which topics are going to be read.
     pub(super) fn begin_reading(&self, topics: Vec<String>) {
         *self.topics.lock().unwrap_or_else(PoisonError::into_inner) = topics;
-        self.denied.send_replace(None);
+        // What holds for the whole group librdkafka says only once.
+        self.denied.send_if_modified(|denied| denied.take_if(|(topic, _)| topic.is_some()).is_some());
     }
 
     /// How many frames were given up so far.
