@@ -14,6 +14,7 @@ use std::pin::Pin;
 use std::task::{Context as Task, Poll};
 use std::time::Duration;
 use tokio::task::JoinHandle;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{CallOptions, Response, ServiceBroker};
 use crate::config::Timeout;
@@ -42,7 +43,9 @@ pub(crate) struct Attempt {
 }
 
 enum Running {
-    InPlace(BoxFuture<'static, Result<Reply>>),
+    /// Counted from the first time it had to wait, if its handler is here: a handler that never waits
+    /// cannot be met by a stop.
+    InPlace(BoxFuture<'static, Result<Reply>>, Option<TaskTrackerToken>),
     Task(JoinHandle<Result<Reply>>),
     Done,
 }
@@ -143,7 +146,7 @@ pub(crate) fn begin_found(
     let cx = Context::new(broker.clone(), scope);
     let parent = parent.cloned();
     if let Some(around) = &found.around {
-        let running = Running::InPlace(around(cx.clone(), params));
+        let running = Running::InPlace(around(cx.clone(), params), None);
         return Ok(Attempt { cx, parent, running, again: None });
     }
     let picked = picked.expect("without a layer around it, a failed pick has returned above");
@@ -223,7 +226,7 @@ fn run(
             let to_handler = cx.clone();
             let At::Local(action) = cx.at() else { unreachable!("set three lines above") };
             let running = (action.run)(to_handler, params);
-            Ok((cx, Running::InPlace(running), None))
+            Ok((cx, Running::InPlace(running, None), None))
         }
         Picked::Remote(node, action) => {
             let copy = params.share(broker.codec()).map_err(not_run)?;
@@ -231,7 +234,7 @@ fn run(
             let again = cx.scope().pinned.is_none().then_some(Again { params: copy, tried });
             let cx = cx.handed_to(At::Remote(node, action.clone()));
             let running = (action.run)(cx.clone(), params);
-            Ok((cx, Running::InPlace(running), again))
+            Ok((cx, Running::InPlace(running, None), again))
         }
     }
 }
@@ -296,15 +299,19 @@ impl Attempt {
     fn poll_running(&mut self, task: &mut Task<'_>) -> Poll<Result<Reply>> {
         let stacked = STACKED.get();
         if stacked >= MAX_STACKED
-            && let Running::InPlace(_) = &self.running
-            && let Running::InPlace(future) = std::mem::replace(&mut self.running, Running::Done)
+            && let Running::InPlace(..) = &self.running
+            && let Running::InPlace(future, _) = std::mem::replace(&mut self.running, Running::Done)
         {
             self.running = Running::Task(self.cx.broker().shared().tracker.spawn(future));
         }
         match &mut self.running {
-            Running::InPlace(future) => {
+            Running::InPlace(future, counted) => {
                 let _depth = Stacked::enter(stacked);
-                future.as_mut().poll(task)
+                let polled = future.as_mut().poll(task);
+                if polled.is_pending() && counted.is_none() && matches!(self.cx.at(), At::Local(_)) {
+                    *counted = self.cx.broker().shared().count_called();
+                }
+                polled
             }
             Running::Task(handle) => Pin::new(handle).poll(task).map(|joined| {
                 joined.unwrap_or_else(|failed| {
@@ -382,7 +389,7 @@ impl Drop for Attempt {
     fn drop(&mut self) {
         match &self.running {
             Running::Done => {}
-            Running::InPlace(_) => self.cx.cancel(),
+            Running::InPlace(..) => self.cx.cancel(),
             Running::Task(handle) => {
                 handle.abort();
                 self.cx.cancel();

@@ -9,6 +9,7 @@ use std::future::IntoFuture;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as Task, Poll, Waker};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use futures_util::future::BoxFuture;
 
@@ -135,7 +136,10 @@ impl<'a> Emit<'a> {
                 Err(error.with_outcome(Outcome::MayHaveRun))
             }
             Some(Failed { error, .. }) => Err(error),
-            None => Ok(Handed { waiting }),
+            None => {
+                let counted = if waiting.is_empty() { None } else { shared.count_called() };
+                Ok(Handed { _counted: counted, waiting })
+            }
         }
     }
 }
@@ -236,6 +240,8 @@ pub(crate) fn finished(cx: &Context, result: Result<()>) {
 }
 
 struct Handed {
+    /// A stop waits for them.
+    _counted: Option<TaskTrackerToken>,
     waiting: Vec<(Context, BoxFuture<'static, Result<()>>)>,
 }
 
