@@ -5,7 +5,7 @@
 //! action, once per node, as long as the deadline allows.
 
 use futures_util::future::BoxFuture;
-use ligand_transporters::NodeId;
+use ligand_transporters::{Name, NodeId};
 use smallvec::SmallVec;
 use std::cell::Cell;
 use std::fmt;
@@ -39,7 +39,7 @@ pub(crate) struct Attempt {
     cx: Context,
     parent: Option<Context>,
     running: Running,
-    again: Option<Again>,
+    again: Option<Box<Again>>,
 }
 
 enum Running {
@@ -123,49 +123,57 @@ pub(crate) fn begin_found(
         // A layer around the pick may know what to do without any endpoint (a fallback).
         (Err(_), Some(_)) => None,
     };
-    let name = match &picked {
-        Some(Picked::Local(action) | Picked::Remote(_, action)) => action.name.clone(),
-        None => action.into(),
-    };
     let timeout = budget(broker, parent, action, picked.as_ref(), options)?;
-    let mut scope = match parent {
-        Some(parent) => Scope::child(name, parent),
-        None => Scope::root(name),
-    };
-    scope.deadline = Deadline::after(timeout);
-    scope.pinned = node.cloned();
+    match (picked, &found.around) {
+        (picked, Some(around)) => {
+            let name = match picked {
+                Some(Picked::Local(action) | Picked::Remote(_, action)) => action.name.clone(),
+                None => action.into(),
+            };
+            let cx = context(broker, parent, options, timeout, At::Unpicked, Some(name));
+            let running = Running::InPlace(around(cx.clone(), params), None);
+            Ok(Attempt { cx, parent: parent.map(Context::without_place), running, again: None })
+        }
+        (Some(picked), None) => {
+            let make = |at| context(broker, parent, options, timeout, at, None);
+            run(broker, make, parent, picked, params, SmallVec::new())
+        }
+        (None, None) => unreachable!("without a layer around it, a failed pick has returned above"),
+    }
+}
+
+/// The context of a call that begins.
+#[inline]
+fn context(
+    broker: &ServiceBroker,
+    parent: Option<&Context>,
+    options: Option<&CallOptions>,
+    timeout: Option<Duration>,
+    made_for: At,
+    name: Option<Name>,
+) -> Context {
+    let deadline = Deadline::after(timeout);
+    if parent.is_none() && options.is_none() {
+        // Nothing looks at this scope before it lies where it stays, so it is written there.
+        return Context::new(broker.clone(), made_for, Scope { deadline, ..Scope::root(name) });
+    }
+    let mut scope = Scope { deadline, ..Scope::within(parent, name) };
     if let Some(options) = options {
-        if !options.meta.is_empty() {
-            scope.meta.merge(&Bag::from_map(options.meta.clone()));
-        }
-        scope.headers = Bag::from_map(options.headers.clone());
-        if let Some(id) = &options.request_id {
-            scope.request_id = Some(id.clone());
-        }
+        scope.take_over(options);
     }
-    let cx = Context::new(broker.clone(), scope);
-    let parent = parent.cloned();
-    if let Some(around) = &found.around {
-        let running = Running::InPlace(around(cx.clone(), params), None);
-        return Ok(Attempt { cx, parent, running, again: None });
-    }
-    let picked = picked.expect("without a layer around it, a failed pick has returned above");
-    let (cx, running, again) = run(broker, cx, picked, params, SmallVec::new())?;
-    Ok(Attempt { cx, parent, running, again })
+    Context::new(broker.clone(), made_for, scope)
 }
 
 /// The innermost function of the layers around the pick.
 pub(crate) fn picked_and_run(cx: Context, params: Payload) -> BoxFuture<'static, Result<Reply>> {
     Box::pin(async move {
         let broker = cx.broker().clone();
-        let started = {
+        let mut attempt = {
             let snapshot = broker.shared().registry.load();
-            let node = cx.scope().pinned.as_ref();
+            let node = cx.scope().pinned();
             let picked = pick(&broker, &Found::inner(&snapshot, cx.name()), cx.name(), node, &[])?;
-            run(&broker, cx, picked, params, SmallVec::new())?
+            run(&broker, |at| cx.handed_to(at), None, picked, params, SmallVec::new())?
         };
-        let (cx, running, again) = started;
-        let mut attempt = Attempt { cx, parent: None, running, again };
         let result = std::future::poll_fn(|task| attempt.poll_reply(task)).await;
         if let At::Remote(node, _) = attempt.cx.at() {
             attempt.cx.extensions().insert(AnsweredBy(node.id().clone()));
@@ -205,36 +213,39 @@ fn pick(
         .ok_or_else(|| not_run(Error::of_action(ErrorKind::ServiceNotAvailable, action, None)))
 }
 
-/// Hands the call to the endpoint's chain.
+/// Hands the call to the endpoint's chain, with the context that `make` makes for it.
 fn run(
     broker: &ServiceBroker,
-    cx: Context,
+    make: impl FnOnce(At) -> Context,
+    parent: Option<&Context>,
     picked: Picked,
     mut params: Payload,
     mut tried: SmallVec<[NodeIx; 2]>,
-) -> Result<(Context, Running, Option<Again>)> {
+) -> Result<Attempt> {
+    let parent = parent.map(Context::without_place);
     match picked {
         Picked::Local(action) => {
-            // To anybody but its own service a private action does not exist, as in Node.
-            if action.visibility == Visibility::Private && cx.caller() != Some(&action.service) {
-                return Err(not_run(Error::of_action(ErrorKind::ServiceNotFound, &action.name, None)));
-            }
             if action.encode || broker.shared().force_codec() {
                 params = params.through_codec(broker.codec()).map_err(not_run)?;
             }
-            let cx = cx.handed_to(At::Local(action));
-            let to_handler = cx.clone();
-            let At::Local(action) = cx.at() else { unreachable!("set three lines above") };
-            let running = (action.run)(to_handler, params);
-            Ok((cx, Running::InPlace(running, None), None))
+            let private = action.visibility == Visibility::Private;
+            let cx = make(At::Local(action));
+            let At::Local(action) = cx.at() else { unreachable!("made for it the line above") };
+            // To anybody but its own service a private action does not exist, as in Node.
+            if private && cx.caller() != Some(&action.service) {
+                return Err(not_run(Error::of_action(ErrorKind::ServiceNotFound, &action.name, None)));
+            }
+            let running = Running::InPlace((action.run)(cx.clone(), params), None);
+            Ok(Attempt { cx, parent, running, again: None })
         }
         Picked::Remote(node, action) => {
             let copy = params.share(broker.codec()).map_err(not_run)?;
             tried.push(node.ix());
-            let again = cx.scope().pinned.is_none().then_some(Again { params: copy, tried });
-            let cx = cx.handed_to(At::Remote(node, action.clone()));
-            let running = (action.run)(cx.clone(), params);
-            Ok((cx, Running::InPlace(running, None), again))
+            let cx = make(At::Remote(node, action));
+            let At::Remote(_, action) = cx.at() else { unreachable!("made for it the line above") };
+            let again = cx.scope().pinned().is_none().then(|| Box::new(Again { params: copy, tried }));
+            let running = Running::InPlace((action.run)(cx.clone(), params), None);
+            Ok(Attempt { cx, parent, running, again })
         }
     }
 }
@@ -265,6 +276,22 @@ fn budget(
     Ok(Some(own.map_or(left, |own| own.min(left))))
 }
 
+impl Scope {
+    /// What the caller asked for beside.
+    fn take_over(&mut self, options: &CallOptions) {
+        if !options.meta.is_empty() {
+            self.meta.merge(&Bag::from_map(options.meta.clone()));
+        }
+        self.headers = Bag::from_map(options.headers.clone());
+        if let Some(id) = &options.request_id {
+            self.descent_mut().request_id = Some(id.clone());
+        }
+        if let Some(node) = &options.node {
+            self.descent_mut().pinned = Some(node.clone());
+        }
+    }
+}
+
 fn not_run(error: Error) -> Error {
     error.with_outcome(Outcome::NotRun)
 }
@@ -285,14 +312,14 @@ impl Attempt {
                 continue;
             }
             self.running = Running::Done;
-            let result = result.and_then(|reply| self.encoded_if_asked(reply));
             if let Some(parent) = &self.parent {
                 parent.scope().meta.merge(&self.cx.scope().meta);
             }
-            return Poll::Ready(result.map_err(|error| match self.cx.at() {
-                At::Remote(..) => error,
-                _ => error.at_node(self.cx.broker().node_id()),
-            }));
+            return Poll::Ready(match result {
+                Ok(reply) if self.encodes() => self.encoded(reply),
+                Ok(reply) => Ok(reply),
+                Err(error) => Err(self.of_node(error)),
+            });
         }
     }
 
@@ -323,15 +350,23 @@ impl Attempt {
         }
     }
 
-    /// The result as bytes where the action, or a test, wants what another node would get.
-    fn encoded_if_asked(&self, mut reply: Reply) -> Result<Reply> {
-        let broker = self.cx.broker();
-        if let At::Local(action) = self.cx.at()
-            && (action.encode || broker.shared().force_codec())
-        {
-            reply.body = reply.body.through_codec(broker.codec())?;
-        }
+    /// Whether the action, or a test, wants the result to be what another node would get.
+    fn encodes(&self) -> bool {
+        matches!(self.cx.at(), At::Local(action) if action.encode || self.cx.broker().shared().force_codec())
+    }
+
+    fn encoded(&self, mut reply: Reply) -> Result<Reply> {
+        reply.body =
+            reply.body.through_codec(self.cx.broker().codec()).map_err(|error| self.of_node(error))?;
         Ok(reply)
+    }
+
+    /// The error with the node it was raised on, if that is this one.
+    fn of_node(&self, error: Error) -> Error {
+        match self.cx.at() {
+            At::Remote(..) => error,
+            _ => error.at_node(self.cx.broker().node_id()),
+        }
     }
 
     /// Starts the call at another node, if this failure allows it and there is one.
@@ -349,7 +384,7 @@ impl Attempt {
         if error.outcome() != Outcome::NotRun || !elsewhere || own_limit {
             return false;
         }
-        let Some(Again { mut params, tried }) = self.again.take() else { return false };
+        let Some(Again { mut params, tried }) = self.again.take().map(|again| *again) else { return false };
         if self.cx.remaining().is_some_and(|left| left.is_zero()) {
             return false;
         }
@@ -358,10 +393,13 @@ impl Attempt {
         let Ok(copy) = params.share(broker.codec()) else { return false };
         let found = Found::inner(&snapshot, self.cx.name());
         let Ok(picked) = pick(&broker, &found, self.cx.name(), None, &tried) else { return false };
-        match run(&broker, self.cx.clone(), picked, copy, tried) {
-            Ok((cx, running, again)) => {
-                tracing::debug!(action = %cx.name(), error = %error, "call goes to another node");
-                (self.cx, self.running, self.again) = (cx, running, again);
+        match run(&broker, |at| self.cx.clone().handed_to(at), None, picked, copy, tried) {
+            Ok(mut next) => {
+                tracing::debug!(action = %next.cx.name(), error = %error, "call goes to another node");
+                next.parent = self.parent.take();
+                // It has come to its end: nobody is told to give up.
+                self.running = Running::Done;
+                *self = next;
                 true
             }
             Err(_) => false,

@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 
 use super::ServiceBroker;
 use super::dispatch::Stacked;
-use crate::context::{At, Bag, Context, EventScope, Scope};
+use crate::context::{At, Bag, Context, Scope};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::id::Id;
 use crate::payload::Payload;
@@ -95,21 +95,19 @@ impl<'a> Emit<'a> {
         let shared = self.broker.shared();
         let snapshot = shared.registry.load();
         let event = snapshot.event(&self.event);
-        let name = event.name().clone();
-        let mut scope = match self.parent {
-            Some(parent) => Scope::child(name, parent),
-            None => Scope::root(name),
-        };
+        let mut scope = Scope::within(self.parent, Some(event.name().clone()));
         if !self.meta.is_empty() {
             scope.meta.merge(&Bag::from_map(self.meta));
         }
         scope.headers = Bag::from_map(self.headers);
         if self.request_id.is_some() {
-            scope.request_id = self.request_id;
+            scope.descent_mut().request_id = self.request_id;
         }
-        let groups = self.groups;
-        scope.event = Some(EventScope { spread: self.spread, groups });
-        let cx = Context::new(self.broker.clone(), scope);
+        if !self.groups.is_empty() {
+            scope.descent_mut().groups = self.groups;
+        }
+        scope.spread = Some(self.spread);
+        let cx = Context::new(self.broker.clone(), At::Unpicked, scope);
         let (local, remote) = match self.spread {
             Spread::Emit => {
                 let plan = event.emit(&snapshot, cx.event_groups(), shared.limits.prefer_local, None);

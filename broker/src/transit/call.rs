@@ -88,8 +88,8 @@ impl Transit {
             level: scope.level,
             tracing: scope.tracing,
             parent_id: parent_id.as_ref().map(crate::id::Id::as_wire),
-            request_id: Some(scope.request_id.as_ref().map_or(Id::Ours(id), crate::id::Id::as_wire)),
-            caller: scope.caller.as_deref(),
+            request_id: Some(scope.request_id().map_or(Id::Ours(id), crate::id::Id::as_wire)),
+            caller: cx.caller().map(|caller| caller.as_str()),
             stream: Some(false),
             seq: None,
         });
