@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::handler::ActionFn;
 use crate::payload::Payload;
 use crate::protocol::Visibility;
-use crate::registry::{ActionEntry, NodeIx, Picked, Snapshot};
+use crate::registry::{Action, ActionEntry, NodeIx, Picked, Snapshot};
 use crate::service::Reply;
 
 /// Calls on top of each other on one stack; above that, the next one gets a task of its own, because
@@ -117,29 +117,21 @@ pub(crate) fn begin_found(
         )));
     }
     let node = options.and_then(|options| options.node.as_ref());
-    let picked = match (pick(broker, found, action, node, &[]), &found.around) {
-        (Ok(picked), _) => Some(picked),
-        (Err(error), None) => return Err(error),
+    let picked = pick(broker, found, action, node, &[]);
+    if let Some(around) = &found.around {
         // A layer around the pick may know what to do without any endpoint (a fallback).
-        (Err(_), Some(_)) => None,
-    };
-    let timeout = budget(broker, parent, action, picked.as_ref(), options)?;
-    match (picked, &found.around) {
-        (picked, Some(around)) => {
-            let name = match picked {
-                Some(Picked::Local(action) | Picked::Remote(_, action)) => action.name.clone(),
-                None => action.into(),
-            };
-            let cx = context(broker, parent, options, timeout, At::Unpicked, Some(name));
-            let running = Running::InPlace(around(cx.clone(), params), None);
-            Ok(Attempt { cx, parent: parent.map(Context::without_place), running, again: None })
-        }
-        (Some(picked), None) => {
-            let make = |at| context(broker, parent, options, timeout, at, None);
-            run(broker, make, parent, picked, params, SmallVec::new())
-        }
-        (None, None) => unreachable!("without a layer around it, a failed pick has returned above"),
+        let picked = picked.ok();
+        let picked = picked.as_ref().map(Picked::action);
+        let timeout = budget(broker, parent, action, picked, options)?;
+        let name = picked.map_or_else(|| action.into(), |action| action.name.clone());
+        let cx = context(broker, parent, options, timeout, At::Unpicked, Some(name));
+        let running = Running::InPlace(around(cx.clone(), params), None);
+        return Ok(Attempt { cx, parent: parent.map(Context::without_place), running, again: None });
     }
+    let picked = picked?;
+    let timeout = budget(broker, parent, action, Some(picked.action()), options)?;
+    let make = |at| context(broker, parent, options, timeout, at, None);
+    run(broker, make, parent, picked, params, SmallVec::new())
 }
 
 /// The context of a call that begins.
@@ -256,14 +248,11 @@ fn budget(
     broker: &ServiceBroker,
     parent: Option<&Context>,
     action: &str,
-    picked: Option<&Picked>,
+    picked: Option<&Action>,
     options: Option<&CallOptions>,
 ) -> Result<Option<Duration>> {
-    let of_action = || match picked {
-        Some(Picked::Local(action) | Picked::Remote(_, action)) => action.own_timeout(),
-        None => None,
-    };
-    let wish = options.and_then(|options| options.timeout).or_else(of_action);
+    let wish = options.and_then(|options| options.timeout);
+    let wish = wish.or_else(|| picked.and_then(Action::own_timeout));
     let own = match wish.unwrap_or(broker.shared().limits.request_timeout) {
         Timeout::After(duration) => Some(duration),
         Timeout::Never => None,
@@ -393,7 +382,7 @@ impl Attempt {
         let Ok(copy) = params.share(broker.codec()) else { return false };
         let found = Found::inner(&snapshot, self.cx.name());
         let Ok(picked) = pick(&broker, &found, self.cx.name(), None, &tried) else { return false };
-        match run(&broker, |at| self.cx.clone().handed_to(at), None, picked, copy, tried) {
+        match run(&broker, |at| self.cx.handed_to(at), None, picked, copy, tried) {
             Ok(mut next) => {
                 tracing::debug!(action = %next.cx.name(), error = %error, "call goes to another node");
                 next.parent = self.parent.take();

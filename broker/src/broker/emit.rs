@@ -47,6 +47,12 @@ pub struct Emit<'a> {
     spread: Spread,
     event: Cow<'a, str>,
     data: Result<Payload>,
+    options: Option<Box<Options>>,
+}
+
+/// What can be said about an event beside its name and data.
+#[derive(Default)]
+struct Options {
     groups: Vec<Name>,
     meta: Map<String, Value>,
     headers: Map<String, Value>,
@@ -61,31 +67,34 @@ impl<'a> Emit<'a> {
         event: Cow<'a, str>,
         data: Result<Payload>,
     ) -> Self {
-        let (groups, meta, headers, request_id) = (Vec::new(), Map::new(), Map::new(), None);
-        Self { broker, parent, spread, event, data, groups, meta, headers, request_id }
+        Self { broker, parent, spread, event, data, options: None }
+    }
+
+    fn options(&mut self) -> &mut Options {
+        self.options.get_or_insert_default()
     }
 
     /// Only subscribers of this group; may be said several times.
     pub fn group(mut self, group: impl Into<Name>) -> Self {
-        self.groups.push(group.into());
+        self.options().groups.push(group.into());
         self
     }
 
     /// Adds a value to the meta. What cannot be written as JSON becomes null.
     pub fn meta(mut self, key: &str, value: impl Serialize) -> Self {
-        self.meta.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
+        self.options().meta.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
         self
     }
 
     /// Adds a header. What cannot be written as JSON becomes null.
     pub fn header(mut self, key: &str, value: impl Serialize) -> Self {
-        self.headers.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
+        self.options().headers.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
         self
     }
 
     /// The id of the tree of calls, where it comes from elsewhere.
     pub fn request_id(mut self, id: impl Into<Id>) -> Self {
-        self.request_id = Some(id.into());
+        self.options().request_id = Some(id.into());
         self
     }
 
@@ -96,15 +105,8 @@ impl<'a> Emit<'a> {
         let snapshot = shared.registry.load();
         let event = snapshot.event(&self.event);
         let mut scope = Scope::within(self.parent, Some(event.name().clone()));
-        if !self.meta.is_empty() {
-            scope.meta.merge(&Bag::from_map(self.meta));
-        }
-        scope.headers = Bag::from_map(self.headers);
-        if self.request_id.is_some() {
-            scope.descent_mut().request_id = self.request_id;
-        }
-        if !self.groups.is_empty() {
-            scope.descent_mut().groups = self.groups;
+        if let Some(options) = self.options {
+            scope.take_event_options(*options);
         }
         scope.spread = Some(self.spread);
         let cx = Context::new(self.broker.clone(), At::Unpicked, scope);
@@ -139,6 +141,19 @@ impl<'a> Emit<'a> {
                 Ok(Handed { _counted: counted, waiting })
             }
         }
+    }
+}
+
+impl Scope {
+    fn take_event_options(&mut self, options: Options) {
+        let Options { groups, meta, headers, request_id } = options;
+        if !meta.is_empty() {
+            self.meta.merge(&Bag::from_map(meta));
+        }
+        self.headers = Bag::from_map(headers);
+        let descent = self.descent_mut();
+        descent.request_id = request_id.or_else(|| descent.request_id.take());
+        descent.groups = groups;
     }
 }
 
@@ -193,15 +208,14 @@ pub(crate) fn run_local(
             true => data.take(),
             false => data.as_ref().and_then(Payload::copy),
         };
-        let mut future =
-            run(cx.clone().handed_to(At::Event(Arc::clone(sub))), data.unwrap_or_else(Payload::empty));
+        let mut future = run(cx.handed_to(At::Event(Arc::clone(sub))), data.unwrap_or_else(Payload::empty));
         // A handler that emits what it listens to would otherwise run out of stack.
         let polled = match Stacked::try_enter() {
             Some(_depth) => future.as_mut().poll(&mut Task::from_waker(Waker::noop())),
             None => Poll::Pending,
         };
         // Only now, for those that need it: most handlers are done, and well.
-        let placed = || cx.clone().handed_to(At::Event(Arc::clone(sub)));
+        let placed = || cx.handed_to(At::Event(Arc::clone(sub)));
         match polled {
             Poll::Ready(Ok(())) => {}
             Poll::Ready(result) => finished(&placed(), result),

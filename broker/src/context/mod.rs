@@ -159,9 +159,10 @@ impl Context {
         Self { inner: Arc::new(inner), at: At::Unpicked }
     }
 
-    pub(crate) fn handed_to(mut self, at: At) -> Self {
-        self.at = at;
-        self
+    /// The same call or event, for another handler.
+    #[inline]
+    pub(crate) fn handed_to(&self, at: At) -> Self {
+        Self { inner: Arc::clone(&self.inner), at }
     }
 
     /// The same call or event, without knowing where it was handed to: cheaper than a clone.

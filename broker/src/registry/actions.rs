@@ -96,6 +96,15 @@ pub(crate) enum Picked {
     Remote(Arc<Node>, Arc<Action>),
 }
 
+impl Picked {
+    /// The action of the chosen endpoint.
+    pub(crate) fn action(&self) -> &Action {
+        match self {
+            Self::Local(action) | Self::Remote(_, action) => action,
+        }
+    }
+}
+
 impl ActionEntry {
     /// The action's name.
     pub(crate) fn name(&self) -> &Name {
