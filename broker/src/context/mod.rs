@@ -348,7 +348,12 @@ impl Context {
 
     /// A timer for the deadline.
     pub(crate) fn timer(&self) -> Timer {
-        self.broker().shared().deadlines.timer(self.deadline(), Instant::now)
+        self.timer_within(self.remaining())
+    }
+
+    /// As [`Context::timer`], for those who have just looked at what is left.
+    pub(crate) fn timer_within(&self, remaining: Option<Duration>) -> Timer {
+        self.broker().shared().deadlines.timer(self.deadline().zip(remaining))
     }
 
     /// The error of a handler that was cut at its deadline. Names the caller's node, as Node does
