@@ -14,11 +14,14 @@
 //! | feature | what | default |
 //! |---|---|---|
 //! | `tcp` | Moleculer's TCP transporter: no server, UDP discovery | yes |
+//! | `mqtt`, `mqtt-tls` | MQTT 3.1.1 and 5 | no |
 //! | `conformance` | the suite that every transporter runs, for third parties too | no |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod backoff;
+#[cfg(feature = "_bus")]
+mod bus;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
@@ -27,6 +30,9 @@ mod ids;
 mod lane;
 mod link;
 pub mod memory;
+#[cfg(feature = "mqtt")]
+#[cfg_attr(docsrs, doc(cfg(feature = "mqtt")))]
+pub mod mqtt;
 mod scheme;
 #[cfg(feature = "tcp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tcp")))]
@@ -34,6 +40,8 @@ pub mod tcp;
 mod topic;
 mod transporter;
 
+#[cfg(feature = "_bus")]
+pub use bus::{BusLimits, TlsOptions};
 pub use error::{SendError, TransportError};
 pub use frame::{Abandon, Ack, Frame, FrameBuf, PacketKind, Route, Subscription, WriteFrame, collect};
 pub use ids::{InvalidId, Name, NodeId};

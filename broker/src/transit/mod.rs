@@ -19,6 +19,7 @@ mod sink;
 mod start;
 mod stats;
 mod stop;
+mod trouble;
 
 use arc_swap::ArcSwapOption;
 use ligand_transporters::{Connection, Link, Membership, Name, NodeId, Peering};
@@ -71,6 +72,7 @@ pub(crate) struct Transit {
     /// See [`heard`].
     coarse: heard::Coarse,
     peering: Peering,
+    troubles: trouble::Troubles,
     stats: stats::Counters,
 }
 

@@ -73,6 +73,7 @@ impl Transit {
             arrived: AtomicU64::new(0),
             coarse: super::heard::Coarse::default(),
             peering: transporter.peering(),
+            troubles: super::trouble::Troubles::default(),
             stats: stats::Counters::default(),
             config,
         });
@@ -167,8 +168,7 @@ impl Transit {
         self.link.spawn(async move {
             if let Err(error) = transit.subscribe().await {
                 tracing::error!(error = %error, "subscriptions could not be restored");
-                broker
-                    .publish_local("$transporter.error", serde_json::json!({ "message": error.to_string() }));
+                super::trouble::transporter_error(&broker, &error);
                 return;
             }
             transit.connected.store(true, Ordering::Relaxed);
