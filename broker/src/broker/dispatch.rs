@@ -117,11 +117,11 @@ pub(crate) fn begin_found(
         )));
     }
     let node = options.and_then(|options| options.node.as_ref());
-    let picked = pick(broker, found, action, node, &[]);
+    let picked = pick(broker, found, action, node);
     if let Some(around) = &found.around {
         // A layer around the pick may know what to do without any endpoint (a fallback).
         let picked = picked.ok();
-        let picked = picked.as_ref().map(Picked::action);
+        let picked = picked.as_ref().map(|picked| &**picked.action());
         let timeout = budget(broker, parent, action, picked, options)?;
         let name = picked.map_or_else(|| action.into(), |action| action.name.clone());
         let cx = context(broker, parent, options, timeout, At::Unpicked, Some(name));
@@ -163,7 +163,7 @@ pub(crate) fn picked_and_run(cx: Context, params: Payload) -> BoxFuture<'static,
         let mut attempt = {
             let snapshot = broker.shared().registry.load();
             let node = cx.scope().pinned();
-            let picked = pick(&broker, &Found::inner(&snapshot, cx.name()), cx.name(), node, &[])?;
+            let picked = pick(&broker, &Found::inner(&snapshot, cx.name()), cx.name(), node)?;
             run(&broker, |at| cx.handed_to(at), None, picked, params, SmallVec::new())?
         };
         let result = std::future::poll_fn(|task| attempt.poll_reply(task)).await;
@@ -174,12 +174,25 @@ pub(crate) fn picked_and_run(cx: Context, params: Payload) -> BoxFuture<'static,
     })
 }
 
-/// The node that answered a call with layers around the pick; it rides along with the context, because
-/// those layers pass on nothing but the reply.
-struct AnsweredBy(NodeId);
+/// The node that answered, where that is not known beforehand: with layers around the pick, or because the
+/// bus chose it. It rides along with the context, because layers pass on nothing but the reply.
+pub(crate) struct AnsweredBy(pub(crate) NodeId);
 
-/// Finds who answers, or says why nobody does.
-fn pick(
+/// Finds who answers, or says why nobody does. Where the bus balances, it is asked, unless a node is named.
+fn pick(broker: &ServiceBroker, found: &Found<'_>, action: &str, node: Option<&NodeId>) -> Result<Picked> {
+    if let (Some(entry), None) = (found.entry, node)
+        && let Some(transit) = broker.shared().transit()
+        && transit.is_balancing()
+        && (entry.local().is_none() || transit.offers_to_others(action))
+        && let Some(picked) = entry.by_bus()
+    {
+        return Ok(picked);
+    }
+    pick_endpoint(broker, found, action, node, &[])
+}
+
+/// As [`pick`], among the nodes that are known.
+fn pick_endpoint(
     broker: &ServiceBroker,
     found: &Found<'_>,
     action: &str,
@@ -236,6 +249,14 @@ fn run(
             let cx = make(At::Remote(node, action));
             let At::Remote(_, action) = cx.at() else { unreachable!("made for it the line above") };
             let again = cx.scope().pinned().is_none().then(|| Box::new(Again { params: copy, tried }));
+            let running = Running::InPlace((action.run)(cx.clone(), params), None);
+            Ok(Attempt { cx, parent, running, again })
+        }
+        Picked::Bus(action) => {
+            let copy = params.share(broker.codec()).map_err(not_run)?;
+            let cx = make(At::Bus(action));
+            let At::Bus(action) = cx.at() else { unreachable!("made for it the line above") };
+            let again = Some(Box::new(Again { params: copy, tried }));
             let running = Running::InPlace((action.run)(cx.clone(), params), None);
             Ok(Attempt { cx, parent, running, again })
         }
@@ -353,7 +374,7 @@ impl Attempt {
     /// The error with the node it was raised on, if that is this one.
     fn of_node(&self, error: Error) -> Error {
         match self.cx.at() {
-            At::Remote(..) => error,
+            At::Remote(..) | At::Bus(_) => error,
             _ => error.at_node(self.cx.broker().node_id()),
         }
     }
@@ -373,15 +394,24 @@ impl Attempt {
         if error.outcome() != Outcome::NotRun || !elsewhere || own_limit {
             return false;
         }
-        let Some(Again { mut params, tried }) = self.again.take().map(|again| *again) else { return false };
+        let Some(Again { mut params, mut tried }) = self.again.take().map(|again| *again) else {
+            return false;
+        };
         if self.cx.remaining().is_some_and(|left| left.is_zero()) {
             return false;
         }
         let broker = self.cx.broker().clone();
         let snapshot = broker.shared().registry.load();
         let Ok(copy) = params.share(broker.codec()) else { return false };
+        if let At::Bus(_) = self.cx.at()
+            && let Some(answered) = self.cx.extensions().get::<AnsweredBy>()
+            && let Some(node) = snapshot.node_by_id(answered.0.as_str())
+        {
+            tried.push(node.ix());
+        }
         let found = Found::inner(&snapshot, self.cx.name());
-        let Ok(picked) = pick(&broker, &found, self.cx.name(), None, &tried) else { return false };
+        // The bus would choose anybody, perhaps the same node again.
+        let Ok(picked) = pick_endpoint(&broker, &found, self.cx.name(), None, &tried) else { return false };
         match run(&broker, |at| self.cx.handed_to(at), None, picked, copy, tried) {
             Ok(mut next) => {
                 tracing::debug!(action = %next.cx.name(), error = %error, "call goes to another node");
@@ -399,7 +429,7 @@ impl Attempt {
     pub(crate) fn response(&self, reply: Reply) -> Response {
         let node = match self.cx.at() {
             At::Remote(node, _) => node.id().clone(),
-            At::Unpicked => match self.cx.extensions().get::<AnsweredBy>() {
+            At::Unpicked | At::Bus(_) => match self.cx.extensions().get::<AnsweredBy>() {
                 Some(node) => node.0.clone(),
                 None => self.cx.broker().node_id().clone(),
             },

@@ -44,6 +44,8 @@ pub(crate) enum At {
     Local(Arc<Action>),
     /// An action of another node.
     Remote(Arc<Node>, Arc<Action>),
+    /// The action of whichever node the bus chooses.
+    Bus(Arc<Action>),
     /// A subscription of this node.
     Event(Arc<EventSub>),
 }
@@ -231,7 +233,7 @@ impl Context {
         static NAMELESS: Name = Name::from_static("");
         match (&self.scope().name, &self.inner.made_for) {
             (Some(name), _) => name,
-            (None, At::Local(action) | At::Remote(_, action)) => &action.name,
+            (None, At::Local(action) | At::Remote(_, action) | At::Bus(action)) => &action.name,
             // Whatever is made for nobody yet, or for many, is given a name.
             (None, At::Unpicked | At::Event(_)) => &NAMELESS,
         }
@@ -241,7 +243,7 @@ impl Context {
     #[must_use]
     pub fn service(&self) -> Option<&Name> {
         match self.at() {
-            At::Local(action) | At::Remote(_, action) => Some(&action.service),
+            At::Local(action) | At::Remote(_, action) | At::Bus(action) => Some(&action.service),
             At::Event(sub) => Some(&sub.service),
             At::Unpicked => None,
         }

@@ -18,6 +18,9 @@ const CONTROL_WAIT: Duration = Duration::from_secs(1);
 impl Transit {
     /// Tells everybody that this node offers nothing any more.
     pub(crate) async fn announce_leaving(&self) {
+        if timeout(self.config.transit.close_timeout, self.stop_balancing()).await.is_err() {
+            tracing::warn!("the message server does not end the balanced subscriptions");
+        }
         self.tell_and_wait(Message::Leaving).await;
     }
 
@@ -68,6 +71,10 @@ impl Transit {
     }
 
     async fn tell_and_wait(&self, message: impl FnOnce(oneshot::Sender<()>) -> Message) {
+        if !self.control.has_started() {
+            // A start that could not connect: there is nobody to tell.
+            return;
+        }
         let (done, told) = oneshot::channel();
         self.control.tell(message(done));
         let _ = timeout(CONTROL_WAIT, told).await;

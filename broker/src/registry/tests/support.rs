@@ -45,7 +45,7 @@ pub(in crate::registry) fn registry_of(max_nodes: usize) -> (Registry, Instant, 
         count.fetch_add(1, Ordering::Relaxed);
         Arc::new(|_, _| Box::pin(std::future::ready(Ok(crate::Reply::empty()))))
     });
-    let options = RegistryOptions { strategy: StrategyKind::RoundRobin, max_nodes, base: now };
+    let options = RegistryOptions { strategy: StrategyKind::RoundRobin, max_nodes, by_bus: false, base: now };
     (Registry::new(identity(), options, composer, now), now, composed)
 }
 
@@ -144,5 +144,6 @@ pub(in crate::registry) fn picked(registry: &Registry, action: &str) -> Option<S
     snapshot.action(action)?.pick(&snapshot, true, None, &[]).map(|picked| match picked {
         Picked::Local(_) => "me".to_owned(),
         Picked::Remote(node, _) => node.id().to_string(),
+        Picked::Bus(_) => "bus".to_owned(),
     })
 }
