@@ -135,7 +135,7 @@ fn a_typo_names_the_key_the_file_and_the_nearest_option() -> Outcome {
     for (toml, expected) in [
         (
             "[registry]\npreferLocl = true",
-            "unknown option `registry.preferLocl` in file `FILE`: did you mean `registry.preferLocal`? (valid in `registry`: strategy, preferLocal, stopDelay, cleanOfflineNodesTimeout, maxNodes)",
+            "unknown option `registry.preferLocl` in file `FILE`: did you mean `registry.preferLocal`? (valid in `registry`: strategy, preferLocal, stopDelay, stopDelayLimit, cleanOfflineNodesTimeout, maxNodes)",
         ),
         (
             "[tracking]\nx = 1",
@@ -219,10 +219,7 @@ fn a_wrong_value_says_what_was_expected_and_how_to_write_it() {
                 "`serializer` {here} \"msgpack\": expected \"JSON\" (`MsgPack` is a serializer of Moleculer that is not compiled in)"
             ),
         ),
-        (
-            json!({ "protocol": "6" }),
-            format!("`protocol` {here} \"6\": expected \"5\" or \"4\" or \"both\""),
-        ),
+        (json!({ "protocol": "6" }), format!("`protocol` {here} \"6\": expected \"5\" or \"4\" or \"both\"")),
         (
             json!({ "onIdConflict": "panic" }),
             format!("`onIdConflict` {here} \"panic\": expected \"keep\" or \"stop\""),
@@ -236,7 +233,7 @@ fn a_wrong_value_says_what_was_expected_and_how_to_write_it() {
         (
             json!({ "registry": 5 }),
             format!(
-                "`registry` {here} 5: expected an object with keys of strategy, preferLocal, stopDelay, cleanOfflineNodesTimeout, maxNodes"
+                "`registry` {here} 5: expected an object with keys of strategy, preferLocal, stopDelay, stopDelayLimit, cleanOfflineNodesTimeout, maxNodes"
             ),
         ),
         (
