@@ -1,5 +1,6 @@
 //! Clusters of brokers over each message server, and one of them with each serializer.
 
+#[allow(dead_code, unused_imports, reason = "the nodes in memory use more of it")]
 mod conformance;
 
 use conformance::Fixture;
