@@ -135,12 +135,9 @@ choice! {
         V5 = "5",
         /// What Moleculer 0.14 speaks.
         V4 = "4",
+        /// Both: what goes to everybody goes out once per version.
+        Both = "both",
     }
-}
-
-impl Protocol {
-    /// Reserved: every packet in the version of its receiver, broadcasts twice.
-    pub(super) const MISSING: &[&str] = &["both"];
 }
 
 choice! {
@@ -198,6 +195,7 @@ mod tests {
     fn the_protocol_may_be_written_as_a_number() -> Result<(), serde_json::Error> {
         assert_eq!(serde_json::from_str::<Protocol>("4")?, Protocol::V4);
         assert_eq!(serde_json::from_str::<Protocol>("\"5\"")?, Protocol::V5);
+        assert_eq!(serde_json::from_str::<Protocol>("\"Both\"")?, Protocol::Both);
         assert!(serde_json::from_str::<Protocol>("6").is_err());
         Ok(())
     }

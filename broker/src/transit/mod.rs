@@ -4,7 +4,10 @@
 //! ([`inbound`]); control packets go to a thread of their own ([`control`]), so that no handler, however
 //! long it blocks, keeps this node from being seen as alive.
 
+mod balanced;
+mod budget;
 mod call;
+mod connection;
 mod control;
 mod events;
 mod foreign;
@@ -27,7 +30,7 @@ use ligand_transporters::{Connection, Link, Membership, Name, NodeId, Peering};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use crate::broker::{ServiceBroker, Shared};
 use crate::codec::Codec;
@@ -36,8 +39,10 @@ use crate::middleware::Pipeline;
 use crate::protocol::ProtocolVersion;
 use crate::serializer::{Limits, Serializer};
 
+pub(crate) use budget::InHand;
 use control::Control;
 pub(crate) use control::Message;
+pub(crate) use outbound::EventTarget;
 pub(crate) use own::{composer, identity};
 pub(crate) use pending::Mark;
 use pending::Pending;
@@ -50,12 +55,16 @@ pub(crate) struct Transit {
     node: NodeId,
     /// Stamped on what goes to everybody, and to nodes never heard of.
     version: ProtocolVersion,
+    /// What goes to everybody goes out in the other version, too.
+    both: bool,
     config: Arc<BrokerConfig>,
     broker: Weak<Shared>,
     link: Link,
     connection: ArcSwapOption<ConnectionCell>,
     connected: AtomicBool,
     ever_connected: AtomicBool,
+    /// Counts how often the connection came or went; see [`connection`].
+    turn: Mutex<u64>,
     membership: Membership,
     serializer: Arc<dyn Serializer>,
     /// What bodies are written in.
@@ -69,6 +78,8 @@ pub(crate) struct Transit {
     addresses: RwLock<HashMap<NodeId, Name>>,
     /// Requests of other nodes that are being handled.
     in_flight: AtomicUsize,
+    /// Bytes of packets whose handlers wait.
+    bytes_in_hand: AtomicUsize,
     /// Bytes of answers that wait for room in a send buffer.
     held_bytes: AtomicUsize,
     /// Counts requests as they come, so that stopping can see whether any still do.
@@ -79,6 +90,7 @@ pub(crate) struct Transit {
     coarse: heard::Coarse,
     peering: Peering,
     troubles: trouble::Troubles,
+    balanced: balanced::Balanced,
     stats: stats::Counters,
 }
 

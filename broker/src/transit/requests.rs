@@ -9,6 +9,7 @@ use std::task::{Context as Task, Poll, Waker};
 use std::time::Duration;
 
 use super::Transit;
+use super::budget::InHand;
 use super::stats::Counters;
 use crate::broker::ServiceBroker;
 use crate::config::Timeout;
@@ -41,9 +42,10 @@ impl Transit {
         request: &Request,
         ack: Option<Ack>,
     ) {
+        let size = request.context.frame.len();
         self.arrived.fetch_add(1, Ordering::Relaxed);
         let to = Asker { version, node: sender, id: request.id().into() };
-        let action = match self.admit(broker, request) {
+        let action = match self.admit(broker, request, size) {
             Ok(Some(action)) => action,
             Ok(None) => return,
             Err(error) => return self.answer_failure(&to, request.context.meta().bytes(), &error),
@@ -73,7 +75,7 @@ impl Transit {
             }
             Poll::Pending => {
                 let transit = Arc::clone(self);
-                let held = InFlight::enter(self);
+                let held = (InFlight::enter(self), InHand::new(self, size));
                 let cut = broker.shared().cut.clone();
                 broker.shared().tracker.spawn(async move {
                     let result = tokio::select! {
@@ -107,7 +109,7 @@ impl Transit {
     }
 
     /// The action, or why it is not run; `None` for a packet that is to be ignored.
-    fn admit(&self, broker: &ServiceBroker, request: &Request) -> Result<Option<Arc<Action>>> {
+    fn admit(&self, broker: &ServiceBroker, request: &Request, size: usize) -> Result<Option<Arc<Action>>> {
         let shared = broker.shared();
         let name = request.action();
         let refuse = |kind| Err(Error::of_action(kind, name, Some(&self.node)).with_outcome(Ran::NotRun));
@@ -119,7 +121,7 @@ impl Transit {
         if shared.lifecycle.is_stopping() {
             return refuse(ErrorKind::ServiceNotAvailable);
         }
-        if self.in_flight.load(Ordering::Relaxed) >= self.config.transit.max_in_flight {
+        if !self.has_room_for_request(size) {
             Counters::add(&self.stats.refused);
             return refuse(ErrorKind::QueueIsFull);
         }
