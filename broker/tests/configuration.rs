@@ -220,8 +220,8 @@ fn a_wrong_value_says_what_was_expected_and_how_to_write_it() {
             ),
         ),
         (
-            json!({ "protocol": "both" }),
-            format!("`protocol` {here} \"both\": expected \"5\" or \"4\" (`both` is planned, not there yet)"),
+            json!({ "protocol": "6" }),
+            format!("`protocol` {here} \"6\": expected \"5\" or \"4\" or \"both\""),
         ),
         (
             json!({ "onIdConflict": "panic" }),

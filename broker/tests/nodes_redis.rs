@@ -1,5 +1,6 @@
 //! Clusters of brokers over Redis: a single server, the master behind Sentinel, a Cluster.
 
+#[allow(dead_code, unused_imports, reason = "the suite has more than one transporter needs")]
 mod conformance;
 
 use conformance::Fixture;
