@@ -1,5 +1,6 @@
 //! Clusters of brokers over Kafka.
 
+#[allow(dead_code, unused_imports, reason = "not every target uses all of it")]
 mod conformance;
 
 use conformance::Fixture;
