@@ -188,6 +188,7 @@ impl BrokerBuilder {
             lifecycle: super::Lifecycle::default(),
             deadlines: Deadlines::default(),
             tracker: TaskTracker::new(),
+            called: TaskTracker::new(),
             cut: CancellationToken::new(),
             cancel: CancellationToken::new(),
             transit: OnceLock::new(),

@@ -13,6 +13,7 @@ use serde::de::{
 
 use super::date;
 use super::json_ext::JsonExt;
+use super::keys::{Key, key_text};
 use super::ser::Failure;
 use super::token::{Fault, Read, Token};
 
@@ -110,7 +111,7 @@ fn negated(size: u128) -> Option<i64> {
     i64::try_from(0_i128.checked_sub_unsigned(size)?).ok()
 }
 
-fn digits(negative: bool, size: u128) -> String {
+pub(super) fn digits(negative: bool, size: u128) -> String {
     if negative { format!("-{size}") } else { size.to_string() }
 }
 
@@ -180,78 +181,6 @@ impl<'de, 'a, R: Read<'a>> MapAccess<'de> for &mut Items<'_, 'a, R> {
 
     fn size_hint(&self) -> Option<usize> {
         self.hint()
-    }
-}
-
-/// A key as text: nodes of the `notepack.io` kind do the same with other keys.
-fn key_text<'t>(token: &'t Token<'_>) -> Result<std::borrow::Cow<'t, str>, Failure> {
-    Ok(match token {
-        Token::Text(text) => text.as_ref().into(),
-        Token::Unsigned(value) => value.to_string().into(),
-        Token::Negative(value) => value.to_string().into(),
-        Token::Wide(negative, size) => digits(*negative, *size).into(),
-        Token::Float(value) => value.to_string().into(),
-        Token::Bool(value) => value.to_string().into(),
-        Token::Null => "null".into(),
-        Token::Undefined => "undefined".into(),
-        Token::Date(milliseconds) => date::print(*milliseconds).unwrap_or_default().into(),
-        _ => return Err(Failure::custom("a key that is no text")),
-    })
-}
-
-/// The key of a map, as `serde_json` gives it to who asks for something else than text.
-struct Key<'t>(&'t str);
-
-macro_rules! parsed_keys {
-    ($($name:ident $visit:ident;)*) => {
-        $(fn $name<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-            match self.0.parse() {
-                Ok(value) => visitor.$visit(value),
-                Err(_) => visitor.visit_str(self.0),
-            }
-        })*
-    };
-}
-
-impl<'de> Deserializer<'de> for Key<'_> {
-    type Error = Failure;
-
-    parsed_keys! {
-        deserialize_bool visit_bool; deserialize_f32 visit_f32; deserialize_f64 visit_f64;
-        deserialize_i8 visit_i8; deserialize_i16 visit_i16; deserialize_i32 visit_i32;
-        deserialize_i64 visit_i64; deserialize_i128 visit_i128;
-        deserialize_u8 visit_u8; deserialize_u16 visit_u16; deserialize_u32 visit_u32;
-        deserialize_u64 visit_u64; deserialize_u128 visit_u128;
-    }
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        visitor.visit_str(self.0)
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Failure> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Failure> {
-        StrDeserializer::new(self.0).deserialize_enum(name, variants, visitor)
-    }
-
-    serde::forward_to_deserialize_any! {
-        char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier
-        ignored_any
     }
 }
 

@@ -140,7 +140,7 @@ impl<'a> Reader<'a> {
         self.input.advance(length);
     }
 
-    fn string(&mut self) -> Result<(Cow<'a, str>, bool), Fault> {
+    fn string(&mut self) -> Result<Cow<'a, str>, Fault> {
         let rest = self.input.rest();
         let mut escaped = false;
         let mut plain = true;
@@ -158,13 +158,12 @@ impl<'a> Reader<'a> {
         } else {
             Cow::Owned(serde_json::from_slice(written).map_err(|_| Fault("a text with a lone surrogate"))?)
         };
-        self.blanks_then_colon(text)
+        Ok(text)
     }
 
-    /// Whether a text is a key shows behind it.
-    fn blanks_then_colon(&mut self, text: Cow<'a, str>) -> Result<(Cow<'a, str>, bool), Fault> {
-        let behind = self.input.rest().trim_ascii_start();
-        Ok((text, behind.first() == Some(&b':')))
+    /// Whether the text just read is a key: that shows behind it.
+    fn was_key(&self) -> bool {
+        self.input.rest().trim_ascii_start().first() == Some(&b':')
     }
 
     fn literal(&mut self, length: usize, token: Token<'a>) -> Result<Token<'a>, Fault> {
@@ -241,10 +240,11 @@ impl<'a> Read<'a> for Reader<'a> {
             b'n' => self.literal(4, Token::Null),
             b't' => self.literal(4, Token::Bool(true)),
             b'f' => self.literal(5, Token::Bool(false)),
-            b'"' => match self.string()? {
-                (text, true) => Ok(Token::Text(text)),
-                (text, false) => special(text),
-            },
+            b'"' => {
+                let text = self.string()?;
+                // Keys have no prefixes.
+                if self.was_key() { Ok(Token::Text(text)) } else { special(text) }
+            }
             _ => self.number(),
         }
     }

@@ -22,6 +22,7 @@ mod de;
 #[cfg(test)]
 mod golden;
 mod json_ext;
+mod keys;
 mod msgpack;
 mod ser;
 pub(crate) mod token;

@@ -2,12 +2,13 @@
 
 use bytes::BytesMut;
 use serde::ser::{
-    Error as _, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
-    SerializeTuple, SerializeTupleStruct, SerializeTupleVariant, Serializer,
+    Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+    SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 use std::fmt;
 
 use super::date;
+use super::keys::KeyText;
 use super::token::{Fault, Format, Mark};
 
 /// Why a value could not be written, or bytes could not be read.
@@ -325,132 +326,5 @@ impl<F: Format> SerializeMap for Items<'_, F> {
     fn end(mut self) -> Result<(), Failure> {
         self.finish_map();
         Ok(())
-    }
-}
-
-/// Turns a key into text, as `serde_json` does: receivers know no other keys.
-struct KeyText;
-
-fn no_key<T>() -> Result<T, Failure> {
-    Err(Failure::custom("key must be a string"))
-}
-
-macro_rules! printed_keys {
-    ($($name:ident $kind:ident;)*) => {
-        $(fn $name(self, value: $kind) -> Result<String, Failure> { Ok(value.to_string()) })*
-    };
-}
-
-impl Serializer for KeyText {
-    type Ok = String;
-    type Error = Failure;
-    type SerializeSeq = Impossible<String, Failure>;
-    type SerializeTuple = Impossible<String, Failure>;
-    type SerializeTupleStruct = Impossible<String, Failure>;
-    type SerializeTupleVariant = Impossible<String, Failure>;
-    type SerializeMap = Impossible<String, Failure>;
-    type SerializeStruct = Impossible<String, Failure>;
-    type SerializeStructVariant = Impossible<String, Failure>;
-
-    printed_keys! {
-        serialize_bool bool; serialize_char char;
-        serialize_i8 i8; serialize_i16 i16; serialize_i32 i32; serialize_i64 i64; serialize_i128 i128;
-        serialize_u8 u8; serialize_u16 u16; serialize_u32 u32; serialize_u64 u64; serialize_u128 u128;
-        serialize_f32 f32; serialize_f64 f64;
-    }
-
-    fn serialize_str(self, value: &str) -> Result<String, Failure> {
-        Ok(value.to_owned())
-    }
-
-    fn serialize_unit_variant(
-        self,
-        _name: &'static str,
-        _index: u32,
-        variant: &'static str,
-    ) -> Result<String, Failure> {
-        Ok(variant.to_owned())
-    }
-
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        _name: &'static str,
-        value: &T,
-    ) -> Result<String, Failure> {
-        value.serialize(self)
-    }
-
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<String, Failure> {
-        value.serialize(self)
-    }
-
-    fn serialize_bytes(self, _value: &[u8]) -> Result<String, Failure> {
-        no_key()
-    }
-
-    fn serialize_none(self) -> Result<String, Failure> {
-        no_key()
-    }
-
-    fn serialize_unit(self) -> Result<String, Failure> {
-        no_key()
-    }
-
-    fn serialize_unit_struct(self, _name: &'static str) -> Result<String, Failure> {
-        no_key()
-    }
-
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        self,
-        _name: &'static str,
-        _index: u32,
-        _variant: &'static str,
-        _value: &T,
-    ) -> Result<String, Failure> {
-        no_key()
-    }
-
-    fn serialize_seq(self, _length: Option<usize>) -> Result<Self::SerializeSeq, Failure> {
-        no_key()
-    }
-
-    fn serialize_tuple(self, _length: usize) -> Result<Self::SerializeTuple, Failure> {
-        no_key()
-    }
-
-    fn serialize_tuple_struct(
-        self,
-        _name: &'static str,
-        _length: usize,
-    ) -> Result<Self::SerializeTupleStruct, Failure> {
-        no_key()
-    }
-
-    fn serialize_tuple_variant(
-        self,
-        _name: &'static str,
-        _index: u32,
-        _variant: &'static str,
-        _length: usize,
-    ) -> Result<Self::SerializeTupleVariant, Failure> {
-        no_key()
-    }
-
-    fn serialize_map(self, _length: Option<usize>) -> Result<Self::SerializeMap, Failure> {
-        no_key()
-    }
-
-    fn serialize_struct(self, _name: &'static str, _length: usize) -> Result<Self::SerializeStruct, Failure> {
-        no_key()
-    }
-
-    fn serialize_struct_variant(
-        self,
-        _name: &'static str,
-        _index: u32,
-        _variant: &'static str,
-        _length: usize,
-    ) -> Result<Self::SerializeStructVariant, Failure> {
-        no_key()
     }
 }

@@ -6,6 +6,7 @@ use ligand_transporters::{FrameBuf, NodeId, Route};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use super::Transit;
 use super::outbound::not_sent;
@@ -32,7 +33,9 @@ impl Transit {
                 _ => return Err(Error::internal("a remote function was given no remote endpoint")),
             };
             let node = node.as_deref();
-            if cx.remaining().is_some_and(|left| left.is_zero()) {
+            // The clock is read here only: what follows takes a few microseconds.
+            let remaining = cx.remaining();
+            if remaining.is_some_and(|left| left.is_zero()) {
                 // A layer held the call until there was no time left; 0 would mean "no limit" over there.
                 let error = Error::of_action(ErrorKind::RequestSkipped, cx.name(), Some(&self.node));
                 return Err(error.at_node(&self.node).with_outcome(Outcome::NotRun));
@@ -43,11 +46,11 @@ impl Transit {
                 return Err(self.queue_is_full(&cx));
             };
             // From here on an answer may come; dropping the ticket forgets the call.
-            if let Err(error) = self.send_request(&cx, node, id, body.as_ref()) {
+            if let Err(error) = self.send_request(&cx, node, id, remaining, body.as_ref()) {
                 ticket.not_sent();
                 return Err(error);
             }
-            let mut timer = cx.timer();
+            let mut timer = cx.timer_within(remaining);
             let mut ticket = Some(ticket);
             let answer = poll_fn(|task| {
                 let Some(waiting) = &mut ticket else { return Poll::Ready(None) };
@@ -89,13 +92,14 @@ impl Transit {
         cx: &Context,
         node: Option<&Node>,
         id: PacketId,
+        remaining: Option<Duration>,
         body: Option<&Bytes>,
     ) -> Result<()> {
         let scope = cx.scope();
         let meta = scope.meta.to_json();
         let headers = scope.headers.to_json();
         let parent_id = cx.parent_id();
-        let timeout = cx.remaining().map_or(0.0, |left| (left.as_secs_f64() * 1000.0).max(1.0));
+        let timeout = remaining.map_or(0.0, |left| (left.as_secs_f64() * 1000.0).max(1.0));
         let packet = Outgoing::Request(OutRequest {
             id: Id::Ours(id),
             action: cx.name(),
@@ -105,8 +109,8 @@ impl Transit {
             level: scope.level,
             tracing: scope.tracing,
             parent_id: parent_id.as_ref().map(crate::id::Id::as_wire),
-            request_id: Some(scope.request_id.as_ref().map_or(Id::Ours(id), crate::id::Id::as_wire)),
-            caller: scope.caller.as_deref(),
+            request_id: Some(scope.request_id().map_or(Id::Ours(id), crate::id::Id::as_wire)),
+            caller: cx.caller().map(|caller| caller.as_str()),
             stream: Some(false),
             seq: None,
         });

@@ -13,7 +13,7 @@ use super::budget::InHand;
 use super::stats::Counters;
 use crate::broker::ServiceBroker;
 use crate::config::Timeout;
-use crate::context::{At, Bag, Context, Deadline, Scope};
+use crate::context::{At, Bag, Context, Deadline, Descent, Scope};
 use crate::error::{Error, ErrorKind, Outcome as Ran, Result};
 use crate::handler::panicked;
 use crate::id::{Id, LazyId};
@@ -54,8 +54,8 @@ impl Transit {
             Some(params) => Payload::from_encoded(self.codec, params.into_bytes()),
             None => Payload::empty(),
         };
-        let cx = Context::new(broker.clone(), Self::scope(broker, request, &action, &to.node))
-            .handed_to(At::Local(Arc::clone(&action)));
+        let scope = Self::scope(broker, request, &action, &to.node);
+        let cx = Context::new(broker.clone(), At::Local(Arc::clone(&action)), scope);
         // A stop that comes meanwhile waits for this one too.
         let counted = broker.shared().tracker.token();
         // Handlers catch their own panics; layers of the user's may panic as well.
@@ -155,20 +155,23 @@ impl Transit {
                 Timeout::Never => None,
             },
         };
-        Scope {
-            name: action.name.clone(),
-            id: LazyId::known(Id::from(context.id())),
+        let descent = Descent {
             request_id: context.request_id().map(Id::from),
             parent_id: context.parent_id().map(Id::from),
             caller: context.caller().map(Into::into),
+            from: Some(sender.clone()),
+            ..Descent::default()
+        };
+        Scope {
+            name: None,
+            id: LazyId::known(Id::from(context.id())),
             level: context.level.unwrap_or(1),
             tracing: context.tracing,
-            from: Some(sender.clone()),
+            spread: None,
             meta: Bag::from_raw(context.meta().into_bytes()),
             headers: context.headers().map(|headers| Bag::from_raw(headers.into_bytes())).unwrap_or_default(),
             deadline: Deadline::after(timeout),
-            event: None,
-            pinned: None,
+            descent: Some(Box::new(descent)),
         }
     }
 

@@ -44,6 +44,9 @@ fn node_and_we_agree_on_cbor() {
     compare(Codec::Cbor);
 }
 
+/// Values that each serializer is given each way.
+const USUAL: usize = 20_000;
+
 /// An entry of the reviewed list.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,7 +62,7 @@ struct Entry {
 fn compare(codec: Codec) {
     let count = match std::env::var("LIGAND_INTEROP_VALUES") {
         Ok(count) => count.parse().expect("LIGAND_INTEROP_VALUES is a number"),
-        Err(_) => 20_000,
+        Err(_) => USUAL,
     };
     let list: Vec<Entry> =
         serde_json::from_str(include_str!("disagreements.json")).expect("a list of entries");
@@ -102,7 +105,8 @@ fn compare(codec: Codec) {
         .map(|(key, (count, what))| format!("[{key}] {count} times, such as {what}"))
         .collect();
     assert!(problems.is_empty(), "{codec:?}: no reason is given for\n{}", problems.join("\n"));
-    assert!(unused.is_empty(), "{codec:?}: nobody disagrees any more about {unused:?}");
+    // Fewer values need not hold every oddity.
+    assert!(unused.is_empty() || count < USUAL, "{codec:?}: nobody disagrees any more about {unused:?}");
     println!("{codec:?}: {count} values each way");
 }
 

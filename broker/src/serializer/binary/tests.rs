@@ -271,6 +271,72 @@ fn what_is_too_deep_is_refused() {
 }
 
 #[test]
+fn everything_outside_of_bodies_is_limited_as_in_json() {
+    let limits = Limits {
+        string: 20,
+        entries: 16,
+        name: 10,
+        id: 8,
+        meta: 30,
+        groups: 2,
+        depth: 6,
+        ..Limits::default()
+    };
+    let packet = |kind, change: fn(&mut serde_json::Value, usize), by: usize| {
+        let mut packet =
+            serde_json::json!({ "id": "1", "action": "a", "event": "e", "sender": "n", "ver": "5" });
+        change(&mut packet, by);
+        (kind, packet)
+    };
+    let (request, event) = (PacketKind::Request, PacketKind::Event);
+    // What is allowed of each, and by how much the second packet exceeds it.
+    type Change = fn(&mut serde_json::Value, usize);
+    let rows: [(PacketKind, &str, usize, Change); 8] = [
+        (request, "id", 8, |packet, n| packet["id"] = "x".repeat(n).into()),
+        (request, "action", 10, |packet, n| packet["action"] = "x".repeat(n).into()),
+        (request, "caller", 10, |packet, n| packet["caller"] = "x".repeat(n).into()),
+        (request, "requestID", 8, |packet, n| packet["requestID"] = "x".repeat(n).into()),
+        (event, "groups", 2, |packet, n| packet["groups"] = vec!["g"; n].into()),
+        (request, "bytes of a string", 20, |packet, n| packet["more"] = "x".repeat(n).into()),
+        (request, "members of an object or array", 16, |packet, n| packet["more"] = vec![1; n].into()),
+        (request, "depth", 6, |packet, n| {
+            packet["params"] = (1..n).fold(serde_json::json!(1), |inner, _| serde_json::json!([inner]));
+        }),
+    ];
+    for codec in [Codec::MsgPack, Codec::Notepack, Codec::Cbor] {
+        let read = |(kind, packet): (PacketKind, serde_json::Value)| {
+            let frame = translated(codec, packet.to_string().as_bytes());
+            serializer(codec).decode(kind, frame, &limits).map_err(|error| error.problem)
+        };
+        for (kind, what, limit, change) in rows {
+            assert!(read(packet(kind, change, limit)).is_ok(), "{codec:?} {what}");
+            let problem = read(packet(kind, change, limit + 1)).unwrap_err();
+            assert_eq!(problem, Problem::Limit { what, limit }, "{codec:?} {what}");
+        }
+        // Sixteen letters, their quotes, two keys and a number: 30 bytes as JSON.
+        let meta: Change = |packet, n| packet["meta"] = serde_json::json!({ "k": "x".repeat(n), "l": 1 });
+        assert!(read(packet(request, meta, 16)).is_ok(), "{codec:?}");
+        let problem = read(packet(request, meta, 17)).unwrap_err();
+        assert_eq!(problem, Problem::Limit { what: "meta", limit: 30 }, "{codec:?}");
+        // Bodies are limited by the frame alone.
+        let body: Change = |packet, n| packet["params"] = serde_json::json!(["x".repeat(n), vec![1; n]]);
+        assert!(read(packet(request, body, 1000)).is_ok(), "{codec:?}");
+    }
+}
+
+#[test]
+fn a_packet_whose_json_would_be_many_times_as_long_is_refused() {
+    let mut frame = translated(Codec::MsgPack, br#"{"sender":"n","ver":"5","services":7}"#).to_vec();
+    assert_eq!(frame.pop(), Some(7));
+    frame.extend_from_slice(b"\xDC\xFF\xFF");
+    frame.extend([0xC2; 0xFFFF]);
+    let limit = frame.len() * 2 + 16 * 1024;
+    let error =
+        serializer(Codec::MsgPack).decode(PacketKind::Info, frame.into(), &Limits::default()).unwrap_err();
+    assert_eq!(error.problem, Problem::Limit { what: "length of a packet as JSON", limit });
+}
+
+#[test]
 fn undefined_params_and_data_are_none_at_all() {
     // {id: "1", sender: "n", ver: "5", success: true, data: undefined}
     let frame = b"\xB9\0\x05\x62id\x611\x66sender\x61n\x63ver\x615\x67success\xF5\x64data\xF7";
