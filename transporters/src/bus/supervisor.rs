@@ -33,7 +33,7 @@ impl<S: Session> Live<S> {
         shared: &Shared<C>,
         server: usize,
     ) -> Result<Self, TransportError> {
-        let port = Port::new(shared.link.clone(), shared.limits.clone());
+        let port = Port::new(shared.link.clone(), shared.limits.clone(), shared.outbox.accepted());
         let limit = shared.limits.connect_timeout;
         match timeout(limit, shared.client.open(server, &port)).await {
             Ok(Ok(session)) => Ok(Self { session: Arc::new(session), port, since: Instant::now() }),
@@ -162,7 +162,7 @@ async fn publish<C: Client>(
         shared.outbox.handed_over(frames - left, bytes - left_bytes);
         match published {
             Ok(result) => result?,
-            Err(_) if left < frames => {}
+            Err(_) if left < frames || session.held_back() => {}
             Err(_) => return Err(TransportError::Lost(format!("the server took nothing for {limit:?}"))),
         }
     }

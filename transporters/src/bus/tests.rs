@@ -276,7 +276,7 @@ async fn closing_while_disconnected_ends_at_once() {
 async fn readers_of_a_session_end_with_it() {
     let log = Arc::new(Log::default());
     let link = Link::new(LinkOptions::new(NodeId::new("me").unwrap(), ""), log as _);
-    let port = Port::new(link.clone(), BusLimits::default());
+    let port = Port::new(link.clone(), BusLimits::default(), Arc::default());
     let (pump, inbox) = port.inbox();
     port.read(inbox);
     pump.push([Frame::new(PacketKind::Ping, Bytes::new())]);
