@@ -72,6 +72,7 @@ macro_rules! schemes {
 
 schemes! {
     ["tcp"] if "tcp" => crate::tcp::Tcp;
+    ["amqp", "amqps"] if "amqp" => crate::amqp::Amqp;
 }
 
 #[cfg(feature = "tcp")]
@@ -86,6 +87,22 @@ impl Configured for crate::tcp::Tcp {
             tcp.set(&key, &value)?;
         }
         Ok(Self::with_options(tcp))
+    }
+}
+
+#[cfg(feature = "amqp")]
+impl Configured for crate::amqp::Amqp {
+    fn by_url(url: &str) -> Result<Self, TransportError> {
+        // A bare name is Node's word for the server on this machine.
+        if url.contains("://") { Self::from_url(url) } else { Ok(Self::new()) }
+    }
+
+    fn by_options(options: Vec<(String, String)>) -> Result<Self, TransportError> {
+        let mut amqp = crate::amqp::AmqpOptions::default();
+        for (key, value) in options {
+            amqp.set(&key, &value)?;
+        }
+        Ok(Self::with_options(amqp))
     }
 }
 
