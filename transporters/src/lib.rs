@@ -14,7 +14,8 @@
 //! | feature | what | default |
 //! |---|---|---|
 //! | `tcp` | Moleculer's TCP transporter: no server, UDP discovery | yes |
-//! | `amqp` | AMQP 0.9.1 (RabbitMQ): `amqp://`; with `amqp-tls` also `amqps://` | no |
+//! | `amqp`, `amqp-tls` | AMQP 0.9.1 (RabbitMQ) | no |
+//! | `mqtt`, `mqtt-tls` | MQTT 3.1.1 and 5 | no |
 //! | `conformance` | the suite that every transporter runs, for third parties too | no |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -33,6 +34,9 @@ mod ids;
 mod lane;
 mod link;
 pub mod memory;
+#[cfg(feature = "mqtt")]
+#[cfg_attr(docsrs, doc(cfg(feature = "mqtt")))]
+pub mod mqtt;
 mod scheme;
 #[cfg(feature = "tcp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tcp")))]

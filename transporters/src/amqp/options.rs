@@ -13,7 +13,7 @@ const FORM: Form =
 ///
 /// In the query of a URL or in a configuration file each has the name given in parentheses. Options that
 /// Node hands to its client library are known by name only: `queueOptions.maxLength`,
-/// `exchangeOptions.…`, `messageOptions.…`, `consumeOptions.…` (see [`AmqpOptions::set`]).
+/// `exchangeOptions.…`, `messageOptions.…`, `consumeOptions.…` (see [`AmqpOptions::with_option`]).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct AmqpOptions {
@@ -84,25 +84,17 @@ impl AmqpOptions {
     /// [`TransportError::Config`] says what is wrong, without the password.
     pub fn from_url(url: &str) -> Result<Self, TransportError> {
         let mut options = Self::default();
-        let servers = Servers::parse(url, FORM)?;
-        options.servers = servers.list;
-        for (name, value) in servers.options {
-            options.set(&name, &value)?;
-        }
+        options.add_servers(url)?;
         Ok(options)
     }
 
-    /// Sets an option by its name.
+    /// The same with an option set by its name: `queueOptions.maxLength`, say. `url` adds servers.
     ///
     /// # Errors
     /// [`TransportError::Config`] when there is no such option or the value does not fit.
-    pub fn set(&mut self, name: &str, value: &str) -> Result<(), TransportError> {
-        if name == "url" {
-            let servers = Servers::parse(value, FORM)?;
-            self.servers = servers.list;
-            return servers.options.iter().try_for_each(|(name, value)| self.set(name, value));
-        }
-        OptionText::set(self, name, value)
+    pub fn with_option(mut self, name: &str, value: &str) -> Result<Self, TransportError> {
+        self.set(name, value)?;
+        Ok(self)
     }
 
     /// The servers; at least one.
@@ -145,8 +137,16 @@ impl OptionText for AmqpOptions {
         ("socketOptions.keepAliveDelay", "heartbeats find out sooner"),
     ];
 
+    const SERVERS: &'static [&'static str] = &["url"];
+
     fn limits(&mut self) -> &mut BusLimits {
         &mut self.limits
+    }
+
+    fn add_servers(&mut self, text: &str) -> Result<(), TransportError> {
+        let servers = Servers::parse(text, FORM)?;
+        self.servers.extend(servers.list);
+        servers.options.iter().try_for_each(|(name, value)| self.set(name, value))
     }
 
     fn set_own(&mut self, name: &str, value: &str) -> Option<Result<(), Expected>> {
@@ -243,8 +243,6 @@ mod tests {
         assert_eq!(printed, ["amqp://a:5672", "amqps://b:1234"]);
         assert_eq!((options.prefetch, options.auto_delete_queues), (1, None));
         assert_eq!(options.limits.max_hold, Duration::from_secs(2));
-        let bare = AmqpOptions::from_url("AMQP").unwrap().servers();
-        assert_eq!(bare.len(), 1);
         assert_eq!(AmqpOptions::default().servers()[0].to_string(), "amqp://localhost:5672");
     }
 

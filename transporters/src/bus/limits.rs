@@ -27,7 +27,8 @@ pub struct BusLimits {
     pub max_frame: usize,
     /// Time to connect to one server, and to make or undo subscriptions (`connectTimeout`, default 5 s).
     pub connect_timeout: Duration,
-    /// A server that takes nothing for this long is lost (`writeTimeout`, default 10 s).
+    /// A server that does not take a batch, of a few MiB at most, within this time is lost
+    /// (`writeTimeout`, default 10 s).
     pub write_timeout: Duration,
     /// Frames that wait for longer than this are not published any more (`maxHold`, default 5 s).
     pub max_hold: Duration,
