@@ -1,6 +1,6 @@
 //! Events on their way out: emit, broadcast, broadcast to this node only.
 
-use ligand_transporters::Name;
+use ligand_transporters::{Ack, Name};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -128,7 +128,7 @@ impl<'a> Emit<'a> {
         if local.len() > 1 || shared.force_codec() {
             data = data.into_shared(self.broker.codec())?;
         }
-        let waiting = run_local(&cx, &local, data, self.spread == Spread::Local);
+        let waiting = run_local(&cx, &local, data, self.spread == Spread::Local, None);
         match failed {
             // Somebody has it already: sending it once more would give it to them twice.
             Some(Failed { error, all }) if !all || !local.is_empty() => {
@@ -175,14 +175,17 @@ fn send_remote(
     (!errors.is_empty()).then(|| Failed { error: errors.swap_remove(0), all })
 }
 
-/// Polls each handler once. Those that have to wait go on in tasks of their own, or are given back.
+/// Polls each handler once. Those that have to wait go on in tasks of their own, or are given back. The
+/// acknowledgement goes with the last of the tasks.
 pub(crate) fn run_local(
     cx: &Context,
     subs: &[Arc<EventSub>],
     data: Payload,
     give_back: bool,
+    ack: Option<Ack>,
 ) -> Vec<(Context, BoxFuture<'static, Result<()>>)> {
     let mut waiting = Vec::new();
+    let ack = ack.map(Arc::new);
     let mut data = Some(data);
     for (index, sub) in subs.iter().enumerate() {
         let Some(run) = &sub.run else { continue };
@@ -209,12 +212,13 @@ pub(crate) fn run_local(
                 let shared = cx.broker().shared();
                 let cut = shared.cut.clone();
                 shared.tracker.spawn({
-                    let cx = cx.clone();
+                    let (cx, ack) = (cx.clone(), ack.clone());
                     async move {
                         tokio::select! {
                             result = future => finished(&cx, result),
                             () = cut.cancelled() => tracing::warn!(event = %cx.name(), "event handler cut short"),
                         }
+                        drop(ack);
                     }
                 });
             }

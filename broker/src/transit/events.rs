@@ -64,7 +64,6 @@ impl Transit {
             pinned: None,
         };
         let cx = Context::new(broker.clone(), scope);
-        run_local(&cx, &handlers, data, false);
-        drop(ack);
+        run_local(&cx, &handlers, data, false, ack);
     }
 }
