@@ -54,6 +54,12 @@ impl AmqpSession {
         let fate = Arc::new(Fate(watch::channel(None).0));
         let (hold, blocked) = watch::channel(false);
         port.spawn(watch_over(connection.events_listener(), Arc::clone(&fate), hold));
+        // With the tasks of a session its connection ends, even where something still holds the session.
+        let tied = cut.clone();
+        port.spawn(async move {
+            std::future::pending::<()>().await;
+            drop(tied);
+        });
         let publisher = Publisher::new(connection.create_channel().await?, &options).await?;
         let intake = Intake::new(&connection, options, port, Arc::clone(&fate)).await?;
         Ok(Self {

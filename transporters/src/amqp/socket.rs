@@ -4,17 +4,17 @@ use lapin::uri::AMQPUri;
 use lapin::{AsyncTcpStream, ConnectionProperties, ErrorKind};
 use std::io;
 use std::net::Shutdown;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::TransportError;
 use crate::bus::Server;
 
-/// Cuts the connection when dropped.
+/// Cuts the connection when dropped, and so does each copy.
 ///
 /// The client library waits until the server has answered its farewell, which a server that stands still
 /// never does; and whatever it still holds it would send once such a server goes on.
-#[derive(Debug)]
-pub(super) struct Cut(std::net::TcpStream);
+#[derive(Debug, Clone)]
+pub(super) struct Cut(Arc<std::net::TcpStream>);
 
 impl Cut {
     /// A second handle of a socket.
@@ -25,7 +25,7 @@ impl Cut {
         let handle = std::os::fd::AsFd::as_fd(socket).try_clone_to_owned()?;
         #[cfg(windows)]
         let handle = std::os::windows::io::AsSocket::as_socket(socket).try_clone_to_owned()?;
-        Ok(Self(handle.into()))
+        Ok(Self(Arc::new(handle.into())))
     }
 }
 
