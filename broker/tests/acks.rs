@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use ligand::transport::{
-    Ack, Capabilities, Connection, Frame, Link, PacketKind, Route, SendError, Source, Subscription, Transporter,
-    TransportError, Up, WriteFrame, collect,
+    Ack, Capabilities, Connection, Frame, Link, PacketKind, Route, SendError, Source, Subscription,
+    TransportError, Transporter, Up, WriteFrame, collect,
 };
 use ligand::{Error, ServiceBroker, ServiceDef};
 use serde_json::{Value, json};
@@ -190,7 +190,8 @@ async fn an_answer_that_waits_for_room_holds_the_acknowledgement_back() {
 async fn an_event_is_acknowledged_when_its_handlers_have_ended() {
     let gate = Arc::new(Notify::new());
     let (line, broker) = node(&gate).await;
-    let event = json!({ "id": "1", "event": "work.done", "data": null, "meta": {}, "level": 1, "broadcast": false });
+    let event =
+        json!({ "id": "1", "event": "work.done", "data": null, "meta": {}, "level": 1, "broadcast": false });
     let event = |name: &str| {
         let mut event = event.clone();
         event["event"] = json!(name);

@@ -2,16 +2,15 @@
 
 use async_trait::async_trait;
 use lapin::ConnectionProperties;
-use lapin::uri::{
-    AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism,
-};
+use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism};
 use std::fmt;
 use std::sync::Arc;
 
+use super::AmqpOptions;
+use super::ledger::Handled;
 use super::session::AmqpSession;
 use super::socket::{self, Tls};
 use super::topology::Destination;
-use super::AmqpOptions;
 use crate::bus::{Client, Port, Server};
 use crate::{NodeId, PacketKind, Route, Topics, TransportError};
 
@@ -22,6 +21,7 @@ pub(super) struct AmqpClient {
     /// Shown in the server's list of connections.
     name: String,
     tls: Option<Tls>,
+    handled: Arc<Handled>,
 }
 
 impl AmqpClient {
@@ -33,7 +33,8 @@ impl AmqpClient {
             true => Some(connector(&options)?),
             false => None,
         };
-        Ok(Self { options: Arc::new(options), servers, name: format!("ligand {node}"), tls })
+        let name = format!("ligand {node}");
+        Ok(Self { options: Arc::new(options), servers, name, tls, handled: Arc::default() })
     }
 
     fn uri(&self, server: &Server) -> AMQPUri {
@@ -102,7 +103,7 @@ impl Client for AmqpClient {
         let name = self.options.server_name.as_deref().unwrap_or(&server.host);
         let tls = self.tls.as_ref().filter(|_| is_secure(server)).map(|tls| (tls, name));
         let (connection, cut) = socket::connect(server, self.uri(server), properties, tls).await?;
-        AmqpSession::begin(connection, cut, Arc::clone(&self.options), port)
+        AmqpSession::begin(connection, cut, Arc::clone(&self.options), port, Arc::clone(&self.handled))
             .await
             .map_err(|error| TransportError::connect(server.to_string(), error))
     }

@@ -1,25 +1,23 @@
 //! The way in: queues declared, bound and consumed, and their messages acknowledged.
 
-use futures_util::{FutureExt as _, StreamExt as _};
-use lapin::message::Delivery;
+use futures_util::StreamExt as _;
 use lapin::options::{
-    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, ExchangeDeclareOptions,
-    QueueBindOptions, QueueDeclareOptions,
+    BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, ExchangeDeclareOptions, QueueBindOptions,
+    QueueDeclareOptions,
 };
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Connection, Consumer, ExchangeKind};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Notify;
 
 use super::AmqpOptions;
-use super::acks::Acks;
+use super::ledger::{Handled, Ledger};
 use super::session::Fate;
 use super::topology::{Lane, Queue};
 use crate::bus::{Port, Pump};
-use crate::{Ack, Frame, Subscription, TransportError};
+use crate::{Frame, PacketKind, Subscription, TransportError};
 
 /// Deliveries taken from the client library at once.
 const BATCH: usize = 512;
@@ -53,12 +51,13 @@ impl Intake {
         options: Arc<AmqpOptions>,
         port: &Port,
         fate: Arc<Fate>,
+        handled: Arc<Handled>,
     ) -> lapin::Result<Self> {
         let declaring = connection.create_channel().await?;
         let acked = connection.create_channel().await?;
         // Per consumer, as in Node.
         acked.basic_qos(options.prefetch, BasicQosOptions { global: false }).await?;
-        let ledger = Arc::new(Ledger::new(port));
+        let ledger = Arc::new(Ledger::new(port, handled));
         port.spawn(Arc::clone(&ledger).acknowledge(acked.clone()));
         let mut lanes = HashMap::new();
         // Lanes of their own for control and data, so that data never delays heartbeats.
@@ -90,7 +89,7 @@ impl Intake {
             known => known.is_none(),
         };
         self.reopen(connection).await?;
-        let refused = |error| refusal(queue.name.as_str(), error);
+        let refused = |error: lapin::Error| refusal(queue.name.as_str(), &error);
         if new {
             let options = QueueDeclareOptions {
                 durable: queue.durable,
@@ -133,7 +132,7 @@ impl Intake {
         let last = consumed.wanted.is_empty();
         let bound = if queue.exchange.is_some() { consumed.bound.take() } else { None };
         let (lane, cancelled) = (consumed.lane, Arc::clone(&consumed.cancelled));
-        let refused = |error| refusal(queue.name.as_str(), error);
+        let refused = |error: lapin::Error| refusal(queue.name.as_str(), &error);
         if let Some(exchange) = bound {
             self.reopen(connection).await?;
             self.unbind(&queue.name, exchange).await.map_err(refused)?;
@@ -169,7 +168,7 @@ impl Intake {
         let (name, arguments) = (exchange.clone(), given.arguments.table());
         let declared = self.declaring.exchange_declare(name, ExchangeKind::Fanout, options, arguments).await;
         self.exchanges.insert(exchange.clone(), declared.is_ok());
-        declared.map_err(|error| refusal(exchange.as_str(), error))
+        declared.map_err(|error| refusal(exchange.as_str(), &error))
     }
 
     /// Whether an exchange is there; `None` when nobody has asked yet.
@@ -185,7 +184,7 @@ impl Intake {
         for (name, consumed) in &self.queues {
             if let (Lane::Acked, Some((channel, _))) = (consumed.lane, self.lanes.get(&consumed.lane)) {
                 let cancel = channel.basic_cancel(name.clone(), BasicCancelOptions::default());
-                cancel.await.map_err(|error| refusal(name.as_str(), error))?;
+                cancel.await.map_err(|error| refusal(name.as_str(), &error))?;
             }
         }
         self.reopen(connection).await?;
@@ -197,7 +196,7 @@ impl Intake {
                     ShortString::default(),
                     FieldTable::default(),
                 );
-                unbound.await.map_err(|error| refusal(name.as_str(), error))?;
+                unbound.await.map_err(|error| refusal(name.as_str(), &error))?;
             }
         }
         Ok(())
@@ -246,24 +245,15 @@ impl Intake {
 }
 
 /// Moves everything from a consumer into the node's inbox, until the consumer ends; why it did.
-async fn empty(
-    consumer: Consumer,
-    kind: crate::PacketKind,
-    pump: Pump,
-    ledger: Option<Arc<Ledger>>,
-) -> String {
+async fn empty(consumer: Consumer, kind: PacketKind, pump: Pump, ledger: Option<Arc<Ledger>>) -> String {
     let mut batches = consumer.ready_chunks(BATCH);
     while let Some(batch) = batches.next().await {
         let mut error = None;
         pump.push(batch.into_iter().filter_map(|delivery| match delivery {
-            Ok(Delivery { data, delivery_tag, .. }) => {
-                let mut frame = Frame::new(kind, data);
-                frame.ack = ledger.as_ref().map(|ledger| {
-                    let ledger = Arc::clone(ledger);
-                    Ack::new(move || ledger.done(delivery_tag))
-                });
-                Some(frame)
-            }
+            Ok(delivery) => match &ledger {
+                Some(ledger) => ledger.frame(kind, delivery),
+                None => Some(Frame::new(kind, delivery.data)),
+            },
             Err(why) => {
                 error = Some(why.to_string());
                 None
@@ -278,57 +268,6 @@ async fn empty(
     "the server has cancelled it, so the queue was deleted or has moved".to_owned()
 }
 
-/// What has been delivered and is to be acknowledged.
-pub(super) struct Ledger {
-    acks: Mutex<Acks>,
-    port: Port,
-    wake: Notify,
-}
-
-impl Ledger {
-    fn new(port: &Port) -> Self {
-        let acks = Mutex::new(Acks::new(port.accepted()));
-        Self { acks, port: port.clone(), wake: Notify::new() }
-    }
-
-    /// A delivery has been handled, and what its handler sent has been accepted.
-    fn done(&self, tag: u64) {
-        let mut acks = self.lock();
-        let ready = acks.done(tag, self.port.accepted());
-        drop(acks);
-        if ready {
-            self.wake.notify_one();
-        }
-    }
-
-    /// Frames up to this number have left.
-    pub(super) fn sent(&self, number: u64) {
-        if self.lock().sent(number) {
-            self.wake.notify_one();
-        }
-    }
-
-    /// Sends what is due, and again whenever something is.
-    async fn acknowledge(self: Arc<Self>, channel: Channel) {
-        loop {
-            self.wake.notified().await;
-            self.send(&channel);
-        }
-    }
-
-    /// Sends what is due. The library takes each at once; whether it can still be sent shows elsewhere.
-    fn send(&self, channel: &Channel) {
-        for ack in self.lock().take() {
-            let options = BasicAckOptions { multiple: ack.multiple };
-            let _ = channel.basic_ack(ack.tag, options).now_or_never();
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Acks> {
-        self.acks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Intake {
     /// Acknowledges what has been handled, now that everything has left.
     pub(super) fn settle(&self) {
@@ -340,7 +279,7 @@ impl Intake {
 }
 
 /// The error of something that was asked for: what the server says, or that there is no connection.
-fn refusal(topic: &str, error: lapin::Error) -> TransportError {
+fn refusal(topic: &str, error: &lapin::Error) -> TransportError {
     match error.kind() {
         lapin::ErrorKind::ProtocolError(said) => {
             TransportError::subscribe(topic, said.get_message().to_string())

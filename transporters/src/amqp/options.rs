@@ -223,9 +223,9 @@ fn time_or_never(value: &str) -> Result<Option<Duration>, Expected> {
     match value {
         "false" | "null" | "0" => Ok(None),
         negative if negative.starts_with('-') => Ok(None),
-        value => milliseconds(value)
-            .map(Some)
-            .map_err(|_| "a time such as 5000, 10s or 2m, or false for never"),
+        value => {
+            milliseconds(value).map(Some).map_err(|_| "a time such as 5000, 10s or 2m, or false for never")
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 //! The client library takes whatever it is given, and says when it has been written. One batch at a time is
 //! in its hands, so what it holds is bounded, and what a session was given and did not send is known.
 
-use futures_util::future::{BoxFuture, join_all};
 use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, join_all};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::ShortString;
 use lapin::{BasicProperties, Channel};
@@ -57,7 +57,7 @@ impl Publisher {
         let number = *number;
         let done = flight.await;
         self.flight = None;
-        let refused = done.map_err(lost)?;
+        let refused = done.map_err(|error| lost(&error))?;
         Ok(Some(Landed { number, refused }))
     }
 
@@ -87,7 +87,7 @@ impl Publisher {
                 let mut flight = self.fly(exchange, key, parcel.payload.clone());
                 // The library takes the frame when asked for the first time.
                 match (&mut flight).now_or_never() {
-                    Some(Err(error)) => return Err(lost(error)),
+                    Some(Err(error)) => return Err(lost(&error)),
                     Some(Ok(refused)) => flights.push(std::future::ready(Ok(refused)).boxed()),
                     None => flights.push(flight),
                 }
@@ -97,7 +97,7 @@ impl Publisher {
                 let publishing =
                     self.channel.basic_publish(exchange, key, options, &parcel.payload, properties);
                 if let Some(Err(error)) = publishing.now_or_never() {
-                    return Err(lost(error));
+                    return Err(lost(&error));
                 }
             }
             number = parcel.number;
@@ -127,6 +127,6 @@ impl Publisher {
     }
 }
 
-fn lost(error: lapin::Error) -> TransportError {
+fn lost(error: &lapin::Error) -> TransportError {
     TransportError::Lost(error.to_string())
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, watch};
 
 use super::AmqpOptions;
-use super::consume::{Intake, Ledger};
+use super::consume::Intake;
+use super::ledger::{Handled, Ledger};
 use super::publish::{Landed, Publisher};
 use super::socket::Cut;
 use super::topology::Destination;
@@ -50,6 +51,7 @@ impl AmqpSession {
         cut: Cut,
         options: Arc<AmqpOptions>,
         port: &Port,
+        handled: Arc<Handled>,
     ) -> lapin::Result<Self> {
         let fate = Arc::new(Fate(watch::channel(None).0));
         let (hold, blocked) = watch::channel(false);
@@ -61,7 +63,7 @@ impl AmqpSession {
             drop(tied);
         });
         let publisher = Publisher::new(connection.create_channel().await?, &options).await?;
-        let intake = Intake::new(&connection, options, port, Arc::clone(&fate)).await?;
+        let intake = Intake::new(&connection, options, port, Arc::clone(&fate), handled).await?;
         Ok(Self {
             _cut: cut,
             ledger: intake.ledger(),

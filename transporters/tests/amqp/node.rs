@@ -109,7 +109,11 @@ impl Node {
     pub(crate) async fn until(&self, what: &str, holds: impl Fn(&mut Record) -> bool) {
         let end = Instant::now() + Duration::from_secs(30);
         while !self.look(&holds) {
-            assert!(Instant::now() < end, "{what}: it did not come true: {:?}", self.look(|r| format!("{r:?}")));
+            assert!(
+                Instant::now() < end,
+                "{what}: it did not come true: {:?}",
+                self.look(|r| format!("{r:?}"))
+            );
             sleep(Duration::from_millis(2)).await;
         }
     }

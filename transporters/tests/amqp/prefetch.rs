@@ -4,7 +4,8 @@ use ligand_transporters::{PacketKind, Subscription};
 use std::time::Duration;
 
 use crate::node::{Node, Record, namespace, to};
-use crate::support::url;
+use crate::server::Server;
+use crate::support::{Proxy, address, at, url};
 
 fn requests(record: &Record) -> usize {
     record.frames.iter().filter(|(kind, _)| *kind == PacketKind::Request).count()
@@ -88,4 +89,29 @@ async fn what_was_not_acknowledged_comes_again_and_what_was_does_not() {
     assert_eq!(node.payloads(PacketKind::Request), ["not done"]);
     node.look(|record| record.acks.clear());
     node.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_being_handled_is_not_started_again_when_the_connection_breaks() {
+    let (url, namespace) = (url("AMQP_URL"), namespace());
+    let proxy = Proxy::start(address(&url));
+    let node = Node::join(&at(&url, &proxy.address()), &namespace, "me").await.unwrap();
+    let all = [PacketKind::Request, PacketKind::Pong].map(Subscription::Own);
+    node.live.subscribe(&all).await.unwrap();
+    node.send(&to("me"), PacketKind::Request, "slow").unwrap();
+    node.until("the request arrives", |record| requests(record) == 1).await;
+    for round_ in 1..=2 {
+        proxy.cut();
+        node.until("the loss is noticed", |record| record.downs.len() == round_).await;
+        proxy.restore();
+        node.until("it is connected again", |record| record.ups.len() == round_ + 1).await;
+        round(&node).await;
+        assert_eq!(node.look(|record| requests(record)), 1, "it is still being handled");
+    }
+    // Done with: the server forgets the copy that it handed over again.
+    node.look(|record| record.acks.clear());
+    round(&node).await;
+    node.stop().await;
+    let server = Server::at(&url).await;
+    assert_eq!(server.waiting(&format!("MOL-{namespace}.REQ.me")).await, 0);
 }

@@ -53,7 +53,11 @@ async fn queues_are_declared_as_moleculer_declares_them_whoever_comes_first() {
 
     for (name, auto_delete, _) in QUEUES {
         let name = format!("MOL-{namespace}.{name}");
-        assert_eq!(server.consumers(&name).await, (!auto_delete).then_some(0), "{name} after the node has left");
+        assert_eq!(
+            server.consumers(&name).await,
+            (!auto_delete).then_some(0),
+            "{name} after the node has left"
+        );
     }
     let node = Node::join(&url, &namespace, "me").await.unwrap();
     node.subscribe_all().await;
@@ -88,7 +92,10 @@ async fn a_user_who_may_declare_nothing_is_told_the_queue() {
     assert!(refused.to_string().contains(".REQ.me") && refused.to_string().contains("refused"), "{refused}");
     // An exchange that may not be declared is told too, and the session goes on.
     node.send(&Route::Broadcast, PacketKind::Info, "{}").unwrap();
-    node.until("the refused exchange is reported", |record| record.refused.iter().any(|why| why.contains(".INFO"))).await;
+    node.until("the refused exchange is reported", |record| {
+        record.refused.iter().any(|why| why.contains(".INFO"))
+    })
+    .await;
     assert!(node.look(|record| record.downs.is_empty()));
     node.stop().await;
 }

@@ -20,7 +20,12 @@ impl Server {
     }
 
     /// Declares a queue as Node's client library does.
-    pub(crate) async fn declare(&self, name: &str, auto_delete: bool, arguments: &[(&str, i32)]) -> lapin::Result<()> {
+    pub(crate) async fn declare(
+        &self,
+        name: &str,
+        auto_delete: bool,
+        arguments: &[(&str, i32)],
+    ) -> lapin::Result<()> {
         let mut table = FieldTable::default();
         for (name, number) in arguments {
             table.insert((*name).into(), AMQPValue::LongInt(*number));
@@ -32,10 +37,18 @@ impl Server {
 
     /// Consumers of a queue; `None` when it is not there.
     pub(crate) async fn consumers(&self, name: &str) -> Option<u32> {
+        Some(self.queue(name).await?.consumer_count())
+    }
+
+    /// Messages of a queue that nobody has been given.
+    pub(crate) async fn waiting(&self, name: &str) -> u32 {
+        self.queue(name).await.unwrap().message_count()
+    }
+
+    async fn queue(&self, name: &str) -> Option<lapin::Queue> {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let channel = self.channel().await;
-        let queue = channel.queue_declare(name.into(), options, FieldTable::default()).await.ok()?;
-        Some(queue.consumer_count())
+        channel.queue_declare(name.into(), options, FieldTable::default()).await.ok()
     }
 
     pub(crate) async fn delete(&self, name: &str) {

@@ -38,7 +38,8 @@ async fn a_server_of_another_authority_is_not() {
 async fn nor_one_whose_certificate_has_expired_or_is_for_somebody_else() {
     refused(&with("AMQP_TLS_EXPIRED_URL", "tls.caFile=~/ca.pem"), "Expired").await;
     refused(&with("AMQP_TLS_WRONG_HOST_URL", "tls.caFile=~/ca.pem"), "not valid for").await;
-    refused(&with("AMQP_TLS_URL", "tls.caFile=~/ca.pem&socketOptions.servername=elsewhere"), "not valid for").await;
+    refused(&with("AMQP_TLS_URL", "tls.caFile=~/ca.pem&socketOptions.servername=elsewhere"), "not valid for")
+        .await;
 }
 
 #[tokio::test]
