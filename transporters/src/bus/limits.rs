@@ -19,7 +19,7 @@ pub struct BusLimits {
     /// are dropped from four fifths on, requests answered `QueueIsFull` when it is full; at twice as much
     /// everything but control packets is dropped.
     pub receive_bytes: usize,
-    /// Frames that have arrived and may wait to be handled (`receiveBufferFrames`, default 16,384),
+    /// Frames that have arrived and may wait to be handled (`receiveBufferFrames`, default 65,536),
     /// likewise.
     pub receive_frames: usize,
     /// Largest frame that is sent, in bytes (`maxPacketSize`, default 1 MiB); a server's own limit comes on
@@ -42,7 +42,7 @@ impl Default for BusLimits {
             send_bytes: 16 * 1024 * 1024,
             send_frames: 16 * 1024,
             receive_bytes: 32 * 1024 * 1024,
-            receive_frames: 16 * 1024,
+            receive_frames: 64 * 1024,
             max_frame: 1024 * 1024,
             connect_timeout: Duration::from_secs(5),
             write_timeout: Duration::from_secs(10),

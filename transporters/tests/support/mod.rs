@@ -1,7 +1,9 @@
 //! What the tests against real servers share.
 #![allow(dead_code, reason = "not every target uses all of it")]
 
+pub(crate) mod node;
 pub(crate) mod proxy;
+pub(crate) mod tls;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -10,6 +12,7 @@ use std::time::Duration;
 use ligand_transporters::conformance::{self, Fixture};
 use ligand_transporters::{NodeId, Transporter};
 
+pub(crate) use node::Node;
 pub(crate) use proxy::Proxy;
 
 /// The URL of a server, from the environment.
