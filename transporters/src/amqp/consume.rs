@@ -236,16 +236,27 @@ impl Intake {
         let (name, told) = (queue.name.clone(), Arc::clone(&cancelled));
         self.port.spawn(async move {
             let why = empty(consumer, kind, pump, ledger).await;
-            if !told.load(Ordering::Acquire) {
-                fate.seal(&format!("{name} is not consumed any more: {why}"));
+            if told.load(Ordering::Acquire) {
+                return;
+            }
+            match why {
+                None => fate.seal(&format!("the server has ended the consumer of {name}: was it deleted?")),
+                Some(error) if error.is_amqp_soft_error() => fate.seal(&format!("{name}: {error}")),
+                Some(error) => fate.seal(&error.to_string()),
             }
         });
         Ok(cancelled)
     }
 }
 
-/// Moves everything from a consumer into the node's inbox, until the consumer ends; why it did.
-async fn empty(consumer: Consumer, kind: PacketKind, pump: Pump, ledger: Option<Arc<Ledger>>) -> String {
+/// Moves everything from a consumer into the node's inbox, until the consumer ends; the error by which it
+/// did, if there was one.
+async fn empty(
+    consumer: Consumer,
+    kind: PacketKind,
+    pump: Pump,
+    ledger: Option<Arc<Ledger>>,
+) -> Option<lapin::Error> {
     let mut batches = consumer.ready_chunks(BATCH);
     while let Some(batch) = batches.next().await {
         let mut error = None;
@@ -255,17 +266,17 @@ async fn empty(consumer: Consumer, kind: PacketKind, pump: Pump, ledger: Option<
                 None => Some(Frame::new(kind, delivery.data)),
             },
             Err(why) => {
-                error = Some(why.to_string());
+                error = Some(why);
                 None
             }
         }));
-        if let Some(error) = error {
+        if error.is_some() {
             return error;
         }
         // A queue that never runs dry must not keep the thread to itself.
         tokio::task::coop::consume_budget().await;
     }
-    "the server has cancelled it, so the queue was deleted or has moved".to_owned()
+    None
 }
 
 impl Intake {

@@ -1,5 +1,5 @@
 //! What the tests against real servers share.
-#![allow(dead_code, reason = "not every target uses all of it")]
+#![allow(dead_code, unused_imports, reason = "not every target uses all of it")]
 
 pub(crate) mod node;
 pub(crate) mod proxy;
