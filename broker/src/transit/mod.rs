@@ -4,9 +4,13 @@
 //! ([`inbound`]); control packets go to a thread of their own ([`control`]), so that no handler, however
 //! long it blocks, keeps this node from being seen as alive.
 
+mod balanced;
+mod budget;
 mod call;
+mod connection;
 mod control;
 mod events;
+mod foreign;
 mod heard;
 mod inbound;
 mod members;
@@ -26,16 +30,19 @@ use ligand_transporters::{Connection, Link, Membership, Name, NodeId, Peering};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use crate::broker::{ServiceBroker, Shared};
+use crate::codec::Codec;
 use crate::config::BrokerConfig;
 use crate::middleware::Pipeline;
 use crate::protocol::ProtocolVersion;
 use crate::serializer::{Limits, Serializer};
 
+pub(crate) use budget::InHand;
 use control::Control;
 pub(crate) use control::Message;
+pub(crate) use outbound::EventTarget;
 pub(crate) use own::{composer, identity};
 pub(crate) use pending::Mark;
 use pending::Pending;
@@ -48,14 +55,20 @@ pub(crate) struct Transit {
     node: NodeId,
     /// Stamped on what goes to everybody, and to nodes never heard of.
     version: ProtocolVersion,
+    /// What goes to everybody goes out in the other version, too.
+    both: bool,
     config: Arc<BrokerConfig>,
     broker: Weak<Shared>,
     link: Link,
     connection: ArcSwapOption<ConnectionCell>,
     connected: AtomicBool,
     ever_connected: AtomicBool,
+    /// Counts how often the connection came or went; see [`connection`].
+    turn: Mutex<u64>,
     membership: Membership,
     serializer: Arc<dyn Serializer>,
+    /// What bodies are written in.
+    codec: Codec,
     limits: Limits,
     pipeline: Arc<Pipeline>,
     pending: Arc<Pending>,
@@ -65,14 +78,19 @@ pub(crate) struct Transit {
     addresses: RwLock<HashMap<NodeId, Name>>,
     /// Requests of other nodes that are being handled.
     in_flight: AtomicUsize,
+    /// Bytes of packets whose handlers wait.
+    bytes_in_hand: AtomicUsize,
     /// Bytes of answers that wait for room in a send buffer.
     held_bytes: AtomicUsize,
     /// Counts requests as they come, so that stopping can see whether any still do.
     arrived: AtomicU64,
+    /// Who writes in another serializer.
+    foreign: foreign::Foreign,
     /// See [`heard`].
     coarse: heard::Coarse,
     peering: Peering,
     troubles: trouble::Troubles,
+    balanced: balanced::Balanced,
     stats: stats::Counters,
 }
 
