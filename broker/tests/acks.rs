@@ -19,13 +19,13 @@ struct Line {
     refused: AtomicUsize,
     room: Notify,
     answers: Mutex<Vec<Value>>,
-    inbox: Mutex<Option<mpsc::UnboundedSender<Frame>>>,
+    inbox: Mutex<Option<mpsc::Sender<Frame>>>,
 }
 
 #[derive(Debug)]
 struct OneNode(Arc<Line>);
 
-struct Inbox(mpsc::UnboundedReceiver<Frame>);
+struct Inbox(mpsc::Receiver<Frame>);
 
 #[async_trait]
 impl Source for Inbox {
@@ -45,7 +45,7 @@ impl Transporter for OneNode {
     }
 
     async fn connect(&self, link: Link) -> Result<Arc<dyn Connection>, TransportError> {
-        let (inbox, frames) = mpsc::unbounded_channel();
+        let (inbox, frames) = mpsc::channel(64);
         *self.0.inbox.lock().unwrap() = Some(inbox);
         link.read(Inbox(frames));
         link.up(Up::First);
@@ -104,7 +104,7 @@ fn deliver(line: &Arc<Line>, kind: PacketKind, mut packet: Value, shed: bool) ->
     let mut frame = Frame::new(kind, packet.to_string().into_bytes());
     frame.ack = Some(Ack::new(move || *told.lock().unwrap() = Some(at.answers.lock().unwrap().len())));
     frame.shed = shed;
-    line.inbox.lock().unwrap().as_ref().unwrap().send(frame).unwrap();
+    line.inbox.lock().unwrap().as_ref().unwrap().try_send(frame).unwrap();
     acked
 }
 
