@@ -1,5 +1,6 @@
 //! Clusters of brokers over AMQP.
 
+#[allow(dead_code, unused_imports, reason = "shared by targets, of which each uses a part")]
 mod conformance;
 
 use conformance::Fixture;
