@@ -15,6 +15,7 @@
 //! |---|---|---|
 //! | `tcp` | Moleculer's TCP transporter: no server, UDP discovery | yes |
 //! | `nats` | a NATS server, with its queue groups as balancer | no |
+//! | `amqp`, `amqp-tls` | AMQP 0.9.1 (RabbitMQ) | no |
 //! | `mqtt`, `mqtt-tls` | MQTT 3.1.1 and 5 | no |
 //! | `redis`, `redis-tls` | Redis pub/sub: single, Sentinel, Cluster | no |
 //! | `kafka` | Kafka; compiles librdkafka, which needs a C and a C++ compiler and make | no |
@@ -23,6 +24,9 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "amqp")]
+#[cfg_attr(docsrs, doc(cfg(feature = "amqp")))]
+pub mod amqp;
 pub mod backoff;
 #[cfg(feature = "_bus")]
 mod bus;

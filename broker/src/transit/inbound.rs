@@ -47,7 +47,7 @@ impl Transit {
         match packet {
             // The transporter's inbox is full: events go first, requests may be made elsewhere.
             Packet::Event(_) if shed => Counters::add(&self.stats.events_dropped),
-            Packet::Request(request) if shed => self.turn_away(version, sender, &request),
+            Packet::Request(request) if shed => self.turn_away(version, sender, &request, ack),
             Packet::Request(request) => self.serve(broker, version, sender, &request, ack),
             Packet::Event(event) => self.receive_event(broker, sender, &event, ack),
             Packet::Response(response) => match self.pending.complete(&sender, response) {
