@@ -16,6 +16,6 @@ pub(crate) mod conflict;
 mod cpu;
 pub(crate) mod driver;
 pub(crate) mod gossip;
-mod limit;
+pub(crate) mod limit;
 pub(crate) mod liveness;
 mod tcp;

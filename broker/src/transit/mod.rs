@@ -25,10 +25,11 @@ use ligand_transporters::{Connection, Link, Membership, Name, NodeId, Peering};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use crate::broker::{ServiceBroker, Shared};
 use crate::config::BrokerConfig;
+use crate::discovery::limit::Bucket;
 use crate::middleware::Pipeline;
 use crate::protocol::ProtocolVersion;
 use crate::serializer::{Limits, Serializer};
@@ -72,6 +73,8 @@ pub(crate) struct Transit {
     coarse: heard::Coarse,
     peering: Peering,
     stats: stats::Counters,
+    /// How often a packet that a layer refused may be told of.
+    layer_lines: Mutex<Bucket>,
 }
 
 /// The connection, behind one more box because it is a trait object.

@@ -16,6 +16,7 @@ use super::sink::NodeSink;
 use super::{ConnectionCell, Transit, stats};
 use crate::broker::{ServiceBroker, StartError};
 use crate::config::{Protocol, Timeout};
+use crate::discovery::limit::Bucket;
 use crate::discovery::driver::Driver;
 use crate::protocol::{Outgoing, ProtocolVersion};
 use crate::serializer::{Json, Limits};
@@ -35,6 +36,9 @@ const TOPICS: [Subscription; 12] = [
     Subscription::Own(PacketKind::Ping),
     Subscription::Own(PacketKind::Pong),
 ];
+
+/// Between two lines about packets that a layer refused.
+const LAYER_LINES: std::time::Duration = std::time::Duration::from_secs(30);
 
 impl Transit {
     /// Connects, subscribes, and asks who is there. The broker owns the transit from then on.
@@ -74,6 +78,7 @@ impl Transit {
             coarse: super::heard::Coarse::default(),
             peering: transporter.peering(),
             stats: stats::Counters::default(),
+            layer_lines: std::sync::Mutex::new(Bucket::new(1, LAYER_LINES)),
             config,
         });
         // Set before anything can arrive.
