@@ -18,6 +18,8 @@ mod events;
 mod graceful;
 #[path = "interop/harness/mod.rs"]
 mod harness;
+#[path = "interop/layers.rs"]
+mod layers;
 #[path = "interop/mixed.rs"]
 mod mixed;
 #[path = "interop/node_service.rs"]

@@ -1,7 +1,10 @@
-//! Compression and encryption against what Node put on the wire (protocol chapter 10).
+//! Compression and encryption: against what Node put on the wire (protocol chapter 10), and between nodes of
+//! ours.
 
 use bytes::Bytes;
 use ligand::middleware::{Cipher, Compression, CompressionMethod, Encryption, WireLayer};
+use ligand::testing::{Cluster, TestBroker};
+use ligand::{BrokerBuilder, Error, ErrorKind, Outcome, ServiceDef};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -123,4 +126,68 @@ fn every_truncation_and_every_altered_byte_is_read_or_refused() {
             }
         }
     }
+}
+
+fn echo() -> ServiceDef {
+    ServiceDef::builder("echo")
+        .action("it", |_, body: Value| async move { Ok::<_, Error>(body) })
+        .action("long", |_, length: usize| async move { Ok::<_, Error>("x".repeat(length)) })
+        .build()
+}
+
+fn sealed(builder: BrokerBuilder) -> BrokerBuilder {
+    builder.layer(Encryption::authenticated(KEY).unwrap()).layer(Compression::default())
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_with_authenticated_encryption_work_together() {
+    let cluster =
+        Cluster::seeded(1).node_with("a", [], sealed).node_with("b", [echo()], sealed).start().await;
+    for body in [json!(null), json!("x".repeat(100)), json!("x".repeat(200_000))] {
+        assert_eq!(cluster.at("a").call::<Value>("echo.it", &body).await.unwrap(), body);
+    }
+    assert_eq!(cluster.at("a").stats().refused_by_layer, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_layer_refuses_is_counted_and_hurts_nobody_else() {
+    let cluster =
+        Cluster::seeded(1).node_with("a", [], sealed).node_with("b", [echo()], sealed).start().await;
+    let other = KEY.replace('0', "1");
+    let stranger = TestBroker::new()
+        .node_id("stranger")
+        .transporter(cluster.network().transporter())
+        .layer(Encryption::authenticated(other).unwrap())
+        .layer(Compression::default())
+        .start()
+        .await;
+    assert_eq!(stranger.ping_all().await.len(), 0);
+    let stats = cluster.at("a").stats();
+    assert!(stats.refused_by_layer > 0 && stats.malformed == stats.refused_by_layer, "{stats:?}");
+    assert_eq!(cluster.at("a").call::<Value>("echo.it", 1).await.unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_above_the_limit_of_compression_fail_at_their_sender_and_name_it() {
+    let small = |builder: BrokerBuilder| builder.layer(Compression::default().max_size(10_000));
+    let cluster = Cluster::seeded(1).node_with("a", [], small).node_with("b", [echo()], small).start().await;
+    let error = cluster.at("a").call::<Value>("echo.it", "x".repeat(10_000)).await.unwrap_err();
+    assert_eq!((error.error_type(), error.outcome()), (Some("PACKET_TOO_LARGE"), Outcome::NotRun));
+    assert!(error.message().contains("10000"), "{error}");
+    let error = cluster.at("a").call::<Value>("echo.long", 10_000).await.unwrap_err();
+    assert_eq!(error.error_type(), Some("PACKET_TOO_LARGE"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Application);
+    assert_eq!(cluster.at("a").call::<String>("echo.long", 9000).await.unwrap().len(), 9000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bomb_is_dropped_and_counted_and_the_node_goes_on() {
+    let large = |builder: BrokerBuilder| builder.layer(Compression::default().max_size(usize::MAX));
+    let usual = |builder: BrokerBuilder| builder.layer(Compression::default());
+    let cluster = Cluster::seeded(1).node_with("a", [], large).node_with("b", [echo()], usual).start().await;
+    let call = cluster.at("a").call::<Value>("echo.it", "x".repeat(2 << 20));
+    let error = call.timeout(std::time::Duration::from_secs(1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RequestTimeout);
+    assert_eq!(cluster.at("b").stats().refused_by_layer, 1);
+    assert_eq!(cluster.at("a").call::<Value>("echo.it", 1).await.unwrap(), 1);
 }

@@ -1,8 +1,8 @@
 //! AES in CBC and ECB with PKCS#7 padding: what OpenSSL's ciphers of these names produce.
 
 use aes::cipher::block_padding::Pkcs7;
-use aes::cipher::consts::U16;
 use aes::cipher::common::InnerInit as _;
+use aes::cipher::consts::U16;
 use aes::cipher::{
     BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt as _, BlockModeEncrypt as _, InnerIvInit as _,
     KeyInit as _,
@@ -57,9 +57,7 @@ where
     C: BlockCipherEncrypt<BlockSize = U16> + Clone,
 {
     match iv {
-        Some(iv) => {
-            cbc::Encryptor::inner_iv_init(aes.clone(), iv.into()).encrypt_padded_vec::<Pkcs7>(plain)
-        }
+        Some(iv) => cbc::Encryptor::inner_iv_init(aes.clone(), iv.into()).encrypt_padded_vec::<Pkcs7>(plain),
         None => ecb::Encryptor::inner_init(aes.clone()).encrypt_padded_vec::<Pkcs7>(plain),
     }
 }

@@ -49,7 +49,9 @@ pub enum EncryptionError {
     #[error("the password is empty")]
     NoPassword,
     /// Not a name of a cipher that is supported.
-    #[error("no cipher is named `{name}`; there are aes-128-cbc, aes-192-cbc, aes-256-cbc, and the same with ecb")]
+    #[error(
+        "no cipher is named `{name}`; there are aes-128-cbc, aes-192-cbc, aes-256-cbc, and the same with ecb"
+    )]
     UnknownCipher {
         /// The name.
         name: String,

@@ -122,7 +122,8 @@ impl Encryption {
         derived: bool,
     ) -> Result<Self, EncryptionError> {
         let wrong = || EncryptionError::KeyLength { cipher, expected: cipher.key_length(), got: key.len() };
-        let block = Some(key).filter(|key| key.len() == cipher.key_length()).and_then(|key| Block::new(key, iv));
+        let block =
+            Some(key).filter(|key| key.len() == cipher.key_length()).and_then(|key| Block::new(key, iv));
         Ok(Self(Mode::Block { block: block.ok_or_else(wrong)?, cipher, derived }))
     }
 }

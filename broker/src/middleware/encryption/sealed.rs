@@ -40,12 +40,8 @@ impl Sealed {
         let (nonce, rest) = rest.split_first_chunk::<NONCE>()?;
         let (body, tag) = rest.split_last_chunk::<TAG>()?;
         let mut body = body.to_vec();
-        let opened = self.0.decrypt_inout_detached(
-            nonce.into(),
-            &[VERSION],
-            body.as_mut_slice().into(),
-            tag.into(),
-        );
+        let opened =
+            self.0.decrypt_inout_detached(nonce.into(), &[VERSION], body.as_mut_slice().into(), tag.into());
         opened.ok().map(|()| body)
     }
 }

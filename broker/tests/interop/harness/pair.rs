@@ -1,9 +1,9 @@
 //! One node of each kind that know each other.
 
-use ligand::{NodeId, ServiceBroker, ServiceDef};
+use ligand::{BrokerBuilder, NodeId, ServiceBroker, ServiceDef};
 use serde_json::{Value, json};
 
-use super::{Cluster, Heard, Js, Version, mail, rs, rust_node, shared};
+use super::{Cluster, Heard, Js, Version, built, mail, rs, shared};
 
 /// A stock node `js` and a node of ours, `rust`. The log of our node is shown by the test runner, that of
 /// the other one when a failed test drops it.
@@ -21,9 +21,21 @@ impl Pair {
     }
 
     pub(crate) async fn with(version: Version, js: &[&str], services: Vec<ServiceDef>) -> Self {
+        Self::layered(version, js, services, json!([]), |builder| builder).await
+    }
+
+    /// With layers on the wire: the middlewares of the stock node ([`Js::layered`]), and ours.
+    pub(crate) async fn layered(
+        version: Version,
+        js: &[&str],
+        services: Vec<ServiceDef>,
+        theirs: Value,
+        ours: impl FnOnce(BrokerBuilder) -> BrokerBuilder,
+    ) -> Self {
         let cluster = Cluster::new(&["rust", "js"]);
         let options = cluster.js_options("js");
-        let (js, rust) = tokio::join!(Js::start(version, options, js), rust_node(&cluster, "rust", services));
+        let (js, rust) =
+            tokio::join!(Js::layered(version, options, js, theirs), built(&cluster, "rust", services, ours));
         let pair = Self { cluster, js, rust };
         pair.meet().await;
         pair
