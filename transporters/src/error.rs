@@ -35,6 +35,14 @@ pub enum TransportError {
         /// Why it failed.
         source: Source,
     },
+    /// The server refused a publish, or took a subscription back, that it was asked for earlier.
+    #[error("the server refuses {topic}: {source}")]
+    Refused {
+        /// Topic, queue or exchange.
+        topic: String,
+        /// Why.
+        source: Source,
+    },
     /// A frame could not be handed to the server.
     #[error("cannot publish: {0}")]
     Publish(Source),
@@ -61,6 +69,20 @@ impl TransportError {
     /// A [`TransportError::Subscribe`].
     pub fn subscribe(topic: impl Into<String>, source: impl Into<Source>) -> Self {
         Self::Subscribe { topic: topic.into(), source: source.into() }
+    }
+
+    /// A [`TransportError::Refused`].
+    pub fn refused(topic: impl Into<String>, source: impl Into<Source>) -> Self {
+        Self::Refused { topic: topic.into(), source: source.into() }
+    }
+
+    /// The topic that this is about, where it is about one.
+    #[must_use]
+    pub fn topic(&self) -> Option<&str> {
+        match self {
+            Self::Subscribe { topic, .. } | Self::Refused { topic, .. } => Some(topic),
+            _ => None,
+        }
     }
 }
 

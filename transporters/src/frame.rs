@@ -148,13 +148,18 @@ pub struct Frame {
     pub peer: Option<SocketAddr>,
     /// For buses that want to know when a frame has been handled.
     pub ack: Option<Ack>,
+    /// The share for data of the transporter's inbox was full when this came. A request so marked is
+    /// answered "queue is full" without being run, an event is dropped and counted; both are cheaper than
+    /// letting them wait, and the caller of the request may ask another node at once. Control frames and
+    /// responses are handled as always.
+    pub shed: bool,
 }
 
 impl Frame {
-    /// A frame without peer and acknowledgement.
+    /// A frame without peer and acknowledgement, for which there was room.
     #[must_use]
     pub fn new(kind: PacketKind, payload: impl Into<Bytes>) -> Self {
-        Self { kind, payload: payload.into(), peer: None, ack: None }
+        Self { kind, payload: payload.into(), peer: None, ack: None, shed: false }
     }
 }
 

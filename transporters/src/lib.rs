@@ -19,6 +19,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod backoff;
+#[cfg(feature = "_bus")]
+mod bus;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
@@ -34,6 +36,8 @@ pub mod tcp;
 mod topic;
 mod transporter;
 
+#[cfg(feature = "_bus")]
+pub use bus::{BusLimits, TlsOptions};
 pub use error::{SendError, TransportError};
 pub use frame::{Abandon, Ack, Frame, FrameBuf, PacketKind, Route, Subscription, WriteFrame, collect};
 pub use ids::{InvalidId, Name, NodeId};

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::lane::{Batch, Lanes, Source};
-use crate::{Name, NodeId, Topics, TransportError};
+use crate::{Name, NodeId, PacketKind, Topics, TransportError};
 
 /// Where a transporter's facts go. Implemented by the broker; a test implements what it looks at.
 ///
@@ -40,6 +40,18 @@ pub trait Sink: fmt::Debug + Send + Sync + 'static {
     /// The connection is gone; the transporter tries to get it back.
     fn down(&self, why: &TransportError) {
         let _ = why;
+    }
+
+    /// The server refused a subscription or a publish after it had been accepted here: it said so later,
+    /// or of what was restored after a reconnect. The connection itself stands. `why` names the topic where
+    /// the server does.
+    fn refused(&self, why: &TransportError) {
+        let _ = why;
+    }
+
+    /// A frame that arrived was given up because too many waited to be handled.
+    fn dropped(&self, kind: PacketKind) {
+        let _ = kind;
     }
 
     /// A peer may be reachable at `addr` (`host:port`). No promise that it is alive.
@@ -169,6 +181,16 @@ impl Link {
     /// See [`Sink::down`].
     pub fn down(&self, why: &TransportError) {
         self.inner.sink.down(why);
+    }
+
+    /// See [`Sink::refused`].
+    pub fn refused(&self, why: &TransportError) {
+        self.inner.sink.refused(why);
+    }
+
+    /// See [`Sink::dropped`].
+    pub fn dropped(&self, kind: PacketKind) {
+        self.inner.sink.dropped(kind);
     }
 
     /// See [`Sink::sighted`]. `source` is the address a datagram or connection came from, `None` for

@@ -4,56 +4,88 @@ use std::sync::Arc;
 
 use crate::{TransportError, Transporter};
 
-/// The schemes this build understands, with the feature that brings each one; empty where none does.
-pub const SCHEMES: &[(&str, &str)] = &[
-    ("memory", ""),
-    #[cfg(feature = "tcp")]
-    ("tcp", "tcp"),
-];
-
-/// Schemes of transporters that exist, whether compiled in or not.
-const KNOWN: &[(&str, &str)] = &[("tcp", "tcp")];
-
-/// The transporter for a URL such as `tcp://` or `memory://name`, or for a bare name such as `TCP`, as
-/// Moleculer writes it.
-///
-/// # Errors
-/// [`TransportError::Config`] when the scheme is unknown or not compiled in, or when the URL has an
-/// error; the message says what to do.
-pub fn transporter_for(url: &str) -> Result<Arc<dyn Transporter>, TransportError> {
-    let scheme = url.split_once("://").map_or(url, |(scheme, _)| scheme).to_ascii_lowercase();
-    match scheme.as_str() {
-        "memory" => Ok(Arc::new(crate::memory::Memory::from_url(url)?)),
-        #[cfg(feature = "tcp")]
-        "tcp" => Ok(Arc::new(crate::tcp::Tcp::from_url(url)?)),
-        other => Err(unknown(other)),
-    }
+/// What the table below needs of a transporter.
+trait Configured: Transporter + Sized {
+    fn by_url(url: &str) -> Result<Self, TransportError>;
+    fn by_options(options: Vec<(String, String)>) -> Result<Self, TransportError>;
 }
 
-/// The transporter of a kind (`TCP`) with options by Node's names, as in Node's `{ type, options }`.
-///
-/// # Errors
-/// [`TransportError::Config`] names an unknown kind, an unknown option, or a value that does not fit.
-pub fn transporter_with(
-    kind: &str,
-    options: impl IntoIterator<Item = (String, String)>,
-) -> Result<Arc<dyn Transporter>, TransportError> {
-    match kind.to_ascii_lowercase().as_str() {
-        #[cfg(feature = "tcp")]
-        "tcp" => {
-            let mut tcp = crate::tcp::TcpOptions::default();
-            for (key, value) in options {
-                tcp.set(&key, &value)?;
+/// The transporters that exist: schemes of URLs (the first is also the name that Moleculer knows), the
+/// feature that brings them, their type.
+macro_rules! schemes {
+    ($([$first:literal $(, $alias:literal)*] if $feature:literal => $transporter:path;)*) => {
+        /// The schemes this build understands, with the feature that brings each one; empty where none
+        /// does.
+        pub const SCHEMES: &[(&str, &str)] = &[
+            ("memory", ""),
+            $(#[cfg(feature = $feature)] ($first, $feature),)*
+        ];
+
+        /// Schemes of transporters that exist, whether compiled in or not.
+        const KNOWN: &[(&str, &str)] = &[$(($first, $feature), $(($alias, $feature),)*)*];
+
+        /// The transporter for a URL such as `tcp://` or `memory://name`, or for a bare name such as
+        /// `TCP`, as Moleculer writes it.
+        ///
+        /// # Errors
+        /// [`TransportError::Config`] when the scheme is unknown or not compiled in, or when the URL has
+        /// an error; the message says what to do.
+        pub fn transporter_for(url: &str) -> Result<Arc<dyn Transporter>, TransportError> {
+            let scheme = url.split_once("://").map_or(url, |(scheme, _)| scheme).to_ascii_lowercase();
+            match scheme.as_str() {
+                "memory" => Ok(Arc::new(crate::memory::Memory::from_url(url)?)),
+                $(
+                    #[cfg(feature = $feature)]
+                    $first $(| $alias)* => Ok(Arc::new(<$transporter>::by_url(url)?)),
+                )*
+                other => Err(unknown(other)),
             }
-            Ok(Arc::new(crate::tcp::Tcp::with_options(tcp)))
         }
-        "memory" => match options.into_iter().next() {
-            None => transporter_for("memory"),
-            Some((key, _)) => Err(TransportError::Config(format!(
-                "the memory transporter has no option `{key}`: name its network by a URL, `memory://name`"
-            ))),
-        },
-        other => Err(unknown(other)),
+
+        /// The transporter of a kind (`TCP`) with options by Node's names, as in Node's
+        /// `{ type, options }`. Objects among the values are JSON.
+        ///
+        /// # Errors
+        /// [`TransportError::Config`] names an unknown kind, an unknown option, or a value that does not
+        /// fit.
+        pub fn transporter_with(
+            kind: &str,
+            options: impl IntoIterator<Item = (String, String)>,
+        ) -> Result<Arc<dyn Transporter>, TransportError> {
+            let options: Vec<_> = options.into_iter().collect();
+            match kind.to_ascii_lowercase().as_str() {
+                $(
+                    #[cfg(feature = $feature)]
+                    $first $(| $alias)* => Ok(Arc::new(<$transporter>::by_options(options)?)),
+                )*
+                "memory" => match options.into_iter().next() {
+                    None => transporter_for("memory"),
+                    Some((key, _)) => Err(TransportError::Config(format!(
+                        "the memory transporter has no option `{key}`: name its network by a URL, `memory://name`"
+                    ))),
+                },
+                other => Err(unknown(other)),
+            }
+        }
+    };
+}
+
+schemes! {
+    ["tcp"] if "tcp" => crate::tcp::Tcp;
+}
+
+#[cfg(feature = "tcp")]
+impl Configured for crate::tcp::Tcp {
+    fn by_url(url: &str) -> Result<Self, TransportError> {
+        Self::from_url(url)
+    }
+
+    fn by_options(options: Vec<(String, String)>) -> Result<Self, TransportError> {
+        let mut tcp = crate::tcp::TcpOptions::default();
+        for (key, value) in options {
+            tcp.set(&key, &value)?;
+        }
+        Ok(Self::with_options(tcp))
     }
 }
 

@@ -161,6 +161,10 @@ pub trait Connection: fmt::Debug + Send + Sync + 'static {
 pub struct Capabilities {
     /// It can balance requests and events by itself (`disableBalancer`).
     pub balanced: bool,
+    /// Where it balances events, a subscription with wildcards gets those that match it (default true).
+    /// AMQP's does not: its queues have literal names, so such a subscription gets nothing (protocol
+    /// chapter 3.5), and the broker warns.
+    pub balanced_wildcards: bool,
     /// It can send one frame to everybody.
     pub broadcast: bool,
     /// Its frames carry an [`Ack`](crate::Ack).
@@ -177,6 +181,7 @@ impl Capabilities {
     pub const fn bus() -> Self {
         Self {
             balanced: false,
+            balanced_wildcards: true,
             broadcast: true,
             acks: false,
             membership: Membership::Heartbeat,
@@ -189,6 +194,7 @@ impl Capabilities {
     pub const fn peer_to_peer() -> Self {
         Self {
             balanced: false,
+            balanced_wildcards: true,
             broadcast: false,
             acks: false,
             membership: Membership::Gossip,

@@ -19,3 +19,5 @@ pub(crate) mod gossip;
 pub(crate) mod limit;
 pub(crate) mod liveness;
 mod tcp;
+
+pub(crate) use limit::Bucket;

@@ -42,11 +42,14 @@ impl Transit {
     }
 
     fn data(self: &Arc<Self>, broker: &ServiceBroker, frame: Frame) {
-        let Frame { kind, payload, ack, .. } = frame;
+        let Frame { kind, payload, ack, shed, .. } = frame;
         let Some(incoming) = self.open(kind, payload) else { return };
         let Some(version) = self.accept(broker, &incoming) else { return };
         let Incoming { sender, packet, .. } = incoming;
         match packet {
+            // The transporter's inbox is full: events go first, requests may be made elsewhere.
+            Packet::Event(_) if shed => Counters::add(&self.stats.events_dropped),
+            Packet::Request(request) if shed => self.turn_away(version, sender, &request),
             Packet::Request(request) => self.serve(broker, version, sender, &request, ack),
             Packet::Event(event) => self.receive_event(broker, sender, &event, ack),
             Packet::Response(response) => match self.pending.complete(&sender, response) {

@@ -19,6 +19,7 @@ mod sink;
 mod start;
 mod stats;
 mod stop;
+mod trouble;
 
 use arc_swap::ArcSwapOption;
 use ligand_transporters::{Connection, Link, Membership, Name, NodeId, Peering};
@@ -72,6 +73,7 @@ pub(crate) struct Transit {
     /// See [`heard`].
     coarse: heard::Coarse,
     peering: Peering,
+    troubles: trouble::Troubles,
     stats: stats::Counters,
     /// How often a packet that a layer refused may be told of.
     layer_lines: Mutex<Bucket>,

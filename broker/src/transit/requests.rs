@@ -94,6 +94,19 @@ impl Transit {
         }
     }
 
+    /// Answers a request that came when there was no room for it. Nothing of it but the envelope is read.
+    pub(super) fn turn_away(self: &Arc<Self>, version: ProtocolVersion, sender: NodeId, request: &Request) {
+        self.arrived.fetch_add(1, Ordering::Relaxed);
+        if request.seq.is_some_and(|seq| seq > 0) {
+            Counters::add(&self.stats.streams_ignored);
+            return;
+        }
+        Counters::add(&self.stats.refused);
+        let error = Error::of_action(ErrorKind::QueueIsFull, request.action(), Some(&self.node));
+        let to = Asker { version, node: sender, id: request.id().into() };
+        self.answer_failure(&to, request.context.meta().bytes(), &error.with_outcome(Ran::NotRun));
+    }
+
     /// The action, or why it is not run; `None` for a packet that is to be ignored.
     fn admit(&self, broker: &ServiceBroker, request: &Request) -> Result<Option<Arc<Action>>> {
         let shared = broker.shared();

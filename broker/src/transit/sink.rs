@@ -1,13 +1,14 @@
 //! The node's end of a transporter's link.
 
 use bytes::Bytes;
-use ligand_transporters::{Batch, Name, NodeId, Sink, TransportError, Up};
+use ligand_transporters::{Batch, Name, NodeId, PacketKind, Sink, TransportError, Up};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
 
 use super::Transit;
 use super::control::Message;
+use super::stats::Counters;
 
 /// Set once the transit exists; what comes before that is not for anybody.
 #[derive(Default)]
@@ -46,6 +47,22 @@ impl Sink for NodeSink {
     fn down(&self, why: &TransportError) {
         if let Some(transit) = self.transit() {
             transit.went_down(why);
+        }
+    }
+
+    fn refused(&self, why: &TransportError) {
+        if let Some(transit) = self.transit() {
+            transit.refused(why);
+        }
+    }
+
+    fn dropped(&self, kind: PacketKind) {
+        if let Some(transit) = self.transit() {
+            let stats = &transit.stats;
+            Counters::add(match kind {
+                PacketKind::Event => &stats.events_dropped,
+                _ => &stats.overflowed,
+            });
         }
     }
 

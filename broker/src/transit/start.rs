@@ -77,6 +77,7 @@ impl Transit {
             arrived: AtomicU64::new(0),
             coarse: super::heard::Coarse::default(),
             peering: transporter.peering(),
+            troubles: super::trouble::Troubles::default(),
             stats: stats::Counters::default(),
             layer_lines: std::sync::Mutex::new(Bucket::new(1, LAYER_LINES)),
             config,
@@ -172,8 +173,7 @@ impl Transit {
         self.link.spawn(async move {
             if let Err(error) = transit.subscribe().await {
                 tracing::error!(error = %error, "subscriptions could not be restored");
-                broker
-                    .publish_local("$transporter.error", serde_json::json!({ "message": error.to_string() }));
+                super::trouble::transporter_error(&broker, &error);
                 return;
             }
             transit.connected.store(true, Ordering::Relaxed);

@@ -68,6 +68,8 @@ counters! {
     refused,
     /// Events dropped because this node is stopping or has no room.
     events_dropped,
+    /// Requests and responses that arrived and were dropped because far too many were waiting.
+    overflowed,
     /// Responses that could not be sent.
     responses_lost,
     /// Stream packets that were ignored.

@@ -213,11 +213,11 @@ mod tests {
             batch.iter().map(|frame| frame.payload.len()).collect::<Vec<_>>()
         };
         queue.arrive(now);
-        assert_eq!(sizes(&mut queue), []);
+        assert_eq!(sizes(&mut queue), [0; 0]);
         queue.arrive(now + Duration::from_millis(10));
         assert_eq!(sizes(&mut queue), [2, 3]);
         queue.release(&"b".into(), None);
-        assert_eq!(sizes(&mut queue), []);
+        assert_eq!(sizes(&mut queue), [0; 0]);
         queue.release(&"a".into(), Some(now + Duration::from_millis(20)));
         queue.arrive(now + Duration::from_millis(20));
         assert_eq!(sizes(&mut queue), [1, 4]);

@@ -34,7 +34,7 @@ impl Inbound {
     fn parse(&mut self, batch: &mut Vec<Frame>) -> Result<(), BadFrame> {
         let before = batch.len();
         while let Some((kind, payload)) = self.parser.next()? {
-            batch.push(Frame { kind, payload, peer: Some(self.peer), ack: None });
+            batch.push(Frame { kind, payload, peer: Some(self.peer), ack: None, shed: false });
         }
         let completed = batch.len() > before;
         self.begun = match self.begun {

@@ -1,0 +1,107 @@
+//! A bounded queue between a client library that must never wait and the reader of a node.
+
+use async_trait::async_trait;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+use super::BusLimits;
+use super::intake::{Fill, Verdict, verdict};
+use crate::{Frame, Link, Source};
+
+/// Frames taken at once.
+const BATCH: usize = 512;
+
+#[derive(Debug)]
+struct Shared {
+    link: Link,
+    limits: BusLimits,
+    queue: Mutex<Queue>,
+    filled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    frames: VecDeque<Frame>,
+    bytes: usize,
+    ended: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The end that frames are put into; the reader ends once every copy of it is gone.
+#[derive(Debug, Clone)]
+pub(crate) struct Pump(Arc<Closer>);
+
+#[derive(Debug)]
+struct Closer(Arc<Shared>);
+
+/// The reader's end.
+#[derive(Debug)]
+pub(crate) struct Inbox(Arc<Shared>);
+
+pub(super) fn pair(link: Link, limits: &BusLimits) -> (Pump, Inbox) {
+    let shared =
+        Arc::new(Shared { link, limits: limits.clone(), queue: Mutex::default(), filled: Notify::new() });
+    (Pump(Arc::new(Closer(Arc::clone(&shared)))), Inbox(shared))
+}
+
+impl Pump {
+    /// Puts frames in, in order, as far as the bounds allow. Never waits.
+    pub(crate) fn push(&self, frames: impl IntoIterator<Item = Frame>) {
+        let shared = &self.0.0;
+        let mut queue = shared.lock();
+        for mut frame in frames {
+            let fill = Fill { frames: queue.frames.len(), bytes: queue.bytes };
+            match verdict(frame.kind, fill, &shared.limits) {
+                Verdict::Take => {}
+                Verdict::Shed => frame.shed = true,
+                Verdict::Drop => {
+                    shared.link.dropped(frame.kind);
+                    continue;
+                }
+            }
+            queue.bytes += frame.payload.len();
+            queue.frames.push_back(frame);
+        }
+        drop(queue);
+        shared.filled.notify_one();
+    }
+}
+
+impl Drop for Closer {
+    fn drop(&mut self) {
+        self.0.lock().ended = true;
+        self.0.filled.notify_one();
+    }
+}
+
+#[async_trait]
+impl Source for Inbox {
+    async fn next(&mut self, batch: &mut Vec<Frame>) -> bool {
+        loop {
+            {
+                let mut queue = self.0.lock();
+                if !queue.frames.is_empty() {
+                    let count = queue.frames.len().min(BATCH);
+                    let taken = batch.len();
+                    batch.extend(queue.frames.drain(..count));
+                    let bytes: usize = batch[taken..].iter().map(|frame| frame.payload.len()).sum();
+                    queue.bytes = queue.bytes.saturating_sub(bytes);
+                    break;
+                }
+                if queue.ended {
+                    return false;
+                }
+            }
+            self.0.filled.notified().await;
+        }
+        // A queue that never runs dry must not keep the thread to itself.
+        tokio::task::coop::consume_budget().await;
+        true
+    }
+}

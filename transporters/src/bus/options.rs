@@ -1,0 +1,116 @@
+//! Options as text: in the query of a URL, in a configuration file.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::BusLimits;
+use crate::TransportError;
+
+/// What was expected instead.
+pub(crate) type Expected = &'static str;
+
+/// Options that are set by name, with the [`BusLimits`] among them.
+pub(crate) trait OptionText {
+    /// For messages: `NATS`.
+    const KIND: &'static str;
+    /// Names of the backend's own options.
+    const NAMES: &'static [&'static str];
+    /// Names of Node's options that mean nothing here, with the reason.
+    const IGNORED: &'static [(&'static str, &'static str)] = &[];
+
+    fn limits(&mut self) -> &mut BusLimits;
+
+    /// Sets one of the backend's own: `None` when there is none of that name.
+    fn set_own(&mut self, name: &str, value: &str) -> Option<Result<(), Expected>>;
+
+    /// Sets one option. Objects have their keys joined by dots: `tls.caFile`.
+    ///
+    /// # Errors
+    /// [`TransportError::Config`] when there is no such option or the value does not fit. Values are not
+    /// printed: they may be secret.
+    fn set(&mut self, name: &str, value: &str) -> Result<(), TransportError> {
+        let value = value.trim();
+        if value.starts_with('{') {
+            let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(value)
+                .map_err(|error| self.wrong(name, &format!("an object ({error})")))?;
+            for (key, value) in object {
+                let value = match value {
+                    serde_json::Value::String(text) => text,
+                    other => other.to_string(),
+                };
+                self.set(&format!("{name}.{key}"), &value)?;
+            }
+            return Ok(());
+        }
+        if let Some((_, why)) = Self::IGNORED.iter().find(|(ignored, _)| *ignored == name) {
+            tracing::warn!(transporter = Self::KIND, option = name, "an option has no effect here: {why}");
+            return Ok(());
+        }
+        let own = self.set_own(name, value);
+        match own.or_else(|| self.limits().set(name, value)) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(expected)) => Err(self.wrong(name, expected)),
+            None => {
+                let known = [Self::NAMES, BusLimits::NAMES].concat().join(", ");
+                let kind = Self::KIND;
+                let message = format!("the {kind} transporter has no option `{name}`: it has {known}");
+                Err(TransportError::Config(message))
+            }
+        }
+    }
+
+    /// An error about the value of an option.
+    fn wrong(&self, name: &str, expected: &str) -> TransportError {
+        let kind = Self::KIND;
+        TransportError::Config(format!(
+            "option `{name}` of the {kind} transporter has a wrong value: give {expected}"
+        ))
+    }
+}
+
+pub(crate) fn flag(value: &str) -> Result<bool, Expected> {
+    match value {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err("true or false"),
+    }
+}
+
+pub(crate) fn parsed<T: FromStr>(value: &str, expected: Expected) -> Result<T, Expected> {
+    value.parse().map_err(|_| expected)
+}
+
+/// A number above 0.
+pub(crate) fn count(value: &str) -> Result<usize, Expected> {
+    parsed(value, "a number above 0").and_then(|count| match count {
+        0 => Err("a number above 0"),
+        count => Ok(count),
+    })
+}
+
+/// A time with its unit; a bare number means milliseconds.
+pub(crate) fn milliseconds(value: &str) -> Result<Duration, Expected> {
+    time(value, 0.001)
+}
+
+/// A time with its unit; a bare number means seconds.
+pub(crate) fn seconds(value: &str) -> Result<Duration, Expected> {
+    time(value, 1.0)
+}
+
+fn time(value: &str, bare: f64) -> Result<Duration, Expected> {
+    let expected = "a time such as 500ms, 10s or 2m";
+    let (number, unit) = match value.find(|c: char| c.is_ascii_alphabetic()) {
+        Some(at) => value.split_at(at),
+        None => (value, ""),
+    };
+    let unit = match unit {
+        "" => bare,
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" => 60.0,
+        _ => return Err(expected),
+    };
+    let number: f64 = parsed(number.trim(), expected)?;
+    Duration::try_from_secs_f64(number * unit).map_err(|_| expected)
+}

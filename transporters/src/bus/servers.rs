@@ -1,0 +1,155 @@
+//! Where servers are: a list of URLs, with credentials that are never printed.
+
+use std::fmt;
+use url::Url;
+
+use crate::TransportError;
+
+/// One server.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Server {
+    /// The scheme as written: `nats`, `rediss`.
+    pub(crate) scheme: String,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<String>,
+    /// What stands between the port and the query, without the first slash and with escapes resolved.
+    pub(crate) path: Option<String>,
+}
+
+impl Server {
+    /// `host:port`, an IPv6 host in brackets.
+    pub(crate) fn address(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
+        }
+    }
+}
+
+/// Without credentials.
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.address())
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let secret = if self.user.is_some() || self.password.is_some() { "***@" } else { "" };
+        write!(f, "{}://{secret}{}", self.scheme, self.address())
+    }
+}
+
+/// A list of servers and the options behind the last one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Servers {
+    pub(crate) list: Vec<Server>,
+    /// The query: names and values in the order written.
+    pub(crate) options: Vec<(String, String)>,
+}
+
+/// What a kind of server's URLs look like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Form {
+    /// For messages: `NATS`.
+    pub(crate) kind: &'static str,
+    /// Schemes with their default ports; the first is taken where there is none.
+    pub(crate) schemes: &'static [(&'static str, u16)],
+    /// Characters that separate servers.
+    pub(crate) separators: &'static [char],
+}
+
+impl Servers {
+    /// Reads a list such as `nats://user:pass@a:4222,b:4222?option=value`.
+    ///
+    /// # Errors
+    /// [`TransportError::Config`]; credentials are not in the message.
+    pub(crate) fn parse(text: &str, form: Form) -> Result<Self, TransportError> {
+        let mut servers = Self::default();
+        let (list, query) = text.split_once('?').unwrap_or((text, ""));
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            servers.options.push((name.into_owned(), value.into_owned()));
+        }
+        let mut scheme = form.schemes[0].0.to_owned();
+        for entry in list.split(form.separators).map(str::trim).filter(|entry| !entry.is_empty()) {
+            if let Some((own, _)) = entry.split_once("://") {
+                scheme = own.to_ascii_lowercase();
+            }
+            servers.list.push(server(entry, &scheme, form)?);
+        }
+        Ok(servers)
+    }
+}
+
+fn server(entry: &str, scheme: &str, form: Form) -> Result<Server, TransportError> {
+    let Some((_, default_port)) = form.schemes.iter().find(|(known, _)| *known == scheme) else {
+        let known: Vec<_> = form.schemes.iter().map(|(known, _)| format!("{known}://")).collect();
+        return Err(TransportError::Config(format!(
+            "`{scheme}://` names no {} server: give {}",
+            form.kind,
+            known.join(", ")
+        )));
+    };
+    let rest = entry.split_once("://").map_or(entry, |(_, rest)| rest);
+    let wrong = |why: &dyn fmt::Display| {
+        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        TransportError::Config(format!("`{scheme}://{host}` is no address of a {} server: {why}", form.kind))
+    };
+    // A scheme that the parser knows nothing about, so that no default port is taken away.
+    let url = Url::parse(&format!("ligand-bus://{rest}")).map_err(|error| wrong(&error))?;
+    let host = url.host_str().filter(|host| !host.is_empty()).unwrap_or("127.0.0.1");
+    let decoded = |text: &str| percent_decoded(text).ok_or_else(|| wrong(&"its escapes are no UTF-8"));
+    let path = url.path().strip_prefix('/').filter(|path| !path.is_empty());
+    Ok(Server {
+        scheme: scheme.to_owned(),
+        host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+        port: url.port().unwrap_or(*default_port),
+        user: Some(url.username()).filter(|user| !user.is_empty()).map(decoded).transpose()?,
+        password: url.password().map(decoded).transpose()?,
+        path: path.map(decoded).transpose()?,
+    })
+}
+
+fn percent_decoded(text: &str) -> Option<String> {
+    // The parser of queries also turns `+` into a blank, which a password may hold.
+    let pair = format!("v={}", text.replace('+', "%2B").replace('&', "%26"));
+    let value = url::form_urlencoded::parse(pair.as_bytes()).next()?.1.into_owned();
+    (!value.contains('\u{FFFD}')).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FORM: Form = Form { kind: "NATS", schemes: &[("nats", 4222), ("tls", 4222)], separators: &[','] };
+
+    #[test]
+    fn a_list_of_servers_with_credentials_and_options_is_read() {
+        let text = "nats://us%40er:p+a%2Fss@a,b:4333,[::1]:4334/base?token=x%20y&maxHold=5s";
+        let servers = Servers::parse(text, FORM).unwrap();
+        let printed: Vec<_> = servers.list.iter().map(ToString::to_string).collect();
+        assert_eq!(printed, ["nats://a:4222", "nats://b:4333", "nats://[::1]:4334"]);
+        assert_eq!(servers.list[0].user.as_deref(), Some("us@er"));
+        assert_eq!(servers.list[0].password.as_deref(), Some("p+a/ss"));
+        assert_eq!(servers.list[2].path.as_deref(), Some("base"));
+        assert_eq!(servers.options[0], ("token".to_owned(), "x y".to_owned()));
+        assert_eq!(servers.options[1].0, "maxHold");
+    }
+
+    #[test]
+    fn a_wrong_url_is_told_without_its_password() {
+        for text in ["nats://user:canary@host:99999", "redis://user:canary@host", "nats://user:canary@[::1"] {
+            let error = Servers::parse(text, FORM).unwrap_err().to_string();
+            assert!(!error.contains("canary") && error.contains("NATS server"), "{error}");
+        }
+        let servers = Servers::parse("nats://user:canary@host", FORM).unwrap();
+        assert!(!format!("{servers:?} {}", servers.list[0]).contains("canary"));
+    }
+
+    #[test]
+    fn an_empty_list_is_the_default_server() {
+        assert_eq!(Servers::parse("nats://", FORM).unwrap().list[0].to_string(), "nats://127.0.0.1:4222");
+    }
+}

@@ -1,0 +1,203 @@
+//! Keeps a session with one of the servers, for as long as the node lives.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::connection::Shared;
+use super::outbox::tokens;
+use super::{Client, Parcel, Port, Session};
+use crate::backoff::Backoff;
+use crate::{TransportError, Up};
+
+/// A session that lasted this long was worth something: the next one is tried for at once.
+const LASTED: Duration = Duration::from_secs(5);
+
+/// A session and what belongs to it. Dropping it ends the session's tasks.
+pub(super) struct Live<S> {
+    session: Arc<S>,
+    port: Port,
+    since: Instant,
+}
+
+impl<S> Drop for Live<S> {
+    fn drop(&mut self) {
+        self.port.end();
+    }
+}
+
+impl<S: Session> Live<S> {
+    /// Opens a session within the time for that.
+    pub(super) async fn open<C: Client<Session = S>>(
+        shared: &Shared<C>,
+        server: usize,
+    ) -> Result<Self, TransportError> {
+        let port = Port::new(shared.link.clone(), shared.limits.clone());
+        let limit = shared.limits.connect_timeout;
+        match timeout(limit, shared.client.open(server, &port)).await {
+            Ok(Ok(session)) => Ok(Self { session: Arc::new(session), port, since: Instant::now() }),
+            Ok(Err(why)) => {
+                port.end();
+                Err(why)
+            }
+            Err(_) => {
+                port.end();
+                let late = format!("no answer within {limit:?}");
+                Err(TransportError::connect(shared.client.server(server), late))
+            }
+        }
+    }
+
+    /// From now on frames are published through this session.
+    pub(super) fn begin<C: Client<Session = S>>(&self, shared: &Shared<C>) {
+        shared.set_session(Some(Arc::clone(&self.session)));
+        shared.outbox.open(self.session.max_frame());
+    }
+}
+
+/// How a session ended.
+enum End {
+    Lost(TransportError),
+    Closing,
+}
+
+/// Publishes what is sent, and replaces a session that is lost, until the connection is closed. Why
+/// frames that had been accepted could not be sent, if so.
+pub(super) async fn run<C: Client>(
+    shared: &Shared<C>,
+    mut live: Live<C::Session>,
+    mut server: usize,
+) -> Result<(), String> {
+    let mut backoff = Backoff::default();
+    loop {
+        let mut batch = VecDeque::new();
+        let why = match serve(shared, &live, &mut batch).await {
+            End::Closing => return finish(shared, live, batch).await,
+            End::Lost(why) => why,
+        };
+        shared.outbox.shut();
+        shared.set_session(None);
+        // Told before calls fail, so that none of them finds the connection still up.
+        shared.link.down(&why);
+        let mut unsent = tokens(batch);
+        unsent.extend(shared.outbox.clear());
+        shared.link.unsent(&unsent);
+        if live.since.elapsed() >= LASTED {
+            backoff.reset();
+        }
+        drop(live);
+        live = loop {
+            tokio::select! {
+                () = shared.closing.cancelled() => return Ok(()),
+                () = sleep(backoff.next_wait()) => {}
+            }
+            server = (server + 1) % shared.client.servers().max(1);
+            let reopened = tokio::select! {
+                () = shared.closing.cancelled() => return Ok(()),
+                reopened = reopen(shared, server) => reopened,
+            };
+            match reopened {
+                Ok(live) => break live,
+                Err(why) => tracing::debug!(error = %why, "not connected again yet"),
+            }
+        };
+    }
+}
+
+/// Opens a session, restores the subscriptions in it and puts it to work.
+async fn reopen<C: Client>(shared: &Shared<C>, server: usize) -> Result<Live<C::Session>, TransportError> {
+    let live = Live::open(shared, server).await?;
+    // Held until the session is in place: what is asked for from then on is made in it.
+    let wanted = shared.wanted.lock().await;
+    if !wanted.is_empty() {
+        let limit = shared.limits.connect_timeout;
+        let restored = timeout(limit, live.session.subscribe(&wanted)).await;
+        let late = |_| TransportError::Lost(format!("subscriptions were not restored within {limit:?}"));
+        if let Err(why) = restored.map_err(late).flatten() {
+            shared.link.refused(&why);
+            return Err(why);
+        }
+    }
+    live.begin(shared);
+    drop(wanted);
+    shared.link.up(Up::Again);
+    Ok(live)
+}
+
+/// Publishes until the session or the connection ends. `batch` then holds what was taken out of the
+/// outbox and not handed over.
+async fn serve<C: Client>(
+    shared: &Shared<C>,
+    live: &Live<C::Session>,
+    batch: &mut VecDeque<Parcel<C::Topic>>,
+) -> End {
+    let publishing = async {
+        loop {
+            shared.link.unsent(&shared.outbox.take(batch).await);
+            if let Err(why) = publish(shared, &live.session, batch).await {
+                return why;
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        why = live.session.lost() => End::Lost(why),
+        () = shared.closing.cancelled() => End::Closing,
+        why = publishing => End::Lost(why),
+    }
+}
+
+/// Hands a batch over, unless the server stands still for too long.
+async fn publish<C: Client>(
+    shared: &Shared<C>,
+    session: &C::Session,
+    batch: &mut VecDeque<Parcel<C::Topic>>,
+) -> Result<(), TransportError> {
+    let limit = shared.limits.write_timeout;
+    while !batch.is_empty() {
+        let (frames, bytes) = measure(batch);
+        let published = timeout(limit, session.publish(batch)).await;
+        let (left, left_bytes) = measure(batch);
+        shared.outbox.handed_over(frames - left, bytes - left_bytes);
+        match published {
+            Ok(result) => result?,
+            Err(_) if left < frames => {}
+            Err(_) => return Err(TransportError::Lost(format!("the server took nothing for {limit:?}"))),
+        }
+    }
+    Ok(())
+}
+
+fn measure<T>(batch: &VecDeque<Parcel<T>>) -> (usize, usize) {
+    (batch.len(), batch.iter().map(|parcel| parcel.payload.len()).sum())
+}
+
+/// Publishes what still waits and disconnects, within the time for that.
+async fn finish<C: Client>(
+    shared: &Shared<C>,
+    live: Live<C::Session>,
+    mut batch: VecDeque<Parcel<C::Topic>>,
+) -> Result<(), String> {
+    shared.outbox.shut();
+    let closing = async {
+        loop {
+            publish(shared, &live.session, &mut batch).await?;
+            match shared.outbox.try_take(&mut batch) {
+                Some(expired) => shared.link.unsent(&expired),
+                None => break,
+            }
+        }
+        live.session.close().await
+    };
+    let limit = shared.limits.close_timeout;
+    let result = match timeout(limit, closing).await {
+        Ok(result) => result.map_err(|why| why.to_string()),
+        Err(_) => Err(format!("not everything was published within {limit:?}")),
+    };
+    shared.set_session(None);
+    let mut unsent = tokens(batch);
+    unsent.extend(shared.outbox.clear());
+    shared.link.unsent(&unsent);
+    result
+}

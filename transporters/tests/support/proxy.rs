@@ -1,0 +1,142 @@
+//! A TCP proxy that cuts, refuses and freezes connections.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// What the proxy does with its connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// Bytes pass.
+    Open,
+    /// Connections are closed, new ones at once.
+    Cut,
+    /// Connections stay, no byte passes, new ones are accepted and get no answer.
+    Frozen,
+}
+
+/// A proxy in front of one server, for as long as it lives.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    mode: Arc<watch::Sender<Mode>>,
+    /// Connections that are open now.
+    open: Arc<watch::Sender<usize>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Proxy {
+    /// Listens on a free port of the loopback interface. Must be called inside a runtime.
+    pub fn start(server: &str) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mode = Arc::new(watch::channel(Mode::Open).0);
+        let open = Arc::new(watch::channel(0).0);
+        let task = tokio::spawn(accept(
+            TcpListener::from_std(listener).unwrap(),
+            server.to_owned(),
+            Arc::clone(&mode),
+            Arc::clone(&open),
+        ));
+        Self { address, mode, open, task }
+    }
+
+    /// `host:port` to connect to.
+    pub fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Breaks every connection, and refuses new ones.
+    pub fn cut(&self) {
+        self.mode.send_replace(Mode::Cut);
+    }
+
+    /// Stops every byte; the connections stay.
+    pub fn freeze(&self) {
+        self.mode.send_replace(Mode::Frozen);
+    }
+
+    /// Lets connections through again.
+    pub fn restore(&self) {
+        self.mode.send_replace(Mode::Open);
+    }
+
+    /// Waits until so many connections are open.
+    pub async fn connections(&self, count: usize) {
+        let mut open = self.open.subscribe();
+        open.wait_for(|open| *open == count).await.unwrap();
+    }
+
+    /// How many connections are open now.
+    pub fn open(&self) -> usize {
+        *self.open.borrow()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.mode.send_replace(Mode::Cut);
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    server: String,
+    mode: Arc<watch::Sender<Mode>>,
+    open: Arc<watch::Sender<usize>>,
+) {
+    while let Ok((client, _)) = listener.accept().await {
+        if *mode.borrow() == Mode::Cut {
+            continue;
+        }
+        let (server, modes, open) = (server.clone(), mode.subscribe(), Arc::clone(&open));
+        tokio::spawn(async move {
+            open.send_modify(|open| *open += 1);
+            let _ = pass(client, &server, modes).await;
+            open.send_modify(|open| *open -= 1);
+        });
+    }
+}
+
+async fn pass(
+    client: TcpStream,
+    server: &str,
+    mut modes: watch::Receiver<Mode>,
+) -> std::io::Result<()> {
+    let server = TcpStream::connect(server).await?;
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let (there, back) = (modes.clone(), modes.clone());
+    tokio::select! {
+        done = forward(from_client, to_server, there) => done,
+        done = forward(from_server, to_client, back) => done,
+        _ = modes.wait_for(|mode| *mode == Mode::Cut) => Ok(()),
+    }
+}
+
+/// Moves bytes one way; frozen, it stops between two reads, so that none is lost.
+async fn forward(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut modes: watch::Receiver<Mode>,
+) -> std::io::Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        // An error says that the proxy has gone.
+        if modes.wait_for(|mode| *mode != Mode::Frozen).await.is_err() {
+            return Ok(());
+        }
+        let count = from.read(&mut buffer).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        to.write_all(&buffer[..count]).await?;
+    }
+}
