@@ -14,6 +14,7 @@
 //! | feature | what | default |
 //! |---|---|---|
 //! | `tcp` | Moleculer's TCP transporter: no server, UDP discovery | yes |
+//! | `redis-kv` | records in Redis, for discovery; not a transporter | no |
 //! | `conformance` | the suite that every transporter runs, for third parties too | no |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -29,6 +30,9 @@ mod ids;
 mod lane;
 mod link;
 pub mod memory;
+#[cfg(feature = "redis-kv")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis-kv")))]
+pub mod redis_kv;
 mod scheme;
 #[cfg(feature = "tcp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tcp")))]

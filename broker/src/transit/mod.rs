@@ -6,6 +6,7 @@
 
 mod call;
 mod control;
+mod discoverer;
 mod events;
 mod heard;
 mod inbound;
@@ -30,7 +31,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use crate::broker::{ServiceBroker, Shared};
 use crate::config::BrokerConfig;
-use crate::discovery::limit::Bucket;
+use crate::discovery::Bucket;
 use crate::middleware::Pipeline;
 use crate::protocol::ProtocolVersion;
 use crate::serializer::{Limits, Serializer};

@@ -2,7 +2,7 @@
 
 use ligand_transporters::backoff::Backoff;
 use ligand_transporters::{
-    Capabilities, Link, LinkOptions, Membership, PacketKind, Subscription, Transporter, Up,
+    Capabilities, Link, LinkOptions, Membership, PacketKind, Subscription, TransportError, Transporter, Up,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ use super::{ConnectionCell, Transit, stats};
 use crate::broker::{ServiceBroker, StartError};
 use crate::config::{Protocol, Timeout};
 use crate::discovery::driver::Driver;
-use crate::discovery::limit::Bucket;
+use crate::discovery::Bucket;
 use crate::protocol::{Outgoing, ProtocolVersion};
 use crate::serializer::{Json, Limits};
 
@@ -85,6 +85,7 @@ impl Transit {
         // Set before anything can arrive.
         let _ = sink.0.set(Arc::downgrade(&transit));
         let _ = shared.transit.set(Arc::clone(&transit));
+        let discoverer = transit.open_discoverer(broker).await?;
         let opened = transit.open_connection(transporter).await?;
         let port = transit.config.advertise.port.or(opened.advertised_port());
         shared.registry.update(|catalog| catalog.set_local_place(transit.peering.hostname.clone(), port));
@@ -92,7 +93,7 @@ impl Transit {
         // On a bus nothing is sent before the subscriptions stand. Between peers there are none, and the
         // first packets go out as soon as a peer is sighted.
         transit.connected.store(membership == Membership::Gossip, Ordering::Relaxed);
-        let driver = Driver::new(&transit, broker, Instant::now());
+        let driver = Driver::new(&transit, broker, discoverer, Instant::now());
         transit.control.start(&transit, driver, transit.config.control.thread).map_err(|error| {
             let source = ligand_transporters::TransportError::Config(format!(
                 "no thread for the control loop: {error}"
@@ -110,13 +111,24 @@ impl Transit {
         &self,
         transporter: &Arc<dyn Transporter>,
     ) -> Result<Arc<dyn ligand_transporters::Connection>, StartError> {
+        let connect = async || transporter.connect(self.link.clone()).await;
+        let opened = self.persist(connect).await;
+        opened.map_err(|(attempts, source)| StartError::Transporter { attempts, source })
+    }
+
+    /// Tries again and again until `transit.connectTimeout` has passed. The last failure comes with the
+    /// number of attempts.
+    pub(super) async fn persist<T>(
+        &self,
+        mut connect: impl AsyncFnMut() -> Result<T, TransportError>,
+    ) -> Result<T, (u32, TransportError)> {
         let from = Instant::now();
         let mut backoff = Backoff::default();
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let source = match transporter.connect(self.link.clone()).await {
-                Ok(connection) => return Ok(connection),
+            let source = match connect().await {
+                Ok(connected) => return Ok(connected),
                 Err(source) => source,
             };
             let wait = backoff.next_wait();
@@ -125,9 +137,9 @@ impl Transit {
                 Timeout::After(timeout) => from.elapsed() + wait < timeout,
             };
             if !source.is_retryable() || !in_time || self.config.transit.disable_reconnect {
-                return Err(StartError::Transporter { attempts, source });
+                return Err((attempts, source));
             }
-            tracing::warn!(error = %source, wait_ms = wait.as_millis(), "transporter not connected, trying again");
+            tracing::warn!(error = %source, wait_ms = wait.as_millis(), "not connected, trying again");
             tokio::time::sleep(wait).await;
         }
     }
@@ -142,6 +154,7 @@ impl Transit {
     /// Everybody who is ready answers with an INFO.
     fn discover_all(&self) {
         if self.membership != Membership::Gossip
+            && !self.has_discoverer()
             && let Err(error) = self.broadcast(&Outgoing::Discover)
         {
             tracing::warn!(error = %error, "DISCOVER not sent");
