@@ -14,6 +14,7 @@
 //! | feature | what | default |
 //! |---|---|---|
 //! | `tcp` | Moleculer's TCP transporter: no server, UDP discovery | yes |
+//! | `mqtt`, `mqtt-tls` | MQTT 3.1.1 and 5 | no |
 //! | `redis-kv` | records in Redis, for discovery; not a transporter | no |
 //! | `conformance` | the suite that every transporter runs, for third parties too | no |
 #![forbid(unsafe_code)]
@@ -30,6 +31,9 @@ mod ids;
 mod lane;
 mod link;
 pub mod memory;
+#[cfg(feature = "mqtt")]
+#[cfg_attr(docsrs, doc(cfg(feature = "mqtt")))]
+pub mod mqtt;
 #[cfg(feature = "redis-kv")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis-kv")))]
 pub mod redis_kv;

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "_bus")]
+use crate::bus::OptionText as _;
+
 use crate::{TransportError, Transporter};
 
 /// What the table below needs of a transporter.
@@ -72,6 +75,7 @@ macro_rules! schemes {
 
 schemes! {
     ["tcp"] if "tcp" => crate::tcp::Tcp;
+    ["mqtt", "mqtts"] if "mqtt" => crate::mqtt::Mqtt;
 }
 
 #[cfg(feature = "tcp")]
@@ -86,6 +90,21 @@ impl Configured for crate::tcp::Tcp {
             tcp.set(&key, &value)?;
         }
         Ok(Self::with_options(tcp))
+    }
+}
+
+#[cfg(feature = "mqtt")]
+impl Configured for crate::mqtt::Mqtt {
+    fn by_url(url: &str) -> Result<Self, TransportError> {
+        Self::from_url(url)
+    }
+
+    fn by_options(options: Vec<(String, String)>) -> Result<Self, TransportError> {
+        let mut mqtt = crate::mqtt::MqttOptions::default();
+        for (name, value) in options {
+            mqtt.set(&name, &value)?;
+        }
+        Self::with_options(mqtt)
     }
 }
 

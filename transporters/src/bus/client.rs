@@ -58,8 +58,9 @@ pub(crate) trait Session: Send + Sync + 'static {
     /// As [`Self::subscribe`].
     async fn unsubscribe(&self, from: &[Subscription]) -> Result<(), TransportError>;
 
-    /// Hands parcels over to the client library, first to last, taking each out as it goes. Waits while
-    /// the library has no room. What is left in `parcels` when it fails or is dropped was not sent.
+    /// Hands parcels over to the client library, first to last, taking each out before it may leave. Waits
+    /// while the library has no room. What is left in `parcels` when it fails or is dropped was certainly
+    /// not sent; of one that was taken out nobody knows.
     ///
     /// # Errors
     /// The session is then given up.

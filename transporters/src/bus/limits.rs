@@ -19,7 +19,7 @@ pub struct BusLimits {
     /// are dropped from four fifths on, requests answered `QueueIsFull` when it is full; at twice as much
     /// everything but control packets is dropped.
     pub receive_bytes: usize,
-    /// Frames that have arrived and may wait to be handled (`receiveBufferFrames`, default 16,384),
+    /// Frames that have arrived and may wait to be handled (`receiveBufferFrames`, default 65,536),
     /// likewise.
     pub receive_frames: usize,
     /// Largest frame that is sent, in bytes (`maxPacketSize`, default 1 MiB); a server's own limit comes on
@@ -27,7 +27,8 @@ pub struct BusLimits {
     pub max_frame: usize,
     /// Time to connect to one server, and to make or undo subscriptions (`connectTimeout`, default 5 s).
     pub connect_timeout: Duration,
-    /// A server that takes nothing for this long is lost (`writeTimeout`, default 10 s).
+    /// A server that does not take a batch, of a few MiB at most, within this time is lost
+    /// (`writeTimeout`, default 10 s).
     pub write_timeout: Duration,
     /// Frames that wait for longer than this are not published any more (`maxHold`, default 5 s).
     pub max_hold: Duration,
@@ -41,7 +42,7 @@ impl Default for BusLimits {
             send_bytes: 16 * 1024 * 1024,
             send_frames: 16 * 1024,
             receive_bytes: 32 * 1024 * 1024,
-            receive_frames: 16 * 1024,
+            receive_frames: 64 * 1024,
             max_frame: 1024 * 1024,
             connect_timeout: Duration::from_secs(5),
             write_timeout: Duration::from_secs(10),

@@ -18,7 +18,19 @@ pub(crate) trait OptionText {
     /// Names of Node's options that mean nothing here, with the reason.
     const IGNORED: &'static [(&'static str, &'static str)] = &[];
 
+    /// Names of options that hold addresses of servers, for [`Self::add_servers`].
+    const SERVERS: &'static [&'static str] = &[];
+
     fn limits(&mut self) -> &mut BusLimits;
+
+    /// Adds servers from text, with the options behind them.
+    ///
+    /// # Errors
+    /// [`TransportError::Config`] without credentials.
+    fn add_servers(&mut self, text: &str) -> Result<(), TransportError> {
+        let _ = text;
+        Ok(())
+    }
 
     /// Sets one of the backend's own: `None` when there is none of that name.
     fn set_own(&mut self, name: &str, value: &str) -> Option<Result<(), Expected>>;
@@ -30,6 +42,9 @@ pub(crate) trait OptionText {
     /// printed: they may be secret.
     fn set(&mut self, name: &str, value: &str) -> Result<(), TransportError> {
         let value = value.trim();
+        if Self::SERVERS.contains(&name) {
+            return self.add_servers(value);
+        }
         if value.starts_with('{') {
             let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(value)
                 .map_err(|error| self.wrong(name, &format!("an object ({error})")))?;

@@ -18,6 +18,8 @@ use crate::{Abandon, FrameBuf, PacketKind, Route, SendError, WriteFrame};
 const SLAB: usize = 16 * 1024;
 /// Parcels taken at once.
 const BATCH: usize = 512;
+/// Their bytes, unless a single one has more: what a slow line carries in the time for a batch.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Outbox<T> {
@@ -144,7 +146,9 @@ impl<T: Clone> Outbox<T> {
         }
         let mut expired = Vec::new();
         let now = Instant::now();
+        let mut bytes = 0;
         while batch.len() < BATCH
+            && bytes < BATCH_BYTES
             && let Some(parcel) = inner.parcels.pop_front()
         {
             if now.duration_since(parcel.since) > self.limits.max_hold && !parcel.kind.is_control() {
@@ -152,6 +156,7 @@ impl<T: Clone> Outbox<T> {
                 inner.bytes = inner.bytes.saturating_sub(parcel.payload.len());
                 expired.extend(Some(parcel.token).filter(|token| *token != 0));
             } else {
+                bytes += parcel.payload.len();
                 batch.push_back(parcel);
             }
         }

@@ -17,13 +17,16 @@ const LASTED: Duration = Duration::from_secs(5);
 /// A session and what belongs to it. Dropping it ends the session's tasks.
 pub(super) struct Live<S> {
     session: Arc<S>,
-    port: Port,
     since: Instant,
+    _tasks: Tasks,
 }
 
-impl<S> Drop for Live<S> {
+/// Ends the tasks of a session, even of one that is only being opened.
+struct Tasks(Port);
+
+impl Drop for Tasks {
     fn drop(&mut self) {
-        self.port.end();
+        self.0.end();
     }
 }
 
@@ -33,16 +36,11 @@ impl<S: Session> Live<S> {
         shared: &Shared<C>,
         server: usize,
     ) -> Result<Self, TransportError> {
-        let port = Port::new(shared.link.clone(), shared.limits.clone());
+        let tasks = Tasks(Port::new(shared.link.clone(), shared.limits.clone()));
         let limit = shared.limits.connect_timeout;
-        match timeout(limit, shared.client.open(server, &port)).await {
-            Ok(Ok(session)) => Ok(Self { session: Arc::new(session), port, since: Instant::now() }),
-            Ok(Err(why)) => {
-                port.end();
-                Err(why)
-            }
+        match timeout(limit, shared.client.open(server, &tasks.0)).await {
+            Ok(session) => Ok(Self { session: Arc::new(session?), since: Instant::now(), _tasks: tasks }),
             Err(_) => {
-                port.end();
                 let late = format!("no answer within {limit:?}");
                 Err(TransportError::connect(shared.client.server(server), late))
             }
@@ -132,19 +130,23 @@ async fn serve<C: Client>(
     live: &Live<C::Session>,
     batch: &mut VecDeque<Parcel<C::Topic>>,
 ) -> End {
-    let publishing = async {
-        loop {
-            shared.link.unsent(&shared.outbox.take(batch).await);
-            if let Err(why) = publish(shared, &live.session, batch).await {
-                return why;
-            }
+    let mut lost = std::pin::pin!(live.session.lost());
+    loop {
+        tokio::select! {
+            biased;
+            why = &mut lost => return End::Lost(why),
+            () = shared.closing.cancelled() => return End::Closing,
+            expired = shared.outbox.take(batch) => shared.link.unsent(&expired),
         }
-    };
-    tokio::select! {
-        biased;
-        why = live.session.lost() => End::Lost(why),
-        () = shared.closing.cancelled() => End::Closing,
-        why = publishing => End::Lost(why),
+        // Not cut off by closing: of a publish that is, nobody would know whether it had happened.
+        tokio::select! {
+            biased;
+            why = &mut lost => return End::Lost(why),
+            published = publish(shared, &live.session, batch) => match published {
+                Ok(()) => {}
+                Err(why) => return End::Lost(why),
+            },
+        }
     }
 }
 
@@ -155,18 +157,12 @@ async fn publish<C: Client>(
     batch: &mut VecDeque<Parcel<C::Topic>>,
 ) -> Result<(), TransportError> {
     let limit = shared.limits.write_timeout;
-    while !batch.is_empty() {
-        let (frames, bytes) = measure(batch);
-        let published = timeout(limit, session.publish(batch)).await;
-        let (left, left_bytes) = measure(batch);
-        shared.outbox.handed_over(frames - left, bytes - left_bytes);
-        match published {
-            Ok(result) => result?,
-            Err(_) if left < frames => {}
-            Err(_) => return Err(TransportError::Lost(format!("the server took nothing for {limit:?}"))),
-        }
-    }
-    Ok(())
+    let (frames, bytes) = measure(batch);
+    let published = timeout(limit, session.publish(batch)).await;
+    let (left, left_bytes) = measure(batch);
+    shared.outbox.handed_over(frames - left, bytes - left_bytes);
+    let late = |_| TransportError::Lost(format!("the server did not take a batch within {limit:?}"));
+    published.map_err(late)?
 }
 
 fn measure<T>(batch: &VecDeque<Parcel<T>>) -> (usize, usize) {

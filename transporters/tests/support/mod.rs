@@ -1,7 +1,9 @@
 //! What the tests against real servers share.
 #![allow(dead_code, reason = "not every target uses all of it")]
 
-pub mod proxy;
+pub(crate) mod node;
+pub(crate) mod proxy;
+pub(crate) mod tls;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -10,33 +12,37 @@ use std::time::Duration;
 use ligand_transporters::conformance::{self, Fixture};
 use ligand_transporters::{NodeId, Transporter};
 
-pub use proxy::Proxy;
+pub(crate) use node::Node;
+pub(crate) use proxy::Proxy;
 
 /// The URL of a server, from the environment.
 ///
 /// # Panics
 /// When it is not set: a suite that did not run must not look as if it had.
-pub fn url(variable: &str) -> String {
+pub(crate) fn url(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| {
         panic!("{variable} is not set: run the tests by scripts/test, which starts the servers, or name one")
     })
 }
 
 /// `host:port` in a URL such as `nats://127.0.0.1:4222`.
-pub fn address(url: &str) -> &str {
+pub(crate) fn address(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
     rest.split(['/', '?', ',']).next().unwrap_or(rest)
 }
 
 /// The same URL with another `host:port`.
-pub fn at(url: &str, address_: &str) -> String {
+pub(crate) fn at(url: &str, address_: &str) -> String {
     url.replacen(address(url), address_, 1)
 }
 
 /// Runs the conformance suite against a server. Each node has a proxy of its own in front of it, which
 /// breaks and restores the connection.
-pub async fn conforms(url: &str, make: impl Fn(&str) -> Arc<dyn Transporter> + Send + Sync + Clone + 'static) {
+pub(crate) async fn conforms(
+    url: &str,
+    make: impl Fn(&str) -> Arc<dyn Transporter> + Send + Sync + Clone + 'static,
+) {
     let url = url.to_owned();
     conformance::run(|| {
         let (url, make) = (url.clone(), make.clone());

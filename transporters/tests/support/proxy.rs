@@ -20,7 +20,7 @@ enum Mode {
 
 /// A proxy in front of one server, for as long as it lives.
 #[derive(Debug)]
-pub struct Proxy {
+pub(crate) struct Proxy {
     address: SocketAddr,
     mode: Arc<watch::Sender<Mode>>,
     /// Connections that are open now.
@@ -30,7 +30,7 @@ pub struct Proxy {
 
 impl Proxy {
     /// Listens on a free port of the loopback interface. Must be called inside a runtime.
-    pub fn start(server: &str) -> Self {
+    pub(crate) fn start(server: &str) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
@@ -46,33 +46,33 @@ impl Proxy {
     }
 
     /// `host:port` to connect to.
-    pub fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         self.address.to_string()
     }
 
     /// Breaks every connection, and refuses new ones.
-    pub fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.mode.send_replace(Mode::Cut);
     }
 
     /// Stops every byte; the connections stay.
-    pub fn freeze(&self) {
+    pub(crate) fn freeze(&self) {
         self.mode.send_replace(Mode::Frozen);
     }
 
     /// Lets connections through again.
-    pub fn restore(&self) {
+    pub(crate) fn restore(&self) {
         self.mode.send_replace(Mode::Open);
     }
 
     /// Waits until so many connections are open.
-    pub async fn connections(&self, count: usize) {
+    pub(crate) async fn connections(&self, count: usize) {
         let mut open = self.open.subscribe();
         open.wait_for(|open| *open == count).await.unwrap();
     }
 
     /// How many connections are open now.
-    pub fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         *self.open.borrow()
     }
 }
@@ -103,11 +103,7 @@ async fn accept(
     }
 }
 
-async fn pass(
-    client: TcpStream,
-    server: &str,
-    mut modes: watch::Receiver<Mode>,
-) -> std::io::Result<()> {
+async fn pass(client: TcpStream, server: &str, mut modes: watch::Receiver<Mode>) -> std::io::Result<()> {
     let server = TcpStream::connect(server).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;

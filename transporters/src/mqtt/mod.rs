@@ -1,0 +1,82 @@
+//! MQTT: 3.1.1 and 5, over any server that speaks it (protocol chapter 3.3).
+//!
+//! One topic per packet kind and node, exactly Node's; no wildcards, nothing retained, no last will. The
+//! client library (rumqttc) has two modules of the same shape, one per version of MQTT: `wire` hides which
+//! one it is. A lost connection takes the library's event loop with it, for a packet id that collides
+//! after a reconnect would stop a loop that lived on for ever (its issue 1056).
+//!
+//! ```
+//! use ligand_transporters::mqtt::{Mqtt, MqttOptions};
+//!
+//! # fn main() -> Result<(), ligand_transporters::TransportError> {
+//! let by_url = Mqtt::from_url("mqtt://user:secret@10.0.0.1,10.0.0.2:1884?qos=1&topicSeparator=/")?;
+//! let mut options = MqttOptions::default();
+//! options.protocol_version = 5;
+//! let by_options = Mqtt::with_options(options)?;
+//! # Ok(()) }
+//! ```
+
+mod client;
+mod options;
+mod session;
+mod wire;
+
+use async_trait::async_trait;
+use std::sync::Arc;
+
+pub use options::MqttOptions;
+
+use crate::bus::{self, OptionText as _};
+use crate::{Capabilities, Connection, Link, TransportError, Transporter};
+use client::MqttClient;
+
+/// The MQTT transporter: its configuration, to be opened by a node.
+#[derive(Debug, Clone, Default)]
+pub struct Mqtt {
+    options: MqttOptions,
+}
+
+impl Mqtt {
+    /// A server on this host, with defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// From a URL such as `mqtt://user:secret@host:1883,other:1883?qos=1`, or a bare `MQTT`.
+    ///
+    /// # Errors
+    /// [`TransportError::Config`] names what is wrong, without credentials.
+    pub fn from_url(url: &str) -> Result<Self, TransportError> {
+        let mut options = MqttOptions::default();
+        if url.contains("://") {
+            options.add_servers(url)?;
+        }
+        Self::with_options(options)
+    }
+
+    /// With these options.
+    ///
+    /// # Errors
+    /// [`TransportError::Config`] when they do not go together.
+    pub fn with_options(options: MqttOptions) -> Result<Self, TransportError> {
+        options.validate()?;
+        Ok(Self { options })
+    }
+}
+
+#[async_trait]
+impl Transporter for Mqtt {
+    fn scheme(&self) -> &'static str {
+        "mqtt"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::bus().with_max_frame(self.options.limits.max_frame)
+    }
+
+    async fn connect(&self, link: Link) -> Result<Arc<dyn Connection>, TransportError> {
+        let client = MqttClient::new(&self.options, &link)?;
+        bus::open(client, link, self.options.limits.clone()).await
+    }
+}

@@ -1,0 +1,214 @@
+//! One connection with a server.
+
+use async_trait::async_trait;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{oneshot, watch};
+
+use super::wire::{Asker, Happening, Loop};
+use crate::bus::{Parcel, Port, Pump, Session};
+use crate::{Frame, Link, Subscription, Topics, TransportError};
+
+/// See the module.
+pub(super) struct MqttSession {
+    asker: Asker,
+    topics: Topics,
+    link: Link,
+    qos: u8,
+    max_frame: usize,
+    shared: Arc<Mutex<Waiting>>,
+    /// Publishes of quality 1 and 2 that the server has not settled.
+    open: Arc<watch::Sender<usize>>,
+    /// Why the event loop has ended: an error of the library, or `None` after a farewell.
+    ended: watch::Receiver<Option<Result<(), String>>>,
+}
+
+/// Who waits for an answer of the server; it answers in the order in which it was asked.
+#[derive(Default)]
+struct Waiting {
+    subscribes: VecDeque<oneshot::Sender<Vec<Option<String>>>>,
+    unsubscribes: VecDeque<oneshot::Sender<()>>,
+    /// Topics of publishes of quality 1 and 2 that have no id yet, in the order in which they were handed
+    /// over.
+    published: VecDeque<Arc<str>>,
+}
+
+impl MqttSession {
+    pub(super) fn start(
+        asker: Asker,
+        events: Loop,
+        topics: Topics,
+        qos: u8,
+        max_frame: usize,
+        port: &Port,
+    ) -> Self {
+        let shared = Arc::new(Mutex::new(Waiting::default()));
+        let (over, ended) = watch::channel(None);
+        let (pump, inbox) = port.inbox();
+        port.read(inbox);
+        let open = Arc::new(watch::channel(0).0);
+        let reader = Reader {
+            topics: topics.clone(),
+            shared: Arc::clone(&shared),
+            open: Arc::clone(&open),
+            pump,
+            port: port.clone(),
+            sent: HashMap::new(),
+        };
+        port.spawn(async move {
+            let result = reader.run(events).await;
+            over.send_replace(Some(result));
+        });
+        Self { asker, topics, link: port.link().clone(), qos, max_frame, shared, open, ended }
+    }
+}
+
+/// Polls the library, all the time, and never waits for the node.
+struct Reader {
+    topics: Topics,
+    shared: Arc<Mutex<Waiting>>,
+    open: Arc<watch::Sender<usize>>,
+    pump: Pump,
+    port: Port,
+    /// Topics of publishes without an answer yet, by packet id.
+    sent: HashMap<u16, Arc<str>>,
+}
+
+impl Reader {
+    async fn run(mut self, mut events: Loop) -> Result<(), String> {
+        let mut happenings = Vec::new();
+        let mut left = false;
+        loop {
+            match events.next(&mut happenings).await {
+                // The server closes after a farewell. Read on until then: a socket that is closed with
+                // something unread takes back what was sent.
+                Err(_) if left => return Ok(()),
+                result => result?,
+            }
+            let mut frames = Vec::new();
+            for happening in happenings.drain(..) {
+                match happening {
+                    Happening::Message { topic, payload } => frames.extend(self.frame(&topic, payload)),
+                    Happening::Left => left = true,
+                    other => self.answer(other),
+                }
+            }
+            if !frames.is_empty() {
+                self.pump.push(frames);
+            }
+        }
+    }
+
+    fn frame(&self, topic: &[u8], payload: bytes::Bytes) -> Option<Frame> {
+        let kind = std::str::from_utf8(topic).ok().and_then(|topic| self.topics.kind_of(topic))?;
+        Some(Frame::new(kind, payload))
+    }
+
+    fn answer(&mut self, happening: Happening) {
+        let mut waiting = lock(&self.shared);
+        // Who asked may have given up.
+        match happening {
+            Happening::Subscribed(codes) => {
+                let _ = waiting.subscribes.pop_front().map(|asked| asked.send(codes));
+            }
+            Happening::Unsubscribed => {
+                let _ = waiting.unsubscribes.pop_front().map(|asked| asked.send(()));
+            }
+            Happening::Published { id } => {
+                if let Some(topic) = waiting.published.pop_front() {
+                    self.sent.insert(id, topic);
+                }
+            }
+            Happening::Settled { id, refused } => {
+                drop(waiting);
+                self.open.send_modify(|open| *open = open.saturating_sub(1));
+                let topic = self.sent.remove(&id);
+                if let Some((topic, why)) = topic.zip(refused) {
+                    self.port.refused(&TransportError::refused(&*topic, why));
+                }
+            }
+            Happening::Connected { .. } | Happening::Message { .. } | Happening::Left => {}
+        }
+    }
+}
+
+#[async_trait]
+impl Session for MqttSession {
+    type Topic = Arc<str>;
+
+    fn max_frame(&self) -> usize {
+        self.max_frame
+    }
+
+    async fn subscribe(&self, to: &[Subscription]) -> Result<(), TransportError> {
+        let topics: Vec<String> = to.iter().map(|one| self.topics.of(one)).collect();
+        let (told, answer) = oneshot::channel();
+        lock(&self.shared).subscribes.push_back(told);
+        self.asker.subscribe(&topics, self.qos).await?;
+        let codes = answer.await.map_err(|_| self.gone())?;
+        match topics.iter().zip(codes).find_map(|(topic, refused)| Some(topic).zip(refused)) {
+            Some((topic, why)) => Err(TransportError::subscribe(topic, why)),
+            None => Ok(()),
+        }
+    }
+
+    async fn unsubscribe(&self, from: &[Subscription]) -> Result<(), TransportError> {
+        for one in from {
+            let (told, answer) = oneshot::channel();
+            lock(&self.shared).unsubscribes.push_back(told);
+            self.asker.unsubscribe(&self.topics.of(one)).await?;
+            answer.await.map_err(|_| self.gone())?;
+        }
+        Ok(())
+    }
+
+    async fn publish(&self, parcels: &mut VecDeque<Parcel<Arc<str>>>) -> Result<(), TransportError> {
+        while let Some(parcel) = parcels.pop_front() {
+            // Ids of foreign nodes are taken as they come; one that is a wildcard has no topic.
+            if parcel.topic.contains(['+', '#']) {
+                self.link.unsent(&[parcel.token]);
+                continue;
+            }
+            if self.qos > 0 {
+                lock(&self.shared).published.push_back(Arc::clone(&parcel.topic));
+                self.open.send_modify(|open| *open += 1);
+            }
+            self.asker.publish(&parcel.topic, self.qos, parcel.payload).await?;
+        }
+        Ok(())
+    }
+
+    async fn lost(&self) -> TransportError {
+        // An error says that the event loop has gone without a word.
+        let _ = self.ended.clone().wait_for(Option::is_some).await;
+        self.gone()
+    }
+
+    async fn close(&self) -> Result<(), TransportError> {
+        tokio::select! {
+            // The sender lives as long as this session.
+            _ = async { self.open.subscribe().wait_for(|open| *open == 0).await.map(drop) } => {}
+            why = self.lost() => return Err(why),
+        }
+        self.asker.disconnect().await?;
+        let mut ended = self.ended.clone();
+        match ended.wait_for(Option::is_some).await.map(|ended| ended.clone()) {
+            Ok(Some(Err(why))) => Err(TransportError::Lost(why)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl MqttSession {
+    fn gone(&self) -> TransportError {
+        let why = self.ended.borrow().clone();
+        TransportError::Lost(match why {
+            Some(Err(why)) => why,
+            _ => "the MQTT client has ended".to_owned(),
+        })
+    }
+}
+
+fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}

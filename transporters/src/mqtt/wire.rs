@@ -1,0 +1,186 @@
+//! MQTT 3.1.1 and 5 behind one face: the library has a module for each, of the same shape.
+
+use bytes::Bytes;
+use rumqttc::v5;
+
+use crate::TransportError;
+
+/// What the server did.
+#[derive(Debug)]
+pub(super) enum Happening {
+    /// It accepted the connection; the largest packet it takes, where it says so.
+    Connected { max_packet: Option<usize> },
+    /// A message arrived.
+    Message { topic: Bytes, payload: Bytes },
+    /// The answer to a subscription: why each topic was refused, or not.
+    Subscribed(Vec<Option<String>>),
+    /// The answer to the end of a subscription.
+    Unsubscribed,
+    /// A publish of quality 1 or 2 left under this id.
+    Published { id: u16 },
+    /// The server's last word on such a publish; why it was refused, or not.
+    Settled { id: u16, refused: Option<String> },
+    /// Everything asked for has left, the farewell too.
+    Left,
+}
+
+/// The end that asks.
+#[derive(Clone)]
+pub(super) enum Asker {
+    V4(rumqttc::AsyncClient),
+    V5(v5::AsyncClient),
+}
+
+/// The end that has to be polled all the time.
+pub(super) enum Loop {
+    V4(Box<rumqttc::EventLoop>),
+    V5(Box<v5::EventLoop>),
+}
+
+/// The event loop takes no more.
+#[derive(Debug)]
+pub(super) struct Ended;
+
+impl From<Ended> for TransportError {
+    fn from(Ended: Ended) -> Self {
+        Self::Lost("the MQTT client has ended".to_owned())
+    }
+}
+
+impl Asker {
+    pub(super) async fn publish(&self, topic: &str, qos: u8, payload: Bytes) -> Result<(), Ended> {
+        match self {
+            Self::V4(client) => {
+                client.publish_bytes(topic, qos_4(qos), false, payload).await.map_err(|_| Ended)
+            }
+            Self::V5(client) => client.publish(topic, qos_5(qos), false, payload).await.map_err(|_| Ended),
+        }
+    }
+
+    pub(super) async fn subscribe(&self, topics: &[String], qos: u8) -> Result<(), Ended> {
+        match self {
+            Self::V4(client) => {
+                let filters =
+                    topics.iter().map(|topic| rumqttc::SubscribeFilter::new(topic.clone(), qos_4(qos)));
+                client.subscribe_many(filters).await.map_err(|_| Ended)
+            }
+            Self::V5(client) => {
+                let filters =
+                    topics.iter().map(|topic| v5::mqttbytes::v5::Filter::new(topic.clone(), qos_5(qos)));
+                client.subscribe_many(filters).await.map_err(|_| Ended)
+            }
+        }
+    }
+
+    pub(super) async fn unsubscribe(&self, topic: &str) -> Result<(), Ended> {
+        match self {
+            Self::V4(client) => client.unsubscribe(topic).await.map_err(|_| Ended),
+            Self::V5(client) => client.unsubscribe(topic).await.map_err(|_| Ended),
+        }
+    }
+
+    /// Leaves once everything before this has left.
+    pub(super) async fn disconnect(&self) -> Result<(), Ended> {
+        match self {
+            Self::V4(client) => client.disconnect().await.map_err(|_| Ended),
+            Self::V5(client) => client.disconnect().await.map_err(|_| Ended),
+        }
+    }
+}
+
+impl Loop {
+    /// Waits for events and appends what they mean, all that are there.
+    ///
+    /// # Errors
+    /// The connection is gone, for this reason.
+    pub(super) async fn next(&mut self, happenings: &mut Vec<Happening>) -> Result<(), String> {
+        match self {
+            Self::V4(events) => {
+                let first = events.poll().await.map_err(|error| error.to_string())?;
+                happenings.extend(read_4(first));
+                while let Some(event) = events.state.events.pop_front() {
+                    happenings.extend(read_4(event));
+                }
+            }
+            Self::V5(events) => {
+                let first = events.poll().await.map_err(|error| error.to_string())?;
+                happenings.extend(read_5(first));
+                while let Some(event) = events.state.events.pop_front() {
+                    happenings.extend(read_5(event));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_4(event: rumqttc::Event) -> Option<Happening> {
+    use rumqttc::{Event, Outgoing, Packet, SubscribeReasonCode};
+    Some(match event {
+        Event::Incoming(Packet::ConnAck(_)) => Happening::Connected { max_packet: None },
+        Event::Incoming(Packet::Publish(publish)) => {
+            Happening::Message { topic: Bytes::from(publish.topic), payload: publish.payload }
+        }
+        Event::Incoming(Packet::SubAck(ack)) => {
+            let reason = |code: &SubscribeReasonCode| match code {
+                SubscribeReasonCode::Success(_) => None,
+                SubscribeReasonCode::Failure => Some("the server refuses it".to_owned()),
+            };
+            Happening::Subscribed(ack.return_codes.iter().map(reason).collect())
+        }
+        Event::Incoming(Packet::UnsubAck(_)) => Happening::Unsubscribed,
+        Event::Incoming(Packet::PubAck(ack)) => Happening::Settled { id: ack.pkid, refused: None },
+        Event::Incoming(Packet::PubComp(ack)) => Happening::Settled { id: ack.pkid, refused: None },
+        Event::Outgoing(Outgoing::Publish(id)) if id != 0 => Happening::Published { id },
+        Event::Outgoing(Outgoing::Disconnect) => Happening::Left,
+        _ => return None,
+    })
+}
+
+fn read_5(event: v5::Event) -> Option<Happening> {
+    use v5::mqttbytes::v5::{Packet, PubAckReason, PubRecReason, SubscribeReasonCode};
+    Some(match event {
+        v5::Event::Incoming(Packet::ConnAck(ack)) => Happening::Connected {
+            max_packet: ack.properties.and_then(|says| says.max_packet_size).map(|bytes| bytes as usize),
+        },
+        v5::Event::Incoming(Packet::Publish(publish)) => {
+            Happening::Message { topic: publish.topic, payload: publish.payload }
+        }
+        v5::Event::Incoming(Packet::SubAck(ack)) => {
+            let reason = |code: &SubscribeReasonCode| match code {
+                SubscribeReasonCode::Success(_) => None,
+                refused => Some(format!("the server refuses it: {refused:?}")),
+            };
+            Happening::Subscribed(ack.return_codes.iter().map(reason).collect())
+        }
+        v5::Event::Incoming(Packet::UnsubAck(_)) => Happening::Unsubscribed,
+        v5::Event::Incoming(Packet::PubAck(ack)) => {
+            let fine = matches!(ack.reason, PubAckReason::Success | PubAckReason::NoMatchingSubscribers);
+            Happening::Settled { id: ack.pkid, refused: (!fine).then(|| format!("{:?}", ack.reason)) }
+        }
+        v5::Event::Incoming(Packet::PubRec(ack)) => match ack.reason {
+            PubRecReason::Success | PubRecReason::NoMatchingSubscribers => return None,
+            refused => Happening::Settled { id: ack.pkid, refused: Some(format!("{refused:?}")) },
+        },
+        v5::Event::Incoming(Packet::PubComp(ack)) => Happening::Settled { id: ack.pkid, refused: None },
+        v5::Event::Outgoing(rumqttc::Outgoing::Publish(id)) if id != 0 => Happening::Published { id },
+        v5::Event::Outgoing(rumqttc::Outgoing::Disconnect) => Happening::Left,
+        _ => return None,
+    })
+}
+
+fn qos_4(qos: u8) -> rumqttc::QoS {
+    match qos {
+        0 => rumqttc::QoS::AtMostOnce,
+        1 => rumqttc::QoS::AtLeastOnce,
+        _ => rumqttc::QoS::ExactlyOnce,
+    }
+}
+
+fn qos_5(qos: u8) -> v5::mqttbytes::QoS {
+    match qos {
+        0 => v5::mqttbytes::QoS::AtMostOnce,
+        1 => v5::mqttbytes::QoS::AtLeastOnce,
+        _ => v5::mqttbytes::QoS::ExactlyOnce,
+    }
+}

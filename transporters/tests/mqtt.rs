@@ -1,0 +1,139 @@
+//! MQTT against a real server.
+
+mod support;
+
+use std::sync::Arc;
+
+use ligand_transporters::mqtt::{Mqtt, MqttOptions};
+use ligand_transporters::{
+    PacketKind, Route, Subscription, TransportError, Transporter, Up, transporter_with,
+};
+
+use support::{Node, Proxy, address, at, conforms, url};
+
+fn mqtt(query: &'static str) -> impl Fn(&str) -> Arc<dyn Transporter> + Send + Sync + Clone + 'static {
+    move |url| Arc::new(Mqtt::from_url(&format!("{url}?{query}")).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mqtt_3_conforms() {
+    conforms(&url("MQTT_URL"), mqtt("")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mqtt_5_conforms() {
+    conforms(&url("MQTT_URL"), mqtt("protocolVersion=5&topicSeparator=/")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn quality_1_conforms() {
+    conforms(&url("MQTT_URL"), mqtt("qos=1")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn quality_2_of_version_5_conforms() {
+    conforms(&url("MQTT_URL"), mqtt("qos=2&protocolVersion=5")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates_are_verified() {
+    support::tls::verifies("MQTT", |url, options| {
+        let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        transporter_with("MQTT", [("url".to_owned(), url.to_owned())].into_iter().chain(options))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_fails_the_start_and_is_not_printed() {
+    let wrong = url("MQTT_AUTH_URL").replace("secret", "canary");
+    let error = Node::connect(&Mqtt::from_url(&wrong).unwrap(), "", "me").await.err().unwrap().to_string();
+    assert!(error.contains(address(&wrong)) && !error.contains("canary"), "{error}");
+    let right = Mqtt::from_url(&url("MQTT_AUTH_URL")).unwrap();
+    Node::connect(&right, "", "me").await.unwrap().stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_subscription_names_its_topic() {
+    for version in ["4", "5"] {
+        let url = format!("{}?protocolVersion={version}", url("MQTT_RESTRICTED_URL"));
+        let node = Node::connect(&Mqtt::from_url(&url).unwrap(), "denied", "me").await.unwrap();
+        let error = node.subscribe(&[Subscription::Broadcast(PacketKind::Info)]).await.unwrap_err();
+        assert!(
+            matches!(&error, TransportError::Subscribe { topic, .. } if topic == "MOL-denied.INFO"),
+            "{error}"
+        );
+        node.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_refused_publish_of_version_5_is_told() {
+    let url = format!("{}?protocolVersion=5&qos=1", url("MQTT_RESTRICTED_URL"));
+    let node = Node::connect(&Mqtt::from_url(&url).unwrap(), "mute", "me").await.unwrap();
+    node.send(&Route::Broadcast, PacketKind::Info, b"{}").unwrap();
+    node.until("the refusal is told", |log| !log.refused.is_empty()).await;
+    let told = node.log(|log| log.refused[0].clone());
+    assert!(told.contains("MOL-mute.INFO"), "{told}");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn broken_connections_leave_one_connection_and_each_subscription_once() {
+    for query in ["", "?qos=1", "?qos=2&protocolVersion=5"] {
+        let server = url("MQTT_URL");
+        let proxy = Proxy::start(address(&server));
+        let broken = Mqtt::from_url(&format!("{}{query}", at(&server, &proxy.address()))).unwrap();
+        let node = Node::connect(&broken, "cuts", "broken").await.unwrap();
+        node.subscribe(&[Subscription::Own(PacketKind::Event)]).await.unwrap();
+        let other = Node::connect(&Mqtt::from_url(&server).unwrap(), "cuts", "other").await.unwrap();
+        let to = Route::Node { id: node.link.node().clone(), addr: None };
+        for round in 1..=8 {
+            // With frames under way in both directions.
+            for _ in 0..20 {
+                node.send(&Route::Broadcast, PacketKind::Heartbeat, b"{}").unwrap();
+                other.send(&to, PacketKind::Event, b"under way").unwrap();
+            }
+            proxy.cut();
+            node.until("the loss is noticed", |log| log.downs == round).await;
+            proxy.restore();
+            node.until("it is back", |log| log.ups.len() == round + 1).await;
+        }
+        proxy.connections(1).await;
+        other.send(&to, PacketKind::Event, b"once").unwrap();
+        other.send(&to, PacketKind::Event, b"end").unwrap();
+        node.until("the end arrives", |log| log.frames.iter().any(|(_, payload)| payload == "end")).await;
+        let once = node.log(|log| log.frames.iter().filter(|(_, payload)| payload == "once").count());
+        assert_eq!(once, 1);
+        node.stop().await;
+        other.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn losing_the_first_server_moves_the_node_to_the_next() {
+    let server = url("MQTT_URL");
+    let (first, second) = (Proxy::start(address(&server)), Proxy::start(address(&server)));
+    let both = Mqtt::from_url(&format!("mqtt://{},{}", first.address(), second.address())).unwrap();
+    let node = Node::connect(&both, "hosts", "me").await.unwrap();
+    first.connections(1).await;
+    first.cut();
+    second.connections(1).await;
+    node.until("it is back", |log| log.ups == [Up::First, Up::Again]).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_is_noticed() {
+    let server = url("MQTT_URL");
+    let proxy = Proxy::start(address(&server));
+    let options = MqttOptions::default().url(&at(&server, &proxy.address())).unwrap();
+    let mut options = options;
+    options.keep_alive = std::time::Duration::from_secs(1);
+    let node = Node::connect(&Mqtt::with_options(options).unwrap(), "frozen", "me").await.unwrap();
+    proxy.freeze();
+    node.until("the silence is noticed", |log| log.downs == 1).await;
+    proxy.restore();
+    node.until("it is back", |log| log.ups.len() == 2).await;
+    node.stop().await;
+}
