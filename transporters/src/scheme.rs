@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 #[cfg(feature = "_bus")]
+#[allow(unused_imports, reason = "without a transporter over a server nothing is set by text")]
 use crate::bus::OptionText as _;
 
 use crate::{TransportError, Transporter};
