@@ -10,6 +10,8 @@ mod calls;
 mod chain;
 #[path = "interop/changes.rs"]
 mod changes;
+#[path = "interop/discoverer.rs"]
+mod discoverer;
 #[path = "interop/errors.rs"]
 mod errors;
 #[path = "interop/events.rs"]
@@ -24,6 +26,9 @@ mod layers;
 mod mixed;
 #[path = "interop/node_service.rs"]
 mod node_service;
+#[path = "discoverer/server.rs"]
+#[allow(dead_code, reason = "nothing here stops the server")]
+mod redis_server;
 #[path = "interop/udp.rs"]
 mod udp;
 #[path = "interop/web.rs"]
