@@ -58,6 +58,7 @@
 //! | `logs` | `logging::init()` | |
 //! | `compression` | [`middleware::Compression`](middleware): packets compressed as Node does | |
 //! | `encryption` | [`middleware::Encryption`](middleware): packets encrypted as Node does, or authenticated | |
+//! | `discovery-redis` | nodes learn of each other through records in Redis | |
 //! | `testing` | `ligand::testing`: test brokers, mock services, clusters on virtual time | |
 //! | `full` | all of the above but `testing` | |
 #![forbid(unsafe_code)]

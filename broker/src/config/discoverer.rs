@@ -57,7 +57,9 @@ impl DiscovererConfig {
                 None => Ok(None),
                 Some(option) => Err(unknown("Local", option, "none")),
             },
-            "etcd3" => Err("the discoverer `Etcd3` is planned, not there yet: there are Local and Redis".into()),
+            "etcd3" => {
+                Err("the discoverer `Etcd3` is planned, not there yet: there are Local and Redis".into())
+            }
             _ => Err(format!("no discoverer is named `{}`: there are Local and Redis", super::redact(name))),
         }
     }
@@ -66,12 +68,14 @@ impl DiscovererConfig {
 impl RedisDiscoverer {
     fn read(url: Option<Value>, options: &Map<String, Value>) -> Result<Self, String> {
         if !cfg!(feature = "discovery-redis") {
-            let text = "the discoverer `Redis` is not compiled in: enable the feature `discovery-redis` of ligand";
+            let text =
+                "the discoverer `Redis` is not compiled in: enable the feature `discovery-redis` of ligand";
             return Err(text.into());
         }
         let mut read = Self { redis: url.unwrap_or_default(), full_check: 10, scan_length: 100 };
         for (name, value) in options {
-            let wrong = |expected: &str| Err(format!("its option `{name}` has a wrong value: give {expected}"));
+            let wrong =
+                |expected: &str| Err(format!("its option `{name}` has a wrong value: give {expected}"));
             match (name.as_str(), value) {
                 ("redis", value) => read.redis = value.clone(),
                 ("serializer", Value::String(name)) if name.eq_ignore_ascii_case("json") => {}
@@ -94,7 +98,9 @@ impl RedisDiscoverer {
                         .into());
                 }
                 ("heartbeatInterval" | "heartbeatTimeout", _) => {
-                    return Err(format!("its option `{name}` is the broker's: set `{name}` at the top level"));
+                    return Err(format!(
+                        "its option `{name}` is the broker's: set `{name}` at the top level"
+                    ));
                 }
                 ("cleanOfflineNodesTimeout", _) => {
                     return Err(format!("its option `{name}` is `registry.{name}` here"));

@@ -25,7 +25,8 @@ impl Transit {
 
         let wrong = |source| StartError::Discoverer { attempts: 1, source };
         let chosen = self.config.registry.discoverer.as_ref().map(crate::config::DiscovererConfig::redis);
-        let Some(chosen) = chosen.transpose().map_err(|why| wrong(TransportError::Config(why)))?.flatten() else {
+        let Some(chosen) = chosen.transpose().map_err(|why| wrong(TransportError::Config(why)))?.flatten()
+        else {
             return Ok(None);
         };
         let store = RedisKv::new(&chosen.redis).map_err(wrong)?;

@@ -16,8 +16,8 @@ use super::sink::NodeSink;
 use super::{ConnectionCell, Transit, stats};
 use crate::broker::{ServiceBroker, StartError};
 use crate::config::{Protocol, Timeout};
-use crate::discovery::driver::Driver;
 use crate::discovery::Bucket;
+use crate::discovery::driver::Driver;
 use crate::protocol::{Outgoing, ProtocolVersion};
 use crate::serializer::{Json, Limits};
 

@@ -130,7 +130,18 @@ async fn records_have_the_names_values_and_lives_of_node() {
         serde_json::from_str::<Value>(&server.ask(&["GET", &info_key]).await.unwrap()).ok()
     })
     .await;
-    for field in ["ver", "sender", "ipList", "hostname", "instanceID", "client", "config", "seq", "metadata", "services"] {
+    for field in [
+        "ver",
+        "sender",
+        "ipList",
+        "hostname",
+        "instanceID",
+        "client",
+        "config",
+        "seq",
+        "metadata",
+        "services",
+    ] {
         assert!(info.get(field).is_some(), "{field} in {info}");
     }
     assert_eq!((&info["ver"], &info["sender"]), (&json!("5"), &json!("a")));
@@ -153,8 +164,10 @@ async fn records_have_the_names_values_and_lives_of_node() {
     let next = info["seq"].as_u64().unwrap() + 1;
     let next_key = format!("MOL-{namespace}-DSCVR-BEAT:a|{}|{next}", &instance[..8]);
     let pattern = format!("MOL-{namespace}-DSCVR-BEAT:*");
-    until("the beat is the next one", async || (server.keys(&pattern).await == [next_key.clone()]).then_some(()))
-        .await;
+    until("the beat is the next one", async || {
+        (server.keys(&pattern).await == [next_key.clone()]).then_some(())
+    })
+    .await;
     a.stop().await.unwrap();
     assert_eq!(server.keys(&format!("MOL-{namespace}-*")).await, [""; 0]);
 }
@@ -179,7 +192,8 @@ async fn discover_info_and_heartbeat_are_not_sent_and_a_farewell_is() {
     sees(&b, "a.who", true).await;
     sees(&a, "b.who", true).await;
     let bare = |packet: &Value| packet.as_object().unwrap().len() == 2;
-    let membership = |packet: &&Value| bare(packet) || packet.get("services").is_some() || packet.get("cpu").is_some();
+    let membership =
+        |packet: &&Value| bare(packet) || packet.get("services").is_some() || packet.get("cpu").is_some();
     assert_eq!(sent.lock().unwrap().iter().find(membership), None);
     let heard = node_events(&b).await;
     a.stop().await.unwrap();

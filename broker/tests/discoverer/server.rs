@@ -61,7 +61,16 @@ impl Server {
     pub(crate) async fn start(&mut self) -> std::io::Result<()> {
         let own = self.own.as_mut().expect("a server of the test's own");
         let process = Command::new("redis-server")
-            .args(["--port", &own.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args([
+                "--port",
+                &own.port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
             .args(["--loglevel", "warning", "--dir", &own.data.path().to_string_lossy()])
             .stdout(Stdio::null())
             .stderr(Stdio::null())

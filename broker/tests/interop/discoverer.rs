@@ -26,13 +26,13 @@ fn js_options(cluster: &Cluster, server: &Server, namespace: &str) -> Value {
 async fn rust(cluster: &Cluster, server: &Server, namespace: &str, heard: &Heard) -> ligand::ServiceBroker {
     let (namespace, discoverer) = (namespace.to_owned(), server.url());
     built(cluster, "rust", vec![rs(), mail(heard)], |builder| {
-        builder
-            .transporter("tcp://?udpDiscovery=false&useHostname=false&bind=127.0.0.1")
-            .configure(move |config| {
+        builder.transporter("tcp://?udpDiscovery=false&useHostname=false&bind=127.0.0.1").configure(
+            move |config| {
                 config.namespace = namespace;
                 config.heartbeat_interval = Duration::from_millis(200);
                 config.registry.discoverer = Some(discoverer.into());
-            })
+            },
+        )
     })
     .await
 }

@@ -8,7 +8,9 @@ mod options;
 
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, ServerErrorKind};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, ServerErrorKind,
+};
 use std::fmt;
 use std::time::Duration;
 
@@ -59,7 +61,8 @@ impl RedisKv {
         let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
         // The client's own limit does not cover its greeting.
         let connected = tokio::time::timeout(2 * PATIENCE, connecting).await;
-        let connected = connected.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
+        let connected =
+            connected.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
         match connected {
             Ok(connection) => Ok(RedisRecords { connection, shown: self.shown.clone() }),
             Err(error) if error.kind() == ErrorKind::AuthenticationFailed => {

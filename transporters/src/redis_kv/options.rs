@@ -7,8 +7,7 @@ use std::fmt;
 use crate::TransportError;
 use crate::bus::{Form, Servers, TlsOptions};
 
-const FORM: Form =
-    Form { kind: "Redis", schemes: &[("redis", 6379), ("rediss", 6379)], separators: &[','] };
+const FORM: Form = Form { kind: "Redis", schemes: &[("redis", 6379), ("rediss", 6379)], separators: &[','] };
 
 /// Names of the options in an object.
 const NAMES: [&str; 7] = ["host", "port", "username", "password", "db", "url", "tls"];
@@ -26,14 +25,7 @@ pub(super) struct RedisKvOptions {
 
 impl Default for RedisKvOptions {
     fn default() -> Self {
-        Self {
-            host: "127.0.0.1".to_owned(),
-            port: 6379,
-            username: None,
-            password: None,
-            db: 0,
-            tls: None,
-        }
+        Self { host: "127.0.0.1".to_owned(), port: 6379, username: None, password: None, db: 0, tls: None }
     }
 }
 

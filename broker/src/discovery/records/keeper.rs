@@ -74,7 +74,9 @@ impl Keeper {
                 sleep(backoff.next_wait()).await;
                 match self.store.connect().await {
                     Ok(records) => return records,
-                    Err(error) => tracing::debug!(error = %error, "the store of the discoverer is out of reach"),
+                    Err(error) => {
+                        tracing::debug!(error = %error, "the store of the discoverer is out of reach")
+                    }
                 }
             }
         };

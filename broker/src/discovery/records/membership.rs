@@ -63,7 +63,13 @@ impl Records {
         let beat_every = beat_every(config);
         let silence = config.heartbeat_interval.max(SHORTEST_SILENCE);
         let clean_after = config.registry.clean_offline_nodes_timeout;
-        let roll = Roll::new(node.clone(), config.heartbeat_timeout, silence, clean_after, config.registry.max_nodes);
+        let roll = Roll::new(
+            node.clone(),
+            config.heartbeat_timeout,
+            silence,
+            clean_after,
+            config.registry.max_nodes,
+        );
         orders.give(Order::Roll);
         Self {
             orders,
@@ -113,10 +119,12 @@ impl Records {
         match packet {
             Packet::Info(info) => self.info(transit, broker, sender, *info, chores, now),
             // As in Node, whoever asks finds our record renewed.
-            Packet::Discover if chores.announced && broker.shared().lifecycle.is_running() => {
-                if self.asked.take(now.into_std()) {
-                    self.announce(transit, broker, None, now);
-                }
+            Packet::Discover
+                if chores.announced
+                    && broker.shared().lifecycle.is_running()
+                    && self.asked.take(now.into_std()) =>
+            {
+                self.announce(transit, broker, None, now);
             }
             Packet::Disconnect => {
                 let registry = broker.shared().registry.snapshot();
@@ -173,7 +181,7 @@ impl Records {
                 tracing::debug!(node = %node, "a node with a beat has no INFO in the store");
             }
             Found::Info { node, value: Some(value) } => {
-                let Some(incoming) = transit.open_record(PacketKind::Info, value) else { return None };
+                let incoming = transit.open_record(PacketKind::Info, value)?;
                 if incoming.sender != node || transit.accept(broker, &incoming).is_none() {
                     tracing::debug!(node = %node, "the INFO of a node in the store cannot be used");
                     return None;
@@ -327,7 +335,7 @@ impl Records {
         let seq = broker.shared().registry.local_info().seq;
         let cpu = self.cpu.measure();
         let value = beat_record(transit.own_version(), transit.node(), cpu, seq, broker.instance_id());
-        let values = self.full_check > 0 && self.rolls % self.full_check == 0;
+        let values = self.full_check > 0 && self.rolls.is_multiple_of(self.full_check);
         self.orders.give(Order::Beat { seq, value, values });
     }
 
