@@ -30,7 +30,7 @@ impl Transit {
             return Ok(None);
         };
         let store = RedisKv::new(&chosen.redis).map_err(wrong)?;
-        let connected = self.persist(async || store.connect().await).await;
+        let connected = self.persist(|| store.connect()).await;
         let records = connected.map_err(|(attempts, source)| StartError::Discoverer { attempts, source })?;
         tracing::info!(store = %store, "nodes learn of each other through a store");
         let names = Names::new(&self.config.namespace, &self.node, broker.instance_id());

@@ -111,17 +111,19 @@ impl Transit {
         &self,
         transporter: &Arc<dyn Transporter>,
     ) -> Result<Arc<dyn ligand_transporters::Connection>, StartError> {
-        let connect = async || transporter.connect(self.link.clone()).await;
-        let opened = self.persist(connect).await;
+        let opened = self.persist(|| transporter.connect(self.link.clone())).await;
         opened.map_err(|(attempts, source)| StartError::Transporter { attempts, source })
     }
 
     /// Tries again and again until `transit.connectTimeout` has passed. The last failure comes with the
     /// number of attempts.
-    pub(super) async fn persist<T>(
+    pub(super) async fn persist<T, F>(
         &self,
-        mut connect: impl AsyncFnMut() -> Result<T, TransportError>,
-    ) -> Result<T, (u32, TransportError)> {
+        mut connect: impl FnMut() -> F,
+    ) -> Result<T, (u32, TransportError)>
+    where
+        F: Future<Output = Result<T, TransportError>>,
+    {
         let from = Instant::now();
         let mut backoff = Backoff::default();
         let mut attempts = 0;
