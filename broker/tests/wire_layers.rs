@@ -12,7 +12,7 @@ const KEY: &str = "0123456789abcdef0123456789abcdef";
 const IV: &str = "fedcba9876543210";
 
 fn captured(name: &str) -> Bytes {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/vectors/{name}-0.15.bin"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/vectors/layers/{name}-0.15.bin"));
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).into()
 }
 
