@@ -129,7 +129,12 @@ impl Nodes {
             config: Raw::empty_object(),
             metadata: Raw::empty_object(),
         };
-        let options = RegistryOptions { strategy: StrategyKind::RoundRobin, max_nodes: 10_000, base: now };
+        let options = RegistryOptions {
+            strategy: StrategyKind::RoundRobin,
+            max_nodes: 10_000,
+            by_bus: false,
+            base: now,
+        };
         let composer = Arc::new(|_: &_| -> crate::ActionFn {
             Arc::new(|_, _| Box::pin(std::future::ready(Ok(crate::Reply::empty()))))
         });

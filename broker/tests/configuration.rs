@@ -135,7 +135,7 @@ fn a_typo_names_the_key_the_file_and_the_nearest_option() -> Outcome {
     for (toml, expected) in [
         (
             "[registry]\npreferLocl = true",
-            "unknown option `registry.preferLocl` in file `FILE`: did you mean `registry.preferLocal`? (valid in `registry`: strategy, preferLocal, stopDelay, cleanOfflineNodesTimeout, maxNodes)",
+            "unknown option `registry.preferLocl` in file `FILE`: did you mean `registry.preferLocal`? (valid in `registry`: strategy, preferLocal, stopDelay, cleanOfflineNodesTimeout, maxNodes, discoverer)",
         ),
         (
             "[tracking]\nx = 1",
@@ -146,8 +146,8 @@ fn a_typo_names_the_key_the_file_and_the_nearest_option() -> Outcome {
             "`cacher` in file `FILE` is a Moleculer option that ligand does not support yet: remove it",
         ),
         (
-            "[registry]\ndiscoverer = 'Redis'",
-            "`registry.discoverer` in file `FILE` is a Moleculer option that ligand does not support yet: remove it",
+            "[registry]\nstrategyOptions = 'x'",
+            "`registry.strategyOptions` in file `FILE` is a Moleculer option that ligand does not support yet: remove it",
         ),
         (
             "nodeID = 'a'\nnodeId = 'b'",
@@ -219,10 +219,7 @@ fn a_wrong_value_says_what_was_expected_and_how_to_write_it() {
                 "`serializer` {here} \"msgpack\": expected \"JSON\" (`MsgPack` is a serializer of Moleculer that is not compiled in)"
             ),
         ),
-        (
-            json!({ "protocol": "both" }),
-            format!("`protocol` {here} \"both\": expected \"5\" or \"4\" (`both` is planned, not there yet)"),
-        ),
+        (json!({ "protocol": "6" }), format!("`protocol` {here} \"6\": expected \"5\" or \"4\" or \"both\"")),
         (
             json!({ "onIdConflict": "panic" }),
             format!("`onIdConflict` {here} \"panic\": expected \"keep\" or \"stop\""),
@@ -236,7 +233,7 @@ fn a_wrong_value_says_what_was_expected_and_how_to_write_it() {
         (
             json!({ "registry": 5 }),
             format!(
-                "`registry` {here} 5: expected an object with keys of strategy, preferLocal, stopDelay, cleanOfflineNodesTimeout, maxNodes"
+                "`registry` {here} 5: expected an object with keys of strategy, preferLocal, stopDelay, cleanOfflineNodesTimeout, maxNodes, discoverer"
             ),
         ),
         (

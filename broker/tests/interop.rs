@@ -10,6 +10,8 @@ mod calls;
 mod chain;
 #[path = "interop/changes.rs"]
 mod changes;
+#[path = "interop/differential.rs"]
+mod differential;
 #[path = "interop/discoverer.rs"]
 mod discoverer;
 #[path = "interop/errors.rs"]
@@ -29,6 +31,8 @@ mod node_service;
 #[path = "discoverer/server.rs"]
 #[allow(dead_code, reason = "nothing here stops the server")]
 mod redis_server;
+#[path = "interop/serializers.rs"]
+mod serializers;
 #[path = "interop/udp.rs"]
 mod udp;
 #[path = "interop/web.rs"]

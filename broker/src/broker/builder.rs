@@ -91,6 +91,11 @@ impl BrokerBuilder {
         self.configure(move |config| config.request_timeout = timeout)
     }
 
+    /// How packets are written (JSON). All nodes of a cluster need the same serializer.
+    pub fn serializer(self, serializer: config::SerializerKind) -> Self {
+        self.configure(move |config| config.serializer = serializer)
+    }
+
     /// Whether `$node` is offered, by which other nodes look at this one.
     pub fn internal_services(self, offered: bool) -> Self {
         self.configure(move |config| config.internal_services.enabled = offered)
@@ -141,9 +146,11 @@ impl BrokerBuilder {
             Some(transporter) => Some(transporter?),
             None => config.transporter.as_ref().map(configured).transpose()?,
         };
-        if config.disable_balancer {
+        let balances = transporter.as_ref().is_some_and(|transporter| transporter.capabilities().balanced);
+        if config.disable_balancer && !balances {
             tracing::warn!(
-                "disableBalancer has no effect: balancing by the transporter is not supported yet"
+                transporter = transporter.as_ref().map(|transporter| transporter.scheme()),
+                "disableBalancer is switched back: the transporter cannot balance by itself"
             );
             config.disable_balancer = false;
         }
@@ -164,6 +171,7 @@ impl BrokerBuilder {
                         _ => StrategyKind::RoundRobin,
                     },
                     max_nodes: config.registry.max_nodes,
+                    by_bus: config.disable_balancer,
                     base: born,
                 },
                 composer(weak, &pipeline),

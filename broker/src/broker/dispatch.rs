@@ -11,6 +11,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::future::Future as _;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context as Task, Poll};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -114,14 +115,14 @@ pub(crate) fn begin_found(
         )));
     }
     let node = options.and_then(|options| options.node.as_ref());
-    let picked = match (pick(broker, found, action, node, &[]), &found.around) {
+    let picked = match (pick(broker, found, action, node), &found.around) {
         (Ok(picked), _) => Some(picked),
         (Err(error), None) => return Err(error),
         // A layer around the pick may know what to do without any endpoint (a fallback).
         (Err(_), Some(_)) => None,
     };
     let name = match &picked {
-        Some(Picked::Local(action) | Picked::Remote(_, action)) => action.name.clone(),
+        Some(picked) => picked.action().name.clone(),
         None => action.into(),
     };
     let timeout = budget(broker, parent, action, picked.as_ref(), options)?;
@@ -158,7 +159,7 @@ pub(crate) fn picked_and_run(cx: Context, params: Payload) -> BoxFuture<'static,
         let started = {
             let snapshot = broker.shared().registry.load();
             let node = cx.scope().pinned.as_ref();
-            let picked = pick(&broker, &Found::inner(&snapshot, cx.name()), cx.name(), node, &[])?;
+            let picked = pick(&broker, &Found::inner(&snapshot, cx.name()), cx.name(), node)?;
             run(&broker, cx, picked, params, SmallVec::new())?
         };
         let (cx, running, again) = started;
@@ -171,12 +172,25 @@ pub(crate) fn picked_and_run(cx: Context, params: Payload) -> BoxFuture<'static,
     })
 }
 
-/// The node that answered a call with layers around the pick; it rides along with the context, because
-/// those layers pass on nothing but the reply.
-struct AnsweredBy(NodeId);
+/// The node that answered, where that is not known beforehand: with layers around the pick, or because the
+/// bus chose it. It rides along with the context, because layers pass on nothing but the reply.
+pub(crate) struct AnsweredBy(pub(crate) NodeId);
 
-/// Finds who answers, or says why nobody does.
-fn pick(
+/// Finds who answers, or says why nobody does. Where the bus balances, it is asked, unless a node is named.
+fn pick(broker: &ServiceBroker, found: &Found<'_>, action: &str, node: Option<&NodeId>) -> Result<Picked> {
+    if let (Some(entry), None) = (found.entry, node)
+        && let Some(transit) = broker.shared().transit()
+        && transit.is_balancing()
+        && (entry.local().is_none() || transit.offers_to_others(action))
+        && let Some(picked) = entry.by_bus()
+    {
+        return Ok(picked);
+    }
+    pick_endpoint(broker, found, action, node, &[])
+}
+
+/// As [`pick`], among the nodes that are known.
+fn pick_endpoint(
     broker: &ServiceBroker,
     found: &Found<'_>,
     action: &str,
@@ -233,6 +247,12 @@ fn run(
             let running = (action.run)(cx.clone(), params);
             Ok((cx, Running::InPlace(running), again))
         }
+        Picked::Bus(action) => {
+            let copy = params.share(broker.codec()).map_err(not_run)?;
+            let cx = cx.handed_to(At::Bus(Arc::clone(&action)));
+            let running = (action.run)(cx.clone(), params);
+            Ok((cx, Running::InPlace(running), Some(Again { params: copy, tried })))
+        }
     }
 }
 
@@ -245,10 +265,7 @@ fn budget(
     picked: Option<&Picked>,
     options: Option<&CallOptions>,
 ) -> Result<Option<Duration>> {
-    let of_action = || match picked {
-        Some(Picked::Local(action) | Picked::Remote(_, action)) => action.own_timeout(),
-        None => None,
-    };
+    let of_action = || picked.and_then(|picked| picked.action().own_timeout());
     let wish = options.and_then(|options| options.timeout).or_else(of_action);
     let own = match wish.unwrap_or(broker.shared().limits.request_timeout) {
         Timeout::After(duration) => Some(duration),
@@ -287,7 +304,7 @@ impl Attempt {
                 parent.scope().meta.merge(&self.cx.scope().meta);
             }
             return Poll::Ready(result.map_err(|error| match self.cx.at() {
-                At::Remote(..) => error,
+                At::Remote(..) | At::Bus(_) => error,
                 _ => error.at_node(self.cx.broker().node_id()),
             }));
         }
@@ -342,15 +359,22 @@ impl Attempt {
         if error.outcome() != Outcome::NotRun || !elsewhere || own_limit {
             return false;
         }
-        let Some(Again { mut params, tried }) = self.again.take() else { return false };
+        let Some(Again { mut params, mut tried }) = self.again.take() else { return false };
         if self.cx.remaining().is_some_and(|left| left.is_zero()) {
             return false;
         }
         let broker = self.cx.broker().clone();
         let snapshot = broker.shared().registry.load();
         let Ok(copy) = params.share(broker.codec()) else { return false };
+        if let At::Bus(_) = self.cx.at()
+            && let Some(answered) = self.cx.extensions().get::<AnsweredBy>()
+            && let Some(node) = snapshot.node_by_id(answered.0.as_str())
+        {
+            tried.push(node.ix());
+        }
         let found = Found::inner(&snapshot, self.cx.name());
-        let Ok(picked) = pick(&broker, &found, self.cx.name(), None, &tried) else { return false };
+        // The bus would choose anybody, perhaps the same node again.
+        let Ok(picked) = pick_endpoint(&broker, &found, self.cx.name(), None, &tried) else { return false };
         match run(&broker, self.cx.clone(), picked, copy, tried) {
             Ok((cx, running, again)) => {
                 tracing::debug!(action = %cx.name(), error = %error, "call goes to another node");
@@ -365,7 +389,7 @@ impl Attempt {
     pub(crate) fn response(&self, reply: Reply) -> Response {
         let node = match self.cx.at() {
             At::Remote(node, _) => node.id().clone(),
-            At::Unpicked => match self.cx.extensions().get::<AnsweredBy>() {
+            At::Unpicked | At::Bus(_) => match self.cx.extensions().get::<AnsweredBy>() {
                 Some(node) => node.0.clone(),
                 None => self.cx.broker().node_id().clone(),
             },

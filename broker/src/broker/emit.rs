@@ -18,7 +18,8 @@ use crate::context::{At, Bag, Context, EventScope, Scope};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::id::Id;
 use crate::payload::Payload;
-use crate::registry::{EventSub, Node};
+use crate::registry::{Event, EventSub, LocalSubs, NodeIx, Snapshot};
+use crate::transit::{EventTarget, InHand, Transit};
 
 /// Who gets an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,18 +110,36 @@ impl<'a> Emit<'a> {
         let groups = self.groups;
         scope.event = Some(EventScope { spread: self.spread, groups });
         let cx = Context::new(self.broker.clone(), scope);
-        let (local, remote) = match self.spread {
-            Spread::Emit => {
-                let plan = event.emit(&snapshot, cx.event_groups(), shared.limits.prefer_local, None);
-                (plan.local, plan.remote.into_iter().map(|(node, groups)| (node, Some(groups))).collect())
+        // The broker's own events stay with the balancing of nodes: no node subscribes to them on the bus.
+        let by_bus = shared.transit().filter(|transit| transit.is_balancing() && !cx.name().starts_with('$'));
+        let (local, remote) = match (self.spread, by_bus) {
+            (Spread::Emit, Some(transit)) => {
+                (LocalSubs::new(), to_groups(transit, &snapshot, &event, cx.event_groups()))
             }
-            Spread::Broadcast => {
+            (Spread::Broadcast, Some(_)) => {
+                let plan = event.broadcast(&snapshot, cx.event_groups());
+                let own = snapshot.node(NodeIx::LOCAL).filter(|_| !plan.local.is_empty()).cloned();
+                let groups = match cx.event_groups() {
+                    [] => event.groups(),
+                    groups => groups,
+                };
+                let nodes = own.into_iter().chain(plan.remote);
+                let target = |node| (EventTarget::Node(node), Some(groups.to_vec()));
+                (LocalSubs::new(), nodes.map(target).collect())
+            }
+            (Spread::Emit, None) => {
+                let plan = event.emit(&snapshot, cx.event_groups(), shared.limits.prefer_local, None);
+                let target = |(node, groups)| (EventTarget::Node(node), Some(groups));
+                (plan.local, plan.remote.into_iter().map(target).collect())
+            }
+            (Spread::Broadcast, None) => {
                 let plan = event.broadcast(&snapshot, cx.event_groups());
                 // Without groups of its own, a broadcast names none (protocol chapter 7.1).
                 let groups = (!cx.event_groups().is_empty()).then(|| cx.event_groups().to_vec());
-                (plan.local, plan.remote.into_iter().map(|node| (node, groups.clone())).collect())
+                let target = |node| (EventTarget::Node(node), groups.clone());
+                (plan.local, plan.remote.into_iter().map(target).collect())
             }
-            Spread::Local => (snapshot.local_handlers(cx.name(), cx.event_groups(), true), Vec::new()),
+            (Spread::Local, _) => (snapshot.local_handlers(cx.name(), cx.event_groups(), true), Vec::new()),
         };
         drop(snapshot);
         let mut data = data;
@@ -128,7 +147,12 @@ impl<'a> Emit<'a> {
         if local.len() > 1 || shared.force_codec() {
             data = data.into_shared(self.broker.codec())?;
         }
-        let waiting = run_local(&cx, &local, data, self.spread == Spread::Local);
+        let waiting = run_local(
+            &cx,
+            &local,
+            data,
+            if self.spread == Spread::Local { &Waiting::GiveBack } else { &Waiting::GoOn(None) },
+        );
         match failed {
             // Somebody has it already: sending it once more would give it to them twice.
             Some(Failed { error, all }) if !all || !local.is_empty() => {
@@ -140,6 +164,22 @@ impl<'a> Emit<'a> {
     }
 }
 
+/// One packet per group, of whose members the bus chooses one each (protocol chapter 3.1).
+fn to_groups(transit: &Transit, snapshot: &Snapshot, event: &Event, wanted: &[Name]) -> Vec<Target> {
+    let groups = if wanted.is_empty() { event.groups() } else { wanted };
+    groups
+        .iter()
+        .map(|group| {
+            transit.check_balanced_event(event, group);
+            let version = event.version_by_bus(snapshot, group, transit.own_version());
+            (EventTarget::Group(group.clone(), version), Some(vec![group.clone()]))
+        })
+        .collect()
+}
+
+/// Who gets a packet, and the groups that it names.
+type Target = (EventTarget, Option<Vec<Name>>);
+
 /// An event that did not go to every node it was for.
 struct Failed {
     /// What happened to the first of those that did not get it.
@@ -148,14 +188,9 @@ struct Failed {
     all: bool,
 }
 
-/// Hands the event to the transporter, once per node.
-fn send_remote(
-    cx: &Context,
-    nodes: &[(Arc<Node>, Option<Vec<Name>>)],
-    data: &mut Payload,
-    broadcast: bool,
-) -> Option<Failed> {
-    if nodes.is_empty() {
+/// Hands the event to the transporter, once per target.
+fn send_remote(cx: &Context, targets: &[Target], data: &mut Payload, broadcast: bool) -> Option<Failed> {
+    if targets.is_empty() {
         return None;
     }
     let broker = cx.broker();
@@ -166,13 +201,21 @@ fn send_remote(
         Ok(body) => body,
         Err(error) => return Some(Failed { error: error.with_outcome(Outcome::NotRun), all: true }),
     };
-    let sent = nodes
+    let sent = targets
         .iter()
-        .map(|(node, groups)| transit.send_event(cx, node, groups.as_deref(), body.as_ref(), broadcast));
-    // Every node is tried, whatever happens to the others.
+        .map(|(target, groups)| transit.send_event(cx, target, groups.as_deref(), body.as_ref(), broadcast));
+    // Every one is tried, whatever happens to the others.
     let mut errors: Vec<_> = sent.filter_map(Result::err).collect();
-    let all = errors.len() == nodes.len();
+    let all = errors.len() == targets.len();
     (!errors.is_empty()).then(|| Failed { error: errors.swap_remove(0), all })
+}
+
+/// What becomes of handlers that have to wait.
+pub(crate) enum Waiting {
+    /// The caller goes on with them.
+    GiveBack,
+    /// They go on in tasks of their own, and hold on to this until they are done.
+    GoOn(Option<InHand>),
 }
 
 /// Polls each handler once. Those that have to wait go on in tasks of their own, or are given back.
@@ -180,7 +223,7 @@ pub(crate) fn run_local(
     cx: &Context,
     subs: &[Arc<EventSub>],
     data: Payload,
-    give_back: bool,
+    those_that_wait: &Waiting,
 ) -> Vec<(Context, BoxFuture<'static, Result<()>>)> {
     let mut waiting = Vec::new();
     let mut data = Some(data);
@@ -203,14 +246,19 @@ pub(crate) fn run_local(
         match polled {
             Poll::Ready(Ok(())) => {}
             Poll::Ready(result) => finished(&placed(), result),
-            Poll::Pending if give_back => waiting.push((placed(), future)),
             Poll::Pending => {
                 let cx = placed();
+                let Waiting::GoOn(held) = those_that_wait else {
+                    waiting.push((cx, future));
+                    continue;
+                };
+                let held = held.clone();
                 let shared = cx.broker().shared();
                 let cut = shared.cut.clone();
                 shared.tracker.spawn({
                     let cx = cx.clone();
                     async move {
+                        let _held = held;
                         tokio::select! {
                             result = future => finished(&cx, result),
                             () = cut.cancelled() => tracing::warn!(event = %cx.name(), "event handler cut short"),

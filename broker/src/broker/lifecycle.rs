@@ -129,7 +129,7 @@ impl ServiceBroker {
         futures_util::future::try_join_all(starts).await?;
         shared.lifecycle.enter(Stage::Running);
         if let Some(transit) = shared.transit() {
-            transit.ready().await?;
+            transit.ready(self).await?;
         }
         for layer in shared.pipeline.lifecycle() {
             let failed = |source| StartError::Layer { layer: layer.name(), source };

@@ -45,9 +45,9 @@ pub use call::Origin;
 pub use call::{
     ByClient, ByName, Call, CallFuture, CallOptions, Caller, OutgoingCall, RawCall, RawCallFuture, Response,
 };
-pub(crate) use dispatch::picked_and_run;
-pub(crate) use emit::run_local;
+pub(crate) use dispatch::{AnsweredBy, picked_and_run};
 pub use emit::{Emit, EmitFuture, Spread};
+pub(crate) use emit::{Waiting, run_local};
 pub use errors::{BuildError, RunError, StartError, StopError, WaitError};
 pub(crate) use lifecycle::Lifecycle;
 pub(crate) use local_bus::LocalBus;
@@ -208,7 +208,7 @@ impl ServiceBroker {
     /// How bodies are written.
     #[must_use]
     pub fn codec(&self) -> Codec {
-        Codec::Json
+        self.shared().config.serializer.codec()
     }
 
     /// Events of the broker's own life whose name matches `pattern`: `$node.connected`,

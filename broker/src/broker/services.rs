@@ -249,6 +249,9 @@ impl ServiceBroker {
             }
         }
         let started = hosted.start(self).await;
+        if let (Ok(()), Some(transit)) = (&started, shared.transit()) {
+            transit.rebalance_now(self, false).await;
+        }
         if started.is_err() {
             shared.services.release(&hosted.name());
             hosted.stop().await;
@@ -268,6 +271,9 @@ impl ServiceBroker {
         let Some(hosted) = shared.services.release(service) else { return false };
         if shared.registry.remove_local(service) {
             self.services_changed(true);
+            if let Some(transit) = shared.transit() {
+                transit.rebalance_now(self, false).await;
+            }
         }
         for error in hosted.stop().await {
             tracing::warn!(service, error = %error, "service did not stop well");

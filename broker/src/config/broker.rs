@@ -46,13 +46,18 @@ pub struct BrokerConfig {
     /// Default: none.
     pub transporter: Option<TransporterConfig>,
 
-    /// How packets are written. All nodes of a cluster need the same one; JSON is the only one compiled in.
+    /// How packets are written: `"JSON"`, `"JSONExt"` (Moleculer 0.15 only), `"MsgPack"`, `"Notepack"` or
+    /// `"CBOR"`; in upper or lower case, also as an object with `type`. All nodes of a cluster need the same
+    /// one: packets of another are dropped, and its name is logged once per sender.
     ///
     /// Default: `"JSON"`.
+    #[serde(deserialize_with = "super::choices::serializer")]
     pub serializer: SerializerKind,
 
     /// The version stamped on packets for everybody, and for nodes never heard of: `"5"` for Moleculer 0.15,
-    /// `"4"` for 0.14. A node that was heard of is spoken to in the version of its last packet.
+    /// `"4"` for 0.14. A node that was heard of is spoken to in the version of its last packet. `"both"` sends
+    /// the few packets for everybody once per version, so that nodes of both, each checking versions, see
+    /// this one on a bus; each of them then logs the half that it drops.
     ///
     /// Default: `"5"`.
     pub protocol: Protocol,
@@ -88,8 +93,10 @@ pub struct BrokerConfig {
     /// What happens to requests that still run when the broker stops.
     pub tracking: TrackingConfig,
 
-    /// Accepted from Moleculer configurations, without effect: nodes balance among themselves. Balancing by
-    /// the transporter is not supported yet.
+    /// Lets the message server choose who gets a call or an event, instead of the sender. Must be set on all
+    /// nodes of a cluster: one without it gets no share of the calls. A response is then believed whichever
+    /// node it comes from, and a call to a node that dies waits for its deadline. A transporter that cannot
+    /// do it switches it back with a warning.
     ///
     /// Default: `false`.
     pub disable_balancer: bool,

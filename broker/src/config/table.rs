@@ -29,16 +29,13 @@ pub(super) const OPTIONS: &[Row] = &[
     row("transporter", Kind::Transporter),
     row(
         "serializer",
-        Kind::Choice {
+        Kind::Named {
             words: SerializerKind::WORDS,
             missing: SerializerKind::MISSING,
-            why: "is a serializer of Moleculer that is not compiled in",
+            why: "is a serializer that Moleculer 0.15 has removed",
         },
     ),
-    row(
-        "protocol",
-        Kind::Choice { words: Protocol::WORDS, missing: Protocol::MISSING, why: "is planned, not there yet" },
-    ),
+    row("protocol", Kind::Choice { words: Protocol::WORDS, missing: &[], why: "" }),
     row("requestTimeout", Kind::Timeout),
     row("maxCallLevel", Kind::Count { unit: "calls", min: 0, max: u32::MAX as u64 }),
     row("heartbeatInterval", Kind::SECONDS),
@@ -65,6 +62,7 @@ pub(super) const OPTIONS: &[Row] = &[
     row("registry.discoverer", Kind::Discoverer),
     row("transit.maxQueueSize", Kind::count("requests")),
     row("transit.maxInFlight", Kind::count("requests")),
+    row("transit.maxInFlightBytes", Kind::count("bytes")),
     row("transit.eventQueue", Kind::count("events")),
     row("transit.disableReconnect", Kind::Switch),
     row("transit.disableVersionCheck", Kind::Switch),

@@ -23,6 +23,14 @@ pub struct TransitConfig {
     /// Unit: requests. Default: `10000`.
     pub max_in_flight: usize,
 
+    /// How many bytes the packets may have whose handlers are under way, requests and events together; more
+    /// requests are answered `QueueIsFull`. Of this bound as of `maxInFlight` events may take four fifths,
+    /// above that they are dropped and counted. Low refuses a few large requests; high lets them fill the
+    /// memory.
+    ///
+    /// Unit: bytes. Default: `67108864`.
+    pub max_in_flight_bytes: usize,
+
     /// How many events may wait for a handler that takes them in order; more are dropped and counted. Low
     /// loses events in a burst; high holds them in memory behind a slow handler.
     ///
@@ -79,6 +87,7 @@ impl Default for TransitConfig {
         Self {
             max_queue_size: 50_000,
             max_in_flight: 10_000,
+            max_in_flight_bytes: 64 * 1024 * 1024,
             event_queue: 10_000,
             disable_reconnect: false,
             disable_version_check: false,

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use ligand_transporters::NodeId;
 
-use super::BrokerConfig;
 use super::error::ConfigError;
 use super::kind::{describe, value_at};
 use super::layer::Origins;
 use super::table::OPTIONS;
+use super::{BrokerConfig, Protocol};
 
 /// Longest namespace in bytes: together with a node id it has to fit into a topic name.
 const LONGEST_NAMESPACE: usize = 128;
@@ -50,6 +50,12 @@ pub(super) fn check(config: &BrokerConfig, origins: &Origins) -> Result<(), Conf
         return unusable(
             "transit.disableVersionCheck",
             "it contradicts `transit.strictVersion`: remove one of them".into(),
+        );
+    }
+    if config.transit.strict_version && config.protocol == Protocol::Both {
+        return unusable(
+            "transit.strictVersion",
+            "it drops what `protocol = \"both\"` is there for: remove one of them".into(),
         );
     }
     if let Some(hostname) = &config.advertise.hostname
@@ -151,6 +157,13 @@ mod tests {
                 config.transit.disable_version_check = true;
             })
             .contains("`transit.strictVersion`")
+        );
+        assert!(
+            refused(|config| {
+                config.transit.strict_version = true;
+                config.protocol = Protocol::Both;
+            })
+            .contains("`protocol = \"both\"`")
         );
         assert!(refused(|config| config.node_id = Some("a b".into())).contains("node id `a b` holds ' '"));
         assert!(

@@ -43,6 +43,8 @@ pub(crate) enum At {
     Local(Arc<Action>),
     /// An action of another node.
     Remote(Arc<Node>, Arc<Action>),
+    /// The action of whichever node the bus chooses.
+    Bus(Arc<Action>),
     /// A subscription of this node.
     Event(Arc<EventSub>),
 }
@@ -196,7 +198,7 @@ impl Context {
     #[must_use]
     pub fn service(&self) -> Option<&Name> {
         match &self.at {
-            At::Local(action) | At::Remote(_, action) => Some(&action.service),
+            At::Local(action) | At::Remote(_, action) | At::Bus(action) => Some(&action.service),
             At::Event(sub) => Some(&sub.service),
             At::Unpicked => None,
         }

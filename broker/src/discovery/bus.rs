@@ -1,6 +1,6 @@
 //! Membership over a message bus: DISCOVER, INFO, HEARTBEAT, DISCONNECT (protocol chapter 5).
 
-use ligand_transporters::NodeId;
+use ligand_transporters::{Name, NodeId};
 use rand::RngExt as _;
 use serde_json::json;
 use std::collections::HashMap;
@@ -11,13 +11,15 @@ use tokio::time::Instant;
 use super::conflict::{Evidence, Source};
 use super::cpu::Cpu;
 use super::driver::Chores;
+use super::farewell::{Farewells, Verdict};
 use super::limit::Bucket;
 use super::liveness::{Heard, Liveness};
+use super::succession::{self, Succession};
 use crate::broker::ServiceBroker;
 use crate::config::BrokerConfig;
-use crate::protocol::{Heartbeat, InfoPacket, Outgoing, Packet};
+use crate::protocol::{Heartbeat, Id, InfoPacket, Outgoing, Packet, PacketId, ProtocolVersion};
 use crate::registry::InfoKind;
-use crate::transit::Transit;
+use crate::transit::{Transit, wall_clock_ms};
 
 /// How often silence is looked for.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
@@ -27,6 +29,8 @@ const CLEAN_EVERY: Duration = Duration::from_secs(60);
 const INFO_RATE: u32 = 10;
 /// Shortest time between two DISCOVERs to one node.
 const DISCOVER_EVERY: Duration = Duration::from_secs(1);
+/// Shortest time between two announcements because somebody said farewell in our name.
+const CONTRADICT_EVERY: Duration = Duration::from_secs(5);
 /// Senders whose rates are remembered.
 const MAX_RATED: usize = 10_000;
 
@@ -50,6 +54,10 @@ pub(super) struct Bus {
     next_check: Instant,
     next_clean: Instant,
     rates: HashMap<NodeId, Rates>,
+    succession: Succession,
+    farewells: Farewells,
+    /// Farewells in our own name are answered by announcing us again.
+    contradictions: Bucket,
 }
 
 struct Rates {
@@ -69,18 +77,23 @@ impl Bus {
             next_check: now + CHECK_EVERY,
             next_clean: now + CLEAN_EVERY,
             rates: HashMap::new(),
+            succession: Succession::default(),
+            farewells: Farewells::default(),
+            contradictions: Bucket::new(1, CONTRADICT_EVERY),
         }
     }
 
     pub(super) fn next_tick(&self) -> Instant {
-        self.next_beat.min(self.next_check).min(self.next_clean)
+        let own = self.next_beat.min(self.next_check).min(self.next_clean);
+        let asked = self.succession.next().into_iter().chain(self.farewells.next());
+        asked.map(Instant::from_std).fold(own, Instant::min)
     }
 
     pub(super) fn packet(
         &mut self,
         transit: &Transit,
         broker: &ServiceBroker,
-        sender: &NodeId,
+        (sender, version): (&NodeId, ProtocolVersion),
         packet: Packet,
         chores: &mut Chores,
         now: Instant,
@@ -92,22 +105,114 @@ impl Bus {
                     address: None,
                     instance: Some(info.instance_id.clone()).filter(|id| !id.is_empty()),
                 }),
+                Packet::Disconnect
+                    if chores.announced
+                        && broker.shared().lifecycle.is_running()
+                        && self.contradictions.take(now.into_std()) =>
+                {
+                    tracing::debug!("somebody said farewell in this node's name");
+                    Self::announce(transit, broker);
+                    None
+                }
                 _ => None,
             };
         }
         match packet {
-            Packet::Info(info) => self.info(transit, broker, sender, *info, chores, now),
-            Packet::Heartbeat(beat) => self.heartbeat(transit, broker, sender, &beat, now),
+            Packet::Info(info) => self.claim(transit, broker, (sender, version), info, chores, now),
+            Packet::Heartbeat(beat) => self.heartbeat(transit, broker, (sender, version), &beat, now),
             Packet::Discover if chores.announced && broker.shared().lifecycle.is_running() => {
-                transit.send_info(broker, sender)
+                transit.send_info(broker, sender, version)
             }
-            Packet::Disconnect => {
-                self.liveness.offline(sender, now.into_std());
-                transit.node_gone(broker, sender, false, chores, now);
-            }
+            Packet::Disconnect => self.disconnect(transit, broker, (sender, version), chores, now),
             _ => {}
         }
         None
+    }
+
+    /// Any packet but INFO and DISCONNECT says that a node is there, and under its id the one that we know
+    /// or another one.
+    pub(super) fn sign_of_life(
+        &mut self,
+        transit: &Transit,
+        node: &NodeId,
+        version: ProtocolVersion,
+        now: Instant,
+    ) {
+        self.farewells.heard(node);
+        if self.liveness.heard(node, now.into_std()) == Heard::Offline {
+            self.discover(transit, node, version, now);
+        }
+        if let Some(nonce) = self.succession.ask_again(node, nonce, now.into_std()) {
+            ask(transit, node, version, &nonce);
+        }
+    }
+
+    pub(super) fn ponged(&mut self, node: &NodeId, nonce: &str, now: Instant) {
+        self.succession.ponged(node, nonce, now.into_std());
+    }
+
+    fn disconnect(
+        &mut self,
+        transit: &Transit,
+        broker: &ServiceBroker,
+        (node, version): (&NodeId, ProtocolVersion),
+        chores: &mut Chores,
+        now: Instant,
+    ) {
+        let Some(instance) = online_instance(broker, node) else { return };
+        let verdict = self.farewells.said(node, &instance, now.into_std());
+        if verdict == Verdict::Believe {
+            self.gone(transit, broker, node, false, chores, now);
+        }
+        if verdict != Verdict::Wait {
+            // One that is still there answers, and so is back at once.
+            ping(transit, node, version, &nonce());
+        }
+    }
+
+    fn gone(
+        &mut self,
+        transit: &Transit,
+        broker: &ServiceBroker,
+        node: &NodeId,
+        unexpected: bool,
+        chores: &mut Chores,
+        now: Instant,
+    ) {
+        self.liveness.offline(node, now.into_std());
+        self.succession.forget(node);
+        transit.node_gone(broker, node, unexpected, chores, now);
+    }
+
+    /// Takes an INFO, unless it says that an online node is another process now: that is looked into.
+    fn claim(
+        &mut self,
+        transit: &Transit,
+        broker: &ServiceBroker,
+        (sender, version): (&NodeId, ProtocolVersion),
+        info: Box<InfoPacket>,
+        chores: &mut Chores,
+        now: Instant,
+    ) {
+        if !self.rates(sender).is_some_and(|rates| rates.info.take(now.into_std())) {
+            tracing::debug!(node = %sender, "too many INFO packets, ignored");
+            return;
+        }
+        self.farewells.heard(sender);
+        let verdict = match online_instance(broker, sender) {
+            Some(known) => self.succession.info(sender, &known, info, nonce(), now.into_std()),
+            None => succession::Verdict::Take(info),
+        };
+        match verdict {
+            succession::Verdict::Take(info) => self.info(transit, broker, sender, *info, chores, now),
+            succession::Verdict::Ask(nonce) => {
+                self.liveness.heard(sender, now.into_std());
+                ask(transit, sender, version, &nonce);
+            }
+            succession::Verdict::Wait => {
+                self.liveness.heard(sender, now.into_std());
+            }
+        }
     }
 
     fn info(
@@ -119,15 +224,17 @@ impl Bus {
         chores: &mut Chores,
         now: Instant,
     ) {
-        if !self.rates(sender).is_some_and(|rates| rates.info.take(now.into_std())) {
-            tracing::debug!(node = %sender, "too many INFO packets, ignored");
-            return;
-        }
         if !self.liveness.online(sender, now.into_std()) {
             return;
         }
-        if transit.apply_info(broker, sender, info, chores, now) == Some(InfoKind::Restarted) {
-            self.liveness.replaced(sender);
+        let instance = info.instance_id.clone();
+        match transit.apply_info(broker, sender, info, chores, now) {
+            Some(InfoKind::Restarted) => self.liveness.replaced(sender),
+            Some(InfoKind::Reconnected) if self.farewells.is_back(sender, &instance) => {
+                // It never was away, so the calls that it serves are not lost.
+                chores.forgive(sender);
+            }
+            _ => {}
         }
     }
 
@@ -135,7 +242,7 @@ impl Bus {
         &mut self,
         transit: &Transit,
         broker: &ServiceBroker,
-        sender: &NodeId,
+        (sender, version): (&NodeId, ProtocolVersion),
         beat: &Heartbeat,
         now: Instant,
     ) {
@@ -149,22 +256,29 @@ impl Bus {
                 || beat.instance_id.as_deref().is_some_and(|id| !node.instance_id().starts_with(id))
         });
         if heard != Heard::Online || !alive || outdated {
-            self.discover(transit, sender, now);
+            self.discover(transit, sender, version, now);
         }
     }
 
     /// A packet came from a node that is not known as online.
-    pub(super) fn stranger(&mut self, transit: &Transit, node: &NodeId, now: Instant) {
+    pub(super) fn stranger(
+        &mut self,
+        transit: &Transit,
+        node: &NodeId,
+        version: ProtocolVersion,
+        now: Instant,
+    ) {
         if self.liveness.heard(node, now.into_std()) != Heard::Online {
-            self.discover(transit, node, now);
+            self.discover(transit, node, version, now);
         }
     }
 
-    fn discover(&mut self, transit: &Transit, node: &NodeId, now: Instant) {
+    /// Asks a node who it is, in the version that it was heard in: it may know no other one.
+    fn discover(&mut self, transit: &Transit, node: &NodeId, version: ProtocolVersion, now: Instant) {
         if !self.rates(node).is_some_and(|rates| rates.discover.take(now.into_std())) {
             return;
         }
-        let sent = transit.send_to(node, transit.version_of(node), 0, &Outgoing::Discover, &mut |_| Ok(()));
+        let sent = transit.send_to(node, version, 0, &Outgoing::Discover, &mut |_| Ok(()));
         if let Err(error) = sent {
             tracing::debug!(node = %node, error = %error, "DISCOVER not sent");
         }
@@ -172,7 +286,9 @@ impl Bus {
 
     fn rates(&mut self, node: &NodeId) -> Option<&mut Rates> {
         if self.rates.len() >= MAX_RATED && !self.rates.contains_key(node) {
-            return None;
+            // Somebody invents senders. To forget all of them lets each begin anew; to refuse newcomers
+            // would keep out those that are not invented.
+            self.rates.clear();
         }
         Some(self.rates.entry(node.clone()).or_insert_with(|| Rates {
             info: Bucket::new(INFO_RATE, Duration::from_secs(1) / INFO_RATE),
@@ -211,16 +327,53 @@ impl Bus {
                 self.liveness.heard(node, at);
             });
             for node in self.liveness.expire(now.into_std()) {
-                transit.node_gone(broker, &node, true, chores, now);
+                self.gone(transit, broker, &node, true, chores, now);
             }
+        }
+        let due = self.farewells.due(now.into_std());
+        for node in due.ask {
+            ping(transit, &node, transit.version_of(&node), &nonce());
+        }
+        for node in due.gone {
+            self.gone(transit, broker, &node, false, chores, now);
+        }
+        for (node, info) in self.succession.due(now.into_std()) {
+            self.info(transit, broker, &node, *info, chores, now);
         }
         if now >= self.next_clean {
             self.next_clean = now + CLEAN_EVERY;
             self.rates.clear();
             for node in self.liveness.clean(now.into_std()) {
                 broker.shared().registry.remove_node(node.as_str());
+                self.farewells.forget(&node);
                 broker.publish_local("$node.removed", json!({ "node": { "id": node.as_str() } }));
             }
         }
+    }
+}
+
+/// The instance that a node is online as.
+fn online_instance(broker: &ServiceBroker, node: &NodeId) -> Option<Name> {
+    let snapshot = broker.shared().registry.load();
+    let node = snapshot.node_by_id(node.as_str()).filter(|node| node.is_available())?;
+    Some(node.instance_id().clone())
+}
+
+fn nonce() -> Name {
+    PacketId::random().to_string().into()
+}
+
+/// Asks a node whether it is there, and who it is.
+fn ask(transit: &Transit, node: &NodeId, version: ProtocolVersion, nonce: &Name) {
+    ping(transit, node, version, nonce);
+    if let Err(error) = transit.send_to(node, version, 0, &Outgoing::Discover, &mut |_| Ok(())) {
+        tracing::debug!(node = %node, error = %error, "DISCOVER not sent");
+    }
+}
+
+fn ping(transit: &Transit, node: &NodeId, version: ProtocolVersion, nonce: &Name) {
+    let ping = Outgoing::Ping { time: wall_clock_ms(), id: Id::Text(nonce) };
+    if let Err(error) = transit.send_to(node, version, 0, &ping, &mut |_| Ok(())) {
+        tracing::debug!(node = %node, error = %error, "PING not sent");
     }
 }

@@ -18,6 +18,7 @@ use super::conflict::{Conflict, Evidence, Start};
 use super::limit::Bucket;
 use super::records::{Orders, Records};
 use super::tcp::Tcp;
+use super::versions::VersionsHeard;
 use crate::broker::ServiceBroker;
 use crate::config::OnIdConflict;
 use crate::protocol::{Incoming, Outgoing, Packet, PacketId, Ping, Pong, ProtocolVersion};
@@ -38,6 +39,7 @@ pub(crate) struct Driver {
     membership: Kind,
     pub(super) conflict: Conflict,
     pub(super) shared: Chores,
+    versions: VersionsHeard,
     waiting: Vec<(oneshot::Sender<Option<Name>>, Instant)>,
     /// Connections over which somebody with our id said HELLO, and the address in it; the newest last.
     doubles: VecDeque<(SocketAddr, Name)>,
@@ -87,6 +89,7 @@ impl Driver {
             membership,
             conflict: Conflict::new(broker.instance_id().clone(), options),
             shared: Chores::default(),
+            versions: VersionsHeard::default(),
             waiting: Vec::new(),
             doubles: VecDeque::new(),
             next: now + TICK,
@@ -151,8 +154,8 @@ impl Driver {
                 // Even a node that was not known as online may be waited for.
                 self.shared.fail_later(transit, node, now);
             }
-            Message::Stranger { node } => match &mut self.membership {
-                Kind::Bus(bus) => bus.stranger(transit, &node, now),
+            Message::Stranger { node, version } => match &mut self.membership {
+                Kind::Bus(bus) => bus.stranger(transit, &node, version, now),
                 Kind::Records(records) => records.stranger(&node, now),
                 Kind::Tcp(tcp) => {
                     let step = tcp.gossip.heard(&node, now.into_std());
@@ -166,8 +169,15 @@ impl Driver {
                 }
             }
             Message::Up(how) => transit.came_up(broker, how),
-            Message::Announce => self.announce(transit, broker, now),
-            Message::WrongVersion { sender, ver } => self.shared.wrong_version(transit, &sender, &ver, now),
+            // A node that is not ready yet has nothing to repeat.
+            Message::Announce if self.shared.announced && broker.shared().lifecycle.is_running() => {
+                self.announce(transit, broker, now);
+            }
+            Message::Announce => {}
+            Message::WrongVersion { sender, ver } => {
+                self.versions.heard(false, now.into_std());
+                self.shared.wrong_version(transit, &sender, &ver, now);
+            }
             Message::ServicesChanged => {
                 let wait = broker.config().transit.service_changed_debounce_time;
                 self.shared.announce_at = Some(now + wait);
@@ -239,6 +249,12 @@ impl Driver {
             }
             self.doubles.push_back((peer, format!("{}:{}", hello.host, hello.port).into()));
         }
+        if let Kind::Bus(bus) = &mut self.membership
+            && sender != *transit.node()
+            && !matches!(packet, Packet::Info(_) | Packet::Disconnect)
+        {
+            bus.sign_of_life(transit, &sender, version, now);
+        }
         match packet {
             Packet::Ping(ping) if sender == *transit.node() => {
                 self.probed(transit, broker, version, &ping, peer, now);
@@ -247,7 +263,8 @@ impl Driver {
             Packet::Pong(pong) => self.pong(transit, broker, &sender, &pong, now),
             packet => match &mut self.membership {
                 Kind::Bus(bus) => {
-                    let evidence = bus.packet(transit, broker, &sender, packet, &mut self.shared, now);
+                    let evidence =
+                        bus.packet(transit, broker, (&sender, version), packet, &mut self.shared, now);
                     self.weigh(transit, evidence, now);
                 }
                 Kind::Records(records) => {
@@ -267,6 +284,12 @@ impl Driver {
         }
         // Only now is a node known that this was the first packet of.
         if let Some(known) = ver.known() {
+            let snapshot = broker.shared().registry.load();
+            let node = snapshot.node_by_id(sender.as_str());
+            if node.is_some_and(|node| !node.is_local() && node.client().kind != "rust") {
+                self.versions.heard(known == transit.own_version(), now.into_std());
+            }
+            drop(snapshot);
             broker.shared().registry.seen_version(sender.as_str(), known);
         }
     }
@@ -321,6 +344,9 @@ impl Driver {
                 self.settle_ready(transit, broker, now);
             }
             return;
+        }
+        if let (Kind::Bus(bus), Some(nonce)) = (&mut self.membership, pong.id.as_deref()) {
+            bus.ponged(sender, nonce, now);
         }
         if let Some(reply) = transit.pinged(sender, pong, now) {
             broker.publish_local(
@@ -393,10 +419,13 @@ impl Driver {
 
     pub(crate) fn tick(&mut self, transit: &Arc<Transit>, broker: &ServiceBroker, now: Instant) {
         if self.shared.announce_at.is_some_and(|at| now >= at) {
-            if broker.shared().lifecycle.is_running() {
-                self.announce(transit, broker, now);
-            }
             self.shared.announce_at = None;
+            match broker.shared().lifecycle.is_running() {
+                // Comes back as [`Message::Announce`] once the bus knows what to send here.
+                true if transit.is_balanced() => transit.rebalance_and_announce(broker),
+                true => self.announce(transit, broker, now),
+                false => {}
+            }
         }
         self.shared.fail_due(transit, now);
         if self.waiting.iter().any(|(_, until)| now >= *until) {
@@ -413,6 +442,16 @@ impl Driver {
         }
         if now >= self.next {
             self.next = now + TICK;
+            if let Kind::Bus(_) = &self.membership
+                && !transit.speaks_both()
+                && self.versions.is_time_to_tell(now.into_std())
+            {
+                tracing::warn!(
+                    own = transit.own_version().as_str(),
+                    other = transit.own_version().other().as_str(),
+                    "all other nodes speak the other protocol version and ignore what this one broadcasts, unless their version check is off: set `protocol` to theirs, or to \"both\""
+                );
+            }
             for report in self.conflict.poll(now.into_std()) {
                 let data = json!({ "owner": report.owner.as_str(), "proven": report.proven });
                 match report.proven {
@@ -443,6 +482,11 @@ impl Chores {
     /// Fails the calls that wait for a node now, once its last answers had time to come through.
     pub(crate) fn fail_later(&mut self, transit: &Transit, node: NodeId, now: Instant) {
         self.to_fail.push((now + GRACE, node, transit.mark()));
+    }
+
+    /// The node is there after all, as the same process.
+    pub(super) fn forgive(&mut self, node: &NodeId) {
+        self.to_fail.retain(|(_, lost, _)| lost != node);
     }
 
     fn fail_due(&mut self, transit: &Transit, now: Instant) {

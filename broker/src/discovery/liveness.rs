@@ -40,6 +40,8 @@ pub(crate) struct Liveness {
     clean_after: Duration,
     max_nodes: usize,
     peers: HashMap<NodeId, Peer>,
+    /// Whether some of them may be offline.
+    any_offline: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -53,9 +55,10 @@ struct Peer {
 
 impl Liveness {
     /// `timeout` is `heartbeatTimeout`, `clean_after` is `cleanOfflineNodesTimeout`. At most `max_nodes`
-    /// are watched; [`Liveness::online`] refuses more.
+    /// are watched: of those that are offline the one that was silent longest makes room, and
+    /// [`Liveness::online`] refuses more where none is.
     pub(crate) fn new(timeout: Duration, clean_after: Duration, max_nodes: usize) -> Self {
-        Self { timeout, clean_after, max_nodes, peers: HashMap::new() }
+        Self { timeout, clean_after, max_nodes, peers: HashMap::new(), any_offline: false }
     }
 
     /// An INFO brought the node online, or the node is online and sent one. `false` when the table is full.
@@ -65,12 +68,24 @@ impl Liveness {
             peer.last = peer.last.max(now);
             return true;
         }
-        let room = self.peers.len() < self.max_nodes;
+        let room = self.peers.len() < self.max_nodes || self.make_room();
         if room {
             let peer = Peer { online: true, last: now, beat: None, gaps: [None; REMEMBERED] };
             self.peers.insert(node.clone(), peer);
         }
         room
+    }
+
+    /// Forgets the offline node that was silent longest. Looks at every node, but not when a look a moment
+    /// ago found none: only [`Liveness::expire`] and [`Liveness::offline`] make more.
+    fn make_room(&mut self) -> bool {
+        if !self.any_offline {
+            return false;
+        }
+        let offline = self.peers.iter().filter(|(_, peer)| !peer.online);
+        let oldest = offline.min_by_key(|(_, peer)| peer.last).map(|(node, _)| node.clone());
+        self.any_offline = oldest.is_some();
+        oldest.is_some_and(|node| self.peers.remove(&node).is_some())
     }
 
     /// A packet of any kind came from the node.
@@ -110,6 +125,7 @@ impl Liveness {
         if let Some(peer) = self.peers.get_mut(node) {
             peer.online = false;
             peer.last = peer.last.max(now);
+            self.any_offline = true;
         }
     }
 
@@ -126,6 +142,7 @@ impl Liveness {
             if peer.online && now.saturating_duration_since(peer.last) > peer.allowed(timeout) {
                 peer.online = false;
                 peer.last = now;
+                self.any_offline = true;
                 gone.push(node.clone());
             }
         }
@@ -254,6 +271,21 @@ mod tests {
         assert!(live.online(&node("a"), now) && live.online(&node("b"), now));
         assert!(!live.online(&node("c"), now));
         assert!(live.online(&node("a"), now));
+    }
+
+    #[test]
+    fn in_a_full_table_the_longest_silent_offline_node_makes_room() {
+        let now = Instant::now();
+        let mut live = Liveness::new(TIMEOUT, secs(600), 3);
+        for (n, id) in ["a", "b", "c"].into_iter().enumerate() {
+            live.online(&node(id), now);
+            live.offline(&node(id), now + secs(10 - n as u64));
+        }
+        assert!(live.online(&node("c"), now + secs(20)));
+        assert!(live.online(&node("d"), now + secs(20)));
+        assert_eq!(live.heard(&node("b"), now + secs(20)), Heard::Unknown);
+        assert_eq!(live.heard(&node("a"), now + secs(20)), Heard::Offline);
+        assert!(live.online(&node("e"), now + secs(20)) && !live.online(&node("f"), now + secs(20)));
     }
 
     proptest! {

@@ -16,10 +16,13 @@ mod bus;
 pub(crate) mod conflict;
 mod cpu;
 pub(crate) mod driver;
+mod farewell;
 pub(crate) mod gossip;
-mod limit;
+pub(crate) mod limit;
 pub(crate) mod liveness;
 pub(crate) mod records;
+mod succession;
 mod tcp;
+mod versions;
 
 pub(crate) use limit::Bucket;

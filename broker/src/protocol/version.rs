@@ -20,6 +20,14 @@ impl ProtocolVersion {
             Self::V5 => "5",
         }
     }
+
+    /// The other one.
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::V4 => Self::V5,
+            Self::V5 => Self::V4,
+        }
+    }
 }
 
 impl fmt::Display for ProtocolVersion {

@@ -11,7 +11,7 @@ use super::snapshot::Snapshot;
 use super::trie::Keyed;
 use crate::config::Timeout;
 use crate::handler::ActionFn;
-use crate::protocol::{Raw, Visibility};
+use crate::protocol::{ProtocolVersion, Raw, Visibility};
 use crate::strategy::Strategy;
 
 /// An action as one service defines it, local or remote.
@@ -78,6 +78,8 @@ impl Definition for Action {
 pub(crate) struct ActionEntry {
     pub(super) name: Name,
     pub(super) local: Option<Arc<Action>>,
+    /// The local one as a caller on another node sees it, where the bus may choose among endpoints.
+    pub(super) local_by_bus: Option<Arc<Action>>,
     /// The local one, if any, included.
     pub(super) available: Endpoints<Action>,
     pub(super) strategy: Arc<dyn Strategy>,
@@ -94,6 +96,17 @@ pub(crate) enum Picked {
     Local(Arc<Action>),
     /// An action of another node.
     Remote(Arc<Node>, Arc<Action>),
+    /// The action of whichever node the bus chooses, perhaps of this one.
+    Bus(Arc<Action>),
+}
+
+impl Picked {
+    /// The action, as one of its nodes defines it.
+    pub(crate) fn action(&self) -> &Arc<Action> {
+        match self {
+            Self::Local(action) | Self::Remote(_, action) | Self::Bus(action) => action,
+        }
+    }
 }
 
 impl ActionEntry {
@@ -144,6 +157,22 @@ impl ActionEntry {
         self.resolve(snapshot, target)
     }
 
+    /// The action for a call whose endpoint the bus chooses (protocol chapter 3.1). `None` when nobody
+    /// that the bus could choose offers it.
+    pub(crate) fn by_bus(&self) -> Option<Picked> {
+        // At most one endpoint is this node's, so a remote one is among the first two if there is any.
+        let first = [0, 1].into_iter().filter_map(|at| self.available.get(at));
+        let remote =
+            first.filter(|target| target.node != NodeIx::LOCAL).find_map(|t| self.available.definition(t));
+        remote.or(self.local_by_bus.as_ref()).cloned().map(Picked::Bus)
+    }
+
+    /// The version for a packet of which nobody knows who of these will read it: `own`, unless all of them
+    /// are known to speak the other one.
+    pub(crate) fn version_by_bus(&self, snapshot: &Snapshot, own: ProtocolVersion) -> ProtocolVersion {
+        version_among(self.available.iter().map(|target| target.node), snapshot, own)
+    }
+
     /// The endpoint on one node, for calls that name it.
     pub(crate) fn pick_node(&self, snapshot: &Snapshot, node: &str) -> Option<Picked> {
         let node = snapshot.node_by_id(node)?;
@@ -167,6 +196,21 @@ impl ActionEntry {
         }
         let action = self.available.definition(target)?;
         Some(Picked::Remote(Arc::clone(snapshot.node(target.node)?), Arc::clone(action)))
+    }
+}
+
+/// `own`, unless there are other nodes among these and all of them are known to speak the other version.
+pub(super) fn version_among(
+    nodes: impl Iterator<Item = NodeIx>,
+    snapshot: &Snapshot,
+    own: ProtocolVersion,
+) -> ProtocolVersion {
+    // This node understands both.
+    let others = nodes.filter(|node| *node != NodeIx::LOCAL).filter_map(|node| snapshot.node(node));
+    let mut versions = others.map(|node| node.version().unwrap_or(own));
+    match versions.next() {
+        Some(first) if first != own && versions.all(|version| version == first) => first,
+        _ => own,
     }
 }
 

@@ -14,7 +14,7 @@ use super::plan::{Broadcast, Emission, EventPlan, LocalSubs};
 use super::snapshot::Snapshot;
 use super::trie::{Keyed, Trie};
 use crate::handler::EventFn;
-use crate::protocol::Raw;
+use crate::protocol::{ProtocolVersion, Raw};
 use crate::strategy::Strategy;
 
 /// A subscription as one service defines it, local or remote.
@@ -178,7 +178,7 @@ impl EventLists {
         }
     }
 
-    /// The lists with somebody in them that match an event, in order of appearance.
+    /// The lists that match an event, in order of appearance; those without anybody in them, too.
     fn matching(&self, event: &str) -> Vec<Arc<EventList>> {
         // A name with a star in it may be a pattern's text without being matched by it.
         let exact = self.patterns.get(event).filter(|subscribed| subscribed.pattern.is_exact());
@@ -189,7 +189,6 @@ impl EventLists {
             .chain(wild)
             .flat_map(|subscribed| subscribed.lists.iter())
             .filter_map(|key| self.lists.get(key))
-            .filter(|list| !list.available.is_empty())
             .cloned()
             .collect();
         lists.sort_by_key(|list| list.order);
@@ -231,6 +230,26 @@ impl Event {
     /// See [`Snapshot::broadcast`]; `snapshot` is the one it was found in.
     pub(crate) fn broadcast(&self, snapshot: &Snapshot, groups: &[Name]) -> Broadcast {
         self.plan.broadcast(snapshot, groups)
+    }
+
+    /// The groups in which anybody ever subscribed to it, whether somebody is there now or not.
+    pub(crate) fn groups(&self) -> &[Name] {
+        self.plan.groups()
+    }
+
+    /// Whether somebody in this group gets it by a pattern only that stands for more than this name.
+    pub(crate) fn is_by_pattern_only(&self, group: &Name) -> bool {
+        self.plan.is_by_pattern_only(group)
+    }
+
+    /// The version for a packet of which nobody knows who in this group will read it.
+    pub(crate) fn version_by_bus(
+        &self,
+        snapshot: &Snapshot,
+        group: &Name,
+        own: ProtocolVersion,
+    ) -> ProtocolVersion {
+        self.plan.version_by_bus(snapshot, group, own)
     }
 
     /// See [`Snapshot::local_handlers`], which looks among the local lists only.

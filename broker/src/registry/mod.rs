@@ -38,7 +38,7 @@ use crate::strategy::StrategyKind;
 
 pub(crate) use actions::{Action, ActionEntry, Picked};
 pub(crate) use catalog::Catalog;
-pub(crate) use events::EventSub;
+pub(crate) use events::{Event, EventSub};
 pub(crate) use expression::Problem as PatternProblem;
 pub(crate) use local::{Identity, LocalInfo, LocalService};
 pub(crate) use nodes::{Node, NodeIx};
@@ -60,6 +60,8 @@ pub(crate) struct RegistryOptions {
     /// Remote nodes that are kept at most, offline ones included; no more than 65,000. When there are as
     /// many, a new node takes the place of the one that is offline longest, and is refused if none is.
     pub(crate) max_nodes: usize,
+    /// Whether the bus may choose among endpoints: then local actions can be called over it, too.
+    pub(crate) by_bus: bool,
     /// What times of heartbeats are counted from, and not after any `now`.
     pub(crate) base: Instant,
 }

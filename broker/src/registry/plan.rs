@@ -1,17 +1,23 @@
 //! Who gets an event, once it is known which lists match it.
 
+use foldhash::HashSet;
 use ligand_transporters::Name;
 use smallvec::SmallVec;
 use std::sync::{Arc, OnceLock};
 
+use super::actions::version_among;
 use super::events::{EventList, EventSub};
 use super::nodes::{Node, NodeIx};
+use super::pattern::Pattern;
 use super::snapshot::Snapshot;
+use crate::protocol::ProtocolVersion;
 
 /// The lists of subscribers that match an event.
 #[derive(Debug)]
 pub(super) struct EventPlan {
     lists: Box<[Arc<EventList>]>,
+    /// Of the lists without anybody in them, too.
+    groups: Box<[Name]>,
     /// The remote nodes among the subscribers, found out by the first broadcast.
     remote: OnceLock<Box<[NodeIx]>>,
 }
@@ -39,8 +45,32 @@ pub(crate) struct Broadcast {
 }
 
 impl EventPlan {
-    pub(super) fn new(lists: Vec<Arc<EventList>>) -> Self {
-        Self { lists: lists.into(), remote: OnceLock::new() }
+    /// Made of all lists that match, those without anybody in them included.
+    pub(super) fn new(mut lists: Vec<Arc<EventList>>) -> Self {
+        let mut known = HashSet::default();
+        let groups = lists.iter().map(|list| list.group.clone()).filter(|group| known.insert(group.clone()));
+        let groups: Vec<_> = groups.collect();
+        lists.retain(|list| !list.available.is_empty());
+        Self { lists: lists.into(), groups: groups.into(), remote: OnceLock::new() }
+    }
+
+    pub(super) fn groups(&self) -> &[Name] {
+        &self.groups
+    }
+
+    pub(super) fn is_by_pattern_only(&self, group: &Name) -> bool {
+        let mut lists = self.lists.iter().filter(|list| list.group == *group).peekable();
+        lists.peek().is_some() && lists.all(|list| !Pattern::new(&list.pattern).is_exact())
+    }
+
+    pub(super) fn version_by_bus(
+        &self,
+        snapshot: &Snapshot,
+        group: &Name,
+        own: ProtocolVersion,
+    ) -> ProtocolVersion {
+        let lists = self.lists.iter().filter(|list| list.group == *group);
+        version_among(lists.flat_map(|list| list.available.iter()).map(|target| target.node), snapshot, own)
     }
 
     /// Lets each list choose one subscriber (protocol chapters 7.1 and 8.1).

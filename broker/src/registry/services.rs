@@ -56,11 +56,11 @@ impl NodeServices {
         &self.list
     }
 
-    pub(super) fn actions(&self) -> impl Iterator<Item = &Arc<Action>> {
+    pub(crate) fn actions(&self) -> impl Iterator<Item = &Arc<Action>> {
         self.list.iter().flat_map(|service| &service.actions)
     }
 
-    pub(super) fn events(&self) -> impl Iterator<Item = &Arc<EventSub>> {
+    pub(crate) fn events(&self) -> impl Iterator<Item = &Arc<EventSub>> {
         self.list.iter().flat_map(|service| &service.events)
     }
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use ligand_transporters::{FrameBuf, NodeId, Route};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -9,7 +10,7 @@ use std::task::Poll;
 use super::Transit;
 use super::outbound::not_sent;
 use super::pending::{Answer, token};
-use crate::codec::Codec;
+use crate::broker::AnsweredBy;
 use crate::context::{At, Context};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::payload::Payload;
@@ -25,22 +26,24 @@ impl Transit {
         params: Payload,
     ) -> BoxFuture<'static, Result<Reply>> {
         Box::pin(async move {
-            let At::Remote(node, _) = cx.at() else {
-                return Err(Error::internal("a remote function was given no remote endpoint"));
+            let node = match cx.at() {
+                At::Remote(node, _) => Some(Arc::clone(node)),
+                At::Bus(_) => None,
+                _ => return Err(Error::internal("a remote function was given no remote endpoint")),
             };
-            let node = Arc::clone(node);
+            let node = node.as_deref();
             if cx.remaining().is_some_and(|left| left.is_zero()) {
                 // A layer held the call until there was no time left; 0 would mean "no limit" over there.
                 let error = Error::of_action(ErrorKind::RequestSkipped, cx.name(), Some(&self.node));
                 return Err(error.at_node(&self.node).with_outcome(Outcome::NotRun));
             }
-            let body = params.peek(Codec::Json).map_err(|error| error.with_outcome(Outcome::NotRun))?;
+            let body = params.peek(self.codec).map_err(|error| error.with_outcome(Outcome::NotRun))?;
             let id = cx.scope().id.get().bits().unwrap_or_else(PacketId::random);
-            let Some(ticket) = self.pending.open(id, node.id().clone()) else {
+            let Some(ticket) = self.pending.open(id, node.map(|node| node.id().clone())) else {
                 return Err(self.queue_is_full(&cx));
             };
             // From here on an answer may come; dropping the ticket forgets the call.
-            if let Err(error) = self.send_request(&cx, &node, id, body.as_ref()) {
+            if let Err(error) = self.send_request(&cx, node, id, body.as_ref()) {
                 ticket.not_sent();
                 return Err(error);
             }
@@ -59,9 +62,16 @@ impl Transit {
                 })
             })
             .await;
-            let of_node = |kind| Error::of_action(kind, cx.name(), Some(node.id())).at_node(&self.node);
+            let of_node = |kind| Error::of_action(kind, cx.name(), node.map(Node::id)).at_node(&self.node);
             match answer {
-                Some(Answer::Response(response)) => self.read(&cx, &node, &response),
+                Some(Answer::Response(response, chosen)) => match (chosen, node) {
+                    (Some(chosen), _) => {
+                        cx.extensions().insert(AnsweredBy(chosen.clone()));
+                        self.read(&cx, &chosen, &response)
+                    }
+                    (None, Some(node)) => self.read(&cx, node.id(), &response),
+                    (None, None) => Err(Error::internal("an answer came from nobody")),
+                },
                 Some(Answer::NeverSent) => {
                     Err(of_node(ErrorKind::RequestRejected).with_outcome(Outcome::NotRun))
                 }
@@ -73,7 +83,14 @@ impl Transit {
         })
     }
 
-    fn send_request(&self, cx: &Context, node: &Node, id: PacketId, body: Option<&Bytes>) -> Result<()> {
+    /// Sends the request to one node, or to whomever the bus chooses.
+    fn send_request(
+        &self,
+        cx: &Context,
+        node: Option<&Node>,
+        id: PacketId,
+        body: Option<&Bytes>,
+    ) -> Result<()> {
         let scope = cx.scope();
         let meta = scope.meta.to_json();
         let headers = scope.headers.to_json();
@@ -93,23 +110,33 @@ impl Transit {
             stream: Some(false),
             seq: None,
         });
-        let empty = Bytes::from_static(b"{}");
+        let empty = Bytes::from_static(self.codec.empty_object());
         let body = body.unwrap_or(&empty);
-        let sent = self.send_to(
-            node.id(),
-            node.version().unwrap_or(self.version),
-            token(id),
-            &packet,
-            &mut |frame| {
-                frame.splice(body);
-                Ok(())
-            },
-        );
-        sent.map_err(|error| not_sent(error, cx.name(), node.id(), &self.node))
+        let write = &mut |frame: &mut FrameBuf<'_>| {
+            frame.splice(body);
+            Ok(())
+        };
+        let sent = match node {
+            Some(node) => {
+                let version = node.version().unwrap_or(self.version);
+                self.send_to(node.id(), version, token(id), &packet, write)
+            }
+            None => {
+                let snapshot = cx.broker().shared().registry.load();
+                let version = match snapshot.action(cx.name()) {
+                    Some(entry) => entry.version_by_bus(&snapshot, self.version),
+                    None => self.version,
+                };
+                drop(snapshot);
+                let route = Route::BalancedRequest { action: cx.name().clone() };
+                self.send(&route, version, token(id), &packet, write)
+            }
+        };
+        sent.map_err(|error| not_sent(error, cx.name(), node.map(Node::id), &self.node))
     }
 
     /// What the other node answered; its meta is merged whether it succeeded or not.
-    fn read(&self, cx: &Context, node: &Node, response: &Response) -> Result<Reply> {
+    fn read(&self, cx: &Context, node: &NodeId, response: &Response) -> Result<Reply> {
         cx.scope().meta.absorb(response.meta().into_bytes());
         if let Some(headers) = response.headers() {
             cx.response_headers().absorb(headers.into_bytes());
@@ -123,10 +150,10 @@ impl Transit {
         }
         if !response.success {
             let error = self.serializer.error(response.error().as_ref());
-            return Err(Error::from_wire(error, node.id(), cx.name()));
+            return Err(Error::from_wire(error, node, cx.name()));
         }
         Ok(Reply::from(match response.data() {
-            Some(data) => Payload::from_encoded(Codec::Json, data.into_bytes()),
+            Some(data) => Payload::from_encoded(self.codec, data.into_bytes()),
             None => Payload::empty(),
         }))
     }

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::Transit;
 use crate::discovery::driver::Driver;
 use crate::discovery::records::Found;
+use crate::protocol::ProtocolVersion;
 
 /// Packets that wait for the control loop; above that, they are dropped and counted. What they say is said
 /// again: heartbeats and gossip come periodically, and a node that is not known is asked.
@@ -39,7 +40,7 @@ pub(crate) enum Message {
     /// The transporter is connected.
     Up(Up),
     /// A data packet came from a node that is not known as online.
-    Stranger { node: NodeId },
+    Stranger { node: NodeId, version: ProtocolVersion },
     /// A packet of a version that is not accepted.
     WrongVersion { sender: NodeId, ver: Name },
     /// Services of this node came or went.
@@ -138,6 +139,11 @@ impl Control {
             .name("ligand-control".to_owned())
             .spawn(move || runtime.block_on(work))?;
         Ok(())
+    }
+
+    /// Whether there is, or was, a loop.
+    pub(super) fn has_started(&self) -> bool {
+        self.ended.get().is_some()
     }
 
     /// Resolves when the loop has ended.

@@ -30,8 +30,7 @@ impl Transit {
             return Ok(None);
         };
         let store = RedisKv::new(&chosen.redis).map_err(wrong)?;
-        let connected = self.persist(|| store.connect()).await;
-        let records = connected.map_err(|(attempts, source)| StartError::Discoverer { attempts, source })?;
+        let records = self.reach(&store).await?;
         tracing::info!(store = %store, "nodes learn of each other through a store");
         let names = Names::new(&self.config.namespace, &self.node, broker.instance_id());
         let registry = &self.config.registry;
@@ -46,6 +45,30 @@ impl Transit {
             }
         }));
         Ok(Some((orders, chosen.full_check)))
+    }
+
+    #[cfg(feature = "discovery-redis")]
+    async fn reach(
+        &self,
+        store: &ligand_transporters::redis_kv::RedisKv,
+    ) -> Result<ligand_transporters::redis_kv::RedisRecords, StartError> {
+        let until = self.connect_until();
+        let mut backoff = ligand_transporters::backoff::Backoff::default();
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            // Bounded by itself.
+            let source = match store.connect().await {
+                Ok(records) => return Ok(records),
+                Err(source) => source,
+            };
+            let wait = backoff.next_wait();
+            if !source.is_retryable() || super::connection::is_over(until, wait) {
+                return Err(StartError::Discoverer { attempts, source });
+            }
+            tracing::warn!(error = %source, wait_ms = wait.as_millis(), "discoverer not connected, trying again");
+            tokio::time::sleep(wait).await;
+        }
     }
 
     /// Without the feature there is no store to connect to; a configuration that names one was refused.

@@ -4,9 +4,9 @@ use ligand_transporters::{Ack, Name, NodeId};
 use std::sync::Arc;
 
 use super::Transit;
+use super::budget::InHand;
 use super::stats::Counters;
-use crate::broker::{ServiceBroker, Spread, run_local};
-use crate::codec::Codec;
+use crate::broker::{ServiceBroker, Spread, Waiting, run_local};
 use crate::context::{Bag, Context, Deadline, EventScope, Scope};
 use crate::id::LazyId;
 use crate::payload::Payload;
@@ -21,8 +21,8 @@ impl Transit {
         ack: Option<Ack>,
     ) {
         let shared = broker.shared();
-        if shared.lifecycle.is_stopping() || shared.tracker.len() >= self.config.transit.max_in_flight {
-            // Events are shed first: nobody waits for them.
+        let size = event.context.frame.len();
+        if shared.lifecycle.is_stopping() || !self.has_room_for_event(size, shared.tracker.len()) {
             Counters::add(&self.stats.events_dropped);
             return;
         }
@@ -37,12 +37,12 @@ impl Transit {
             return;
         }
         let data = match event.data() {
-            Some(data) => Payload::from_encoded(Codec::Json, data.into_bytes()),
+            Some(data) => Payload::from_encoded(self.codec, data.into_bytes()),
             None => Payload::empty(),
         };
         let data = match handlers.len() {
             1 => Ok(data),
-            _ => data.into_shared(Codec::Json),
+            _ => data.into_shared(self.codec),
         };
         let Ok(data) = data else { return };
         let context = &event.context;
@@ -64,7 +64,7 @@ impl Transit {
             pinned: None,
         };
         let cx = Context::new(broker.clone(), scope);
-        run_local(&cx, &handlers, data, false);
+        run_local(&cx, &handlers, data, &Waiting::GoOn(Some(InHand::new(self, size))));
         drop(ack);
     }
 }

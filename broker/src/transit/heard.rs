@@ -26,7 +26,7 @@ impl Transit {
                 node.see(version, self.coarse.0.load(Ordering::Relaxed));
             }
             _ if incoming.packet.kind().is_control() => {}
-            _ => self.control.tell(Message::Stranger { node: sender.clone() }),
+            _ => self.control.tell(Message::Stranger { node: sender.clone(), version }),
         }
     }
 

@@ -77,6 +77,7 @@ impl Transit {
                 }
             },
         };
+        self.look_at(kind, &payload);
         match self.serializer.decode(kind, payload, &self.limits) {
             Ok(incoming) => Some(incoming),
             Err(error) => {

@@ -34,6 +34,11 @@ impl Transit {
         self.version
     }
 
+    /// Whether what goes to everybody goes out once per version.
+    pub(crate) fn speaks_both(&self) -> bool {
+        self.both
+    }
+
     /// How a transporter that gossips is configured.
     pub(crate) fn peering(&self) -> &Peering {
         &self.peering
@@ -149,9 +154,10 @@ impl Transit {
         node.as_str().strip_prefix(self.node.as_str())?.strip_prefix(STAND_IN)
     }
 
-    pub(crate) fn send_info(&self, broker: &ServiceBroker, to: &NodeId) {
+    /// Tells a node about this one, in the version in which it asked.
+    pub(crate) fn send_info(&self, broker: &ServiceBroker, to: &NodeId, version: ProtocolVersion) {
         let info = broker.shared().registry.local_info();
-        let sent = self.send_to(to, self.version_of(to), 0, &Outgoing::Info(&info.json), &mut |_| Ok(()));
+        let sent = self.send_to(to, version, 0, &Outgoing::Info(&info.json), &mut |_| Ok(()));
         if let Err(error) = sent {
             tracing::debug!(node = %to, error = %error, "INFO not sent");
         }

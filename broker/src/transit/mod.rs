@@ -4,10 +4,14 @@
 //! ([`inbound`]); control packets go to a thread of their own ([`control`]), so that no handler, however
 //! long it blocks, keeps this node from being seen as alive.
 
+mod balanced;
+mod budget;
 mod call;
+mod connection;
 mod control;
 mod discoverer;
 mod events;
+mod foreign;
 mod heard;
 mod inbound;
 mod members;
@@ -30,14 +34,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use crate::broker::{ServiceBroker, Shared};
+use crate::codec::Codec;
 use crate::config::BrokerConfig;
 use crate::discovery::Bucket;
 use crate::middleware::Pipeline;
 use crate::protocol::ProtocolVersion;
 use crate::serializer::{Limits, Serializer};
 
+pub(crate) use budget::InHand;
 use control::Control;
 pub(crate) use control::Message;
+pub(crate) use outbound::EventTarget;
 pub(crate) use own::{composer, identity};
 pub(crate) use pending::Mark;
 use pending::Pending;
@@ -50,14 +57,20 @@ pub(crate) struct Transit {
     node: NodeId,
     /// Stamped on what goes to everybody, and to nodes never heard of.
     version: ProtocolVersion,
+    /// What goes to everybody goes out in the other version, too.
+    both: bool,
     config: Arc<BrokerConfig>,
     broker: Weak<Shared>,
     link: Link,
     connection: ArcSwapOption<ConnectionCell>,
     connected: AtomicBool,
     ever_connected: AtomicBool,
+    /// Counts how often the connection came or went; see [`connection`].
+    turn: Mutex<u64>,
     membership: Membership,
     serializer: Arc<dyn Serializer>,
+    /// What bodies are written in.
+    codec: Codec,
     limits: Limits,
     pipeline: Arc<Pipeline>,
     pending: Arc<Pending>,
@@ -67,14 +80,19 @@ pub(crate) struct Transit {
     addresses: RwLock<HashMap<NodeId, Name>>,
     /// Requests of other nodes that are being handled.
     in_flight: AtomicUsize,
+    /// Bytes of packets whose handlers wait.
+    bytes_in_hand: AtomicUsize,
     /// Bytes of answers that wait for room in a send buffer.
     held_bytes: AtomicUsize,
     /// Counts requests as they come, so that stopping can see whether any still do.
     arrived: AtomicU64,
+    /// Who writes in another serializer.
+    foreign: foreign::Foreign,
     /// See [`heard`].
     coarse: heard::Coarse,
     peering: Peering,
     troubles: trouble::Troubles,
+    balanced: balanced::Balanced,
     stats: stats::Counters,
     /// How often a packet that a layer refused may be told of.
     layer_lines: Mutex<Bucket>,

@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use ligand_transporters::{Abandon, FrameBuf, Name, NodeId, Route, SendError};
+use std::sync::Arc;
 
 use super::Transit;
 use crate::context::Context;
@@ -33,9 +34,12 @@ impl Transit {
         }
     }
 
-    /// Sends a packet to everybody.
+    /// Sends a packet to everybody: once, or once per version (protocol chapter 1.2).
     pub(crate) fn broadcast(&self, packet: &Outgoing<'_>) -> Result<(), SendError> {
-        self.send(&Route::Broadcast, self.version, 0, packet, &mut |_| Ok(()))
+        let send = |version| self.send(&Route::Broadcast, version, 0, packet, &mut |_| Ok(()));
+        // Whoever understands both goes by the last packet, and is to answer in the version that says more.
+        let older = if self.both { send(ProtocolVersion::V4) } else { Ok(()) };
+        send(self.version).and(older)
     }
 
     pub(super) fn send(
@@ -82,11 +86,11 @@ impl Transit {
         })
     }
 
-    /// Sends an event to one node.
+    /// Sends an event to one node, or to one of a group.
     pub(crate) fn send_event(
         &self,
         cx: &Context,
-        node: &Node,
+        to: &EventTarget,
         groups: Option<&[Name]>,
         body: Option<&Bytes>,
         broadcast: bool,
@@ -110,14 +114,23 @@ impl Transit {
             request_id: Some(request_id.as_wire()),
             caller: scope.caller.as_deref(),
         });
-        let null = Bytes::from_static(b"null");
+        let null = Bytes::from_static(self.codec.null());
         let body = body.unwrap_or(&null);
-        let sent =
-            self.send_to(node.id(), node.version().unwrap_or(self.version), 0, &packet, &mut |frame| {
-                frame.splice(body);
-                Ok(())
-            });
-        sent.map_err(|error| not_sent(error, cx.name(), node.id(), &self.node))
+        let write = &mut |frame: &mut FrameBuf<'_>| {
+            frame.splice(body);
+            Ok(())
+        };
+        match to {
+            EventTarget::Node(node) => {
+                let sent = self.send_to(node.id(), node.version().unwrap_or(self.version), 0, &packet, write);
+                sent.map_err(|error| not_sent(error, cx.name(), Some(node.id()), &self.node))
+            }
+            EventTarget::Group(group, version) => {
+                let route = Route::BalancedEvent { event: cx.name().clone(), group: group.clone() };
+                let sent = self.send(&route, *version, 0, &packet, write);
+                sent.map_err(|error| not_sent(error, cx.name(), None, &self.node))
+            }
+        }
     }
 }
 
@@ -130,13 +143,26 @@ fn too_large(error: &Error) -> Option<SendError> {
     }
 }
 
+/// Who gets an event packet.
+pub(crate) enum EventTarget {
+    /// A node.
+    Node(Arc<Node>),
+    /// The member of a group that the bus chooses, in this version.
+    Group(Name, ProtocolVersion),
+}
+
 /// The error of a call or event whose packet was not accepted: its handler certainly did not run.
-pub(crate) fn not_sent(error: SendError, name: &str, node: &NodeId, own: &NodeId) -> Error {
+pub(crate) fn not_sent(error: SendError, name: &str, node: Option<&NodeId>, own: &NodeId) -> Error {
     let error = match error {
-        SendError::Full => Error::of_action(ErrorKind::QueueIsFull, name, Some(node)),
+        SendError::Full => Error::of_action(ErrorKind::QueueIsFull, name, node),
         SendError::Disconnected => Error::disconnected(),
-        SendError::NoRoute => Error::of_action(ErrorKind::RequestRejected, name, Some(node))
-            .with_hint(format!("no address is known for `{node}`")),
+        SendError::NoRoute => {
+            let error = Error::of_action(ErrorKind::RequestRejected, name, node);
+            match node {
+                Some(node) => error.with_hint(format!("no address is known for `{node}`")),
+                None => error,
+            }
+        }
         SendError::TooLarge { size, limit } => Error::server(
             413,
             "PACKET_TOO_LARGE",

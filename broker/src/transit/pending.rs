@@ -20,8 +20,8 @@ use crate::protocol::{PacketId, Response};
 /// How a wait ended, as far as the network decides it.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// The node that was asked has answered.
-    Response(Box<Response>),
+    /// The node that was asked has answered; its id where the bus chose it.
+    Response(Box<Response>, Option<NodeId>),
     /// Not one byte of the request left this process.
     NeverSent,
     /// The node that was asked has gone.
@@ -42,7 +42,8 @@ pub(crate) struct Pending {
 
 struct Entry {
     id: PacketId,
-    node: NodeId,
+    /// `None` where the bus chooses: then whoever answers is believed, as nobody here knows who was asked.
+    node: Option<NodeId>,
     number: u64,
     answer: oneshot::Sender<Answer>,
 }
@@ -93,8 +94,8 @@ impl Pending {
         })
     }
 
-    /// Begins to wait for an answer of `node`; `None` when `limit` calls wait already.
-    pub(crate) fn open(self: &Arc<Self>, id: PacketId, node: NodeId) -> Option<Ticket> {
+    /// Begins to wait for an answer of `node`, or of whomever the bus chooses; `None` when `limit` calls wait already.
+    pub(crate) fn open(self: &Arc<Self>, id: PacketId, node: Option<NodeId>) -> Option<Ticket> {
         let counted = self
             .len
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |len| (len < self.limit).then_some(len + 1));
@@ -109,15 +110,18 @@ impl Pending {
         Some(Ticket { pending: Arc::clone(self), key, answer, settled: false })
     }
 
-    /// Settles a call with the response of `sender`, which must be the node that was asked.
+    /// Settles a call with the response of `sender`, which must be the node that was asked where that is
+    /// known.
     pub(crate) fn complete(&self, sender: &NodeId, response: Box<Response>) -> Found {
         let Some(id) = PacketId::parse(response.id()) else { return Found::Orphan };
-        let asked = |_: &u64, entry: &Entry| entry.id == id && entry.node == *sender;
+        let asked =
+            |_: &u64, entry: &Entry| entry.id == id && entry.node.as_ref().is_none_or(|node| node == sender);
         match self.entries.remove_if(&token(id), asked) {
             Some((_, entry)) => {
                 self.count_out(&self.left.response);
                 // The caller may have gone this very moment.
-                let _ = entry.answer.send(Answer::Response(response));
+                let chosen = entry.node.is_none().then(|| sender.clone());
+                let _ = entry.answer.send(Answer::Response(response, chosen));
                 Found::Call
             }
             None if self.entries.contains_key(&token(id)) => Found::Forged,
@@ -142,7 +146,7 @@ impl Pending {
 
     /// Settles every call that waits for this node and did so at that moment; how many.
     pub(crate) fn fail_node(&self, node: &NodeId, then: Mark) -> usize {
-        let waited = |entry: &Entry| entry.node == *node && entry.number < then.0;
+        let waited = |entry: &Entry| entry.node.as_ref() == Some(node) && entry.number < then.0;
         self.fail(waited, &self.left.node_lost, || Answer::NodeLost)
     }
 
@@ -249,11 +253,11 @@ mod tests {
     #[test]
     fn no_more_calls_wait_than_allowed() {
         let pending = Pending::new(2);
-        let first = pending.open(PacketId::random(), node("a")).unwrap();
-        let _second = pending.open(PacketId::random(), node("a")).unwrap();
-        assert!(pending.open(PacketId::random(), node("a")).is_none());
+        let first = pending.open(PacketId::random(), Some(node("a"))).unwrap();
+        let _second = pending.open(PacketId::random(), Some(node("a"))).unwrap();
+        assert!(pending.open(PacketId::random(), Some(node("a"))).is_none());
         drop(first);
-        assert!(pending.open(PacketId::random(), node("a")).is_some());
+        assert!(pending.open(PacketId::random(), Some(node("a"))).is_some());
     }
 
     #[derive(Debug, Clone)]
@@ -282,7 +286,7 @@ mod tests {
             let mut open: Vec<Option<(PacketId, Ticket)>> = (0..8)
                 .map(|i| {
                     let id = PacketId::random();
-                    Some((id, pending.open(id, node(if i % 2 == 0 { "even" } else { "odd" })).unwrap()))
+                    Some((id, pending.open(id, Some(node(if i % 2 == 0 { "even" } else { "odd" }))).unwrap()))
                 })
                 .collect();
             for (way, at) in ways {
@@ -306,10 +310,10 @@ mod tests {
     fn a_settled_call_hears_how() {
         let pending = Pending::new(10);
         let id = PacketId::random();
-        let mut ticket = pending.open(id, node("a")).unwrap();
+        let mut ticket = pending.open(id, Some(node("a"))).unwrap();
         assert!(poll(&mut ticket).is_pending());
         let before = pending.mark();
-        let mut later = pending.open(PacketId::random(), node("a")).unwrap();
+        let mut later = pending.open(PacketId::random(), Some(node("a"))).unwrap();
         assert_eq!(pending.fail_node(&node("b"), before), 0);
         assert_eq!(pending.fail_node(&node("a"), before), 1);
         assert!(poll(&mut later).is_pending());

@@ -68,14 +68,14 @@ impl Transit {
             let mut waiting = self.pings.lock();
             if waiting.len() >= MAX_WAITING {
                 let full = ligand_transporters::SendError::Full;
-                return Err(not_sent(full, "ping", node, &self.node));
+                return Err(not_sent(full, "ping", Some(node), &self.node));
             }
             waiting.insert(id, Waiting { node: node.clone(), sent: Instant::now(), answer: sender });
         }
         let _forget = Forget(&self.pings, id);
         let ping = Outgoing::Ping { time: wall_clock_ms(), id: Id::Ours(id) };
         self.send_to(node, self.version_of(node), 0, &ping, &mut |_| Ok(()))
-            .map_err(|error| not_sent(error, "ping", node, &self.node))?;
+            .map_err(|error| not_sent(error, "ping", Some(node), &self.node))?;
         Ok(timeout(self.config.ping_timeout, answer).await.ok().and_then(Result::ok))
     }
 }

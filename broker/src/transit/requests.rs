@@ -9,9 +9,9 @@ use std::task::{Context as Task, Poll, Waker};
 use std::time::Duration;
 
 use super::Transit;
+use super::budget::InHand;
 use super::stats::Counters;
 use crate::broker::ServiceBroker;
-use crate::codec::Codec;
 use crate::config::Timeout;
 use crate::context::{At, Bag, Context, Deadline, Scope};
 use crate::error::{Error, ErrorKind, Outcome as Ran, Result};
@@ -42,15 +42,16 @@ impl Transit {
         request: &Request,
         ack: Option<Ack>,
     ) {
+        let size = request.context.frame.len();
         self.arrived.fetch_add(1, Ordering::Relaxed);
         let to = Asker { version, node: sender, id: request.id().into() };
-        let action = match self.admit(broker, request) {
+        let action = match self.admit(broker, request, size) {
             Ok(Some(action)) => action,
             Ok(None) => return,
             Err(error) => return self.answer_failure(&to, request.context.meta().bytes(), &error),
         };
         let params = match request.params() {
-            Some(params) => Payload::from_encoded(Codec::Json, params.into_bytes()),
+            Some(params) => Payload::from_encoded(self.codec, params.into_bytes()),
             None => Payload::empty(),
         };
         let cx = Context::new(broker.clone(), Self::scope(broker, request, &action, &to.node))
@@ -74,7 +75,7 @@ impl Transit {
             }
             Poll::Pending => {
                 let transit = Arc::clone(self);
-                let held = InFlight::enter(self);
+                let held = (InFlight::enter(self), InHand::new(self, size));
                 let cut = broker.shared().cut.clone();
                 broker.shared().tracker.spawn(async move {
                     let result = tokio::select! {
@@ -108,7 +109,7 @@ impl Transit {
     }
 
     /// The action, or why it is not run; `None` for a packet that is to be ignored.
-    fn admit(&self, broker: &ServiceBroker, request: &Request) -> Result<Option<Arc<Action>>> {
+    fn admit(&self, broker: &ServiceBroker, request: &Request, size: usize) -> Result<Option<Arc<Action>>> {
         let shared = broker.shared();
         let name = request.action();
         let refuse = |kind| Err(Error::of_action(kind, name, Some(&self.node)).with_outcome(Ran::NotRun));
@@ -120,7 +121,7 @@ impl Transit {
         if shared.lifecycle.is_stopping() {
             return refuse(ErrorKind::ServiceNotAvailable);
         }
-        if self.in_flight.load(Ordering::Relaxed) >= self.config.transit.max_in_flight {
+        if !self.has_room_for_request(size) {
             Counters::add(&self.stats.refused);
             return refuse(ErrorKind::QueueIsFull);
         }
@@ -180,7 +181,7 @@ impl Transit {
                 let sent = self.send_answer(to, &meta, Some(&headers), Answer::Body(&body));
                 match sent {
                     Ok(()) => {}
-                    Err(SendError::Full | SendError::NoRoute) => match body.peek(Codec::Json) {
+                    Err(SendError::Full | SendError::NoRoute) => match body.peek(self.codec) {
                         Ok(body) => self.answer_later(to, meta, Some(headers), Owned::Body(body)),
                         Err(error) => self.answer_failure(to, &meta, &error),
                     },
@@ -255,7 +256,7 @@ impl Transit {
             stream: None,
         });
         self.send_to(&to.node, to.version, 0, &packet, &mut |frame| match &answer {
-            Answer::Body(body) => body.write_to(Codec::Json, frame).map_err(|error| {
+            Answer::Body(body) => body.write_to(self.codec, frame).map_err(|error| {
                 tracing::warn!(error = %error, "a result could not be encoded");
                 Abandon
             }),
@@ -302,7 +303,7 @@ impl Transit {
                     let answer = match &answer {
                         Owned::Body(bytes) => {
                             let encoded =
-                                |bytes: &bytes::Bytes| Payload::from_encoded(Codec::Json, bytes.clone());
+                                |bytes: &bytes::Bytes| Payload::from_encoded(transit.codec, bytes.clone());
                             body = bytes.as_ref().map_or_else(Payload::empty, encoded);
                             Answer::Body(&body)
                         }

@@ -1,8 +1,7 @@
 //! Connecting: the transporter, the subscriptions, "who is there?", and being ready.
 
-use ligand_transporters::backoff::Backoff;
 use ligand_transporters::{
-    Capabilities, Link, LinkOptions, Membership, PacketKind, Subscription, TransportError, Transporter, Up,
+    Capabilities, Link, LinkOptions, Membership, PacketKind, Subscription, Transporter,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -15,11 +14,11 @@ use super::ping::Pings;
 use super::sink::NodeSink;
 use super::{ConnectionCell, Transit, stats};
 use crate::broker::{ServiceBroker, StartError};
-use crate::config::{Protocol, Timeout};
+use crate::config::Protocol;
 use crate::discovery::Bucket;
 use crate::discovery::driver::Driver;
 use crate::protocol::{Outgoing, ProtocolVersion};
-use crate::serializer::{Json, Limits};
+use crate::serializer::{Limits, serializer};
 
 /// What every node listens to, in Node's order (protocol chapter 3.1).
 const TOPICS: [Subscription; 12] = [
@@ -52,20 +51,23 @@ impl Transit {
         let mut options = LinkOptions::new(shared.node_id.clone(), config.namespace.clone());
         options.patience = config.watchdog.patience;
         let link = Link::new(options, Arc::clone(&sink) as _);
-        let Capabilities { membership, .. } = transporter.capabilities();
+        let Capabilities { membership, balanced_wildcards, .. } = transporter.capabilities();
         let transit = Arc::new(Self {
             node: shared.node_id.clone(),
             version: match config.protocol {
                 Protocol::V4 => ProtocolVersion::V4,
                 _ => ProtocolVersion::V5,
             },
+            both: config.protocol == Protocol::Both,
             broker: broker.weak(),
             link: link.clone(),
             connection: arc_swap::ArcSwapOption::empty(),
             connected: AtomicBool::new(false),
             ever_connected: AtomicBool::new(false),
+            turn: std::sync::Mutex::default(),
             membership,
-            serializer: Arc::new(Json),
+            serializer: serializer(config.serializer.codec()),
+            codec: config.serializer.codec(),
             limits: limits(&config.transit.limits),
             pipeline: Arc::clone(&shared.pipeline),
             pending: Pending::new(config.transit.max_queue_size),
@@ -73,11 +75,15 @@ impl Transit {
             control: Control::new(),
             addresses: std::sync::RwLock::default(),
             in_flight: AtomicUsize::new(0),
+            bytes_in_hand: AtomicUsize::new(0),
             held_bytes: AtomicUsize::new(0),
             arrived: AtomicU64::new(0),
+            foreign: super::foreign::Foreign::default(),
             coarse: super::heard::Coarse::default(),
             peering: transporter.peering(),
             troubles: super::trouble::Troubles::default(),
+            // Switched back by the builder where the transporter cannot.
+            balanced: super::balanced::Balanced::new(config.disable_balancer, balanced_wildcards),
             stats: stats::Counters::default(),
             layer_lines: std::sync::Mutex::new(Bucket::new(1, LAYER_LINES)),
             config,
@@ -100,53 +106,12 @@ impl Transit {
             ));
             StartError::Transporter { attempts: 1, source }
         })?;
-        transit.subscribe().await.map_err(|source| StartError::Transporter { attempts: 1, source })?;
-        transit.connected.store(true, Ordering::Relaxed);
+        transit.subscribe_first().await?;
         transit.discover_all();
         Ok(())
     }
 
-    /// Opens the connection, again and again until `transit.connectTimeout` has passed.
-    async fn open_connection(
-        &self,
-        transporter: &Arc<dyn Transporter>,
-    ) -> Result<Arc<dyn ligand_transporters::Connection>, StartError> {
-        let opened = self.persist(|| transporter.connect(self.link.clone())).await;
-        opened.map_err(|(attempts, source)| StartError::Transporter { attempts, source })
-    }
-
-    /// Tries again and again until `transit.connectTimeout` has passed. The last failure comes with the
-    /// number of attempts.
-    pub(super) async fn persist<T, F>(
-        &self,
-        mut connect: impl FnMut() -> F,
-    ) -> Result<T, (u32, TransportError)>
-    where
-        F: Future<Output = Result<T, TransportError>>,
-    {
-        let from = Instant::now();
-        let mut backoff = Backoff::default();
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let source = match connect().await {
-                Ok(connected) => return Ok(connected),
-                Err(source) => source,
-            };
-            let wait = backoff.next_wait();
-            let in_time = match self.config.transit.connect_timeout {
-                Timeout::Never => true,
-                Timeout::After(timeout) => from.elapsed() + wait < timeout,
-            };
-            if !source.is_retryable() || !in_time || self.config.transit.disable_reconnect {
-                return Err((attempts, source));
-            }
-            tracing::warn!(error = %source, wait_ms = wait.as_millis(), "not connected, trying again");
-            tokio::time::sleep(wait).await;
-        }
-    }
-
-    async fn subscribe(&self) -> Result<(), ligand_transporters::TransportError> {
+    pub(super) async fn subscribe(&self) -> Result<(), ligand_transporters::TransportError> {
         match self.connection.load_full() {
             Some(cell) => cell.0.subscribe(&TOPICS).await,
             None => Ok(()),
@@ -154,7 +119,7 @@ impl Transit {
     }
 
     /// Everybody who is ready answers with an INFO.
-    fn discover_all(&self) {
+    pub(super) fn discover_all(&self) {
         if self.membership != Membership::Gossip
             && !self.has_discoverer()
             && let Err(error) = self.broadcast(&Outgoing::Discover)
@@ -164,7 +129,10 @@ impl Transit {
     }
 
     /// Announces this node, unless another one turns out to have its id.
-    pub(crate) async fn ready(&self) -> Result<(), StartError> {
+    pub(crate) async fn ready(&self, broker: &ServiceBroker) -> Result<(), StartError> {
+        if let Err(source) = self.start_balancing(broker).await {
+            return Err(StartError::Transporter { attempts: 1, source });
+        }
         let (done, verdict) = oneshot::channel();
         self.control.tell(Message::Ready(done));
         // Where the loop has gone there is nobody to object either.
@@ -173,39 +141,6 @@ impl Transit {
                 Err(StartError::DuplicateNode { node: self.node.to_string(), owner: owner.to_string() })
             }
             None => Ok(()),
-        }
-    }
-
-    /// The transporter is connected, perhaps again.
-    pub(crate) fn came_up(self: &Arc<Self>, broker: &ServiceBroker, how: Up) {
-        let again = self.ever_connected.swap(true, Ordering::Relaxed) || how == Up::Again;
-        let event = serde_json::json!({ "wasReconnect": again });
-        if !again {
-            broker.publish_local("$transporter.connected", event);
-            return;
-        }
-        let (transit, broker) = (Arc::clone(self), broker.clone());
-        self.link.spawn(async move {
-            if let Err(error) = transit.subscribe().await {
-                tracing::error!(error = %error, "subscriptions could not be restored");
-                super::trouble::transporter_error(&broker, &error);
-                return;
-            }
-            transit.connected.store(true, Ordering::Relaxed);
-            tracing::info!("transporter connected again");
-            transit.discover_all();
-            transit.control.tell(Message::Announce);
-            broker.publish_local("$transporter.connected", event);
-        });
-    }
-
-    /// The connection is gone for now.
-    pub(super) fn went_down(&self, why: &ligand_transporters::TransportError) {
-        if self.connected.swap(false, Ordering::Relaxed) {
-            tracing::warn!(error = %why, "transporter disconnected");
-            if let Some(broker) = self.broker() {
-                broker.publish_local("$transporter.disconnected", serde_json::json!({ "graceFul": false }));
-            }
         }
     }
 }

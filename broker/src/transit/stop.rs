@@ -21,6 +21,9 @@ const CLOSE_WAIT: Duration = Duration::from_secs(2);
 impl Transit {
     /// Tells everybody that this node offers nothing any more.
     pub(crate) async fn announce_leaving(&self) {
+        if timeout(CLOSE_WAIT, self.stop_balancing()).await.is_err() {
+            tracing::warn!("the message server does not end the balanced subscriptions");
+        }
         self.tell_and_wait(Message::Leaving).await;
     }
 
@@ -72,6 +75,10 @@ impl Transit {
     }
 
     async fn tell_and_wait(&self, message: impl FnOnce(oneshot::Sender<()>) -> Message) {
+        if !self.control.has_started() {
+            // A start that could not connect: there is nobody to tell.
+            return;
+        }
         let (done, told) = oneshot::channel();
         self.control.tell(message(done));
         let _ = timeout(CONTROL_WAIT, told).await;

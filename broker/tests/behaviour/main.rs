@@ -1,21 +1,27 @@
 //! What a broker promises, one file per behaviour. One program, because linking is most of the time.
 
 mod balancing;
+mod bus;
 mod call_level;
 mod calls;
 mod cancellation;
+mod connection_loss;
 mod context;
 mod control_thread;
 mod deadlines;
 mod dependencies;
+mod disable_balancer;
 mod errors;
 mod event_order;
 mod events;
+mod hostile_bus;
 mod layers;
 mod lifecycle;
 mod liveness;
+mod mixed_versions;
 mod node_service;
 mod outcomes;
+mod overload;
 mod panics;
 mod pending_calls;
 mod rerouting;

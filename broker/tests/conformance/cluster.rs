@@ -40,6 +40,7 @@ impl Cluster {
             .namespace(&self.fixture.namespace)
             .node_id(format!("node-{n}"))
             .transporter(self.fixture.transporter(n))
+            .serializer(self.fixture.serializer)
             .request_timeout(PATIENCE)
             .configure(|config| {
                 // A crash on a bus shows by silence; nobody has to wait for half a minute here.

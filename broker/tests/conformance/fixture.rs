@@ -1,5 +1,6 @@
 //! How the nodes of one case reach each other.
 
+use ligand::config::SerializerKind;
 use ligand::transport::{NodeId, Transporter};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,6 +14,7 @@ pub(crate) struct Fixture {
     crash: Option<Crash>,
     restore: Option<Crash>,
     pub(crate) namespace: String,
+    pub(crate) serializer: SerializerKind,
 }
 
 impl Fixture {
@@ -21,7 +23,13 @@ impl Fixture {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let namespace = format!("nodes-{}-{number}", std::process::id());
-        Self { make: Box::new(make), crash: None, restore: None, namespace }
+        let serializer = SerializerKind::default();
+        Self { make: Box::new(make), crash: None, restore: None, namespace, serializer }
+    }
+
+    /// What all nodes speak; JSON otherwise.
+    pub(crate) fn speaking(self, serializer: SerializerKind) -> Self {
+        Self { serializer, ..self }
     }
 
     /// How to cut a node off without a word, and to let its successor in. Without this, the runtime of

@@ -7,7 +7,7 @@
 //! * nobody is gone before `timeout` has passed since the store was out of reach or turned out to have lost
 //!   records, since until then the others may not have written theirs again;
 //! * nobody is gone whose packets came a moment ago (`silence`);
-//! * beats of a process that said farewell do not bring it back.
+//! * the beat that a process leaves behind for a moment when it says farewell does not bring it back.
 //!
 //! No clock and no I/O: the driver passes what was found, and `now`.
 
@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 
 use super::names::Beat;
 
+/// A process that said farewell removes its beats at once. One whose beat is there for longer lives: somebody
+/// else spoke in its name.
+const LEAVING: Duration = Duration::from_secs(2);
 /// Beats of one node that are looked at; it has one, and for a moment two.
 const BEATS_OF_ONE: usize = 8;
 
@@ -139,7 +142,7 @@ impl Roll {
         let mut strangers = 0;
         for (node, beats) in &present {
             match self.peers.get_mut(*node) {
-                Some(peer) => match peer.hear(beats, known(node), self.timeout, now) {
+                Some(peer) => match peer.hear(beats, known(node), now) {
                     Heard::Alive => verdict.alive.push((*node).clone()),
                     Heard::Changed => verdict.fetch.push((*node).clone()),
                     Heard::Leaving => {}
@@ -186,17 +189,11 @@ enum Heard {
 }
 
 impl Peer {
-    fn hear(
-        &mut self,
-        beats: &[(Name, u64)],
-        known: Option<Known>,
-        timeout: Duration,
-        now: Instant,
-    ) -> Heard {
+    fn hear(&mut self, beats: &[(Name, u64)], known: Option<Known>, now: Instant) -> Heard {
         let of = |beat: &(Name, u64), instance: &str| instance.starts_with(beat.0.as_str());
         let before = std::mem::replace(&mut self.beats, beats.to_vec());
         if let Some((at, instance)) = &self.left
-            && now.saturating_duration_since(*at) <= timeout
+            && now.saturating_duration_since(*at) <= LEAVING
             && beats.iter().all(|beat| of(beat, instance))
         {
             return Heard::Leaving;
@@ -328,9 +325,9 @@ mod tests {
         roll.online(&node("a"), now);
         roll.left(&node("a"), "12345678-x".into(), now);
         let lingering = [beat("a", "12345678", 2)];
-        assert_eq!(roll.call(&lingering, |_| None, now + secs(29)), Verdict::default());
+        assert_eq!(roll.call(&lingering, |_| None, now + secs(2)), Verdict::default());
         assert_eq!(roll.call(&[beat("a", "99999999", 1)], |_| None, now).fetch, ids(&["a"]));
-        assert_eq!(roll.call(&lingering, |_| None, now + secs(31)).fetch, ids(&["a"]), "it lives after all");
+        assert_eq!(roll.call(&lingering, |_| None, now + secs(3)).fetch, ids(&["a"]), "it lives after all");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 use super::Catalog;
-use crate::protocol::Raw;
+use crate::protocol::{ActionInfo, Raw};
 use crate::registry::actions::{Action, ActionEntry};
 use crate::registry::endpoints::Endpoints;
 use crate::registry::events::{EventList, EventSub};
@@ -68,15 +68,38 @@ impl Catalog {
     }
 
     pub(super) fn add_local_action(&mut self, action: &Arc<Action>) {
+        let by_bus = (self.options.by_bus && action.callable_remotely()).then(|| self.seen_from_afar(action));
         self.edit_action(action, |entry| {
             entry.local = Some(Arc::clone(action));
+            entry.local_by_bus = by_bus;
             entry.available.add_local();
         });
+    }
+
+    /// A local action as its callers on other nodes have it: with the layers of a caller, and run by a
+    /// packet.
+    fn seen_from_afar(&self, action: &Action) -> Arc<Action> {
+        let info = ActionInfo {
+            name: action.name.clone(),
+            visibility: action.visibility,
+            timeout: action.timeout,
+            definition: action.definition.clone(),
+        };
+        Arc::new(Action {
+            encode: false,
+            service: action.service.clone(),
+            run: (self.composer)(&info),
+            name: info.name,
+            visibility: info.visibility,
+            timeout: info.timeout,
+            definition: info.definition,
+        })
     }
 
     pub(super) fn remove_local_action(&mut self, action: &Arc<Action>) {
         self.edit_action(action, |entry| {
             entry.local = None;
+            entry.local_by_bus = None;
             entry.available.remove(NodeIx::LOCAL);
         });
     }
@@ -120,6 +143,7 @@ impl Catalog {
                 ActionEntry {
                     name: action.name.clone(),
                     local: None,
+                    local_by_bus: None,
                     available: Endpoints::default(),
                     strategy: strategy(&action.definition, self.options.strategy),
                     order: self.order,

@@ -52,7 +52,7 @@ fn registry_of(max_nodes: usize) -> (Registry, Instant, Arc<AtomicUsize>) {
         count.fetch_add(1, Ordering::Relaxed);
         Arc::new(|_, _| Box::pin(std::future::ready(Ok(crate::Reply::empty()))))
     });
-    let options = RegistryOptions { strategy: StrategyKind::RoundRobin, max_nodes, base: now };
+    let options = RegistryOptions { strategy: StrategyKind::RoundRobin, max_nodes, by_bus: false, base: now };
     (Registry::new(identity(), options, composer, now), now, composed)
 }
 
@@ -145,6 +145,7 @@ fn picked(registry: &Registry, action: &str) -> Option<String> {
     snapshot.action(action)?.pick(&snapshot, true, None, &[]).map(|picked| match picked {
         Picked::Local(_) => "me".to_owned(),
         Picked::Remote(node, _) => node.id().to_string(),
+        Picked::Bus(_) => "bus".to_owned(),
     })
 }
 
@@ -304,6 +305,7 @@ fn local_comes_first_unless_told_otherwise() {
     {
         Picked::Local(_) => Some("me".to_owned()),
         Picked::Remote(node, _) => Some(node.id().to_string()),
+        Picked::Bus(_) => None,
     };
     assert!((0..9).all(|_| pick("math.add", true, &[]).unwrap() == "me"));
     assert!((0..9).all(|_| pick("$node.list", false, &[]).unwrap() == "me"));

@@ -1,5 +1,6 @@
 //! One node of each kind that know each other.
 
+use ligand::config::SerializerKind;
 use ligand::{BrokerBuilder, NodeId, ServiceBroker, ServiceDef};
 use serde_json::{Value, json};
 
@@ -21,7 +22,8 @@ impl Pair {
     }
 
     pub(crate) async fn with(version: Version, js: &[&str], services: Vec<ServiceDef>) -> Self {
-        Self::layered(version, js, services, json!([]), |builder| builder).await
+        Self::start_in(Cluster::new(&["rust", "js"]), version, js, services, json!([]), |builder| builder)
+            .await
     }
 
     /// With layers on the wire: the middlewares of the stock node ([`Js::layered`]), and ours.
@@ -32,7 +34,28 @@ impl Pair {
         theirs: Value,
         ours: impl FnOnce(BrokerBuilder) -> BrokerBuilder,
     ) -> Self {
-        let cluster = Cluster::new(&["rust", "js"]);
+        Self::start_in(Cluster::new(&["rust", "js"]), version, js, services, theirs, ours).await
+    }
+
+    /// With another serializer than JSON.
+    pub(crate) async fn speaking(
+        serializer: SerializerKind,
+        version: Version,
+        js: &[&str],
+        services: Vec<ServiceDef>,
+    ) -> Self {
+        let cluster = Cluster::new(&["rust", "js"]).speaking(serializer);
+        Self::start_in(cluster, version, js, services, json!([]), |builder| builder).await
+    }
+
+    async fn start_in(
+        cluster: Cluster,
+        version: Version,
+        js: &[&str],
+        services: Vec<ServiceDef>,
+        theirs: Value,
+        ours: impl FnOnce(BrokerBuilder) -> BrokerBuilder,
+    ) -> Self {
         let options = cluster.js_options("js");
         let (js, rust) =
             tokio::join!(Js::layered(version, options, js, theirs), built(&cluster, "rust", services, ours));

@@ -10,6 +10,7 @@ mod close;
 mod namespaces;
 mod order;
 mod own;
+mod patterns;
 mod reconnect;
 mod size;
 mod subscriptions;
@@ -27,6 +28,7 @@ pub(super) const ALL: &[Case] = &[
     own::CASE,
     broadcast::CASE,
     balanced::CASE,
+    patterns::CASE,
     subscriptions::CASE,
     namespaces::CASE,
     bytes::CASE,

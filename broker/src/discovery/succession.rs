@@ -1,0 +1,225 @@
+//! Whether a node that is online really is another process now.
+//!
+//! An INFO with another instance id means that the node was restarted, and that calls to the old process
+//! are lost. On a bus nobody can prove where a packet comes from, so such an INFO is only a claim: it is
+//! kept, and the node is asked, by a PING with a nonce and a DISCOVER. Whoever sits at the node's own topic
+//! answers both. Without the echo of the nonce the old process stays; after it the next INFO decides, or,
+//! where none comes, the claim. Packets that arrive meanwhile ask again, so a restart is noticed as soon
+//! as the new process answers.
+//!
+//! This keeps out who can publish and not listen. Who can listen as well can pretend to be anybody; that
+//! is for the message server's permissions to prevent.
+
+use ligand_transporters::{Name, NodeId};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crate::protocol::InfoPacket;
+
+/// Shortest time between two questions to one node.
+const ASK_EVERY: Duration = Duration::from_secs(2);
+/// An INFO comes at most so long after the echo, or the claim counts.
+const AFTER_ECHO: Duration = Duration::from_millis(500);
+/// Claims that are kept, each with its INFO; above that, the one that was asked about first makes room.
+const MAX_CLAIMS: usize = 64;
+
+/// Claims that are being looked into.
+#[derive(Debug, Default)]
+pub(super) struct Succession(HashMap<NodeId, Claim>);
+
+#[derive(Debug)]
+struct Claim {
+    info: Box<InfoPacket>,
+    nonce: Name,
+    asked: Instant,
+    echoed: Option<Instant>,
+}
+
+/// What to do with an INFO.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// Work it in.
+    Take(Box<InfoPacket>),
+    /// Keep it; ask the node, with this nonce.
+    Ask(Name),
+    /// Keep it; the node has been asked.
+    Wait,
+}
+
+impl Succession {
+    /// An INFO came from a node that is online as the process `known`. `nonce` must be unguessable.
+    pub(super) fn info(
+        &mut self,
+        node: &NodeId,
+        known: &str,
+        info: Box<InfoPacket>,
+        nonce: Name,
+        now: Instant,
+    ) -> Verdict {
+        if *info.instance_id == *known {
+            // The old process is there and says so.
+            self.0.remove(node);
+            return Verdict::Take(info);
+        }
+        match self.0.get_mut(node) {
+            Some(claim) if claim.echoed.is_some() => {
+                self.0.remove(node);
+                Verdict::Take(info)
+            }
+            Some(claim) => {
+                claim.info = info;
+                self.ask_again(node, || nonce, now).map_or(Verdict::Wait, Verdict::Ask)
+            }
+            None => {
+                if self.0.len() >= MAX_CLAIMS
+                    && let Some(oldest) = self.0.iter().min_by_key(|(_, claim)| claim.asked)
+                {
+                    let oldest = oldest.0.clone();
+                    self.0.remove(&oldest);
+                }
+                let claim = Claim { info, nonce: nonce.clone(), asked: now, echoed: None };
+                self.0.insert(node.clone(), claim);
+                Verdict::Ask(nonce)
+            }
+        }
+    }
+
+    /// Another packet came from the node: the nonce to ask it with, where it has not answered yet.
+    pub(super) fn ask_again(
+        &mut self,
+        node: &NodeId,
+        nonce: impl FnOnce() -> Name,
+        now: Instant,
+    ) -> Option<Name> {
+        let claim = self.0.get_mut(node)?;
+        if claim.echoed.is_some() || now.saturating_duration_since(claim.asked) < ASK_EVERY {
+            return None;
+        }
+        (claim.asked, claim.nonce) = (now, nonce());
+        Some(claim.nonce.clone())
+    }
+
+    /// A PONG came from the node.
+    pub(super) fn ponged(&mut self, node: &NodeId, nonce: &str, now: Instant) {
+        if let Some(claim) = self.0.get_mut(node).filter(|claim| *claim.nonce == *nonce) {
+            claim.echoed.get_or_insert(now);
+        }
+    }
+
+    /// The node is offline: whatever comes next is taken.
+    pub(super) fn forget(&mut self, node: &NodeId) {
+        self.0.remove(node);
+    }
+
+    /// When [`Succession::due`] has something.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.0.values().filter_map(|claim| claim.echoed).min().map(|echoed| echoed + AFTER_ECHO)
+    }
+
+    /// Claims of nodes that answered and said nothing else.
+    pub(super) fn due(&mut self, now: Instant) -> Vec<(NodeId, Box<InfoPacket>)> {
+        let due =
+            |claim: &Claim| claim.echoed.is_some_and(|at| now.saturating_duration_since(at) >= AFTER_ECHO);
+        self.0.extract_if(|_, claim| due(claim)).map(|(node, claim)| (node, claim.info)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Client, Raw};
+
+    fn info(instance: &str, seq: u64) -> Box<InfoPacket> {
+        Box::new(InfoPacket {
+            raw: Raw::empty_object(),
+            services_raw: Raw::empty_object(),
+            ip_list: Vec::new(),
+            hostname: None,
+            client: Client::default(),
+            config: Raw::empty_object(),
+            instance_id: instance.into(),
+            metadata: Raw::empty_object(),
+            seq,
+            port: None,
+        })
+    }
+
+    fn node() -> NodeId {
+        NodeId::new("n").unwrap()
+    }
+
+    fn nonce(text: &'static str) -> Name {
+        Name::from_static(text)
+    }
+
+    fn taken(verdict: Verdict) -> Option<u64> {
+        match verdict {
+            Verdict::Take(info) => Some(info.seq),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_restart_is_taken_with_the_info_that_follows_the_echo() {
+        let (mut claims, now) = (Succession::default(), Instant::now());
+        assert!(
+            matches!(claims.info(&node(), "old", info("new", 1), nonce("x"), now), Verdict::Ask(x) if x == "x")
+        );
+        assert_eq!(taken(claims.info(&node(), "old", info("new", 2), nonce("y"), now)), None);
+        claims.ponged(&node(), "x", now);
+        assert_eq!(taken(claims.info(&node(), "old", info("new", 3), nonce("z"), now)), Some(3));
+        assert!(claims.0.is_empty());
+    }
+
+    #[test]
+    fn the_old_process_stays_where_it_answers() {
+        let (mut claims, now) = (Succession::default(), Instant::now());
+        let _ = claims.info(&node(), "old", info("new", 1), nonce("x"), now);
+        claims.ponged(&node(), "x", now);
+        assert_eq!(taken(claims.info(&node(), "old", info("old", 7), nonce("y"), now)), Some(7));
+        assert!(claims.0.is_empty() && claims.due(now + ASK_EVERY).is_empty());
+    }
+
+    #[test]
+    fn nothing_changes_without_the_echo_and_a_wrong_nonce_is_none() {
+        let (mut claims, now) = (Succession::default(), Instant::now());
+        let _ = claims.info(&node(), "old", info("new", 1), nonce("x"), now);
+        claims.ponged(&node(), "guessed", now);
+        for second in 0..3600 {
+            let now = now + Duration::from_secs(second);
+            assert!(claims.due(now).is_empty());
+            assert_eq!(taken(claims.info(&node(), "old", info("new", 1), nonce("y"), now)), None);
+        }
+    }
+
+    #[test]
+    fn a_node_that_answers_and_says_nothing_else_is_what_was_claimed() {
+        let (mut claims, now) = (Succession::default(), Instant::now());
+        let _ = claims.info(&node(), "old", info("new", 1), nonce("x"), now);
+        claims.ponged(&node(), "x", now);
+        assert_eq!(claims.next(), Some(now + AFTER_ECHO));
+        assert!(claims.due(now).is_empty());
+        assert_eq!(claims.due(now + AFTER_ECHO).len(), 1);
+    }
+
+    #[test]
+    fn packets_ask_again_but_not_more_often_than_every_two_seconds() {
+        let (mut claims, now) = (Succession::default(), Instant::now());
+        let _ = claims.info(&node(), "old", info("new", 1), nonce("x"), now);
+        assert_eq!(claims.ask_again(&node(), || nonce("y"), now + ASK_EVERY / 2), None);
+        assert_eq!(claims.ask_again(&node(), || nonce("y"), now + ASK_EVERY), Some(nonce("y")));
+        claims.ponged(&node(), "x", now + ASK_EVERY);
+        assert_eq!(claims.next(), None, "the first nonce has been replaced");
+        assert_eq!(claims.ask_again(&NodeId::new("other").unwrap(), || nonce("z"), now), None);
+    }
+
+    #[test]
+    fn a_flood_of_claims_is_bounded() {
+        let (mut claims, now) = (Succession::default(), Instant::now());
+        for n in 0..2 * MAX_CLAIMS {
+            let _ =
+                claims.info(&NodeId::new(format!("n{n}")).unwrap(), "old", info("new", 1), nonce("x"), now);
+        }
+        assert_eq!(claims.0.len(), MAX_CLAIMS);
+    }
+}

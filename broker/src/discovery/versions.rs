@@ -1,0 +1,63 @@
+//! Whether this node and the others speak past each other on a bus.
+//!
+//! We understand both versions, but a Node node that checks versions, as it does by default, drops
+//! whatever we broadcast in another one than its own, and never learns of us (protocol chapter 1.2). All
+//! that can be noticed here is that nobody of them speaks ours. Nodes of our own kind do not count: they
+//! understand both, too.
+
+use std::time::{Duration, Instant};
+
+/// Packets of our version may come so long after the first of the other one.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// Which versions were heard.
+#[derive(Debug, Clone, Default)]
+pub(super) struct VersionsHeard {
+    own: bool,
+    other: Option<Instant>,
+    told: bool,
+}
+
+impl VersionsHeard {
+    /// A packet of our version, or of the other one, came from a node that may check versions.
+    pub(super) fn heard(&mut self, own: bool, now: Instant) {
+        match own {
+            true => self.own = true,
+            false => {
+                self.other.get_or_insert(now);
+            }
+        }
+    }
+
+    /// Whether to say now that only the other version is heard: once.
+    pub(super) fn is_time_to_tell(&mut self, now: Instant) -> bool {
+        let due = self.other.is_some_and(|first| now.saturating_duration_since(first) >= WAIT);
+        let tell = due && !self.own && !self.told;
+        self.told |= tell;
+        tell
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_other_version_is_told_once_and_not_at_once() {
+        let (mut versions, now) = (VersionsHeard::default(), Instant::now());
+        assert!(!versions.is_time_to_tell(now));
+        versions.heard(false, now);
+        versions.heard(false, now + WAIT);
+        assert!(!versions.is_time_to_tell(now + WAIT / 2));
+        assert!(versions.is_time_to_tell(now + WAIT));
+        assert!(!versions.is_time_to_tell(now + WAIT * 2));
+    }
+
+    #[test]
+    fn one_packet_of_our_own_version_is_enough_to_say_nothing() {
+        let (mut versions, now) = (VersionsHeard::default(), Instant::now());
+        versions.heard(false, now);
+        versions.heard(true, now);
+        assert!(!versions.is_time_to_tell(now + WAIT));
+    }
+}

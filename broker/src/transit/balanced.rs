@@ -1,0 +1,200 @@
+//! Balancing by the bus, `disableBalancer` (protocol chapter 3.1): this node's subscriptions, and when
+//! they hold.
+//!
+//! A node takes part from the moment at which it is announced until it leaves. Before and after that its
+//! own calls and events go to itself directly, because over the bus nobody here would get them.
+
+use ligand_transporters::{Name, Subscription, TransportError};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Transit;
+use super::control::Message;
+use super::trouble::transporter_error;
+use crate::broker::ServiceBroker;
+use crate::registry::Event;
+
+/// Event names that a warning was given for; above that, there are no more.
+const WARNED: usize = 1024;
+
+/// What the bus balances for this node.
+#[derive(Debug)]
+pub(super) struct Balanced {
+    /// Configured, and possible with this transporter.
+    on: bool,
+    /// Whether subscriptions with wildcards get anything.
+    wildcards: bool,
+    /// This node is, or is about to be, announced.
+    joined: AtomicBool,
+    /// The subscriptions stand.
+    active: AtomicBool,
+    subscribed: tokio::sync::Mutex<Subscribed>,
+    warned: Mutex<HashSet<Name>>,
+}
+
+#[derive(Debug, Default)]
+struct Subscribed {
+    now: HashSet<Subscription>,
+    /// This node leaves: nothing is subscribed to any more.
+    left: bool,
+}
+
+impl Balanced {
+    pub(super) fn new(on: bool, wildcards: bool) -> Self {
+        Self {
+            on,
+            wildcards,
+            joined: AtomicBool::new(false),
+            active: AtomicBool::new(false),
+            subscribed: tokio::sync::Mutex::default(),
+            warned: Mutex::default(),
+        }
+    }
+
+    /// Whether this name is told of for the first time.
+    fn is_first(&self, name: &Name) -> bool {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        !warned.contains(name) && warned.len() < WARNED && warned.insert(name.clone())
+    }
+}
+
+impl Transit {
+    /// Whether the bus is to balance, once this node takes part.
+    pub(crate) fn is_balanced(&self) -> bool {
+        self.balanced.on
+    }
+
+    /// Whether calls without a node and emitted events go to the bus now.
+    pub(crate) fn is_balancing(&self) -> bool {
+        self.balanced.active.load(Ordering::Relaxed)
+    }
+
+    /// Begins to take part.
+    ///
+    /// # Errors
+    /// When the server refuses a subscription.
+    pub(super) async fn start_balancing(&self, broker: &ServiceBroker) -> Result<(), TransportError> {
+        self.balanced.joined.store(true, Ordering::Relaxed);
+        match self.rebalance(broker, false).await {
+            // The connection is gone; what there is to subscribe to is subscribed to when it is back.
+            Err(error) if error.is_retryable() => {
+                tracing::debug!(error = %error, "balanced subscriptions not made yet");
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    /// Subscribes to what this node offers now, and no longer to what it does not. `anew`: the server has
+    /// forgotten what there was.
+    ///
+    /// # Errors
+    /// When the server refuses; the next time tries again.
+    ///
+    /// # Cancel safety
+    /// What was done is done again the next time, which does no harm.
+    async fn rebalance(&self, broker: &ServiceBroker, anew: bool) -> Result<(), TransportError> {
+        if !self.balanced.on {
+            return Ok(());
+        }
+        let mut subscribed = self.balanced.subscribed.lock().await;
+        if subscribed.left {
+            return Ok(());
+        }
+        let Some(cell) = self.connection.load_full() else { return Ok(()) };
+        let wanted = self.wanted(broker);
+        let gone: Vec<_> = subscribed.now.difference(&wanted).cloned().collect();
+        if !gone.is_empty() {
+            cell.0.unsubscribe(&gone).await?;
+            subscribed.now.retain(|one| wanted.contains(one));
+        }
+        let new: Vec<_> =
+            wanted.iter().filter(|one| anew || !subscribed.now.contains(*one)).cloned().collect();
+        if !new.is_empty() {
+            cell.0.subscribe(&new).await?;
+        }
+        subscribed.now = wanted;
+        self.balanced.active.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// As [`Transit::rebalance`] for a node that takes part already; a refusal is reported.
+    pub(crate) async fn rebalance_now(&self, broker: &ServiceBroker, anew: bool) {
+        if self.balanced.joined.load(Ordering::Relaxed)
+            && let Err(error) = self.rebalance(broker, anew).await
+        {
+            tracing::error!(error = %error, "balanced subscriptions could not be changed");
+            transporter_error(broker, &error);
+        }
+    }
+
+    /// Changes the subscriptions, then announces this node.
+    pub(crate) fn rebalance_and_announce(self: &Arc<Self>, broker: &ServiceBroker) {
+        let (transit, broker) = (Arc::clone(self), broker.clone());
+        self.link.spawn(async move {
+            transit.rebalance_now(&broker, false).await;
+            transit.control.tell(Message::Announce);
+        });
+    }
+
+    /// Ends every balanced subscription, before anybody is told that this node leaves.
+    pub(super) async fn stop_balancing(&self) {
+        if !self.balanced.on {
+            return;
+        }
+        let mut subscribed = self.balanced.subscribed.lock().await;
+        subscribed.left = true;
+        self.balanced.active.store(false, Ordering::Relaxed);
+        let gone: Vec<_> = subscribed.now.drain().collect();
+        if let Some(cell) = self.connection.load_full().filter(|_| !gone.is_empty())
+            && let Err(error) = cell.0.unsubscribe(&gone).await
+        {
+            // Where the connection is gone, so are they.
+            tracing::debug!(error = %error, "balanced subscriptions were not ended");
+        }
+    }
+
+    /// Node's set: every action that other nodes may call, every subscription but those to the broker's
+    /// own events.
+    fn wanted(&self, broker: &ServiceBroker) -> HashSet<Subscription> {
+        let snapshot = broker.shared().registry.load();
+        let Some(own) = snapshot.node_by_id(self.node.as_str()) else { return HashSet::new() };
+        let services = own.services();
+        let actions = services
+            .actions()
+            .filter(|action| action.callable_remotely() && self.offers_to_others(&action.name))
+            .map(|action| Subscription::BalancedRequest { action: action.name.clone() });
+        let events = services.events().filter(|event| !event.pattern.starts_with('$')).map(|event| {
+            if !self.balanced.wildcards
+                && event.pattern.contains(['*', '?'])
+                && self.balanced.is_first(&event.pattern)
+            {
+                tracing::warn!(
+                    event = %event.pattern,
+                    service = %event.service,
+                    "this transporter balances no events for patterns: emitted ones will not arrive, name each event"
+                );
+            }
+            Subscription::BalancedEvent { event: event.pattern.clone(), group: event.group.clone() }
+        });
+        actions.chain(events).collect()
+    }
+
+    /// Whether other nodes may call an action at all that is made public.
+    pub(crate) fn offers_to_others(&self, action: &str) -> bool {
+        action != "$node.options" || self.config.internal_services.remote_options
+    }
+
+    /// Warns, once per event, where a group will not get it.
+    pub(crate) fn check_balanced_event(&self, event: &Event, group: &Name) {
+        if !self.balanced.wildcards && event.is_by_pattern_only(group) && self.balanced.is_first(event.name())
+        {
+            tracing::warn!(
+                event = %event.name(),
+                group = %group,
+                "this transporter balances no events for patterns, and this group listens by one only: it will not get the event"
+            );
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The connection to the message server: making it, losing it, and what is done when it is back.
+//!
+//! The transporter reconnects by itself. What has to be restored then is this module's business, so that
+//! each subscription is made by one party only.
+
+use ligand_transporters::backoff::Backoff;
+use ligand_transporters::{Connection, TransportError, Transporter, Up};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+use super::Transit;
+use super::control::Message;
+use crate::broker::{ServiceBroker, StartError};
+use crate::config::{Timeout, TransporterConfig, redact};
+
+impl Transit {
+    /// Opens the connection, again and again until `transit.connectTimeout` has passed.
+    pub(super) async fn open_connection(
+        &self,
+        transporter: &Arc<dyn Transporter>,
+    ) -> Result<Arc<dyn Connection>, StartError> {
+        let until = self.connect_until();
+        let mut backoff = Backoff::default();
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let attempt = transporter.connect(self.link.clone());
+            let connected = match until {
+                None => attempt.await,
+                Some(until) => match timeout_at(until, attempt).await {
+                    Ok(connected) => connected,
+                    Err(_) => {
+                        let url = self.url(&**transporter);
+                        let source = TransportError::connect(url, "no answer within transit.connectTimeout");
+                        return Err(StartError::Transporter { attempts, source });
+                    }
+                },
+            };
+            let source = match connected {
+                Ok(connection) => return Ok(connection),
+                Err(source) => without_secrets(source),
+            };
+            let wait = backoff.next_wait();
+            if !source.is_retryable() || self.config.transit.disable_reconnect || is_over(until, wait) {
+                return Err(StartError::Transporter { attempts, source });
+            }
+            tracing::warn!(error = %source, wait_ms = wait.as_millis(), "transporter not connected, trying again");
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Subscribes for the first time. A connection that is lost meanwhile comes back by itself, and is
+    /// waited for as long as for the first one.
+    pub(super) async fn subscribe_first(&self) -> Result<(), StartError> {
+        let until = self.connect_until();
+        let mut backoff = Backoff::default();
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let turn = self.turn();
+            let wait = match self.subscribe().await {
+                Ok(()) if self.mark_connected(turn) => return Ok(()),
+                Ok(()) => Duration::ZERO,
+                Err(source) => {
+                    let wait = backoff.next_wait();
+                    if !source.is_retryable() || is_over(until, wait) {
+                        return Err(StartError::Transporter { attempts, source });
+                    }
+                    wait
+                }
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// The transporter is connected, perhaps again.
+    pub(crate) fn came_up(self: &Arc<Self>, broker: &ServiceBroker, how: Up) {
+        let again = self.ever_connected.swap(true, Ordering::Relaxed) || how == Up::Again;
+        if !again {
+            broker.publish_local("$transporter.connected", serde_json::json!({ "wasReconnect": false }));
+            return;
+        }
+        let turn = self.next_turn();
+        let (transit, broker) = (Arc::clone(self), broker.clone());
+        self.link.spawn(async move { transit.restore(&broker, turn).await });
+    }
+
+    /// Makes the subscriptions again, then takes part again. Ends when the connection is lost once more, or
+    /// has been restored once more: that is another turn's business.
+    async fn restore(&self, broker: &ServiceBroker, turn: u64) {
+        let mut backoff = Backoff::default();
+        while let Err(error) = self.subscribe().await {
+            if self.turn() != turn {
+                return;
+            }
+            // A node that does not hear everything must not pretend to be there. What the server refuses
+            // now, it may allow in a while.
+            if error.is_retryable() {
+                tracing::debug!(error = %error, "subscriptions not restored yet");
+            } else {
+                self.refused(&error);
+            }
+            tokio::time::sleep(backoff.next_wait()).await;
+            if self.turn() != turn {
+                return;
+            }
+        }
+        self.rebalance_now(broker, true).await;
+        if !self.mark_connected(turn) {
+            return;
+        }
+        tracing::info!("transporter connected again");
+        self.discover_all();
+        self.control.tell(Message::Announce);
+        broker.publish_local("$transporter.connected", serde_json::json!({ "wasReconnect": true }));
+    }
+
+    /// The connection is gone for now. From here on calls to other nodes fail at once; those under way
+    /// settle at their deadlines, because their answers may yet come.
+    pub(super) fn went_down(&self, why: &TransportError) {
+        self.next_turn();
+        if self.connected.swap(false, Ordering::Relaxed) {
+            tracing::warn!(error = %why, "transporter disconnected");
+            if let Some(broker) = self.broker() {
+                broker.publish_local("$transporter.disconnected", serde_json::json!({ "graceFul": false }));
+            }
+        }
+    }
+
+    /// Counts how often the connection came or went.
+    fn turn(&self) -> u64 {
+        *self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_turn(&self) -> u64 {
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        *turn += 1;
+        *turn
+    }
+
+    /// Opens the way for packets, unless the connection came or went since that turn.
+    fn mark_connected(&self, turn: u64) -> bool {
+        let now = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if *now == turn {
+            self.connected.store(true, Ordering::Relaxed);
+        }
+        *now == turn
+    }
+
+    pub(super) fn connect_until(&self) -> Option<Instant> {
+        match self.config.transit.connect_timeout {
+            Timeout::Never => None,
+            Timeout::After(timeout) => Some(Instant::now() + timeout),
+        }
+    }
+
+    fn url(&self, transporter: &dyn Transporter) -> String {
+        match &self.config.transporter {
+            Some(TransporterConfig::Url(url)) => redact(url),
+            _ => format!("{}://", transporter.scheme()),
+        }
+    }
+}
+
+pub(super) fn is_over(until: Option<Instant>, wait: Duration) -> bool {
+    until.is_some_and(|until| Instant::now() + wait >= until)
+}
+
+/// Transporters are to name servers without passwords; this holds where one forgets.
+fn without_secrets(error: TransportError) -> TransportError {
+    match error {
+        TransportError::Connect { to, source } => TransportError::Connect { to: redact(&to), source },
+        error => error,
+    }
+}
