@@ -214,9 +214,9 @@ fn a_wrong_value_says_what_was_expected_and_how_to_write_it() {
             ),
         ),
         (
-            json!({ "serializer": "msgpack" }),
+            json!({ "serializer": "protobuf" }),
             format!(
-                "`serializer` {here} \"msgpack\": expected \"JSON\" (`MsgPack` is a serializer of Moleculer that is not compiled in)"
+                "`serializer` {here} \"protobuf\": expected \"JSON\" or \"JSONExt\" or \"MsgPack\" or \"Notepack\" or \"CBOR\" (`ProtoBuf` is a serializer that Moleculer 0.15 has removed)"
             ),
         ),
         (json!({ "protocol": "6" }), format!("`protocol` {here} \"6\": expected \"5\" or \"4\" or \"both\"")),
