@@ -20,6 +20,7 @@
 //! | `redis`, `redis-tls` | Redis pub/sub: single, Sentinel, Cluster | no |
 //! | `kafka` | Kafka; compiles librdkafka, which needs a C and a C++ compiler and make | no |
 //! | `kafka-tls` | Kafka over TLS and SCRAM; needs the headers of OpenSSL | no |
+//! | `redis-kv` | records in Redis, for discovery; not a transporter | no |
 //! | `conformance` | the suite that every transporter runs, for third parties too | no |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -50,6 +51,9 @@ pub mod nats;
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub mod redis;
+#[cfg(feature = "redis-kv")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis-kv")))]
+pub mod redis_kv;
 mod scheme;
 #[cfg(feature = "tcp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tcp")))]

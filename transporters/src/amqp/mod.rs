@@ -63,6 +63,10 @@ impl Amqp {
     /// # Errors
     /// [`TransportError::Config`] when the URL or an option in it is wrong.
     pub fn from_url(url: &str) -> Result<Self, TransportError> {
+        // A bare name is Node's word for the server on this machine.
+        if !url.contains("://") {
+            return Ok(Self::new());
+        }
         AmqpOptions::from_url(url).map(Self::with_options)
     }
 
