@@ -16,6 +16,8 @@ mod flow;
 #[allow(dead_code, reason = "only its tests are used")]
 #[path = "../ride_sharing/app/input.rs"]
 mod input;
+#[path = "support/rides.rs"]
+mod rides;
 mod support;
 #[allow(dead_code, reason = "only its tests are used")]
 #[path = "../ride_sharing/ride/tariff.rs"]
@@ -26,43 +28,10 @@ mod user;
 use std::net::TcpListener;
 
 use ligand::ServiceBroker;
+use rides::{PAID_AND_DECLINED, assert_complete, golden, paid_and_declined, rides, some};
 use sqlx::Connection as _;
-use support::{Ended, Running, program, run};
-use tokio::process::Command;
+use support::{Running, run};
 use user::{UserError, UserStore, Users, UsersClient};
-
-const SAMPLE: &str = include_str!("../ride_sharing/rides.jsonl");
-
-fn rides(arguments: &[&str]) -> Command {
-    let mut rides = program("ride_sharing");
-    rides.args(arguments);
-    rides
-}
-
-/// The first rides of the sample.
-fn some(rides: usize) -> String {
-    SAMPLE.lines().take(rides).flat_map(|line| [line, "\n"]).collect()
-}
-
-/// The output without what differs from run to run: times become `T`, request ids `ID`, and runs of spaces
-/// one space.
-fn golden(out: &str) -> String {
-    let word = |word: &str| match word {
-        word if is_request_id(word) => format!("ID{}", &word[36..]),
-        word if word.contains('.') && word.parse::<f64>().is_ok() => "T".to_owned(),
-        word => word.to_owned(),
-    };
-    let line = |line: &str| line.split_whitespace().map(word).collect::<Vec<_>>().join(" ") + "\n";
-    out.lines().map(line).collect()
-}
-
-fn is_request_id(word: &str) -> bool {
-    word.len() >= 36
-        && word.bytes().take(36).enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
-}
 
 /// How often an event was seen, and from which nodes.
 fn count<'a>(out: &'a str, event: &str) -> (usize, Vec<&'a str>) {
@@ -70,16 +39,6 @@ fn count<'a>(out: &'a str, event: &str) -> (usize, Vec<&'a str>) {
     let mut words = line.unwrap_or_else(|| panic!("no `{event}` in:\n{out}")).split_whitespace().skip(1);
     let sum = words.next().and_then(|sum| sum.parse().ok()).expect("the sum follows the event");
     (sum, words.step_by(2).collect())
-}
-
-fn assert_complete(ended: &Ended) {
-    let last = ended.out.lines().last();
-    assert_eq!(
-        last,
-        Some("every flow was complete: each event once, in order, under one request id"),
-        "{ended:?}"
-    );
-    assert_eq!((ended.err.as_str(), ended.code), ("", Some(0)));
 }
 
 #[tokio::test]
@@ -102,38 +61,9 @@ every flow was complete: each event once, in order, under one request id
 
 #[tokio::test]
 async fn few_rides_get_a_timeline_and_a_declined_payment_cancels_and_notifies() {
-    let declined =
-        r#"{"rider":"Sora","from":{"lat":37.5,"lon":127},"to":{"lat":37.6,"lon":127},"card":"visa-0002"}"#;
-    let input = format!("{}{declined}\n", some(1));
-    let ended = run(rides(&["--input", "-", "--in-flight", "1"]), &input).await;
+    let ended = run(rides(&["--input", "-", "--in-flight", "1"]), &paid_and_declined()).await;
     assert_complete(&ended);
-    let expected = "\
-ride 1, Jun (line 1, request ID)
-before users-1 login
-T ms rides-1 rideRequested $14.31 for Jun
-T ms rides-1 rideAccepted Dami drives
-T ms payments-1 paymentSuccess $14.31
-T ms notifications-1 notificationSent \"Dami is on the way, $14.31 paid\"
-
-ride 2, Sora (line 2, request ID)
-before users-1 login
-T ms rides-1 rideRequested $18.07 for Sora
-T ms rides-1 rideAccepted Bo drives
-T ms payments-1 paymentFailed card declined
-T ms rides-1 rideCancelled card declined
-T ms notifications-1 notificationSent \"ride cancelled: card declined\"
-
-2 rides from standard input: 1 paid, 1 declined, 0 incomplete
-rideRequested 2 rides-1 2
-rideAccepted 2 rides-1 2
-paymentSuccess 1 payments-1 1
-paymentFailed 1 payments-1 1
-rideCancelled 1 rides-1 1
-notificationSent 2 notifications-1 2
-from request to notification: median T ms, slowest T ms; all within T s
-every flow was complete: each event once, in order, under one request id
-";
-    assert_eq!(golden(&ended.out), expected);
+    assert_eq!(golden(&ended.out), PAID_AND_DECLINED);
 }
 
 #[tokio::test]

@@ -61,6 +61,7 @@ impl MqttClient {
     }
 
     #[cfg(not(feature = "mqtt-tls"))]
+    #[allow(clippy::unused_self, reason = "it is asked for alike with TLS and without")]
     fn transport(&self, server: &Server) -> rumqttc::Transport {
         debug_assert!(!is_tls(server), "refused when the options were checked");
         rumqttc::Transport::tcp()
