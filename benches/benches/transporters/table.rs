@@ -83,7 +83,9 @@ pub(crate) fn summary(rows: &[(&Row, Rounds)], skipped: &Skipped) {
             let of = Kind::On(bus, part);
             let text = cell(row, rounds, of, skipped);
             match (ratio(row, rounds, of), targets::least(row, part)) {
-                (Some(ratio), Some(least)) => format!("{}{text} >= {least}", if ratio < least { "! " } else { "" }),
+                (Some(ratio), Some(least)) => {
+                    format!("{}{text} >= {least}", if ratio < least { "! " } else { "" })
+                }
                 _ => text,
             }
         });

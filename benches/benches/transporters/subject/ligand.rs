@@ -1,6 +1,8 @@
 //! Brokers: over TCP with static addresses, or on a message server.
 
-use ::ligand::{BrokerBuilder, Codec, Context, Error, ErrorKind, NodeId, Payload, Reply, ServiceBroker, ServiceDef};
+use ::ligand::{
+    BrokerBuilder, Codec, Context, Error, ErrorKind, NodeId, Payload, Reply, ServiceBroker, ServiceDef,
+};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -141,7 +143,10 @@ impl Client {
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         broker.wait_for_within(&names, Duration::from_secs(30)).await.map_err(io::Error::other)?;
         for n in 1..=NODES {
-            broker.call::<u64>(format!("echo{n}.seen"), Wanted { wanted: 0 }).await.map_err(io::Error::other)?;
+            broker
+                .call::<u64>(format!("echo{n}.seen"), Wanted { wanted: 0 })
+                .await
+                .map_err(io::Error::other)?;
         }
         Ok(Self { broker, typed, servers })
     }

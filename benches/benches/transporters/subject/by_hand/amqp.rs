@@ -24,7 +24,8 @@ impl Amqp {
     async fn queue(&self, place: To) -> lapin::Result<Consumer> {
         let none = FieldTable::default;
         // Every node has a queue of its own for what is for all.
-        let queue = if matches!(place, To::All) { ShortString::default() } else { self.names.of(place).clone() };
+        let queue =
+            if matches!(place, To::All) { ShortString::default() } else { self.names.of(place).clone() };
         let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
         let queue = self.channel.queue_declare(queue, options, none()).await?.name().clone();
         if matches!(place, To::All) {
@@ -59,7 +60,8 @@ impl super::Wire for Amqp {
         let (exchange, key) = if matches!(to, To::All) { (name, none) } else { (none, name) };
         for frame in frames {
             let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
-            let published = self.channel.basic_publish(exchange.clone(), key.clone(), options, frame, properties);
+            let published =
+                self.channel.basic_publish(exchange.clone(), key.clone(), options, frame, properties);
             published.await.map_err(io::Error::other)?;
         }
         Ok(())

@@ -37,8 +37,12 @@ impl super::Wire for Kafka {
         // Each result is left alone: what is for all exists after the first node.
         admin.create_topics(&new, &AdminOptions::new()).await.map_err(io::Error::other)?;
         let mut config = config()?;
-        let consumer: StreamConsumer =
-            config.clone().set("group.id", namespace).set("enable.auto.commit", "false").create().map_err(io::Error::other)?;
+        let consumer: StreamConsumer = config
+            .clone()
+            .set("group.id", namespace)
+            .set("enable.auto.commit", "false")
+            .create()
+            .map_err(io::Error::other)?;
         let mut assigned = TopicPartitionList::new();
         for place in places {
             // The topics are new, so the beginning is now.

@@ -77,7 +77,10 @@ trait Wire: Sized + Send + Sync + 'static {
     type Source: Source;
 
     /// Connects, and subscribes to these places. The namespace was never used before.
-    fn open(namespace: &str, places: &[To]) -> impl Future<Output = io::Result<(Self, Vec<Self::Source>)>> + Send;
+    fn open(
+        namespace: &str,
+        places: &[To],
+    ) -> impl Future<Output = io::Result<(Self, Vec<Self::Source>)>> + Send;
 
     /// Sends all of these.
     fn send(&self, to: To, frames: &[Bytes]) -> impl Future<Output = io::Result<()>> + Send;
