@@ -1,17 +1,30 @@
-// Moleculer over TCP as a subject of the transporter benches: `node peer.js server|client|idle PORTS`.
-// Speaks the protocol of benches/transporters/worker.rs.
+// Moleculer as a subject of the transporter benches, over TCP: `node peer.js server|client|idle PORTS`, or on a
+// message server: `TRANSPORTER=JSON node peer.js server|client NAMESPACE`. `node peer.js check` only shows that
+// the packages are there. Speaks the protocol of benches/transporters/worker.rs.
 "use strict";
 
-const { ServiceBroker } = require("moleculer");
+const path = require("path");
 const readline = require("readline");
+// The packages that scripts/node-setup installs, with the drivers of all servers.
+const packages = path.join(__dirname, "../../broker/tests/interop/js/");
+const { ServiceBroker } = require("module").createRequire(packages)("moleculer-015");
 
 const WINDOW = 256;
 const NODES = 4;
+const LOST_AFTER = 2000;
 const MAX_FRAME = 64 * 1024 * 1024;
-const [role, list] = process.argv.slice(2);
-const ports = list.split(",").map(Number);
+const [role, place = ""] = process.argv.slice(2);
 
 function broker(n) {
+	if (process.env.TRANSPORTER) {
+		return new ServiceBroker({
+			nodeID: `n${n}`,
+			namespace: place,
+			logger: false,
+			transporter: JSON.parse(process.env.TRANSPORTER)
+		});
+	}
+	const ports = place.split(",").map(Number);
 	return new ServiceBroker({
 		nodeID: `n${n}`,
 		logger: false,
@@ -29,14 +42,26 @@ function broker(n) {
 
 function service(n) {
 	let seen = 0;
+	let wanted = Infinity;
+	let reached = () => {};
 	const count = () => {
 		seen += 1;
+		if (seen >= wanted) reached();
 	};
 	return {
 		name: `echo${n}`,
 		actions: {
 			raw: ctx => ctx.params,
-			seen() {
+			// The question may come before the events that it is about.
+			async seen(ctx) {
+				if (seen < ctx.params.wanted) {
+					await new Promise(resolve => {
+						wanted = ctx.params.wanted;
+						reached = resolve;
+						setTimeout(resolve, LOST_AFTER).unref();
+					});
+					wanted = Infinity;
+				}
 				const result = seen;
 				seen = 0;
 				return result;
@@ -87,7 +112,9 @@ async function events(client, size, nodes, millis) {
 	let count = 0;
 	do {
 		for (let n = 0; n < WINDOW; n++) await client.broadcast(event, data);
-		for (let n = 1; n <= nodes; n++) count += await client.call(`echo${n}.seen`, {}, { nodeID: `n${n}` });
+		for (let n = 1; n <= nodes; n++) {
+			count += await client.call(`echo${n}.seen`, { wanted: WINDOW }, { nodeID: `n${n}` });
+		}
 	} while (now() - from < BigInt(millis) * 1000000n);
 	return `${count} ${now() - from} 0`;
 }
@@ -97,7 +124,7 @@ async function drive() {
 	await client.start();
 	const names = Array.from({ length: NODES }, (_, n) => `echo${n + 1}`);
 	await client.waitForServices(names, 60000);
-	for (const name of names) await client.call(`${name}.seen`);
+	for (const name of names) await client.call(`${name}.seen`, { wanted: 0 });
 	console.log("ready");
 	for await (const line of readline.createInterface({ input: process.stdin })) {
 		const [what, size, count, millis] = line.split(" ");
@@ -113,7 +140,7 @@ async function idle() {
 	console.log("ready");
 }
 
-const roles = { server: serve, client: drive, idle };
+const roles = { server: serve, client: drive, idle, check: async () => {} };
 roles[role]().catch(error => {
 	console.error(error);
 	process.exit(1);

@@ -6,6 +6,10 @@
 //! what counts. Client and server are processes of their own (this program starts itself again), so that
 //! the processor time of each is known.
 //!
+//! The rows on a message server need that server: its URL is taken from the environment (`NATS_URL` and the
+//! like, which `scripts/servers` prints). A server that is not named is a skipped row. The processor time of
+//! the servers themselves is in no figure.
+//!
 //! Like every test program it obeys a name filter, `--exact`, `--list` and `--test`. Without `--bench`,
 //! which `cargo bench` passes, it only shows that everything runs.
 
@@ -14,15 +18,15 @@ mod row;
 mod session;
 mod subject;
 mod table;
+mod targets;
 mod worker;
 
 use row::Row;
 use session::Session;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::time::Duration;
-use subject::Kind;
-use table::Rounds;
+use table::{Rounds, Skipped};
 
 /// What the command line asks for.
 #[derive(Debug, Default)]
@@ -101,42 +105,55 @@ fn run(asked: &Asked) -> ExitCode {
 }
 
 fn measure(rows: &[Row], effort: Effort, smoke: bool) -> Result<(), String> {
-    let mut kinds: Vec<_> = rows.iter().flat_map(|row| row.subjects()).copied().collect();
-    kinds.sort_unstable();
-    kinds.dedup();
-    // Starting Node takes longer than the whole smoke run may.
-    kinds.retain(|kind| !(smoke && *kind == Kind::Js));
-    let mut sessions = BTreeMap::new();
-    let mut skipped = BTreeMap::new();
-    for kind in kinds {
-        match Session::start(kind) {
-            Ok(Ok(session)) => drop(sessions.insert(kind, session)),
-            Ok(Err(why)) => drop(skipped.insert(kind, why)),
-            Err(error) => return Err(format!("{}: {error}", kind.name())),
-        }
-    }
-    let mut done = Vec::new();
-    for row in rows {
-        let mut measured = Rounds::new();
-        for _ in 0..effort.rounds {
-            for kind in row.subjects() {
-                let Some(session) = sessions.get_mut(kind) else { continue };
-                let figures = session
-                    .measure(row.load, effort.warm_up, effort.measure)
-                    .map_err(|error| format!("{} with {}: {error}", row.id(), kind.name()))?;
-                measured.entry(*kind).or_default().push(figures);
-            }
-        }
-        if smoke {
-            println!("Testing {} ... ok", row.id());
-        } else {
-            table::row(row, &measured, &skipped);
-            done.push((row, measured));
-        }
+    let (mut done, mut skipped) = (Vec::new(), BTreeMap::new());
+    // One way after the other, so that no process stands by while others are measured.
+    for rows in rows.chunk_by(|one, next| one.way == next.way) {
+        measure_way(rows, effort, smoke, &mut done, &mut skipped)?;
     }
     if !done.is_empty() {
         table::summary(&done, &skipped);
         println!("\n{}", ligand_benches::build());
+    }
+    Ok(())
+}
+
+fn measure_way<'a>(
+    rows: &'a [Row],
+    effort: Effort,
+    smoke: bool,
+    done: &mut Vec<(&'a Row, Rounds)>,
+    skipped: &mut Skipped,
+) -> Result<(), String> {
+    let mut sessions = BTreeMap::new();
+    for kind in rows.iter().flat_map(Row::subjects).collect::<BTreeSet<_>>() {
+        // Starting Node takes longer than the whole smoke run may.
+        if smoke && kind.is_js() {
+            continue;
+        }
+        match Session::start(kind) {
+            Ok(Ok(session)) => drop(sessions.insert(kind, session)),
+            Ok(Err(why)) => drop(skipped.insert(kind, why)),
+            Err(error) => return Err(format!("{}: {error}", kind.id())),
+        }
+    }
+    for row in rows {
+        let mut measured = Rounds::new();
+        for _ in 0..effort.rounds {
+            for kind in row.subjects() {
+                let Some(session) = sessions.get_mut(&kind) else { continue };
+                let figures = session
+                    .measure(row.load, effort.warm_up, effort.measure)
+                    .map_err(|error| format!("{} with {}: {error}", row.id(), kind.id()))?;
+                measured.entry(kind).or_default().push(figures);
+            }
+        }
+        if smoke {
+            let why = skipped.get(&row.subjects()[0]);
+            println!("Testing {} ... {}", row.id(), why.map_or("ok", String::as_str));
+        } else {
+            table::row(row, &measured, skipped);
+            done.push((row, measured));
+        }
     }
     Ok(())
 }

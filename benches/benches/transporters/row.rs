@@ -1,12 +1,14 @@
 //! The workloads.
 
 use crate::subject::Kind;
+use crate::subject::bus::{Bus, Part};
 
 /// How the nodes of a row reach each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     Tcp,
     Memory,
+    Bus(Bus),
 }
 
 /// What is done again and again.
@@ -58,13 +60,29 @@ impl Row {
         loads.extend([1, 4].map(|nodes| Load::Events { size: 10, nodes }));
         loads.extend([1, 4].map(|nodes| Load::Events { size: KIB, nodes }));
         let of = |way| loads.iter().map(move |load| Self { way, load: *load });
-        of(Way::Tcp).chain(of(Way::Memory)).collect()
+        let on = Bus::ALL.into_iter().flat_map(Self::on);
+        of(Way::Tcp).chain(of(Way::Memory)).chain(on).collect()
+    }
+
+    fn on(bus: Bus) -> Vec<Self> {
+        let mut loads = Vec::new();
+        for size in [10, KIB] {
+            loads.extend([1, 64, 512].map(|concurrency| Load::Calls { size, concurrency }));
+        }
+        if bus == Bus::Nats {
+            loads.push(Load::Calls { size: 64 * KIB, concurrency: 1 });
+        }
+        for size in [10, KIB] {
+            loads.extend([1, 4].map(|nodes| Load::Events { size, nodes }));
+        }
+        loads.into_iter().map(|load| Self { way: Way::Bus(bus), load }).collect()
     }
 
     pub(crate) fn id(&self) -> String {
         let way = match self.way {
             Way::Tcp => "tcp",
             Way::Memory => "memory",
+            Way::Bus(bus) => bus.name(),
         };
         match self.load {
             Load::Calls { size, concurrency } => format!("transporters/{way}/{}/c{concurrency}", text(size)),
@@ -73,11 +91,20 @@ impl Row {
     }
 
     /// Who takes part; the floor comes second.
-    pub(crate) const fn subjects(&self) -> &'static [Kind] {
+    pub(crate) fn subjects(&self) -> Vec<Kind> {
         match (self.way, self.load) {
-            (Way::Tcp, Load::Calls { .. }) => &[Kind::Ligand, Kind::Raw, Kind::Typed, Kind::Tarpc, Kind::Js],
-            (Way::Tcp, Load::Events { .. }) => &[Kind::Ligand, Kind::Raw, Kind::Js],
-            (Way::Memory, _) => &[Kind::Memory, Kind::Channel],
+            (Way::Tcp, Load::Calls { .. }) => {
+                vec![Kind::Ligand, Kind::Raw, Kind::Typed, Kind::Tarpc, Kind::Js]
+            }
+            (Way::Tcp, Load::Events { .. }) => vec![Kind::Ligand, Kind::Raw, Kind::Js],
+            (Way::Memory, _) => vec![Kind::Memory, Kind::Channel],
+            // At 22 calls per second, 512 callers would be waited for half a minute each time.
+            (Way::Bus(Bus::Amqp), Load::Calls { concurrency: 1 | 64, .. }) => {
+                Part::ALL.map(|part| Kind::On(Bus::Amqp, part)).to_vec()
+            }
+            (Way::Bus(bus), _) => {
+                [Part::Ligand, Part::ByHand, Part::Js].map(|part| Kind::On(bus, part)).to_vec()
+            }
         }
     }
 }

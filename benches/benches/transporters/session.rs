@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use crate::row::Load;
+use crate::subject::bus::{Bus, Part};
 use crate::subject::{Kind, NODES};
 use crate::table::Measured;
 use crate::worker;
@@ -19,18 +20,22 @@ pub(crate) struct Session {
 
 impl Session {
     /// Starts the processes; `Ok(Err(why))` when the machine lacks what this subject needs.
-    pub(crate) fn start(kind: Kind) -> io::Result<Result<Self, &'static str>> {
-        if kind == Kind::Js
-            && let Some(why) = js_is_missing()
-        {
+    pub(crate) fn start(kind: Kind) -> io::Result<Result<Self, String>> {
+        let server_is_missing = || if let Kind::On(bus, _) = kind { bus.is_missing() } else { None };
+        let js_is_missing = || if kind.is_js() { js_is_missing() } else { None };
+        if let Some(why) = server_is_missing().or_else(js_is_missing) {
             return Ok(Err(why));
         }
         // The first one is the client's.
         let ports = free_ports(1 + NODES)?;
         let ports: Vec<_> = ports.iter().map(u16::to_string).collect();
-        let ports = ports.join(",");
-        let server = kind.has_server().then(|| Peer::start(kind, "server", &ports)).transpose()?;
-        Ok(Ok(Self { client: Peer::start(kind, "client", &ports)?, server }))
+        let place = match kind {
+            // Nobody else has these ports, so nobody else has this name either.
+            Kind::On(..) => format!("bench-{}-{}", std::process::id(), ports[0]),
+            _ => ports.join(","),
+        };
+        let server = kind.has_server().then(|| Peer::start(kind, "server", &place)).transpose()?;
+        Ok(Ok(Self { client: Peer::start(kind, "client", &place)?, server }))
     }
 
     /// Runs a load for about this long.
@@ -64,20 +69,23 @@ struct Peer {
 
 impl Peer {
     /// Starts a process and waits until it is ready.
-    fn start(kind: Kind, role: &str, ports: &str) -> io::Result<Self> {
+    fn start(kind: Kind, role: &str, place: &str) -> io::Result<Self> {
         let mut command = match kind {
-            Kind::Js => {
+            kind if kind.is_js() => {
                 let mut node = Command::new("node");
                 node.arg(js_directory().join("peer.js"));
+                if let Kind::On(bus, part) = kind {
+                    node.env("TRANSPORTER", js_transporter(bus, part)?);
+                }
                 node
             }
             _ => {
                 let mut own = Command::new(std::env::current_exe()?);
-                own.arg(worker::MARK).arg(kind.name());
+                own.arg(worker::MARK).arg(kind.id());
                 own
             }
         };
-        let mut child = command.arg(role).arg(ports).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut child = command.arg(role).arg(place).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let (input, output) = (child.stdin.take(), child.stdout.take());
         let output = BufReader::new(output.ok_or(io::ErrorKind::BrokenPipe)?);
         let mut peer = Self { child, input, output };
@@ -118,13 +126,26 @@ fn js_directory() -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("js")
 }
 
+/// The `transporter` of Moleculer's options, as JSON.
+fn js_transporter(bus: Bus, part: Part) -> io::Result<String> {
+    let url = bus.url()?;
+    let transporter = match (bus, part) {
+        (Bus::Amqp, Part::Js) => serde_json::json!({
+            "type": "AMQP",
+            "options": { "url": url, "prefetch": 100, "socketOptions": { "noDelay": true } },
+        }),
+        _ => url.into(),
+    };
+    Ok(transporter.to_string())
+}
+
 /// Why the rival in JavaScript cannot take part.
-fn js_is_missing() -> Option<&'static str> {
+fn js_is_missing() -> Option<String> {
     let mut node = Command::new("node");
-    node.args(["-e", "require('moleculer')"]).current_dir(js_directory());
+    node.arg(js_directory().join("peer.js")).arg("check");
     match node.stdout(Stdio::null()).stderr(Stdio::null()).status() {
-        Err(_) => Some("skipped: node not found"),
+        Err(_) => Some("skipped: node not found".to_owned()),
         Ok(status) if status.success() => None,
-        Ok(_) => Some("skipped: run `npm ci` in benches/js"),
+        Ok(_) => Some("skipped: run scripts/node-setup".to_owned()),
     }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::row::Load;
-use crate::subject::{Client, Kind, Server};
+use crate::subject::{Client, Kind, Place, Server};
 
 /// First argument of such a process.
 pub(crate) const MARK: &str = "__worker";
@@ -32,17 +32,23 @@ impl Figures {
 
 pub(crate) fn main(mut args: impl Iterator<Item = String>) -> ExitCode {
     let mut next = || args.next().unwrap_or_default();
-    let (kind, role, ports) = (next(), next(), next());
-    let ports: Vec<u16> = ports.split(',').filter_map(|port| port.parse().ok()).collect();
-    let Some(kind) = Kind::from_name(&kind) else { return ExitCode::FAILURE };
+    let (kind, role, place) = (next(), next(), next());
+    let Some(kind) = Kind::from_id(&kind) else { return ExitCode::FAILURE };
+    let place = match Place::of(kind, &place) {
+        Ok(place) => place,
+        Err(error) => {
+            eprintln!("{role}: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let Ok(runtime) = runtime else { return ExitCode::FAILURE };
     let result = match role.as_str() {
-        "server" => runtime.block_on(Server::start(kind, &ports)).and_then(|_server| {
+        "server" => runtime.block_on(Server::start(kind, &place)).and_then(|_server| {
             say("ready")?;
             io::copy(&mut io::stdin(), &mut io::sink()).map(drop)
         }),
-        _ => runtime.block_on(Client::start(kind, &ports)).and_then(|client| {
+        _ => runtime.block_on(Client::start(kind, &place)).and_then(|client| {
             say("ready")?;
             for line in io::stdin().lock().lines() {
                 let line = line?;
@@ -60,7 +66,7 @@ pub(crate) fn main(mut args: impl Iterator<Item = String>) -> ExitCode {
     match result {
         Ok(()) => std::process::exit(0),
         Err(error) => {
-            eprintln!("{} {role}: {error}", kind.name());
+            eprintln!("{} {role}: {error}", kind.id());
             std::process::exit(1)
         }
     }

@@ -62,7 +62,7 @@ fn compare() -> io::Result<()> {
     for (subject, (start, memory)) in subjects.iter().zip(figures) {
         match (median(start), median(memory)) {
             (Some(start), Some(memory)) => println!("{subject:<16}{start:>14.1}{memory:>14.0}"),
-            _ => println!("{subject:<16}  skipped: node or the packages of benches/js not found"),
+            _ => println!("{subject:<16}  skipped: node or its packages not found (scripts/node-setup)"),
         }
     }
     for (role, what) in [("registry-equal", "equal services"), ("registry-own", "services of its own")] {
@@ -84,7 +84,7 @@ fn own_process(role: &str) -> io::Result<Command> {
 /// A stock node in JavaScript, if the machine has what it takes.
 fn javascript() -> io::Result<Option<Command>> {
     let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("js");
-    if !directory.join("node_modules/moleculer").is_dir() {
+    if !directory.join("../../broker/tests/interop/js/node_modules/moleculer-015").is_dir() {
         return Ok(None);
     }
     let ports = free_ports(1)?;

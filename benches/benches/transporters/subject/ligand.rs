@@ -1,14 +1,17 @@
-//! Brokers over TCP with static addresses.
+//! Brokers: over TCP with static addresses, or on a message server.
 
-use ::ligand::{Codec, Context, Error, ErrorKind, NodeId, Payload, Reply, ServiceBroker, ServiceDef};
+use ::ligand::{
+    BrokerBuilder, Codec, Context, Error, ErrorKind, NodeId, Payload, Reply, ServiceBroker, ServiceDef,
+};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::Notify;
 
-use super::{MAX_FRAME, NODES, body};
+use super::{MAX_FRAME, NODES, Place, body};
 use crate::closed_loop::{self, WINDOW};
 use crate::row::Load;
 use crate::worker::Figures;
@@ -18,13 +21,54 @@ struct Body {
     d: String,
 }
 
+/// Parameters of `seen`.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Wanted {
+    wanted: u64,
+}
+
+/// Events that have come. A message server may deliver the question for their number before them, so that
+/// waits for as many as there must be.
+struct Seen {
+    count: AtomicU64,
+    wanted: AtomicU64,
+    reached: Notify,
+}
+
+impl Seen {
+    fn new() -> Self {
+        Self { count: AtomicU64::new(0), wanted: AtomicU64::new(u64::MAX), reached: Notify::new() }
+    }
+
+    fn one_more(&self) {
+        if self.count.fetch_add(1, Ordering::SeqCst) + 1 >= self.wanted.load(Ordering::SeqCst) {
+            self.reached.notify_one();
+        }
+    }
+
+    async fn take(&self, wanted: u64) -> u64 {
+        self.wanted.store(wanted, Ordering::SeqCst);
+        while self.count.load(Ordering::SeqCst) < wanted {
+            // What was lost on the way does not come; the table then shows how slow that was.
+            if tokio::time::timeout(LOST_AFTER, self.reached.notified()).await.is_err() {
+                break;
+            }
+        }
+        self.wanted.store(u64::MAX, Ordering::SeqCst);
+        self.count.swap(0, Ordering::SeqCst)
+    }
+}
+
+/// How long an event may be on its way.
+const LOST_AFTER: Duration = Duration::from_secs(2);
+
 /// What every serving node offers: an echo, events, and how many of them have come.
 pub(super) fn service(n: usize) -> ServiceDef {
-    let seen = Arc::new(AtomicU64::new(0));
+    let seen = Arc::new(Seen::new());
     let counter = || {
         let seen = Arc::clone(&seen);
         move |_cx: Context, _data: Payload| {
-            seen.fetch_add(1, Ordering::Relaxed);
+            seen.one_more();
             async { Ok::<_, Error>(()) }
         }
     };
@@ -32,10 +76,9 @@ pub(super) fn service(n: usize) -> ServiceDef {
     ServiceDef::builder(format!("echo{n}"))
         .action_raw("raw", |_cx: Context, body: Payload| async move { Ok::<_, Error>(Reply::from(body)) })
         .action("typed", |_cx: Context, body: Body| async move { Ok::<_, Error>(body) })
-        // Answered after all events that were sent before it, because a connection keeps the order.
-        .action("seen", move |_cx: Context, (): ()| {
-            let seen = seen.swap(0, Ordering::Relaxed);
-            async move { Ok::<_, Error>(seen) }
+        .action("seen", move |_cx: Context, Wanted { wanted }: Wanted| {
+            let seen = Arc::clone(&seen);
+            async move { Ok::<_, Error>(seen.take(wanted).await) }
         })
         .event(format!("to{n}").as_str(), to_one)
         .event("to-all", to_all)
@@ -58,12 +101,18 @@ fn id(n: usize) -> String {
     format!("n{n}")
 }
 
-pub(super) async fn serve(ports: &[u16]) -> io::Result<Vec<ServiceBroker>> {
+fn broker(place: &Place, n: usize) -> BrokerBuilder {
+    let builder = ServiceBroker::builder().node_id(id(n));
+    match place {
+        Place::Ports(ports) => builder.transporter(url(ports).as_str()),
+        Place::Server { url, namespace } => builder.namespace(namespace).transporter(url.as_str()),
+    }
+}
+
+pub(super) async fn serve(place: &Place) -> io::Result<Vec<ServiceBroker>> {
     let mut brokers = Vec::new();
     for n in 1..=NODES {
-        let broker =
-            ServiceBroker::builder().node_id(id(n)).transporter(url(ports).as_str()).service(service(n));
-        let broker = broker.build().map_err(io::Error::other)?;
+        let broker = broker(place, n).service(service(n)).build().map_err(io::Error::other)?;
         broker.start().await.map_err(io::Error::other)?;
         brokers.push(broker);
     }
@@ -79,9 +128,8 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(super) async fn start(ports: &[u16], typed: bool) -> io::Result<Self> {
-        let broker = ServiceBroker::builder().node_id(id(0)).transporter(url(ports).as_str());
-        let broker = broker.build().map_err(io::Error::other)?;
+    pub(super) async fn start(place: &Place, typed: bool) -> io::Result<Self> {
+        let broker = broker(place, 0).build().map_err(io::Error::other)?;
         broker.start().await.map_err(io::Error::other)?;
         Self::of(broker, typed, Vec::new()).await
     }
@@ -95,7 +143,10 @@ impl Client {
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         broker.wait_for_within(&names, Duration::from_secs(30)).await.map_err(io::Error::other)?;
         for n in 1..=NODES {
-            broker.call::<u64>(format!("echo{n}.seen"), ()).await.map_err(io::Error::other)?;
+            broker
+                .call::<u64>(format!("echo{n}.seen"), Wanted { wanted: 0 })
+                .await
+                .map_err(io::Error::other)?;
         }
         Ok(Self { broker, typed, servers })
     }
@@ -150,10 +201,10 @@ async fn window(broker: &ServiceBroker, body: &Bytes, nodes: usize) -> io::Resul
             }
         }
     }
-    let mut seen = 0;
+    let (mut seen, wanted) = (0, Wanted { wanted: WINDOW as u64 });
     for n in 1..=nodes {
         let node = NodeId::new(id(n)).map_err(io::Error::other)?;
-        let count = broker.call::<u64>(format!("echo{n}.seen"), ()).node(&node).await;
+        let count = broker.call::<u64>(format!("echo{n}.seen"), wanted).node(&node).await;
         seen += count.map_err(io::Error::other)?;
     }
     Ok(seen)

@@ -1,11 +1,14 @@
 //! What is measured: ligand, the floor, rivals.
 
+pub(crate) mod bus;
+mod by_hand;
 mod channel;
 mod ligand;
 mod memory;
 mod raw;
 mod tarpc;
 
+use bus::{Bus, Part};
 use bytes::Bytes;
 use std::io;
 use std::time::Duration;
@@ -35,11 +38,35 @@ pub(crate) enum Kind {
     Memory,
     /// A bounded channel to a task.
     Channel,
+    /// Somebody on a message server.
+    On(Bus, Part),
+}
+
+/// Where the nodes of a subject meet.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    /// On these ports of the loopback interface; the first one is the client's.
+    Ports(Vec<u16>),
+    /// On a message server, in a namespace that nobody else uses.
+    Server { url: String, namespace: String },
+}
+
+impl Place {
+    /// Reads what a worker was given.
+    pub(crate) fn of(kind: Kind, word: &str) -> io::Result<Self> {
+        Ok(match kind {
+            Kind::On(bus, _) => Self::Server { url: bus.url()?, namespace: word.to_owned() },
+            _ => Self::Ports(word.split(',').filter_map(|port| port.parse().ok()).collect()),
+        })
+    }
 }
 
 impl Kind {
-    const ALL: [Self; 7] =
-        [Self::Ligand, Self::Raw, Self::Typed, Self::Tarpc, Self::Js, Self::Memory, Self::Channel];
+    fn all() -> impl Iterator<Item = Self> {
+        let own = [Self::Ligand, Self::Raw, Self::Typed, Self::Tarpc, Self::Js, Self::Memory, Self::Channel];
+        let on = |bus| Part::ALL.map(|part| Self::On(bus, part));
+        own.into_iter().chain(Bus::ALL.into_iter().flat_map(on))
+    }
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -50,11 +77,27 @@ impl Kind {
             Self::Js => "moleculer-js",
             Self::Memory => "ligand-memory",
             Self::Channel => "floor-channel",
+            Self::On(_, Part::Ligand) => "ligand",
+            Self::On(bus, Part::ByHand) => bus.library(),
+            Self::On(_, Part::Js) => "moleculer-js",
+            Self::On(_, Part::JsDefault) => "js-as-default",
         }
     }
 
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    /// One word that no other subject has.
+    pub(crate) fn id(self) -> String {
+        match self {
+            Self::On(bus, _) => format!("{}-{}", bus.name(), self.name()),
+            _ => self.name().to_owned(),
+        }
+    }
+
+    pub(crate) fn from_id(id: &str) -> Option<Self> {
+        Self::all().find(|kind| kind.id() == id)
+    }
+
+    pub(crate) const fn is_js(self) -> bool {
+        matches!(self, Self::Js | Self::On(_, Part::Js | Part::JsDefault))
     }
 
     /// Whether the server is a process of its own.
@@ -70,11 +113,16 @@ pub(crate) enum Server {
 }
 
 impl Server {
-    pub(crate) async fn start(kind: Kind, ports: &[u16]) -> io::Result<Self> {
-        match kind {
-            Kind::Ligand | Kind::Typed => Ok(Self::Ligand(ligand::serve(ports).await?)),
-            Kind::Raw => raw::serve(ports).await.map(|()| Self::Tasks),
-            Kind::Tarpc => tarpc::serve(ports).await.map(|()| Self::Tasks),
+    pub(crate) async fn start(kind: Kind, place: &Place) -> io::Result<Self> {
+        match (kind, place) {
+            (Kind::Ligand | Kind::Typed | Kind::On(_, Part::Ligand), _) => {
+                Ok(Self::Ligand(ligand::serve(place).await?))
+            }
+            (Kind::Raw, Place::Ports(ports)) => raw::serve(ports).await.map(|()| Self::Tasks),
+            (Kind::Tarpc, Place::Ports(ports)) => tarpc::serve(ports).await.map(|()| Self::Tasks),
+            (Kind::On(bus, Part::ByHand), Place::Server { namespace, .. }) => {
+                by_hand::serve(bus, namespace).await.map(|()| Self::Tasks)
+            }
             _ => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -86,18 +134,24 @@ pub(crate) enum Client {
     Raw(raw::Client),
     Tarpc(tarpc::EchoClient),
     Channel(channel::Client),
+    ByHand(Box<dyn by_hand::Drive>),
 }
 
 impl Client {
-    pub(crate) async fn start(kind: Kind, ports: &[u16]) -> io::Result<Self> {
-        match kind {
-            Kind::Ligand => Ok(Self::Ligand(ligand::Client::start(ports, false).await?)),
-            Kind::Typed => Ok(Self::Ligand(ligand::Client::start(ports, true).await?)),
-            Kind::Memory => Ok(Self::Ligand(memory::start().await?)),
-            Kind::Raw => Ok(Self::Raw(raw::Client::start(ports).await?)),
-            Kind::Tarpc => Ok(Self::Tarpc(tarpc::start(ports).await?)),
-            Kind::Channel => Ok(Self::Channel(channel::Client::start())),
-            Kind::Js => Err(io::ErrorKind::Unsupported.into()),
+    pub(crate) async fn start(kind: Kind, place: &Place) -> io::Result<Self> {
+        match (kind, place) {
+            (Kind::Ligand | Kind::On(_, Part::Ligand), _) => {
+                Ok(Self::Ligand(ligand::Client::start(place, false).await?))
+            }
+            (Kind::Typed, _) => Ok(Self::Ligand(ligand::Client::start(place, true).await?)),
+            (Kind::Memory, _) => Ok(Self::Ligand(memory::start().await?)),
+            (Kind::Raw, Place::Ports(ports)) => Ok(Self::Raw(raw::Client::start(ports).await?)),
+            (Kind::Tarpc, Place::Ports(ports)) => Ok(Self::Tarpc(tarpc::start(ports).await?)),
+            (Kind::Channel, _) => Ok(Self::Channel(channel::Client::start())),
+            (Kind::On(bus, Part::ByHand), Place::Server { namespace, .. }) => {
+                Ok(Self::ByHand(by_hand::client(bus, namespace).await?))
+            }
+            _ => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -107,6 +161,7 @@ impl Client {
             Self::Raw(client) => client.run(load, time).await,
             Self::Tarpc(client) => tarpc::run(client, load, time).await,
             Self::Channel(client) => client.run(load, time).await,
+            Self::ByHand(client) => client.run(load, time).await,
         }
     }
 }

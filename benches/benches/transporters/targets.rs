@@ -1,0 +1,31 @@
+//! What ligand's rate on a message server should be in units of others'. Missing one is not a failure of the
+//! run: the table shows it.
+
+use crate::row::{Load, Row, Way};
+use crate::subject::bus::{Bus, Part};
+
+const KIB: usize = 1024;
+
+/// The least ratio to this subject of the row; `None` when none was set.
+pub(crate) fn least(row: &Row, part: Part) -> Option<f64> {
+    let Way::Bus(bus) = row.way else { return None };
+    let (by_hand, js) = match (bus, row.load) {
+        (_, Load::Events { .. }) => (0.4, 4.0),
+        (Bus::Nats, Load::Calls { size, .. }) if size > KIB => (0.6, 3.0),
+        (Bus::Nats, Load::Calls { concurrency: 1, .. }) => (1.0, 2.0),
+        (Bus::Nats, _) => (0.9, 2.5),
+        (Bus::Redis, _) => (0.75, 4.0),
+        (Bus::Mqtt, _) => (0.9, 1.3),
+        (Bus::Amqp, _) => (0.8, 2.0),
+        (Bus::Kafka, Load::Calls { concurrency: 1, .. }) => (0.9, 1.5),
+        (Bus::Kafka, Load::Calls { concurrency: 64, .. }) => (0.8, 7.0),
+        (Bus::Kafka, _) => (0.8, f64::NAN),
+    };
+    let least = match part {
+        Part::Ligand => f64::NAN,
+        Part::ByHand => by_hand,
+        Part::Js => js,
+        Part::JsDefault => 100.0,
+    };
+    (!least.is_nan()).then_some(least)
+}
