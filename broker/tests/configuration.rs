@@ -219,10 +219,7 @@ fn a_wrong_value_says_what_was_expected_and_how_to_write_it() {
                 "`serializer` {here} \"msgpack\": expected \"JSON\" (`MsgPack` is a serializer of Moleculer that is not compiled in)"
             ),
         ),
-        (
-            json!({ "protocol": "6" }),
-            format!("`protocol` {here} \"6\": expected \"5\" or \"4\" or \"both\""),
-        ),
+        (json!({ "protocol": "6" }), format!("`protocol` {here} \"6\": expected \"5\" or \"4\" or \"both\"")),
         (
             json!({ "onIdConflict": "panic" }),
             format!("`onIdConflict` {here} \"panic\": expected \"keep\" or \"stop\""),

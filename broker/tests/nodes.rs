@@ -31,6 +31,18 @@ async fn nodes_in_memory_conform() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_let_the_bus_balance_conform() {
+    conformance::run(|| {
+        let network = Network::new();
+        let (breaks, restores) = (network.clone(), network.clone());
+        Fixture::new(move |_| Arc::new(network.transporter()))
+            .with_crash(move |node| breaks.crash(node), move |node| restores.restore(node))
+            .balanced()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_with_static_tcp_addresses_conform() {
     conformance::run(|| {
         let urls: Vec<_> = (0..NODES).map(|n| format!("127.0.0.1:{}/node-{n}", free_port())).collect();

@@ -21,10 +21,11 @@ const CLOSE_WAIT: Duration = Duration::from_secs(2);
 impl Transit {
     /// Tells everybody that this node offers nothing any more.
     pub(crate) async fn announce_leaving(&self) {
-        if timeout(CLOSE_WAIT, self.stop_balancing()).await.is_err() {
+        self.stop_balancing();
+        self.tell_and_wait(Message::Leaving).await;
+        if timeout(CLOSE_WAIT, self.end_balanced()).await.is_err() {
             tracing::warn!("the message server does not end the balanced subscriptions");
         }
-        self.tell_and_wait(Message::Leaving).await;
     }
 
     /// Waits until no request has come for two `stop_delay`s.

@@ -13,6 +13,8 @@ pub(crate) struct Fixture {
     crash: Option<Crash>,
     restore: Option<Crash>,
     pub(crate) namespace: String,
+    /// Whether the bus balances, not the nodes.
+    pub(super) balanced: bool,
 }
 
 impl Fixture {
@@ -21,7 +23,13 @@ impl Fixture {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let namespace = format!("nodes-{}-{number}", std::process::id());
-        Self { make: Box::new(make), crash: None, restore: None, namespace }
+        Self { make: Box::new(make), crash: None, restore: None, namespace, balanced: false }
+    }
+
+    /// Lets the bus balance (`disableBalancer`).
+    pub(crate) fn balanced(mut self) -> Self {
+        self.balanced = true;
+        self
     }
 
     /// How to cut a node off without a word, and to let its successor in. Without this, the runtime of
