@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
 use ligand::__bench::{RequestCodec, decode_info};
+use ligand::Codec;
 use ligand_benches::info;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -59,6 +60,17 @@ fn codec(criterion: &mut Criterion) {
         });
     });
     group.bench_function("request/decode/ligand", |bencher| bencher.iter(|| black_box(&request).decode()));
+
+    for codec in [Codec::JsonExt, Codec::MsgPack, Codec::Notepack, Codec::Cbor] {
+        let name = codec.as_str().to_lowercase();
+        let mut request = RequestCodec::new(Bytes::from_static(REQUEST)).speaking(codec);
+        group.bench_function(format!("request/encode/{name}"), |bencher| {
+            bencher.iter(|| black_box(&mut request).encode());
+        });
+        group.bench_function(format!("request/decode/{name}"), |bencher| {
+            bencher.iter(|| black_box(&request).decode());
+        });
+    }
 
     let info = info::packet(1, false);
     group.bench_function("info/decode/serde_value", |bencher| {

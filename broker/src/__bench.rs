@@ -10,9 +10,10 @@ use ligand_transporters::{FrameBuf, NodeId, PacketKind};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::codec::Codec;
 use crate::protocol::{Client, Id, OutRequest, Outgoing, Packet, PacketId, ProtocolVersion, Raw};
 use crate::registry::{Identity, InfoKind, Picked, Registry, RegistryOptions};
-use crate::serializer::{Json, Limits, Serializer as _};
+use crate::serializer::{Json, Limits, Serializer, serializer};
 use crate::strategy::StrategyKind;
 
 /// Whether `ligand::testing`, and with it tokio's `test-util`, was compiled in.
@@ -21,6 +22,7 @@ pub const TESTING: bool = cfg!(feature = "testing");
 /// Reads and writes one REQUEST.
 #[derive(Debug)]
 pub struct RequestCodec {
+    serializer: Arc<dyn Serializer>,
     frame: Bytes,
     limits: Limits,
     node: NodeId,
@@ -39,13 +41,26 @@ impl RequestCodec {
         let Packet::Request(request) = incoming.packet else { panic!("not a REQUEST") };
         let params = request.params().expect("it has parameters").into_bytes();
         let (out, spliced) = (BytesMut::with_capacity(1024), Vec::new());
-        Self { frame, limits, node: incoming.sender, out, spliced, id: PacketId::random(), params }
+        let (serializer, id) = (serializer(Codec::Json), PacketId::random());
+        Self { serializer, frame, limits, node: incoming.sender, out, spliced, id, params }
+    }
+
+    /// The same in another codec.
+    #[must_use]
+    pub fn speaking(mut self, codec: Codec) -> Self {
+        let params: serde_json::Value = Codec::Json.decode(&self.params).expect("captured parameters");
+        self.params = codec.encode(&params).expect("plain parameters");
+        self.serializer = serializer(codec);
+        self.encode();
+        self.frame = Bytes::copy_from_slice(&self.out);
+        self
     }
 
     /// Decodes the packet; gives the length of its parameters.
     #[must_use]
     pub fn decode(&self) -> usize {
-        match Json
+        match self
+            .serializer
             .decode(PacketKind::Request, self.frame.clone(), &self.limits)
             .map(|incoming| incoming.packet)
         {
@@ -74,7 +89,7 @@ impl RequestCodec {
         });
         let params = &self.params;
         let mut frame = FrameBuf::new(&mut self.out, &mut self.spliced);
-        let written = Json.encode(
+        let written = self.serializer.encode(
             ProtocolVersion::V5,
             &self.node,
             &packet,

@@ -37,10 +37,11 @@ struct Entry {
 }
 
 impl Deadlines {
-    /// A timer for `at`; `None` never passes. Must be called inside a tokio runtime.
-    pub(crate) fn timer(&self, at: Option<Instant>, now: impl FnOnce() -> Instant) -> Timer {
-        let Some(at) = at else { return Timer(State::Never) };
-        if at.saturating_duration_since(now()) < SWEEP_FROM {
+    /// A timer for a point in time, with about how long it is until then; `None` never passes. Must be called
+    /// inside a tokio runtime.
+    pub(crate) fn timer(&self, deadline: Option<(Instant, Duration)>) -> Timer {
+        let Some((at, remaining)) = deadline else { return Timer(State::Never) };
+        if remaining < SWEEP_FROM {
             return Timer(State::Sleep(Box::pin(tokio::time::sleep_until(at))));
         }
         let entry = Arc::new(Entry { at, done: AtomicBool::new(false), waker: Mutex::default() });
@@ -156,7 +157,7 @@ mod tests {
 
     async fn wait(deadlines: &Deadlines, timeout: Duration) -> Duration {
         let from = Instant::now();
-        let mut timer = deadlines.timer(Some(from + timeout), Instant::now);
+        let mut timer = deadlines.timer(Some((from + timeout, timeout)));
         poll_fn(|task| timer.poll_passed(task)).await;
         from.elapsed()
     }
@@ -176,7 +177,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_dropped_timer_leaves_the_list_and_the_sweep_ends_and_starts_again() {
         let deadlines = Deadlines::default();
-        drop(deadlines.timer(Some(Instant::now() + Duration::from_secs(60)), Instant::now));
+        let minute = Duration::from_secs(60);
+        drop(deadlines.timer(Some((Instant::now() + minute, minute))));
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert!(lock(&deadlines.0).entries.is_empty());
         assert!(!lock(&deadlines.0).sweeping);

@@ -13,7 +13,7 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context as Task, Poll};
 use tracing::Span;
 
 use crate::codec::DecodeError;
@@ -40,12 +40,14 @@ where
     Arc::new(move |cx, payload| {
         let run = Arc::clone(&run);
         Box::pin(async move {
-            let watch = Watch::over(&cx);
-            let work = pin!(async {
-                let params = payload.take::<P>().map_err(|error| invalid(&watch.cx, error))?;
-                run(cx, params).await.map(reply).map_err(raised)
+            let mut watch = Watch::over(&cx);
+            let mut work = pin!(async {
+                match payload.take::<P>() {
+                    Ok(params) => run(cx, params).await.map(reply).map_err(raised),
+                    Err(error) => Err(invalid(&cx, error)),
+                }
             });
-            watch.until_done(work).await
+            poll_fn(|task| watch.poll(work.as_mut(), task)).await
         })
     })
 }
@@ -59,9 +61,9 @@ where
     Arc::new(move |cx, payload| {
         let run = Arc::clone(&run);
         Box::pin(async move {
-            let watch = Watch::over(&cx);
-            let work = pin!(async { run(cx, payload).await.map_err(raised) });
-            watch.until_done(work).await
+            let mut watch = Watch::over(&cx);
+            let mut work = pin!(async { run(cx, payload).await.map_err(raised) });
+            poll_fn(|task| watch.poll(work.as_mut(), task)).await
         })
     })
 }
@@ -78,9 +80,9 @@ where
     Arc::new(move |cx, payload| {
         let run = Arc::clone(&run);
         Box::pin(async move {
-            let watch = Watch::over(&cx);
-            let work = pin!(async {
-                let params = payload.take::<P>().map_err(|error| invalid(&watch.cx, error))?;
+            let mut watch = Watch::over(&cx);
+            let mut work = pin!(async {
+                let params = payload.take::<P>().map_err(|error| invalid(&cx, error))?;
                 // Blocking code cannot be cancelled: its thread ends when it returns, whatever the caller
                 // does meanwhile. The pool of tokio bounds how many run at once.
                 let work = tokio::task::spawn_blocking(move || run(cx, params).map_err(raised));
@@ -89,7 +91,7 @@ where
                     Err(failed) => Err(panicked(failed.try_into_panic().ok().as_deref())),
                 }
             });
-            watch.until_done(work).await
+            poll_fn(|task| watch.poll(work.as_mut(), task)).await
         })
     })
 }
@@ -104,12 +106,14 @@ where
     Arc::new(move |cx, payload| {
         let run = Arc::clone(&run);
         Box::pin(async move {
-            let watch = Watch::over(&cx);
-            let work = pin!(async {
-                let data = P::from_payload(payload).map_err(|error| invalid(&watch.cx, error))?;
-                run(cx, data).await.map_err(Into::into)
+            let mut watch = Watch::over(&cx);
+            let mut work = pin!(async {
+                match P::from_payload(payload) {
+                    Ok(data) => run(cx, data).await.map_err(Into::into),
+                    Err(error) => Err(invalid(&cx, error)),
+                }
             });
-            watch.until_done(work).await
+            poll_fn(|task| watch.poll(work.as_mut(), task)).await
         })
     })
 }
@@ -126,55 +130,53 @@ fn reply<R: Serialize + Send + 'static>(result: R) -> Reply {
 
 /// Runs any work in the place of a handler until it is done, panics, or its deadline passes.
 pub(crate) async fn guarded<T>(cx: Context, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
-    let watch = Watch::over(&cx);
-    watch.until_done(pin!(work)).await
+    let mut watch = Watch::over(&cx);
+    let mut work = pin!(work);
+    poll_fn(|task| watch.poll(work.as_mut(), task)).await
 }
 
-/// What is kept of a call or event while its handler has the context.
+/// What is kept of a call or event while its handler has the context. A handler that does not come to its
+/// end has nobody left who waits for it, and tells the tasks that it started.
 struct Watch {
     cx: Context,
-    span: Span,
-}
-
-impl Watch {
-    fn over(cx: &Context) -> Self {
-        Self { cx: cx.without_place(), span: crate::telemetry::span(cx) }
-    }
-
-    /// Runs a handler until it is done, panics, or its deadline passes.
-    ///
-    /// It is lent the work where that lies: handed over, the work would lie in the call's future twice.
-    async fn until_done<T>(&self, mut work: Pin<&mut (impl Future<Output = Result<T>> + Send)>) -> Result<T> {
-        let mut timer: Option<Timer> = None;
-        let mut served = Served { cx: &self.cx, done: false };
-        poll_fn(|task| {
-            let _entered = self.span.enter();
-            match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(task))) {
-                Err(panic) => return Poll::Ready(Err(panicked(Some(&*panic)))),
-                Ok(Poll::Ready(result)) => {
-                    served.done = true;
-                    return Poll::Ready(result);
-                }
-                Ok(Poll::Pending) => {}
-            }
-            let timer = match &mut timer {
-                Some(timer) => timer,
-                none => none.insert(self.cx.timer()),
-            };
-            timer.poll_passed(task).map(|()| Err(self.cx.timed_out()))
-        })
-        .await
-    }
-}
-
-/// A handler under way. One that does not come to its end has nobody left who waits for it, and tells the
-/// tasks that it started.
-struct Served<'a> {
-    cx: &'a Context,
+    span: Option<Box<Span>>,
+    timer: Option<Timer>,
     done: bool,
 }
 
-impl Drop for Served<'_> {
+impl Watch {
+    #[inline]
+    fn over(cx: &Context) -> Self {
+        Self { cx: cx.without_place(), span: crate::telemetry::span(cx), timer: None, done: false }
+    }
+
+    /// Polls a handler; ready when it is done, panics, or its deadline has passed.
+    ///
+    /// It is lent the work where that lies: handed over, the work would lie in the call's future twice.
+    #[inline]
+    fn poll<T>(
+        &mut self,
+        work: Pin<&mut (impl Future<Output = Result<T>> + Send)>,
+        task: &mut Task<'_>,
+    ) -> Poll<Result<T>> {
+        let Self { cx, span, timer, done } = self;
+        let _entered = span.as_deref().map(Span::enter);
+        match catch_unwind(AssertUnwindSafe(|| work.poll(task))) {
+            Err(panic) => Poll::Ready(Err(panicked(Some(&*panic)))),
+            Ok(Poll::Ready(result)) => {
+                *done = true;
+                Poll::Ready(result)
+            }
+            Ok(Poll::Pending) => {
+                let timer = timer.get_or_insert_with(|| cx.timer());
+                timer.poll_passed(task).map(|()| Err(cx.timed_out()))
+            }
+        }
+    }
+}
+
+impl Drop for Watch {
+    #[inline]
     fn drop(&mut self) {
         if !self.done {
             self.cx.cancel();

@@ -14,7 +14,9 @@ pub struct Id(Repr);
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Repr {
-    Ours(PacketId),
+    /// The two halves of a [`PacketId`]: as one number of 128 bits they would double the room that an id
+    /// takes in every context.
+    Ours(u64, u64),
     Text(Name),
 }
 
@@ -22,22 +24,32 @@ impl Id {
     /// A new id: 128 bits from the operating system's generator, so that nobody can guess it.
     #[must_use]
     pub fn random() -> Self {
-        Self(Repr::Ours(PacketId::random()))
+        PacketId::random().into()
     }
 
     /// The id as a number, if it is one of ours.
     pub(crate) fn bits(&self) -> Option<PacketId> {
         match self.0 {
-            Repr::Ours(id) => Some(id),
+            Repr::Ours(high, low) => Some(joined(high, low)),
             Repr::Text(_) => None,
         }
     }
 
     pub(crate) fn as_wire(&self) -> protocol::Id<'_> {
         match &self.0 {
-            Repr::Ours(id) => protocol::Id::Ours(*id),
+            Repr::Ours(high, low) => protocol::Id::Ours(joined(*high, *low)),
             Repr::Text(text) => protocol::Id::Text(text),
         }
+    }
+}
+
+fn joined(high: u64, low: u64) -> PacketId {
+    PacketId(u128::from(high) << 64 | u128::from(low))
+}
+
+impl From<PacketId> for Id {
+    fn from(PacketId(bits): PacketId) -> Self {
+        Self(Repr::Ours((bits >> 64) as u64, bits as u64))
     }
 }
 
@@ -63,7 +75,7 @@ impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Repr::Text(text) => f.write_str(text),
-            Repr::Ours(id) => id.fmt(f),
+            Repr::Ours(high, low) => joined(*high, *low).fmt(f),
         }
     }
 }

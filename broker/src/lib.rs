@@ -102,7 +102,7 @@ pub use broker::{
     EmitFuture, LocalEvent, LocalEvents, Origin, OutgoingCall, PingReply, RawCall, RawCallFuture, Response,
     RunError, ServiceBroker, Spread, StartError, StopError, WaitError,
 };
-pub use codec::{Codec, DecodeError};
+pub use codec::{Codec, Date, DecodeError};
 pub use config::{BrokerConfig, ConfigError, Timeout};
 pub use context::{Context, Extensions, Headers, Meta};
 pub use error::{BoxError, Code, Error, ErrorKind, ErrorParts, FromActionError, Outcome, Result, ResultExt};

@@ -42,6 +42,8 @@ struct SharedBody {
     typed: Option<Arc<dyn AnyBody>>,
     codec: Codec,
     encoded: OnceLock<Result<Bytes>>,
+    /// The same in another codec, which is the cluster's.
+    wire: OnceLock<(Codec, Result<Bytes>)>,
     decoded: OnceLock<Arc<dyn Any + Send + Sync>>,
 }
 
@@ -68,10 +70,10 @@ pub(crate) enum Absent {
 }
 
 impl Absent {
-    const fn json(self) -> &'static [u8] {
+    const fn written(self, codec: Codec) -> &'static [u8] {
         match self {
-            Self::Object => b"{}",
-            Self::Null => b"null",
+            Self::Object => codec.empty_object(),
+            Self::Null => codec.null(),
         }
     }
 
@@ -79,7 +81,9 @@ impl Absent {
     /// is read from the absent body instead.
     fn decode<T: DeserializeOwned>(self, codec: Codec, bytes: &[u8]) -> std::result::Result<T, DecodeError> {
         match codec.decode(bytes) {
-            Err(_) if matches!(self, Self::Object) && bytes == b"null" => codec.decode(self.json()),
+            Err(_) if matches!(self, Self::Object) && bytes == codec.null() => {
+                codec.decode(self.written(codec))
+            }
             decoded => decoded,
         }
     }
@@ -117,6 +121,7 @@ impl Payload {
             typed: Some(value),
             codec: Codec::Json,
             encoded: OnceLock::new(),
+            wire: OnceLock::new(),
             decoded: OnceLock::new(),
         })))
     }
@@ -142,7 +147,7 @@ impl Payload {
         match self.0 {
             Repr::Typed(body) => take_typed(body, absent),
             Repr::Raw(codec, bytes) => absent.decode(codec, &bytes),
-            Repr::Empty => Codec::Json.decode(absent.json()),
+            Repr::Empty => Codec::Json.decode(absent.written(Codec::Json)),
             Repr::Shared(body) => {
                 let bytes = body.bytes().map_err(|error| whole(&error))?;
                 body.codec.decode(&bytes)
@@ -167,13 +172,13 @@ impl Payload {
     pub fn peek(&self, codec: Codec) -> Result<Option<Bytes>> {
         match &self.0 {
             Repr::Empty => Ok(None),
-            Repr::Raw(_, bytes) => Ok(Some(bytes.clone())),
+            Repr::Raw(own, bytes) => respelt(*own, bytes, codec).map(Some),
             Repr::Typed(body) => {
                 let mut out = BytesMut::with_capacity(128);
                 body.encode(codec, &mut out)?;
                 Ok(Some(out.freeze()))
             }
-            Repr::Shared(body) => body.bytes().map(Some),
+            Repr::Shared(body) => body.bytes_in(codec).map(Some),
         }
     }
 
@@ -181,13 +186,17 @@ impl Payload {
     pub(crate) fn write_to(&self, codec: Codec, frame: &mut FrameBuf<'_>) -> Result<()> {
         match &self.0 {
             Repr::Empty => Ok(()),
-            Repr::Raw(_, bytes) => {
+            Repr::Raw(own, bytes) if *own == codec => {
                 frame.splice(bytes);
+                Ok(())
+            }
+            Repr::Raw(own, bytes) => {
+                frame.splice(&respelt(*own, bytes, codec)?);
                 Ok(())
             }
             Repr::Typed(body) => body.encode(codec, frame.buf()),
             Repr::Shared(body) => {
-                frame.splice(&body.bytes()?);
+                frame.splice(&body.bytes_in(codec)?);
                 Ok(())
             }
         }
@@ -218,6 +227,7 @@ impl Payload {
                 typed: None,
                 codec,
                 encoded: OnceLock::from(Ok(bytes)),
+                wire: OnceLock::new(),
                 decoded: OnceLock::new(),
             }))),
             other => Self(other),
@@ -258,7 +268,9 @@ fn take_typed<T: DeserializeOwned + 'static>(
             return absent.decode(Codec::Json, b"null");
         }
         crate::codec::count();
-        return serde_path_to_error::deserialize(*value).map_err(DecodeError::from);
+        // Read a second time to learn the path: only failures pay for it.
+        return T::deserialize(&*value)
+            .or_else(|_| serde_path_to_error::deserialize(*value).map_err(DecodeError::from));
     }
     let mut out = BytesMut::with_capacity(128);
     body.encode(Codec::Json, &mut out).map_err(|error| whole(&error))?;
@@ -269,11 +281,35 @@ fn whole(error: &Error) -> DecodeError {
     DecodeError { path: String::new(), message: error.message().to_owned() }
 }
 
+/// Bytes in the wanted codec. Others than the cluster's are rare: somebody named one by hand.
+fn respelt(own: Codec, bytes: &Bytes, wanted: Codec) -> Result<Bytes> {
+    if own == wanted {
+        return Ok(bytes.clone());
+    }
+    let value: Value = own.decode(bytes).map_err(Error::codec)?;
+    wanted.encode(&value)
+}
+
 impl SharedBody {
+    /// The body for the network: encoded once for all nodes that get it.
+    fn bytes_in(&self, codec: Codec) -> Result<Bytes> {
+        if codec == self.codec {
+            return self.bytes();
+        }
+        let encode = || match &self.typed {
+            Some(value) => value.encode(codec),
+            None => respelt(self.codec, &self.bytes()?, codec),
+        };
+        match self.wire.get_or_init(|| (codec, encode())) {
+            (own, bytes) if *own == codec => bytes.clone(),
+            _ => encode(),
+        }
+    }
+
     fn bytes(&self) -> Result<Bytes> {
         let encode = || match &self.typed {
             Some(value) => value.encode(self.codec),
-            None => Ok(Bytes::from_static(b"null")),
+            None => Ok(Bytes::from_static(self.codec.null())),
         };
         self.encoded.get_or_init(encode).clone()
     }

@@ -8,10 +8,11 @@ use tracing::{Level, Span};
 use crate::context::{At, Context};
 
 /// The span in which the handler of `cx` runs; none unless spans of level `debug` are wanted.
-pub(crate) fn span(cx: &Context) -> Span {
-    if !tracing::enabled!(Level::DEBUG) {
-        return Span::none();
-    }
+pub(crate) fn span(cx: &Context) -> Option<Box<Span>> {
+    if tracing::enabled!(Level::DEBUG) { Some(Box::new(enabled(cx))) } else { None }
+}
+
+fn enabled(cx: &Context) -> Span {
     let service = cx.service().map(|service| service.as_str());
     let caller = cx.caller().map(|caller| caller.as_str());
     let parent_id = cx.parent_id().map(tracing::field::display);

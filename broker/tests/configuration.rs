@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ligand::config::{
-    BrokerConfig, ConfigError, ConfigLoader, OnIdConflict, Origin, Protocol, StrategyKind, Timeout,
-    TransporterConfig,
+    BrokerConfig, ConfigError, ConfigLoader, OnIdConflict, Origin, Protocol, SerializerKind, StrategyKind,
+    Timeout, TransporterConfig,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -37,6 +37,24 @@ fn message(result: Result<BrokerConfig, ConfigError>, path: Option<&PathBuf>) ->
 fn example(language: &str) -> Option<&'static str> {
     let (_, rest) = PAGE.split_once(&format!("```{language}\n"))?;
     Some(rest.split_once("```")?.0)
+}
+
+#[test]
+fn a_serializer_is_named_in_any_case_alone_or_in_an_object_and_by_a_variable() -> Outcome {
+    for (value, kind) in [
+        (json!("msgpack"), SerializerKind::MsgPack),
+        (json!("JSONEXT"), SerializerKind::JsonExt),
+        (json!({ "type": "Notepack" }), SerializerKind::Notepack),
+        (json!({ "type": "cbor", "options": {} }), SerializerKind::Cbor),
+        (json!({ "type": "JSON", "options": null }), SerializerKind::Json),
+    ] {
+        assert_eq!(BrokerConfig::from_value(json!({ "serializer": value }))?.serializer, kind);
+    }
+    for text in ["CBOR", "cbor", "{\"type\":\"CBOR\"}"] {
+        let config = ConfigLoader::new().env_from([("LIGAND_SERIALIZER", text)]).load()?;
+        assert_eq!(config.serializer, SerializerKind::Cbor, "{text}");
+    }
+    Ok(())
 }
 
 #[test]
@@ -135,7 +153,7 @@ fn a_typo_names_the_key_the_file_and_the_nearest_option() -> Outcome {
     for (toml, expected) in [
         (
             "[registry]\npreferLocl = true",
-            "unknown option `registry.preferLocl` in file `FILE`: did you mean `registry.preferLocal`? (valid in `registry`: strategy, preferLocal, stopDelay, cleanOfflineNodesTimeout, maxNodes)",
+            "unknown option `registry.preferLocl` in file `FILE`: did you mean `registry.preferLocal`? (valid in `registry`: strategy, preferLocal, stopDelay, stopDelayLimit, cleanOfflineNodesTimeout, maxNodes)",
         ),
         (
             "[tracking]\nx = 1",
@@ -214,9 +232,27 @@ fn a_wrong_value_says_what_was_expected_and_how_to_write_it() {
             ),
         ),
         (
-            json!({ "serializer": "msgpack" }),
+            json!({ "serializer": "xml" }),
             format!(
-                "`serializer` {here} \"msgpack\": expected \"JSON\" (`MsgPack` is a serializer of Moleculer that is not compiled in)"
+                "`serializer` {here} \"xml\": expected \"JSON\" or \"JSONExt\" or \"MsgPack\" or \"Notepack\" or \"CBOR\""
+            ),
+        ),
+        (
+            json!({ "serializer": "avro" }),
+            format!(
+                "`serializer` {here} \"avro\": expected \"JSON\" or \"JSONExt\" or \"MsgPack\" or \"Notepack\" or \"CBOR\" (`Avro` is a serializer that Moleculer 0.15 has removed)"
+            ),
+        ),
+        (
+            json!({ "serializer": { "type": "thrift" } }),
+            format!(
+                "`serializer` {here} an object: expected \"JSON\" or \"JSONExt\" or \"MsgPack\" or \"Notepack\" or \"CBOR\" (`Thrift` is a serializer that Moleculer 0.15 has removed)"
+            ),
+        ),
+        (
+            json!({ "serializer": { "type": "CBOR", "options": { "useRecords": true } } }),
+            format!(
+                "`serializer` {here} an object: expected \"JSON\" or \"JSONExt\" or \"MsgPack\" or \"Notepack\" or \"CBOR\" (no options can be set, such as `useRecords`)"
             ),
         ),
         (json!({ "protocol": "6" }), format!("`protocol` {here} \"6\": expected \"5\" or \"4\" or \"both\"")),
@@ -233,7 +269,7 @@ fn a_wrong_value_says_what_was_expected_and_how_to_write_it() {
         (
             json!({ "registry": 5 }),
             format!(
-                "`registry` {here} 5: expected an object with keys of strategy, preferLocal, stopDelay, cleanOfflineNodesTimeout, maxNodes"
+                "`registry` {here} 5: expected an object with keys of strategy, preferLocal, stopDelay, stopDelayLimit, cleanOfflineNodesTimeout, maxNodes"
             ),
         ),
         (

@@ -10,6 +10,8 @@ mod calls;
 mod chain;
 #[path = "interop/changes.rs"]
 mod changes;
+#[path = "interop/differential.rs"]
+mod differential;
 #[path = "interop/errors.rs"]
 mod errors;
 #[path = "interop/events.rs"]
@@ -22,6 +24,8 @@ mod harness;
 mod mixed;
 #[path = "interop/node_service.rs"]
 mod node_service;
+#[path = "interop/serializers.rs"]
+mod serializers;
 #[path = "interop/udp.rs"]
 mod udp;
 #[path = "interop/web.rs"]

@@ -3,6 +3,7 @@
 mod conformance;
 
 use conformance::{Fixture, free_port};
+use ligand::config::SerializerKind;
 use ligand::transport::memory::Network;
 use ligand::transport::tcp::Tcp;
 use ligand::{Error, ServiceBroker, ServiceDef};
@@ -30,6 +31,12 @@ async fn nodes_in_memory_conform() {
     .await;
 }
 
+/// Nodes with static TCP addresses.
+fn fixed() -> Fixture {
+    let urls: Vec<_> = (0..NODES).map(|n| format!("127.0.0.1:{}/node-{n}", free_port())).collect();
+    Fixture::new(move |_| Arc::new(loopback().urls(urls.clone())))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_let_the_bus_balance_conform() {
     conformance::run(|| {
@@ -44,11 +51,27 @@ async fn nodes_that_let_the_bus_balance_conform() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_with_static_tcp_addresses_conform() {
-    conformance::run(|| {
-        let urls: Vec<_> = (0..NODES).map(|n| format!("127.0.0.1:{}/node-{n}", free_port())).collect();
-        Fixture::new(move |_| Arc::new(loopback().urls(urls.clone())))
-    })
-    .await;
+    conformance::run(fixed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_speak_json_ext_conform() {
+    conformance::run(|| fixed().speaking(SerializerKind::JsonExt)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_speak_msgpack_conform() {
+    conformance::run(|| fixed().speaking(SerializerKind::MsgPack)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_speak_notepack_conform() {
+    conformance::run(|| fixed().speaking(SerializerKind::Notepack)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_speak_cbor_conform() {
+    conformance::run(|| fixed().speaking(SerializerKind::Cbor)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

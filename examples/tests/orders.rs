@@ -24,7 +24,7 @@ mod users;
 use inventory::{Inventory, InventoryClient};
 use ligand::{Context, ErrorKind, IntoServiceDef, ServiceBroker, ServiceDef};
 use money::Cents;
-use orders::{Order, Orders, OrdersClient};
+use orders::{Order, Orders, OrdersClient, Placed};
 use output::Output;
 use payments::{PaymentError, Payments, PaymentsClient};
 use products::Products;
@@ -37,6 +37,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::{Barrier, watch};
+use tokio::task::JoinHandle;
 use underway::Underway;
 use users::Users;
 
@@ -208,9 +209,7 @@ async fn nothing_is_ordered_of_zero_pieces_or_without_the_products() {
 #[tokio::test]
 async fn a_dropped_call_leaves_nothing_behind() {
     let shop = Shop::usual(Duration::from_secs(60)).await;
-    let client = shop.broker.clone();
-    let call = tokio::spawn(async move { OrdersClient::new(&client).place(1, 1, 2).await });
-    shop.log.until("asks the bank").await;
+    let call = shop.call_at_the_bank().await;
     call.abort();
     shop.log.until("released 2 for order-1").await;
     assert_eq!(shop.books().await, (10, Cents(0)));
@@ -220,9 +219,7 @@ async fn a_dropped_call_leaves_nothing_behind() {
 #[tokio::test]
 async fn a_stop_waits_for_sagas_whose_caller_has_gone() {
     let shop = Shop::usual(Duration::from_secs(60)).await;
-    let client = shop.broker.clone();
-    let call = tokio::spawn(async move { OrdersClient::new(&client).place(1, 1, 2).await });
-    shop.log.until("asks the bank").await;
+    let call = shop.call_at_the_bank().await;
     call.abort();
     shop.broker.stop().await.unwrap();
     assert!(shop.log.text().ends_with("released 2 for order-1\n"), "{}", shop.log.text());
@@ -231,9 +228,7 @@ async fn a_stop_waits_for_sagas_whose_caller_has_gone() {
 #[tokio::test]
 async fn a_stop_lets_a_quick_saga_finish() {
     let shop = Shop::usual(Duration::from_millis(200)).await;
-    let client = shop.broker.clone();
-    let call = tokio::spawn(async move { OrdersClient::new(&client).place(1, 1, 2).await });
-    shop.log.until("asks the bank").await;
+    let call = shop.call_at_the_bank().await;
     shop.broker.stop().await.unwrap();
     assert_eq!(call.await.unwrap().unwrap().order.order_id, "order-1");
 }
@@ -364,6 +359,14 @@ impl Shop {
             .unwrap();
         broker.start().await.unwrap();
         Self { broker, log }
+    }
+
+    /// A call that has got as far as the payment.
+    async fn call_at_the_bank(&self) -> JoinHandle<ligand::Result<Placed>> {
+        let client = self.broker.clone();
+        let call = tokio::spawn(async move { OrdersClient::new(&client).place(1, 1, 2).await });
+        self.log.until("asks the bank").await;
+        call
     }
 
     /// Pieces in stock of product 1, and money taken.

@@ -14,7 +14,11 @@
 //! | feature | what | default |
 //! |---|---|---|
 //! | `tcp` | Moleculer's TCP transporter: no server, UDP discovery | yes |
+//! | `nats` | a NATS server, with its queue groups as balancer | no |
 //! | `mqtt`, `mqtt-tls` | MQTT 3.1.1 and 5 | no |
+//! | `redis`, `redis-tls` | Redis pub/sub: single, Sentinel, Cluster | no |
+//! | `kafka` | Kafka; compiles librdkafka, which needs a C and a C++ compiler and make | no |
+//! | `kafka-tls` | Kafka over TLS and SCRAM; needs the headers of OpenSSL | no |
 //! | `conformance` | the suite that every transporter runs, for third parties too | no |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -27,12 +31,21 @@ pub mod conformance;
 mod error;
 mod frame;
 mod ids;
+#[cfg(feature = "kafka")]
+#[cfg_attr(docsrs, doc(cfg(feature = "kafka")))]
+pub mod kafka;
 mod lane;
 mod link;
 pub mod memory;
 #[cfg(feature = "mqtt")]
 #[cfg_attr(docsrs, doc(cfg(feature = "mqtt")))]
 pub mod mqtt;
+#[cfg(feature = "nats")]
+#[cfg_attr(docsrs, doc(cfg(feature = "nats")))]
+pub mod nats;
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub mod redis;
 mod scheme;
 #[cfg(feature = "tcp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tcp")))]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 #[cfg(feature = "_bus")]
+#[allow(unused_imports, reason = "some take Node's options in a way of their own")]
 use crate::bus::OptionText as _;
 
 use crate::{TransportError, Transporter};
@@ -75,37 +76,38 @@ macro_rules! schemes {
 
 schemes! {
     ["tcp"] if "tcp" => crate::tcp::Tcp;
+    ["nats", "tls"] if "nats" => crate::nats::Nats;
+    ["redis", "rediss", "redis-sentinel", "rediss-sentinel", "redis-cluster", "rediss-cluster"] if "redis" => crate::redis::Redis;
     ["mqtt", "mqtts"] if "mqtt" => crate::mqtt::Mqtt;
+    ["kafka", "kafka+tls"] if "kafka" => crate::kafka::Kafka;
 }
 
-#[cfg(feature = "tcp")]
-impl Configured for crate::tcp::Tcp {
-    fn by_url(url: &str) -> Result<Self, TransportError> {
-        Self::from_url(url)
-    }
+/// How each of them is made from a URL, or from options by name.
+macro_rules! configured {
+    ($($feature:literal: $transporter:ident by $options:ident in $module:ident, set by $set:ident, $made:expr;)*) => {$(
+        #[cfg(feature = $feature)]
+        impl Configured for crate::$module::$transporter {
+            fn by_url(url: &str) -> Result<Self, TransportError> {
+                Self::from_url(url)
+            }
 
-    fn by_options(options: Vec<(String, String)>) -> Result<Self, TransportError> {
-        let mut tcp = crate::tcp::TcpOptions::default();
-        for (key, value) in options {
-            tcp.set(&key, &value)?;
+            fn by_options(options: Vec<(String, String)>) -> Result<Self, TransportError> {
+                let mut all = crate::$module::$options::default();
+                for (name, value) in options {
+                    all.$set(&name, &value)?;
+                }
+                $made(Self::with_options(all))
+            }
         }
-        Ok(Self::with_options(tcp))
-    }
+    )*};
 }
 
-#[cfg(feature = "mqtt")]
-impl Configured for crate::mqtt::Mqtt {
-    fn by_url(url: &str) -> Result<Self, TransportError> {
-        Self::from_url(url)
-    }
-
-    fn by_options(options: Vec<(String, String)>) -> Result<Self, TransportError> {
-        let mut mqtt = crate::mqtt::MqttOptions::default();
-        for (name, value) in options {
-            mqtt.set(&name, &value)?;
-        }
-        Self::with_options(mqtt)
-    }
+configured! {
+    "tcp": Tcp by TcpOptions in tcp, set by set, Ok;
+    "nats": Nats by NatsOptions in nats, set by set, std::convert::identity;
+    "redis": Redis by RedisOptions in redis, set by configure, std::convert::identity;
+    "mqtt": Mqtt by MqttOptions in mqtt, set by set, std::convert::identity;
+    "kafka": Kafka by KafkaOptions in kafka, set by set, std::convert::identity;
 }
 
 fn unknown(scheme: &str) -> TransportError {

@@ -67,4 +67,10 @@ pub(crate) fn summary(rows: &[(&Row, Rounds)], skipped: &BTreeMap<Kind, &str>) {
         let others = [Kind::Typed, Kind::Tarpc, Kind::Js].map(cell);
         println!("{:<34}{floor:>16}{:>16}{:>16}{:>16}", row.id(), others[0], others[1], others[2]);
     }
+    if rows.iter().any(|(row, _)| row.subjects().contains(&Kind::Channel)) {
+        println!(
+            "The floor of the rows in memory hands a reference over: it moves no byte, however large the body.\n\
+             ligand's frames carry copies, as they would on a wire, so there the ratio falls with the size."
+        );
+    }
 }

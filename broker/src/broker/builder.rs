@@ -91,6 +91,11 @@ impl BrokerBuilder {
         self.configure(move |config| config.request_timeout = timeout)
     }
 
+    /// How packets are written (JSON). All nodes of a cluster need the same serializer.
+    pub fn serializer(self, serializer: config::SerializerKind) -> Self {
+        self.configure(move |config| config.serializer = serializer)
+    }
+
     /// Whether `$node` is offered, by which other nodes look at this one.
     pub fn internal_services(self, offered: bool) -> Self {
         self.configure(move |config| config.internal_services.enabled = offered)
@@ -183,6 +188,7 @@ impl BrokerBuilder {
             lifecycle: super::Lifecycle::default(),
             deadlines: Deadlines::default(),
             tracker: TaskTracker::new(),
+            called: TaskTracker::new(),
             cut: CancellationToken::new(),
             cancel: CancellationToken::new(),
             transit: OnceLock::new(),

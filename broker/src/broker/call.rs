@@ -5,7 +5,7 @@ use ligand_transporters::NodeId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::borrow::Cow;
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -104,7 +104,7 @@ impl Response {
     /// # Errors
     /// When it is something else.
     pub fn decode<R: DeserializeOwned + Send + 'static>(self) -> Result<R> {
-        read(Reply::from(self.body), "the answer")
+        read(Reply::from(self.body), || "an action".to_owned())
     }
 }
 
@@ -221,19 +221,17 @@ impl<'a, R, By> Call<'a, R, By> {
     fn start(self) -> Started<'a> {
         let params = match self.params {
             Ok(params) => params,
-            Err(error) => return Started::Failed(Some(error.with_outcome(Outcome::NotRun))),
+            Err(error) => return Started::Broker(Err(error.with_outcome(Outcome::NotRun))),
         };
         match self.caller.origin() {
-            Origin::Broker(broker, parent) => {
-                match dispatch::begin(broker, parent, &self.action, params, self.options.as_deref()) {
-                    Ok(attempt) => Started::Broker(attempt),
-                    Err(error) => Started::Failed(Some(error)),
-                }
-            }
-            Origin::Site(site) => match site.begin(params, self.options.as_deref()) {
-                Ok(attempt) => Started::Broker(attempt),
-                Err(error) => Started::Failed(Some(error)),
-            },
+            Origin::Broker(broker, parent) => Started::Broker(dispatch::begin(
+                broker,
+                parent,
+                &self.action,
+                params,
+                self.options.as_deref(),
+            )),
+            Origin::Site(site) => Started::Broker(site.begin(params, self.options.as_deref())),
             Origin::Other => {
                 let options = self.options.map(|options| *options).unwrap_or_default();
                 let call = OutgoingCall { action: self.action.into_owned(), params, options };
@@ -250,8 +248,8 @@ impl<R, By> fmt::Debug for Call<'_, R, By> {
 }
 
 enum Started<'a> {
-    Failed(Option<Error>),
-    Broker(Attempt),
+    /// Kept as it was made: to take it apart here would be to copy it.
+    Broker(Result<Attempt>),
     Other(BoxFuture<'a, Result<Response>>),
 }
 
@@ -279,9 +277,9 @@ impl<R: DeserializeOwned + Send + 'static> Future for CallFuture<'_, R> {
     type Output = Result<R>;
     fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<R>> {
         match &mut self.started {
-            Started::Failed(error) => Poll::Ready(Err(error.take().expect("polled after it was ready"))),
-            Started::Broker(attempt) => {
-                attempt.poll_reply(task).map(|reply| read(reply?, attempt.context().name()))
+            Started::Broker(Err(error)) => Poll::Ready(Err(error.clone())),
+            Started::Broker(Ok(attempt)) => {
+                attempt.poll_reply(task).map(|reply| read(reply?, || attempt.context().name().to_string()))
             }
             Started::Other(call) => call.as_mut().poll(task).map(|response| response?.decode()),
         }
@@ -314,20 +312,22 @@ impl Future for RawCallFuture<'_> {
     type Output = Result<Response>;
     fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<Response>> {
         match &mut self.0 {
-            Started::Failed(error) => Poll::Ready(Err(error.take().expect("polled after it was ready"))),
-            Started::Broker(attempt) => attempt.poll_reply(task).map(|reply| Ok(attempt.response(reply?))),
+            Started::Broker(Err(error)) => Poll::Ready(Err(error.clone())),
+            Started::Broker(Ok(attempt)) => {
+                attempt.poll_reply(task).map(|reply| Ok(attempt.response(reply?)))
+            }
             Started::Other(call) => call.as_mut().poll(task),
         }
     }
 }
 
 /// A reply as an `R`; `()` accepts any answer.
-fn read<R: DeserializeOwned + 'static>(reply: Reply, action: &str) -> Result<R> {
-    let nothing: Box<dyn Any> = Box::new(());
-    match nothing.downcast::<R>() {
-        Ok(nothing) => Ok(*nothing),
-        Err(_) => reply.body.take_or(Absent::Null).map_err(|error: DecodeError| {
-            Error::codec(format_args!("the answer of '{action}' is not what was asked for: {error}"))
-        }),
+fn read<R: DeserializeOwned + 'static>(reply: Reply, action: impl FnOnce() -> String) -> Result<R> {
+    if TypeId::of::<R>() == TypeId::of::<()>() {
+        let nothing: Box<dyn Any> = Box::new(());
+        return Ok(*nothing.downcast().expect("the type ids were compared the line above"));
     }
+    reply.body.take_or(Absent::Null).map_err(|error: DecodeError| {
+        Error::codec(format_args!("the answer of '{}' is not what was asked for: {error}", action()))
+    })
 }

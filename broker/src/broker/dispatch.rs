@@ -5,16 +5,16 @@
 //! action, once per node, as long as the deadline allows.
 
 use futures_util::future::BoxFuture;
-use ligand_transporters::NodeId;
+use ligand_transporters::{Name, NodeId};
 use smallvec::SmallVec;
 use std::cell::Cell;
 use std::fmt;
 use std::future::Future as _;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context as Task, Poll};
 use std::time::Duration;
 use tokio::task::JoinHandle;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{CallOptions, Response, ServiceBroker};
 use crate::config::Timeout;
@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::handler::ActionFn;
 use crate::payload::Payload;
 use crate::protocol::Visibility;
-use crate::registry::{ActionEntry, NodeIx, Picked, Snapshot};
+use crate::registry::{Action, ActionEntry, NodeIx, Picked, Snapshot};
 use crate::service::Reply;
 
 /// Calls on top of each other on one stack; above that, the next one gets a task of its own, because
@@ -39,11 +39,13 @@ pub(crate) struct Attempt {
     cx: Context,
     parent: Option<Context>,
     running: Running,
-    again: Option<Again>,
+    again: Option<Box<Again>>,
 }
 
 enum Running {
-    InPlace(BoxFuture<'static, Result<Reply>>),
+    /// Counted from the first time it had to wait, if its handler is here: a handler that never waits
+    /// cannot be met by a stop.
+    InPlace(BoxFuture<'static, Result<Reply>>, Option<TaskTrackerToken>),
     Task(JoinHandle<Result<Reply>>),
     Done,
 }
@@ -115,55 +117,55 @@ pub(crate) fn begin_found(
         )));
     }
     let node = options.and_then(|options| options.node.as_ref());
-    let picked = match (pick(broker, found, action, node), &found.around) {
-        (Ok(picked), _) => Some(picked),
-        (Err(error), None) => return Err(error),
-        // A layer around the pick may know what to do without any endpoint (a fallback).
-        (Err(_), Some(_)) => None,
-    };
-    let name = match &picked {
-        Some(picked) => picked.action().name.clone(),
-        None => action.into(),
-    };
-    let timeout = budget(broker, parent, action, picked.as_ref(), options)?;
-    let mut scope = match parent {
-        Some(parent) => Scope::child(name, parent),
-        None => Scope::root(name),
-    };
-    scope.deadline = Deadline::after(timeout);
-    scope.pinned = node.cloned();
-    if let Some(options) = options {
-        if !options.meta.is_empty() {
-            scope.meta.merge(&Bag::from_map(options.meta.clone()));
-        }
-        scope.headers = Bag::from_map(options.headers.clone());
-        if let Some(id) = &options.request_id {
-            scope.request_id = Some(id.clone());
-        }
-    }
-    let cx = Context::new(broker.clone(), scope);
-    let parent = parent.cloned();
+    let picked = pick(broker, found, action, node);
     if let Some(around) = &found.around {
-        let running = Running::InPlace(around(cx.clone(), params));
-        return Ok(Attempt { cx, parent, running, again: None });
+        // A layer around the pick may know what to do without any endpoint (a fallback).
+        let picked = picked.ok();
+        let picked = picked.as_ref().map(|picked| &**picked.action());
+        let timeout = budget(broker, parent, action, picked, options)?;
+        let name = picked.map_or_else(|| action.into(), |action| action.name.clone());
+        let cx = context(broker, parent, options, timeout, At::Unpicked, Some(name));
+        let running = Running::InPlace(around(cx.clone(), params), None);
+        return Ok(Attempt { cx, parent: parent.map(Context::without_place), running, again: None });
     }
-    let picked = picked.expect("without a layer around it, a failed pick has returned above");
-    let (cx, running, again) = run(broker, cx, picked, params, SmallVec::new())?;
-    Ok(Attempt { cx, parent, running, again })
+    let picked = picked?;
+    let timeout = budget(broker, parent, action, Some(picked.action()), options)?;
+    let make = |at| context(broker, parent, options, timeout, at, None);
+    run(broker, make, parent, picked, params, SmallVec::new())
+}
+
+/// The context of a call that begins.
+#[inline]
+fn context(
+    broker: &ServiceBroker,
+    parent: Option<&Context>,
+    options: Option<&CallOptions>,
+    timeout: Option<Duration>,
+    made_for: At,
+    name: Option<Name>,
+) -> Context {
+    let deadline = Deadline::after(timeout);
+    if parent.is_none() && options.is_none() {
+        // Nothing looks at this scope before it lies where it stays, so it is written there.
+        return Context::new(broker.clone(), made_for, Scope { deadline, ..Scope::root(name) });
+    }
+    let mut scope = Scope { deadline, ..Scope::within(parent, name) };
+    if let Some(options) = options {
+        scope.take_over(options);
+    }
+    Context::new(broker.clone(), made_for, scope)
 }
 
 /// The innermost function of the layers around the pick.
 pub(crate) fn picked_and_run(cx: Context, params: Payload) -> BoxFuture<'static, Result<Reply>> {
     Box::pin(async move {
         let broker = cx.broker().clone();
-        let started = {
+        let mut attempt = {
             let snapshot = broker.shared().registry.load();
-            let node = cx.scope().pinned.as_ref();
+            let node = cx.scope().pinned();
             let picked = pick(&broker, &Found::inner(&snapshot, cx.name()), cx.name(), node)?;
-            run(&broker, cx, picked, params, SmallVec::new())?
+            run(&broker, |at| cx.handed_to(at), None, picked, params, SmallVec::new())?
         };
-        let (cx, running, again) = started;
-        let mut attempt = Attempt { cx, parent: None, running, again };
         let result = std::future::poll_fn(|task| attempt.poll_reply(task)).await;
         if let At::Remote(node, _) = attempt.cx.at() {
             attempt.cx.extensions().insert(AnsweredBy(node.id().clone()));
@@ -216,42 +218,47 @@ fn pick_endpoint(
         .ok_or_else(|| not_run(Error::of_action(ErrorKind::ServiceNotAvailable, action, None)))
 }
 
-/// Hands the call to the endpoint's chain.
+/// Hands the call to the endpoint's chain, with the context that `make` makes for it.
 fn run(
     broker: &ServiceBroker,
-    cx: Context,
+    make: impl FnOnce(At) -> Context,
+    parent: Option<&Context>,
     picked: Picked,
     mut params: Payload,
     mut tried: SmallVec<[NodeIx; 2]>,
-) -> Result<(Context, Running, Option<Again>)> {
+) -> Result<Attempt> {
+    let parent = parent.map(Context::without_place);
     match picked {
         Picked::Local(action) => {
-            // To anybody but its own service a private action does not exist, as in Node.
-            if action.visibility == Visibility::Private && cx.caller() != Some(&action.service) {
-                return Err(not_run(Error::of_action(ErrorKind::ServiceNotFound, &action.name, None)));
-            }
             if action.encode || broker.shared().force_codec() {
                 params = params.through_codec(broker.codec()).map_err(not_run)?;
             }
-            let cx = cx.handed_to(At::Local(action));
-            let to_handler = cx.clone();
-            let At::Local(action) = cx.at() else { unreachable!("set three lines above") };
-            let running = (action.run)(to_handler, params);
-            Ok((cx, Running::InPlace(running), None))
+            let private = action.visibility == Visibility::Private;
+            let cx = make(At::Local(action));
+            let At::Local(action) = cx.at() else { unreachable!("made for it the line above") };
+            // To anybody but its own service a private action does not exist, as in Node.
+            if private && cx.caller() != Some(&action.service) {
+                return Err(not_run(Error::of_action(ErrorKind::ServiceNotFound, &action.name, None)));
+            }
+            let running = Running::InPlace((action.run)(cx.clone(), params), None);
+            Ok(Attempt { cx, parent, running, again: None })
         }
         Picked::Remote(node, action) => {
             let copy = params.share(broker.codec()).map_err(not_run)?;
             tried.push(node.ix());
-            let again = cx.scope().pinned.is_none().then_some(Again { params: copy, tried });
-            let cx = cx.handed_to(At::Remote(node, action.clone()));
-            let running = (action.run)(cx.clone(), params);
-            Ok((cx, Running::InPlace(running), again))
+            let cx = make(At::Remote(node, action));
+            let At::Remote(_, action) = cx.at() else { unreachable!("made for it the line above") };
+            let again = cx.scope().pinned().is_none().then(|| Box::new(Again { params: copy, tried }));
+            let running = Running::InPlace((action.run)(cx.clone(), params), None);
+            Ok(Attempt { cx, parent, running, again })
         }
         Picked::Bus(action) => {
             let copy = params.share(broker.codec()).map_err(not_run)?;
-            let cx = cx.handed_to(At::Bus(Arc::clone(&action)));
-            let running = (action.run)(cx.clone(), params);
-            Ok((cx, Running::InPlace(running), Some(Again { params: copy, tried })))
+            let cx = make(At::Bus(action));
+            let At::Bus(action) = cx.at() else { unreachable!("made for it the line above") };
+            let again = Some(Box::new(Again { params: copy, tried }));
+            let running = Running::InPlace((action.run)(cx.clone(), params), None);
+            Ok(Attempt { cx, parent, running, again })
         }
     }
 }
@@ -262,11 +269,11 @@ fn budget(
     broker: &ServiceBroker,
     parent: Option<&Context>,
     action: &str,
-    picked: Option<&Picked>,
+    picked: Option<&Action>,
     options: Option<&CallOptions>,
 ) -> Result<Option<Duration>> {
-    let of_action = || picked.and_then(|picked| picked.action().own_timeout());
-    let wish = options.and_then(|options| options.timeout).or_else(of_action);
+    let wish = options.and_then(|options| options.timeout);
+    let wish = wish.or_else(|| picked.and_then(Action::own_timeout));
     let own = match wish.unwrap_or(broker.shared().limits.request_timeout) {
         Timeout::After(duration) => Some(duration),
         Timeout::Never => None,
@@ -277,6 +284,22 @@ fn budget(
         return Err(not_run(error));
     }
     Ok(Some(own.map_or(left, |own| own.min(left))))
+}
+
+impl Scope {
+    /// What the caller asked for beside.
+    fn take_over(&mut self, options: &CallOptions) {
+        if !options.meta.is_empty() {
+            self.meta.merge(&Bag::from_map(options.meta.clone()));
+        }
+        self.headers = Bag::from_map(options.headers.clone());
+        if let Some(id) = &options.request_id {
+            self.descent_mut().request_id = Some(id.clone());
+        }
+        if let Some(node) = &options.node {
+            self.descent_mut().pinned = Some(node.clone());
+        }
+    }
 }
 
 fn not_run(error: Error) -> Error {
@@ -299,29 +322,33 @@ impl Attempt {
                 continue;
             }
             self.running = Running::Done;
-            let result = result.and_then(|reply| self.encoded_if_asked(reply));
             if let Some(parent) = &self.parent {
                 parent.scope().meta.merge(&self.cx.scope().meta);
             }
-            return Poll::Ready(result.map_err(|error| match self.cx.at() {
-                At::Remote(..) | At::Bus(_) => error,
-                _ => error.at_node(self.cx.broker().node_id()),
-            }));
+            return Poll::Ready(match result {
+                Ok(reply) if self.encodes() => self.encoded(reply),
+                Ok(reply) => Ok(reply),
+                Err(error) => Err(self.of_node(error)),
+            });
         }
     }
 
     fn poll_running(&mut self, task: &mut Task<'_>) -> Poll<Result<Reply>> {
         let stacked = STACKED.get();
         if stacked >= MAX_STACKED
-            && let Running::InPlace(_) = &self.running
-            && let Running::InPlace(future) = std::mem::replace(&mut self.running, Running::Done)
+            && let Running::InPlace(..) = &self.running
+            && let Running::InPlace(future, _) = std::mem::replace(&mut self.running, Running::Done)
         {
             self.running = Running::Task(self.cx.broker().shared().tracker.spawn(future));
         }
         match &mut self.running {
-            Running::InPlace(future) => {
+            Running::InPlace(future, counted) => {
                 let _depth = Stacked::enter(stacked);
-                future.as_mut().poll(task)
+                let polled = future.as_mut().poll(task);
+                if polled.is_pending() && counted.is_none() && matches!(self.cx.at(), At::Local(_)) {
+                    *counted = self.cx.broker().shared().count_called();
+                }
+                polled
             }
             Running::Task(handle) => Pin::new(handle).poll(task).map(|joined| {
                 joined.unwrap_or_else(|failed| {
@@ -333,15 +360,23 @@ impl Attempt {
         }
     }
 
-    /// The result as bytes where the action, or a test, wants what another node would get.
-    fn encoded_if_asked(&self, mut reply: Reply) -> Result<Reply> {
-        let broker = self.cx.broker();
-        if let At::Local(action) = self.cx.at()
-            && (action.encode || broker.shared().force_codec())
-        {
-            reply.body = reply.body.through_codec(broker.codec())?;
-        }
+    /// Whether the action, or a test, wants the result to be what another node would get.
+    fn encodes(&self) -> bool {
+        matches!(self.cx.at(), At::Local(action) if action.encode || self.cx.broker().shared().force_codec())
+    }
+
+    fn encoded(&self, mut reply: Reply) -> Result<Reply> {
+        reply.body =
+            reply.body.through_codec(self.cx.broker().codec()).map_err(|error| self.of_node(error))?;
         Ok(reply)
+    }
+
+    /// The error with the node it was raised on, if that is this one.
+    fn of_node(&self, error: Error) -> Error {
+        match self.cx.at() {
+            At::Remote(..) | At::Bus(_) => error,
+            _ => error.at_node(self.cx.broker().node_id()),
+        }
     }
 
     /// Starts the call at another node, if this failure allows it and there is one.
@@ -359,7 +394,9 @@ impl Attempt {
         if error.outcome() != Outcome::NotRun || !elsewhere || own_limit {
             return false;
         }
-        let Some(Again { mut params, mut tried }) = self.again.take() else { return false };
+        let Some(Again { mut params, mut tried }) = self.again.take().map(|again| *again) else {
+            return false;
+        };
         if self.cx.remaining().is_some_and(|left| left.is_zero()) {
             return false;
         }
@@ -375,10 +412,13 @@ impl Attempt {
         let found = Found::inner(&snapshot, self.cx.name());
         // The bus would choose anybody, perhaps the same node again.
         let Ok(picked) = pick_endpoint(&broker, &found, self.cx.name(), None, &tried) else { return false };
-        match run(&broker, self.cx.clone(), picked, copy, tried) {
-            Ok((cx, running, again)) => {
-                tracing::debug!(action = %cx.name(), error = %error, "call goes to another node");
-                (self.cx, self.running, self.again) = (cx, running, again);
+        match run(&broker, |at| self.cx.handed_to(at), None, picked, copy, tried) {
+            Ok(mut next) => {
+                tracing::debug!(action = %next.cx.name(), error = %error, "call goes to another node");
+                next.parent = self.parent.take();
+                // It has come to its end: nobody is told to give up.
+                self.running = Running::Done;
+                *self = next;
                 true
             }
             Err(_) => false,
@@ -406,7 +446,7 @@ impl Drop for Attempt {
     fn drop(&mut self) {
         match &self.running {
             Running::Done => {}
-            Running::InPlace(_) => self.cx.cancel(),
+            Running::InPlace(..) => self.cx.cancel(),
             Running::Task(handle) => {
                 handle.abort();
                 self.cx.cancel();

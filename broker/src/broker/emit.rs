@@ -9,12 +9,13 @@ use std::future::IntoFuture;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as Task, Poll, Waker};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use futures_util::future::BoxFuture;
 
 use super::ServiceBroker;
 use super::dispatch::Stacked;
-use crate::context::{At, Bag, Context, EventScope, Scope};
+use crate::context::{At, Bag, Context, Scope};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::id::Id;
 use crate::payload::Payload;
@@ -47,6 +48,12 @@ pub struct Emit<'a> {
     spread: Spread,
     event: Cow<'a, str>,
     data: Result<Payload>,
+    options: Option<Box<Options>>,
+}
+
+/// What can be said about an event beside its name and data.
+#[derive(Default)]
+struct Options {
     groups: Vec<Name>,
     meta: Map<String, Value>,
     headers: Map<String, Value>,
@@ -61,31 +68,34 @@ impl<'a> Emit<'a> {
         event: Cow<'a, str>,
         data: Result<Payload>,
     ) -> Self {
-        let (groups, meta, headers, request_id) = (Vec::new(), Map::new(), Map::new(), None);
-        Self { broker, parent, spread, event, data, groups, meta, headers, request_id }
+        Self { broker, parent, spread, event, data, options: None }
+    }
+
+    fn options(&mut self) -> &mut Options {
+        self.options.get_or_insert_default()
     }
 
     /// Only subscribers of this group; may be said several times.
     pub fn group(mut self, group: impl Into<Name>) -> Self {
-        self.groups.push(group.into());
+        self.options().groups.push(group.into());
         self
     }
 
     /// Adds a value to the meta. What cannot be written as JSON becomes null.
     pub fn meta(mut self, key: &str, value: impl Serialize) -> Self {
-        self.meta.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
+        self.options().meta.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
         self
     }
 
     /// Adds a header. What cannot be written as JSON becomes null.
     pub fn header(mut self, key: &str, value: impl Serialize) -> Self {
-        self.headers.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
+        self.options().headers.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
         self
     }
 
     /// The id of the tree of calls, where it comes from elsewhere.
     pub fn request_id(mut self, id: impl Into<Id>) -> Self {
-        self.request_id = Some(id.into());
+        self.options().request_id = Some(id.into());
         self
     }
 
@@ -95,21 +105,12 @@ impl<'a> Emit<'a> {
         let shared = self.broker.shared();
         let snapshot = shared.registry.load();
         let event = snapshot.event(&self.event);
-        let name = event.name().clone();
-        let mut scope = match self.parent {
-            Some(parent) => Scope::child(name, parent),
-            None => Scope::root(name),
-        };
-        if !self.meta.is_empty() {
-            scope.meta.merge(&Bag::from_map(self.meta));
+        let mut scope = Scope::within(self.parent, Some(event.name().clone()));
+        if let Some(options) = self.options {
+            scope.take_event_options(*options);
         }
-        scope.headers = Bag::from_map(self.headers);
-        if self.request_id.is_some() {
-            scope.request_id = self.request_id;
-        }
-        let groups = self.groups;
-        scope.event = Some(EventScope { spread: self.spread, groups });
-        let cx = Context::new(self.broker.clone(), scope);
+        scope.spread = Some(self.spread);
+        let cx = Context::new(self.broker.clone(), At::Unpicked, scope);
         // The broker's own events stay with the balancing of nodes: no node subscribes to them on the bus.
         let by_bus = shared.transit().filter(|transit| transit.is_balancing() && !cx.name().starts_with('$'));
         let (local, remote) = match (self.spread, by_bus) {
@@ -159,8 +160,24 @@ impl<'a> Emit<'a> {
                 Err(error.with_outcome(Outcome::MayHaveRun))
             }
             Some(Failed { error, .. }) => Err(error),
-            None => Ok(Handed { waiting }),
+            None => {
+                let counted = if waiting.is_empty() { None } else { shared.count_called() };
+                Ok(Handed { _counted: counted, waiting })
+            }
         }
+    }
+}
+
+impl Scope {
+    fn take_event_options(&mut self, options: Options) {
+        let Options { groups, meta, headers, request_id } = options;
+        if !meta.is_empty() {
+            self.meta.merge(&Bag::from_map(meta));
+        }
+        self.headers = Bag::from_map(headers);
+        let descent = self.descent_mut();
+        descent.request_id = request_id.or_else(|| descent.request_id.take());
+        descent.groups = groups;
     }
 }
 
@@ -234,15 +251,14 @@ pub(crate) fn run_local(
             true => data.take(),
             false => data.as_ref().and_then(Payload::copy),
         };
-        let mut future =
-            run(cx.clone().handed_to(At::Event(Arc::clone(sub))), data.unwrap_or_else(Payload::empty));
+        let mut future = run(cx.handed_to(At::Event(Arc::clone(sub))), data.unwrap_or_else(Payload::empty));
         // A handler that emits what it listens to would otherwise run out of stack.
         let polled = match Stacked::try_enter() {
             Some(_depth) => future.as_mut().poll(&mut Task::from_waker(Waker::noop())),
             None => Poll::Pending,
         };
         // Only now, for those that need it: most handlers are done, and well.
-        let placed = || cx.clone().handed_to(At::Event(Arc::clone(sub)));
+        let placed = || cx.handed_to(At::Event(Arc::clone(sub)));
         match polled {
             Poll::Ready(Ok(())) => {}
             Poll::Ready(result) => finished(&placed(), result),
@@ -284,6 +300,8 @@ pub(crate) fn finished(cx: &Context, result: Result<()>) {
 }
 
 struct Handed {
+    /// A stop waits for them.
+    _counted: Option<TaskTrackerToken>,
     waiting: Vec<(Context, BoxFuture<'static, Result<()>>)>,
 }
 

@@ -176,10 +176,12 @@ impl ServiceBroker {
         }
         lifecycle.enter(Stage::Stopping);
         shared.tracker.close();
-        if timeout(shutdown, shared.tracker.wait()).await.is_err() {
-            let running = shared.tracker.len();
+        shared.called.close();
+        let ended = async { tokio::join!(shared.tracker.wait(), shared.called.wait()) };
+        if timeout(shutdown, ended).await.is_err() {
+            let running = shared.tracker.len() + shared.called.len();
             lifecycle.failed("drain", format_args!("{running} handlers still ran after {shutdown:?}"));
-            // Their callers are answered all the same.
+            // Callers on other nodes are answered all the same; those here hold their handlers themselves.
             shared.cut.cancel();
             if timeout(CUT_WAIT, shared.tracker.wait()).await.is_err() {
                 lifecycle.failed("cut", format_args!("{} handlers do not let go", shared.tracker.len()));

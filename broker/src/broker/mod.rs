@@ -27,6 +27,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::codec::Codec;
 use crate::config::{BrokerConfig, Timeout};
@@ -88,8 +89,10 @@ pub(crate) struct Shared {
     pub(crate) services: LocalServices,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) deadlines: Deadlines,
-    /// Handlers under way.
+    /// Handlers under way in tasks of their own.
     pub(crate) tracker: TaskTracker,
+    /// Handlers under way in the tasks of those who called them, here: they cannot be cut.
+    pub(crate) called: TaskTracker,
     /// Cancelled when handlers have been waited for long enough.
     pub(crate) cut: CancellationToken,
     /// Cancelled when the broker has stopped.
@@ -116,6 +119,12 @@ pub(crate) struct Limits {
 impl Shared {
     pub(crate) fn transit(&self) -> Option<&Arc<Transit>> {
         self.transit.get()
+    }
+
+    /// Counts a handler that waits in the task of a caller here, so that a stop finishes it first. One that
+    /// begins after the stop has is not counted: those who go on calling would hold it up.
+    pub(crate) fn count_called(&self) -> Option<TaskTrackerToken> {
+        (!self.lifecycle.is_stopping()).then(|| self.called.token())
     }
 
     pub(crate) fn force_codec(&self) -> bool {
@@ -208,7 +217,7 @@ impl ServiceBroker {
     /// How bodies are written.
     #[must_use]
     pub fn codec(&self) -> Codec {
-        Codec::Json
+        self.shared().config.serializer.codec()
     }
 
     /// Events of the broker's own life whose name matches `pattern`: `$node.connected`,

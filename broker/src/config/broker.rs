@@ -46,9 +46,12 @@ pub struct BrokerConfig {
     /// Default: none.
     pub transporter: Option<TransporterConfig>,
 
-    /// How packets are written. All nodes of a cluster need the same one; JSON is the only one compiled in.
+    /// How packets are written: `"JSON"`, `"JSONExt"` (Moleculer 0.15 only), `"MsgPack"`, `"Notepack"` or
+    /// `"CBOR"`; in upper or lower case, also as an object with `type`. All nodes of a cluster need the same
+    /// one: packets of another are dropped, and its name is logged once per sender.
     ///
     /// Default: `"JSON"`.
+    #[serde(deserialize_with = "super::choices::serializer")]
     pub serializer: SerializerKind,
 
     /// The version stamped on packets for everybody, and for nodes never heard of: `"5"` for Moleculer 0.15,

@@ -1,5 +1,10 @@
 //! Options that take one of a few words.
 
+use serde::de::{Error, MapAccess, Visitor};
+use serde_json::{Map, Value};
+
+use crate::codec::Codec;
+
 /// An enum that is written as one of a few words, upper or lower case, and printed as Moleculer writes it.
 macro_rules! choice {
     ($(#[$meta:meta])* pub enum $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
@@ -63,13 +68,63 @@ choice! {
         /// JSON, what every Moleculer node understands by default.
         #[default]
         Json = "JSON",
+        /// JSON with prefixed texts for dates, Buffers, BigInts and more. Moleculer 0.14 does not have it.
+        JsonExt = "JSONExt",
+        /// MessagePack as Moleculer writes it with `msgpack5`.
+        MsgPack = "MsgPack",
+        /// MessagePack as Moleculer writes it with `notepack.io`.
+        Notepack = "Notepack",
+        /// CBOR as Moleculer writes it with `cbor-x`.
+        Cbor = "CBOR",
     }
 }
 
 impl SerializerKind {
-    /// Serializers of Moleculer that are not compiled in.
-    pub(super) const MISSING: &[&str] =
-        &["JSONExt", "MsgPack", "Notepack", "CBOR", "Avro", "ProtoBuf", "Thrift"];
+    /// Serializers that Moleculer had.
+    pub(super) const MISSING: &[&str] = &["Avro", "ProtoBuf", "Thrift"];
+
+    /// How bodies are written.
+    #[must_use]
+    pub const fn codec(self) -> Codec {
+        match self {
+            Self::Json => Codec::Json,
+            Self::JsonExt => Codec::JsonExt,
+            Self::MsgPack => Codec::MsgPack,
+            Self::Notepack => Codec::Notepack,
+            Self::Cbor => Codec::Cbor,
+        }
+    }
+}
+
+/// Reads a serializer by its name, or as Moleculer's `{ type, options }`. None takes options.
+pub(super) fn serializer<'de, D: serde::Deserializer<'de>>(from: D) -> Result<SerializerKind, D::Error> {
+    struct NameOrObject;
+    impl<'de> Visitor<'de> for NameOrObject {
+        type Value = SerializerKind;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "one of {}", SerializerKind::WORDS.join(", "))
+        }
+        fn visit_str<E: Error>(self, word: &str) -> Result<SerializerKind, E> {
+            SerializerKind::from_word(word).ok_or_else(|| E::unknown_variant(word, SerializerKind::WORDS))
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SerializerKind, A::Error> {
+            let mut kind = None;
+            while let Some(key) = map.next_key::<String>()? {
+                match key.as_str() {
+                    "type" if kind.is_none() => kind = Some(map.next_value()?),
+                    "options" => {
+                        let options: Option<Map<String, Value>> = map.next_value()?;
+                        if let Some((name, _)) = options.unwrap_or_default().iter().next() {
+                            return Err(A::Error::unknown_field(name, &[]));
+                        }
+                    }
+                    _ => return Err(A::Error::unknown_field(&key, &["type", "options"])),
+                }
+            }
+            kind.ok_or_else(|| A::Error::missing_field("type"))
+        }
+    }
+    from.deserialize_any(NameOrObject)
 }
 
 choice! {
@@ -123,6 +178,17 @@ mod tests {
         assert_eq!(serde_json::from_str::<OnIdConflict>("\"STOP\"")?, OnIdConflict::Stop);
         assert!(serde_json::from_str::<StrategyKind>("\"Shard\"").is_err());
         Ok(())
+    }
+
+    #[test]
+    fn a_serializer_is_named_alone_or_in_an_object() {
+        let read = |value: Value| super::serializer(value).map(SerializerKind::as_str).ok();
+        assert_eq!(read("msgpack".into()), Some("MsgPack"));
+        assert_eq!(read(serde_json::json!({ "type": "CBOR" })), Some("CBOR"));
+        assert_eq!(read(serde_json::json!({ "type": "jsonext", "options": {} })), Some("JSONExt"));
+        assert_eq!(read(serde_json::json!({ "type": "CBOR", "options": { "a": 1 } })), None);
+        assert_eq!(read(serde_json::json!({ "options": {} })), None);
+        assert_eq!(read("Avro".into()), None);
     }
 
     #[test]

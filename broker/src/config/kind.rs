@@ -32,6 +32,14 @@ pub(super) enum Kind {
         /// Why they do not.
         why: &'static str,
     },
+    /// One of a few words, or Moleculer's `{ type, options }` without options.
+    Named {
+        words: &'static [&'static str],
+        /// Words of Moleculer that do not work here.
+        missing: &'static [&'static str],
+        /// Why they do not.
+        why: &'static str,
+    },
     Object,
     Transporter,
 }
@@ -50,7 +58,7 @@ impl Kind {
 
     /// Whether keys below an option of this kind are free.
     pub(super) fn is_open(self) -> bool {
-        matches!(self, Self::Object | Self::Transporter)
+        matches!(self, Self::Named { .. } | Self::Object | Self::Transporter)
     }
 
     /// What a number without a unit means.
@@ -83,7 +91,7 @@ impl Kind {
                 "a duration such as \"5s\", \"100ms\" or \"1m30s\", a number of milliseconds, or \"never\""
                     .into()
             }
-            Self::Choice { words, .. } => match words {
+            Self::Choice { words, .. } | Self::Named { words, .. } => match words {
                 [only] => format!("\"{only}\""),
                 _ => words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" or "),
             },
@@ -121,7 +129,20 @@ impl Kind {
                     None => None,
                 }
             }
-            (Self::Choice { missing, why, .. }, Value::String(text)) => {
+            (Self::Named { .. }, Value::Object(keys)) => {
+                match keys.keys().find(|key| !matches!(key.as_str(), "type" | "options")) {
+                    Some(key) => Some(format!("its keys are `type` and `options`, not `{key}`")),
+                    None => match (keys.get("type"), keys.get("options")) {
+                        (None, _) => Some("the key `type` is missing".into()),
+                        (Some(_), Some(Value::Object(options))) if !options.is_empty() => {
+                            let names: Vec<_> = options.keys().map(|key| format!("`{key}`")).collect();
+                            Some(format!("no options can be set, such as {}", names.join(" and ")))
+                        }
+                        (Some(name), _) => self.reason(name),
+                    },
+                }
+            }
+            (Self::Choice { missing, why, .. } | Self::Named { missing, why, .. }, Value::String(text)) => {
                 let word = missing.iter().find(|word| word.eq_ignore_ascii_case(text))?;
                 Some(format!("`{word}` {why}"))
             }
@@ -149,6 +170,8 @@ impl Kind {
         let as_text = || Value::from(text);
         match self {
             Self::Text | Self::Choice { .. } => as_text(),
+            Self::Named { .. } if text.starts_with('{') => json_or_text(text),
+            Self::Named { .. } => as_text(),
             Self::Switch => match text.to_ascii_lowercase().as_str() {
                 "true" | "1" | "yes" | "on" => Value::Bool(true),
                 "false" | "0" | "no" | "off" => Value::Bool(false),

@@ -121,6 +121,13 @@ pub struct RegistryConfig {
     #[serde(with = "duration::millis")]
     pub stop_delay: Duration,
 
+    /// The longest that a stopping node keeps serving while requests keep coming. Short refuses callers that
+    /// have not heard the news yet; long lets one that never hears it hold up the stop.
+    ///
+    /// Unit: milliseconds. Default: `"2s"`.
+    #[serde(with = "duration::millis")]
+    pub stop_delay_limit: Duration,
+
     /// How long a node that went away is still listed as offline. Short, and operators miss who vanished;
     /// long, and nodes with changing ids fill the list.
     ///
@@ -141,6 +148,7 @@ impl Default for RegistryConfig {
             strategy: StrategyKind::default(),
             prefer_local: true,
             stop_delay: Duration::from_millis(100),
+            stop_delay_limit: Duration::from_secs(2),
             clean_offline_nodes_timeout: Duration::from_secs(600),
             max_nodes: 10_000,
         }

@@ -29,10 +29,10 @@ pub(super) const OPTIONS: &[Row] = &[
     row("transporter", Kind::Transporter),
     row(
         "serializer",
-        Kind::Choice {
+        Kind::Named {
             words: SerializerKind::WORDS,
             missing: SerializerKind::MISSING,
-            why: "is a serializer of Moleculer that is not compiled in",
+            why: "is a serializer that Moleculer 0.15 has removed",
         },
     ),
     row("protocol", Kind::Choice { words: Protocol::WORDS, missing: &[], why: "" }),
@@ -57,6 +57,7 @@ pub(super) const OPTIONS: &[Row] = &[
     ),
     row("registry.preferLocal", Kind::Switch),
     row("registry.stopDelay", Kind::MILLIS_OR_ZERO),
+    row("registry.stopDelayLimit", Kind::MILLIS_OR_ZERO),
     row("registry.cleanOfflineNodesTimeout", Kind::SECONDS),
     row("registry.maxNodes", Kind::count("nodes")),
     row("transit.maxQueueSize", Kind::count("requests")),
@@ -68,6 +69,7 @@ pub(super) const OPTIONS: &[Row] = &[
     row("transit.strictVersion", Kind::Switch),
     row("transit.serviceChangedDebounceTime", Kind::MILLIS_OR_ZERO),
     row("transit.connectTimeout", Kind::Timeout),
+    row("transit.closeTimeout", Kind::MILLIS_OR_ZERO),
     row("transit.idConflictWait", Kind::MILLIS_OR_ZERO),
     row("transit.limits.depth", Kind::Count { unit: "levels", min: 8, max: 128 }),
     row("transit.limits.string", Kind::count("bytes")),

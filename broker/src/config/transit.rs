@@ -68,6 +68,13 @@ pub struct TransitConfig {
     /// Unit: milliseconds. Default: `"30s"`.
     pub connect_timeout: Timeout,
 
+    /// How long a stopping broker waits for the tasks of its transporter once that is closed. Short leaves a
+    /// handler behind that still blocks its thread; long lets such a handler hold up the stop.
+    ///
+    /// Unit: milliseconds. Default: `"2s"`.
+    #[serde(with = "duration::millis")]
+    pub close_timeout: Duration,
+
     /// How long a start waits for the answer of a node that seems to have our id already, before it goes
     /// on. Short misses a slow owner of the id; long delays the start, though only when there is evidence.
     ///
@@ -94,6 +101,7 @@ impl Default for TransitConfig {
             strict_version: false,
             service_changed_debounce_time: Duration::from_secs(1),
             connect_timeout: Timeout::After(Duration::from_secs(30)),
+            close_timeout: Duration::from_secs(2),
             id_conflict_wait: Duration::from_millis(500),
             limits: Limits::default(),
         }

@@ -23,9 +23,16 @@ impl Deadline {
         Some(*self.at.get_or_init(|| far(Instant::now(), timeout)))
     }
 
-    /// What is left of it; zero when it has passed.
+    /// What is left of it; zero when it has passed. Reads the clock once.
     pub(crate) fn remaining(&self) -> Option<Duration> {
-        self.at().map(|at| at.saturating_duration_since(Instant::now()))
+        let timeout = self.timeout?;
+        match self.at.get() {
+            Some(at) => Some(at.saturating_duration_since(Instant::now())),
+            None => {
+                self.at();
+                Some(timeout)
+            }
+        }
     }
 }
 
@@ -33,4 +40,22 @@ impl Deadline {
 fn far(now: Instant, timeout: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
     now + timeout.min(CENTURY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_begins_with_the_first_look_and_runs_from_then_on() {
+        let seconds = Duration::from_secs;
+        let deadline = Deadline::after(Some(seconds(5)));
+        tokio::time::advance(seconds(1)).await;
+        assert_eq!(deadline.remaining(), Some(seconds(5)));
+        tokio::time::advance(seconds(2)).await;
+        assert_eq!(deadline.remaining(), Some(seconds(3)));
+        tokio::time::advance(seconds(9)).await;
+        assert_eq!(deadline.remaining(), Some(Duration::ZERO));
+        assert_eq!(Deadline::after(None).remaining(), None);
+    }
 }

@@ -9,7 +9,7 @@ type Map = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
 
 /// At most one value per type; never sent to another node.
 #[derive(Default)]
-pub struct Extensions(OnceLock<Mutex<Map>>);
+pub struct Extensions(OnceLock<Box<Mutex<Map>>>);
 
 impl Extensions {
     /// The value of type `T`, if somebody put one in.
@@ -21,7 +21,7 @@ impl Extensions {
 
     /// Puts a value in, replacing one of the same type.
     pub fn insert<T: Send + Sync + 'static>(&self, value: T) {
-        let map = self.0.get_or_init(Mutex::default);
+        let map = self.0.get_or_init(Box::default);
         map.lock().unwrap_or_else(PoisonError::into_inner).insert(TypeId::of::<T>(), Arc::new(value));
     }
 }

@@ -8,31 +8,39 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A JSON object behind a lock; copies are shared until one is written to.
+/// A JSON object behind a lock; copies are shared until one is written to. `None`: it is empty.
+///
+/// Every context has three, most of them empty, so what one holds lies elsewhere.
 #[derive(Debug, Default)]
-pub(crate) struct Bag(Mutex<State>);
+pub(crate) struct Bag(Mutex<Option<Box<Content>>>);
 
-#[derive(Debug, Clone, Default)]
-enum State {
-    #[default]
-    Empty,
+#[derive(Debug, Clone)]
+enum Content {
     /// As it arrived; known to be one JSON value.
     Raw(Bytes),
     Map(Arc<Map<String, Value>>),
 }
 
+fn raw(bytes: Bytes) -> Option<Box<Content>> {
+    Some(Box::new(Content::Raw(bytes)))
+}
+
+fn map(map: Arc<Map<String, Value>>) -> Option<Box<Content>> {
+    Some(Box::new(Content::Map(map)))
+}
+
 impl Bag {
-    pub(crate) fn from_raw(raw: Bytes) -> Self {
-        match &raw[..] {
+    pub(crate) fn from_raw(bytes: Bytes) -> Self {
+        match &bytes[..] {
             b"{}" | b"null" | b"" => Self::default(),
-            _ => Self(Mutex::new(State::Raw(raw))),
+            _ => Self(Mutex::new(raw(bytes))),
         }
     }
 
-    pub(crate) fn from_map(map: Map<String, Value>) -> Self {
-        match map.is_empty() {
+    pub(crate) fn from_map(object: Map<String, Value>) -> Self {
+        match object.is_empty() {
             true => Self::default(),
-            false => Self(Mutex::new(State::Map(Arc::new(map)))),
+            false => Self(Mutex::new(map(Arc::new(object)))),
         }
     }
 
@@ -42,7 +50,7 @@ impl Bag {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        matches!(*self.lock(), State::Empty)
+        self.lock().is_none()
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<Value> {
@@ -61,7 +69,7 @@ impl Bag {
             return;
         }
         let other = other.map();
-        if let State::Map(mine) = &*self.lock()
+        if let Some(Content::Map(mine)) = self.lock().as_deref()
             && Arc::ptr_eq(mine, &other)
         {
             return;
@@ -70,29 +78,28 @@ impl Bag {
     }
 
     /// Adds every key of a JSON object that came with an answer.
-    pub(crate) fn absorb(&self, raw: Bytes) {
-        let mut state = self.lock();
-        match &*state {
-            _ if matches!(&raw[..], b"{}" | b"null" | b"") => {}
+    pub(crate) fn absorb(&self, bytes: Bytes) {
+        let mut content = self.lock();
+        match content.as_deref() {
+            _ if matches!(&bytes[..], b"{}" | b"null" | b"") => {}
             // Mostly the callee changed nothing, and sends back what it was sent.
-            State::Raw(mine) if *mine == raw => {}
-            State::Empty => *state = State::Raw(raw),
-            _ => {
-                drop(state);
-                self.write(|map| map.extend(parse(&raw)));
+            Some(Content::Raw(mine)) if *mine == bytes => {}
+            None => *content = raw(bytes),
+            Some(_) => {
+                drop(content);
+                self.write(|map| map.extend(parse(&bytes)));
             }
         }
     }
 
     /// The whole object.
     pub(crate) fn map(&self) -> Arc<Map<String, Value>> {
-        let mut state = self.lock();
-        match &*state {
-            State::Empty => Arc::default(),
-            State::Map(map) => Arc::clone(map),
-            State::Raw(raw) => {
-                let map = Arc::new(parse(raw));
-                *state = State::Map(Arc::clone(&map));
+        match self.lock().as_deref_mut() {
+            None => Arc::default(),
+            Some(Content::Map(map)) => Arc::clone(map),
+            Some(content @ Content::Raw(_)) => {
+                let map = content.to_map();
+                *content = Content::Map(Arc::clone(&map));
                 map
             }
         }
@@ -100,10 +107,10 @@ impl Bag {
 
     /// The object as JSON text.
     pub(crate) fn to_json(&self) -> Bytes {
-        match &*self.lock() {
-            State::Empty => Bytes::from_static(b"{}"),
-            State::Raw(raw) => raw.clone(),
-            State::Map(map) => match serde_json::to_vec(&**map) {
+        match self.lock().as_deref() {
+            None => Bytes::from_static(b"{}"),
+            Some(Content::Raw(raw)) => raw.clone(),
+            Some(Content::Map(map)) => match serde_json::to_vec(&**map) {
                 Ok(text) => text.into(),
                 Err(_) => Bytes::from_static(b"{}"),
             },
@@ -111,18 +118,23 @@ impl Bag {
     }
 
     fn write(&self, change: impl FnOnce(&mut Map<String, Value>)) {
-        let mut state = self.lock();
-        let mut map = match std::mem::take(&mut *state) {
-            State::Empty => Arc::default(),
-            State::Raw(raw) => Arc::new(parse(&raw)),
-            State::Map(map) => map,
-        };
-        change(Arc::make_mut(&mut map));
-        *state = State::Map(map);
+        let mut content = self.lock();
+        let mut object = content.take().map_or_else(Arc::default, |content| content.to_map());
+        change(Arc::make_mut(&mut object));
+        *content = map(object);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Option<Box<Content>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Content {
+    fn to_map(&self) -> Arc<Map<String, Value>> {
+        match self {
+            Self::Raw(raw) => Arc::new(parse(raw)),
+            Self::Map(map) => Arc::clone(map),
+        }
     }
 }
 

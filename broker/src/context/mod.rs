@@ -31,13 +31,14 @@ pub use meta::{Headers, Meta};
 #[derive(Clone)]
 pub struct Context {
     inner: Arc<Inner>,
+    /// Where it was handed to after it was made, if anywhere.
     at: At,
 }
 
-/// Whose handler this context is handed to.
+/// Whose handler a context is handed to.
 #[derive(Clone)]
 pub(crate) enum At {
-    /// Nobody has been chosen yet.
+    /// Nobody has been chosen yet; in a handed context, whomever it was made for.
     Unpicked,
     /// An action of this node.
     Local(Arc<Action>),
@@ -51,77 +52,107 @@ pub(crate) enum At {
 
 struct Inner {
     broker: ServiceBroker,
+    /// Most calls know their endpoint from the beginning; then no copy of the context has to.
+    made_for: At,
     scope: Scope,
     response_headers: Bag,
     cancel: OnceLock<CancellationToken>,
     extensions: Extensions,
 }
 
-/// What a context is made of.
+/// What a context is made of. It is written once per call, so what few calls have lies in [`Descent`].
 pub(crate) struct Scope {
-    pub(crate) name: Name,
+    /// `None`: that of the action that the context is made for.
+    pub(crate) name: Option<Name>,
     pub(crate) id: LazyId,
+    pub(crate) level: u32,
+    pub(crate) tracing: Option<bool>,
+    /// How an event is spread; `None` for a call.
+    pub(crate) spread: Option<Spread>,
+    pub(crate) meta: Bag,
+    pub(crate) headers: Bag,
+    pub(crate) deadline: Deadline,
+    /// `None`: the start of a tree of calls, made here and for nobody in particular.
+    pub(crate) descent: Option<Box<Descent>>,
+}
+
+/// Where a call or event comes from, and whom it is for.
+#[derive(Default)]
+pub(crate) struct Descent {
     /// `None`: this is the root, its own id stands for the tree.
     pub(crate) request_id: Option<Id>,
     pub(crate) parent_id: Option<Id>,
     pub(crate) caller: Option<Name>,
-    pub(crate) level: u32,
-    pub(crate) tracing: Option<bool>,
     /// The node that made the call; `None` for this one.
     pub(crate) from: Option<NodeId>,
-    pub(crate) meta: Bag,
-    pub(crate) headers: Bag,
-    pub(crate) deadline: Deadline,
-    pub(crate) event: Option<EventScope>,
     /// The node that has to answer, if the caller named one.
     pub(crate) pinned: Option<NodeId>,
-}
-
-/// What only events have.
-#[derive(Debug, Clone)]
-pub(crate) struct EventScope {
-    pub(crate) spread: Spread,
+    /// The groups that an event is for; empty for all.
     pub(crate) groups: Vec<Name>,
 }
 
 impl Scope {
     /// The start of a tree of calls.
-    pub(crate) fn root(name: Name) -> Self {
+    #[inline]
+    pub(crate) fn root(name: Option<Name>) -> Self {
         Self {
             name,
             id: LazyId::default(),
-            request_id: None,
-            parent_id: None,
-            caller: None,
             level: 1,
             tracing: None,
-            from: None,
+            spread: None,
             meta: Bag::default(),
             headers: Bag::default(),
             deadline: Deadline::after(None),
-            event: None,
-            pinned: None,
+            descent: None,
         }
     }
 
     /// A call made while another one is being served (protocol chapter 6.1).
-    pub(crate) fn child(name: Name, parent: &Context) -> Self {
-        Self {
+    pub(crate) fn child(name: Option<Name>, parent: &Context) -> Self {
+        let descent = Descent {
             request_id: Some(parent.request_id()),
             parent_id: Some(parent.id()),
             caller: parent.service().cloned(),
+            ..Descent::default()
+        };
+        Self {
             level: parent.level().saturating_add(1),
             tracing: parent.scope().tracing,
             meta: parent.scope().meta.copy(),
+            descent: Some(Box::new(descent)),
             ..Self::root(name)
         }
+    }
+
+    /// The start of a tree of calls, or what is made in the course of `parent`.
+    pub(crate) fn within(parent: Option<&Context>, name: Option<Name>) -> Self {
+        match parent {
+            Some(parent) => Self::child(name, parent),
+            None => Self::root(name),
+        }
+    }
+
+    pub(crate) fn descent_mut(&mut self) -> &mut Descent {
+        self.descent.get_or_insert_default()
+    }
+
+    pub(crate) fn request_id(&self) -> Option<&Id> {
+        self.descent.as_ref()?.request_id.as_ref()
+    }
+
+    pub(crate) fn pinned(&self) -> Option<&NodeId> {
+        self.descent.as_ref()?.pinned.as_ref()
     }
 }
 
 impl Context {
-    pub(crate) fn new(broker: ServiceBroker, scope: Scope) -> Self {
+    /// A context for a handler, or with a name of its own for whoever will be chosen.
+    #[inline]
+    pub(crate) fn new(broker: ServiceBroker, made_for: At, scope: Scope) -> Self {
         let inner = Inner {
             broker,
+            made_for,
             scope,
             response_headers: Bag::default(),
             cancel: OnceLock::new(),
@@ -130,20 +161,27 @@ impl Context {
         Self { inner: Arc::new(inner), at: At::Unpicked }
     }
 
-    pub(crate) fn handed_to(mut self, at: At) -> Self {
-        self.at = at;
-        self
+    /// The same call or event, for another handler.
+    #[inline]
+    pub(crate) fn handed_to(&self, at: At) -> Self {
+        Self { inner: Arc::clone(&self.inner), at }
     }
 
-    /// The same call or event, without knowing whose handler it was handed to: cheaper than a clone.
+    /// The same call or event, without knowing where it was handed to: cheaper than a clone.
+    #[inline]
     pub(crate) fn without_place(&self) -> Self {
         Self { inner: Arc::clone(&self.inner), at: At::Unpicked }
     }
 
+    #[inline]
     pub(crate) fn at(&self) -> &At {
-        &self.at
+        match &self.at {
+            At::Unpicked => &self.inner.made_for,
+            at => at,
+        }
     }
 
+    #[inline]
     pub(crate) fn scope(&self) -> &Scope {
         &self.inner.scope
     }
@@ -161,13 +199,13 @@ impl Context {
     /// Id of the whole tree of calls that this one belongs to.
     #[must_use]
     pub fn request_id(&self) -> Id {
-        self.scope().request_id.clone().unwrap_or_else(|| self.id())
+        self.scope().request_id().cloned().unwrap_or_else(|| self.id())
     }
 
     /// Id of the call in whose course this one was made.
     #[must_use]
     pub fn parent_id(&self) -> Option<Id> {
-        self.scope().parent_id.clone()
+        self.scope().descent.as_ref()?.parent_id.clone()
     }
 
     /// Depth in the tree of calls; 1 for the root.
@@ -179,25 +217,32 @@ impl Context {
     /// Full name of the service that made the call, if a service made it.
     #[must_use]
     pub fn caller(&self) -> Option<&Name> {
-        self.scope().caller.as_ref()
+        self.scope().descent.as_ref()?.caller.as_ref()
     }
 
     /// The node that made the call.
     #[must_use]
     pub fn node(&self) -> &NodeId {
-        self.scope().from.as_ref().unwrap_or_else(|| self.broker().node_id())
+        let from = self.scope().descent.as_ref().and_then(|descent| descent.from.as_ref());
+        from.unwrap_or_else(|| self.broker().node_id())
     }
 
     /// Full name of the action, or name of the event (never a pattern).
     #[must_use]
     pub fn name(&self) -> &Name {
-        &self.scope().name
+        static NAMELESS: Name = Name::from_static("");
+        match (&self.scope().name, &self.inner.made_for) {
+            (Some(name), _) => name,
+            (None, At::Local(action) | At::Remote(_, action) | At::Bus(action)) => &action.name,
+            // Whatever is made for nobody yet, or for many, is given a name.
+            (None, At::Unpicked | At::Event(_)) => &NAMELESS,
+        }
     }
 
     /// Full name of the service whose handler this context was given to.
     #[must_use]
     pub fn service(&self) -> Option<&Name> {
-        match &self.at {
+        match self.at() {
             At::Local(action) | At::Remote(_, action) | At::Bus(action) => Some(&action.service),
             At::Event(sub) => Some(&sub.service),
             At::Unpicked => None,
@@ -207,13 +252,13 @@ impl Context {
     /// For events: the groups the sender meant; empty for all.
     #[must_use]
     pub fn event_groups(&self) -> &[Name] {
-        self.scope().event.as_ref().map_or(&[], |event| &event.groups)
+        self.scope().descent.as_ref().map_or(&[], |descent| &descent.groups)
     }
 
     /// For events: whether every subscriber gets it, and not one of each group.
     #[must_use]
     pub fn is_broadcast(&self) -> bool {
-        self.scope().event.as_ref().is_some_and(|event| event.spread != Spread::Emit)
+        self.scope().spread.is_some_and(|spread| spread != Spread::Emit)
     }
 
     /// The broker this handler runs on.
@@ -305,7 +350,12 @@ impl Context {
 
     /// A timer for the deadline.
     pub(crate) fn timer(&self) -> Timer {
-        self.broker().shared().deadlines.timer(self.deadline(), Instant::now)
+        self.timer_within(self.remaining())
+    }
+
+    /// As [`Context::timer`], for those who have just looked at what is left.
+    pub(crate) fn timer_within(&self, remaining: Option<Duration>) -> Timer {
+        self.broker().shared().deadlines.timer(self.deadline().zip(remaining))
     }
 
     /// The error of a handler that was cut at its deadline. Names the caller's node, as Node does
@@ -315,6 +365,7 @@ impl Context {
             .with_outcome(Outcome::MayHaveRun)
     }
 
+    #[inline]
     pub(crate) fn cancel(&self) {
         if let Some(token) = self.inner.cancel.get() {
             token.cancel();

@@ -17,7 +17,7 @@ mod cpu;
 pub(crate) mod driver;
 mod farewell;
 pub(crate) mod gossip;
-mod limit;
+pub(crate) mod limit;
 pub(crate) mod liveness;
 mod succession;
 mod tcp;

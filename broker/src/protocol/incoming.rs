@@ -4,7 +4,7 @@ use bytes::Bytes;
 use ligand_transporters::{Name, NodeId, PacketKind};
 use smallvec::SmallVec;
 
-use super::{Digest, GossipResponse, InfoPacket, Raw, Span, TextSpan, Ver};
+use super::{Digest, GossipResponse, InfoPacket, Part, Raw, Span, TextSpan, Ver};
 
 /// One decoded packet.
 #[derive(Debug, Clone)]
@@ -74,9 +74,9 @@ pub(crate) struct ContextFields {
     /// See [`ContextFields::id`].
     pub(crate) id: TextSpan,
     /// See [`ContextFields::meta`].
-    pub(crate) meta: Span,
+    pub(crate) meta: Part,
     /// See [`ContextFields::headers`].
-    pub(crate) headers: Span,
+    pub(crate) headers: Part,
     /// Depth of the call chain, 1 for a root call. Missing and null are kept apart from any number.
     pub(crate) level: Option<u32>,
     /// Whether this is traced; `None` leaves the decision to the receiver.
@@ -167,11 +167,11 @@ pub(crate) struct Response {
     /// See [`Response::data`].
     pub(crate) data: Span,
     /// See [`Response::error`].
-    pub(crate) error: Span,
+    pub(crate) error: Part,
     /// See [`Response::meta`].
-    pub(crate) meta: Span,
+    pub(crate) meta: Part,
     /// See [`Response::headers`].
-    pub(crate) headers: Span,
+    pub(crate) headers: Part,
     /// Whether this is part of a stream that goes on; `Some(false)` with a `seq` ends one.
     pub(crate) stream: Option<bool>,
     /// Position in that stream.

@@ -37,6 +37,6 @@ pub(crate) use info::{
     ActionInfo, Client, EventInfo, InfoPacket, NodeInfo, ServiceInfo, ServiceVersion, Services,
 };
 pub(crate) use outgoing::{Id, OutEvent, OutRequest, OutResponse, OutStream, Outcome, Outgoing};
-pub(crate) use raw::{Raw, Span, TextSpan};
+pub(crate) use raw::{Part, Raw, Span, TextSpan};
 pub(crate) use version::{ProtocolVersion, Ver};
 pub(crate) use wire_error::{Code, WireError};

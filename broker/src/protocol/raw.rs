@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use std::fmt;
 
-/// One complete value in the node's codec, as bytes that share the frame they came in.
+/// One complete value as bytes that share the frame they came in: `params` and `data` in the node's codec,
+/// everything else in JSON.
 ///
 /// The decoder has checked that it is well-formed, within the depth limit and valid UTF-8. It is opened
 /// only by whoever wants its content: `params` by a handler's deserializer, for example.
@@ -86,6 +87,44 @@ impl Span {
     pub(crate) fn raw(self, frame: &Bytes) -> Option<Raw> {
         let bytes = self.of(frame);
         (!bytes.is_empty()).then(|| Raw(frame.slice_ref(bytes)))
+    }
+}
+
+/// A value that is JSON within this process whatever the cluster speaks: `meta`, `headers` and errors are
+/// small, and are merged and kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The frame holds it as JSON.
+    InFrame(Span),
+    /// It was rewritten.
+    Rewritten(Box<Raw>),
+}
+
+impl Part {
+    /// The value; `None` when it is absent.
+    pub(crate) fn raw(&self, frame: &Bytes) -> Option<Raw> {
+        match self {
+            Self::InFrame(span) => span.raw(frame),
+            Self::Rewritten(raw) => Some(Raw::clone(raw)),
+        }
+    }
+}
+
+impl Default for Part {
+    fn default() -> Self {
+        Self::InFrame(Span::default())
+    }
+}
+
+impl From<Span> for Part {
+    fn from(span: Span) -> Self {
+        Self::InFrame(span)
+    }
+}
+
+impl From<Raw> for Part {
+    fn from(raw: Raw) -> Self {
+        Self::Rewritten(Box::new(raw))
     }
 }
 

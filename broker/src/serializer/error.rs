@@ -61,7 +61,17 @@ pub(crate) enum Problem {
         /// What is there or is missing.
         what: &'static str,
     },
-    /// It is JSON, but not what a packet is made of.
+    /// It is nothing that the serializer could have written.
+    #[error("malformed {codec} at byte {at}: {what}")]
+    Malformed {
+        /// Name of the serializer.
+        codec: &'static str,
+        /// Offset in the frame.
+        at: usize,
+        /// What is there or is missing.
+        what: &'static str,
+    },
+    /// It is a value, but not what a packet is made of.
     #[error("the packet is not an object")]
     NotAnObject,
     /// A field that must be there is not.

@@ -5,7 +5,9 @@
 //! straight into the send buffer; it reads an [`Incoming`] as views of the received frame and never opens
 //! `params` or `data`.
 //!
-//! JSON is what there is. JSONExt, MsgPack, Notepack and CBOR are to follow, each as another [`Codec`].
+//! Within the process everything but bodies is JSON. The other serializers read and write the envelopes of
+//! requests, responses and events themselves and leave their bodies alone; what is rare or small — INFO,
+//! gossip, `meta`, errors — they translate from and to JSON ([`binary`], [`json_ext`]).
 #![cfg_attr(
     not(test),
     deny(
@@ -17,26 +19,35 @@
 )]
 #![allow(dead_code, unused_imports, reason = "the modules that send and receive packets use the rest")]
 
+mod binary;
 mod error;
 mod json;
+mod json_ext;
 mod limits;
 
 use bytes::Bytes;
 use ligand_transporters::{Abandon, FrameBuf, NodeId, PacketKind};
 use std::fmt;
+use std::sync::Arc;
 
+use crate::codec::{Cbor, Codec, MsgPack};
 use crate::protocol::{Incoming, Outgoing, ProtocolVersion, Raw, Services, WireError};
 
+use binary::Binary;
 pub(crate) use error::{DecodeError, Problem};
 pub(crate) use json::Json;
+use json_ext::JsonExtended;
 pub(crate) use limits::Limits;
 
-/// How bodies are encoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub(crate) enum Codec {
-    /// JSON text.
-    Json,
+/// The serializer of a codec.
+pub(crate) fn serializer(codec: Codec) -> Arc<dyn Serializer> {
+    match codec {
+        Codec::Json => Arc::new(Json),
+        Codec::JsonExt => Arc::new(JsonExtended),
+        Codec::MsgPack => Arc::new(Binary::new(codec, MsgPack::Msgpack5)),
+        Codec::Notepack => Arc::new(Binary::new(codec, MsgPack::Notepack)),
+        Codec::Cbor => Arc::new(Binary::new(codec, Cbor)),
+    }
 }
 
 /// Writes the body of a packet, one complete value of the codec, at the end of the frame.

@@ -50,6 +50,7 @@ impl Reply {
 }
 
 impl From<Payload> for Reply {
+    #[inline]
     fn from(body: Payload) -> Self {
         Self { body, stream: None }
     }

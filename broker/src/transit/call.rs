@@ -6,12 +6,12 @@ use ligand_transporters::{FrameBuf, NodeId, Route};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use super::Transit;
 use super::outbound::not_sent;
 use super::pending::{Answer, token};
 use crate::broker::AnsweredBy;
-use crate::codec::Codec;
 use crate::context::{At, Context};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::payload::Payload;
@@ -33,22 +33,24 @@ impl Transit {
                 _ => return Err(Error::internal("a remote function was given no remote endpoint")),
             };
             let node = node.as_deref();
-            if cx.remaining().is_some_and(|left| left.is_zero()) {
+            // The clock is read here only: what follows takes a few microseconds.
+            let remaining = cx.remaining();
+            if remaining.is_some_and(|left| left.is_zero()) {
                 // A layer held the call until there was no time left; 0 would mean "no limit" over there.
                 let error = Error::of_action(ErrorKind::RequestSkipped, cx.name(), Some(&self.node));
                 return Err(error.at_node(&self.node).with_outcome(Outcome::NotRun));
             }
-            let body = params.peek(Codec::Json).map_err(|error| error.with_outcome(Outcome::NotRun))?;
+            let body = params.peek(self.codec).map_err(|error| error.with_outcome(Outcome::NotRun))?;
             let id = cx.scope().id.get().bits().unwrap_or_else(PacketId::random);
             let Some(ticket) = self.pending.open(id, node.map(|node| node.id().clone())) else {
                 return Err(self.queue_is_full(&cx));
             };
             // From here on an answer may come; dropping the ticket forgets the call.
-            if let Err(error) = self.send_request(&cx, node, id, body.as_ref()) {
+            if let Err(error) = self.send_request(&cx, node, id, remaining, body.as_ref()) {
                 ticket.not_sent();
                 return Err(error);
             }
-            let mut timer = cx.timer();
+            let mut timer = cx.timer_within(remaining);
             let mut ticket = Some(ticket);
             let answer = poll_fn(|task| {
                 let Some(waiting) = &mut ticket else { return Poll::Ready(None) };
@@ -90,13 +92,14 @@ impl Transit {
         cx: &Context,
         node: Option<&Node>,
         id: PacketId,
+        remaining: Option<Duration>,
         body: Option<&Bytes>,
     ) -> Result<()> {
         let scope = cx.scope();
         let meta = scope.meta.to_json();
         let headers = scope.headers.to_json();
         let parent_id = cx.parent_id();
-        let timeout = cx.remaining().map_or(0.0, |left| (left.as_secs_f64() * 1000.0).max(1.0));
+        let timeout = remaining.map_or(0.0, |left| (left.as_secs_f64() * 1000.0).max(1.0));
         let packet = Outgoing::Request(OutRequest {
             id: Id::Ours(id),
             action: cx.name(),
@@ -106,12 +109,12 @@ impl Transit {
             level: scope.level,
             tracing: scope.tracing,
             parent_id: parent_id.as_ref().map(crate::id::Id::as_wire),
-            request_id: Some(scope.request_id.as_ref().map_or(Id::Ours(id), crate::id::Id::as_wire)),
-            caller: scope.caller.as_deref(),
+            request_id: Some(scope.request_id().map_or(Id::Ours(id), crate::id::Id::as_wire)),
+            caller: cx.caller().map(|caller| caller.as_str()),
             stream: Some(false),
             seq: None,
         });
-        let empty = Bytes::from_static(b"{}");
+        let empty = Bytes::from_static(self.codec.empty_object());
         let body = body.unwrap_or(&empty);
         let write = &mut |frame: &mut FrameBuf<'_>| {
             frame.splice(body);
@@ -154,7 +157,7 @@ impl Transit {
             return Err(Error::from_wire(error, node, cx.name()));
         }
         Ok(Reply::from(match response.data() {
-            Some(data) => Payload::from_encoded(Codec::Json, data.into_bytes()),
+            Some(data) => Payload::from_encoded(self.codec, data.into_bytes()),
             None => Payload::empty(),
         }))
     }

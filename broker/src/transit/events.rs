@@ -7,8 +7,7 @@ use super::Transit;
 use super::budget::InHand;
 use super::stats::Counters;
 use crate::broker::{ServiceBroker, Spread, Waiting, run_local};
-use crate::codec::Codec;
-use crate::context::{Bag, Context, Deadline, EventScope, Scope};
+use crate::context::{At, Bag, Context, Deadline, Descent, Scope};
 use crate::id::LazyId;
 use crate::payload::Payload;
 use crate::protocol::Event;
@@ -38,33 +37,36 @@ impl Transit {
             return;
         }
         let data = match event.data() {
-            Some(data) => Payload::from_encoded(Codec::Json, data.into_bytes()),
+            Some(data) => Payload::from_encoded(self.codec, data.into_bytes()),
             None => Payload::empty(),
         };
         let data = match handlers.len() {
             1 => Ok(data),
-            _ => data.into_shared(Codec::Json),
+            _ => data.into_shared(self.codec),
         };
         let Ok(data) = data else { return };
         let context = &event.context;
-        let spread = if event.broadcast { Spread::Broadcast } else { Spread::Emit };
-        let scope = Scope {
-            name: event.event().into(),
-            // As Node does, the context gets an id of its own.
-            id: LazyId::default(),
+        let descent = Descent {
             request_id: context.request_id().map(Into::into),
             parent_id: context.parent_id().map(Into::into),
             caller: context.caller().map(Into::into),
+            from: Some(sender),
+            pinned: None,
+            groups,
+        };
+        let scope = Scope {
+            name: Some(event.event().into()),
+            // As Node does, the context gets an id of its own.
+            id: LazyId::default(),
             level: context.level.unwrap_or(1),
             tracing: context.tracing,
-            from: Some(sender),
+            spread: Some(if event.broadcast { Spread::Broadcast } else { Spread::Emit }),
             meta: Bag::from_raw(context.meta().into_bytes()),
             headers: context.headers().map(|headers| Bag::from_raw(headers.into_bytes())).unwrap_or_default(),
             deadline: Deadline::after(None),
-            event: Some(EventScope { spread, groups }),
-            pinned: None,
+            descent: Some(Box::new(descent)),
         };
-        let cx = Context::new(broker.clone(), scope);
+        let cx = Context::new(broker.clone(), At::Unpicked, scope);
         run_local(&cx, &handlers, data, &Waiting::GoOn(Some(InHand::new(self, size))));
         drop(ack);
     }

@@ -12,7 +12,7 @@ use crate::broker::ServiceBroker;
 use crate::protocol::{Incoming, Packet, ProtocolVersion};
 
 /// Data frames handled before the writers get a chance to flush what was answered.
-const TURN_FRAMES: u32 = 32;
+const TURN_FRAMES: u32 = 256;
 /// The same as time.
 const TURN_TIME: Duration = Duration::from_micros(200);
 
@@ -76,6 +76,7 @@ impl Transit {
                 }
             },
         };
+        self.look_at(kind, &payload);
         match self.serializer.decode(kind, payload, &self.limits) {
             Ok(incoming) => Some(incoming),
             Err(error) => {

@@ -10,6 +10,7 @@ mod call;
 mod connection;
 mod control;
 mod events;
+mod foreign;
 mod heard;
 mod inbound;
 mod members;
@@ -32,6 +33,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use crate::broker::{ServiceBroker, Shared};
+use crate::codec::Codec;
 use crate::config::BrokerConfig;
 use crate::middleware::Pipeline;
 use crate::protocol::ProtocolVersion;
@@ -66,6 +68,8 @@ pub(crate) struct Transit {
     turn: Mutex<u64>,
     membership: Membership,
     serializer: Arc<dyn Serializer>,
+    /// What bodies are written in.
+    codec: Codec,
     limits: Limits,
     pipeline: Arc<Pipeline>,
     pending: Arc<Pending>,
@@ -81,6 +85,8 @@ pub(crate) struct Transit {
     held_bytes: AtomicUsize,
     /// Counts requests as they come, so that stopping can see whether any still do.
     arrived: AtomicU64,
+    /// Who writes in another serializer.
+    foreign: foreign::Foreign,
     /// See [`heard`].
     coarse: heard::Coarse,
     peering: Peering,

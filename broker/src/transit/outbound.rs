@@ -112,9 +112,9 @@ impl Transit {
             tracing: scope.tracing,
             parent_id: parent_id.as_ref().map(crate::id::Id::as_wire),
             request_id: Some(request_id.as_wire()),
-            caller: scope.caller.as_deref(),
+            caller: cx.caller().map(|caller| caller.as_str()),
         });
-        let null = Bytes::from_static(b"null");
+        let null = Bytes::from_static(self.codec.null());
         let body = body.unwrap_or(&null);
         let write = &mut |frame: &mut FrameBuf<'_>| {
             frame.splice(body);

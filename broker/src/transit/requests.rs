@@ -12,9 +12,8 @@ use super::Transit;
 use super::budget::InHand;
 use super::stats::Counters;
 use crate::broker::ServiceBroker;
-use crate::codec::Codec;
 use crate::config::Timeout;
-use crate::context::{At, Bag, Context, Deadline, Scope};
+use crate::context::{At, Bag, Context, Deadline, Descent, Scope};
 use crate::error::{Error, ErrorKind, Outcome as Ran, Result};
 use crate::handler::panicked;
 use crate::id::{Id, LazyId};
@@ -52,11 +51,11 @@ impl Transit {
             Err(error) => return self.answer_failure(&to, request.context.meta().bytes(), &error),
         };
         let params = match request.params() {
-            Some(params) => Payload::from_encoded(Codec::Json, params.into_bytes()),
+            Some(params) => Payload::from_encoded(self.codec, params.into_bytes()),
             None => Payload::empty(),
         };
-        let cx = Context::new(broker.clone(), Self::scope(broker, request, &action, &to.node))
-            .handed_to(At::Local(Arc::clone(&action)));
+        let scope = Self::scope(broker, request, &action, &to.node);
+        let cx = Context::new(broker.clone(), At::Local(Arc::clone(&action)), scope);
         // A stop that comes meanwhile waits for this one too.
         let counted = broker.shared().tracker.token();
         // Handlers catch their own panics; layers of the user's may panic as well.
@@ -156,20 +155,23 @@ impl Transit {
                 Timeout::Never => None,
             },
         };
-        Scope {
-            name: action.name.clone(),
-            id: LazyId::known(Id::from(context.id())),
+        let descent = Descent {
             request_id: context.request_id().map(Id::from),
             parent_id: context.parent_id().map(Id::from),
             caller: context.caller().map(Into::into),
+            from: Some(sender.clone()),
+            ..Descent::default()
+        };
+        Scope {
+            name: None,
+            id: LazyId::known(Id::from(context.id())),
             level: context.level.unwrap_or(1),
             tracing: context.tracing,
-            from: Some(sender.clone()),
+            spread: None,
             meta: Bag::from_raw(context.meta().into_bytes()),
             headers: context.headers().map(|headers| Bag::from_raw(headers.into_bytes())).unwrap_or_default(),
             deadline: Deadline::after(timeout),
-            event: None,
-            pinned: None,
+            descent: Some(Box::new(descent)),
         }
     }
 
@@ -182,7 +184,7 @@ impl Transit {
                 let sent = self.send_answer(to, &meta, Some(&headers), Answer::Body(&body));
                 match sent {
                     Ok(()) => {}
-                    Err(SendError::Full | SendError::NoRoute) => match body.peek(Codec::Json) {
+                    Err(SendError::Full | SendError::NoRoute) => match body.peek(self.codec) {
                         Ok(body) => self.answer_later(to, meta, Some(headers), Owned::Body(body)),
                         Err(error) => self.answer_failure(to, &meta, &error),
                     },
@@ -257,7 +259,7 @@ impl Transit {
             stream: None,
         });
         self.send_to(&to.node, to.version, 0, &packet, &mut |frame| match &answer {
-            Answer::Body(body) => body.write_to(Codec::Json, frame).map_err(|error| {
+            Answer::Body(body) => body.write_to(self.codec, frame).map_err(|error| {
                 tracing::warn!(error = %error, "a result could not be encoded");
                 Abandon
             }),
@@ -304,7 +306,7 @@ impl Transit {
                     let answer = match &answer {
                         Owned::Body(bytes) => {
                             let encoded =
-                                |bytes: &bytes::Bytes| Payload::from_encoded(Codec::Json, bytes.clone());
+                                |bytes: &bytes::Bytes| Payload::from_encoded(transit.codec, bytes.clone());
                             body = bytes.as_ref().map_or_else(Payload::empty, encoded);
                             Answer::Body(&body)
                         }

@@ -17,7 +17,7 @@ use crate::broker::{ServiceBroker, StartError};
 use crate::config::Protocol;
 use crate::discovery::driver::Driver;
 use crate::protocol::{Outgoing, ProtocolVersion};
-use crate::serializer::{Json, Limits};
+use crate::serializer::{Limits, serializer};
 
 /// What every node listens to, in Node's order (protocol chapter 3.1).
 const TOPICS: [Subscription; 12] = [
@@ -62,7 +62,8 @@ impl Transit {
             ever_connected: AtomicBool::new(false),
             turn: std::sync::Mutex::default(),
             membership,
-            serializer: Arc::new(Json),
+            serializer: serializer(config.serializer.codec()),
+            codec: config.serializer.codec(),
             limits: limits(&config.transit.limits),
             pipeline: Arc::clone(&shared.pipeline),
             pending: Pending::new(config.transit.max_queue_size),
@@ -73,6 +74,7 @@ impl Transit {
             bytes_in_hand: AtomicUsize::new(0),
             held_bytes: AtomicUsize::new(0),
             arrived: AtomicU64::new(0),
+            foreign: super::foreign::Foreign::default(),
             coarse: super::heard::Coarse::default(),
             peering: transporter.peering(),
             troubles: super::trouble::Troubles::default(),

@@ -56,6 +56,8 @@ macro_rules! counters {
 counters! {
     /// Packets that could not be read.
     malformed,
+    /// Packets that look as if another serializer had written them.
+    other_serializer,
     /// Packets of a protocol version that this node does not accept.
     wrong_version,
     /// Responses that nobody waited for any more.

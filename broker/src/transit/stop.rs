@@ -9,31 +9,28 @@ use tokio::time::{Instant, timeout};
 use super::Transit;
 use super::control::Message;
 
-/// Requests may come for at most this long after the announcement.
-const QUIET_AT_MOST: Duration = Duration::from_secs(2);
-/// How often it is looked whether any came.
+/// How often it is looked whether any request came.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// The control loop is busy for much shorter than this; it must not hold up a stop.
+/// The control loop is busy for much shorter than this; it must not hold up a stop. No option: it runs no
+/// code of the user's.
 const CONTROL_WAIT: Duration = Duration::from_secs(1);
-/// Tasks of the transporter have this long to end once it is closed.
-const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 impl Transit {
     /// Tells everybody that this node offers nothing any more.
     pub(crate) async fn announce_leaving(&self) {
         self.stop_balancing();
         self.tell_and_wait(Message::Leaving).await;
-        if timeout(CLOSE_WAIT, self.end_balanced()).await.is_err() {
+        if timeout(self.config.transit.close_timeout, self.end_balanced()).await.is_err() {
             tracing::warn!("the message server does not end the balanced subscriptions");
         }
     }
 
-    /// Waits until no request has come for two `stop_delay`s.
+    /// Waits until no request has come for two `stop_delay`s, at most `registry.stopDelayLimit`.
     pub(crate) async fn quiet(&self, stop_delay: Duration) {
-        let from = Instant::now();
+        let (from, limit) = (Instant::now(), self.config.registry.stop_delay_limit);
         let mut arrived = self.arrived.load(Ordering::Relaxed);
         let mut since = from;
-        while since.elapsed() < 2 * stop_delay && from.elapsed() < QUIET_AT_MOST {
+        while since.elapsed() < 2 * stop_delay && from.elapsed() < limit {
             tokio::time::sleep(LOOK_EVERY.min(stop_delay)).await;
             let now = self.arrived.load(Ordering::Relaxed);
             if now != arrived {
@@ -65,7 +62,7 @@ impl Transit {
         }
         self.pending.fail_all();
         // A reader may sit in a handler that blocks its thread; it ends when that returns.
-        if timeout(CLOSE_WAIT, self.link.shut()).await.is_err() {
+        if timeout(self.config.transit.close_timeout, self.link.shut()).await.is_err() {
             self.link.abandon();
             tracing::warn!("a handler blocks the task that reads from the transporter");
         }

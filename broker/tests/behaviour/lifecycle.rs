@@ -397,18 +397,63 @@ async fn a_start_that_is_given_up_half_way_can_be_stopped() {
     assert_eq!(diary.read(), ["one started", "one stopped"]);
 }
 
+/// A service whose call `slow.nap` and whose event `nap` take so many milliseconds, with what happened.
+fn slow(diary: &Diary) -> ServiceDef {
+    let nap = |what: &'static str| {
+        let diary = diary.clone();
+        move |_: ligand::Context, millis: u64| {
+            let diary = diary.clone();
+            async move {
+                tokio::time::sleep(ms(millis)).await;
+                diary.note(what);
+                ok(millis)
+            }
+        }
+    };
+    let stopped = diary.clone();
+    let event = nap("event ended");
+    ServiceDef::builder("slow")
+        .action("nap", nap("call ended"))
+        .event("nap", move |cx, millis: u64| {
+            let napped = event(cx, millis);
+            async move { napped.await.map(drop) }
+        })
+        .stopped(move || {
+            stopped.note("stopped");
+            async { ok(()) }
+        })
+        .build()
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_call_within_the_process_that_runs_when_the_broker_stops_is_finished() {
-    let slow = ServiceDef::builder("slow").action("nap", |_, millis: u64| async move {
-        tokio::time::sleep(ms(millis)).await;
-        ok(millis)
-    });
-    let broker = TestBroker::new().service(slow).start().await;
-    let call = broker.call::<u64>("slow.nap", 3000);
-    let (result, stopped) = tokio::join!(call, async {
+async fn services_stop_once_the_calls_and_events_within_the_process_have_ended() {
+    let diary = Diary::default();
+    let broker = TestBroker::new().service(slow(&diary)).start().await;
+    let stop = async || {
         tokio::time::sleep(ms(50)).await;
         broker.stop().await
-    });
+    };
+    let call = async { broker.call::<u64>("slow.nap", 3000).await };
+    let event = async { broker.broadcast_local("nap", 3500_u64).await };
+    let (result, sent, stopped) = tokio::join!(call, event, stop());
     stopped.unwrap();
+    sent.unwrap();
     assert_eq!(result.unwrap(), 3000);
+    assert_eq!(diary.read(), ["call ended", "event ended", "stopped"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_within_the_process_holds_a_stop_up_for_a_bounded_time_only_and_runs_on() {
+    let diary = Diary::default();
+    let broker = TestBroker::new().service(slow(&diary)).start().await;
+    let (result, error) = tokio::join!(async { broker.call::<u64>("slow.nap", 8000).await }, async {
+        tokio::time::sleep(ms(50)).await;
+        let from = Instant::now();
+        let error = broker.stop().await.unwrap_err();
+        assert!(from.elapsed() >= secs(5) && from.elapsed() < ms(5500), "{:?}", from.elapsed());
+        error
+    });
+    assert!(error.to_string().contains("1 handler"), "{error}");
+    assert_eq!(result.unwrap(), 8000);
+    assert_eq!(diary.read(), ["stopped", "call ended"]);
 }

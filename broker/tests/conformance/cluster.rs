@@ -46,6 +46,7 @@ impl Cluster {
             .namespace(&self.fixture.namespace)
             .node_id(format!("node-{n}"))
             .transporter(self.fixture.transporter(n))
+            .serializer(self.fixture.serializer)
             .request_timeout(PATIENCE)
             .configure(move |config| {
                 config.disable_balancer = balanced;

@@ -1,5 +1,6 @@
 //! How the nodes of one case reach each other.
 
+use ligand::config::SerializerKind;
 use ligand::transport::{NodeId, Transporter};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,6 +16,7 @@ pub(crate) struct Fixture {
     pub(crate) namespace: String,
     /// Whether the bus balances, not the nodes.
     pub(super) balanced: bool,
+    pub(crate) serializer: SerializerKind,
 }
 
 impl Fixture {
@@ -23,13 +25,18 @@ impl Fixture {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let namespace = format!("nodes-{}-{number}", std::process::id());
-        Self { make: Box::new(make), crash: None, restore: None, namespace, balanced: false }
+        let serializer = SerializerKind::default();
+        Self { make: Box::new(make), crash: None, restore: None, namespace, balanced: false, serializer }
     }
 
     /// Lets the bus balance (`disableBalancer`).
-    pub(crate) fn balanced(mut self) -> Self {
-        self.balanced = true;
-        self
+    pub(crate) fn balanced(self) -> Self {
+        Self { balanced: true, ..self }
+    }
+
+    /// What all nodes speak; JSON otherwise.
+    pub(crate) fn speaking(self, serializer: SerializerKind) -> Self {
+        Self { serializer, ..self }
     }
 
     /// How to cut a node off without a word, and to let its successor in. Without this, the runtime of

@@ -2,6 +2,7 @@
 
 use ligand::ServiceBroker;
 use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
 use std::fs;
 use std::net::UdpSocket;
 use std::path::Path;
@@ -283,14 +284,17 @@ async fn h27_odd_datagrams_are_ignored_and_random_ids_are_bounded() {
     assert_eq!(known(&node).await, 1, "nobody of them is a member");
 
     let from = Instant::now();
-    for n in 0..20_000 {
-        send(&format!("{namespace}|random-{n}|{good}"));
+    let mut text = String::new();
+    for n in 0..1_000_000 {
+        text.clear();
+        write!(text, "{namespace}|random-{n}|{good}").unwrap();
+        send(&text);
     }
     let mut peer = Peer::greet("p", port_of(&node).await).await;
     peer.request("after", "echo.echo", json!(1)).await;
     assert_eq!(peer.response("after").await["data"], 1);
     peer.caught_up().await;
-    println!("20,000 datagrams after {:.1?}: {} nodes are known", from.elapsed(), known(&node).await);
+    println!("a million datagrams after {:.1?}: {} nodes are known", from.elapsed(), known(&node).await);
     assert_eq!(known(&node).await, 1, "nobody of them is a member");
     assert!(door.noted(PONG).is_none(), "strangers are greeted, not answered");
     stop([&node]).await;

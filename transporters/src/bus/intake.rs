@@ -58,15 +58,29 @@ impl Intake {
     }
 
     /// Adds a frame to the batch, or does with it what the bounds say.
-    pub(crate) fn admit(&mut self, mut frame: Frame, batch: &mut Vec<Frame>) {
+    pub(crate) fn admit(&mut self, frame: Frame, batch: &mut Vec<Frame>) {
+        batch.extend(self.accept(frame));
+    }
+
+    /// For a reader with a queue of its own: the frame if it may wait there, until [`Self::leave`].
+    pub(crate) fn accept(&mut self, mut frame: Frame) -> Option<Frame> {
         match verdict(frame.kind, self.fill, &self.limits) {
             Verdict::Take => {}
             Verdict::Shed => frame.shed = true,
-            Verdict::Drop => return self.link.dropped(frame.kind),
+            Verdict::Drop => {
+                self.link.dropped(frame.kind);
+                return None;
+            }
         }
         self.fill.frames += 1;
         self.fill.bytes += frame.payload.len();
-        batch.push(frame);
+        Some(frame)
+    }
+
+    /// A frame does not wait any more.
+    pub(crate) fn leave(&mut self, frame: &Frame) {
+        self.fill.frames = self.fill.frames.saturating_sub(1);
+        self.fill.bytes = self.fill.bytes.saturating_sub(frame.payload.len());
     }
 }
 

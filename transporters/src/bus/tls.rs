@@ -36,6 +36,18 @@ impl TlsOptions {
         })
     }
 
+    /// A configuration that no server's certificate is good enough for.
+    ///
+    /// # Errors
+    /// As [`Self::client_config`].
+    pub(crate) fn trusting_nobody() -> Result<ClientConfig, TransportError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| TransportError::Config(format!("TLS: {error}")))?;
+        Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+    }
+
     fn roots(&self) -> Result<RootCertStore, TransportError> {
         let mut roots = RootCertStore::empty();
         match &self.ca_file {

@@ -1,9 +1,10 @@
 //! What the tests against real servers share.
-#![allow(dead_code, reason = "not every target uses all of it")]
+#![allow(dead_code, unused_imports, reason = "not every target uses all of it")]
 
 pub(crate) mod node;
 pub(crate) mod proxy;
 pub(crate) mod tls;
+mod translation;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -43,6 +44,15 @@ pub(crate) async fn conforms(
     url: &str,
     make: impl Fn(&str) -> Arc<dyn Transporter> + Send + Sync + Clone + 'static,
 ) {
+    conforms_behind(Proxy::start, url, make).await;
+}
+
+/// The same with another kind of proxy.
+pub(crate) async fn conforms_behind(
+    proxy: fn(&str) -> Proxy,
+    url: &str,
+    make: impl Fn(&str) -> Arc<dyn Transporter> + Send + Sync + Clone + 'static,
+) {
     let url = url.to_owned();
     conformance::run(|| {
         let (url, make) = (url.clone(), make.clone());
@@ -52,7 +62,7 @@ pub(crate) async fn conforms(
         let (cut, restored) = (Arc::clone(&proxies), Arc::clone(&proxies));
         Fixture::new(move |node| {
             let mut proxies = proxies.lock().unwrap();
-            let proxy = proxies.entry(node).or_insert_with(|| Proxy::start(address(&url)));
+            let proxy = proxies.entry(node).or_insert_with(|| proxy(address(&url)));
             make(&at(&url, &proxy.address()))
         })
         .with_patience(Duration::from_secs(20))

@@ -14,6 +14,8 @@ pub(crate) struct Log {
     pub(crate) frames: Vec<(PacketKind, bytes::Bytes)>,
     pub(crate) ups: Vec<Up>,
     pub(crate) downs: usize,
+    /// Why, each time.
+    pub(crate) reasons: Vec<String>,
     pub(crate) refused: Vec<String>,
     pub(crate) dropped: Vec<PacketKind>,
 }
@@ -32,8 +34,10 @@ impl Sink for Recorder {
         self.0.lock().unwrap().ups.push(how);
     }
 
-    fn down(&self, _why: &TransportError) {
-        self.0.lock().unwrap().downs += 1;
+    fn down(&self, why: &TransportError) {
+        let mut log = self.0.lock().unwrap();
+        log.downs += 1;
+        log.reasons.push(why.to_string());
     }
 
     fn refused(&self, why: &TransportError) {

@@ -7,6 +7,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use super::translation::Translation;
+
 /// What the proxy does with its connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
@@ -31,6 +33,21 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// Listens on a free port of the loopback interface. Must be called inside a runtime.
     pub(crate) fn start(server: &str) -> Self {
+        Self::translating(server, |_| None)
+    }
+
+    /// The same for servers that tell clients where to connect to (Kafka): its own address takes the place
+    /// of the server's, which is `127.0.0.1` and a port.
+    pub(crate) fn posing(server: &str) -> Self {
+        let port = |address: &str| address.rsplit_once(':').unwrap().1.parse::<u16>().unwrap();
+        let real = port(server);
+        Self::translating(server, |own| {
+            let told = |port: u16| [&b"127.0.0.1"[..], &u32::from(port).to_be_bytes()].concat();
+            Some(Translation::new(told(real), told(own.port())))
+        })
+    }
+
+    fn translating(server: &str, translation: impl FnOnce(SocketAddr) -> Option<Translation>) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
@@ -39,6 +56,7 @@ impl Proxy {
         let task = tokio::spawn(accept(
             TcpListener::from_std(listener).unwrap(),
             server.to_owned(),
+            translation(address),
             Arc::clone(&mode),
             Arc::clone(&open),
         ));
@@ -87,6 +105,7 @@ impl Drop for Proxy {
 async fn accept(
     listener: TcpListener,
     server: String,
+    translation: Option<Translation>,
     mode: Arc<watch::Sender<Mode>>,
     open: Arc<watch::Sender<usize>>,
 ) {
@@ -95,15 +114,21 @@ async fn accept(
             continue;
         }
         let (server, modes, open) = (server.clone(), mode.subscribe(), Arc::clone(&open));
+        let translation = translation.clone();
         tokio::spawn(async move {
             open.send_modify(|open| *open += 1);
-            let _ = pass(client, &server, modes).await;
+            let _ = pass(client, &server, translation, modes).await;
             open.send_modify(|open| *open -= 1);
         });
     }
 }
 
-async fn pass(client: TcpStream, server: &str, mut modes: watch::Receiver<Mode>) -> std::io::Result<()> {
+async fn pass(
+    client: TcpStream,
+    server: &str,
+    translation: Option<Translation>,
+    mut modes: watch::Receiver<Mode>,
+) -> std::io::Result<()> {
     let server = TcpStream::connect(server).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
@@ -111,8 +136,8 @@ async fn pass(client: TcpStream, server: &str, mut modes: watch::Receiver<Mode>)
     let (from_server, to_server) = server.into_split();
     let (there, back) = (modes.clone(), modes.clone());
     tokio::select! {
-        done = forward(from_client, to_server, there) => done,
-        done = forward(from_server, to_client, back) => done,
+        done = forward(from_client, to_server, None, there) => done,
+        done = forward(from_server, to_client, translation, back) => done,
         _ = modes.wait_for(|mode| *mode == Mode::Cut) => Ok(()),
     }
 }
@@ -121,6 +146,7 @@ async fn pass(client: TcpStream, server: &str, mut modes: watch::Receiver<Mode>)
 async fn forward(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
+    mut translation: Option<Translation>,
     mut modes: watch::Receiver<Mode>,
 ) -> std::io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
@@ -133,6 +159,9 @@ async fn forward(
         if count == 0 {
             return Ok(());
         }
-        to.write_all(&buffer[..count]).await?;
+        match &mut translation {
+            Some(translation) => to.write_all(&translation.apply(&buffer[..count])).await?,
+            None => to.write_all(&buffer[..count]).await?,
+        }
     }
 }

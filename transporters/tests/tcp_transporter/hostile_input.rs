@@ -69,7 +69,7 @@ async fn h6_promises_that_are_not_kept_time_out() {
     let header = &frame(2, &vec![0; 1_048_576 - 6])[..6];
     let mut attackers = Vec::new();
     // Enough for the limit per address, and then some.
-    for _ in 0..100 {
+    for _ in 0..1_000 {
         attackers.push(raw(victim.addr(), header).await);
     }
     for attacker in &mut attackers {
@@ -77,7 +77,7 @@ async fn h6_promises_that_are_not_kept_time_out() {
     }
     // The friend comes from the same address, so there is a place for it only once the others have left.
     let counted = |stats: TcpStats| stats.timeouts + stats.refused_per_address;
-    eventually(|| counted(victim.connection.stats()) == 100).await;
+    eventually(|| counted(victim.connection.stats()) == 1_000).await;
     assert!(victim.connection.stats().timeouts >= 64);
     friend.request(&victim.route(), 0, b"still here").unwrap();
     victim.until(|heard| heard.data() == [Bytes::from("still here")]).await;

@@ -27,19 +27,24 @@ async fn a_refused_connection_is_lost_and_its_frames_are_unsent() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frame_that_takes_long_to_encode_causes_one_attempt_to_connect() {
-    let (node, peer) = (Node::start("a").await, Peer::start().await);
-    let to = peer.route("p");
-    drop(peer);
+    let (node, peer, other) = (Node::start("a").await, Peer::start().await, Peer::start().await);
+    let (to, elsewhere) = (peer.route("p"), other.route("q"));
+    drop((peer, other));
     let mut encoded = 0;
     let sent = node.connection.send(&to, PacketKind::Request, 1, &mut |frame| {
         encoded += 1;
-        // The refusal of a port nobody listens on is much faster than this.
-        std::thread::sleep(Duration::from_millis(50));
+        // While another peer is tried, refuses, and is reported, the same could happen to this one.
+        if encoded == 1 {
+            node.request(&elsewhere, 2, b"x").unwrap();
+            while node.heard(|heard| heard.lost.is_empty()) {
+                std::thread::yield_now();
+            }
+        }
         frame.buf().extend_from_slice(b"x");
         if encoded < 5 { Ok(()) } else { Err(Abandon) }
     });
     assert_eq!((sent, encoded), (Ok(()), 1));
-    node.until(|heard| heard.lost.len() == 1 && heard.unsent == [1]).await;
+    node.until(|heard| heard.lost.len() == 2 && heard.unsent == [2, 1]).await;
 }
 
 #[tokio::test]

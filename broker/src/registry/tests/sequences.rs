@@ -1,6 +1,10 @@
 //! Any sequence of changes ends like a registry built from scratch.
 
 use super::*;
+use proptest::prelude::*;
+
+/// Names of services with the definitions of their actions and events.
+type Offer = BTreeMap<&'static str, (Vec<(String, &'static str)>, Vec<String>)>;
 
 const NODES: [&str; 4] = ["a", "b", "c", "d"];
 const SERVICES: [&str; 3] = ["s", "t", "u"];

@@ -30,13 +30,13 @@ pub(super) fn encoded(
     buf.to_vec()
 }
 
-pub(super) fn decoded(kind: PacketKind, frame: &[u8]) -> Incoming {
+pub(in crate::serializer) fn decoded(kind: PacketKind, frame: &[u8]) -> Incoming {
     Json.decode(kind, Bytes::copy_from_slice(frame), &Limits::default())
         .unwrap_or_else(|error| panic!("{error} in {}", String::from_utf8_lossy(frame)))
 }
 
 /// Sends a packet again as it came.
-pub(super) fn echoed(incoming: &Incoming) -> Vec<u8> {
+pub(in crate::serializer) fn echoed(incoming: &Incoming) -> Vec<u8> {
     let ver = incoming.ver.known().unwrap_or_default();
     let encoded = |packet: &Outgoing<'_>, body| encoded(ver, incoming.sender.as_str(), packet, body);
     match &incoming.packet {
@@ -180,7 +180,7 @@ fn check(file: &str, kind: PacketKind, frame: &[u8]) -> Incoming {
     incoming
 }
 
-pub(super) fn single_packets() -> Vec<(String, PacketKind, Vec<u8>)> {
+pub(in crate::serializer) fn single_packets() -> Vec<(String, PacketKind, Vec<u8>)> {
     let packets = files("json").into_iter().filter(|(file, _)| file != "event-match.json");
     packets
         .map(|(file, bytes)| {

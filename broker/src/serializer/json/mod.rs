@@ -28,10 +28,14 @@ mod tolerance;
 mod walk;
 mod wire_error;
 
+#[cfg(test)]
+pub(super) use golden::{decoded, echoed, single_packets};
+
 use bytes::Bytes;
 use ligand_transporters::{Abandon, FrameBuf, NodeId, PacketKind};
 
-use super::{Codec, DecodeError, Limits, Problem, Serializer, WriteBody};
+use super::{DecodeError, Limits, Problem, Serializer, WriteBody};
+use crate::codec::Codec;
 use crate::protocol::{Incoming, Outgoing, ProtocolVersion, Raw, Services, WireError};
 
 /// The JSON serializer, Node's default.

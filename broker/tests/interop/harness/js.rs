@@ -149,7 +149,7 @@ impl Drop for Js {
     }
 }
 
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/js")
 }
 

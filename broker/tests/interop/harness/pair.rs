@@ -1,5 +1,6 @@
 //! One node of each kind that know each other.
 
+use ligand::config::SerializerKind;
 use ligand::{NodeId, ServiceBroker, ServiceDef};
 use serde_json::{Value, json};
 
@@ -21,7 +22,17 @@ impl Pair {
     }
 
     pub(crate) async fn with(version: Version, js: &[&str], services: Vec<ServiceDef>) -> Self {
-        let cluster = Cluster::new(&["rust", "js"]);
+        Self::speaking(SerializerKind::default(), version, js, services).await
+    }
+
+    /// With another serializer than JSON.
+    pub(crate) async fn speaking(
+        serializer: SerializerKind,
+        version: Version,
+        js: &[&str],
+        services: Vec<ServiceDef>,
+    ) -> Self {
+        let cluster = Cluster::new(&["rust", "js"]).speaking(serializer);
         let options = cluster.js_options("js");
         let (js, rust) = tokio::join!(Js::start(version, options, js), rust_node(&cluster, "rust", services));
         let pair = Self { cluster, js, rust };

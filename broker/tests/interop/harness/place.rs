@@ -1,5 +1,6 @@
 //! Where the nodes of one test live: names, ports, and the options that let them find each other.
 
+use ligand::config::SerializerKind;
 use ligand::{IntoServiceDef, ServiceBroker, ServiceDef};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, TcpListener};
@@ -12,6 +13,7 @@ pub(crate) struct Cluster {
     url: String,
     /// Seconds between the rounds of gossip.
     period: u32,
+    serializer: SerializerKind,
 }
 
 impl Cluster {
@@ -26,18 +28,24 @@ impl Cluster {
         let urls = urls(&nodes).join(",");
         let url =
             format!("tcp://{urls}?udpDiscovery=false&useHostname=false&bind=127.0.0.1&gossipPeriod={period}");
-        Self { nodes, url, period }
+        Self { nodes, url, period, serializer: SerializerKind::default() }
+    }
+
+    /// The same with another serializer than JSON.
+    pub(crate) fn speaking(self, serializer: SerializerKind) -> Self {
+        Self { serializer, ..self }
     }
 
     /// What another process was told of a cluster.
     pub(crate) fn at(url: String) -> Self {
-        Self { nodes: Vec::new(), url, period: 1 }
+        Self { nodes: Vec::new(), url, period: 1, serializer: SerializerKind::default() }
     }
 
     /// The options of a stock node.
     pub(crate) fn js_options(&self, name: &str) -> Value {
         json!({
             "nodeID": name,
+            "serializer": self.serializer.as_str(),
             "transporter": {
                 "type": "TCP",
                 "options": { "urls": urls(&self.nodes), "udpDiscovery": false, "gossipPeriod": self.period, "useHostname": false },
@@ -73,6 +81,7 @@ fn urls(nodes: &[(String, u16)]) -> Vec<String> {
 /// A started broker of ours.
 pub(crate) async fn rust_node(cluster: &Cluster, name: &str, services: Vec<ServiceDef>) -> ServiceBroker {
     let builder = ServiceBroker::builder().node_id(name).transporter(cluster.url());
+    let builder = builder.serializer(cluster.serializer);
     let builder = builder.configure(|config| config.advertise.ip_list = Some(vec!["127.0.0.1".to_owned()]));
     let broker =
         services.into_iter().fold(builder, |builder, service| builder.service(service.into_service_def()));

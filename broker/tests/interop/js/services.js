@@ -97,6 +97,16 @@ module.exports = {
 		}
 	}),
 
+	// Values that JSON has no form for.
+	special: () => ({
+		name: "special",
+		actions: {
+			classes: ctx => classes(ctx.params),
+			make: () => special(),
+			there: async ctx => classes(await ctx.call("special-rs.keep", special()))
+		}
+	}),
+
 	web: () => ({
 		name: "web",
 		mixins: [require("moleculer-web")],
@@ -108,6 +118,13 @@ module.exports = {
 		}
 	})
 };
+
+const special = () => ({ date: new Date(1700000000123), buffer: Buffer.from("0001feff", "hex") });
+
+const classes = ({ date, buffer }) => ({
+	date: date instanceof Date ? `Date ${date.getTime()}` : typeof date,
+	buffer: Buffer.isBuffer(buffer) ? `Buffer ${buffer.toString("hex")}` : typeof buffer
+});
 
 function got(heard, broker, handler, ctx) {
 	heard.push({

@@ -1,0 +1,385 @@
+//! Values of Rust, through serde, from any [`Format`](super::token::Format).
+//!
+//! What a handler asks for decides how a special value is shown: a Buffer is bytes to a type of bytes, an
+//! array of numbers to a sequence, and to everything else the object that JSON makes of it; a Date is
+//! milliseconds to a number, and an ISO text to everything else. So a [`serde_json::Value`] sees the same
+//! whatever the cluster speaks.
+
+use serde::de::value::{SeqDeserializer, StrDeserializer, StringDeserializer};
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess,
+    VariantAccess, Visitor,
+};
+
+use super::date;
+use super::json_ext::JsonExt;
+use super::keys::{Key, key_text};
+use super::ser::Failure;
+use super::token::{Fault, Read, Token};
+
+/// Reads one value.
+pub(crate) struct De<'a, R> {
+    reader: R,
+    peeked: Option<Token<'a>>,
+    depth: usize,
+}
+
+impl<'a, R: Read<'a>> De<'a, R> {
+    /// At most so many containers within each other are read.
+    pub(crate) const fn new(reader: R, depth: usize) -> Self {
+        Self { reader, peeked: None, depth }
+    }
+
+    /// Nothing may follow the value.
+    pub(crate) fn end(&mut self) -> Result<(), Failure> {
+        match self.peeked.is_none() && self.reader.left() == 0 {
+            true => Ok(()),
+            false => Err(Failure::custom("something follows the value")),
+        }
+    }
+
+    fn next(&mut self) -> Result<Token<'a>, Failure> {
+        match self.peeked.take() {
+            Some(token) => Ok(token),
+            None => Ok(self.reader.token()?),
+        }
+    }
+
+    /// Whether a container without a number ends here.
+    fn ends(&mut self) -> Result<bool, Failure> {
+        let token = self.next()?;
+        if token == Token::End {
+            return Ok(true);
+        }
+        self.peeked = Some(token);
+        Ok(false)
+    }
+
+    fn within<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Failure>) -> Result<T, Failure> {
+        self.depth = self.depth.checked_sub(1).ok_or(Fault::DEPTH)?;
+        let value = read(self)?;
+        self.depth = self.depth.saturating_add(1);
+        Ok(value)
+    }
+
+    /// Any value, as what it is most like in JSON.
+    fn visit<'de, V: Visitor<'de>>(&mut self, token: Token<'a>, visitor: V) -> Result<V::Value, Failure> {
+        match token {
+            Token::Null | Token::Undefined => visitor.visit_unit(),
+            Token::Bool(value) => visitor.visit_bool(value),
+            Token::Unsigned(value) => visitor.visit_u64(value),
+            Token::Negative(value) => visitor.visit_i64(value),
+            Token::Wide(negative, size) => match (negative, u64::try_from(size), negated(size)) {
+                (false, Ok(value), _) => visitor.visit_u64(value),
+                (true, _, Some(value)) => visitor.visit_i64(value),
+                _ => visitor.visit_string(digits(negative, size)),
+            },
+            Token::Float(value) => visitor.visit_f64(value),
+            Token::Text(text) => visitor.visit_str(&text),
+            Token::Bytes(bytes) => visitor.visit_map(BufferObject { bytes: &bytes, at: 0 }),
+            Token::Date(milliseconds) => match date::print(milliseconds) {
+                Some(text) => visitor.visit_string(text),
+                None => visitor.visit_unit(),
+            },
+            Token::Array(length) => self.within(|de| {
+                let mut items = Items { de, left: length, done: false };
+                let value = visitor.visit_seq(&mut items)?;
+                items.finish()?;
+                Ok(value)
+            }),
+            Token::Map(length) => self.within(|de| {
+                let mut items = Items { de, left: length, done: false };
+                let value = visitor.visit_map(&mut items)?;
+                items.finish()?;
+                Ok(value)
+            }),
+            Token::Inner(text) => {
+                let depth = self.depth;
+                let inner = JsonExt.checked(text.as_bytes(), depth)?;
+                let mut inner = De::new(inner, depth);
+                let token = inner.next()?;
+                let value = inner.visit(token, visitor)?;
+                inner.end()?;
+                Ok(value)
+            }
+            Token::End => Err(Failure::custom("an end without a beginning")),
+        }
+    }
+}
+
+fn negated(size: u128) -> Option<i64> {
+    i64::try_from(0_i128.checked_sub_unsigned(size)?).ok()
+}
+
+pub(super) fn digits(negative: bool, size: u128) -> String {
+    if negative { format!("-{size}") } else { size.to_string() }
+}
+
+/// What is left of an array or a map.
+struct Items<'d, 'a, R> {
+    de: &'d mut De<'a, R>,
+    left: Option<usize>,
+    done: bool,
+}
+
+impl<'a, R: Read<'a>> Items<'_, 'a, R> {
+    /// Whether another item follows.
+    fn more(&mut self) -> Result<bool, Failure> {
+        match &mut self.left {
+            Some(0) => self.done = true,
+            Some(left) => *left = left.saturating_sub(1),
+            None if self.done => {}
+            None => self.done = self.de.ends()?,
+        }
+        Ok(!self.done)
+    }
+
+    /// Nothing may be left, as with `serde_json`.
+    fn finish(mut self) -> Result<(), Failure> {
+        match self.done || !self.more()? {
+            true => Ok(()),
+            false => Err(Failure::custom("more items than expected")),
+        }
+    }
+
+    fn hint(&self) -> Option<usize> {
+        // Each item takes a byte at least, whatever the header says.
+        Some(self.left?.min(self.de.reader.left()))
+    }
+}
+
+impl<'de, 'a, R: Read<'a>> SeqAccess<'de> for &mut Items<'_, 'a, R> {
+    type Error = Failure;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Failure> {
+        if !self.more()? {
+            return Ok(None);
+        }
+        seed.deserialize(&mut *self.de).map(Some)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.hint()
+    }
+}
+
+impl<'de, 'a, R: Read<'a>> MapAccess<'de> for &mut Items<'_, 'a, R> {
+    type Error = Failure;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Failure> {
+        if !self.more()? {
+            return Ok(None);
+        }
+        let token = self.de.next()?;
+        let text = key_text(&token)?;
+        seed.deserialize(Key(&text)).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {
+        seed.deserialize(&mut *self.de)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.hint()
+    }
+}
+
+/// `{"type":"Buffer","data":[…]}`: a Buffer for who does not ask for bytes.
+struct BufferObject<'t> {
+    bytes: &'t [u8],
+    at: u8,
+}
+
+impl<'de> MapAccess<'de> for BufferObject<'_> {
+    type Error = Failure;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Failure> {
+        self.at = self.at.saturating_add(1);
+        match self.at {
+            1 => seed.deserialize(Key("type")).map(Some),
+            2 => seed.deserialize(Key("data")).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {
+        match self.at {
+            1 => seed.deserialize(StrDeserializer::new("Buffer")),
+            _ => seed.deserialize(SeqDeserializer::new(self.bytes.iter().copied())),
+        }
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(2)
+    }
+}
+
+macro_rules! integers {
+    ($($name:ident)*) => {
+        $(fn $name<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+            self.integer(visitor)
+        })*
+    };
+}
+
+impl<'a, R: Read<'a>> De<'a, R> {
+    fn integer<'de, V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Failure> {
+        match self.next()? {
+            Token::Wide(true, size) => match (negated(size), 0_i128.checked_sub_unsigned(size)) {
+                (Some(value), _) => visitor.visit_i64(value),
+                (None, Some(value)) => visitor.visit_i128(value),
+                (None, None) => visitor.visit_string(digits(true, size)),
+            },
+            Token::Wide(false, size) => match u64::try_from(size) {
+                Ok(value) => visitor.visit_u64(value),
+                Err(_) => visitor.visit_u128(size),
+            },
+            Token::Date(milliseconds) if milliseconds.is_finite() => visitor.visit_i64(milliseconds as i64),
+            token => self.visit(token, visitor),
+        }
+    }
+}
+
+impl<'de, 'a, R: Read<'a>> Deserializer<'de> for &mut De<'a, R> {
+    type Error = Failure;
+
+    integers! {
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        let token = self.next()?;
+        self.visit(token, visitor)
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_f64(visitor)
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.next()? {
+            Token::Date(milliseconds) => visitor.visit_f64(milliseconds),
+            token => self.visit(token, visitor),
+        }
+    }
+
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.next()? {
+            Token::Bytes(bytes) => visitor.visit_bytes(&bytes),
+            token => self.visit(token, visitor),
+        }
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_bytes(visitor)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.next()? {
+            Token::Bytes(bytes) => visitor.visit_seq(SeqDeserializer::new(bytes.iter().copied())),
+            token => self.visit(token, visitor),
+        }
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _length: usize, visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.next()? {
+            Token::Null | Token::Undefined => visitor.visit_none(),
+            token => {
+                self.peeked = Some(token);
+                visitor.visit_some(self)
+            }
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        if name == date::NAME {
+            return self.deserialize_f64(visitor);
+        }
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        match self.next()? {
+            Token::Text(text) => visitor.visit_enum(StringDeserializer::new(text.into_owned())),
+            Token::Map(length) if length.is_none_or(|length| length == 1) => self.within(|de| {
+                let token = de.next()?;
+                let key = key_text(&token)?.into_owned();
+                let value = visitor.visit_enum(Variant { de: &mut *de, key })?;
+                if length.is_none() && !de.ends()? {
+                    return Err(Failure::custom("an enum with more than one key"));
+                }
+                Ok(value)
+            }),
+            _ => Err(Failure::custom("expected a text or a map of one key, for an enum")),
+        }
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool char str string unit unit_struct map struct identifier ignored_any
+    }
+}
+
+/// The variant of an enum that has content.
+struct Variant<'d, 'a, R> {
+    de: &'d mut De<'a, R>,
+    key: String,
+}
+
+impl<'de, 'd, 'a, R: Read<'a>> EnumAccess<'de> for Variant<'d, 'a, R> {
+    type Error = Failure;
+    type Variant = Content<'d, 'a, R>;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self::Variant), Failure> {
+        let key: StringDeserializer<Failure> = self.key.into_deserializer();
+        Ok((seed.deserialize(key)?, Content(self.de)))
+    }
+}
+
+struct Content<'d, 'a, R>(&'d mut De<'a, R>);
+
+impl<'de, 'a, R: Read<'a>> VariantAccess<'de> for Content<'_, 'a, R> {
+    type Error = Failure;
+
+    fn unit_variant(self) -> Result<(), Failure> {
+        serde::Deserialize::deserialize(self.0)
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Failure> {
+        seed.deserialize(self.0)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _length: usize, visitor: V) -> Result<V::Value, Failure> {
+        self.0.deserialize_seq(visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        self.0.deserialize_any(visitor)
+    }
+}

@@ -1,0 +1,205 @@
+//! Turning values into bytes and back.
+//!
+//! Every body that crosses the network passes here, and nothing else does: a call between two Rust
+//! services in one process moves its values. [`runs`] counts the passes, so that a test can prove it.
+//!
+//! JSON is left to `serde_json`. The other formats share one reader and one writer for serde ([`de`],
+//! [`ser`]), which know values as a row of parts ([`token`]); a format is how a part is written.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+mod base64;
+mod cbor;
+pub(crate) mod date;
+mod de;
+#[cfg(test)]
+mod golden;
+mod json_ext;
+mod keys;
+mod msgpack;
+mod ser;
+pub(crate) mod token;
+mod transcode;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::Error;
+pub(crate) use cbor::Cbor;
+pub use date::Date;
+use de::De;
+pub(crate) use json_ext::{JsonExt, has_special};
+pub(crate) use msgpack::MsgPack;
+use ser::{Failure, Ser};
+use token::{Fault, Format};
+pub(crate) use transcode::{from_json, to_json};
+
+/// Containers within each other that are read: as many as `serde_json` reads.
+pub(crate) const MAX_DEPTH: usize = 128;
+
+/// How bodies are written. One per cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Codec {
+    /// JSON, Moleculer's default.
+    #[default]
+    Json,
+    /// JSON with prefixed texts for dates, Buffers and BigInts.
+    JsonExt,
+    /// MessagePack as `msgpack5` writes it.
+    MsgPack,
+    /// MessagePack as `notepack.io` writes it.
+    Notepack,
+    /// CBOR as `cbor-x` writes it.
+    Cbor,
+}
+
+impl Codec {
+    /// The name of the serializer in a configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "JSON",
+            Self::JsonExt => "JSONExt",
+            Self::MsgPack => "MsgPack",
+            Self::Notepack => "Notepack",
+            Self::Cbor => "CBOR",
+        }
+    }
+
+    /// Encodes a value into new bytes.
+    ///
+    /// # Errors
+    /// When the value cannot be written, for example a map whose keys are not texts.
+    pub fn encode<T: Serialize + ?Sized>(self, value: &T) -> Result<Bytes, Error> {
+        let mut out = BytesMut::with_capacity(128);
+        self.encode_into(value, &mut out)?;
+        Ok(out.freeze())
+    }
+
+    pub(crate) fn encode_into<T: Serialize + ?Sized>(
+        self,
+        value: &T,
+        out: &mut BytesMut,
+    ) -> Result<(), Error> {
+        fn write<T: Serialize + ?Sized>(
+            value: &T,
+            format: impl Format,
+            out: &mut BytesMut,
+        ) -> Result<(), Error> {
+            value.serialize(Ser { out, format }).map_err(Error::codec)
+        }
+        count();
+        match self {
+            Self::Json => serde_json::to_writer(out.writer(), value).map_err(Error::codec),
+            Self::JsonExt => write(value, JsonExt, out),
+            Self::MsgPack => write(value, MsgPack::Msgpack5, out),
+            Self::Notepack => write(value, MsgPack::Notepack, out),
+            Self::Cbor => write(value, Cbor, out),
+        }
+    }
+
+    /// Decodes a whole value.
+    ///
+    /// # Errors
+    /// When the bytes are not a `T`; the message holds the path to the first field that did not fit.
+    pub fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, DecodeError> {
+        fn read<'a, T: DeserializeOwned, R: token::Read<'a> + Clone>(reader: R) -> Result<T, DecodeError> {
+            let mut input = De::new(reader.clone(), MAX_DEPTH);
+            if let Ok(value) = T::deserialize(&mut input).and_then(|value| input.end().map(|()| value)) {
+                return Ok(value);
+            }
+            // Decoded a second time to learn the path: only failures pay for it.
+            let mut input = De::new(reader, MAX_DEPTH);
+            let value = serde_path_to_error::deserialize(&mut input).map_err(DecodeError::from)?;
+            let whole = |failure: Failure| DecodeError { path: String::new(), message: failure.0 };
+            input.end().map(|()| value).map_err(whole)
+        }
+        count();
+        match self {
+            Self::Json => serde_json::from_slice(bytes).or_else(|_| {
+                // Decoded a second time to learn the path: only failures pay for it.
+                let mut input = serde_json::Deserializer::from_slice(bytes);
+                serde_path_to_error::deserialize(&mut input).map_err(DecodeError::from)
+            }),
+            Self::JsonExt => match JsonExt.checked(bytes, MAX_DEPTH) {
+                Ok(reader) => read(reader),
+                Err(Fault(what)) => Err(DecodeError { path: String::new(), message: what.to_owned() }),
+            },
+            Self::MsgPack => read(MsgPack::Msgpack5.reader(bytes)),
+            Self::Notepack => read(MsgPack::Notepack.reader(bytes)),
+            Self::Cbor => read(Cbor.reader(bytes)),
+        }
+    }
+
+    /// Nothing, in this codec.
+    pub(crate) const fn null(self) -> &'static [u8] {
+        match self {
+            Self::Json | Self::JsonExt => b"null",
+            Self::MsgPack | Self::Notepack => b"\xC0",
+            Self::Cbor => b"\xF6",
+        }
+    }
+
+    /// An object without members, in this codec.
+    pub(crate) const fn empty_object(self) -> &'static [u8] {
+        match self {
+            Self::Json | Self::JsonExt => b"{}",
+            Self::MsgPack | Self::Notepack => b"\x80",
+            Self::Cbor => b"\xB9\0\0",
+        }
+    }
+}
+
+/// A body that is not what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{message}", if path.is_empty() { String::new() } else { format!("{path}: ") })]
+pub struct DecodeError {
+    /// Path to the field, for example `lines[2].price`; empty for the whole.
+    pub path: String,
+    /// What was expected and what was there.
+    pub message: String,
+}
+
+impl From<serde_path_to_error::Error<serde_json::Error>> for DecodeError {
+    fn from(error: serde_path_to_error::Error<serde_json::Error>) -> Self {
+        let path = error.path().to_string();
+        let path = if path == "." { String::new() } else { path };
+        // serde_json adds a position in the text, which means nothing to a caller.
+        let message = error.into_inner().to_string();
+        let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+        Self { path, message }
+    }
+}
+
+impl From<serde_path_to_error::Error<Failure>> for DecodeError {
+    fn from(error: serde_path_to_error::Error<Failure>) -> Self {
+        let path = error.path().to_string();
+        let path = if path == "." { String::new() } else { path };
+        Self { path, message: error.into_inner().0 }
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
+thread_local! {
+    static RUNS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// How often a value was encoded or decoded on this thread.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn runs() -> u64 {
+    RUNS.with(std::cell::Cell::get)
+}
+
+pub(crate) fn count() {
+    #[cfg(any(test, feature = "testing"))]
+    RUNS.with(|runs| runs.set(runs.get().wrapping_add(1)));
+}

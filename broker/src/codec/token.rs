@@ -1,0 +1,227 @@
+//! What encoded values are made of, whatever they are encoded in.
+//!
+//! A [`Format`] writes these parts and its [`Read`] reads them, one after the other. All that is common to
+//! the formats — serde, spans of a packet, other spellings of one value — is built on these two.
+
+use bytes::BytesMut;
+use std::borrow::Cow;
+
+/// One part of an encoded value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Token<'a> {
+    /// Nothing.
+    Null,
+    /// JavaScript's `undefined`, where the format can write it.
+    Undefined,
+    /// True or false.
+    Bool(bool),
+    /// An integer that is not negative.
+    Unsigned(u64),
+    /// A negative integer.
+    Negative(i64),
+    /// A BigInt: its absolute value, and whether it is negative.
+    Wide(bool, u128),
+    /// Any other number.
+    Float(f64),
+    /// A text.
+    Text(Cow<'a, str>),
+    /// A Buffer.
+    Bytes(Cow<'a, [u8]>),
+    /// A Date in milliseconds since 1970; not a number for an invalid one.
+    Date(f64),
+    /// So many values follow; without a number, all up to an [`Token::End`].
+    Array(Option<usize>),
+    /// So many keys with their values follow; without a number, all up to an [`Token::End`].
+    Map(Option<usize>),
+    /// Ends an array or a map without a number.
+    End,
+    /// A value that is written in a text of its own, as JSONExt does with Map and Set.
+    Inner(String),
+}
+
+/// Why bytes are no value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fault(pub(crate) &'static str);
+
+impl Fault {
+    /// The bytes end within a value.
+    pub(crate) const END: Self = Self("the value is cut off");
+    /// More containers within each other than anybody means.
+    pub(crate) const DEPTH: Self = Self("nested too deeply");
+}
+
+/// Reads parts from bytes. No part is larger than what it is read from, but for a constant.
+pub(crate) trait Read<'a> {
+    /// The next part.
+    fn token(&mut self) -> Result<Token<'a>, Fault>;
+
+    /// Position behind the last part.
+    fn at(&self) -> usize;
+
+    /// Bytes that are left.
+    fn left(&self) -> usize;
+}
+
+/// Where a container begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    start: usize,
+    end: usize,
+    declared: usize,
+}
+
+/// A way to write values. The functions append to `out`, which holds any number of bytes already.
+pub(crate) trait Format: Copy {
+    /// Reads what this writes.
+    type Reader<'a>: Read<'a>;
+
+    fn reader(self, bytes: &[u8]) -> Self::Reader<'_>;
+
+    fn null(self, out: &mut BytesMut);
+    fn bool(self, out: &mut BytesMut, value: bool);
+    fn unsigned(self, out: &mut BytesMut, value: u64);
+    fn negative(self, out: &mut BytesMut, value: i64);
+    fn float(self, out: &mut BytesMut, value: f64);
+    fn text(self, out: &mut BytesMut, value: &str);
+    fn bytes(self, out: &mut BytesMut, value: &[u8]);
+    fn date(self, out: &mut BytesMut, milliseconds: f64);
+
+    /// An integer of more than 64 bits, where the format has such.
+    fn wide(self, out: &mut BytesMut, negative: bool, value: u128) -> Result<(), Fault>;
+
+    fn array_header(self, out: &mut BytesMut, length: usize);
+    fn map_header(self, out: &mut BytesMut, length: usize);
+
+    /// Begins an array; a wrong length is put right at its end.
+    fn open_array(self, out: &mut BytesMut, length: usize) -> Mark {
+        open(out, length, |out| self.array_header(out, length))
+    }
+
+    /// Begins a map; a wrong length is put right at its end.
+    fn open_map(self, out: &mut BytesMut, length: usize) -> Mark {
+        open(out, length, |out| self.map_header(out, length))
+    }
+
+    fn close_array(self, out: &mut BytesMut, mark: Mark, length: usize) {
+        close(out, mark, length, |out| self.array_header(out, length));
+    }
+
+    fn close_map(self, out: &mut BytesMut, mark: Mark, length: usize) {
+        close(out, mark, length, |out| self.map_header(out, length));
+    }
+
+    /// Comes before each value of an array.
+    fn element(self, _out: &mut BytesMut, _first: bool) {}
+
+    /// A key of a map.
+    fn key(self, out: &mut BytesMut, _first: bool, key: &str) {
+        self.text(out, key);
+    }
+}
+
+pub(super) fn open(out: &mut BytesMut, declared: usize, header: impl FnOnce(&mut BytesMut)) -> Mark {
+    let start = out.len();
+    header(out);
+    Mark { start, end: out.len(), declared }
+}
+
+fn close(out: &mut BytesMut, mark: Mark, length: usize, header: impl FnOnce(&mut BytesMut)) {
+    if length == mark.declared {
+        return;
+    }
+    let content = out.get(mark.end..).unwrap_or_default().to_vec();
+    out.truncate(mark.start);
+    header(out);
+    out.extend_from_slice(&content);
+}
+
+/// Goes behind one value, and says what it began with. `depth` counts containers that may be opened.
+pub(crate) fn skip<'a, R: Read<'a>>(reader: &mut R, depth: usize) -> Result<Token<'a>, Fault> {
+    let head = reader.token()?;
+    skip_rest(reader, &head, depth)?;
+    Ok(head)
+}
+
+/// Goes behind what follows the first part of a value.
+pub(crate) fn skip_rest<'a, R: Read<'a>>(
+    reader: &mut R,
+    head: &Token<'a>,
+    depth: usize,
+) -> Result<(), Fault> {
+    let (length, map) = match head {
+        Token::Array(length) => (*length, false),
+        Token::Map(length) => (*length, true),
+        Token::End => return Err(Fault("an end without a beginning")),
+        _ => return Ok(()),
+    };
+    let depth = depth.checked_sub(1).ok_or(Fault::DEPTH)?;
+    let mut read = 0_usize;
+    while length.is_none_or(|length| read < length) {
+        let first = reader.token()?;
+        if first == Token::End && length.is_none() {
+            break;
+        }
+        skip_rest(reader, &first, depth)?;
+        if map {
+            skip(reader, depth)?;
+        }
+        read = read.saturating_add(1);
+    }
+    Ok(())
+}
+
+/// Bytes that are read from the front.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Input<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Input<'a> {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    pub(crate) const fn at(&self) -> usize {
+        self.at
+    }
+
+    pub(crate) fn left(&self) -> usize {
+        self.bytes.len().saturating_sub(self.at)
+    }
+
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    pub(crate) fn advance(&mut self, by: usize) {
+        self.at = self.at.saturating_add(by).min(self.bytes.len());
+    }
+
+    pub(crate) fn byte(&mut self) -> Result<u8, Fault> {
+        let byte = self.bytes.get(self.at).copied().ok_or(Fault::END)?;
+        self.advance(1);
+        Ok(byte)
+    }
+
+    pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], Fault> {
+        let taken = self.rest().get(..length).ok_or(Fault::END)?;
+        self.advance(length);
+        Ok(taken)
+    }
+
+    /// A big-endian number of up to eight bytes.
+    pub(crate) fn number(&mut self, bytes: usize) -> Result<u64, Fault> {
+        Ok(self.take(bytes)?.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    }
+
+    pub(crate) fn length(&mut self, bytes: usize) -> Result<usize, Fault> {
+        usize::try_from(self.number(bytes)?).map_err(|_| Fault::END)
+    }
+
+    /// A text. What is not UTF-8 in it is replaced, as Node does: `cbor-x` writes lone surrogates, and who
+    /// sends one shall get an answer.
+    pub(crate) fn text(&mut self, length: usize) -> Result<Cow<'a, str>, Fault> {
+        Ok(String::from_utf8_lossy(self.take(length)?))
+    }
+}

@@ -1,0 +1,333 @@
+//! From frames to requests, responses and events. Each value is judged as the JSON serializer judges it.
+
+use bytes::Bytes;
+use ligand_transporters::{NodeId, PacketKind};
+use smallvec::SmallVec;
+
+use super::fields::{Key, Slot, members};
+use crate::codec::token::{Format, Read as _, Token};
+use crate::codec::{Codec, to_json};
+use crate::protocol::{
+    ContextFields, Event, Incoming, Packet, Part, Raw, Request, Response, Span, TextSpan, Ver,
+};
+use crate::serializer::{Limits, Problem};
+
+type Judged<T> = Result<T, Problem>;
+
+/// A list of keys in the order in which Node writes them.
+macro_rules! keys {
+    ($($name:literal $($body:ident)?),* $(,)?) => { [$(Key($name, keys!(@is $($body)?))),*] };
+    (@is body) => { true };
+    (@is) => { false };
+}
+
+const REQUEST: [Key; 15] = keys![
+    "id", "action", "params" body, "meta", "headers", "timeout", "level", "tracing", "parentID", "requestID",
+    "caller", "stream", "seq", "ver", "sender",
+];
+const RESPONSE: [Key; 10] =
+    keys!["id", "meta", "headers", "success", "data" body, "error" body, "stream", "seq", "ver", "sender"];
+const EVENT: [Key; 14] = keys![
+    "id", "event", "data" body, "groups", "broadcast", "meta", "headers", "level", "tracing", "parentID",
+    "requestID", "caller", "ver", "sender",
+];
+
+/// Reads a request, a response or an event.
+pub(super) fn packet<F: Format>(
+    codec: Codec,
+    format: F,
+    kind: PacketKind,
+    frame: &Bytes,
+    limits: &Limits,
+) -> Judged<Incoming> {
+    if frame.is_empty() {
+        return Err(Problem::Empty);
+    }
+    if u32::try_from(frame.len()).is_err() {
+        return Err(Problem::Limit { what: "length of a frame", limit: u32::MAX as usize });
+    }
+    let judge = Judge { codec, format, frame, limits };
+    match kind {
+        PacketKind::Request => judge.request(),
+        PacketKind::Response => judge.response(),
+        PacketKind::Event => judge.event(),
+        _ => Err(Problem::UnknownKind),
+    }
+}
+
+/// Judges the slots of one frame.
+struct Judge<'a, F> {
+    codec: Codec,
+    format: F,
+    frame: &'a Bytes,
+    limits: &'a Limits,
+}
+
+impl<'a, F: Format> Judge<'a, F> {
+    fn open<const N: usize>(&self, keys: &[Key; N]) -> Judged<[Slot<'a>; N]> {
+        let mut slots = [const { Slot { span: Span { start: 0, end: 0 }, head: None } }; N];
+        let mut reader = self.format.reader(self.frame);
+        match members(&mut reader, keys, self.limits, &mut slots) {
+            Ok(()) => Ok(slots),
+            Err(stop) => Err(stop.problem(self.codec, reader.at(), self.limits)),
+        }
+    }
+
+    fn request(&self) -> Judged<Incoming> {
+        let [
+            id,
+            action,
+            params,
+            meta,
+            headers,
+            timeout,
+            level,
+            tracing,
+            parent,
+            request,
+            caller,
+            stream,
+            seq,
+            ver,
+            sender,
+        ] = self.open(&REQUEST)?;
+        let request = Request {
+            context: ContextFields {
+                frame: self.frame.clone(),
+                id: self.needed_text(&id, "id", self.limits.id)?,
+                ..self.context(&meta, &headers, &level, &tracing, &parent, &request, &caller)?
+            },
+            action: self.needed_text(&action, "action", self.limits.name)?,
+            params: body(&params),
+            timeout: milliseconds(&timeout)?,
+            stream: stream_flag(&stream)?,
+            seq: integer(&seq, "seq")?,
+        };
+        self.incoming(&ver, &sender, Packet::Request(Box::new(request)))
+    }
+
+    fn response(&self) -> Judged<Incoming> {
+        let [id, meta, headers, success, data, error, stream, seq, ver, sender] = self.open(&RESPONSE)?;
+        let response = Response {
+            frame: self.frame.clone(),
+            id: self.needed_text(&id, "id", self.limits.id)?,
+            success: flag(&success, "success")?.unwrap_or(false),
+            data: body(&data),
+            error: self.error(&error)?,
+            meta: self.object(&meta, "meta")?,
+            headers: self.object(&headers, "headers")?,
+            stream: flag(&stream, "stream")?,
+            seq: integer(&seq, "seq")?,
+        };
+        self.incoming(&ver, &sender, Packet::Response(Box::new(response)))
+    }
+
+    fn event(&self) -> Judged<Incoming> {
+        let [
+            id,
+            event,
+            data,
+            groups,
+            broadcast,
+            meta,
+            headers,
+            level,
+            tracing,
+            parent,
+            request,
+            caller,
+            ver,
+            sender,
+        ] = self.open(&EVENT)?;
+        let event = Event {
+            context: ContextFields {
+                frame: self.frame.clone(),
+                id: self.text(&id, "id", self.limits.id)?,
+                ..self.context(&meta, &headers, &level, &tracing, &parent, &request, &caller)?
+            },
+            event: self.needed_text(&event, "event", self.limits.name)?,
+            data: body(&data),
+            groups: self.groups(&groups)?,
+            broadcast: flag(&broadcast, "broadcast")?.unwrap_or(false),
+        };
+        self.incoming(&ver, &sender, Packet::Event(Box::new(event)))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one per field that requests and events share")]
+    fn context(
+        &self,
+        meta: &Slot<'a>,
+        headers: &Slot<'a>,
+        level: &Slot<'a>,
+        tracing: &Slot<'a>,
+        parent: &Slot<'a>,
+        request: &Slot<'a>,
+        caller: &Slot<'a>,
+    ) -> Judged<ContextFields> {
+        Ok(ContextFields {
+            meta: self.object(meta, "meta")?,
+            headers: self.object(headers, "headers")?,
+            level: integer(level, "level")?,
+            tracing: flag(tracing, "tracing")?,
+            parent_id: self.text(parent, "parentID", self.limits.id)?,
+            request_id: self.text(request, "requestID", self.limits.id)?,
+            caller: self.text(caller, "caller", self.limits.name)?,
+            ..ContextFields::default()
+        })
+    }
+
+    fn incoming(&self, ver: &Slot<'a>, sender: &Slot<'a>, packet: Packet) -> Judged<Incoming> {
+        let id = self.needed_text(sender, "sender", NodeId::MAX_LEN)?;
+        let sender = NodeId::foreign(id.get(self.frame).unwrap_or_default())?;
+        let limit = self.limits.name;
+        let ver = match &ver.head {
+            Some(Token::Text(ver)) if ver.len() > limit => {
+                return Err(Problem::Limit { what: "ver", limit });
+            }
+            Some(Token::Text(ver)) => Ver::from(&**ver),
+            None | Some(Token::Null | Token::Undefined) => Ver::from(""),
+            // A number 5 is not version 5.
+            Some(Token::Unsigned(number)) => Ver::Other(number.to_string().into()),
+            Some(_) => Ver::Other("not a text".into()),
+        };
+        Ok(Incoming { ver, sender, packet })
+    }
+
+    /// A text of at most `limit` bytes; missing and null are [`TextSpan::Absent`].
+    fn text(&self, slot: &Slot<'a>, field: &'static str, limit: usize) -> Judged<TextSpan> {
+        match &slot.head {
+            None | Some(Token::Null | Token::Undefined) => Ok(TextSpan::Absent),
+            Some(Token::Text(text)) if text.len() > limit => Err(Problem::Limit { what: field, limit }),
+            Some(Token::Text(std::borrow::Cow::Borrowed(text))) => {
+                // A text ends where its value ends.
+                let length = text.len() as u32;
+                let span = Span { start: slot.span.end.saturating_sub(length), end: slot.span.end };
+                Ok(match span.of(self.frame) == text.as_bytes() {
+                    true => TextSpan::Plain(span),
+                    false => TextSpan::Unescaped((*text).into()),
+                })
+            }
+            Some(Token::Text(text)) => Ok(TextSpan::Unescaped(text.as_ref().into())),
+            Some(_) => Err(Problem::Wrong { field, expected: "a text" }),
+        }
+    }
+
+    /// A text that must be there.
+    fn needed_text(&self, slot: &Slot<'a>, field: &'static str, limit: usize) -> Judged<TextSpan> {
+        match self.text(slot, field, limit)? {
+            TextSpan::Absent => Err(Problem::Missing { field }),
+            text => Ok(text),
+        }
+    }
+
+    /// An object of at most [`Limits::meta`] bytes, in the frame and as JSON.
+    fn object(&self, slot: &Slot<'a>, field: &'static str) -> Judged<Part> {
+        match slot.head {
+            None | Some(Token::Null | Token::Undefined) => Ok(Part::default()),
+            Some(Token::Map(Some(0))) => Ok(Part::from(Raw::empty_object())),
+            Some(Token::Map(_)) => {
+                let limit = self.limits.meta;
+                let written = slot.span.of(self.frame);
+                let json = to_json(written, self.format, self.limits.max_depth(), limit);
+                json.map(|json| Part::from(Raw::new(json.into())))
+                    .map_err(|_| Problem::Limit { what: field, limit })
+            }
+            Some(_) => Err(Problem::Wrong { field, expected: "an object" }),
+        }
+    }
+
+    /// An error object, or whatever is in its place.
+    fn error(&self, slot: &Slot<'a>) -> Judged<Part> {
+        if slot.head.is_none() {
+            return Ok(Part::default());
+        }
+        let written = slot.span.of(self.frame);
+        let limit = written.len().saturating_mul(super::JSON_FACTOR).saturating_add(super::JSON_LEAST);
+        let json = to_json(written, self.format, self.limits.max_depth(), limit);
+        json.map(|json| Part::from(Raw::new(json.into())))
+            .map_err(|_| Problem::Limit { what: "error", limit })
+    }
+
+    fn groups(&self, slot: &Slot<'a>) -> Judged<Option<SmallVec<[TextSpan; 2]>>> {
+        let wrong = Problem::Wrong { field: "groups", expected: "an array of texts" };
+        match slot.head {
+            None | Some(Token::Null | Token::Undefined) => return Ok(None),
+            Some(Token::Array(_)) => {}
+            _ => return Err(wrong),
+        }
+        let mut reader = self.format.reader(slot.span.of(self.frame));
+        let Ok(Token::Array(length)) = reader.token() else { return Err(wrong) };
+        let mut groups = SmallVec::new();
+        while length.is_none_or(|length| groups.len() < length) {
+            let head = reader.token().map_err(|_| wrong.clone())?;
+            if head == Token::End {
+                break;
+            }
+            if groups.len() >= self.limits.groups {
+                return Err(Problem::Limit { what: "groups", limit: self.limits.groups });
+            }
+            let end = slot.span.start.saturating_add(reader.at() as u32);
+            let slot = Slot { span: Span { start: slot.span.start, end }, head: Some(head) };
+            groups.push(self.needed_text(&slot, "groups", self.limits.name)?);
+        }
+        Ok(Some(groups))
+    }
+}
+
+/// The bytes of a body. `undefined` is none at all.
+fn body(slot: &Slot<'_>) -> Span {
+    match slot.head {
+        Some(Token::Undefined) => Span::default(),
+        _ => slot.span,
+    }
+}
+
+/// `true` or `false`; `None` when it is missing or null.
+fn flag(slot: &Slot<'_>, field: &'static str) -> Judged<Option<bool>> {
+    match slot.head {
+        None | Some(Token::Null | Token::Undefined) => Ok(None),
+        Some(Token::Bool(value)) => Ok(Some(value)),
+        _ => Err(Problem::Wrong { field, expected: "true or false" }),
+    }
+}
+
+/// A flag that Moleculer 0.14 computes as `params && …`: a call with the params `0` or `""` carries these
+/// in place of `false` (its `lib/transit.js`, `request`).
+fn stream_flag(slot: &Slot<'_>) -> Judged<Option<bool>> {
+    match &slot.head {
+        Some(Token::Unsigned(0)) => Ok(Some(false)),
+        Some(Token::Float(value)) if *value == 0.0 || value.is_nan() => Ok(Some(false)),
+        Some(Token::Text(text)) if text.is_empty() => Ok(Some(false)),
+        _ => flag(slot, "stream"),
+    }
+}
+
+/// An integer of 32 bits; `None` when it is missing or null.
+fn integer(slot: &Slot<'_>, field: &'static str) -> Judged<Option<u32>> {
+    let wrong = Problem::Wrong { field, expected: "an integer from 0 to 4294967295" };
+    match slot.head {
+        None | Some(Token::Null | Token::Undefined) => Ok(None),
+        Some(Token::Unsigned(value)) => u32::try_from(value).map(Some).map_err(|_| wrong),
+        Some(Token::Float(value)) if value.fract() == 0.0 && (0.0..4_294_967_296.0).contains(&value) => {
+            Ok(Some(value as u32))
+        }
+        _ => Err(wrong),
+    }
+}
+
+fn milliseconds(slot: &Slot<'_>) -> Judged<Option<f64>> {
+    const MAX: f64 = (1_u64 << 53) as f64;
+    let timeout = match slot.head {
+        None | Some(Token::Null | Token::Undefined) => return Ok(None),
+        Some(Token::Unsigned(value)) => value as f64,
+        Some(Token::Float(value)) => value,
+        Some(Token::Negative(value)) => value as f64,
+        _ => return Err(Problem::Wrong { field: "timeout", expected: "a number" }),
+    };
+    match (0.0..=MAX).contains(&timeout) {
+        true => Ok(Some(timeout)),
+        false => {
+            Err(Problem::Wrong { field: "timeout", expected: "a number of milliseconds from 0 to 2^53" })
+        }
+    }
+}

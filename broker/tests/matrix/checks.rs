@@ -1,0 +1,53 @@
+//! Counts what has been compared.
+
+use serde_json::Value;
+use std::fmt::Debug;
+
+use crate::PATIENCE;
+
+/// How many comparisons stand behind a cell.
+#[derive(Debug, Default)]
+pub(crate) struct Checks(pub(crate) usize);
+
+impl Checks {
+    /// Two things are equal.
+    ///
+    /// # Panics
+    /// When they are not; the cell turns red with this message.
+    pub(crate) fn eq<A: Debug + PartialEq<B>, B: Debug>(&mut self, what: &str, found: A, expected: B) {
+        assert!(found == expected, "{what}: found {found:?}, expected {expected:?}");
+        self.0 += 1;
+    }
+
+    /// Something holds.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub(crate) fn holds(&mut self, what: &str, holds: bool) {
+        assert!(holds, "{what}");
+        self.0 += 1;
+    }
+
+    /// Something comes true in time.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub(crate) async fn until<T>(&mut self, what: &str, mut found: impl AsyncFnMut() -> Option<T>) -> T {
+        let looking = async {
+            loop {
+                if let Some(value) = found().await {
+                    return value;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, looking).await;
+        self.0 += 1;
+        found.unwrap_or_else(|_| panic!("not within {PATIENCE:?}: {what}"))
+    }
+}
+
+/// The elements of an array, none of anything else.
+pub(crate) fn rows(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}

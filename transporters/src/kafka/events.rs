@@ -1,0 +1,243 @@
+//! What librdkafka tells about a session, from threads of its own.
+
+use rdkafka::TopicPartitionList;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::{DeliveryResult, Message as _};
+use rdkafka::producer::ProducerContext;
+use rdkafka::types::RDKafkaRespErr;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+
+use super::reading::Reading;
+use crate::TransportError;
+use crate::bus::Port;
+
+/// Topics of which it is remembered that a refusal was reported; at one more, all are forgotten.
+const REPORTED: usize = 1024;
+
+/// What is refused where it is no topic.
+const GROUPS: &str = "consumer groups";
+
+/// What is known about a session.
+#[derive(Debug)]
+pub(super) struct Events {
+    port: Port,
+    pub(super) reading: Reading,
+    /// Why the session is of no more use.
+    lost: watch::Sender<Option<String>>,
+    /// Why this node may not read, with the topic where it is about one.
+    denied: watch::Sender<Option<(Option<String>, String)>>,
+    /// What went wrong last between here and a server.
+    trouble: Mutex<Option<String>>,
+    /// Topics that this node reads, to find them in messages.
+    topics: Mutex<Vec<String>>,
+    reported: Mutex<HashSet<String>>,
+    failed: AtomicU64,
+}
+
+impl Events {
+    pub(super) fn new(port: Port) -> Self {
+        Self {
+            port,
+            reading: Reading::new(),
+            lost: watch::channel(None).0,
+            denied: watch::channel(None).0,
+            trouble: Mutex::default(),
+            topics: Mutex::default(),
+            reported: Mutex::default(),
+            failed: AtomicU64::new(0),
+        }
+    }
+
+    /// Resolves once the session is lost.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost by dropping it.
+    pub(super) async fn lost(&self) -> String {
+        let mut lost = self.lost.subscribe();
+        // The sender lives as long as this.
+        let why = lost.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
+        why.unwrap_or_default()
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.borrow().is_some()
+    }
+
+    /// Resolves once this node may not read what it wants to, which `begin_reading` forgets.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost by dropping it.
+    pub(super) async fn denied(&self) -> TransportError {
+        let mut denied = self.denied.subscribe();
+        let why = denied.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
+        let (topic, why) = why.unwrap_or_default();
+        TransportError::subscribe(topic.unwrap_or_else(|| GROUPS.to_owned()), why)
+    }
+
+    /// Says which topics are going to be read.
+    pub(super) fn begin_reading(&self, topics: Vec<String>) {
+        *self.topics.lock().unwrap_or_else(PoisonError::into_inner) = topics;
+        // What holds for the whole group librdkafka says only once.
+        self.denied.send_if_modified(|denied| denied.take_if(|(topic, _)| topic.is_some()).is_some());
+    }
+
+    /// How many frames were given up so far.
+    pub(super) fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// What went wrong last.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A frame will not be sent, and nothing of it was.
+    pub(super) fn refused(&self, topic: &str, token: u64, why: impl Into<String>) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        self.port
+            .link()
+            .unsent(&[token].map(|token| token).into_iter().filter(|token| *token != 0).collect::<Vec<_>>());
+        self.report(topic, why.into());
+    }
+
+    fn unsent(&self, token: u64) {
+        if token != 0 {
+            self.port.link().unsent(&[token]);
+        }
+    }
+
+    /// Says once per topic that the server refuses it.
+    fn report(&self, topic: &str, why: String) {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        if reported.len() >= REPORTED {
+            reported.clear();
+        }
+        if reported.insert(topic.to_owned()) {
+            drop(reported);
+            self.port.refused(&TransportError::refused(topic, why));
+        }
+    }
+
+    fn error(&self, code: Option<Code>, reason: &str) {
+        tracing::debug!(?code, reason, "told by the client library of Kafka");
+        match code {
+            Some(Code::AllBrokersDown) => {
+                let why = self.trouble().unwrap_or_else(|| reason.to_owned());
+                self.lose(format!("no server of Kafka is left: {why}"));
+            }
+            Some(Code::Fatal) => self.lose(reason.to_owned()),
+            Some(Code::TopicAuthorizationFailed | Code::InvalidTopic) => self.deny(reason),
+            Some(
+                Code::GroupAuthorizationFailed
+                | Code::ClusterAuthorizationFailed
+                | Code::GroupMaxSizeReached
+                | Code::InvalidSessionTimeout
+                | Code::InconsistentGroupProtocol,
+            ) => self.deny(reason),
+            // A new topic may be unknown to some server for a moment; one that vanished is worth a word.
+            Some(Code::UnknownTopicOrPartition) => {
+                if let Some(topic) = self.named(reason) {
+                    let read = self.reading.assigned().borrow().iter().any(|(read, _)| *read == topic);
+                    if read {
+                        self.report(&topic, reason.to_owned());
+                    }
+                }
+            }
+            _ => *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned()),
+        }
+    }
+
+    fn lose(&self, why: String) {
+        self.lost.send_if_modified(|lost| {
+            let first = lost.is_none();
+            lost.get_or_insert(why);
+            first
+        });
+    }
+
+    fn deny(&self, why: &str) {
+        let topic = self.named(why);
+        if self.denied.receiver_count() == 0 {
+            // Nobody waits to be let in, so this was taken back.
+            self.report(topic.as_deref().unwrap_or(GROUPS), why.to_owned());
+        }
+        self.denied.send_replace(Some((topic, why.to_owned())));
+    }
+
+    /// The topic that a message of librdkafka is about: it says so in words alone.
+    fn named(&self, reason: &str) -> Option<String> {
+        let topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        // `MOL.PING.a` is also in what is said of `MOL.PING.ab`.
+        topics.iter().filter(|topic| reason.contains(topic.as_str())).max_by_key(|topic| topic.len()).cloned()
+    }
+
+    /// What became of a frame that librdkafka had taken and could not deliver.
+    fn undelivered(&self, topic: &str, code: Option<Code>, token: u64) {
+        match code {
+            // Never sent: what is in flight, or may have arrived, is called otherwise.
+            Some(Code::PurgeQueue) => {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+                self.unsent(token);
+            }
+            Some(Code::MessageSizeTooLarge | Code::MessageBatchTooLarge) => {
+                self.refused(
+                    topic,
+                    token,
+                    "the packet is larger than the server takes (its `message.max.bytes`)",
+                );
+            }
+            Some(
+                code @ (Code::TopicAuthorizationFailed
+                | Code::ClusterAuthorizationFailed
+                | Code::InvalidTopic
+                | Code::UnknownTopic
+                | Code::UnknownPartition
+                | Code::UnknownTopicOrPartition
+                | Code::InvalidRecord
+                | Code::PolicyViolation),
+            ) => self.refused(topic, token, code.to_string()),
+            code => {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(topic, ?code, "a frame was given up");
+            }
+        }
+    }
+}
+
+/// Where librdkafka's clients tell it.
+pub(super) struct Told(pub(super) Arc<Events>);
+
+impl ClientContext for Told {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(facility, message, "logged by the client library of Kafka");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.error(error.rdkafka_error_code(), reason);
+    }
+}
+
+impl ProducerContext for Told {
+    /// The frame's token. On a machine where it does not fit, nobody learns that a frame was not sent.
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, token: usize) {
+        if let Err((error, message)) = result {
+            self.0.undelivered(message.topic(), error.rdkafka_error_code(), token as u64);
+        }
+    }
+}
+
+impl ConsumerContext for Told {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, what: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        if let Err(why) = self.0.reading.rebalance(consumer, what, list) {
+            self.0.lose(format!("the partitions to read could not be changed: {why}"));
+        }
+    }
+}

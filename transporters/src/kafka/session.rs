@@ -1,0 +1,203 @@
+//! One client of librdkafka that writes and one that reads, for as long as a server is left.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use rdkafka::Message as _;
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::producer::{BaseRecord, Producer as _};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
+
+use super::events::Events;
+use super::handles::{Handles, aside};
+use super::reading::Partition;
+use super::topics::Topics as ServerTopics;
+use super::{KafkaOptions, names};
+use crate::bus::{Parcel, Port, Pump, Session};
+use crate::{Frame, Subscription, Topics, TransportError};
+
+/// Frames taken from librdkafka at once.
+const BATCH: usize = 512;
+/// Pause before librdkafka is asked again whether it has room or is done.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// See [`Session`].
+pub(super) struct KafkaSession {
+    handles: Arc<Handles>,
+    events: Arc<Events>,
+    options: Arc<KafkaOptions>,
+    key: Option<Arc<str>>,
+    names: Topics,
+    /// The topics that are read, with their partitions. Held while they change.
+    wanted: tokio::sync::Mutex<BTreeMap<String, BTreeSet<Partition>>>,
+}
+
+impl KafkaSession {
+    /// Starts reading, so far nothing.
+    pub(super) fn new(
+        handles: Handles,
+        events: Arc<Events>,
+        options: Arc<KafkaOptions>,
+        key: Option<Arc<str>>,
+        port: &Port,
+    ) -> Self {
+        let (handles, names) = (Arc::new(handles), port.link().topics().clone());
+        // Two lanes, so that no amount of data keeps a heartbeat waiting.
+        let ((control, control_inbox), (data, data_inbox)) = (port.inbox(), port.inbox());
+        port.read(control_inbox);
+        port.read(data_inbox);
+        port.spawn(read(Arc::clone(&handles), names.clone(), control, data));
+        Self { handles, events, options, key, names, wanted: tokio::sync::Mutex::default() }
+    }
+
+    /// Reads exactly these topics from now on, and waits until it is so.
+    async fn settle(&self, wanted: &BTreeMap<String, BTreeSet<Partition>>) -> Result<(), TransportError> {
+        let topics: Vec<&str> = wanted.keys().map(String::as_str).collect();
+        self.events.begin_reading(wanted.keys().cloned().collect());
+        let mut assigned = self.events.reading.assigned();
+        let denied = self.events.denied();
+        if topics.is_empty() {
+            self.handles.consumer().unsubscribe();
+        } else {
+            let failed = |why: KafkaError| TransportError::subscribe(topics.join(", "), why);
+            self.handles.consumer().subscribe(&topics).map_err(failed)?;
+        }
+        let settled = assigned.wait_for(|assigned| {
+            wanted.values().flatten().all(|partition| assigned.contains(partition))
+                && assigned.iter().all(|(topic, _)| wanted.contains_key(topic))
+        });
+        tokio::select! {
+            biased;
+            why = self.events.lost() => Err(TransportError::Lost(why)),
+            why = denied => Err(why),
+            // An error says that nobody assigns any more.
+            settled = settled => settled.map(drop).map_err(|_| TransportError::Closed),
+        }
+    }
+
+    fn topics_of(&self, subscriptions: &[Subscription]) -> BTreeSet<String> {
+        subscriptions.iter().map(|subscription| self.names.of(subscription)).collect()
+    }
+}
+
+impl Drop for KafkaSession {
+    fn drop(&mut self) {
+        // The rest goes when the reader has let go of it; nothing may be sent from here on.
+        self.handles.purge();
+    }
+}
+
+#[async_trait]
+impl Session for KafkaSession {
+    type Topic = Arc<str>;
+
+    fn max_frame(&self) -> usize {
+        self.options.limits.max_frame
+    }
+
+    /// One change of the group for all of them.
+    async fn subscribe(&self, to: &[Subscription]) -> Result<(), TransportError> {
+        let mut wanted = self.wanted.lock().await;
+        let new: Vec<String> =
+            self.topics_of(to).into_iter().filter(|topic| !wanted.contains_key(topic)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let (handles, events, options) =
+            (Arc::clone(&self.handles), Arc::clone(&self.events), Arc::clone(&self.options));
+        let ends = aside(move |stop| {
+            ServerTopics { handles: &handles, events: &events, options: &options, stop }.prepare(&new)
+        })
+        .await?;
+        let mut all = wanted.clone();
+        for partition in ends.keys() {
+            all.entry(partition.0.clone()).or_default().insert(partition.clone());
+        }
+        self.events.reading.begin(ends);
+        self.settle(&all).await?;
+        *wanted = all;
+        Ok(())
+    }
+
+    async fn unsubscribe(&self, from: &[Subscription]) -> Result<(), TransportError> {
+        let mut wanted = self.wanted.lock().await;
+        let gone = self.topics_of(from);
+        let mut left = wanted.clone();
+        left.retain(|topic, _| !gone.contains(topic));
+        self.settle(&left).await?;
+        self.events.reading.retain(&left.keys().cloned().collect());
+        *wanted = left;
+        Ok(())
+    }
+
+    async fn publish(&self, parcels: &mut VecDeque<Parcel<Arc<str>>>) -> Result<(), TransportError> {
+        let producer = self.handles.producer();
+        while let Some(parcel) = parcels.front() {
+            if !names::is_valid(&parcel.topic) {
+                self.events.refused(&parcel.topic, parcel.token, "Kafka allows no topic of that name");
+                parcels.pop_front();
+                continue;
+            }
+            let token = usize::try_from(parcel.token).unwrap_or_default();
+            let mut record = BaseRecord::with_opaque_to(&parcel.topic, token).payload(&parcel.payload[..]);
+            match &self.key {
+                Some(key) => record = record.key(&key[..]),
+                None => record = record.partition(self.options.partition),
+            }
+            match producer.send(record) {
+                Ok(()) => {}
+                Err((KafkaError::MessageProduction(Code::QueueFull), _)) => {
+                    sleep(PAUSE).await;
+                    continue;
+                }
+                Err((why, _)) => self.events.refused(&parcel.topic, parcel.token, why.to_string()),
+            }
+            parcels.pop_front();
+        }
+        Ok(())
+    }
+
+    async fn lost(&self) -> TransportError {
+        TransportError::Lost(self.events.lost().await)
+    }
+
+    async fn close(&self) -> Result<(), TransportError> {
+        let failed = self.events.failed();
+        while self.handles.producer().in_flight_count() > 0 {
+            sleep(PAUSE).await;
+        }
+        // Leaves the group, so that nobody waits for this member.
+        self.handles.consumer().unsubscribe();
+        match self.events.failed() - failed {
+            0 => Ok(()),
+            count => Err(TransportError::Publish(format!("{count} frames were given up").into())),
+        }
+    }
+}
+
+/// Takes whatever has arrived, at once and all the time: librdkafka also does its own work while it is
+/// asked. What is too much for the node, the inboxes decide.
+async fn read(handles: Arc<Handles>, names: Topics, control: Pump, data: Pump) {
+    let mut arrived = handles.consumer().stream().ready_chunks(BATCH);
+    let (mut to_control, mut to_data) = (Vec::new(), Vec::new());
+    while let Some(batch) = arrived.next().await {
+        // Errors have been told elsewhere, with a reason.
+        for message in batch.into_iter().flatten() {
+            let Some(kind) = names.kind_of(message.topic()) else { continue };
+            let payload = Bytes::copy_from_slice(message.payload().unwrap_or_default());
+            let lane = if kind.is_control() { &mut to_control } else { &mut to_data };
+            lane.push(Frame::new(kind, payload));
+        }
+        for (pump, frames) in [(&control, &mut to_control), (&data, &mut to_data)] {
+            if !frames.is_empty() {
+                pump.push(frames.drain(..));
+            }
+        }
+        // The node's readers get their turn, however much has arrived.
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,0 +1,244 @@
+//! librdkafka's settings: ours, and those that were given by name.
+
+use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaConfRes;
+use std::fmt;
+use std::time::Duration;
+
+use super::{KafkaOptions, Partitioning};
+use crate::bus::{BusLimits, Expected};
+
+/// What Kafka adds to a packet, with room to spare: the head of a batch and of a record, and a key.
+const FRAMING: usize = 1024;
+
+/// Settings that hold the transporter together.
+const OURS: &[&str] = &[
+    "allow.auto.create.topics",
+    "auto.offset.reset",
+    "bootstrap.servers",
+    "client.id",
+    "delivery.report.only.error",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "group.id",
+    "metadata.broker.list",
+];
+
+/// Settings as `@platformatic/kafka` (Moleculer 0.15) and `kafka-node` (0.14) call them.
+const NODES: &[(Role, &str, &str)] = &[
+    (Role::Producer, "acks", "acks"),
+    (Role::Producer, "requireAcks", "acks"),
+    (Role::Producer, "ackTimeoutMs", "request.timeout.ms"),
+    (Role::Producer, "compression", "compression.codec"),
+    (Role::Producer, "idempotent", "enable.idempotence"),
+    (Role::Producer, "retries", "message.send.max.retries"),
+    (Role::Producer, "retryDelay", "retry.backoff.ms"),
+    (Role::Producer, "requestTimeout", "socket.timeout.ms"),
+    (Role::Consumer, "minBytes", "fetch.min.bytes"),
+    (Role::Consumer, "fetchMinBytes", "fetch.min.bytes"),
+    (Role::Consumer, "maxBytes", "fetch.max.bytes"),
+    (Role::Consumer, "fetchMaxBytes", "fetch.max.bytes"),
+    (Role::Consumer, "maxBytesPerPartition", "fetch.message.max.bytes"),
+    (Role::Consumer, "maxWaitTime", "fetch.wait.max.ms"),
+    (Role::Consumer, "fetchMaxWaitMs", "fetch.wait.max.ms"),
+    (Role::Consumer, "sessionTimeout", "session.timeout.ms"),
+    (Role::Consumer, "heartbeatInterval", "heartbeat.interval.ms"),
+    (Role::Consumer, "rebalanceTimeout", "max.poll.interval.ms"),
+    (Role::Consumer, "requestTimeout", "socket.timeout.ms"),
+    (Role::Admin, "requestTimeout", "socket.timeout.ms"),
+];
+
+/// What a client of librdkafka is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Producer,
+    Consumer,
+    Admin,
+}
+
+/// The role that a part of Node's options is about: `publish` is what each send is given.
+pub(super) fn role(section: &str) -> Option<Role> {
+    match section {
+        "producer" | "publish" => Some(Role::Producer),
+        "consumer" => Some(Role::Consumer),
+        "admin" | "client" => Some(Role::Admin),
+        _ => None,
+    }
+}
+
+/// Settings that were given by name. Prints names alone: values may be secret.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) struct Raw(Vec<(Role, String, String)>);
+
+impl Raw {
+    /// `None` when librdkafka has none of that name, or it is not for changing.
+    pub(super) fn set(&mut self, role: Role, name: &str, value: &str) -> Option<Result<(), Expected>> {
+        let known = NODES.iter().find(|(of, nodes, _)| *of == role && *nodes == name);
+        let name = known.map_or(name, |(_, _, name)| name);
+        if OURS.contains(&name) || name.starts_with("test.") {
+            return None;
+        }
+        match ClientConfig::new().set(name, value).create_native_config() {
+            Ok(_) => {}
+            Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)) => return None,
+            Err(_) => return Some(Err("a value that librdkafka takes for it")),
+        }
+        self.0.push((role, name.to_owned(), value.to_owned()));
+        Some(Ok(()))
+    }
+
+    fn apply(&self, role: Role, config: &mut ClientConfig) {
+        for (_, name, value) in self.0.iter().filter(|(of, ..)| *of == role) {
+            config.set(name, value);
+        }
+    }
+}
+
+impl fmt::Debug for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(role, name, _)| (role, name))).finish()
+    }
+}
+
+/// Settings of the client that writes.
+pub(super) fn producer(options: &KafkaOptions) -> ClientConfig {
+    let limits = &options.limits;
+    let mut config = common(options);
+    set(&mut config, "linger.ms", 0);
+    set(&mut config, "acks", 1);
+    // Only what cannot have arrived is sent again, and that for free: a request never runs twice.
+    set(&mut config, "message.send.max.retries", 0);
+    set(&mut config, "message.timeout.ms", milliseconds(limits.max_hold, 1));
+    set(&mut config, "delivery.report.only.error", true);
+    set(&mut config, "queue.buffering.max.messages", limits.send_frames.min(i32::MAX as usize));
+    set(&mut config, "queue.buffering.max.kbytes", kilobytes(limits.send_bytes, i32::MAX as usize));
+    if options.partitioning == Partitioning::Keyed {
+        // What Java's and Node's clients do, so that a key means the same partition to all.
+        set(&mut config, "partitioner", "murmur2_random");
+    }
+    let mut given = ClientConfig::new();
+    options.raw.apply(Role::Producer, &mut given);
+    if given.get("enable.idempotence") == Some("true") {
+        // It brings values of its own for these, and takes no others.
+        config.remove("acks").remove("message.send.max.retries");
+    }
+    options.raw.apply(Role::Producer, &mut config);
+    config
+}
+
+/// Settings of the client that reads, as the only member of a group.
+pub(super) fn consumer(options: &KafkaOptions, group: &str) -> ClientConfig {
+    let mut config = common(options);
+    set(&mut config, "group.id", group);
+    // What is read already goes on being read while topics are added or taken away.
+    set(&mut config, "partition.assignment.strategy", "cooperative-sticky");
+    set(&mut config, "auto.offset.reset", "latest");
+    // Nobody comes back to this group, so it leaves nothing behind on the server.
+    set(&mut config, "enable.auto.commit", false);
+    set(&mut config, "enable.auto.offset.store", false);
+    set(&mut config, "allow.auto.create.topics", false);
+    set(&mut config, "fetch.queue.backoff.ms", 10);
+    set(&mut config, "fetch.error.backoff.ms", 100);
+    set(&mut config, "queued.max.messages.kbytes", kilobytes(options.limits.receive_bytes, 2_097_151));
+    options.raw.apply(Role::Consumer, &mut config);
+    config
+}
+
+/// Settings of the client that creates topics.
+pub(super) fn admin(options: &KafkaOptions) -> ClientConfig {
+    let mut config = common(options);
+    options.raw.apply(Role::Admin, &mut config);
+    config
+}
+
+fn common(options: &KafkaOptions) -> ClientConfig {
+    let BusLimits { connect_timeout, write_timeout, max_frame, .. } = options.limits;
+    let mut config = ClientConfig::new();
+    set(&mut config, "bootstrap.servers", options.addresses());
+    set(&mut config, "client.id", &options.client_id);
+    set(&mut config, "message.max.bytes", max_frame.saturating_add(FRAMING).clamp(1000, 1_000_000_000));
+    set(&mut config, "socket.nagle.disable", true);
+    set(&mut config, "socket.timeout.ms", milliseconds(write_timeout, 10).min(300_000));
+    set(&mut config, "socket.connection.setup.timeout.ms", milliseconds(connect_timeout, 1000));
+    set(&mut config, "reconnect.backoff.ms", 50);
+    set(&mut config, "reconnect.backoff.max.ms", 5000);
+    set(&mut config, "log.connection.close", false);
+    let protocol = match (options.is_tls(), options.username.is_some()) {
+        (false, false) => "plaintext",
+        (true, false) => "ssl",
+        (false, true) => "sasl_plaintext",
+        (true, true) => "sasl_ssl",
+    };
+    set(&mut config, "security.protocol", protocol);
+    if let Some(user) = &options.username {
+        set(&mut config, "sasl.mechanism", &options.mechanism);
+        set(&mut config, "sasl.username", user);
+        set(&mut config, "sasl.password", options.password.as_deref().unwrap_or_default());
+    }
+    if options.is_tls() {
+        let tls = &options.tls;
+        for (name, file) in [
+            ("ssl.ca.location", &tls.ca_file),
+            ("ssl.certificate.location", &tls.certificate_file),
+            ("ssl.key.location", &tls.key_file),
+        ] {
+            if let Some(file) = file {
+                set(&mut config, name, file);
+            }
+        }
+        if tls.dangerous_accept_any_certificate {
+            set(&mut config, "enable.ssl.certificate.verification", false);
+        }
+    }
+    config
+}
+
+fn set(config: &mut ClientConfig, name: &str, value: impl fmt::Display) {
+    config.set(name, value.to_string());
+}
+
+fn milliseconds(time: Duration, least: u128) -> u128 {
+    time.as_millis().clamp(least, i32::MAX as u128)
+}
+
+fn kilobytes(bytes: usize, most: usize) -> usize {
+    bytes.div_ceil(1024).clamp(1, most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::OptionText as _;
+
+    #[test]
+    fn librdkafka_takes_every_setting() {
+        let options = KafkaOptions::default();
+        for config in [producer(&options), consumer(&options, "group"), admin(&options)] {
+            config.create_native_config().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_setting_that_was_given_replaces_ours() {
+        let mut options = KafkaOptions::default();
+        for (name, value) in
+            [("producer.linger.ms", "7"), ("producer.acks", "all"), ("consumer.fetch.wait.max.ms", "5")]
+        {
+            options.set(name, value).unwrap();
+        }
+        let config = producer(&options);
+        assert_eq!((config.get("linger.ms"), config.get("acks")), (Some("7"), Some("all")));
+        assert_eq!(consumer(&options, "group").get("fetch.wait.max.ms"), Some("5"));
+        assert_eq!(admin(&options).get("linger.ms"), None);
+    }
+
+    #[test]
+    fn an_idempotent_producer_brings_its_own_acks_and_retries() {
+        let mut options = KafkaOptions::default();
+        options.set("producer.idempotent", "true").unwrap();
+        let config = producer(&options);
+        assert_eq!((config.get("acks"), config.get("message.send.max.retries")), (None, None));
+        config.create_native_config().unwrap();
+    }
+}

@@ -1,0 +1,187 @@
+//! The topics of a node: which are missing, who leads them, where they end.
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
+use rdkafka::metadata::{Metadata, MetadataTopic};
+use rdkafka::{Offset, TopicPartitionList};
+use std::collections::BTreeMap;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+
+use super::events::Events;
+use super::handles::{Handles, Stop};
+use super::reading::Partition;
+use super::{KafkaOptions, settings};
+use crate::TransportError;
+
+/// How long the leaders of new topics are waited for, as Node does.
+const LEADERS: Duration = Duration::from_secs(10);
+/// The first pause between two looks; it doubles up to Node's.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// How long librdkafka is asked for something at first, so that it can be stopped; this doubles too, for a
+/// server may be far away.
+const FIRST_SLICE: Duration = Duration::from_millis(250);
+
+/// Work on behalf of a session, on a thread that may wait.
+pub(super) struct Topics<'a> {
+    pub(super) handles: &'a Handles,
+    pub(super) events: &'a Events,
+    pub(super) options: &'a KafkaOptions,
+    pub(super) stop: &'a Stop,
+}
+
+impl Topics<'_> {
+    /// Creates those topics that are missing, waits until each partition has a leader, and says where each
+    /// ends: what is written from now on is behind that.
+    pub(super) fn prepare(&self, topics: &[String]) -> Result<BTreeMap<Partition, i64>, TransportError> {
+        let until = Instant::now() + LEADERS;
+        let listed = self.metadata(None, until)?;
+        let mut partitions = BTreeMap::new();
+        let mut missing = Vec::new();
+        for topic in topics {
+            match listed.topics().iter().find(|known| known.name() == topic) {
+                Some(known) => match partitions_of(known)? {
+                    Some(count) => _ = partitions.insert(topic.clone(), count),
+                    None => missing.push(topic.as_str()),
+                },
+                None => missing.push(topic.as_str()),
+            }
+        }
+        if !missing.is_empty() {
+            self.create(&missing, until)?;
+        }
+        for topic in missing {
+            partitions.insert(topic.to_owned(), self.led(topic, until)?);
+        }
+        self.ends(&partitions)
+    }
+
+    /// Whatever the server tells about a topic, or about all.
+    pub(super) fn metadata(&self, topic: Option<&str>, until: Instant) -> Result<Metadata, TransportError> {
+        let mut slice = FIRST_SLICE;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.handles.consumer().fetch_metadata(topic, slice.min(left)) {
+                Ok(metadata) => return Ok(metadata),
+                Err(why) => {
+                    self.go_on()?;
+                    if left.is_zero() {
+                        let why = self.events.trouble().unwrap_or_else(|| why.to_string());
+                        return Err(TransportError::Lost(format!("the servers do not list topics: {why}")));
+                    }
+                }
+            }
+            slice *= 2;
+        }
+    }
+
+    /// Whether to go on at all.
+    fn go_on(&self) -> Result<(), TransportError> {
+        match self.stop.is_set() || self.events.is_lost() {
+            true => Err(TransportError::Lost("the servers are gone".to_owned())),
+            false => Ok(()),
+        }
+    }
+
+    /// Creates topics; one that has appeared meanwhile is as good.
+    fn create(&self, topics: &[&str], until: Instant) -> Result<(), TransportError> {
+        let failed = |topic: &str, why: &dyn ToString| {
+            TransportError::subscribe(topic, format!("it cannot be created: {}", why.to_string()))
+        };
+        let all = |why: KafkaError| failed(&topics.join(", "), &why);
+        let admin: AdminClient<DefaultClientContext> = settings::admin(self.options).create().map_err(all)?;
+        let (partitions, replicas) =
+            (self.options.topic_partitions.unwrap_or(-1), self.options.topic_replicas.unwrap_or(-1));
+        let new: Vec<_> = topics
+            .iter()
+            .map(|topic| NewTopic::new(topic, partitions, TopicReplication::Fixed(replicas)))
+            .collect();
+        let left = until.saturating_duration_since(Instant::now());
+        let options = AdminOptions::new().request_timeout(Some(left)).operation_timeout(Some(left));
+        let results = Handle::current().block_on(admin.create_topics(&new, &options)).map_err(all)?;
+        for result in results {
+            match result {
+                Ok(_) | Err((_, Code::TopicAlreadyExists)) => {}
+                Err((topic, why)) => return Err(failed(&topic, &why)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until each partition of a topic has a leader: how many there are.
+    fn led(&self, topic: &str, until: Instant) -> Result<i32, TransportError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let metadata = self.metadata(Some(topic), until)?;
+            let known = metadata.topics().iter().find(|known| known.name() == topic);
+            if let Some(count) = known.map(partitions_of).transpose()?.flatten() {
+                return Ok(count);
+            }
+            self.go_on()?;
+            if Instant::now() >= until {
+                let why = format!("its partitions have no leader after {LEADERS:?}");
+                return Err(TransportError::subscribe(topic, why));
+            }
+            sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Where each partition ends. Who leads a new one may take a moment to get about.
+    fn ends(&self, partitions: &BTreeMap<String, i32>) -> Result<BTreeMap<Partition, i64>, TransportError> {
+        let until = Instant::now() + LEADERS;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let why = match self.look_for_ends(partitions) {
+                Ok(offsets) => return Ok(offsets),
+                Err(why) => why,
+            };
+            self.go_on()?;
+            if Instant::now() >= until || why.rdkafka_error_code() == Some(Code::TopicAuthorizationFailed) {
+                let topics: Vec<_> = partitions.keys().map(String::as_str).collect();
+                let why = format!("the server does not say where it ends: {why}");
+                return Err(TransportError::subscribe(topics.join(", "), why));
+            }
+            sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    fn look_for_ends(&self, partitions: &BTreeMap<String, i32>) -> KafkaResult<BTreeMap<Partition, i64>> {
+        let mut list = TopicPartitionList::new();
+        for (topic, count) in partitions {
+            for partition in 0..*count {
+                // The time that stands for the end.
+                list.add_partition_offset(topic, partition, Offset::End)?;
+            }
+        }
+        let ends = self.handles.consumer().offsets_for_times(list, self.options.limits.connect_timeout)?;
+        let mut offsets = BTreeMap::new();
+        for element in ends.elements() {
+            element.error()?;
+            let Offset::Offset(offset) = element.offset() else {
+                return Err(KafkaError::OffsetFetch(Code::OffsetNotAvailable));
+            };
+            offsets.insert((element.topic().to_owned(), element.partition()), offset);
+        }
+        Ok(offsets)
+    }
+}
+
+/// How many partitions a topic has, once all have a leader.
+fn partitions_of(topic: &MetadataTopic) -> Result<Option<i32>, TransportError> {
+    match topic.error().map(Code::from) {
+        None => {}
+        Some(why @ (Code::TopicAuthorizationFailed | Code::InvalidTopic)) => {
+            return Err(TransportError::subscribe(topic.name(), why));
+        }
+        Some(_) => return Ok(None),
+    }
+    let partitions = topic.partitions();
+    let led = !partitions.is_empty() && partitions.iter().all(|partition| partition.leader() >= 0);
+    Ok(led.then(|| i32::try_from(partitions.len()).unwrap_or(i32::MAX)))
+}

@@ -1,0 +1,99 @@
+//! Moleculer over a NATS server.
+//!
+//! Topics are subjects as they are, one subscription each; with the balancer of the bus, requests and
+//! events come through queue groups (protocol chapter 3.2). No headers, no reply subjects, no JetStream.
+//!
+//! * `options`: where the servers are and who asks; Node's names;
+//! * `subjects`: topics as subjects and queue groups;
+//! * `client`: opens a session, with everything off that the library would do to keep one alive;
+//! * `session`: subscribes, publishes, and takes leave without losing anything;
+//! * `reader`: takes messages off subscriptions, all that are there at a time;
+//! * `signals`, `refusal`: what the server says besides.
+//!
+//! ```
+//! use ligand_transporters::nats::Nats;
+//!
+//! # fn main() -> Result<(), ligand_transporters::TransportError> {
+//! let local = Nats::new();
+//! let cluster = Nats::from_url("nats://user:pass@10.0.0.1:4222,10.0.0.2:4222?pingInterval=1s")?;
+//! let encrypted = Nats::from_url("tls://nats.example.com?tls.caFile=ca.pem&userCreds=node.creds")?;
+//! # Ok(()) }
+//! ```
+
+mod client;
+mod options;
+mod reader;
+mod refusal;
+mod session;
+mod signals;
+mod subjects;
+
+use async_trait::async_trait;
+use std::sync::Arc;
+
+pub use options::NatsOptions;
+
+use crate::bus;
+use crate::{Capabilities, Connection, Link, TransportError, Transporter};
+use client::NatsClient;
+
+/// The NATS transporter: its configuration, to be opened by a node.
+#[derive(Debug, Clone, Default)]
+pub struct Nats {
+    options: NatsOptions,
+}
+
+impl Nats {
+    /// With defaults: the server at `127.0.0.1:4222`, nobody in particular.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With these options.
+    ///
+    /// # Errors
+    /// [`TransportError::Config`] when they do not go together.
+    pub fn with_options(options: NatsOptions) -> Result<Self, TransportError> {
+        options.validate()?;
+        Ok(Self { options })
+    }
+
+    /// From `NATS`, or `nats://user:pass@host:port,host:port?option=value&option=value`; `tls://` asks for
+    /// TLS. The options are those of [`NatsOptions::set`].
+    ///
+    /// # Errors
+    /// [`TransportError::Config`] when the URL is of another scheme, when there is no such option, or when
+    /// a value does not fit.
+    pub fn from_url(url: &str) -> Result<Self, TransportError> {
+        let mut options = NatsOptions::default();
+        if !url.eq_ignore_ascii_case("nats") {
+            options.add_servers(url)?;
+        }
+        Self::with_options(options)
+    }
+
+    /// The options.
+    #[must_use]
+    pub fn options(&self) -> &NatsOptions {
+        &self.options
+    }
+}
+
+#[async_trait]
+impl Transporter for Nats {
+    fn scheme(&self) -> &'static str {
+        "nats"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::bus().with_max_frame(self.options.limits.max_frame);
+        capabilities.balanced = true;
+        capabilities
+    }
+
+    async fn connect(&self, link: Link) -> Result<Arc<dyn Connection>, TransportError> {
+        let client = NatsClient::new(self.options.clone(), &link);
+        bus::open(client, link, self.options.limits.clone()).await
+    }
+}

@@ -1,0 +1,232 @@
+//! A connection with a NATS server.
+
+use async_nats::Client;
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{FutureExt as _, StreamExt as _};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+use super::reader::{Reader, Stop, Tap};
+use super::signals::{Listening, Signals};
+use super::subjects::{Interest, Target};
+use crate::bus::{Parcel, Port, Session};
+use crate::{PacketKind, Subscription, TransportError};
+
+/// The end of subjects that a session sends itself a message by.
+pub(super) const ECHO: &str = ".ligand-echo";
+
+/// The library passes errors on by way of a task of its own, which was woken before the echo came.
+const AFTER_ECHO: Duration = Duration::from_millis(10);
+
+/// Bytes that are published without waiting for the library to write them out.
+const UNWRITTEN: usize = 256 * 1024;
+
+pub(super) struct NatsSession {
+    client: Client,
+    port: Port,
+    signals: Arc<Signals>,
+    made: Mutex<HashMap<Subscription, Made>>,
+    /// Subscriptions asked for so far; the library numbers them from 1.
+    asked: AtomicU64,
+}
+
+struct Made {
+    number: u64,
+    stop: Stop,
+}
+
+impl NatsSession {
+    pub(super) fn new(client: Client, port: Port, signals: Arc<Signals>) -> Self {
+        Self { client, port, signals, made: Mutex::default(), asked: AtomicU64::new(0) }
+    }
+
+    fn made(&self) -> MutexGuard<'_, HashMap<Subscription, Made>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn interest(&self, subscription: &Subscription) -> Result<(Tap, Made), TransportError> {
+        let Interest { subject, queue } = Interest::of(self.port.link().topics(), subscription);
+        let asked = match queue {
+            Some(queue) => self.client.queue_subscribe(subject.clone(), queue).await,
+            None => self.client.subscribe(subject.clone()).await,
+        };
+        let subscriber = asked.map_err(|why| TransportError::subscribe(subject, why))?;
+        let number = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        let (tap, stop) = Tap::new(kind(subscription), subscriber);
+        Ok((tap, Made { number, stop }))
+    }
+
+    /// Waits until the server has done everything that it was asked for before.
+    async fn settled(&self, listening: &Listening<'_>) -> Result<(), TransportError> {
+        let echo = format!("{}{ECHO}", self.client.new_inbox());
+        let lost =
+            |why: &dyn std::fmt::Display| TransportError::Lost(format!("no answer of the server: {why}"));
+        let mut back = self.client.subscribe(echo.clone()).await.map_err(|why| lost(&why))?;
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.client.publish(echo.clone(), Bytes::new()).await.map_err(|why| lost(&why))?;
+        tokio::select! {
+            // No answer is one, too: the server refused the echo, after whatever else it refused.
+            () = listening.refused(&echo) => Ok(()),
+            why = self.signals.over() => Err(why),
+            message = back.next() => match message {
+                Some(_) => Ok(()),
+                None => Err(self.signals.over().await),
+            },
+        }
+    }
+
+    /// Ends subscriptions; what they had already received is still read.
+    async fn stop(&self, gone: Vec<Made>) {
+        let mut answers = Vec::new();
+        for Made { number, stop } in gone {
+            let (answer, answered) = oneshot::channel();
+            // An error says that the reader has ended, and the subscription with it.
+            if stop.send(answer).is_ok() {
+                answers.push(answered);
+            }
+            self.signals.unsubscribed(number);
+        }
+        for answered in answers {
+            let _ = answered.await;
+        }
+    }
+
+    /// Starts readers: one for control packets, one for the data of other nodes, one for their answers, and
+    /// one per queue group.
+    fn read(&self, made: Vec<(&Subscription, Tap)>) {
+        let mut lanes: HashMap<Lane, Vec<Tap>> = HashMap::new();
+        for (number, (subscription, tap)) in made.into_iter().enumerate() {
+            let lane = match subscription {
+                Subscription::Own(PacketKind::Event | PacketKind::Request) => Lane::Data,
+                Subscription::Own(PacketKind::Response) => Lane::Answers,
+                Subscription::Own(_) | Subscription::Broadcast(_) => Lane::Control,
+                _ => Lane::Group(number),
+            };
+            lanes.entry(lane).or_default().push(tap);
+        }
+        for taps in lanes.into_values() {
+            self.port.read(Reader::new(taps, self.port.intake()));
+        }
+    }
+}
+
+/// Subscriptions that are read one after the other.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Lane {
+    Control,
+    Data,
+    Answers,
+    Group(usize),
+}
+
+#[async_trait]
+impl Session for NatsSession {
+    type Topic = Target;
+
+    fn max_frame(&self) -> usize {
+        self.client.max_payload()
+    }
+
+    async fn subscribe(&self, to: &[Subscription]) -> Result<(), TransportError> {
+        let listening = self.signals.listen();
+        let (mut taps, mut made) = (Vec::new(), Vec::new());
+        for subscription in to {
+            let (tap, one) = self.interest(subscription).await?;
+            taps.push((subscription, tap));
+            made.push((subscription.clone(), one));
+        }
+        self.settled(&listening).await?;
+        tokio::time::sleep(AFTER_ECHO).await;
+        for (subject, error) in listening.errors() {
+            let subjects = || to.iter().map(|one| Interest::of(self.port.link().topics(), one).subject);
+            match subject {
+                // About something else that is going on.
+                Some(subject) if !subjects().any(|one| one == subject) => {}
+                subject => {
+                    let topic = subject.or_else(|| subjects().next()).unwrap_or_default();
+                    return Err(TransportError::subscribe(topic, error));
+                }
+            }
+        }
+        for (subscription, one) in &made {
+            self.signals.subscribed(one.number, kind(subscription));
+        }
+        self.made().extend(made);
+        self.read(taps);
+        Ok(())
+    }
+
+    async fn unsubscribe(&self, from: &[Subscription]) -> Result<(), TransportError> {
+        let gone: Vec<_> = {
+            let mut made = self.made();
+            from.iter().filter_map(|one| made.remove(one)).collect()
+        };
+        self.stop(gone).await;
+        self.settled(&self.signals.listen()).await
+    }
+
+    async fn publish(&self, parcels: &mut VecDeque<Parcel<Target>>) -> Result<(), TransportError> {
+        let failed = |why: &dyn std::fmt::Display| TransportError::Lost(why.to_string());
+        let mut unwritten = 0;
+        while let Some(parcel) = parcels.front() {
+            match &parcel.topic {
+                Target::Subject(subject) => {
+                    let published = self.client.publish(subject.clone(), parcel.payload.clone());
+                    published.await.map_err(|why| failed(&why))?;
+                    unwritten += parcel.payload.len();
+                }
+                Target::Impossible(topic) => {
+                    let why = TransportError::refused(topic.as_str(), "a NATS subject has no blanks");
+                    self.port.refused(&why);
+                    self.port.link().unsent(Some(parcel.token).filter(|token| *token != 0).as_slice());
+                }
+            }
+            parcels.pop_front();
+            if unwritten >= UNWRITTEN {
+                unwritten = 0;
+                self.client.flush().await.map_err(|why| failed(&why))?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn lost(&self) -> TransportError {
+        self.signals.over().await
+    }
+
+    async fn close(&self) -> Result<(), TransportError> {
+        let listening = self.signals.listen();
+        // A connection that ends with something unread takes with it what the server has not read. So first
+        // the server reads everything, then it sends nothing more, and what it has sent is still handled.
+        self.settled(&listening).await?;
+        let leaving = async {
+            let made = std::mem::take(&mut *self.made());
+            self.stop(made.into_values().collect()).await;
+            self.settled(&listening).await
+        };
+        // A handler that keeps its reader busy does not make what was sent any less so.
+        let _ = tokio::time::timeout(self.port.limits().close_timeout / 2, leaving).await;
+        self.client.drain().await.map_err(|why| TransportError::Publish(why.into()))?;
+        self.signals.over().await;
+        Ok(())
+    }
+}
+
+/// The library's own task ends by itself only when nobody uses it any more, and a reader that is busy does.
+impl Drop for NatsSession {
+    fn drop(&mut self) {
+        let _ = self.client.drain().now_or_never();
+    }
+}
+
+fn kind(subscription: &Subscription) -> PacketKind {
+    match subscription {
+        Subscription::Broadcast(kind) | Subscription::Own(kind) => *kind,
+        Subscription::BalancedRequest { .. } => PacketKind::Request,
+        Subscription::BalancedEvent { .. } => PacketKind::Event,
+    }
+}

@@ -1,0 +1,148 @@
+//! What the library tells besides messages: errors of the server, dropped messages, the end.
+
+use async_nats::{Event, ServerError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+use super::refusal::refusal;
+use crate::bus::Port;
+use crate::{PacketKind, TransportError};
+
+/// Shared by a session and the callback of its client.
+#[derive(Debug)]
+pub(super) struct Signals {
+    port: Port,
+    heard: watch::Sender<Heard>,
+    /// What subscriptions are about, by the library's number.
+    kinds: Mutex<HashMap<u64, PacketKind>>,
+}
+
+#[derive(Debug, Default)]
+struct Heard {
+    over: bool,
+    /// The last error of the server that was about no subject.
+    error: Option<String>,
+    /// Those since [`Signals::listen`]; none while nobody listens.
+    errors: Option<Errors>,
+}
+
+/// Errors of the server, each with the subject that it is about.
+pub(super) type Errors = Vec<(Option<String>, String)>;
+
+/// Errors that are kept for one listener.
+const MAX_ERRORS: usize = 1024;
+
+impl Signals {
+    pub(super) fn new(port: Port) -> Arc<Self> {
+        Arc::new(Self { port, heard: watch::Sender::default(), kinds: Mutex::default() })
+    }
+
+    /// For the library; when it lets go of this, its tasks are over.
+    pub(super) fn callback(self: &Arc<Self>) -> impl Fn(Event) + Send + Sync + 'static {
+        let last = Ended(Arc::clone(self));
+        move |event| last.0.event(event)
+    }
+
+    fn event(&self, event: Event) {
+        match event {
+            Event::Disconnected | Event::Closed => self.end(),
+            Event::ServerError(ServerError::Other(error)) => self.error(error),
+            Event::ServerError(error) => self.error(error.to_string()),
+            Event::SlowConsumer(number) => {
+                let kind = self.kinds().get(&number).copied();
+                self.port.link().dropped(kind.unwrap_or(PacketKind::Event));
+            }
+            // The server asks its clients to leave one by one; until it is this one's turn, it serves on.
+            Event::LameDuckMode => tracing::warn!("the NATS server is about to stop"),
+            Event::Connected | Event::Draining | Event::ClientError(_) => {}
+        }
+    }
+
+    fn error(&self, error: String) {
+        let about = refusal(&error);
+        let subject = about.as_ref().map(|about| about.subject.clone());
+        let mut listening = false;
+        self.heard.send_modify(|heard| match &mut heard.errors {
+            Some(errors) if errors.len() < MAX_ERRORS => {
+                listening = true;
+                errors.push((subject, error.clone()));
+            }
+            _ if about.is_some() => {}
+            _ => heard.error = Some(error.clone()),
+        });
+        // Whoever listens asks about subscriptions.
+        if let Some(about) = about
+            && (about.publish || !listening)
+            && !about.subject.ends_with(super::session::ECHO)
+        {
+            self.port.refused(&TransportError::refused(about.subject, error));
+        }
+    }
+
+    fn end(&self) {
+        self.heard.send_modify(|heard| heard.over = true);
+    }
+
+    /// Collects errors, instead of reporting those about subscriptions, until this is dropped. One at a time.
+    pub(super) fn listen(&self) -> Listening<'_> {
+        self.heard.send_modify(|heard| heard.errors = Some(Vec::new()));
+        Listening(self)
+    }
+
+    /// Resolves once the connection is gone, with the reason.
+    pub(super) async fn over(&self) -> TransportError {
+        let mut heard = self.heard.subscribe();
+        let error = match heard.wait_for(|heard| heard.over).await {
+            Ok(heard) => heard.error.clone(),
+            Err(_) => None,
+        };
+        TransportError::Lost(match error {
+            Some(error) => format!("the NATS server closed the connection: {error}"),
+            None => "the NATS server closed the connection".to_owned(),
+        })
+    }
+
+    pub(super) fn subscribed(&self, number: u64, kind: PacketKind) {
+        self.kinds().insert(number, kind);
+    }
+
+    pub(super) fn unsubscribed(&self, number: u64) {
+        self.kinds().remove(&number);
+    }
+
+    fn kinds(&self) -> MutexGuard<'_, HashMap<u64, PacketKind>> {
+        self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Errors of the server from here on.
+pub(super) struct Listening<'a>(&'a Signals);
+
+impl Listening<'_> {
+    pub(super) fn errors(&self) -> Errors {
+        self.0.heard.borrow().errors.clone().unwrap_or_default()
+    }
+
+    /// Resolves when the server has refused this subject.
+    pub(super) async fn refused(&self, subject: &str) {
+        let named = |errors: &Errors| errors.iter().any(|(about, _)| about.as_deref() == Some(subject));
+        let mut heard = self.0.heard.subscribe();
+        // An error says that the sender is gone, which this borrows.
+        let _ = heard.wait_for(|heard| heard.errors.as_ref().is_some_and(named)).await;
+    }
+}
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        self.0.heard.send_modify(|heard| heard.errors = None);
+    }
+}
+
+struct Ended(Arc<Signals>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}

@@ -1,0 +1,91 @@
+//! Topics as NATS has them (protocol chapter 3.2).
+
+use async_nats::Subject;
+
+use crate::{Subscription, Topics};
+
+/// What to subscribe to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Interest {
+    pub(super) subject: String,
+    /// Of the members of a queue group, one gets each message.
+    pub(super) queue: Option<String>,
+}
+
+impl Interest {
+    pub(super) fn of(topics: &Topics, subscription: &Subscription) -> Self {
+        match subscription {
+            Subscription::BalancedRequest { action } => {
+                Self { subject: topics.of(subscription), queue: Some(action.to_string()) }
+            }
+            Subscription::BalancedEvent { event, group } => {
+                // Delivers more than the pattern says, which the receiver sorts out.
+                let event = match event.find("**") {
+                    Some(at) => format!("{}>", &event[..at]).into(),
+                    None => event.clone(),
+                };
+                let subscription = Subscription::BalancedEvent { event, group: group.clone() };
+                Self { subject: topics.of(&subscription), queue: Some(group.to_string()) }
+            }
+            _ => Self { subject: topics.of(subscription), queue: None },
+        }
+    }
+}
+
+/// Where to publish. A topic with a blank in it would be read as more than a subject by the server.
+#[derive(Debug, Clone)]
+pub(super) enum Target {
+    Subject(Subject),
+    Impossible(Subject),
+}
+
+impl Target {
+    pub(super) fn new(topic: String) -> Self {
+        let impossible = topic.contains(|c: char| c.is_ascii_whitespace() || c.is_control());
+        match impossible {
+            true => Self::Impossible(topic.into()),
+            false => Self::Subject(topic.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{NodeId, PacketKind};
+
+    fn interest(subscription: &Subscription) -> (String, Option<String>) {
+        let topics = Topics::new("dev", NodeId::new("node-2").unwrap());
+        let Interest { subject, queue } = Interest::of(&topics, subscription);
+        (subject, queue)
+    }
+
+    #[test]
+    fn subjects_and_queue_groups_are_those_of_node() {
+        let event = |event: &str, group: &str| {
+            interest(&Subscription::BalancedEvent { event: event.into(), group: group.into() })
+        };
+        for (pattern, subject) in [
+            ("user.created", "MOL-dev.EVENTB.math.user.created"),
+            ("order.*", "MOL-dev.EVENTB.math.order.*"),
+            ("pay.**", "MOL-dev.EVENTB.math.pay.>"),
+            ("a.?c", "MOL-dev.EVENTB.math.a.?c"),
+            ("x.**.y", "MOL-dev.EVENTB.math.x.>"),
+            ("**", "MOL-dev.EVENTB.math.>"),
+        ] {
+            assert_eq!(event(pattern, "math"), (subject.to_owned(), Some("math".to_owned())));
+        }
+        let request = Subscription::BalancedRequest { action: "$node.list".into() };
+        assert_eq!(interest(&request), ("MOL-dev.REQB.$node.list".to_owned(), Some("$node.list".to_owned())));
+        let own = Subscription::Own(PacketKind::Request);
+        assert_eq!(interest(&own), ("MOL-dev.REQ.node-2".to_owned(), None));
+    }
+
+    #[test]
+    fn a_name_with_blanks_is_no_subject() {
+        for topic in ["MOL.RES.a b", "MOL.RES.a\r\nPUB b 0", "MOL.RES.\t"] {
+            assert!(matches!(Target::new(topic.to_owned()), Target::Impossible(_)), "{topic:?}");
+        }
+        assert!(matches!(Target::new("MOL.RES.ä-1".to_owned()), Target::Subject(_)));
+    }
+}

@@ -1,0 +1,95 @@
+//! Watches over a session: whether the server is still there, and still the right one.
+
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
+
+use super::line::{Line, text};
+use super::places::Places;
+use super::sentinel::Sentinel;
+use super::session::End;
+use super::topology;
+use crate::TransportError;
+
+/// What makes a server the right one.
+pub(super) enum Guard {
+    /// Nothing.
+    None,
+    /// It is the master, and Sentinel says so, too.
+    Sentinel {
+        sentinel: Box<Sentinel>,
+        /// Where Sentinel said the master was.
+        told: (String, u16),
+        places: Arc<Places>,
+    },
+    /// It belongs to the larger part of the cluster.
+    Cluster(topology::Watch),
+}
+
+impl Guard {
+    /// Looks every `interval`, until something is wrong.
+    pub(super) async fn watch(self, [listener, publisher]: [Line; 2], interval: Duration, end: End) {
+        let there = async {
+            loop {
+                sleep(interval).await;
+                if let Err(why) = tokio::try_join!(listener.ping(), publisher.ping()) {
+                    return why;
+                }
+            }
+        };
+        let why = tokio::select! {
+            why = there => why,
+            why = self.right_one(&publisher, interval) => TransportError::Lost(why),
+        };
+        end.with(why);
+    }
+
+    /// Why the server is the right one no more.
+    async fn right_one(self, line: &Line, interval: Duration) -> String {
+        match self {
+            Self::None => std::future::pending().await,
+            Self::Cluster(watch) => loop {
+                sleep(interval).await;
+                if let Err(why) = watch.look(line).await {
+                    return why;
+                }
+            },
+            Self::Sentinel { mut sentinel, told, places } => {
+                let mut number: usize = 0;
+                loop {
+                    sleep(interval).await;
+                    if let Err(why) = master(line).await {
+                        return why;
+                    }
+                    match sentinel.master().await {
+                        Ok(now) if now != told => {
+                            return format!("the master is now at {}:{}, says Sentinel", now.0, now.1);
+                        }
+                        Ok(_) => {}
+                        Err(why) => {
+                            tracing::debug!(error = %why, "a Sentinel gives no answer, turning to the next");
+                            number = number.wrapping_add(1);
+                            sentinel.turn_to(places.at(number));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether a server takes itself for a master.
+///
+/// # Errors
+/// When it is none, or does not answer.
+pub(super) async fn master(line: &Line) -> Result<(), String> {
+    let role = line.ask(&redis::cmd("ROLE")).await.map_err(|why| why.to_string())?;
+    match &role {
+        redis::Value::Array(facts) => match facts.first().and_then(text) {
+            Some(role) if role == "master" => Ok(()),
+            _ => Err("this server is no master any more".to_owned()),
+        },
+        // Not allowed to ask: Sentinel's word has to do.
+        _ => Ok(()),
+    }
+}

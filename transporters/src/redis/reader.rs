@@ -1,0 +1,132 @@
+//! Takes what arrives straight from the connection that listens.
+//!
+//! The library hands each message to a function, at once and without a bound. So its connection is driven
+//! by the reader of the node itself and by nothing else: what is not handled yet stays with the server,
+//! and a socket that has more to give is left alone as soon as there is enough for one batch.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use redis::{PushInfo, PushKind, Value};
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::watch;
+
+use super::stream::Stream;
+use crate::bus::Intake;
+use crate::{Frame, Source, Topics};
+
+/// Frames that are enough for a batch.
+const FRAMES: usize = 512;
+/// Bytes taken from the socket at once.
+const READ: usize = 64 * 1024;
+
+/// What the socket, the library and the reader share.
+#[derive(Debug, Default)]
+pub(super) struct Arrivals {
+    frames: Mutex<Vec<Frame>>,
+    /// Bytes read since the last message was complete.
+    incomplete: AtomicUsize,
+}
+
+impl Arrivals {
+    /// What the library calls with all that is not an answer.
+    pub(super) fn take_in(self: Arc<Self>, topics: Topics) -> impl Fn(PushInfo) + Send + Sync + 'static {
+        move |push| {
+            self.incomplete.store(0, Ordering::Relaxed);
+            if push.kind == PushKind::Message
+                && let Ok([Value::BulkString(channel), Value::BulkString(payload)]) =
+                    <[Value; 2]>::try_from(push.data)
+                && let Some(kind) = std::str::from_utf8(&channel).ok().and_then(|name| topics.kind_of(name))
+            {
+                self.frames().push(Frame::new(kind, Bytes::from(payload)));
+            }
+        }
+    }
+
+    fn frames(&self) -> MutexGuard<'_, Vec<Frame>> {
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A socket that pauses when there is enough for a batch, and ends in front of a packet that is too large.
+pub(super) struct Gate {
+    pub(super) stream: Box<dyn Stream>,
+    pub(super) arrivals: Arc<Arrivals>,
+    pub(super) max_incoming: usize,
+}
+
+impl AsyncRead for Gate {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.arrivals.frames().len() >= FRAMES {
+            // The reader takes them before it comes here again.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if self.arrivals.incomplete.load(Ordering::Relaxed) > self.max_incoming {
+            let limit = self.max_incoming;
+            let why = format!("a packet has more than {limit} bytes (maxIncomingPacketSize)");
+            return Poll::Ready(Err(io::Error::other(why)));
+        }
+        let mut room = ReadBuf::new(buf.initialize_unfilled_to(READ.min(buf.remaining())));
+        std::task::ready!(Pin::new(&mut self.stream).poll_read(cx, &mut room))?;
+        let count = room.filled().len();
+        buf.advance(count);
+        self.arrivals.incomplete.fetch_add(count, Ordering::Relaxed);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Gate {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// Drives the connection; it ends with it.
+pub(super) struct Reader {
+    pub(super) driver: BoxFuture<'static, ()>,
+    pub(super) arrivals: Arc<Arrivals>,
+    pub(super) intake: Intake,
+    pub(super) over: watch::Sender<bool>,
+    pub(super) ended: bool,
+}
+
+#[async_trait]
+impl Source for Reader {
+    async fn next(&mut self, batch: &mut Vec<Frame>) -> bool {
+        poll_fn(|cx| {
+            if !self.ended && self.driver.as_mut().poll(cx).is_ready() {
+                self.ended = true;
+                self.over.send_replace(true);
+            }
+            let mut frames = self.arrivals.frames();
+            if frames.is_empty() {
+                return if self.ended { Poll::Ready(false) } else { Poll::Pending };
+            }
+            self.intake.begin();
+            for frame in frames.drain(..) {
+                self.intake.admit(frame, batch);
+            }
+            Poll::Ready(true)
+        })
+        .await
+    }
+}

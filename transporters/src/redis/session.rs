@@ -1,0 +1,104 @@
+//! A pair of connections with one server: one listens, one publishes.
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use redis::RedisError;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+use super::line::Line;
+use super::publisher::Publisher;
+use crate::bus::{Parcel, Port, Session};
+use crate::{Subscription, Topics, TransportError};
+
+/// See the module.
+pub(super) struct RedisSession {
+    listener: Line,
+    publisher: Publisher,
+    topics: Topics,
+    end: End,
+}
+
+/// How a session ends: the first reason counts.
+#[derive(Clone)]
+pub(super) struct End(watch::Sender<Option<String>>);
+
+impl End {
+    pub(super) fn new() -> Self {
+        Self(watch::Sender::new(None))
+    }
+
+    pub(super) fn with(&self, why: TransportError) {
+        let why = match why {
+            TransportError::Lost(why) => why,
+            other => other.to_string(),
+        };
+        self.0.send_if_modified(|ended| ended.is_none() && ended.replace(why).is_none());
+    }
+
+    async fn reason(&self) -> TransportError {
+        let mut ended = self.0.subscribe();
+        let reason = ended.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+        TransportError::Lost(reason.unwrap_or_else(|| "the session is closed".to_owned()))
+    }
+}
+
+impl RedisSession {
+    pub(super) fn start(listener: Line, publisher: Line, topics: Topics, end: End, port: &Port) -> Self {
+        let publisher = Publisher::start(publisher, end.clone(), port);
+        Self { listener, publisher, topics, end }
+    }
+}
+
+#[async_trait]
+impl Session for RedisSession {
+    type Topic = Arc<str>;
+
+    fn max_frame(&self) -> usize {
+        usize::MAX
+    }
+
+    async fn subscribe(&self, to: &[Subscription]) -> Result<(), TransportError> {
+        // One command each, since a refusal names no channel; all of them on their way at once.
+        let channels = to.iter().map(|one| self.topics.of(one));
+        let confirmed = join_all(channels.map(|channel| {
+            let mut connection = self.listener.connection();
+            async move {
+                let confirmed = connection.subscribe(&channel).await;
+                confirmed.map_err(|why| self.refusal(channel, why))
+            }
+        }));
+        confirmed.await.into_iter().collect()
+    }
+
+    async fn unsubscribe(&self, from: &[Subscription]) -> Result<(), TransportError> {
+        let channels: Vec<String> = from.iter().map(|one| self.topics.of(one)).collect();
+        let confirmed = self.listener.connection().unsubscribe(&channels).await;
+        confirmed.map_err(|why| self.refusal(channels.join(", "), why))
+    }
+
+    async fn publish(&self, parcels: &mut VecDeque<Parcel<Arc<str>>>) -> Result<(), TransportError> {
+        self.publisher.publish(parcels).await
+    }
+
+    async fn lost(&self) -> TransportError {
+        self.end.reason().await
+    }
+
+    async fn close(&self) -> Result<(), TransportError> {
+        tokio::select! {
+            () = self.publisher.settled() => Ok(()),
+            why = self.lost() => Err(why),
+        }
+    }
+}
+
+impl RedisSession {
+    fn refusal(&self, channel: String, why: RedisError) -> TransportError {
+        match why.is_unrecoverable_error() || why.is_timeout() {
+            true => self.listener.lost(&why),
+            false => TransportError::subscribe(channel, why),
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! Kafka against Apache Kafka.
+
+mod support;
+
+use ligand_transporters::kafka::{Kafka, KafkaOptions};
+use ligand_transporters::{
+    Batch, Link, LinkOptions, NodeId, PacketKind, Route, Sink, Subscription, TransportError, Transporter, Up,
+};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use support::{Node, Proxy, address, at, conforms_behind, url};
+
+const EVENTS: Subscription = Subscription::Own(PacketKind::Event);
+
+fn kafka(query: &'static str) -> impl Fn(&str) -> Arc<dyn Transporter> + Send + Sync + Clone + 'static {
+    move |url| Arc::new(Kafka::from_url(&format!("{url}?{query}")).unwrap())
+}
+
+/// A namespace that no earlier run has used: the server keeps its topics.
+fn fresh(name: &str) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    format!("{name}-{}", now.as_micros())
+}
+
+async fn connect(query: &'static str, namespace: &str, id: &str) -> Node {
+    Node::connect(&*kafka(query)(&url("KAFKA_URL")), namespace, id).await.unwrap()
+}
+
+fn to(id: &str) -> Route {
+    Route::Node { id: NodeId::new(id).unwrap(), addr: None }
+}
+
+async fn until_text(node: &Node, text: &'static str) {
+    node.until(text, |log| log.frames.iter().any(|(_, payload)| payload == text)).await;
+}
+
+fn texts(node: &Node) -> Vec<String> {
+    node.log(|log| {
+        log.frames.iter().map(|(_, payload)| String::from_utf8_lossy(payload).into_owned()).collect()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_conforms() {
+    conforms_behind(Proxy::posing, &url("KAFKA_URL"), kafka("")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_conforms_with_senders_as_keys_of_three_partitions() {
+    let keyed = kafka("partitioning=keyed&topicPartitions=3");
+    conforms_behind(Proxy::posing, &url("KAFKA_URL"), keyed).await;
+}
+
+#[tokio::test]
+async fn nothing_that_is_sent_once_a_subscription_stands_is_lost() {
+    let namespace = fresh("at-once");
+    let sender = connect("", &namespace, "sender").await;
+    for round in 0..5 {
+        let id = format!("receiver-{round}");
+        let receiver = connect("", &namespace, &id).await;
+        receiver.subscribe(&[EVENTS, Subscription::Broadcast(PacketKind::Info)]).await.unwrap();
+        sender.send(&to(&id), PacketKind::Event, b"first").unwrap();
+        until_text(&receiver, "first").await;
+        // Nor while other subscriptions are made.
+        let more = [PacketKind::Request, PacketKind::Response].map(Subscription::Own);
+        let numbers: Vec<String> = (0..200).map(|number| number.to_string()).collect();
+        let sending = async {
+            for number in &numbers {
+                sender.send(&to(&id), PacketKind::Event, number.as_bytes()).unwrap();
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let (subscribed, ()) = tokio::join!(receiver.subscribe(&more), sending);
+        subscribed.unwrap();
+        until_text(&receiver, "199").await;
+        assert_eq!(texts(&receiver)[1..], numbers);
+        receiver.stop().await;
+    }
+    sender.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_that_restarts_under_its_id_is_told_nothing_of_before() {
+    let namespace = fresh("restart");
+    let sender = connect("", &namespace, "sender").await;
+    let node = connect("", &namespace, "fixed").await;
+    node.subscribe(&[EVENTS]).await.unwrap();
+    sender.send(&to("fixed"), PacketKind::Event, b"handled").unwrap();
+    until_text(&node, "handled").await;
+    node.stop().await;
+    sender.send(&to("fixed"), PacketKind::Event, b"nobody is there").unwrap();
+    let again = connect("", &namespace, "fixed").await;
+    again.subscribe(&[EVENTS]).await.unwrap();
+    sender.send(&to("fixed"), PacketKind::Event, b"end").unwrap();
+    until_text(&again, "end").await;
+    assert_eq!(texts(&again), ["end"]);
+    again.stop().await;
+    sender.stop().await;
+}
+
+/// Handles its first event for five seconds.
+#[derive(Debug, Default)]
+struct Slow {
+    handled: Mutex<Vec<(Duration, PacketKind)>>,
+    began: Mutex<Option<Instant>>,
+}
+
+const SLOW: Duration = Duration::from_secs(5);
+
+impl Sink for Slow {
+    fn deliver(&self, batch: &mut Batch<'_>) {
+        while let Some(frame) = batch.next() {
+            let began = *self.began.lock().unwrap().get_or_insert_with(Instant::now);
+            if frame.kind == PacketKind::Event && frame.payload == "slow" {
+                std::thread::sleep(SLOW);
+            }
+            self.handled.lock().unwrap().push((began.elapsed(), frame.kind));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_handler_that_takes_five_seconds_stops_neither_the_consumer_nor_heartbeats() {
+    let namespace = fresh("slow");
+    let slow = Arc::new(Slow::default());
+    let link = Link::new(LinkOptions::new(NodeId::new("slow").unwrap(), &*namespace), Arc::clone(&slow) as _);
+    let live = kafka("")(&url("KAFKA_URL")).connect(link.clone()).await.unwrap();
+    live.subscribe(&[EVENTS, Subscription::Broadcast(PacketKind::Heartbeat)]).await.unwrap();
+    let sender = connect("", &namespace, "sender").await;
+    sender.send(&to("slow"), PacketKind::Event, b"slow").unwrap();
+    for _ in 0..10 {
+        sender.send(&Route::Broadcast, PacketKind::Heartbeat, b"{}").unwrap();
+        sender.send(&to("slow"), PacketKind::Event, b"after").unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let count = |kind| slow.handled.lock().unwrap().iter().filter(|(_, handled)| *handled == kind).count();
+    let end = Instant::now() + Duration::from_secs(30);
+    while count(PacketKind::Event) < 11 || count(PacketKind::Heartbeat) < 10 {
+        assert!(Instant::now() < end, "{:?}", slow.handled.lock().unwrap());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let heartbeats_done = {
+        let handled = slow.handled.lock().unwrap();
+        handled.iter().filter(|(_, kind)| *kind == PacketKind::Heartbeat).map(|(when, _)| *when).max()
+    };
+    assert!(heartbeats_done.unwrap() < SLOW, "heartbeats waited for the slow handler: {heartbeats_done:?}");
+    live.close().await.unwrap();
+    link.shut().await;
+    sender.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn broken_connections_leave_as_many_connections_as_before_and_each_frame_comes_once() {
+    let (server, namespace) = (url("KAFKA_URL"), fresh("cuts"));
+    let proxy = Proxy::posing(address(&server));
+    let node =
+        Node::connect(&*kafka("")(&at(&server, &proxy.address())), &namespace, "broken").await.unwrap();
+    node.subscribe(&[EVENTS]).await.unwrap();
+    let other = connect("", &namespace, "other").await;
+    other.send(&to("broken"), PacketKind::Event, b"first").unwrap();
+    node.send(&to("other"), PacketKind::Event, b"first").unwrap();
+    until_text(&node, "first").await;
+    let first = proxy.open();
+    let rounds = std::env::var("LIGAND_TEST_CUTS").map_or(8, |rounds| rounds.parse().unwrap());
+    for round in 1..=rounds {
+        // With frames under way in both directions.
+        for _ in 0..20 {
+            node.send(&to("other"), PacketKind::Event, b"under way").unwrap();
+            other.send(&to("broken"), PacketKind::Event, b"under way").unwrap();
+        }
+        proxy.cut();
+        node.until("the loss is noticed", |log| log.downs == round).await;
+        proxy.restore();
+        node.until("it is back", |log| log.ups.len() == round + 1).await;
+    }
+    other.send(&to("broken"), PacketKind::Event, b"once").unwrap();
+    node.send(&to("other"), PacketKind::Event, b"once").unwrap();
+    other.send(&to("broken"), PacketKind::Event, b"end").unwrap();
+    until_text(&node, "end").await;
+    assert_eq!(texts(&node).iter().filter(|text| *text == "once").count(), 1);
+    let end = Instant::now() + Duration::from_secs(20);
+    while proxy.open() > first {
+        assert!(Instant::now() < end, "{} connections instead of {first}", proxy.open());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    node.stop().await;
+    proxy.connections(0).await;
+    other.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_is_noticed() {
+    let (server, namespace) = (url("KAFKA_URL"), fresh("frozen"));
+    let proxy = Proxy::posing(address(&server));
+    let impatient = kafka("writeTimeout=1s&connectTimeout=4s&maxHold=1s");
+    let node = Node::connect(&*impatient(&at(&server, &proxy.address())), &namespace, "me").await.unwrap();
+    node.subscribe(&[EVENTS]).await.unwrap();
+    proxy.freeze();
+    node.until("the silence is noticed", |log| log.downs == 1).await;
+    proxy.restore();
+    node.until("it is back", |log| log.ups == [Up::First, Up::Again]).await;
+    node.send(&to("me"), PacketKind::Event, b"end").unwrap();
+    until_text(&node, "end").await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn one_server_of_a_list_is_enough() {
+    let nobody = Proxy::start("127.0.0.1:1");
+    nobody.cut();
+    let list = format!("kafka://{},{}", nobody.address(), address(&url("KAFKA_URL")));
+    let node = Node::connect(&Kafka::from_url(&list).unwrap(), &fresh("list"), "me").await.unwrap();
+    node.subscribe(&[EVENTS]).await.unwrap();
+    node.send(&to("me"), PacketKind::Event, b"end").unwrap();
+    until_text(&node, "end").await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_server_connecting_fails_soon_and_names_it() {
+    let nobody = Proxy::start("127.0.0.1:1");
+    nobody.cut();
+    let url = format!("kafka://user:canary@{}", nobody.address());
+    let began = Instant::now();
+    let error = Node::connect(&Kafka::from_url(&url).unwrap(), "", "me").await.err().unwrap();
+    assert!(error.is_retryable(), "{error}");
+    let error = error.to_string();
+    assert!(error.contains(&nobody.address()) && !error.contains("canary"), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn names_that_kafka_cannot_carry_are_refused_before_anything_is_connected() {
+    let error = Node::connect(&Kafka::new(), "a.b", "me").await.err().unwrap();
+    assert!(matches!(&error, TransportError::Config(why) if why.contains("`a.b`")), "{error}");
+    let error = Node::connect(&Kafka::new(), "", "me@home").await.err().unwrap();
+    assert!(matches!(&error, TransportError::Config(why) if why.contains("`me@home`")), "{error}");
+}
+
+#[tokio::test]
+async fn a_packet_larger_than_the_server_takes_is_told_with_its_topic() {
+    let namespace = fresh("large");
+    let node = connect("maxPacketSize=3000000", &namespace, "me").await;
+    node.subscribe(&[EVENTS]).await.unwrap();
+    node.send(&to("me"), PacketKind::Event, &vec![b'x'; 2_000_000]).unwrap();
+    node.until("the refusal is told", |log| !log.refused.is_empty()).await;
+    let told = node.log(|log| log.refused[0].clone());
+    assert!(told.contains("EVENT.me") && told.contains("message.max.bytes"), "{told}");
+    node.send(&to("me"), PacketKind::Event, b"end").unwrap();
+    until_text(&node, "end").await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_password_lets_a_node_in_and_a_wrong_one_is_not_printed() {
+    let right = url("KAFKA_AUTH_URL");
+    let node = Node::connect(&Kafka::from_url(&right).unwrap(), &fresh("login"), "me").await.unwrap();
+    node.subscribe(&[EVENTS]).await.unwrap();
+    node.stop().await;
+    let wrong = right.replace("secret", "canary");
+    let error = Node::connect(&Kafka::from_url(&wrong).unwrap(), "", "me").await.err().unwrap().to_string();
+    assert!(error.contains(address(&wrong)) && !error.contains("canary"), "{error}");
+    assert!(error.to_lowercase().contains("authentication"), "{error}");
+}
+
+#[tokio::test]
+async fn a_refused_subscription_names_its_topic() {
+    let restricted = Kafka::from_url(&url("KAFKA_RESTRICTED_URL")).unwrap();
+    let namespace = fresh("denied");
+    let node = Node::connect(&restricted, &namespace, "me").await.unwrap();
+    let error = node.subscribe(&[Subscription::Broadcast(PacketKind::Info)]).await.unwrap_err();
+    let topic = format!("MOL-{namespace}.INFO");
+    assert!(matches!(&error, TransportError::Subscribe { topic: named, .. } if *named == topic), "{error}");
+    node.stop().await;
+
+    // One that exists is refused all the same.
+    let owner = connect("", &namespace, "owner").await;
+    owner.subscribe(&[Subscription::Broadcast(PacketKind::Info)]).await.unwrap();
+    let node = Node::connect(&restricted, &namespace, "me").await.unwrap();
+    let error = node.subscribe(&[Subscription::Broadcast(PacketKind::Info)]).await.unwrap_err();
+    assert!(matches!(&error, TransportError::Subscribe { topic: named, .. } if *named == topic), "{error}");
+    node.stop().await;
+    owner.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_publish_is_told_with_its_topic() {
+    let restricted = Kafka::from_url(&url("KAFKA_RESTRICTED_URL")).unwrap();
+    let namespace = fresh("mute");
+    let owner = connect("", &namespace, "owner").await;
+    owner.subscribe(&[Subscription::Broadcast(PacketKind::Info)]).await.unwrap();
+    let node = Node::connect(&restricted, &namespace, "me").await.unwrap();
+    node.send(&Route::Broadcast, PacketKind::Info, b"{}").unwrap();
+    let topic = format!("MOL-{namespace}.INFO");
+    node.until("the refusal is told", |log| log.refused.iter().any(|told| told.contains(&topic))).await;
+    let _ = node.live.close().await;
+    node.link.shut().await;
+    owner.stop().await;
+}
+
+#[tokio::test]
+async fn options_are_checked_when_they_are_set() {
+    let error = KafkaOptions::default().url("kafka://a?groupId=x").err().unwrap().to_string();
+    assert!(error.contains("no option `groupId`"), "{error}");
+}
+
+#[cfg(feature = "kafka-tls")]
+mod tls {
+    use super::*;
+    use ligand_transporters::transporter_with;
+
+    fn encrypted(url: &str) -> String {
+        url.replacen("kafka://", "kafka+tls://", 1)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn certificates_are_verified() {
+        support::tls::verifies("KAFKA", |url, options| {
+            let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            transporter_with("Kafka", [("url".to_owned(), encrypted(url))].into_iter().chain(options))
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn passwords_are_proved_without_being_sent() {
+        let ca = format!("tls.caFile={}/ca.pem", url("LIGAND_TLS_DIR"));
+        for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
+            let url = format!("{}?{ca}&sasl.mechanism={mechanism}", encrypted(&url("KAFKA_TLS_AUTH_URL")));
+            let node = Node::connect(&Kafka::from_url(&url).unwrap(), &fresh("scram"), "me").await.unwrap();
+            node.subscribe(&[EVENTS]).await.unwrap();
+            node.stop().await;
+            let wrong = Kafka::from_url(&url.replace("secret", "canary")).unwrap();
+            let error = Node::connect(&wrong, "", "me").await.err().unwrap().to_string();
+            assert!(!error.contains("canary"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What a Kafka cluster does to its clients, from librdkafka's mock: it speaks enough of the protocol to
+//! lose leaders and members at will, which a single real server cannot. It is not Kafka.
+
+mod support;
+
+use ligand_transporters::kafka::Kafka;
+use ligand_transporters::{NodeId, PacketKind, Route, Subscription, Up};
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Error};
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+use support::Node;
+
+const TOPIC: &str = "MOL-mock.EVENT.me";
+const BROKERS: i32 = 3;
+
+/// The mock, which exists as long as a test holds it. It creates no topics when asked by a client.
+type Mock = MockCluster<'static, DefaultProducerContext>;
+
+fn mock() -> Mock {
+    let mock = MockCluster::new(BROKERS).unwrap();
+    mock.create_topic(TOPIC, 1, BROKERS).unwrap();
+    mock.partition_leader(TOPIC, 0, Some(1)).unwrap();
+    mock
+}
+
+/// A node that reads what it sends to itself.
+async fn node(mock: &Mock, query: &str) -> Node {
+    let url = format!("kafka://{}?consumer.fetch.wait.max.ms=10&{query}", mock.bootstrap_servers());
+    let node = Node::connect(&Kafka::from_url(&url).unwrap(), "mock", "me").await.unwrap();
+    node.subscribe(&[Subscription::Own(PacketKind::Event)]).await.unwrap();
+    node
+}
+
+/// Sends numbers, now and then with something in between.
+async fn send(node: &Node, numbers: std::ops::Range<u32>, mut between: impl FnMut(u32)) {
+    let to = Route::Node { id: NodeId::new("me").unwrap(), addr: None };
+    for number in numbers {
+        between(number);
+        node.send(&to, PacketKind::Event, number.to_string().as_bytes()).unwrap();
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Each must come once, in order.
+async fn each_came_once(node: &Node, count: u32) {
+    let expected: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+    let arrived = || -> Vec<String> {
+        node.log(|log| {
+            log.frames.iter().map(|(_, payload)| String::from_utf8_lossy(payload).into_owned()).collect()
+        })
+    };
+    let end = Instant::now() + Duration::from_secs(40);
+    while arrived().len() < expected.len() && Instant::now() < end {
+        sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(arrived(), expected);
+    node.log(|log| assert_eq!((log.downs, &*log.ups), (0, &[Up::First][..])));
+}
+
+#[tokio::test]
+async fn a_leader_that_moves_costs_no_frame_and_repeats_none() {
+    let mock = mock();
+    let node = node(&mock, "").await;
+    send(&node, 0..600, |number| {
+        if number % 100 == 50 {
+            let leader = i32::try_from(number / 100).unwrap() % BROKERS + 1;
+            mock.partition_leader(TOPIC, 0, Some(leader)).unwrap();
+        }
+    })
+    .await;
+    each_came_once(&node, 600).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_member_that_the_group_forgot_reads_on_where_it_was() {
+    let mock = mock();
+    // The mock waits for the member that it was told to forget until its session ends.
+    let node = node(&mock, "consumer.heartbeat.interval.ms=100&consumer.session.timeout.ms=6000").await;
+    send(&node, 0..800, |number| match number {
+        50 => mock.request_errors(Api::Heartbeat, &[Error::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID]),
+        300 => mock.request_errors(Api::Heartbeat, &[Error::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION]),
+        500 => mock.request_errors(Api::Heartbeat, &[Error::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS]),
+        _ => {}
+    })
+    .await;
+    each_came_once(&node, 800).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_coordinator_that_moves_is_found_again() {
+    let mock = mock();
+    let node = node(&mock, "consumer.heartbeat.interval.ms=100").await;
+    send(&node, 0..400, |number| {
+        if number % 100 == 50 {
+            let moved = [Error::RD_KAFKA_RESP_ERR_NOT_COORDINATOR; 3];
+            mock.request_errors(Api::Heartbeat, &moved);
+            mock.request_errors(
+                Api::FindCoordinator,
+                &[Error::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE; 2],
+            );
+        }
+    })
+    .await;
+    each_came_once(&node, 400).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn slow_servers_keep_order_and_frames() {
+    let mock = mock();
+    let node = node(&mock, "").await;
+    // It answers each fetch with one batch.
+    for broker in 1..=BROKERS {
+        mock.broker_round_trip_time(broker, Duration::from_millis(50)).unwrap();
+    }
+    send(&node, 0..100, |_| {}).await;
+    each_came_once(&node, 100).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn throttled_requests_are_made_again() {
+    let mock = mock();
+    let node = node(&mock, "").await;
+    send(&node, 0..300, |number| {
+        if number % 100 == 50 {
+            mock.request_errors(Api::Fetch, &[Error::RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED; 3]);
+        }
+    })
+    .await;
+    each_came_once(&node, 300).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_is_disconnected_when_the_last_server_is_gone_and_not_before() {
+    let mock = mock();
+    let node = node(&mock, "").await;
+    for broker in 2..=BROKERS {
+        mock.broker_down(broker).unwrap();
+    }
+    send(&node, 0..100, |_| {}).await;
+    node.log(|log| assert_eq!(log.downs, 0));
+    mock.broker_down(1).unwrap();
+    node.until("the loss is noticed", |log| log.downs == 1).await;
+    for broker in 1..=BROKERS {
+        mock.broker_up(broker).unwrap();
+    }
+    node.until("it is back", |log| log.ups == [Up::First, Up::Again]).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_right_to_read_that_is_taken_back_is_told_with_the_topic() {
+    let mock = mock();
+    let node = node(&mock, "consumer.topic.metadata.refresh.interval.ms=200").await;
+    mock.topic_error(TOPIC, Error::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
+    node.until("the refusal is told", |log| log.refused.iter().any(|told| told.contains(TOPIC))).await;
+    node.stop().await;
+}

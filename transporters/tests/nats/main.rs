@@ -1,0 +1,14 @@
+//! NATS against the suite for all transporters, and what is special in it, on the servers that
+//! `scripts/servers` starts.
+
+mod bounds;
+mod conformance;
+mod logins;
+mod node;
+mod outages;
+mod refusals;
+#[path = "../support/mod.rs"]
+mod support;
+mod tls;
+
+use support::url;

@@ -1,0 +1,128 @@
+//! Connections that break, servers that stand still, and nodes that leave.
+
+use ligand_transporters::{PacketKind, SendError, Subscription, TransportError};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::node::Node;
+use super::support::{Proxy, address};
+use super::url;
+
+const EVENTS: Subscription = Subscription::Own(PacketKind::Event);
+
+/// What the server says about the connections of a node: how many, and with how many subscriptions.
+async fn connections(id: &str) -> (usize, usize) {
+    let monitor = url("NATS_MONITOR_URL");
+    let mut stream = TcpStream::connect(address(&monitor)).await.unwrap();
+    let request = "GET /connz?limit=10000 HTTP/1.0\r\nHost: localhost\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    let of_node = body["connections"].as_array().unwrap().iter().filter(|one| one["name"] == id);
+    of_node.fold((0, 0), |(count, subscriptions), one| {
+        (count + 1, subscriptions + one["subscriptions"].as_u64().unwrap() as usize)
+    })
+}
+
+async fn has_connections(id: &str, expected: (usize, usize)) {
+    let waiting = async {
+        while connections(id).await != expected {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    if tokio::time::timeout(Duration::from_secs(10), waiting).await.is_err() {
+        panic!("`{id}` has {:?}, expected {expected:?}", connections(id).await);
+    }
+}
+
+fn wanted() -> Vec<Subscription> {
+    let request = Subscription::BalancedRequest { action: "math.add".into() };
+    let event = Subscription::BalancedEvent { event: "order.*".into(), group: "mail".into() };
+    let control = [PacketKind::Info, PacketKind::Heartbeat, PacketKind::Disconnect];
+    [EVENTS, request, event].into_iter().chain(control.map(Subscription::Broadcast)).collect()
+}
+
+/// Breaks a node's connection this often. Each outage lasts longer than the one before, hence not oftener.
+const CUTS: usize = 5;
+const NODES: usize = 20;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_cuts_leave_one_connection_each_with_every_subscription_once() {
+    let nodes: Vec<_> = (0..NODES).map(|_| tokio::spawn(cut())).collect();
+    for node in nodes {
+        node.await.unwrap();
+    }
+}
+
+async fn cut() {
+    let proxy = Proxy::start(address(&url("NATS_URL")));
+    let node = Node::connect(&format!("nats://{}", proxy.address())).await.unwrap().listens(&wanted()).await;
+    for round in 1..=CUTS {
+        proxy.cut();
+        node.until(|told| told.downs.len() == round).await;
+        assert_eq!(node.send(&node.route(), PacketKind::Event, 1, b"{}"), Err(SendError::Disconnected));
+        proxy.restore();
+        node.until(|told| told.ups == round + 1).await;
+    }
+    has_connections(node.id.as_str(), (1, wanted().len())).await;
+    node.send(&node.route(), PacketKind::Event, 0, b"once").unwrap();
+    node.until(|told| told.frames.len() == 1).await;
+    node.told(|told| assert!(told.refused.is_empty(), "{told:?}"));
+    let id = node.id.clone();
+    node.stop().await;
+    has_connections(id.as_str(), (0, 0)).await;
+    proxy.connections(0).await;
+}
+
+#[tokio::test]
+async fn a_lost_server_is_left_for_the_next_one() {
+    let server = url("NATS_URL");
+    let (first, second) = (Proxy::start(address(&server)), Proxy::start(address(&server)));
+    let servers = format!("nats://{},{}", first.address(), second.address());
+    let node = Node::connect(&servers).await.unwrap().listens(&[EVENTS]).await;
+    assert_eq!((first.open(), second.open()), (1, 0));
+    first.cut();
+    node.until(|told| told.ups == 2).await;
+    second.connections(1).await;
+    node.send(&node.route(), PacketKind::Event, 0, b"{}").unwrap();
+    node.until(|told| told.frames.len() == 1).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_stands_still_is_given_up_and_what_it_was_to_get_with_it() {
+    let server = url("NATS_URL");
+    let proxy = Proxy::start(address(&server));
+    let node = Node::connect(&format!("nats://{}?maxHold=1s", proxy.address())).await.unwrap();
+    let other = Node::connect(&server).await.unwrap().listens(&[EVENTS]).await;
+    proxy.freeze();
+    let mut sent = 0;
+    let body = vec![b'x'; 64 * 1024];
+    // More than the buffers of the system hold.
+    while node.send(&other.route(), PacketKind::Event, 0, &body) == Ok(()) {
+        sent += 1;
+    }
+    node.until(|told| told.downs.len() == 1).await;
+    let before = other.told(|told| told.frames.len());
+    proxy.restore();
+    node.until(|told| told.ups == 2).await;
+    node.send(&other.route(), PacketKind::Event, 0, b"end").unwrap();
+    other.until(|told| told.frames.last().is_some_and(|(_, payload)| payload == "end")).await;
+    // Nothing was held back by this side; what the system had taken may have come.
+    let late = other.told(|told| told.frames.len()) - before - 1;
+    assert!(late < sent, "all of {sent} frames came late");
+    node.stop().await;
+    other.stop().await;
+}
+
+#[tokio::test]
+async fn an_absent_server_is_named_without_its_password_and_may_be_tried_again() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let why = Node::connect(&format!("nats://user:canary@{free}")).await.err().unwrap();
+    assert!(why.is_retryable() && matches!(why, TransportError::Connect { .. }), "{why:?}");
+    let text = format!("{why} {why:?}");
+    assert!(text.contains(&free.to_string()) && !text.contains("canary"), "{text}");
+}
