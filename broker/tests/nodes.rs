@@ -38,6 +38,18 @@ fn fixed() -> Fixture {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_let_the_bus_balance_conform() {
+    conformance::run(|| {
+        let network = Network::new();
+        let (breaks, restores) = (network.clone(), network.clone());
+        Fixture::new(move |_| Arc::new(network.transporter()))
+            .with_crash(move |node| breaks.crash(node), move |node| restores.restore(node))
+            .balanced()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_with_static_tcp_addresses_conform() {
     conformance::run(fixed).await;
 }

@@ -17,6 +17,7 @@ use crate::middleware::{Pipeline, Side};
 use crate::protocol::Raw;
 use crate::registry::{Action, EventSub, LocalService};
 use crate::service::{IntoServiceDef, RunMode, ServiceCx, ServiceDef, Tasks};
+use crate::transit::Told;
 
 /// The services of this node, by full name, in the order in which they were given.
 #[derive(Default)]
@@ -250,7 +251,7 @@ impl ServiceBroker {
         }
         let started = hosted.start(self).await;
         if let (Ok(()), Some(transit)) = (&started, shared.transit()) {
-            transit.rebalance_now(self, false).await;
+            transit.rebalance_now(self, false, Told::NotYet).await;
         }
         if started.is_err() {
             shared.services.release(&hosted.name());
@@ -271,9 +272,6 @@ impl ServiceBroker {
         let Some(hosted) = shared.services.release(service) else { return false };
         if shared.registry.remove_local(service) {
             self.services_changed(true);
-            if let Some(transit) = shared.transit() {
-                transit.rebalance_now(self, false).await;
-            }
         }
         for error in hosted.stop().await {
             tracing::warn!(service, error = %error, "service did not stop well");

@@ -172,6 +172,7 @@ impl Driver {
             // A node that is not ready yet has nothing to repeat.
             Message::Announce if self.shared.announced && broker.shared().lifecycle.is_running() => {
                 self.announce(transit, broker, now);
+                transit.announced(broker);
             }
             Message::Announce => {}
             Message::WrongVersion { sender, ver } => {

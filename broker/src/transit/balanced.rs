@@ -3,11 +3,16 @@
 //!
 //! A node takes part from the moment at which it is announced until it leaves. Before and after that its
 //! own calls and events go to itself directly, because over the bus nobody here would get them.
+//!
+//! A subscription is made before what it is for is announced, and ends once the others have heard that it
+//! is gone, still before this node stops serving. Node ends it before the announcement; what is asked for in
+//! between, and by several nodes that leave at once, would vanish there, and its callers wait for the deadline.
 
-use ligand_transporters::{Name, Subscription, TransportError};
+use ligand_transporters::{Connection, Name, Subscription, TransportError};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::Transit;
 use super::control::Message;
@@ -15,8 +20,19 @@ use super::trouble::transporter_error;
 use crate::broker::ServiceBroker;
 use crate::registry::Event;
 
+/// An announcement has been heard by everybody after so long.
+const HEARD: Duration = Duration::from_millis(250);
 /// Event names that a warning was given for; above that, there are no more.
 const WARNED: usize = 1024;
+
+/// Whether the others have been told of what changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// They will be.
+    NotYet,
+    /// They have been.
+    Yes,
+}
 
 /// What the bus balances for this node.
 #[derive(Debug)]
@@ -38,6 +54,22 @@ struct Subscribed {
     now: HashSet<Subscription>,
     /// This node leaves: nothing is subscribed to any more.
     left: bool,
+}
+
+impl Subscribed {
+    /// Ends what is not wanted any more.
+    async fn end(
+        &mut self,
+        on: &dyn Connection,
+        wanted: &HashSet<Subscription>,
+    ) -> Result<(), TransportError> {
+        let gone: Vec<_> = self.now.difference(wanted).cloned().collect();
+        if !gone.is_empty() {
+            on.unsubscribe(&gone).await?;
+            self.now.retain(|one| wanted.contains(one));
+        }
+        Ok(())
+    }
 }
 
 impl Balanced {
@@ -76,7 +108,7 @@ impl Transit {
     /// When the server refuses a subscription.
     pub(super) async fn start_balancing(&self, broker: &ServiceBroker) -> Result<(), TransportError> {
         self.balanced.joined.store(true, Ordering::Relaxed);
-        match self.rebalance(broker, false).await {
+        match self.rebalance(broker, false, Told::NotYet).await {
             // The connection is gone; what there is to subscribe to is subscribed to when it is back.
             Err(error) if error.is_retryable() => {
                 tracing::debug!(error = %error, "balanced subscriptions not made yet");
@@ -94,7 +126,7 @@ impl Transit {
     ///
     /// # Cancel safety
     /// What was done is done again the next time, which does no harm.
-    async fn rebalance(&self, broker: &ServiceBroker, anew: bool) -> Result<(), TransportError> {
+    async fn rebalance(&self, broker: &ServiceBroker, anew: bool, told: Told) -> Result<(), TransportError> {
         if !self.balanced.on {
             return Ok(());
         }
@@ -104,25 +136,23 @@ impl Transit {
         }
         let Some(cell) = self.connection.load_full() else { return Ok(()) };
         let wanted = self.wanted(broker);
-        let gone: Vec<_> = subscribed.now.difference(&wanted).cloned().collect();
-        if !gone.is_empty() {
-            cell.0.unsubscribe(&gone).await?;
-            subscribed.now.retain(|one| wanted.contains(one));
+        if told == Told::Yes {
+            subscribed.end(&*cell.0, &wanted).await?;
         }
         let new: Vec<_> =
             wanted.iter().filter(|one| anew || !subscribed.now.contains(*one)).cloned().collect();
         if !new.is_empty() {
             cell.0.subscribe(&new).await?;
         }
-        subscribed.now = wanted;
+        subscribed.now.extend(wanted);
         self.balanced.active.store(true, Ordering::Relaxed);
         Ok(())
     }
 
     /// As [`Transit::rebalance`] for a node that takes part already; a refusal is reported.
-    pub(crate) async fn rebalance_now(&self, broker: &ServiceBroker, anew: bool) {
+    pub(crate) async fn rebalance_now(&self, broker: &ServiceBroker, anew: bool, told: Told) {
         if self.balanced.joined.load(Ordering::Relaxed)
-            && let Err(error) = self.rebalance(broker, anew).await
+            && let Err(error) = self.rebalance(broker, anew, told).await
         {
             tracing::error!(error = %error, "balanced subscriptions could not be changed");
             transporter_error(broker, &error);
@@ -133,22 +163,39 @@ impl Transit {
     pub(crate) fn rebalance_and_announce(self: &Arc<Self>, broker: &ServiceBroker) {
         let (transit, broker) = (Arc::clone(self), broker.clone());
         self.link.spawn(async move {
-            transit.rebalance_now(&broker, false).await;
+            transit.rebalance_now(&broker, false, Told::NotYet).await;
             transit.control.tell(Message::Announce);
         });
     }
 
-    /// Ends every balanced subscription, before anybody is told that this node leaves.
-    pub(super) async fn stop_balancing(&self) {
-        if !self.balanced.on {
-            return;
+    /// This node has been announced: what had to wait for that can end.
+    pub(crate) fn announced(self: &Arc<Self>, broker: &ServiceBroker) {
+        if self.balanced.on {
+            let (transit, broker) = (Arc::clone(self), broker.clone());
+            self.link.spawn(async move {
+                tokio::time::sleep(HEARD).await;
+                transit.rebalance_now(&broker, false, Told::Yes).await;
+            });
         }
+    }
+
+    /// From now on this node calls itself directly, because it is about to leave.
+    pub(super) fn stop_balancing(&self) {
+        self.balanced.active.store(false, Ordering::Relaxed);
+        self.balanced.joined.store(false, Ordering::Relaxed);
+    }
+
+    /// Ends every balanced subscription of a node that has announced that it leaves, and still serves.
+    pub(super) async fn end_balanced(&self) {
         let mut subscribed = self.balanced.subscribed.lock().await;
         subscribed.left = true;
+        if subscribed.now.is_empty() {
+            return;
+        }
+        tokio::time::sleep(HEARD.min(self.config.registry.stop_delay)).await;
         self.balanced.active.store(false, Ordering::Relaxed);
-        let gone: Vec<_> = subscribed.now.drain().collect();
-        if let Some(cell) = self.connection.load_full().filter(|_| !gone.is_empty())
-            && let Err(error) = cell.0.unsubscribe(&gone).await
+        if let Some(cell) = self.connection.load_full()
+            && let Err(error) = subscribed.end(&*cell.0, &HashSet::new()).await
         {
             // Where the connection is gone, so are they.
             tracing::debug!(error = %error, "balanced subscriptions were not ended");

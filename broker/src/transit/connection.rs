@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::Transit;
+use super::balanced::Told;
 use super::control::Message;
 use crate::broker::{ServiceBroker, StartError};
 use crate::config::{Timeout, TransporterConfig, redact};
@@ -107,7 +108,7 @@ impl Transit {
                 return;
             }
         }
-        self.rebalance_now(broker, true).await;
+        self.rebalance_now(broker, true, Told::NotYet).await;
         if !self.mark_connected(turn) {
             return;
         }

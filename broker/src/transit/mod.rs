@@ -41,6 +41,7 @@ use crate::middleware::Pipeline;
 use crate::protocol::ProtocolVersion;
 use crate::serializer::{Limits, Serializer};
 
+pub(crate) use balanced::Told;
 pub(crate) use budget::InHand;
 use control::Control;
 pub(crate) use control::Message;

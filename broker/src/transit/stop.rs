@@ -18,10 +18,11 @@ const CONTROL_WAIT: Duration = Duration::from_secs(1);
 impl Transit {
     /// Tells everybody that this node offers nothing any more.
     pub(crate) async fn announce_leaving(&self) {
-        if timeout(self.config.transit.close_timeout, self.stop_balancing()).await.is_err() {
+        self.stop_balancing();
+        self.tell_and_wait(Message::Leaving).await;
+        if timeout(self.config.transit.close_timeout, self.end_balanced()).await.is_err() {
             tracing::warn!("the message server does not end the balanced subscriptions");
         }
-        self.tell_and_wait(Message::Leaving).await;
     }
 
     /// Waits until no request has come for two `stop_delay`s, at most `registry.stopDelayLimit`.

@@ -215,7 +215,7 @@ async fn subscriptions_follow_what_is_offered_before_it_is_announced() {
     let listens = ServiceDef::builder("ear")
         .event("order.*", |_: Context, _: Value| async { ok(()) })
         .event("$node.connected", |_: Context, _: Value| async { ok(()) });
-    let (broker, server, _network) = alone(vec![service(), listens.build()]).await;
+    let (broker, server, network) = alone(vec![service(), listens.build()]).await;
     let broker = broker.start().await;
     let asked = server.asked();
     assert_eq!(subscribed(&asked), HashSet::from([of_action("svc.where"), of_event("ear", "order.*")]));
@@ -230,19 +230,30 @@ async fn subscriptions_follow_what_is_offered_before_it_is_announced() {
     broker.add(more).await.unwrap();
     assert_eq!(server.asked(), [Asked::Subscribe(of_action("more.x"))]);
     assert_eq!(broker.call::<i64>("more.x", ()).await.unwrap(), 1);
+    // What goes stays subscribed to until all have heard so: whoever asks till then gets an answer.
     broker.remove("more").await;
-    assert!(server.asked().contains(&Asked::Unsubscribe(of_action("more.x"))));
     tokio::time::sleep(secs(2)).await;
-    let later = server.asked();
-    assert!(later.iter().any(announced) && subscribed(&later).is_empty(), "{later:?}");
-
-    // Nothing balanced arrives any more when everybody is told.
-    broker.stop().await.unwrap();
     let asked = server.asked();
-    let ended = at(&asked, &|asked| *asked == Asked::Unsubscribe(of_event("ear", "order.*")));
+    let ended = at(&asked, &|asked| *asked == Asked::Unsubscribe(of_action("more.x")));
     let told = at(&asked, &announced);
-    assert!(ended.is_some() && ended < told, "{asked:?}");
+    assert!(told.is_some() && told < ended && subscribed(&asked).is_empty(), "{asked:?}");
+
+    // The same at the end, and then nothing balanced arrives any more at a node that refuses requests.
+    let peer = Peer::join(&network, "peer").await;
+    let (stopped, ()) = tokio::join!(broker.stop(), async {
+        tokio::time::sleep(ms(300)).await;
+        peer.send(&Route::BalancedRequest { action: "svc.where".into() }, PacketKind::Request, json!({}));
+    });
+    stopped.unwrap();
+    let asked = server.asked();
+    let told = at(&asked, &announced);
+    let farewell = at(&asked, &|asked| matches!(asked, Asked::Send(_, PacketKind::Disconnect, _)));
+    for last in [of_event("ear", "order.*"), of_action("svc.where"), of_action("$node.list")] {
+        let ended = at(&asked, &|asked| *asked == Asked::Unsubscribe(last.clone()));
+        assert!(told < ended && ended < farewell, "{asked:?}");
+    }
     assert!(at(&asked, &|asked| matches!(asked, Asked::Subscribe(_))).is_none());
+    assert!(requests(&asked).is_empty() && peer.heard(PacketKind::Response).is_empty());
 }
 
 #[tokio::test(start_paused = true)]

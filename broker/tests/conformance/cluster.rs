@@ -30,19 +30,26 @@ impl Cluster {
         Self { fixture, nodes: Vec::new() }
     }
 
+    /// Whether the bus balances.
+    pub(super) fn is_balanced(&self) -> bool {
+        self.fixture.balanced
+    }
+
     /// Node number `n` with these services, not yet started.
     pub(super) fn build(
         &self,
         n: usize,
         services: impl IntoIterator<Item = ServiceDef>,
     ) -> Outcome<ServiceBroker> {
+        let balanced = self.fixture.balanced;
         let mut builder = ServiceBroker::builder()
             .namespace(&self.fixture.namespace)
             .node_id(format!("node-{n}"))
             .transporter(self.fixture.transporter(n))
             .serializer(self.fixture.serializer)
             .request_timeout(PATIENCE)
-            .configure(|config| {
+            .configure(move |config| {
+                config.disable_balancer = balanced;
                 // A crash on a bus shows by silence; nobody has to wait for half a minute here.
                 config.heartbeat_interval = Duration::from_millis(250);
                 config.heartbeat_timeout = Duration::from_millis(1500);

@@ -14,6 +14,8 @@ pub(crate) struct Fixture {
     crash: Option<Crash>,
     restore: Option<Crash>,
     pub(crate) namespace: String,
+    /// Whether the bus balances, not the nodes.
+    pub(super) balanced: bool,
     pub(crate) serializer: SerializerKind,
 }
 
@@ -24,7 +26,12 @@ impl Fixture {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let namespace = format!("nodes-{}-{number}", std::process::id());
         let serializer = SerializerKind::default();
-        Self { make: Box::new(make), crash: None, restore: None, namespace, serializer }
+        Self { make: Box::new(make), crash: None, restore: None, namespace, balanced: false, serializer }
+    }
+
+    /// Lets the bus balance (`disableBalancer`).
+    pub(crate) fn balanced(self) -> Self {
+        Self { balanced: true, ..self }
     }
 
     /// What all nodes speak; JSON otherwise.
