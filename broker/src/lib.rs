@@ -44,7 +44,7 @@
 //! * Calls: [`ServiceBroker::call`], [`Call`], [`Context`], [`Error`], [`Outcome`].
 //! * Events: [`ServiceBroker::emit`], [`EventDef`], [`Shared`].
 //! * Nodes: [`BrokerBuilder::transporter`], [`config`], [`transport`].
-//! * Layers around calls and events: [`middleware`].
+//! * Layers around calls, events and packets: [`middleware`].
 //! * `docs/semantics.md` in the repository: what calls and events promise, and what they do not.
 //!
 //! # Features
@@ -56,6 +56,9 @@
 //! | `config-file` | configuration from TOML, JSON and YAML files | |
 //! | `cpu` | CPU load in heartbeats and `$node.health` | |
 //! | `logs` | `logging::init()` | |
+//! | `compression` | [`middleware::Compression`](middleware): packets compressed as Node does | |
+//! | `encryption` | [`middleware::Encryption`](middleware): packets encrypted as Node does, or authenticated | |
+//! | `discovery-redis` | nodes learn of each other through records in Redis | |
 //! | `testing` | `ligand::testing`: test brokers, mock services, clusters on virtual time | |
 //! | `full` | all of the above but `testing` | |
 #![forbid(unsafe_code)]

@@ -153,7 +153,7 @@ fn a_typo_names_the_key_the_file_and_the_nearest_option() -> Outcome {
     for (toml, expected) in [
         (
             "[registry]\npreferLocl = true",
-            "unknown option `registry.preferLocl` in file `FILE`: did you mean `registry.preferLocal`? (valid in `registry`: strategy, preferLocal, stopDelay, stopDelayLimit, cleanOfflineNodesTimeout, maxNodes)",
+            "unknown option `registry.preferLocl` in file `FILE`: did you mean `registry.preferLocal`? (valid in `registry`: strategy, preferLocal, stopDelay, stopDelayLimit, cleanOfflineNodesTimeout, maxNodes, discoverer)",
         ),
         (
             "[tracking]\nx = 1",
@@ -164,8 +164,8 @@ fn a_typo_names_the_key_the_file_and_the_nearest_option() -> Outcome {
             "`cacher` in file `FILE` is a Moleculer option that ligand does not support yet: remove it",
         ),
         (
-            "[registry]\ndiscoverer = 'Redis'",
-            "`registry.discoverer` in file `FILE` is a Moleculer option that ligand does not support yet: remove it",
+            "[registry]\nstrategyOptions = 'x'",
+            "`registry.strategyOptions` in file `FILE` is a Moleculer option that ligand does not support yet: remove it",
         ),
         (
             "nodeID = 'a'\nnodeId = 'b'",
@@ -269,7 +269,7 @@ fn a_wrong_value_says_what_was_expected_and_how_to_write_it() {
         (
             json!({ "registry": 5 }),
             format!(
-                "`registry` {here} 5: expected an object with keys of strategy, preferLocal, stopDelay, stopDelayLimit, cleanOfflineNodesTimeout, maxNodes"
+                "`registry` {here} 5: expected an object with keys of strategy, preferLocal, stopDelay, stopDelayLimit, cleanOfflineNodesTimeout, maxNodes, discoverer"
             ),
         ),
         (

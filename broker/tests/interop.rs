@@ -12,6 +12,8 @@ mod chain;
 mod changes;
 #[path = "interop/differential.rs"]
 mod differential;
+#[path = "interop/discoverer.rs"]
+mod discoverer;
 #[path = "interop/errors.rs"]
 mod errors;
 #[path = "interop/events.rs"]
@@ -20,10 +22,15 @@ mod events;
 mod graceful;
 #[path = "interop/harness/mod.rs"]
 mod harness;
+#[path = "interop/layers.rs"]
+mod layers;
 #[path = "interop/mixed.rs"]
 mod mixed;
 #[path = "interop/node_service.rs"]
 mod node_service;
+#[path = "discoverer/server.rs"]
+#[allow(dead_code, reason = "nothing here stops the server")]
+mod redis_server;
 #[path = "interop/serializers.rs"]
 mod serializers;
 #[path = "interop/udp.rs"]

@@ -165,11 +165,11 @@ impl Frame {
 
 /// Tells the bus that a frame has been handled. Dropped unused, it tells the same: a frame is never
 /// redelivered because its handling failed (protocol chapter 3.5).
-pub struct Ack(Option<Box<dyn FnOnce() + Send>>);
+pub struct Ack(Option<Box<dyn FnOnce() + Send + Sync>>);
 
 impl Ack {
     /// An acknowledgement that runs `done` once.
-    pub fn new(done: impl FnOnce() + Send + 'static) -> Self {
+    pub fn new(done: impl FnOnce() + Send + Sync + 'static) -> Self {
         Self(Some(Box::new(done)))
     }
 }

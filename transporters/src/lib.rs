@@ -15,14 +15,19 @@
 //! |---|---|---|
 //! | `tcp` | Moleculer's TCP transporter: no server, UDP discovery | yes |
 //! | `nats` | a NATS server, with its queue groups as balancer | no |
+//! | `amqp`, `amqp-tls` | AMQP 0.9.1 (RabbitMQ) | no |
 //! | `mqtt`, `mqtt-tls` | MQTT 3.1.1 and 5 | no |
 //! | `redis`, `redis-tls` | Redis pub/sub: single, Sentinel, Cluster | no |
 //! | `kafka` | Kafka; compiles librdkafka, which needs a C and a C++ compiler and make | no |
 //! | `kafka-tls` | Kafka over TLS and SCRAM; needs the headers of OpenSSL | no |
+//! | `redis-kv` | records in Redis, for discovery; not a transporter | no |
 //! | `conformance` | the suite that every transporter runs, for third parties too | no |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "amqp")]
+#[cfg_attr(docsrs, doc(cfg(feature = "amqp")))]
+pub mod amqp;
 pub mod backoff;
 #[cfg(feature = "_bus")]
 mod bus;
@@ -46,6 +51,9 @@ pub mod nats;
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub mod redis;
+#[cfg(feature = "redis-kv")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis-kv")))]
+pub mod redis_kv;
 mod scheme;
 #[cfg(feature = "tcp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tcp")))]

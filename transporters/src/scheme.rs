@@ -79,6 +79,7 @@ schemes! {
     ["nats", "tls"] if "nats" => crate::nats::Nats;
     ["redis", "rediss", "redis-sentinel", "rediss-sentinel", "redis-cluster", "rediss-cluster"] if "redis" => crate::redis::Redis;
     ["mqtt", "mqtts"] if "mqtt" => crate::mqtt::Mqtt;
+    ["amqp", "amqps"] if "amqp" => crate::amqp::Amqp;
     ["kafka", "kafka+tls"] if "kafka" => crate::kafka::Kafka;
 }
 
@@ -107,6 +108,7 @@ configured! {
     "nats": Nats by NatsOptions in nats, set by set, std::convert::identity;
     "redis": Redis by RedisOptions in redis, set by configure, std::convert::identity;
     "mqtt": Mqtt by MqttOptions in mqtt, set by set, std::convert::identity;
+    "amqp": Amqp by AmqpOptions in amqp, set by set, Ok;
     "kafka": Kafka by KafkaOptions in kafka, set by set, std::convert::identity;
 }
 

@@ -158,9 +158,11 @@ async fn broken_connections_leave_as_many_connections_as_before_and_each_frame_c
         Node::connect(&*kafka("")(&at(&server, &proxy.address())), &namespace, "broken").await.unwrap();
     node.subscribe(&[EVENTS]).await.unwrap();
     let other = connect("", &namespace, "other").await;
+    other.subscribe(&[EVENTS]).await.unwrap();
     other.send(&to("broken"), PacketKind::Event, b"first").unwrap();
     node.send(&to("other"), PacketKind::Event, b"first").unwrap();
     until_text(&node, "first").await;
+    until_text(&other, "first").await;
     let first = proxy.open();
     let rounds = std::env::var("LIGAND_TEST_CUTS").map_or(8, |rounds| rounds.parse().unwrap());
     for round in 1..=rounds {

@@ -300,6 +300,8 @@ async fn a_packet_that_is_too_large_to_be_taken_ends_the_session_only() {
     node.until("a smaller one arrives", |log| log.frames.len() == 1).await;
     other.send(&to(&node), PacketKind::Event, &[b'x'; 500_000]).unwrap();
     node.until("it is back", |log| log.ups.len() == 2).await;
+    let why = node.log(|log| log.reasons[0].clone());
+    assert!(why.contains("maxIncomingPacketSize"), "{why}");
     other.send(&to(&node), PacketKind::Event, b"x").unwrap();
     node.until("the next one arrives", |log| log.frames.len() == 2).await;
     node.stop().await;

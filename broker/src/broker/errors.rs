@@ -80,6 +80,14 @@ pub enum StartError {
         /// The last failure.
         source: TransportError,
     },
+    /// The store of the discoverer could not be reached.
+    #[error("the discoverer did not connect{}: {source}", if *.attempts > 1 { format!(" after {attempts} attempts") } else { String::new() })]
+    Discoverer {
+        /// How often it was tried.
+        attempts: u32,
+        /// The last failure.
+        source: TransportError,
+    },
     /// Another node has this id.
     #[error("the node id `{node}` is taken, its owner is {owner}: choose another id")]
     DuplicateNode {

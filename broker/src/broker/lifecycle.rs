@@ -116,6 +116,9 @@ impl ServiceBroker {
             layer.starting(self).await.map_err(failed)?;
         }
         if let Some(transporter) = &shared.transporter {
+            for (layer, weakness) in shared.pipeline.weaknesses() {
+                tracing::warn!(layer, weakness, "a layer protects less than it may seem");
+            }
             Transit::start(self, transporter).await?;
         }
         self.take_internal()?;

@@ -246,7 +246,8 @@ mod tests {
 
     #[test]
     fn options_of_moleculer_that_are_missing_are_called_so() {
-        for name in ["LIGAND_CACHER", "LIGAND_CIRCUIT_BREAKER__ENABLED", "LIGAND_REGISTRY__DISCOVERER"] {
+        for name in ["LIGAND_CACHER", "LIGAND_CIRCUIT_BREAKER__ENABLED", "LIGAND_REGISTRY__STRATEGY_OPTIONS"]
+        {
             assert!(matches!(read_one(name, "x"), Err(ConfigError::Unsupported { .. })), "{name}");
         }
     }

@@ -42,6 +42,7 @@ pub(super) enum Kind {
     },
     Object,
     Transporter,
+    Discoverer,
 }
 
 /// The most a queue or limit may be set to: bounded channels cannot count further on every platform.
@@ -58,7 +59,7 @@ impl Kind {
 
     /// Whether keys below an option of this kind are free.
     pub(super) fn is_open(self) -> bool {
-        matches!(self, Self::Named { .. } | Self::Object | Self::Transporter)
+        matches!(self, Self::Named { .. } | Self::Object | Self::Transporter | Self::Discoverer)
     }
 
     /// What a number without a unit means.
@@ -99,6 +100,10 @@ impl Kind {
             Self::Transporter => {
                 "a URL such as \"tcp://\", or an object such as { \"type\": \"TCP\", \"options\": {} }".into()
             }
+            Self::Discoverer => {
+                "\"Redis\", a URL such as \"redis://host:6379\", or an object such as { \"type\": \"Redis\", \"options\": {} }"
+                    .into()
+            }
         }
     }
 
@@ -122,7 +127,7 @@ impl Kind {
                 other => Some(other.to_string()),
             },
             (Self::Timeout, Value::String(text)) => duration::parse(text).err().map(|why| why.to_string()),
-            (Self::Transporter, Value::Object(keys)) => {
+            (Self::Transporter | Self::Discoverer, Value::Object(keys)) => {
                 match keys.keys().find(|key| !matches!(key.as_str(), "type" | "options")) {
                     Some(key) => Some(format!("its keys are `type` and `options`, not `{key}`")),
                     None if !keys.contains_key("type") => Some("the key `type` is missing".into()),
@@ -185,8 +190,8 @@ impl Kind {
             Self::Texts if text.starts_with('[') => json_or_text(text),
             Self::Texts => text.split(',').map(|part| Value::from(part.trim())).collect(),
             Self::Object => json_or_text(text),
-            Self::Transporter if text.starts_with('{') => json_or_text(text),
-            Self::Transporter => as_text(),
+            Self::Transporter | Self::Discoverer if text.starts_with('{') => json_or_text(text),
+            Self::Transporter | Self::Discoverer => as_text(),
         }
     }
 }

@@ -114,10 +114,10 @@ pub(super) fn merge(lower: &mut Map<String, Value>, upper: Map<String, Value>) {
     for (key, value) in upper {
         match (lower.get_mut(&key), value) {
             (Some(Value::Object(below)), Value::Object(above)) => {
-                // Options of one transporter mean nothing to another one.
+                // Options of one transporter, or discoverer, mean nothing to another one.
                 let kinds = (below.get("type"), above.get("type"));
-                let other_kind =
-                    key == "transporter" && matches!(kinds, (Some(below), Some(above)) if below != above);
+                let typed = key == "transporter" || key == "discoverer";
+                let other_kind = typed && matches!(kinds, (Some(below), Some(above)) if below != above);
                 if other_kind { *below = above } else { merge(below, above) }
             }
             (_, value) => {

@@ -208,6 +208,11 @@ impl BrokerConfig {
         if let Some(transporter) = &self.transporter {
             tree.insert("transporter".into(), transporter.to_plain_value());
         }
+        if let Some(discoverer) = &self.registry.discoverer
+            && let Some(Value::Object(registry)) = tree.get_mut("registry")
+        {
+            registry.insert("discoverer".into(), discoverer.to_plain_value());
+        }
         tree
     }
 }

@@ -12,6 +12,7 @@
 
 mod broker;
 mod choices;
+mod discoverer;
 mod duration;
 mod env;
 mod error;
@@ -32,6 +33,7 @@ mod validate;
 
 pub use broker::BrokerConfig;
 pub use choices::{OnIdConflict, Protocol, SerializerKind, StrategyKind};
+pub use discoverer::DiscovererConfig;
 pub use duration::Timeout;
 pub use error::{ConfigError, Origin};
 pub use load::ConfigLoader;

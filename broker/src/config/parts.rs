@@ -7,7 +7,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::{StrategyKind, duration};
+use super::{DiscovererConfig, StrategyKind, duration};
 
 /// What happens to requests that still run when the broker stops.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +98,7 @@ impl<'de> Deserialize<'de> for InternalServices {
 }
 
 /// Which nodes are known and which of them gets a call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct RegistryConfig {
@@ -140,6 +140,15 @@ pub struct RegistryConfig {
     ///
     /// Unit: nodes. Default: `10000`.
     pub max_nodes: usize,
+
+    /// How nodes learn of each other. Without one they do it over the transporter. `"Redis"`,
+    /// `"redis://host:6379/0"` or an object with `type` and `options` (`redis`, `fullCheck`, `scanLength`,
+    /// `serializer`) puts what they are into Redis, as Moleculer's Redis discoverer does (feature
+    /// `discovery-redis`). All nodes of a cluster need the same one, or they do not see each other.
+    /// Passwords in it are never printed.
+    ///
+    /// Default: none.
+    pub discoverer: Option<DiscovererConfig>,
 }
 
 impl Default for RegistryConfig {
@@ -151,6 +160,7 @@ impl Default for RegistryConfig {
             stop_delay_limit: Duration::from_secs(2),
             clean_offline_nodes_timeout: Duration::from_secs(600),
             max_nodes: 10_000,
+            discoverer: None,
         }
     }
 }

@@ -43,6 +43,9 @@ pub(super) fn check(config: &BrokerConfig, origins: &Origins) -> Result<(), Conf
                 .into(),
         );
     }
+    if let Some(Err(reason)) = config.registry.discoverer.as_ref().map(super::DiscovererConfig::redis) {
+        return unusable("registry.discoverer", reason);
+    }
     if config.transit.strict_version && config.transit.disable_version_check {
         return unusable(
             "transit.disableVersionCheck",

@@ -34,6 +34,17 @@ const CONTRADICT_EVERY: Duration = Duration::from_secs(5);
 /// Senders whose rates are remembered.
 const MAX_RATED: usize = 10_000;
 
+/// How often this node says that it is alive. Node spreads its timers by half a second, so that nodes that
+/// start together do not beat together.
+pub(super) fn beat_every(config: &BrokerConfig) -> Duration {
+    let jitter = Duration::from_millis(rand::rng().random_range(0..1000));
+    let half = Duration::from_millis(500);
+    match config.heartbeat_interval {
+        interval if interval > Duration::from_secs(2) => interval - half + jitter,
+        interval => interval,
+    }
+}
+
 /// What this node knows of who is alive.
 pub(super) struct Bus {
     liveness: Liveness,
@@ -56,13 +67,7 @@ struct Rates {
 
 impl Bus {
     pub(super) fn new(config: &BrokerConfig, now: Instant) -> Self {
-        // Node spreads its timers by half a second, so that nodes that start together do not beat together.
-        let jitter = Duration::from_millis(rand::rng().random_range(0..1000));
-        let half = Duration::from_millis(500);
-        let beat_every = match config.heartbeat_interval {
-            interval if interval > Duration::from_secs(2) => interval - half + jitter,
-            interval => interval,
-        };
+        let beat_every = beat_every(config);
         let clean_after = config.registry.clean_offline_nodes_timeout;
         Self {
             liveness: Liveness::new(config.heartbeat_timeout, clean_after, config.registry.max_nodes),

@@ -1,7 +1,8 @@
 //! Does what the pure parts decide: sends, changes of the registry, local events.
 //!
-//! Two kinds of membership share most of it: over a bus nodes broadcast that they are there
-//! ([`super::bus`]), over TCP they gossip ([`super::tcp`]).
+//! Three kinds of membership share most of it: over a bus nodes broadcast that they are there
+//! ([`super::bus`]), over TCP they gossip ([`super::tcp`]), and with a discoverer they leave records in a
+//! store ([`super::records`]).
 
 use ligand_transporters::{Membership, Name, NodeId, PacketKind};
 use serde_json::json;
@@ -13,8 +14,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::bus::Bus;
-use super::conflict::{Conflict, Start};
+use super::conflict::{Conflict, Evidence, Start};
 use super::limit::Bucket;
+use super::records::{Orders, Records};
 use super::tcp::Tcp;
 use super::versions::VersionsHeard;
 use crate::broker::ServiceBroker;
@@ -47,6 +49,7 @@ pub(crate) struct Driver {
 enum Kind {
     Bus(Box<Bus>),
     Tcp(Box<Tcp>),
+    Records(Box<Records>),
 }
 
 /// What both kinds have to remember.
@@ -63,16 +66,24 @@ pub(crate) struct Chores {
 }
 
 impl Driver {
-    pub(crate) fn new(transit: &Transit, broker: &ServiceBroker, now: Instant) -> Self {
+    /// `discoverer` is the way to its store and after how many rolls values are read.
+    pub(crate) fn new(
+        transit: &Transit,
+        broker: &ServiceBroker,
+        discoverer: Option<(Orders, u32)>,
+        now: Instant,
+    ) -> Self {
         let config = broker.config();
         let mut options =
             super::conflict::Options { wait: config.transit.id_conflict_wait, ..Default::default() };
-        let membership = match transit.membership() {
-            Membership::Gossip => Kind::Tcp(Box::new(Tcp::new(transit, broker, now))),
-            _ => {
-                options.addressed = false;
-                Kind::Bus(Box::new(Bus::new(config, now)))
+        let kind = transit.membership();
+        options.addressed = kind == Membership::Gossip;
+        let membership = match (discoverer, kind) {
+            (Some((orders, full_check)), kind) => {
+                Kind::Records(Box::new(Records::new(orders, full_check, transit.node(), kind, config, now)))
             }
+            (None, Membership::Gossip) => Kind::Tcp(Box::new(Tcp::new(transit, broker, now))),
+            (None, _) => Kind::Bus(Box::new(Bus::new(config, now))),
         };
         Self {
             membership,
@@ -90,6 +101,7 @@ impl Driver {
         let own = match &self.membership {
             Kind::Bus(bus) => bus.next_tick(),
             Kind::Tcp(tcp) => tcp.next_tick(),
+            Kind::Records(records) => records.next_tick(),
         };
         let fail = self.shared.to_fail.iter().map(|(at, ..)| *at);
         let ready = self.waiting.iter().map(|(_, until)| *until);
@@ -132,6 +144,9 @@ impl Driver {
                     let step = tcp.gossip.lost(&node, false, now.into_std());
                     tcp.apply(transit, broker, step, &mut self.conflict, &mut self.shared, now);
                 }
+                if let Kind::Records(records) = &mut self.membership {
+                    records.lost(now);
+                }
                 if let Some(addr) = transit.stood_in_for(&node) {
                     self.conflict.unreachable(addr);
                     self.settle_ready(transit, broker, now);
@@ -141,11 +156,18 @@ impl Driver {
             }
             Message::Stranger { node, version } => match &mut self.membership {
                 Kind::Bus(bus) => bus.stranger(transit, &node, version, now),
+                Kind::Records(records) => records.stranger(&node, now),
                 Kind::Tcp(tcp) => {
                     let step = tcp.gossip.heard(&node, now.into_std());
                     tcp.apply(transit, broker, step, &mut self.conflict, &mut self.shared, now);
                 }
             },
+            Message::Discovered(found) => {
+                if let Kind::Records(records) = &mut self.membership {
+                    let evidence = records.found(transit, broker, found, &mut self.shared, now);
+                    self.weigh(transit, evidence, now);
+                }
+            }
             Message::Up(how) => transit.came_up(broker, how),
             // A node that is not ready yet has nothing to repeat.
             Message::Announce if self.shared.announced && broker.shared().lifecycle.is_running() => {
@@ -176,18 +198,30 @@ impl Driver {
                         let step = tcp.gossip.leaving();
                         tcp.apply(transit, broker, step, &mut self.conflict, &mut self.shared, now);
                     }
+                    // Whoever waits is told when it is written.
+                    Kind::Records(records) => return records.announce(transit, broker, Some(done), now),
                 }
                 // Who asked may have gone; there is nobody else to tell.
                 let _ = done.send(());
             }
             Message::Farewell(done) => {
+                let broadcasts = match &self.membership {
+                    Kind::Bus(_) => true,
+                    Kind::Tcp(_) => false,
+                    Kind::Records(records) => !records.is_addressed(),
+                };
                 if self.shared.announced
-                    && let Kind::Bus(_) = &self.membership
+                    && broadcasts
                     && let Err(error) = transit.broadcast(&Outgoing::Disconnect)
                 {
                     tracing::debug!(error = %error, "farewell not sent");
                 }
-                let _ = done.send(());
+                match &self.membership {
+                    Kind::Records(records) if self.shared.announced => records.leave(done),
+                    _ => {
+                        let _ = done.send(());
+                    }
+                }
             }
         }
     }
@@ -231,12 +265,11 @@ impl Driver {
                 Kind::Bus(bus) => {
                     let evidence =
                         bus.packet(transit, broker, (&sender, version), packet, &mut self.shared, now);
-                    if let Some(evidence) = evidence {
-                        let nonce = PacketId::random().to_string().into();
-                        if let Some(probe) = self.conflict.evidence(&evidence, nonce, now.into_std()) {
-                            transit.probe(&probe);
-                        }
-                    }
+                    self.weigh(transit, evidence, now);
+                }
+                Kind::Records(records) => {
+                    let evidence = records.packet(transit, broker, &sender, packet, &mut self.shared, now);
+                    self.weigh(transit, evidence, now);
                 }
                 Kind::Tcp(tcp) => {
                     let greets = matches!(packet, Packet::GossipHello(_));
@@ -258,6 +291,15 @@ impl Driver {
             }
             drop(snapshot);
             broker.shared().registry.seen_version(sender.as_str(), known);
+        }
+    }
+
+    /// Something speaks against our claim on our id: asks whether that is so.
+    fn weigh(&mut self, transit: &Transit, evidence: Option<Evidence>, now: Instant) {
+        let Some(evidence) = evidence else { return };
+        let nonce = PacketId::random().to_string().into();
+        if let Some(probe) = self.conflict.evidence(&evidence, nonce, now.into_std()) {
+            transit.probe(&probe);
         }
     }
 
@@ -326,7 +368,12 @@ impl Driver {
         done: oneshot::Sender<Option<Name>>,
         now: Instant,
     ) {
-        if let Kind::Bus(_) = &self.membership {
+        let on_bus = match &self.membership {
+            Kind::Bus(_) => true,
+            Kind::Tcp(_) => false,
+            Kind::Records(records) => !records.is_addressed(),
+        };
+        if on_bus {
             let nonce = PacketId::random().to_string().into();
             if let Some(probe) = self.conflict.probe_bus(nonce, now.into_std()) {
                 transit.probe(&probe);
@@ -362,6 +409,7 @@ impl Driver {
         self.shared.announced = true;
         match &mut self.membership {
             Kind::Bus(_) => Bus::announce(transit, broker),
+            Kind::Records(records) => records.announce(transit, broker, None, now),
             Kind::Tcp(tcp) => {
                 let step = tcp.own_changed(broker);
                 tcp.apply(transit, broker, step, &mut self.conflict, &mut self.shared, now);
@@ -385,6 +433,7 @@ impl Driver {
         }
         match &mut self.membership {
             Kind::Bus(bus) => bus.tick(transit, broker, &mut self.shared, now),
+            Kind::Records(records) => records.tick(transit, broker, &self.shared, now),
             Kind::Tcp(tcp) if now >= tcp.next_tick() => {
                 let step = tcp.round(now);
                 tcp.apply(transit, broker, step, &mut self.conflict, &mut self.shared, now);

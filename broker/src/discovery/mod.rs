@@ -6,6 +6,7 @@
 //!
 //! * [`gossip`]: membership over TCP, where nodes tell each other what they know.
 //! * [`liveness`]: membership over a message bus, where nodes send heartbeats.
+//! * [`records`]: membership by records in a store, whatever the transporter.
 //! * [`conflict`]: what to do when somebody else seems to use our node id.
 
 // Part of this is reached by one membership only, and which one is compiled in is a matter of features.
@@ -19,6 +20,7 @@ mod farewell;
 pub(crate) mod gossip;
 pub(crate) mod limit;
 pub(crate) mod liveness;
+pub(crate) mod records;
 mod succession;
 mod tcp;
 mod versions;

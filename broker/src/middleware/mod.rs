@@ -8,6 +8,10 @@
 //! or not: fallback, retry, metrics. [`ActionLayer::action`] wraps the endpoint, local and remote alike:
 //! breaker, cache, bulkhead. The layer given to the builder first is the outermost of its chain.
 
+#[cfg(feature = "compression")]
+mod compression;
+#[cfg(feature = "encryption")]
+mod encryption;
 mod pipeline;
 
 use async_trait::async_trait;
@@ -18,6 +22,12 @@ use crate::error::{Error, Result};
 use crate::handler::{ActionFn, EventFn};
 use crate::service::{ActionDef, EventDef};
 
+#[cfg(feature = "compression")]
+#[cfg_attr(docsrs, doc(cfg(feature = "compression")))]
+pub use compression::{Compression, CompressionMethod};
+#[cfg(feature = "encryption")]
+#[cfg_attr(docsrs, doc(cfg(feature = "encryption")))]
+pub use encryption::{Cipher, Encryption, EncryptionError};
 pub(crate) use pipeline::Pipeline;
 
 /// Which side of a call a function stands for.
@@ -57,6 +67,11 @@ pub trait EventLayer: Send + Sync + 'static {
 }
 
 /// Changes the bytes of whole packets on their way out and in: compression, encryption.
+///
+/// Every packet passes, gossip and other control packets too; what a transporter sends on its own does not:
+/// headers of TCP frames, UDP datagrams. All nodes need the same layers in the same order. As in Node, the
+/// layer given **last** acts first on what is sent, and the one given first is nearest the wire (protocol
+/// chapter 10).
 pub trait WireLayer: Send + Sync + 'static {
     /// Its name, for listings.
     fn name(&self) -> &'static str;
@@ -64,14 +79,22 @@ pub trait WireLayer: Send + Sync + 'static {
     /// What is sent instead of `packet`.
     ///
     /// # Errors
-    /// The packet is not sent, and its call fails with this error.
+    /// The packet is not sent, the error is logged, and its call fails as `NotRun`: with type
+    /// `PACKET_TOO_LARGE` if the error has that type and `size` and `limit` in its data, else as one whose
+    /// body could not be encoded.
     fn outgoing(&self, packet: Bytes) -> Result<Bytes>;
 
     /// What `packet` stands for.
     ///
     /// # Errors
-    /// The packet is dropped and counted.
+    /// The packet is dropped and counted ([`TransitStats::refused_by_layer`](crate::TransitStats)), and the
+    /// error is logged now and then: it should name the likely cause.
     fn incoming(&self, packet: Bytes) -> Result<Bytes>;
+
+    /// Why it protects less than it may seem; logged as a warning when the broker starts.
+    fn weakness(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// Takes part in the life of a broker.

@@ -103,6 +103,11 @@ impl Pipeline {
         self.wire.iter().try_fold(packet, |packet, layer| layer.incoming(packet))
     }
 
+    /// What weakens the layers on the wire, each with the name of its layer.
+    pub(crate) fn weaknesses(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.wire.iter().filter_map(|layer| Some((layer.name(), layer.weakness()?)))
+    }
+
     pub(crate) fn lifecycle(&self) -> &[Box<dyn Lifecycle>] {
         &self.lifecycle
     }
@@ -113,6 +118,7 @@ impl fmt::Debug for Pipeline {
         f.debug_struct("Pipeline")
             .field("actions", &self.actions.iter().map(|layer| layer.name()).collect::<Vec<_>>())
             .field("events", &self.events.iter().map(|layer| layer.name()).collect::<Vec<_>>())
+            .field("wire", &self.wire.iter().map(|layer| layer.name()).collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
 }

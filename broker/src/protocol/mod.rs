@@ -18,6 +18,7 @@
 )]
 #![allow(dead_code, unused_imports, reason = "the modules that send and receive packets use the rest")]
 
+mod beat;
 mod gossip;
 mod id;
 mod incoming;
@@ -27,6 +28,7 @@ mod raw;
 mod version;
 mod wire_error;
 
+pub(crate) use beat::beat_record;
 pub(crate) use gossip::{Answer, AnswerRow, Cpu, Digest, GossipResponse, Offline, Online, OnlineRow};
 pub(crate) use id::PacketId;
 pub(crate) use incoming::{

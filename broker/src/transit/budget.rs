@@ -4,6 +4,7 @@
 //! hold as many of the largest frames as there may be handlers. Events are shed first, when four fifths of
 //! either bound are taken: nobody waits for them. What is left is for requests, which are answered.
 
+use ligand_transporters::Ack;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -15,18 +16,28 @@ pub(crate) struct InHand {
     _counted: Arc<Counted>,
 }
 
-struct Counted(Arc<Transit>, usize);
+struct Counted {
+    transit: Arc<Transit>,
+    bytes: usize,
+    /// Given with the last clone.
+    _ack: Option<Ack>,
+}
 
 impl InHand {
     pub(super) fn new(transit: &Arc<Transit>, bytes: usize) -> Self {
+        Self::until_acknowledged(transit, bytes, None)
+    }
+
+    /// The bus may forget the frame once the last clone is dropped.
+    pub(super) fn until_acknowledged(transit: &Arc<Transit>, bytes: usize, ack: Option<Ack>) -> Self {
         transit.bytes_in_hand.fetch_add(bytes, Ordering::Relaxed);
-        Self { _counted: Arc::new(Counted(Arc::clone(transit), bytes)) }
+        Self { _counted: Arc::new(Counted { transit: Arc::clone(transit), bytes, _ack: ack }) }
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.bytes_in_hand.fetch_sub(self.1, Ordering::Relaxed);
+        self.transit.bytes_in_hand.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 

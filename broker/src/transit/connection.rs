@@ -149,7 +149,7 @@ impl Transit {
         *now == turn
     }
 
-    fn connect_until(&self) -> Option<Instant> {
+    pub(super) fn connect_until(&self) -> Option<Instant> {
         match self.config.transit.connect_timeout {
             Timeout::Never => None,
             Timeout::After(timeout) => Some(Instant::now() + timeout),
@@ -164,7 +164,7 @@ impl Transit {
     }
 }
 
-fn is_over(until: Option<Instant>, wait: Duration) -> bool {
+pub(super) fn is_over(until: Option<Instant>, wait: Duration) -> bool {
     until.is_some_and(|until| Instant::now() + wait >= until)
 }
 

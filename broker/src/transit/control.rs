@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::Transit;
 use crate::discovery::driver::Driver;
+use crate::discovery::records::Found;
 use crate::protocol::ProtocolVersion;
 
 /// Packets that wait for the control loop; above that, they are dropped and counted. What they say is said
@@ -33,6 +34,9 @@ pub(crate) enum Message {
     Sighted { node: NodeId, addr: Name, source: Option<SocketAddr> },
     /// The connection to a peer broke.
     Lost { node: NodeId },
+    /// Something came from the store of the discoverer.
+    #[cfg_attr(not(feature = "discovery-redis"), allow(dead_code, reason = "there is no store without it"))]
+    Discovered(Found),
     /// The transporter is connected.
     Up(Up),
     /// A data packet came from a node that is not known as online.

@@ -67,7 +67,6 @@ impl Transit {
             descent: Some(Box::new(descent)),
         };
         let cx = Context::new(broker.clone(), At::Unpicked, scope);
-        run_local(&cx, &handlers, data, &Waiting::GoOn(Some(InHand::new(self, size))));
-        drop(ack);
+        run_local(&cx, &handlers, data, &Waiting::GoOn(Some(InHand::until_acknowledged(self, size, ack))));
     }
 }

@@ -1,7 +1,8 @@
 //! Packets on their way in: read the envelope, check it, and hand it to whom it is for.
 
 use ligand_transporters::{Batch, Frame, NodeId, PacketKind};
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Transit;
@@ -9,6 +10,7 @@ use super::control::Message;
 use super::pending::Found;
 use super::stats::Counters;
 use crate::broker::ServiceBroker;
+use crate::error::Error;
 use crate::protocol::{Incoming, Packet, ProtocolVersion};
 
 /// Data frames handled before the writers get a chance to flush what was answered.
@@ -47,7 +49,7 @@ impl Transit {
         match packet {
             // The transporter's inbox is full: events go first, requests may be made elsewhere.
             Packet::Event(_) if shed => Counters::add(&self.stats.events_dropped),
-            Packet::Request(request) if shed => self.turn_away(version, sender, &request),
+            Packet::Request(request) if shed => self.turn_away(version, sender, &request, ack),
             Packet::Request(request) => self.serve(broker, version, sender, &request, ack),
             Packet::Event(event) => self.receive_event(broker, sender, &event, ack),
             Packet::Response(response) => match self.pending.complete(&sender, response) {
@@ -70,8 +72,7 @@ impl Transit {
             true => match self.pipeline.incoming(payload) {
                 Ok(payload) => payload,
                 Err(error) => {
-                    Counters::add(&self.stats.malformed);
-                    tracing::debug!(packet = kind.as_str(), error = %error, "a layer could not read a packet");
+                    self.refused_by_layer(kind, &error);
                     return None;
                 }
             },
@@ -88,6 +89,25 @@ impl Transit {
                 }
                 None
             }
+        }
+    }
+
+    /// A node with other layers, or another key, is not heard at all: that is worth a line, but not one per
+    /// packet.
+    fn refused_by_layer(&self, kind: PacketKind, error: &Error) {
+        Counters::add(&self.stats.malformed);
+        Counters::add(&self.stats.refused_by_layer);
+        let loud = {
+            let mut lines = self.layer_lines.lock().unwrap_or_else(PoisonError::into_inner);
+            lines.take(Instant::now())
+        };
+        let packet = kind.as_str();
+        match loud {
+            true => {
+                let so_far = self.stats.refused_by_layer.load(Ordering::Relaxed);
+                tracing::warn!(packet, error = %error, so_far, "a layer could not read a packet");
+            }
+            false => tracing::debug!(packet, error = %error, "a layer could not read a packet"),
         }
     }
 

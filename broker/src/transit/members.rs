@@ -8,12 +8,16 @@ use tokio::time::Instant;
 use super::Transit;
 use super::pending::Mark;
 use super::ping::wall_clock_ms;
+use super::stats::Counters;
 use crate::broker::{PingReply, ServiceBroker};
 use crate::discovery::conflict::Probe;
 use crate::discovery::driver::Chores;
 use crate::protocol::{self, Incoming, InfoPacket, Outgoing, Pong, ProtocolVersion};
 use crate::registry::InfoKind;
+use crate::serializer::{Json, Serializer as _};
 
+/// Larger records of a discoverer's store are ignored: as large as a packet may be.
+const LARGEST_RECORD: usize = 1024 * 1024;
 /// Between our id and an address; holds blanks, which no id of a ligand node can.
 const STAND_IN: &str = " at ";
 
@@ -86,6 +90,29 @@ impl Transit {
         payload: bytes::Bytes,
     ) -> Option<Incoming> {
         self.open(kind, payload)
+    }
+
+    /// Reads a record of the discoverer's store, which is JSON and has passed no layers.
+    pub(crate) fn open_record(&self, kind: PacketKind, record: bytes::Bytes) -> Option<Incoming> {
+        if record.len() > LARGEST_RECORD {
+            tracing::debug!(packet = kind.as_str(), size = record.len(), "record too large, ignored");
+            return None;
+        }
+        let read = Json.decode(kind, record, &self.limits);
+        read.inspect_err(|error| {
+            Counters::add(&self.stats.malformed);
+            tracing::debug!(packet = kind.as_str(), error = %error, "record cannot be read");
+        })
+        .ok()
+    }
+
+    /// What this node says of itself, as a record of that store.
+    pub(crate) fn info_record(&self, info: &[u8]) -> Option<bytes::Bytes> {
+        let info = Outgoing::Info(info);
+        let write = &mut |frame: &mut ligand_transporters::FrameBuf<'_>| {
+            Json.encode(self.version, &self.node, &info, &mut |_| Ok(()), frame)
+        };
+        ligand_transporters::collect(write, usize::MAX).ok()
     }
 
     /// A PONG to a ping of ours.

@@ -9,6 +9,7 @@ mod budget;
 mod call;
 mod connection;
 mod control;
+mod discoverer;
 mod events;
 mod foreign;
 mod heard;
@@ -35,6 +36,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use crate::broker::{ServiceBroker, Shared};
 use crate::codec::Codec;
 use crate::config::BrokerConfig;
+use crate::discovery::Bucket;
 use crate::middleware::Pipeline;
 use crate::protocol::ProtocolVersion;
 use crate::serializer::{Limits, Serializer};
@@ -92,6 +94,8 @@ pub(crate) struct Transit {
     troubles: trouble::Troubles,
     balanced: balanced::Balanced,
     stats: stats::Counters,
+    /// How often a packet that a layer refused may be told of.
+    layer_lines: Mutex<Bucket>,
 }
 
 /// The connection, behind one more box because it is a trait object.

@@ -78,7 +78,7 @@ impl Transit {
         )?;
         let packet = self.pipeline.outgoing(whole).map_err(|error| {
             tracing::warn!(error = %error, packet = kind.as_str(), "a layer could not change a packet");
-            SendError::Abandoned
+            too_large(&error).unwrap_or(SendError::Abandoned)
         })?;
         connection.send(route, kind, token, &mut |frame| {
             frame.splice(&packet);
@@ -131,6 +131,15 @@ impl Transit {
                 sent.map_err(|error| not_sent(error, cx.name(), None, &self.node))
             }
         }
+    }
+}
+
+/// What a layer says that allows packets up to a size only.
+fn too_large(error: &Error) -> Option<SendError> {
+    let number = |key: &str| usize::try_from(error.data()?.get(key)?.as_u64()?).ok();
+    match error.error_type()? {
+        "PACKET_TOO_LARGE" => Some(SendError::TooLarge { size: number("size")?, limit: number("limit")? }),
+        _ => None,
     }
 }
 

@@ -44,7 +44,7 @@ impl Transit {
     ) {
         let size = request.context.frame.len();
         self.arrived.fetch_add(1, Ordering::Relaxed);
-        let to = Asker { version, node: sender, id: request.id().into() };
+        let to = Asker { version, node: sender, id: request.id().into(), ack: ack.map(Arc::new) };
         let action = match self.admit(broker, request, size) {
             Ok(Some(action)) => action,
             Ok(None) => return,
@@ -71,7 +71,6 @@ impl Transit {
         match polled {
             Poll::Ready(result) => {
                 self.answer(&to, &cx, result);
-                drop(ack);
             }
             Poll::Pending => {
                 let transit = Arc::clone(self);
@@ -85,8 +84,6 @@ impl Transit {
                         () = cut.cancelled() => Err(cut_short(&cx)),
                     };
                     transit.answer(&to, &cx, result);
-                    // Only now may the bus forget the request.
-                    drop(ack);
                     drop(held);
                 });
                 // The task counts from here on.
@@ -96,7 +93,13 @@ impl Transit {
     }
 
     /// Answers a request that came when there was no room for it. Nothing of it but the envelope is read.
-    pub(super) fn turn_away(self: &Arc<Self>, version: ProtocolVersion, sender: NodeId, request: &Request) {
+    pub(super) fn turn_away(
+        self: &Arc<Self>,
+        version: ProtocolVersion,
+        sender: NodeId,
+        request: &Request,
+        ack: Option<Ack>,
+    ) {
         self.arrived.fetch_add(1, Ordering::Relaxed);
         if request.seq.is_some_and(|seq| seq > 0) {
             Counters::add(&self.stats.streams_ignored);
@@ -104,7 +107,7 @@ impl Transit {
         }
         Counters::add(&self.stats.refused);
         let error = Error::of_action(ErrorKind::QueueIsFull, request.action(), Some(&self.node));
-        let to = Asker { version, node: sender, id: request.id().into() };
+        let to = Asker { version, node: sender, id: request.id().into(), ack: ack.map(Arc::new) };
         self.answer_failure(&to, request.context.meta().bytes(), &error.with_outcome(Ran::NotRun));
     }
 
@@ -331,7 +334,7 @@ impl Transit {
     pub(super) fn refuse_malformed(self: &Arc<Self>, error: &DecodeError) {
         let Some((id, sender)) = error.answer_to() else { return };
         let version = error.ver.as_ref().and_then(Ver::known).unwrap_or(self.version);
-        let to = Asker { version, node: sender.clone(), id: id.into() };
+        let to = Asker { version, node: sender.clone(), id: id.into(), ack: None };
         let data = serde_json::json!({ "nodeID": self.node.as_str() });
         let answer = Error::with_kind(ErrorKind::InvalidPacketData, data)
             .with_message(format!("Invalid packet data: {error}."))
@@ -342,7 +345,7 @@ impl Transit {
     /// Answers a request of a version that is not accepted. Node says nothing here, and its peers wait.
     pub(super) fn refuse_version(self: &Arc<Self>, sender: &NodeId, id: &str, ver: &Ver) {
         let version = ver.known().unwrap_or(self.version);
-        let to = Asker { version, node: sender.clone(), id: id.into() };
+        let to = Asker { version, node: sender.clone(), id: id.into(), ack: None };
         let data = serde_json::json!({
             "nodeID": sender.as_str(),
             "actual": self.version.as_str(),
@@ -366,6 +369,10 @@ struct Asker {
     version: ProtocolVersion,
     node: NodeId,
     id: Box<str>,
+    /// Goes with the last copy, and with it the bus may forget the request: not before its answer was
+    /// accepted, be it after a wait for room.
+    #[expect(dead_code, reason = "only its end matters")]
+    ack: Option<Arc<Ack>>,
 }
 
 #[derive(Clone, Copy)]

@@ -15,6 +15,7 @@ use super::sink::NodeSink;
 use super::{ConnectionCell, Transit, stats};
 use crate::broker::{ServiceBroker, StartError};
 use crate::config::Protocol;
+use crate::discovery::Bucket;
 use crate::discovery::driver::Driver;
 use crate::protocol::{Outgoing, ProtocolVersion};
 use crate::serializer::{Limits, serializer};
@@ -34,6 +35,9 @@ const TOPICS: [Subscription; 12] = [
     Subscription::Own(PacketKind::Ping),
     Subscription::Own(PacketKind::Pong),
 ];
+
+/// Between two lines about packets that a layer refused.
+const LAYER_LINES: std::time::Duration = std::time::Duration::from_secs(30);
 
 impl Transit {
     /// Connects, subscribes, and asks who is there. The broker owns the transit from then on.
@@ -81,11 +85,13 @@ impl Transit {
             // Switched back by the builder where the transporter cannot.
             balanced: super::balanced::Balanced::new(config.disable_balancer, balanced_wildcards),
             stats: stats::Counters::default(),
+            layer_lines: std::sync::Mutex::new(Bucket::new(1, LAYER_LINES)),
             config,
         });
         // Set before anything can arrive.
         let _ = sink.0.set(Arc::downgrade(&transit));
         let _ = shared.transit.set(Arc::clone(&transit));
+        let discoverer = transit.open_discoverer(broker).await?;
         let opened = transit.open_connection(transporter).await?;
         let port = transit.config.advertise.port.or(opened.advertised_port());
         shared.registry.update(|catalog| catalog.set_local_place(transit.peering.hostname.clone(), port));
@@ -93,7 +99,7 @@ impl Transit {
         // On a bus nothing is sent before the subscriptions stand. Between peers there are none, and the
         // first packets go out as soon as a peer is sighted.
         transit.connected.store(membership == Membership::Gossip, Ordering::Relaxed);
-        let driver = Driver::new(&transit, broker, Instant::now());
+        let driver = Driver::new(&transit, broker, discoverer, Instant::now());
         transit.control.start(&transit, driver, transit.config.control.thread).map_err(|error| {
             let source = ligand_transporters::TransportError::Config(format!(
                 "no thread for the control loop: {error}"
@@ -115,6 +121,7 @@ impl Transit {
     /// Everybody who is ready answers with an INFO.
     pub(super) fn discover_all(&self) {
         if self.membership != Membership::Gossip
+            && !self.has_discoverer()
             && let Err(error) = self.broadcast(&Outgoing::Discover)
         {
             tracing::warn!(error = %error, "DISCOVER not sent");

@@ -56,6 +56,8 @@ macro_rules! counters {
 counters! {
     /// Packets that could not be read.
     malformed,
+    /// Those of them that a layer refused: not decrypted, too large when decompressed.
+    refused_by_layer,
     /// Packets that look as if another serializer had written them.
     other_serializer,
     /// Packets of a protocol version that this node does not accept.

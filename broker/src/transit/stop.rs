@@ -46,7 +46,8 @@ impl Transit {
     /// Says farewell, closes the connection, and ends every task.
     pub(crate) async fn stop(&self) -> Result<(), TransportError> {
         let connected = self.connected.load(Ordering::Relaxed);
-        if connected {
+        // The records of a discoverer are to be removed either way.
+        if connected || self.has_discoverer() {
             self.farewell().await;
         }
         let connection = self.connection.swap(None);

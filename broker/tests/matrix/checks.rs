@@ -14,6 +14,7 @@ impl Checks {
     ///
     /// # Panics
     /// When they are not; the cell turns red with this message.
+    #[allow(clippy::needless_pass_by_value, reason = "most are made where they are compared")]
     pub(crate) fn eq<A: Debug + PartialEq<B>, B: Debug>(&mut self, what: &str, found: A, expected: B) {
         assert!(found == expected, "{what}: found {found:?}, expected {expected:?}");
         self.0 += 1;

@@ -5,6 +5,8 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio_util::sync::CancellationToken;
 
 use super::{BusLimits, Inbox, Intake, Pump, inbox};
@@ -66,6 +68,12 @@ pub(crate) trait Session: Send + Sync + 'static {
     /// The session is then given up.
     async fn publish(&self, parcels: &mut VecDeque<Parcel<Self::Topic>>) -> Result<(), TransportError>;
 
+    /// Whether the server has asked to be sent nothing for the time being: standing still in
+    /// [`Self::publish`] is then no sign of a lost server.
+    fn held_back(&self) -> bool {
+        false
+    }
+
     /// Resolves once the session is of no more use, with the reason. Called once.
     async fn lost(&self) -> TransportError;
 
@@ -83,6 +91,8 @@ pub(crate) struct Parcel<T> {
     pub(crate) kind: PacketKind,
     pub(crate) payload: Bytes,
     pub(crate) token: u64,
+    /// See [`Port::accepted`].
+    pub(crate) number: u64,
     pub(super) since: tokio::time::Instant,
 }
 
@@ -91,12 +101,19 @@ pub(crate) struct Parcel<T> {
 pub(crate) struct Port {
     link: Link,
     limits: BusLimits,
+    accepted: Arc<AtomicU64>,
     over: CancellationToken,
 }
 
 impl Port {
-    pub(super) fn new(link: Link, limits: BusLimits) -> Self {
-        Self { link, limits, over: CancellationToken::new() }
+    pub(super) fn new(link: Link, limits: BusLimits, accepted: Arc<AtomicU64>) -> Self {
+        Self { link, limits, accepted, over: CancellationToken::new() }
+    }
+
+    /// The number of the last frame that was accepted for sending: whatever was sent before this call is
+    /// in the parcels up to that number.
+    pub(crate) fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Acquire)
     }
 
     pub(crate) fn link(&self) -> &Link {

@@ -6,7 +6,8 @@
 
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -25,6 +26,8 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 pub(super) struct Outbox<T> {
     limits: BusLimits,
     inner: Mutex<Inner<T>>,
+    /// The number of the last frame that was accepted.
+    accepted: Arc<AtomicU64>,
     filled: Notify,
     room: Notify,
 }
@@ -53,7 +56,8 @@ impl<T: Clone> Outbox<T> {
             frames: 0,
             bytes: 0,
         };
-        Self { limits, inner: Mutex::new(inner), filled: Notify::new(), room: Notify::new() }
+        let accepted = Arc::default();
+        Self { limits, inner: Mutex::new(inner), accepted, filled: Notify::new(), room: Notify::new() }
     }
 
     /// There is a session.
@@ -76,6 +80,11 @@ impl<T: Clone> Outbox<T> {
         drop(inner);
         self.room.notify_waiters();
         tokens
+    }
+
+    /// Counts the frames that were accepted so far.
+    pub(super) fn accepted(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.accepted)
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -104,7 +113,9 @@ impl<T: Clone> Outbox<T> {
         let topic = inner.topics.topic(to, kind, make);
         inner.frames += 1;
         inner.bytes += payload.len();
-        inner.parcels.push_back(Parcel { topic, kind, payload, token, since: Instant::now() });
+        // Only changed under the lock, so numbers rise from the front of the queue to its end.
+        let number = self.accepted.fetch_add(1, Ordering::AcqRel) + 1;
+        inner.parcels.push_back(Parcel { topic, kind, payload, token, number, since: Instant::now() });
         let first = inner.parcels.len() == 1;
         drop(inner);
         if first {

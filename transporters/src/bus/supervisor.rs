@@ -36,7 +36,8 @@ impl<S: Session> Live<S> {
         shared: &Shared<C>,
         server: usize,
     ) -> Result<Self, TransportError> {
-        let tasks = Tasks(Port::new(shared.link.clone(), shared.limits.clone()));
+        let accepted = shared.outbox.accepted();
+        let tasks = Tasks(Port::new(shared.link.clone(), shared.limits.clone(), accepted));
         let limit = shared.limits.connect_timeout;
         match timeout(limit, shared.client.open(server, &tasks.0)).await {
             Ok(session) => Ok(Self { session: Arc::new(session?), since: Instant::now(), _tasks: tasks }),
@@ -157,12 +158,21 @@ async fn publish<C: Client>(
     batch: &mut VecDeque<Parcel<C::Topic>>,
 ) -> Result<(), TransportError> {
     let limit = shared.limits.write_timeout;
-    let (frames, bytes) = measure(batch);
-    let published = timeout(limit, session.publish(batch)).await;
-    let (left, left_bytes) = measure(batch);
-    shared.outbox.handed_over(frames - left, bytes - left_bytes);
-    let late = |_| TransportError::Lost(format!("the server did not take a batch within {limit:?}"));
-    published.map_err(late)?
+    loop {
+        let (frames, bytes) = measure(batch);
+        let published = timeout(limit, session.publish(batch)).await;
+        let (left, left_bytes) = measure(batch);
+        shared.outbox.handed_over(frames - left, bytes - left_bytes);
+        match published {
+            Ok(published) => return published,
+            // What waits beyond its time is bounded, and the server has said that it is there.
+            Err(_) if session.held_back() && !shared.closing.is_cancelled() => {}
+            Err(_) => {
+                let why = format!("the server did not take a batch within {limit:?}");
+                return Err(TransportError::Lost(why));
+            }
+        }
+    }
 }
 
 fn measure<T>(batch: &VecDeque<Parcel<T>>) -> (usize, usize) {

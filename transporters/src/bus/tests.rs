@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -31,6 +31,8 @@ struct Fake {
     up: watch::Sender<bool>,
     /// Whether they take frames.
     flowing: watch::Sender<bool>,
+    /// Whether they say so when they take none.
+    polite: Arc<AtomicBool>,
     sessions: Arc<AtomicUsize>,
 }
 
@@ -39,6 +41,7 @@ struct FakeSession {
     number: usize,
     up: watch::Receiver<bool>,
     flowing: watch::Receiver<bool>,
+    polite: Arc<AtomicBool>,
     sessions: Arc<AtomicUsize>,
 }
 
@@ -78,6 +81,7 @@ impl Client for Arc<Fake> {
             number: record.subscribed.len() - 1,
             up: self.up.subscribe(),
             flowing: self.flowing.subscribe(),
+            polite: Arc::clone(&self.polite),
             sessions: Arc::clone(&self.sessions),
         })
     }
@@ -107,6 +111,10 @@ impl Session for FakeSession {
         let payloads = parcels.drain(..).map(|parcel| parcel.payload);
         self.record.lock().unwrap().published.extend(payloads);
         Ok(())
+    }
+
+    fn held_back(&self) -> bool {
+        self.polite.load(Ordering::SeqCst) && !*self.flowing.borrow()
     }
 
     async fn lost(&self) -> TransportError {
@@ -159,6 +167,7 @@ impl World {
             record: Arc::default(),
             up: watch::channel(true).0,
             flowing: watch::channel(true).0,
+            polite: Arc::default(),
             sessions: Arc::default(),
         });
         let log = Arc::new(Log::default());
@@ -246,6 +255,23 @@ async fn a_server_that_takes_nothing_for_too_long_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_asks_for_patience_gets_it_but_does_not_hold_up_a_close() {
+    let world = World::new(1).await;
+    world.fake.polite.store(true, Ordering::SeqCst);
+    world.fake.flowing.send_replace(false);
+    world.send(1).unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(world.log.downs.load(Ordering::SeqCst), 0);
+    world.fake.flowing.send_replace(true);
+    world.until(|world| world.record(|record| record.published.len() == 1)).await;
+
+    world.fake.flowing.send_replace(false);
+    world.send(2).unwrap();
+    assert!(world.live.close().await.is_err());
+    assert_eq!(*world.log.unsent.lock().unwrap(), [2]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn closing_publishes_what_waits_and_is_bounded() {
     let world = World::new(1).await;
     world.send(1).unwrap();
@@ -276,7 +302,7 @@ async fn closing_while_disconnected_ends_at_once() {
 async fn readers_of_a_session_end_with_it() {
     let log = Arc::new(Log::default());
     let link = Link::new(LinkOptions::new(NodeId::new("me").unwrap(), ""), log as _);
-    let port = Port::new(link.clone(), BusLimits::default());
+    let port = Port::new(link.clone(), BusLimits::default(), Arc::default());
     let (pump, inbox) = port.inbox();
     port.read(inbox);
     pump.push([Frame::new(PacketKind::Ping, Bytes::new())]);

@@ -92,10 +92,10 @@ impl Reader {
                 }
                 match tap.subscriber.poll_next_unpin(cx) {
                     Poll::Ready(Some(message)) => {
-                        let frame = Frame::new(tap.kind, message.payload);
+                        let frame = self.intake.accept(Frame::new(tap.kind, message.payload));
                         match tap.comes_last() {
-                            true => self.last.push(frame),
-                            false => self.waiting.extend(self.intake.accept(frame)),
+                            true => self.last.extend(frame),
+                            false => self.waiting.extend(frame),
                         }
                     }
                     Poll::Ready(None) => {
@@ -106,9 +106,7 @@ impl Reader {
                 }
             }
         }
-        for frame in self.last.drain(..) {
-            self.waiting.extend(self.intake.accept(frame));
-        }
+        self.waiting.extend(self.last.drain(..));
         self.taps.retain(|tap| !tap.over);
         match self.waiting.is_empty() {
             false => Poll::Ready(Found::Frames),

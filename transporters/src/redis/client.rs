@@ -72,7 +72,8 @@ impl RedisClient {
         let arrivals = Arc::new(Arrivals::default());
         let push = Arc::clone(&arrivals).take_in(port.link().topics().clone());
         let stream = self.dialer.dial(server, secure).await.map_err(|why| refused(why.into()))?;
-        let gate = Gate { stream, arrivals: Arc::clone(&arrivals), max_incoming: self.options.max_incoming };
+        let max_incoming = self.options.max_incoming;
+        let gate = Gate { stream, arrivals: Arc::clone(&arrivals), max_incoming, end: end.clone() };
         let opened = Line::open(gate, &identity, limit, Some(push)).await;
         let (listener, driver) = opened.map_err(|why| refused(why.into()))?;
         port.read(Reader { driver, arrivals, intake: port.intake(), over: listening, ended: false });

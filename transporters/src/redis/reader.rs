@@ -17,9 +17,10 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 
+use super::session::End;
 use super::stream::Stream;
 use crate::bus::Intake;
-use crate::{Frame, Source, Topics};
+use crate::{Frame, Source, Topics, TransportError};
 
 /// Frames that are enough for a batch.
 const FRAMES: usize = 512;
@@ -59,6 +60,8 @@ pub(super) struct Gate {
     pub(super) stream: Box<dyn Stream>,
     pub(super) arrivals: Arc<Arrivals>,
     pub(super) max_incoming: usize,
+    /// The library does not pass on why a connection ended.
+    pub(super) end: End,
 }
 
 impl AsyncRead for Gate {
@@ -75,6 +78,7 @@ impl AsyncRead for Gate {
         if self.arrivals.incomplete.load(Ordering::Relaxed) > self.max_incoming {
             let limit = self.max_incoming;
             let why = format!("a packet has more than {limit} bytes (maxIncomingPacketSize)");
+            self.end.with(TransportError::Lost(why.clone()));
             return Poll::Ready(Err(io::Error::other(why)));
         }
         let mut room = ReadBuf::new(buf.initialize_unfilled_to(READ.min(buf.remaining())));

@@ -41,6 +41,11 @@ pub(crate) struct Js {
 impl Js {
     /// Starts a process and a broker in it with these options.
     pub(crate) async fn start(version: Version, options: Value, services: &[&str]) -> Self {
+        Self::layered(version, options, services, json!([])).await
+    }
+
+    /// The same with middlewares that change packets: `[[name, arguments…], …]`.
+    pub(crate) async fn layered(version: Version, options: Value, services: &[&str], layers: Value) -> Self {
         let script = folder().join("node.js");
         installed(version);
         let mut process = Command::new("node")
@@ -80,7 +85,8 @@ impl Js {
         let stdin = tokio::sync::Mutex::new((0, process.stdin.take().expect("it is piped")));
         let name = options["nodeID"].as_str().unwrap_or("js").to_owned();
         let node = Self { name, process, stdin, waiting, log };
-        let created = node.ask(json!({ "do": "create", "options": options, "services": services })).await;
+        let create = json!({ "do": "create", "options": options, "services": services, "layers": layers });
+        let created = node.ask(create).await;
         assert_eq!(created["version"], version.full(), "run scripts/node-setup");
         node
     }

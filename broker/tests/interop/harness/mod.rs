@@ -9,7 +9,7 @@ mod services;
 pub(crate) use child::RustChild;
 pub(crate) use js::{Js, Version, folder};
 pub(crate) use pair::{Pair, services_of};
-pub(crate) use place::{Cluster, rust_node};
+pub(crate) use place::{Cluster, built, rust_node};
 pub(crate) use services::{Heard, mail, rs, shared};
 
 use std::time::Duration;

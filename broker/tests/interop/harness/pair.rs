@@ -1,10 +1,10 @@
 //! One node of each kind that know each other.
 
 use ligand::config::SerializerKind;
-use ligand::{NodeId, ServiceBroker, ServiceDef};
+use ligand::{BrokerBuilder, NodeId, ServiceBroker, ServiceDef};
 use serde_json::{Value, json};
 
-use super::{Cluster, Heard, Js, Version, mail, rs, rust_node, shared};
+use super::{Cluster, Heard, Js, Version, built, mail, rs, shared};
 
 /// A stock node `js` and a node of ours, `rust`. The log of our node is shown by the test runner, that of
 /// the other one when a failed test drops it.
@@ -22,7 +22,19 @@ impl Pair {
     }
 
     pub(crate) async fn with(version: Version, js: &[&str], services: Vec<ServiceDef>) -> Self {
-        Self::speaking(SerializerKind::default(), version, js, services).await
+        Self::start_in(Cluster::new(&["rust", "js"]), version, js, services, json!([]), |builder| builder)
+            .await
+    }
+
+    /// With layers on the wire: the middlewares of the stock node ([`Js::layered`]), and ours.
+    pub(crate) async fn layered(
+        version: Version,
+        js: &[&str],
+        services: Vec<ServiceDef>,
+        theirs: Value,
+        ours: impl FnOnce(BrokerBuilder) -> BrokerBuilder,
+    ) -> Self {
+        Self::start_in(Cluster::new(&["rust", "js"]), version, js, services, theirs, ours).await
     }
 
     /// With another serializer than JSON.
@@ -33,8 +45,20 @@ impl Pair {
         services: Vec<ServiceDef>,
     ) -> Self {
         let cluster = Cluster::new(&["rust", "js"]).speaking(serializer);
+        Self::start_in(cluster, version, js, services, json!([]), |builder| builder).await
+    }
+
+    async fn start_in(
+        cluster: Cluster,
+        version: Version,
+        js: &[&str],
+        services: Vec<ServiceDef>,
+        theirs: Value,
+        ours: impl FnOnce(BrokerBuilder) -> BrokerBuilder,
+    ) -> Self {
         let options = cluster.js_options("js");
-        let (js, rust) = tokio::join!(Js::start(version, options, js), rust_node(&cluster, "rust", services));
+        let (js, rust) =
+            tokio::join!(Js::layered(version, options, js, theirs), built(&cluster, "rust", services, ours));
         let pair = Self { cluster, js, rust };
         pair.meet().await;
         pair

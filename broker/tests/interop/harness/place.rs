@@ -1,7 +1,7 @@
 //! Where the nodes of one test live: names, ports, and the options that let them find each other.
 
 use ligand::config::SerializerKind;
-use ligand::{IntoServiceDef, ServiceBroker, ServiceDef};
+use ligand::{BrokerBuilder, IntoServiceDef, ServiceBroker, ServiceDef};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -80,7 +80,17 @@ fn urls(nodes: &[(String, u16)]) -> Vec<String> {
 
 /// A started broker of ours.
 pub(crate) async fn rust_node(cluster: &Cluster, name: &str, services: Vec<ServiceDef>) -> ServiceBroker {
-    let builder = ServiceBroker::builder().node_id(name).transporter(cluster.url());
+    built(cluster, name, services, |builder| builder).await
+}
+
+/// The same with more given to its builder.
+pub(crate) async fn built(
+    cluster: &Cluster,
+    name: &str,
+    services: Vec<ServiceDef>,
+    more: impl FnOnce(BrokerBuilder) -> BrokerBuilder,
+) -> ServiceBroker {
+    let builder = more(ServiceBroker::builder().node_id(name).transporter(cluster.url()));
     let builder = builder.serializer(cluster.serializer);
     let builder = builder.configure(|config| config.advertise.ip_list = Some(vec!["127.0.0.1".to_owned()]));
     let broker =

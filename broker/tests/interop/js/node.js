@@ -12,7 +12,7 @@ const services = require("./services");
 // Moleculer's logger writes to the console, whose output belongs to the answers.
 for (const method of ["log", "info", "debug", "trace", "warn"]) console[method] = console.error;
 
-const { ServiceBroker, Context, Errors } = moleculer;
+const { ServiceBroker, Context, Errors, Middlewares } = moleculer;
 let broker = null;
 // Local events of interest and the events that services received.
 const heard = [];
@@ -61,10 +61,13 @@ function options(opts) {
 }
 
 const commands = {
-	async create({ options, services: names }) {
+	// `layers`: names and arguments of the middlewares that change packets, `[["Compression", {…}], …]`.
+	async create({ options, services: names, layers }) {
+		const middlewares = (layers || []).map(([name, ...args]) => Middlewares.Transmit[name](...args));
 		broker = new ServiceBroker({
 			logger: { type: "Console", options: { colors: false, formatter: "short" } },
 			logLevel: "info",
+			middlewares,
 			...options
 		});
 		const env = { broker, Errors, heard };

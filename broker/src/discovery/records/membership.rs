@@ -1,0 +1,371 @@
+//! Does what the roll says: changes of the registry, orders to the store.
+
+use bytes::Bytes;
+use ligand_transporters::{Membership, Name, NodeId, PacketKind, TransportError};
+use rand::RngExt as _;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::names::Beat;
+use super::orders::{Found, Order, Orders};
+use super::roll::{Known, Roll};
+use crate::broker::ServiceBroker;
+use crate::config::BrokerConfig;
+use crate::discovery::bus::beat_every;
+use crate::discovery::conflict::{Evidence, Source};
+use crate::discovery::cpu::Cpu;
+use crate::discovery::driver::Chores;
+use crate::discovery::limit::Bucket;
+use crate::protocol::{InfoPacket, Packet, beat_record};
+use crate::transit::Transit;
+
+/// How often signs of life in other packets are looked at.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+/// How often nodes that are long gone are forgotten.
+const CLEAN_EVERY: Duration = Duration::from_secs(60);
+/// Packets that keep a node without a beat alive are at most this old, or one beat.
+const SHORTEST_SILENCE: Duration = Duration::from_secs(2);
+/// What packets of others make us ask of the store, per second.
+const ASKED: u32 = 10;
+/// Between two lines about a store that cannot be used.
+const LINES: Duration = Duration::from_secs(30);
+
+/// What this node knows of who is alive.
+pub(crate) struct Records {
+    orders: Orders,
+    roll: Roll,
+    cpu: Cpu,
+    beat_every: Duration,
+    next_beat: Instant,
+    next_check: Instant,
+    next_clean: Instant,
+    /// Every so many rolls values are read and not only names; 0 for never.
+    full_check: u32,
+    rolls: u32,
+    asked: Bucket,
+    lines: Bucket,
+    /// Whether nodes are reached by their addresses rather than over a server.
+    addressed: bool,
+}
+
+impl Records {
+    pub(crate) fn new(
+        orders: Orders,
+        full_check: u32,
+        node: &NodeId,
+        membership: Membership,
+        config: &BrokerConfig,
+        now: Instant,
+    ) -> Self {
+        let beat_every = beat_every(config);
+        let silence = config.heartbeat_interval.max(SHORTEST_SILENCE);
+        let clean_after = config.registry.clean_offline_nodes_timeout;
+        let roll = Roll::new(
+            node.clone(),
+            config.heartbeat_timeout,
+            silence,
+            clean_after,
+            config.registry.max_nodes,
+        );
+        orders.give(Order::Roll);
+        Self {
+            orders,
+            roll,
+            cpu: Cpu::new(),
+            beat_every,
+            next_beat: now + beat_every,
+            next_check: now + CHECK_EVERY,
+            next_clean: now + CLEAN_EVERY,
+            full_check,
+            // Nodes that start together do not read everything together.
+            rolls: rand::rng().random_range(0..full_check.max(1)),
+            asked: Bucket::new(ASKED, Duration::from_secs(1) / ASKED),
+            lines: Bucket::new(1, LINES),
+            addressed: membership == Membership::Gossip,
+        }
+    }
+
+    /// Whether nodes are reached by their addresses rather than over a server.
+    pub(crate) fn is_addressed(&self) -> bool {
+        self.addressed
+    }
+
+    pub(crate) fn next_tick(&self) -> Instant {
+        self.next_beat.min(self.next_check).min(self.next_clean)
+    }
+
+    /// A packet about membership came all the same: a farewell, a greeting, or one of a node that does not
+    /// use the store.
+    pub(crate) fn packet(
+        &mut self,
+        transit: &Transit,
+        broker: &ServiceBroker,
+        sender: &NodeId,
+        packet: Packet,
+        chores: &mut Chores,
+        now: Instant,
+    ) -> Option<Evidence> {
+        if sender == transit.node() {
+            return match packet {
+                Packet::Info(info) if info.instance_id != *broker.instance_id() => {
+                    self.evidence(Some(info.instance_id))
+                }
+                _ => None,
+            };
+        }
+        match packet {
+            Packet::Info(info) => self.info(transit, broker, sender, *info, chores, now),
+            // As in Node, whoever asks finds our record renewed.
+            Packet::Discover
+                if chores.announced
+                    && broker.shared().lifecycle.is_running()
+                    && self.asked.take(now.into_std()) =>
+            {
+                self.announce(transit, broker, None, now);
+            }
+            Packet::Disconnect => {
+                let registry = broker.shared().registry.snapshot();
+                if let Some(known) = registry.node_by_id(sender.as_str()) {
+                    self.roll.left(sender, known.instance_id().clone(), now.into_std());
+                    self.gone(transit, broker, sender, false, chores, now);
+                }
+            }
+            Packet::GossipHello(hello) if self.addressed => {
+                // Its requests follow at once, and are to be answered.
+                transit.set_address(sender, Some(&address(&hello.host, hello.port)));
+                self.stranger(sender, now);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// A packet came from a node that is not known as online.
+    pub(crate) fn stranger(&mut self, node: &NodeId, now: Instant) {
+        if !self.roll.heard(node, now.into_std()) && self.asked.take(now.into_std()) {
+            self.orders.give(Order::Fetch(vec![node.clone()]));
+        }
+    }
+
+    /// The connection to a node broke: perhaps it has gone.
+    pub(crate) fn lost(&mut self, now: Instant) {
+        if self.asked.take(now.into_std()) {
+            self.orders.give(Order::Roll);
+        }
+    }
+
+    /// Something came from the store.
+    pub(crate) fn found(
+        &mut self,
+        transit: &Arc<Transit>,
+        broker: &ServiceBroker,
+        found: Found,
+        chores: &mut Chores,
+        now: Instant,
+    ) -> Option<Evidence> {
+        match found {
+            Found::Lost(error) => self.out_of_reach(broker, &error, now),
+            Found::Reached => {
+                tracing::info!("the store of the discoverer is in reach again");
+                self.forgotten(transit, broker, chores, now);
+            }
+            Found::Forgotten => {
+                tracing::warn!("the store of the discoverer has lost this node's record");
+                self.forgotten(transit, broker, chores, now);
+            }
+            Found::Beats(beats) => return self.beats(transit, broker, beats, chores, now),
+            Found::Info { node, value: None } => {
+                tracing::debug!(node = %node, "a node with a beat has no INFO in the store");
+            }
+            Found::Info { node, value: Some(value) } => {
+                let incoming = transit.open_record(PacketKind::Info, value)?;
+                if incoming.sender != node || transit.accept(broker, &incoming).is_none() {
+                    tracing::debug!(node = %node, "the INFO of a node in the store cannot be used");
+                    return None;
+                }
+                let version = incoming.ver.known();
+                if let Packet::Info(info) = incoming.packet {
+                    self.info(transit, broker, &node, *info, chores, now);
+                }
+                if let Some(version) = version {
+                    broker.shared().registry.seen_version(node.as_str(), version);
+                }
+            }
+        }
+        None
+    }
+
+    /// Records may be missing that their authors believe to be there.
+    fn forgotten(&mut self, transit: &Transit, broker: &ServiceBroker, chores: &Chores, now: Instant) {
+        self.roll.forbear(now.into_std());
+        match chores.announced && broker.shared().lifecycle.is_running() {
+            true => self.announce(transit, broker, None, now),
+            false => self.orders.give(Order::Roll),
+        }
+    }
+
+    fn out_of_reach(&mut self, broker: &ServiceBroker, error: &TransportError, now: Instant) {
+        if self.lines.take(now.into_std()) {
+            tracing::error!(error = %error, "the store of the discoverer cannot be used; nodes that are known stay");
+        }
+        let data = json!({
+            "error": { "message": error.to_string() },
+            "module": "discoverer",
+            "type": "clientError",
+        });
+        broker.publish_local("$discoverer.error", data);
+    }
+
+    fn beats(
+        &mut self,
+        transit: &Transit,
+        broker: &ServiceBroker,
+        found: Vec<(Beat, Option<Bytes>)>,
+        chores: &mut Chores,
+        now: Instant,
+    ) -> Option<Evidence> {
+        let mut double = None;
+        let (mut beats, mut values) = (Vec::with_capacity(found.len()), Vec::new());
+        for (beat, value) in found {
+            if beat.node != *transit.node() {
+                values.extend(value.map(|value| (beat.node.clone(), value)));
+            } else if !broker.instance_id().starts_with(beat.instance.as_str()) {
+                double = Some(beat.instance.clone());
+            }
+            beats.push(beat);
+        }
+        let registry = broker.shared().registry.snapshot();
+        let known = |node: &NodeId| {
+            let node = registry.node_by_id(node.as_str()).filter(|node| node.is_available())?;
+            Some(Known { instance: node.instance_id().clone(), seq: node.seq() })
+        };
+        let verdict = self.roll.call(&beats, known, now.into_std());
+        for node in &verdict.alive {
+            broker.shared().registry.heartbeat(node.as_str(), None, now.into_std());
+        }
+        for node in &verdict.gone {
+            self.gone(transit, broker, node, true, chores, now);
+        }
+        if !verdict.fetch.is_empty() {
+            self.orders.give(Order::Fetch(verdict.fetch));
+        }
+        for (node, value) in values {
+            let Some(incoming) = transit.open_record(PacketKind::Heartbeat, value) else { continue };
+            if let Packet::Heartbeat(beat) = incoming.packet
+                && incoming.sender == node
+            {
+                let cpu = beat.cpu.map(|cpu| cpu as f32);
+                broker.shared().registry.heartbeat(node.as_str(), cpu, now.into_std());
+            }
+        }
+        // An earlier process of this node leaves beats behind as well: a probe tells.
+        double.and_then(|instance| self.evidence(Some(instance)))
+    }
+
+    /// Between peers there is no way to ask a double that is known by its records alone.
+    fn evidence(&self, instance: Option<Name>) -> Option<Evidence> {
+        let instance = instance.filter(|instance| !instance.is_empty());
+        (!self.addressed).then_some(Evidence { source: Source::Info, address: None, instance })
+    }
+
+    fn info(
+        &mut self,
+        transit: &Transit,
+        broker: &ServiceBroker,
+        sender: &NodeId,
+        info: InfoPacket,
+        chores: &mut Chores,
+        now: Instant,
+    ) {
+        if !self.roll.online(sender, now.into_std()) {
+            return;
+        }
+        if self.addressed
+            && let Some(port) = info.port
+        {
+            let by_name = transit.peering().use_hostname;
+            let host = info.hostname.as_ref().filter(|_| by_name).or(info.ip_list.first());
+            if let Some(host) = host.or(info.hostname.as_ref()) {
+                transit.set_address(sender, Some(&address(host, port)));
+            }
+        }
+        transit.apply_info(broker, sender, info, chores, now);
+    }
+
+    fn gone(
+        &self,
+        transit: &Transit,
+        broker: &ServiceBroker,
+        node: &NodeId,
+        unexpected: bool,
+        chores: &mut Chores,
+        now: Instant,
+    ) {
+        if self.addressed {
+            transit.set_address(node, None);
+        }
+        transit.node_gone(broker, node, unexpected, chores, now);
+    }
+
+    /// Writes what this node offers now, and a beat. `done` is told once the first is written.
+    pub(crate) fn announce(
+        &mut self,
+        transit: &Transit,
+        broker: &ServiceBroker,
+        done: Option<oneshot::Sender<()>>,
+        now: Instant,
+    ) {
+        let info = broker.shared().registry.local_info();
+        let Some(value) = transit.info_record(&info.json) else { return };
+        self.orders.give(Order::Info { value, done });
+        self.beat(transit, broker, now);
+    }
+
+    /// Removes what this node has written; `done` is told then.
+    pub(crate) fn leave(&self, done: oneshot::Sender<()>) {
+        self.orders.give(Order::Leave(done));
+    }
+
+    fn beat(&mut self, transit: &Transit, broker: &ServiceBroker, now: Instant) {
+        self.next_beat = now + self.beat_every;
+        self.rolls = self.rolls.wrapping_add(1);
+        let seq = broker.shared().registry.local_info().seq;
+        let cpu = self.cpu.measure();
+        let value = beat_record(transit.own_version(), transit.node(), cpu, seq, broker.instance_id());
+        let values = self.full_check > 0 && self.rolls.is_multiple_of(self.full_check);
+        self.orders.give(Order::Beat { seq, value, values });
+    }
+
+    pub(crate) fn tick(&mut self, transit: &Transit, broker: &ServiceBroker, chores: &Chores, now: Instant) {
+        if now >= self.next_beat {
+            self.next_beat = now + self.beat_every;
+            match chores.announced && broker.shared().lifecycle.is_running() {
+                true => self.beat(transit, broker, now),
+                false => self.orders.give(Order::Roll),
+            }
+        }
+        if now >= self.next_check {
+            self.next_check = now + CHECK_EVERY;
+            transit.heard_since(broker, |node, at| {
+                self.roll.heard(node, at);
+            });
+        }
+        if now >= self.next_clean {
+            self.next_clean = now + CLEAN_EVERY;
+            for node in self.roll.clean(now.into_std()) {
+                broker.shared().registry.remove_node(node.as_str());
+                broker.publish_local("$node.removed", json!({ "node": { "id": node.as_str() } }));
+            }
+        }
+    }
+}
+
+fn address(host: &str, port: u16) -> Name {
+    match host.contains(':') {
+        true => format!("[{host}]:{port}").into(),
+        false => format!("{host}:{port}").into(),
+    }
+}

@@ -1,0 +1,210 @@
+//! One connection with a server, from its opening to its loss or end.
+
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
+use lapin::{Connection, Event};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::sync::{Mutex, watch};
+
+use super::AmqpOptions;
+use super::consume::Intake;
+use super::ledger::{Handled, Ledger};
+use super::publish::{Landed, Publisher};
+use super::socket::Cut;
+use super::topology::Destination;
+use crate::bus::{Parcel, Port, Session};
+use crate::{Subscription, TransportError};
+
+/// See [`Session`].
+pub(super) struct AmqpSession {
+    /// First, so that what the others still hold goes nowhere.
+    _cut: Cut,
+    intake: Mutex<Intake>,
+    publisher: Mutex<Publisher>,
+    ledger: Arc<Ledger>,
+    fate: Arc<Fate>,
+    blocked: watch::Receiver<bool>,
+    port: Port,
+    connection: Connection,
+}
+
+/// Whether a session is of no more use, and why.
+#[derive(Debug)]
+pub(super) struct Fate(watch::Sender<Option<String>>);
+
+impl Fate {
+    /// The session is of no more use; the first reason is the one that counts.
+    pub(super) fn seal(&self, why: &str) {
+        self.0.send_if_modified(|fate| {
+            let first = fate.is_none();
+            fate.get_or_insert_with(|| why.to_owned());
+            first
+        });
+    }
+}
+
+impl AmqpSession {
+    /// Opens the channels.
+    pub(super) async fn begin(
+        connection: Connection,
+        cut: Cut,
+        options: Arc<AmqpOptions>,
+        port: &Port,
+        handled: Arc<Handled>,
+    ) -> lapin::Result<Self> {
+        let fate = Arc::new(Fate(watch::channel(None).0));
+        let (hold, blocked) = watch::channel(false);
+        port.spawn(watch_over(connection.events_listener(), Arc::clone(&fate), hold));
+        // With the tasks of a session its connection ends, even where something still holds the session.
+        let tied = cut.clone();
+        port.spawn(async move {
+            std::future::pending::<()>().await;
+            drop(tied);
+        });
+        let publisher = Publisher::new(connection.create_channel().await?, &options).await?;
+        let intake = Intake::new(&connection, options, port, Arc::clone(&fate), handled).await?;
+        Ok(Self {
+            _cut: cut,
+            ledger: intake.ledger(),
+            intake: Mutex::new(intake),
+            publisher: Mutex::new(publisher),
+            fate,
+            blocked,
+            port: port.clone(),
+            connection,
+        })
+    }
+
+    /// Takes out what cannot be published, and declares the exchanges of the rest.
+    async fn prepare(&self, parcels: &mut VecDeque<Parcel<Destination>>) -> Result<(), TransportError> {
+        let mut intake = None;
+        let mut at = 0;
+        while let Some(parcel) = parcels.get(at) {
+            match &parcel.topic {
+                Destination::Queue(_) => at += 1,
+                Destination::Exchange(name) => {
+                    let name = name.clone();
+                    if intake.is_none() {
+                        intake = Some(self.intake.lock().await);
+                    }
+                    let Some(intake) = &mut intake else { continue };
+                    if intake.exchange(&name).is_none() {
+                        match intake.declare(&self.connection, &name).await {
+                            Err(why @ TransportError::Subscribe { .. }) => self.port.refused(&why),
+                            declared => declared?,
+                        }
+                    }
+                    match intake.exchange(&name) {
+                        Some(true) => at += 1,
+                        _ => _ = parcels.remove(at),
+                    }
+                }
+                Destination::TooLong(name) => {
+                    let why = "names in AMQP have at most 255 bytes";
+                    self.port.refused(&TransportError::refused(&**name, why));
+                    parcels.remove(at);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn landed(&self, landed: Option<Landed>) {
+        let Some(Landed { number, refused }) = landed else { return };
+        self.ledger.sent(number);
+        for topic in refused {
+            let why = TransportError::refused(topic.as_str(), "the server did not take a message");
+            self.port.refused(&why);
+        }
+    }
+}
+
+/// Follows what the server says about the connection as a whole.
+async fn watch_over(
+    events: impl futures_util::Stream<Item = Event> + Send,
+    fate: Arc<Fate>,
+    blocked: watch::Sender<bool>,
+) {
+    let mut events = std::pin::pin!(events);
+    while let Some(event) = events.next().await {
+        match event {
+            Event::ConnectionBlocked(reason) => {
+                tracing::warn!(reason, "the AMQP server takes nothing for the time being");
+                blocked.send_replace(true);
+            }
+            Event::ConnectionUnblocked => {
+                tracing::info!("the AMQP server takes messages again");
+                blocked.send_replace(false);
+            }
+            // What a refusal does to its channel is told where it was caused.
+            Event::Error(error) if !error.is_amqp_soft_error() => fate.seal(&error.to_string()),
+            _ => {}
+        }
+    }
+    fate.seal("the connection has ended");
+}
+
+#[async_trait]
+impl Session for AmqpSession {
+    type Topic = Destination;
+
+    /// AMQP has no way to ask for it.
+    fn max_frame(&self) -> usize {
+        usize::MAX
+    }
+
+    async fn subscribe(&self, to: &[Subscription]) -> Result<(), TransportError> {
+        let mut intake = self.intake.lock().await;
+        for one in to {
+            intake.subscribe(&self.connection, one).await?;
+        }
+        Ok(())
+    }
+
+    async fn unsubscribe(&self, from: &[Subscription]) -> Result<(), TransportError> {
+        let mut intake = self.intake.lock().await;
+        for one in from {
+            intake.unsubscribe(&self.connection, one).await?;
+        }
+        Ok(())
+    }
+
+    async fn publish(&self, parcels: &mut VecDeque<Parcel<Destination>>) -> Result<(), TransportError> {
+        let mut publisher = self.publisher.lock().await;
+        self.landed(publisher.settle().await?);
+        // An error says that the session is over, which the channel knows too.
+        let _ = self.blocked.clone().wait_for(|blocked| !blocked).await;
+        self.prepare(parcels).await?;
+        if !parcels.is_empty() {
+            publisher.hand_over(parcels)?;
+            self.landed(publisher.settle().await?);
+        }
+        Ok(())
+    }
+
+    fn held_back(&self) -> bool {
+        *self.blocked.borrow()
+    }
+
+    async fn lost(&self) -> TransportError {
+        let mut fate = self.fate.0.subscribe();
+        let why = match fate.wait_for(Option::is_some).await {
+            Ok(why) => why.clone().unwrap_or_default(),
+            Err(_) => String::new(),
+        };
+        TransportError::Lost(why)
+    }
+
+    async fn close(&self) -> Result<(), TransportError> {
+        let failed = |error: lapin::Error| TransportError::Publish(Box::new(error));
+        let mut publisher = self.publisher.lock().await;
+        self.landed(publisher.settle().await?);
+        // The answer comes after the server has dealt with everything before.
+        publisher.channel().close(200, "OK".into()).await.map_err(failed)?;
+        let mut intake = self.intake.lock().await;
+        intake.settle();
+        intake.leave(&self.connection).await?;
+        self.connection.close(200, "OK".into()).await.map_err(failed)
+    }
+}

@@ -1,0 +1,242 @@
+//! Records in Redis that nodes share: what the Redis discoverer reads and writes (protocol chapter 11.1).
+//!
+//! Not a transporter. It lives here because this crate is where clients of servers are, so that the broker
+//! names none of them: it sees keys, values, and how long they last. What the records mean is the broker's
+//! business.
+
+mod options;
+
+use bytes::Bytes;
+use redis::aio::MultiplexedConnection;
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, ServerErrorKind,
+};
+use std::fmt;
+use std::time::Duration;
+
+use crate::TransportError;
+use options::RedisKvOptions;
+
+/// Longest wait for a connection, and for the answer to one command.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Keys that one command names.
+const BATCH: usize = 100;
+
+/// Where the records are.
+#[derive(Clone)]
+pub struct RedisKv {
+    client: Client,
+    shown: String,
+}
+
+/// A connection to them. A command that fails may leave it unusable: throw it away then.
+pub struct RedisRecords {
+    connection: MultiplexedConnection,
+    shown: String,
+}
+
+impl RedisKv {
+    /// From a URL such as `redis://user:password@host:6379/0`, or an object with the options of `ioredis`
+    /// that mean something here; null is the server on this host.
+    ///
+    /// # Errors
+    /// [`TransportError::Config`] names what is wrong, without secrets.
+    pub fn new(redis: &serde_json::Value) -> Result<Self, TransportError> {
+        let options = RedisKvOptions::read(redis)?;
+        let shown = options.to_string();
+        Ok(Self { client: options.client()?, shown })
+    }
+
+    /// Connects and authenticates, within 5 s.
+    ///
+    /// # Errors
+    /// [`TransportError::Connect`], or [`TransportError::Refused`] where the credentials are wrong.
+    ///
+    /// # Cancel safety
+    /// Dropped, there is no connection.
+    pub async fn connect(&self) -> Result<RedisRecords, TransportError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE));
+        let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
+        // The client's own limit does not cover its greeting.
+        let connected = tokio::time::timeout(2 * PATIENCE, connecting).await;
+        let connected =
+            connected.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
+        match connected {
+            Ok(connection) => Ok(RedisRecords { connection, shown: self.shown.clone() }),
+            Err(error) if error.kind() == ErrorKind::AuthenticationFailed => {
+                Err(TransportError::Refused { topic: self.shown.clone(), source: error.into() })
+            }
+            Err(error) => Err(TransportError::connect(self.shown.clone(), error)),
+        }
+    }
+}
+
+/// Every command waits at most 5 s for its answer. Dropping one half-way leaves it to the server whether it
+/// was done.
+impl RedisRecords {
+    /// Writes a record that lasts for `ttl`, in whole seconds.
+    ///
+    /// # Errors
+    /// When the server is gone or refuses.
+    pub async fn put(&mut self, key: &str, value: &[u8], ttl: Duration) -> Result<(), TransportError> {
+        let mut command = Cmd::new();
+        command.arg("SETEX").arg(key).arg(seconds(ttl)).arg(value);
+        self.ask(&command).await
+    }
+
+    /// In one step: removes `old`, writes `key`, and lets `kept` last for `kept_ttl` from now. Whether `kept`
+    /// was there.
+    ///
+    /// # Errors
+    /// When the server is gone or refuses.
+    pub async fn replace(
+        &mut self,
+        old: Option<&str>,
+        key: &str,
+        value: &[u8],
+        ttl: Duration,
+        kept: (&str, Duration),
+    ) -> Result<bool, TransportError> {
+        let mut step = Pipeline::new();
+        step.atomic();
+        if let Some(old) = old {
+            step.cmd("DEL").arg(old).ignore();
+        }
+        step.cmd("SETEX").arg(key).arg(seconds(ttl)).arg(value).ignore();
+        step.cmd("EXPIRE").arg(kept.0).arg(seconds(kept.1));
+        let answer: Result<(i64,), _> = step.query_async(&mut self.connection).await;
+        answer.map(|(there,)| there == 1).map_err(|error| self.failed(error))
+    }
+
+    /// The values of records; `None` for each that is not there.
+    ///
+    /// # Errors
+    /// When the server is gone or refuses.
+    pub async fn get(&mut self, keys: &[String]) -> Result<Vec<Option<Bytes>>, TransportError> {
+        let mut values = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(BATCH) {
+            let mut command = Cmd::new();
+            command.arg("MGET").arg(keys);
+            values.extend(self.ask::<Vec<Option<Bytes>>>(&command).await?);
+        }
+        Ok(values)
+    }
+
+    /// The names of all records that begin with `prefix`, in no order and each once. The server is asked for
+    /// about `batch` names at a time; no more than `most` are read.
+    ///
+    /// # Errors
+    /// When the server is gone or refuses.
+    pub async fn names(
+        &mut self,
+        prefix: &str,
+        batch: usize,
+        most: usize,
+    ) -> Result<Vec<String>, TransportError> {
+        let pattern = format!("{}*", escaped(prefix));
+        let mut names = std::collections::HashSet::new();
+        let mut cursor = 0_u64;
+        loop {
+            let mut command = Cmd::new();
+            command.arg("SCAN").arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(batch);
+            let (next, found): (u64, Vec<Vec<u8>>) = self.ask(&command).await?;
+            // Nobody of us writes names that are no text.
+            names.extend(found.into_iter().filter_map(|name| String::from_utf8(name).ok()));
+            if names.len() > most {
+                tracing::warn!(most, "more records than can be read: the rest is left out");
+                return Ok(names.into_iter().take(most).collect());
+            }
+            if next == 0 {
+                return Ok(names.into_iter().collect());
+            }
+            cursor = next;
+        }
+    }
+
+    /// Removes records.
+    ///
+    /// # Errors
+    /// When the server is gone or refuses.
+    pub async fn delete(&mut self, keys: &[String]) -> Result<(), TransportError> {
+        for keys in keys.chunks(BATCH) {
+            let mut command = Cmd::new();
+            command.arg("DEL").arg(keys);
+            self.ask::<()>(&command).await?;
+        }
+        Ok(())
+    }
+
+    async fn ask<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, TransportError> {
+        let answer = command.query_async(&mut self.connection).await;
+        answer.map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: RedisError) -> TransportError {
+        match error.kind() {
+            // It is going, or coming back.
+            ErrorKind::Server(ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown) => {
+                TransportError::Lost(format!("{}: {error}", self.shown))
+            }
+            ErrorKind::Server(_) | ErrorKind::Extension => {
+                TransportError::Refused { topic: self.shown.clone(), source: error.into() }
+            }
+            _ => TransportError::Lost(format!("{}: {error}", self.shown)),
+        }
+    }
+}
+
+/// Whole seconds, at least one.
+fn seconds(ttl: Duration) -> u64 {
+    ttl.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX).max(1)
+}
+
+/// What a pattern takes for itself stands for itself.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '*' | '?' | '[' | ']' | '^' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// The server, without credentials.
+impl fmt::Display for RedisKv {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for RedisKv {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RedisKv").field(&self.shown).finish()
+    }
+}
+
+impl fmt::Debug for RedisRecords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RedisRecords").field(&self.shown).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_of_patterns_stand_for_themselves() {
+        assert_eq!(escaped("MOL-a.b_c-DSCVR-BEAT:"), "MOL-a.b_c-DSCVR-BEAT:");
+        assert_eq!(escaped(r"a*b?[c]\"), r"a\*b\?\[c\]\\");
+    }
+
+    #[test]
+    fn a_record_lasts_whole_seconds_and_never_none() {
+        assert_eq!(seconds(Duration::ZERO), 1);
+        assert_eq!(seconds(Duration::from_millis(1500)), 2);
+        assert_eq!(seconds(Duration::from_secs(30)), 30);
+    }
+}
