@@ -1,7 +1,7 @@
 //! rumqttc: a topic for each place, QoS 0, protocol 3.1.1.
 
 use bytes::Bytes;
-use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
+use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, NetworkOptions, Packet, QoS};
 use std::io;
 
 use super::{Names, To};
@@ -28,6 +28,9 @@ impl super::Wire for Mqtt {
             options.set_credentials(name, password);
         }
         let (client, mut source) = AsyncClient::new(options, QUEUE);
+        let mut network = NetworkOptions::new();
+        network.set_tcp_nodelay(true);
+        source.set_network_options(network);
         for place in places {
             client.subscribe(topics.of(*place), QoS::AtMostOnce).await.map_err(io::Error::other)?;
         }
