@@ -39,7 +39,10 @@ fn tally() -> Tally {
 fn calls_are_counted_by_how_they_ended() {
     let tally = tally();
     assert_eq!((tally.never_settled(), tally.failed()), (1, 4));
-    assert_eq!(tally.reasons(), "2 E MayHaveRun at a, 2 E NotRun at no node");
+    assert_eq!(
+        tally.reasons(),
+        "2 E MayHaveRun at a (0.0 s to 0.1 s), 2 E NotRun at no node (0.0 s to 0.0 s)"
+    );
 }
 
 #[test]
@@ -79,4 +82,6 @@ fn the_99th_of_100_is_their_p99() {
     assert_eq!(tally.p99(&(ms(0)..ms(101))), Some(ms(99)));
     assert_eq!(tally.p99(&(ms(0)..ms(1000))), Some(ms(198)));
     assert_eq!(tally.p99(&(ms(500)..ms(1000))), None);
+    assert!(tally.all_well(&(ms(0)..ms(101)), ms(99)) && !tally.all_well(&(ms(0)..ms(101)), ms(98)));
+    assert!(!tally.all_well(&(ms(500)..ms(1000)), ms(99)), "no calls are not well");
 }

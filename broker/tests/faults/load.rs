@@ -5,18 +5,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, MissedTickBehavior, sleep, timeout};
 
+use crate::PATIENCE;
 use crate::handled::Handled;
 use crate::tally::{End, Made, Tally};
 
 /// What has not settled so long after its deadline never will.
 const GRACE: Duration = Duration::from_secs(3);
 
+/// Calls go well when 99 of 100 are answered this fast, and all of them are.
+const WELL: Duration = Duration::from_millis(200);
+
 /// A running load.
 #[derive(Debug)]
 pub(crate) struct Load {
     from: Instant,
+    /// Calls sent before do not count.
+    begun: Duration,
     calls: Calls,
     task: JoinHandle<()>,
 }
@@ -37,7 +43,25 @@ impl Load {
                 tokio::spawn(call(broker.clone(), records.clone(), from));
             }
         });
-        Self { from, calls, task }
+        Self { from, begun: Duration::ZERO, calls, task }
+    }
+
+    /// Waits until calls have gone well for a second, which is the first that counts: before that servers and
+    /// clients are warming up.
+    pub(crate) async fn steady(&mut self) -> Result<(), String> {
+        let steady = async {
+            loop {
+                sleep(Duration::from_millis(50)).await;
+                let until = self.now().saturating_sub(WELL);
+                let from = until.saturating_sub(Duration::from_secs(1));
+                if !from.is_zero() && self.so_far().all_well(&(from..until), WELL) {
+                    return from;
+                }
+            }
+        };
+        let late = |_| format!("calls do not go well within {PATIENCE:?}");
+        self.begun = timeout(PATIENCE, steady).await.map_err(late)?;
+        Ok(())
     }
 
     /// Time since the start.
@@ -60,11 +84,13 @@ impl Load {
         self.task.abort();
         let until = Instant::now() + crate::DEADLINE + GRACE;
         while self.calls.all().iter().any(|call| call.settled.is_none()) && Instant::now() < until {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            sleep(Duration::from_millis(20)).await;
         }
         // What a worker said is on its way through a pipe.
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        Tally { calls: self.calls.all(), handled: handled.take_calls() }
+        sleep(Duration::from_millis(300)).await;
+        let mut calls = self.calls.all();
+        calls.retain(|call| call.sent >= self.begun);
+        Tally { calls, handled: handled.take_calls() }
     }
 }
 

@@ -17,7 +17,8 @@ use crate::tally::Tally;
 use crate::{EVER, PATIENCE};
 
 const PER_SECOND: u32 = 100;
-const STEADY: Duration = Duration::from_secs(2);
+/// How long calls are made at least before and after, on top of the second that shows that they go well.
+const STEADY: Duration = Duration::from_secs(1);
 const DOWN: Duration = Duration::from_secs(4);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +57,8 @@ pub(crate) async fn run(transporter: Transporter, server: &Server, restarts: usi
 
 async fn outage(cluster: &Cluster, server: &Server, blow: Blow, row: &mut Row) -> Result<(), String> {
     let moments = Moments::listen(&cluster.caller);
-    let load = Load::start(&cluster.caller, PER_SECOND);
+    let mut load = Load::start(&cluster.caller, PER_SECOND);
+    load.steady().await?;
     sleep(STEADY).await;
     let struck = load.now();
     match blow {
@@ -179,8 +181,9 @@ impl Moments {
     /// When the connection was lost first, and when it was there again after that.
     fn first_outage(&self) -> (Option<Instant>, Option<Instant>) {
         let noticed = self.noticed.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = |wanted: bool| noticed.iter().find(|(up, _)| *up == wanted).map(|(_, at)| *at);
-        (at(false), at(true))
+        let mut rest = noticed.iter().skip_while(|(up, _)| *up);
+        let lost = rest.next().map(|(_, at)| *at);
+        (lost, rest.find(|(up, _)| *up).map(|(_, at)| *at))
     }
 }
 

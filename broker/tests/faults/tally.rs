@@ -3,7 +3,7 @@
 //! All times count from the start of the run.
 
 use ligand::Outcome;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -60,16 +60,20 @@ impl Tally {
         self.calls.iter().filter(|call| call.failed().is_some()).count()
     }
 
-    /// Failures by name and outcome, for people.
+    /// Failures by name, outcome and node, and when the first and the last of each were sent, for people.
     pub(crate) fn reasons(&self) -> String {
-        let mut counts: HashMap<String, usize> = HashMap::new();
-        for (name, outcome, node) in self.calls.iter().filter_map(Made::failed) {
-            *counts.entry(format!("{name} {outcome:?} at {}", node.unwrap_or("no node"))).or_default() += 1;
+        let mut kinds: BTreeMap<String, (usize, Duration, Duration)> = BTreeMap::new();
+        for call in &self.calls {
+            let Some((name, outcome, node)) = call.failed() else { continue };
+            let kind = format!("{name} {outcome:?} at {}", node.unwrap_or("no node"));
+            let (count, _, last) = kinds.entry(kind).or_insert((0, call.sent, call.sent));
+            *count += 1;
+            *last = call.sent.max(*last);
         }
-        let mut counts: Vec<_> = counts.into_iter().collect();
-        counts.sort();
-        let counts: Vec<_> = counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
-        counts.join(", ")
+        let told = kinds.iter().map(|(kind, (count, first, last))| {
+            format!("{count} {kind} ({:.1} s to {:.1} s)", first.as_secs_f64(), last.as_secs_f64())
+        });
+        told.collect::<Vec<_>>().join(", ")
     }
 
     /// Calls whose handler began more than once.
@@ -129,6 +133,12 @@ impl Tally {
         let calls = self.calls.iter().filter(|call| during.contains(&call.sent));
         let lost = calls.filter(|call| matches!(call.failed(), Some((_, _, Some(to))) if to == node));
         lost.map(|call| call.sent - during.start).max().unwrap_or_default()
+    }
+
+    /// Whether the calls of some time all succeeded, and 99 of 100 fast.
+    pub(crate) fn all_well(&self, during: &Range<Duration>, fast: Duration) -> bool {
+        let mut calls = self.calls.iter().filter(|call| during.contains(&call.sent));
+        calls.all(Made::succeeded) && self.p99(during).is_some_and(|p99| p99 <= fast)
     }
 
     /// The time below which 99 of 100 successes of some time lie.

@@ -11,6 +11,7 @@ use crate::{EVER, PATIENCE};
 
 const PER_SECOND: u32 = 500;
 const WORK_MS: u64 = 20;
+/// How long calls go on afterwards.
 const STEADY: Duration = Duration::from_secs(1);
 /// A server tells that a worker has gone by its silence: 3 s, looked at every second (RT3).
 const DETECTION_MS: f64 = 3_000.0;
@@ -42,8 +43,8 @@ pub(crate) async fn run(
 }
 
 async fn rolling(cluster: &mut Cluster, rolls: usize, row: &mut Row) -> Result<(), String> {
-    let load = Load::start(&cluster.caller, PER_SECOND);
-    sleep(STEADY).await;
+    let mut load = Load::start(&cluster.caller, PER_SECOND);
+    load.steady().await?;
     for _ in 0..rolls * cluster.workers.len() {
         let worker = cluster.workers.remove(0);
         let name = worker.name.clone();
@@ -65,8 +66,8 @@ async fn rolling(cluster: &mut Cluster, rolls: usize, row: &mut Row) -> Result<(
 
 async fn freeze(cluster: &Cluster, seconds: u64, row: &mut Row) -> Result<(), String> {
     let victim = cluster.workers.first().ok_or("there are workers")?;
-    let load = Load::start(&cluster.caller, PER_SECOND);
-    sleep(STEADY).await;
+    let mut load = Load::start(&cluster.caller, PER_SECOND);
+    load.steady().await?;
     let struck = load.now();
     victim.freeze(seconds).await;
     let thawed = load.now();
@@ -92,8 +93,8 @@ async fn freeze(cluster: &Cluster, seconds: u64, row: &mut Row) -> Result<(), St
 }
 
 async fn kill(cluster: &mut Cluster, row: &mut Row) -> Result<(), String> {
-    let load = Load::start(&cluster.caller, PER_SECOND);
-    sleep(STEADY).await;
+    let mut load = Load::start(&cluster.caller, PER_SECOND);
+    load.steady().await?;
     let victim = cluster.workers.remove(0);
     let name = victim.name.clone();
     let struck = load.now();
