@@ -112,6 +112,7 @@ impl Figure {
             (Some(target), Some(limit)) if limit > target => {
                 format!("≤ {target}{0} (fails above {limit}{0})", self.unit)
             }
+            (Some(0.0), Some(_)) => "0 (promise)".to_owned(),
             (Some(target), Some(_)) => format!("≤ {target}{} (promise)", self.unit),
             (Some(target), None) => format!("≤ {target}{}", self.unit),
         }

@@ -56,7 +56,7 @@ pub(crate) fn document(rows: &[Row], how: &str) -> String {
     let versions = std::env::var("FAULTS_VERSIONS").unwrap_or_default();
     let _ = writeln!(
         text,
-        "Date: {}. ligand {}, built without optimisation. {versions} {how} {}.",
+        "Date: {}. ligand {}, built without optimisation. {versions} {how}\n{}.",
         date.unwrap_or_default(),
         env!("CARGO_PKG_VERSION"),
         total(rows)
@@ -69,7 +69,7 @@ pub(crate) fn document(rows: &[Row], how: &str) -> String {
     }
     for scenario in scenarios {
         let rows: Vec<_> = rows.iter().filter(|row| row.scenario == scenario).collect();
-        let _ = write!(text, "\n## {}\n\n{}\n", capital(scenario), story(scenario));
+        let _ = write!(text, "\n## {}\n\n{}", capital(scenario), story(scenario));
         table(&mut text, &rows);
     }
     explained(&mut text, rows);
@@ -80,12 +80,18 @@ fn story(scenario: &str) -> &'static str {
     match scenario {
         "server stopped" => "SIGTERM and a start at once, under 100 calls a second to two workers.\n",
         "server killed" => "SIGKILL, 4 s without a server, and a start, under the same load.\n",
-        "restarts" => "Counted by the server where it tells, and by the sockets of its port.\n",
+        "restarts" => {
+            "Five or more, those above among them. Subscriptions are counted by the server (Kafka does not tell, mosquitto tells their sum), connections by the sockets of its port.\n"
+        }
         "rolling restart" => {
             "Three workers are sent SIGTERM and started again under their names, one after the other, under 500 calls a second of 20 ms, without retries.\n"
         }
-        "worker frozen" => "One of three workers gets SIGSTOP, and SIGCONT later, under the same load.\n",
-        "worker killed" => "One of three workers gets SIGKILL under the same load.\n",
+        "worker frozen" => {
+            "One of three workers gets SIGSTOP, and SIGCONT later, under the same load. It is given up after 3 s of silence, looked at every second; calls that go to it until then fail at their deadline. To notice it sooner is work to come.\n"
+        }
+        "worker killed" => {
+            "One of three workers gets SIGKILL under the same load. Over TCP the machine tells at once; a message server tells nobody, so as above.\n"
+        }
         _ => "",
     }
 }
