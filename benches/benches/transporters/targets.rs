@@ -1,7 +1,8 @@
 //! What ligand's rate on a message server should be in units of others'. Missing one is not a failure of the
 //! run: the table shows it.
 
-use crate::row::{Load, Row, Way};
+use crate::load::Load;
+use crate::row::{Row, Way};
 use crate::subject::bus::{Bus, Part};
 
 const KIB: usize = 1024;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::connection::Shared;
 use super::outbox::tokens;
+use super::shared::Shared;
 use super::{Client, Parcel, Port, Session};
 use crate::backoff::Backoff;
 use crate::{TransportError, Up};

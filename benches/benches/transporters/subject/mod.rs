@@ -15,8 +15,8 @@ use bytes::Bytes;
 use std::io;
 use std::time::Duration;
 
-use crate::row::Load;
-use crate::worker::Figures;
+use crate::figures::Figures;
+use crate::load::Load;
 
 /// Nodes that can be sent events to.
 pub(crate) const NODES: usize = 4;

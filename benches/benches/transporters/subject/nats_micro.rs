@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::body;
 use super::bus::Bus;
 use crate::closed_loop;
-use crate::row::Load;
-use crate::worker::Figures;
+use crate::figures::Figures;
+use crate::load::Load;
 
 async fn connect() -> io::Result<Client> {
     async_nats::connect(Bus::Nats.url()?).await.map_err(io::Error::other)
