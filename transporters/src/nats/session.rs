@@ -11,13 +11,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::reader::{Reader, Stop, Tap};
-use super::signals::{Listening, Signals};
+use super::signals::{ECHO, Listening, Signals};
 use super::subjects::{Interest, Target};
 use crate::bus::{Parcel, Port, Session};
 use crate::{PacketKind, Subscription, TransportError};
-
-/// The end of subjects that a session sends itself a message by.
-pub(super) const ECHO: &str = ".ligand-echo";
 
 /// The library passes errors on by way of a task of its own, which was woken before the echo came.
 const AFTER_ECHO: Duration = Duration::from_millis(10);
