@@ -1,13 +1,15 @@
 //! Peers on a bus that lie: about who they are, who others are, and who has left.
 
 use ligand::testing::{Cluster, RunningBroker, TestBroker};
-use ligand::transport::PacketKind;
 use ligand::transport::memory::Network;
+use ligand::transport::{PacketKind, Route};
 use ligand::{Context, LocalEvents, ServiceDef};
 use serde_json::{Value, json};
 use std::future::IntoFuture as _;
 
-use crate::bus::{Peer, info, service as published};
+use crate::outsider::packets::{forged, info, service as published};
+use crate::outsider::payloads;
+use crate::outsider::peer::{Peer, to};
 use crate::ways::{ms, ok, secs};
 
 fn service() -> ServiceDef {
@@ -37,11 +39,6 @@ async fn alone() -> (RunningBroker, Peer, Network) {
     let broker = TestBroker::new().node_id("a").transporter(network.transporter()).start().await;
     let peer = Peer::join(&network, "peer").await;
     (broker, peer, network)
-}
-
-fn forged(sender: &str, mut packet: Value) -> Value {
-    packet["sender"] = json!(sender);
-    packet
 }
 
 #[tokio::test(start_paused = true)]
@@ -245,14 +242,11 @@ async fn a_heartbeat_before_the_info_and_one_that_names_another_instance_ask_who
 async fn garbage_on_every_topic_disturbs_nobody() {
     let (cluster, liar) = watched().await;
     for kind in PacketKind::ALL {
-        for packet in [
-            json!(null),
-            json!([]),
-            json!("x"),
-            json!({}),
-            json!({ "sender": "b" }),
-            json!({ "sender": { "$gt": "" }, "ver": 5, "services": 7, "id": [] }),
-        ] {
+        for packet in payloads::no_packets() {
+            liar.raw(&to("a"), kind, packet).unwrap();
+            liar.raw(&Route::Broadcast, kind, packet).unwrap();
+        }
+        for packet in payloads::hollow().into_iter().chain([json!({ "sender": "b" })]) {
             liar.to("a", kind, packet.clone());
             liar.broadcast(kind, packet);
         }

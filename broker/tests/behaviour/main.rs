@@ -21,6 +21,9 @@ mod liveness;
 mod mixed_versions;
 mod node_service;
 mod outcomes;
+#[allow(dead_code, reason = "others send more of it")]
+#[path = "../outsider/mod.rs"]
+mod outsider;
 mod overload;
 mod panics;
 mod pending_calls;
