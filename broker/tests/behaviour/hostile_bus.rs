@@ -82,6 +82,21 @@ async fn an_info_of_another_instance_neither_drops_the_old_one_nor_its_calls() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nor_do_many_at_once() {
+    let (cluster, liar) = watched().await;
+    for burst in 0..5 {
+        for n in 0..30 {
+            let packet = info(&format!("forged-{burst}-{n}"), 1_000 + n, &json!([]));
+            liar.broadcast(PacketKind::Info, forged("b", packet));
+        }
+        for _ in 0..100 {
+            cluster.advance(ms(10)).await;
+            assert_eq!(cluster.at("a").call::<String>("svc.where", ()).await.unwrap(), "b");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_node_whose_name_is_used_reports_it_and_keeps_running() {
     let (cluster, liar) = watched().await;
     let mut events = cluster.at("b").local_events("$node.conflict");
