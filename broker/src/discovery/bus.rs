@@ -163,7 +163,7 @@ impl Bus {
         now: Instant,
     ) {
         let Some(instance) = online_instance(broker, node) else { return };
-        let verdict = self.farewells.said(node, &instance, now.into_std());
+        let verdict = self.farewells.said(node, &instance, offers(broker, node), now.into_std());
         if verdict == Verdict::Believe {
             self.gone(transit, broker, node, false, chores, now);
         }
@@ -244,6 +244,10 @@ impl Bus {
                 chores.forgive(sender);
             }
             _ => {}
+        }
+        // Nothing keeps topics in order: it left after all.
+        if self.farewells.doubts(sender) && !offers(broker, sender) {
+            self.disconnect(transit, broker, (sender, transit.version_of(sender)), chores, now);
         }
     }
 
@@ -367,6 +371,12 @@ fn online_instance(broker: &ServiceBroker, node: &NodeId) -> Option<Name> {
     let snapshot = broker.shared().registry.load();
     let node = snapshot.node_by_id(node.as_str()).filter(|node| node.is_available())?;
     Some(node.instance_id().clone())
+}
+
+/// Whether a node is known to offer services.
+fn offers(broker: &ServiceBroker, node: &NodeId) -> bool {
+    let snapshot = broker.shared().registry.load();
+    snapshot.node_by_id(node.as_str()).is_some_and(|node| !node.services().list().is_empty())
 }
 
 fn nonce() -> Name {
