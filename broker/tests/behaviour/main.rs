@@ -2,6 +2,7 @@
 
 mod balancing;
 mod bus;
+mod bus_membership;
 mod call_level;
 mod calls;
 mod cancellation;
