@@ -100,7 +100,12 @@ impl Row {
             (Way::Memory, _) => vec![Kind::Memory, Kind::Channel],
             // At 22 calls per second, 512 callers would be waited for half a minute each time.
             (Way::Bus(Bus::Amqp), Load::Calls { concurrency: 1 | 64, .. }) => {
-                Part::ALL.map(|part| Kind::On(Bus::Amqp, part)).to_vec()
+                let parts = [Part::Ligand, Part::ByHand, Part::Js, Part::JsDefault];
+                parts.map(|part| Kind::On(Bus::Amqp, part)).to_vec()
+            }
+            (Way::Bus(Bus::Nats), Load::Calls { .. }) => {
+                let parts = [Part::Ligand, Part::ByHand, Part::Js, Part::Micro];
+                parts.map(|part| Kind::On(Bus::Nats, part)).to_vec()
             }
             (Way::Bus(bus), _) => {
                 [Part::Ligand, Part::ByHand, Part::Js].map(|part| Kind::On(bus, part)).to_vec()

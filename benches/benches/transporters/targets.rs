@@ -26,6 +26,7 @@ pub(crate) fn least(row: &Row, part: Part) -> Option<f64> {
         Part::ByHand => by_hand,
         Part::Js => js,
         Part::JsDefault => 100.0,
+        Part::Micro => 1.0,
     };
     (!least.is_nan()).then_some(least)
 }

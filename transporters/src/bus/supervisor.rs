@@ -49,9 +49,11 @@ impl<S: Session> Live<S> {
     }
 
     /// From now on frames are published through this session.
-    pub(super) fn begin<C: Client<Session = S>>(&self, shared: &Shared<C>) {
+    pub(super) fn begin<C: Client<Session = S, Topic = S::Topic>>(&self, shared: &Shared<C>) {
         shared.set_session(Some(Arc::clone(&self.session)));
-        shared.outbox.open(self.session.max_frame());
+        let session = Arc::clone(&self.session);
+        let max_frame = session.max_frame();
+        shared.outbox.open(max_frame, Box::new(move |parcel| session.publish_now(parcel)));
     }
 }
 
