@@ -26,11 +26,15 @@ pub(crate) async fn compressed_on(url: &str) {
 
     // H8.
     let bomb = compressed::bomb(MEGABYTES);
+    let peak_before = peak_mebibytes();
     let before = stage.victim.stats().refused_by_layer;
     let expected = stage.malformed() + stage.everywhere(&bomb).await;
     stage.counted("bombs", expected).await;
     assert_eq!(stage.victim.stats().refused_by_layer - before, stage.topics.len() as u64);
     stage.is_calm("bombs").await;
+    if let Some((before, after)) = peak_before.zip(peak_mebibytes()) {
+        assert!(after - before < MEGABYTES / 3, "up to {after} MiB were occupied, before {before}");
+    }
     stage.end().await;
 }
 
@@ -53,6 +57,13 @@ pub(crate) async fn encrypted_on(url: &str) {
     }
     stage.is_calm("bytes that nobody encrypted").await;
     stage.end().await;
+}
+
+/// The most memory that this process ever occupied, where the system says so. Other tests may run in it.
+fn peak_mebibytes() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().split(' ').next()?.parse::<usize>().ok().map(|kib| kib >> 10)
 }
 
 /// H14, behind these bytes.
