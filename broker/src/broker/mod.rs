@@ -2,6 +2,7 @@
 
 mod action_ref;
 mod announce;
+mod budget;
 mod builder;
 mod call;
 mod dispatch;
@@ -15,6 +16,7 @@ mod nodes;
 mod ordered;
 mod services;
 mod signals;
+mod stacked;
 
 use futures_util::future::BoxFuture;
 use ligand_transporters::{Name, NodeId, Transporter};

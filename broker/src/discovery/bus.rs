@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
+use super::chores::Chores;
 use super::conflict::{Evidence, Source};
 use super::cpu::Cpu;
-use super::driver::Chores;
 use super::farewell::{Farewells, Verdict};
 use super::limit::Bucket;
 use super::liveness::{Heard, Liveness};
