@@ -21,6 +21,7 @@ const WELL: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(crate) struct Load {
     from: Instant,
+    deadline: Duration,
     /// Calls sent before do not count.
     begun: Duration,
     calls: Calls,
@@ -31,7 +32,8 @@ pub(crate) struct Load {
 struct Calls(Arc<Mutex<Vec<Made>>>);
 
 impl Load {
-    pub(crate) fn start(broker: &ServiceBroker, per_second: u32) -> Self {
+    /// So many calls a second, each with this deadline.
+    pub(crate) fn start(broker: &ServiceBroker, per_second: u32, deadline: Duration) -> Self {
         let (from, calls) = (Instant::now(), Calls::default());
         let (broker, records) = (broker.clone(), calls.clone());
         let task = tokio::spawn(async move {
@@ -40,10 +42,10 @@ impl Load {
             turns.set_missed_tick_behavior(MissedTickBehavior::Burst);
             loop {
                 turns.tick().await;
-                tokio::spawn(call(broker.clone(), records.clone(), from));
+                tokio::spawn(call(broker.clone(), records.clone(), from, deadline));
             }
         });
-        Self { from, begun: Duration::ZERO, calls, task }
+        Self { from, deadline, begun: Duration::ZERO, calls, task }
     }
 
     /// Waits until calls have gone well for a second, which is the first that counts: before that servers and
@@ -82,7 +84,7 @@ impl Load {
     /// Ends it, once every call has settled or never will.
     pub(crate) async fn end(self, handled: &Handled) -> Tally {
         self.task.abort();
-        let until = Instant::now() + crate::DEADLINE + GRACE;
+        let until = Instant::now() + self.deadline + GRACE;
         while self.calls.all().iter().any(|call| call.settled.is_none()) && Instant::now() < until {
             sleep(Duration::from_millis(20)).await;
         }
@@ -119,11 +121,11 @@ impl Calls {
     }
 }
 
-async fn call(broker: ServiceBroker, calls: Calls, from: Instant) {
+async fn call(broker: ServiceBroker, calls: Calls, from: Instant, deadline: Duration) {
     static IDS: AtomicU64 = AtomicU64::new(0);
     let id = IDS.fetch_add(1, Ordering::Relaxed);
     let index = calls.sent(id, from.elapsed());
-    let end = match broker.call::<String>("work.do", id).await {
+    let end = match broker.call::<String>("work.do", id).timeout(deadline).await {
         Ok(node) => End::Ok(node),
         Err(error) => failed(&error),
     };

@@ -36,7 +36,7 @@ use server::Server;
 
 /// So long anything may take before it counts as never.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a call has.
+/// How long a call has, unless none may fail.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(2);
 /// Later than anything that happens here.
 pub(crate) const EVER: Duration = Duration::MAX;
@@ -61,6 +61,7 @@ fn main() -> ExitCode {
         runtime.block_on(worker::run(name, place));
         return ExitCode::SUCCESS;
     }
+    end_with_parent();
     let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
     let values = |flag: &str| {
         let pairs = arguments.windows(2).filter(|pair| pair[0] == flag);
@@ -101,6 +102,18 @@ fn main() -> ExitCode {
     surprises.iter().for_each(|surprise| eprintln!("{surprise}"));
     println!("{}", report::total(&rows));
     if surprises.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Ends this program, and so its workers, when whoever started it is gone: the servers end then, too.
+fn end_with_parent() {
+    let parent = std::os::unix::process::parent_id();
+    std::thread::spawn(move || {
+        while std::os::unix::process::parent_id() == parent {
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        eprintln!("whoever started this program is gone, so it ends");
+        std::process::exit(1);
+    });
 }
 
 /// The faults of servers beside those of workers, on a server each: they take their time, not the machine's.

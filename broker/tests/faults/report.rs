@@ -84,7 +84,7 @@ fn story(scenario: &str) -> &'static str {
             "Five or more, those above among them. Subscriptions are counted by the server (Kafka does not tell, mosquitto tells their sum), connections by the sockets of its port.\n"
         }
         "rolling restart" => {
-            "Three workers are sent SIGTERM and started again under their names, one after the other, under 500 calls a second of 20 ms, without retries.\n"
+            "Three workers are sent SIGTERM and started again under their names, one after the other, under 500 calls a second of 20 ms, without retries, with a deadline of 10 s.\n"
         }
         "worker frozen" => {
             "One of three workers gets SIGSTOP, and SIGCONT later, under the same load. It is given up after 3 s of silence, looked at every second; calls that go to it until then fail at their deadline. To notice it sooner is work to come.\n"

@@ -14,7 +14,7 @@ use crate::load::Load;
 use crate::places::Transporter;
 use crate::server::Server;
 use crate::tally::Tally;
-use crate::{EVER, PATIENCE};
+use crate::{DEADLINE, EVER, PATIENCE};
 
 const PER_SECOND: u32 = 100;
 /// How long calls are made at least before and after, on top of the second that shows that they go well.
@@ -57,10 +57,10 @@ pub(crate) async fn run(transporter: Transporter, server: &Server, restarts: usi
 
 async fn outage(cluster: &Cluster, server: &Server, blow: Blow, row: &mut Row) -> Result<(), String> {
     let moments = Moments::listen(&cluster.caller);
-    let mut load = Load::start(&cluster.caller, PER_SECOND);
+    let mut load = Load::start(&cluster.caller, PER_SECOND, DEADLINE);
     load.steady().await?;
     sleep(STEADY).await;
-    let struck = load.now();
+    let (blown, struck) = (Instant::now(), load.now());
     match blow {
         Blow::Stop => server.stop().await?,
         Blow::Kill => {
@@ -77,7 +77,7 @@ async fn outage(cluster: &Cluster, server: &Server, blow: Blow, row: &mut Row) -
     timeout(PATIENCE, works).await.map_err(|_| format!("no call works within {PATIENCE:?}"))?;
     let all_back = load.at(cluster.all_answer().await?);
     sleep(STEADY).await;
-    let (lost, back) = moments.first_outage();
+    let (lost, back) = moments.outage_after(blown);
     let (lost, back) = (lost.map(|at| load.at(at)), back.map(|at| load.at(at)));
     let tally = load.end(&cluster.handled).await;
     row.reasons = tally.reasons();
@@ -178,10 +178,10 @@ impl Moments {
         Self { noticed, task }
     }
 
-    /// When the connection was lost first, and when it was there again after that.
-    fn first_outage(&self) -> (Option<Instant>, Option<Instant>) {
+    /// When the connection was lost after a moment, and when it was there again after that.
+    fn outage_after(&self, moment: Instant) -> (Option<Instant>, Option<Instant>) {
         let noticed = self.noticed.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut rest = noticed.iter().skip_while(|(up, _)| *up);
+        let mut rest = noticed.iter().skip_while(|(up, at)| *up || *at < moment);
         let lost = rest.next().map(|(_, at)| *at);
         (lost, rest.find(|(up, _)| *up).map(|(_, at)| *at))
     }

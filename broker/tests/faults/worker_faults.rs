@@ -7,12 +7,14 @@ use crate::cluster::Cluster;
 use crate::figures::{Figure, Row};
 use crate::load::Load;
 use crate::server_faults::common;
-use crate::{EVER, PATIENCE};
+use crate::{DEADLINE, EVER, PATIENCE};
 
 const PER_SECOND: u32 = 500;
 const WORK_MS: u64 = 20;
 /// How long calls go on afterwards.
 const STEADY: Duration = Duration::from_secs(1);
+/// The deadline of calls of which none may fail: one that a busy machine keeps waiting is not lost.
+const PATIENT: Duration = Duration::from_secs(10);
 /// A server tells that a worker has gone by its silence: 3 s, looked at every second (RT3).
 const DETECTION_MS: f64 = 3_000.0;
 
@@ -43,7 +45,7 @@ pub(crate) async fn run(
 }
 
 async fn rolling(cluster: &mut Cluster, rolls: usize, row: &mut Row) -> Result<(), String> {
-    let mut load = Load::start(&cluster.caller, PER_SECOND);
+    let mut load = Load::start(&cluster.caller, PER_SECOND, PATIENT);
     load.steady().await?;
     for _ in 0..rolls * cluster.workers.len() {
         let worker = cluster.workers.remove(0);
@@ -66,7 +68,7 @@ async fn rolling(cluster: &mut Cluster, rolls: usize, row: &mut Row) -> Result<(
 
 async fn freeze(cluster: &Cluster, seconds: u64, row: &mut Row) -> Result<(), String> {
     let victim = cluster.workers.first().ok_or("there are workers")?;
-    let mut load = Load::start(&cluster.caller, PER_SECOND);
+    let mut load = Load::start(&cluster.caller, PER_SECOND, DEADLINE);
     load.steady().await?;
     let struck = load.now();
     victim.freeze(seconds).await;
@@ -93,7 +95,7 @@ async fn freeze(cluster: &Cluster, seconds: u64, row: &mut Row) -> Result<(), St
 }
 
 async fn kill(cluster: &mut Cluster, row: &mut Row) -> Result<(), String> {
-    let mut load = Load::start(&cluster.caller, PER_SECOND);
+    let mut load = Load::start(&cluster.caller, PER_SECOND, DEADLINE);
     load.steady().await?;
     let victim = cluster.workers.remove(0);
     let name = victim.name.clone();
