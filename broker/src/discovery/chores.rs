@@ -11,6 +11,9 @@ use crate::transit::{Mark, Transit};
 /// After a node has gone, answers that it sent before may still be on their way through a reader. So
 /// long they are given before the calls that wait for it are failed.
 const GRACE: Duration = Duration::from_millis(50);
+/// A node that said farewell had answered everything before. Over a message server an answer goes another way
+/// than the farewell, and on a busy machine waits behind others that the farewell does not wait behind.
+const FAREWELL_GRACE: Duration = Duration::from_secs(1);
 /// Senders whose version errors are remembered, for one line a minute each.
 const MAX_REPORTED: usize = 1024;
 /// See the module.
@@ -30,6 +33,11 @@ impl Chores {
     /// Fails the calls that wait for a node now, once its last answers had time to come through.
     pub(crate) fn fail_later(&mut self, transit: &Transit, node: NodeId, now: Instant) {
         self.to_fail.push((now + GRACE, node, transit.mark()));
+    }
+
+    /// The same, of a node that said farewell.
+    pub(crate) fn fail_after_farewell(&mut self, transit: &Transit, node: NodeId, now: Instant) {
+        self.to_fail.push((now + FAREWELL_GRACE, node, transit.mark()));
     }
 
     /// When something of it is to be done.

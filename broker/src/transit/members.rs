@@ -217,11 +217,13 @@ impl Transit {
         if broker.shared().registry.node_lost(node.as_str(), now.into_std()).is_none() {
             return;
         }
-        match unexpected {
-            true => tracing::warn!(node = %node, "node disconnected unexpectedly"),
-            false => tracing::info!(node = %node, "node disconnected"),
+        if unexpected {
+            tracing::warn!(node = %node, "node disconnected unexpectedly");
+            chores.fail_later(self, node.clone(), now);
+        } else {
+            tracing::info!(node = %node, "node disconnected");
+            chores.fail_after_farewell(self, node.clone(), now);
         }
-        chores.fail_later(self, node.clone(), now);
         let data = json!({ "node": { "id": node.as_str() }, "unexpected": unexpected });
         broker.publish_local("$node.disconnected", data);
         broker.services_changed(false);

@@ -1,11 +1,15 @@
 //! The six ways in which a waiting call leaves: an answer, never sent, deadline, node lost, caller
 //! gone, broker stopped.
 
-use ligand::testing::Cluster;
+use ligand::testing::{Cluster, TestBroker};
+use ligand::transport::PacketKind;
+use ligand::transport::memory::Network;
 use ligand::{Error, ServiceBroker, ServiceDef, TransitStats};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::future::{IntoFuture as _, pending};
 
+use crate::outsider::packets::{info, service as offered};
+use crate::outsider::peer::Peer;
 use crate::ways::{ms, ok, secs};
 
 fn service() -> ServiceDef {
@@ -92,4 +96,23 @@ async fn an_answer_that_was_sent_before_the_farewell_is_not_beaten_by_it() {
         cluster.restart("b").await;
         cluster.settle().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_comes_another_way_may_be_slower_than_the_farewell() {
+    let network = Network::new();
+    let peer = Peer::join(&network, "peer").await;
+    let broker = TestBroker::new().node_id("a").transporter(network.transporter()).start().await;
+    peer.hears(PacketKind::Discover).await;
+    peer.to("a", PacketKind::Info, info("i", 1, &json!([offered("math", &["add"], &[])])));
+    broker.wait_for(&["math"]).await.unwrap();
+    let (sum, ()) = tokio::join!(broker.call::<u64>("math.add", json!({})), async {
+        let request = peer.hears(PacketKind::Request).await;
+        peer.broadcast(PacketKind::Info, info("i", 2, &json!([])));
+        tokio::time::sleep(ms(100)).await;
+        peer.broadcast(PacketKind::Disconnect, json!({}));
+        tokio::time::sleep(ms(500)).await;
+        peer.answer(&request, &json!(3));
+    });
+    assert_eq!(sum.unwrap(), 3);
 }
