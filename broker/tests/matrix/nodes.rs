@@ -1,6 +1,6 @@
 //! The nodes of a set: how they are started, and who of them reaches whom.
 
-use ligand::ServiceBroker;
+use ligand::{ServiceBroker, ServiceDef};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,7 +10,7 @@ use crate::js::{Js, Version};
 use crate::node::{Place, start};
 use crate::place::Cluster;
 use crate::servers;
-use crate::services::{Heard, inbox, mail, rs, shared};
+use crate::services::{Heard, mail, note, rs, shared};
 use crate::sets::Set;
 
 /// Two stock nodes and one of ours that know each other.
@@ -19,6 +19,11 @@ pub(crate) struct Nodes {
     pub(crate) rust: ServiceBroker,
     pub(crate) heard: Heard,
     pub(crate) js: [Js; 2],
+}
+
+/// A subscription to what is meant for ours; each stock node has one too.
+fn inbox(heard: &Heard) -> ServiceDef {
+    ServiceDef::builder("inbox").event("to.rust", note(heard, "inbox")).build()
 }
 
 impl Nodes {
@@ -52,7 +57,7 @@ impl Nodes {
         };
         let place = Place { set: *set, namespace, url };
         let heard = Heard::default();
-        let services = vec![rs(), shared(), mail(&heard), inbox(&heard, "rust")];
+        let services = vec![rs(), shared(), mail(&heard), inbox(&heard)];
         let [first, second] = set.versions;
         let (rust, first, second) =
             tokio::join!(start("rust", &place, services), js("js-1", first), js("js-2", second));

@@ -122,14 +122,13 @@ pub(crate) fn mail(heard: &Heard) -> ServiceDef {
         .build()
 }
 
-/// A subscription to what is meant for this node.
-pub(crate) fn inbox(heard: &Heard, node: &str) -> ServiceDef {
-    ServiceDef::builder("inbox").event(format!("to.{node}").as_str(), note(heard, "inbox")).build()
-}
-
 type Noted = std::future::Ready<Result<(), Error>>;
 
-fn note(heard: &Heard, handler: &'static str) -> impl Fn(Context, Value) -> Noted + Send + Sync + 'static {
+/// A handler that writes down what it hears.
+pub(crate) fn note(
+    heard: &Heard,
+    handler: &'static str,
+) -> impl Fn(Context, Value) -> Noted + Send + Sync + 'static {
     let heard = heard.clone();
     move |cx: Context, data: Value| {
         heard.push(json!({
