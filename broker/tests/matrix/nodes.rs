@@ -90,13 +90,13 @@ impl Nodes {
         self.js.iter().zip(self.place.set.versions)
     }
 
-    pub(crate) fn everybody(&self) -> BTreeSet<&str> {
+    pub(crate) fn everybody() -> BTreeSet<&'static str> {
         BTreeSet::from(["js-1", "js-2", "rust"])
     }
 
     /// Whose services a stock node can use, its own among them.
     pub(crate) fn reached_by<'a>(&self, js: &'a Js) -> BTreeSet<&'a str> {
-        let mut names = BTreeSet::from(["js-1", "js-2", "rust"]);
+        let mut names: BTreeSet<&str> = Self::everybody();
         if self.place.set.is_mixed() {
             names.retain(|name| *name == "rust" || *name == js.name);
         }

@@ -54,11 +54,11 @@ pub(super) async fn call(nodes: &mut Nodes, checks: &mut Checks) {
         })
         .await;
     }
-    spread(checks, nodes.everybody(), async || {
+    spread(checks, Nodes::everybody(), async || {
         nodes.rust.call::<String>("shared.where", json!({})).await.expect("an answer")
     })
     .await;
-    for node in nodes.everybody() {
+    for node in Nodes::everybody() {
         let answer = nodes.rust.call::<String>("shared.where", json!({})).node(&id(node)).await;
         checks.eq("who answers when one is named", answer.expect("an answer").as_str(), node);
     }

@@ -66,7 +66,7 @@ pub(super) async fn emit(nodes: &mut Nodes, checks: &mut Checks) {
     }
     let all = collect(nodes, checks, count).await;
     checks.eq("emitted by ours, by group", by_handler(&all), expected.clone());
-    checks.eq("who gets what ours emits", who(&all), nodes.everybody());
+    checks.eq("who gets what ours emits", who(&all), Nodes::everybody());
     for (_, event) in &all {
         let told = (&event["event"], &event["type"], &event["meta"]);
         checks.eq("event", told, (&json!("user.created"), &json!("emit"), &json!({ "m": 1 })));
@@ -97,7 +97,7 @@ async fn one_group(nodes: &Nodes, checks: &mut Checks) {
 /// Events for which there is one node, that of the other kind.
 async fn across(nodes: &Nodes, checks: &mut Checks) {
     for js in &nodes.js {
-        nodes.rust.emit(&format!("to.{}", js.name), json!({ "n": 2 })).await.expect("it is sent");
+        nodes.rust.emit(format!("to.{}", js.name), json!({ "n": 2 })).await.expect("it is sent");
         js.ask(json!({ "do": "emit", "event": "to.rust", "data": { "n": 3 } })).await;
         let all = collect(nodes, checks, 2).await;
         let mut told: Vec<_> = all
@@ -115,7 +115,7 @@ pub(super) async fn broadcast(nodes: &mut Nodes, checks: &mut Checks) {
     let nodes = &*nodes;
     nodes.rust.broadcast("order.a.b", json!({ "n": 1 })).await.expect("it is sent");
     let all = collect(nodes, checks, 3).await;
-    checks.eq("who got it from ours", (who(&all), all.len()), (nodes.everybody(), 3));
+    checks.eq("who got it from ours", (who(&all), all.len()), (Nodes::everybody(), 3));
     for js in &nodes.js {
         js.ask(json!({ "do": "broadcast", "event": "order.a.b", "data": { "n": 2 } })).await;
         let expected = nodes.reached_by(js);
