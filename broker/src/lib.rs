@@ -53,6 +53,8 @@
 //! |---|---|---|
 //! | `macros` | `#[service]`, `#[client]`, `#[derive(ActionError)]` | yes |
 //! | `tcp` | Moleculer's TCP transporter: no server, UDP discovery | yes |
+//! | `nats`, `redis`, `mqtt`, `amqp`, `kafka` | transporters over these message servers (`kafka` compiles C) | |
+//! | `redis-tls`, `mqtt-tls`, `amqp-tls`, `kafka-tls` | the same with TLS, which NATS has anyway | |
 //! | `config-file` | configuration from TOML, JSON and YAML files | |
 //! | `cpu` | CPU load in heartbeats and `$node.health` | |
 //! | `logs` | `logging::init()` | |
@@ -60,7 +62,7 @@
 //! | `encryption` | [`middleware::Encryption`](middleware): packets encrypted as Node does, or authenticated | |
 //! | `discovery-redis` | nodes learn of each other through records in Redis | |
 //! | `testing` | `ligand::testing`: test brokers, mock services, clusters on virtual time | |
-//! | `full` | all of the above but `testing` | |
+//! | `full` | all of the above but Kafka and `testing` | |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -102,9 +104,16 @@ pub mod __private;
 
 pub use broker::{
     ActionRef, BrokerBuilder, BuildError, ByClient, ByName, Call, CallFuture, CallOptions, Caller, Emit,
-    EmitFuture, LocalEvent, LocalEvents, Origin, OutgoingCall, PingReply, RawCall, RawCallFuture, Response,
-    RunError, ServiceBroker, Spread, StartError, StopError, WaitError,
+    EmitFuture, LocalEvent, LocalEvents, NodeInfo, Origin, OutgoingCall, PingReply, RawCall, RawCallFuture,
+    Response, RunError, ServiceBroker, Spread, StartError, StopError, WaitError,
 };
+/// The parts of [`ServiceBroker::health`].
+pub mod health {
+    pub use crate::broker::{
+        ClientHealth, CpuHealth, Health, Load, Memory, MemoryHealth, NetHealth, OsHealth, ProcessHealth,
+        TimeHealth,
+    };
+}
 pub use codec::{Codec, Date, DecodeError};
 pub use config::{BrokerConfig, ConfigError, Timeout};
 pub use context::{Context, Extensions, Headers, Meta};

@@ -18,6 +18,8 @@ mod discoverer;
 mod errors;
 #[path = "interop/events.rs"]
 mod events;
+#[path = "interop/gossip.rs"]
+mod gossip;
 #[path = "interop/graceful.rs"]
 mod graceful;
 #[path = "interop/harness/mod.rs"]

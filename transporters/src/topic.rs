@@ -97,6 +97,15 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_of_packet_has_its_name_in_topics() {
+        let names = PacketKind::ALL.map(|kind| topics("").of(&Subscription::Broadcast(kind)));
+        let nodes = ["EVENT", "REQ", "RES", "DISCOVER", "INFO", "DISCONNECT", "HEARTBEAT", "PING", "PONG"];
+        assert_eq!(names[..nodes.len()], nodes.map(|name| format!("MOL.{name}")));
+        let balanced = Route::BalancedRequest { action: "math.add".into() };
+        assert_eq!(topics("dev").to(&balanced, PacketKind::Request), "MOL-dev.REQB.math.add");
+    }
+
+    #[test]
     fn the_kind_is_read_back_from_the_topic() {
         let dev = topics("dev");
         for kind in PacketKind::ALL {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::worker::Figures;
+use crate::figures::Figures;
 
 /// Events that are sent before one asks whether they have arrived.
 pub(crate) const WINDOW: usize = 256;

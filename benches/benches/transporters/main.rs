@@ -14,6 +14,8 @@
 //! which `cargo bench` passes, it only shows that everything runs.
 
 mod closed_loop;
+mod figures;
+mod load;
 mod row;
 mod session;
 mod subject;

@@ -1,5 +1,6 @@
 //! The workloads.
 
+use crate::load::Load;
 use crate::subject::Kind;
 use crate::subject::bus::{Bus, Part};
 
@@ -9,36 +10,6 @@ pub(crate) enum Way {
     Tcp,
     Memory,
     Bus(Bus),
-}
-
-/// What is done again and again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Load {
-    /// So many callers, each of which makes its next call when its last one is answered. The body has
-    /// `size` bytes both ways.
-    Calls { size: usize, concurrency: usize },
-    /// Broadcasts to so many nodes.
-    Events { size: usize, nodes: usize },
-}
-
-impl Load {
-    /// As one line for the worker.
-    pub(crate) fn to_words(self) -> String {
-        match self {
-            Self::Calls { size, concurrency } => format!("calls {size} {concurrency}"),
-            Self::Events { size, nodes } => format!("events {size} {nodes}"),
-        }
-    }
-
-    /// Reads [`Load::to_words`].
-    pub(crate) fn from_words(kind: &str, size: &str, count: &str) -> Option<Self> {
-        let (size, count) = (size.parse().ok()?, count.parse().ok()?);
-        match kind {
-            "calls" => Some(Self::Calls { size, concurrency: count }),
-            "events" => Some(Self::Events { size, nodes: count }),
-            _ => None,
-        }
-    }
 }
 
 /// One line of the table.
@@ -100,7 +71,12 @@ impl Row {
             (Way::Memory, _) => vec![Kind::Memory, Kind::Channel],
             // At 22 calls per second, 512 callers would be waited for half a minute each time.
             (Way::Bus(Bus::Amqp), Load::Calls { concurrency: 1 | 64, .. }) => {
-                Part::ALL.map(|part| Kind::On(Bus::Amqp, part)).to_vec()
+                let parts = [Part::Ligand, Part::ByHand, Part::Js, Part::JsDefault];
+                parts.map(|part| Kind::On(Bus::Amqp, part)).to_vec()
+            }
+            (Way::Bus(Bus::Nats), Load::Calls { .. }) => {
+                let parts = [Part::Ligand, Part::ByHand, Part::Js, Part::Micro];
+                parts.map(|part| Kind::On(Bus::Nats, part)).to_vec()
             }
             (Way::Bus(bus), _) => {
                 [Part::Ligand, Part::ByHand, Part::Js].map(|part| Kind::On(bus, part)).to_vec()

@@ -5,7 +5,8 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use crate::row::Load;
+use crate::figures::Figures;
+use crate::load::Load;
 use crate::subject::bus::{Bus, Part};
 use crate::subject::{Kind, NODES};
 use crate::table::Measured;
@@ -95,13 +96,12 @@ impl Peer {
         }
     }
 
-    fn run(&mut self, load: Load, time: Duration) -> io::Result<worker::Figures> {
+    fn run(&mut self, load: Load, time: Duration) -> io::Result<Figures> {
         let input = self.input.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
         writeln!(input, "{} {}", load.to_words(), time.as_millis().max(1))?;
         input.flush()?;
         let line = self.line()?;
-        worker::Figures::from_words(&line)
-            .ok_or_else(|| io::Error::other(format!("the client said `{line}`")))
+        Figures::from_words(&line).ok_or_else(|| io::Error::other(format!("the client said `{line}`")))
     }
 
     fn line(&mut self) -> io::Result<String> {

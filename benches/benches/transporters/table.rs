@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::row::{Row, Way};
 use crate::subject::Kind;
-use crate::subject::bus::Part;
+use crate::subject::bus::{Bus, Part};
 use crate::targets;
 
 /// One measurement.
@@ -75,11 +75,16 @@ pub(crate) fn summary(rows: &[(&Row, Rounds)], skipped: &Skipped) {
     }
     if !on_servers.is_empty() {
         println!("\non message servers, each ratio with its target (a ! where it falls short)");
-        println!("{:<34}{:>24}{:>24}{:>24}", "", "client library", "moleculer-js", "js-as-default");
+        println!(
+            "{:<34}{:>24}{:>24}{:>24}",
+            "", "client library", "moleculer-js", "js-as-default, nats-micro"
+        );
     }
     for (row, rounds) in &on_servers {
         let Way::Bus(bus) = row.way else { continue };
-        let [by_hand, js, default] = [Part::ByHand, Part::Js, Part::JsDefault].map(|part| {
+        // On AMQP the one, on NATS the other.
+        let further = if bus == Bus::Nats { Part::Micro } else { Part::JsDefault };
+        let [by_hand, js, further] = [Part::ByHand, Part::Js, further].map(|part| {
             let of = Kind::On(bus, part);
             let text = cell(row, rounds, of, skipped);
             match (ratio(row, rounds, of), targets::least(row, part)) {
@@ -89,7 +94,7 @@ pub(crate) fn summary(rows: &[(&Row, Rounds)], skipped: &Skipped) {
                 _ => text,
             }
         });
-        println!("{:<34}{by_hand:>24}{js:>24}{default:>24}", row.id());
+        println!("{:<34}{by_hand:>24}{js:>24}{further:>24}", row.id());
     }
 }
 

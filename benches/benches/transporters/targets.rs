@@ -1,7 +1,8 @@
 //! What ligand's rate on a message server should be in units of others'. Missing one is not a failure of the
 //! run: the table shows it.
 
-use crate::row::{Load, Row, Way};
+use crate::load::Load;
+use crate::row::{Row, Way};
 use crate::subject::bus::{Bus, Part};
 
 const KIB: usize = 1024;
@@ -26,6 +27,7 @@ pub(crate) fn least(row: &Row, part: Part) -> Option<f64> {
         Part::ByHand => by_hand,
         Part::Js => js,
         Part::JsDefault => 100.0,
+        Part::Micro => 1.0,
     };
     (!least.is_nan()).then_some(least)
 }

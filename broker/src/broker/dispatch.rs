@@ -7,7 +7,6 @@
 use futures_util::future::BoxFuture;
 use ligand_transporters::{Name, NodeId};
 use smallvec::SmallVec;
-use std::cell::Cell;
 use std::fmt;
 use std::future::Future as _;
 use std::pin::Pin;
@@ -16,23 +15,16 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::budget::budget;
+use super::stacked::Stacked;
 use super::{CallOptions, Response, ServiceBroker};
-use crate::config::Timeout;
 use crate::context::{At, Bag, Context, Deadline, Scope};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::handler::ActionFn;
 use crate::payload::Payload;
 use crate::protocol::Visibility;
-use crate::registry::{Action, ActionEntry, NodeIx, Picked, Snapshot};
+use crate::registry::{ActionEntry, NodeIx, Picked, Snapshot};
 use crate::service::Reply;
-
-/// Calls on top of each other on one stack; above that, the next one gets a task of its own, because
-/// running out of stack cannot be caught.
-const MAX_STACKED: u32 = 32;
-
-thread_local! {
-    static STACKED: Cell<u32> = const { Cell::new(0) };
-}
 
 /// One call under way.
 pub(crate) struct Attempt {
@@ -263,29 +255,6 @@ fn run(
     }
 }
 
-/// How long the call may take: the caller's wish, the action's, the broker's; never more than what is
-/// left of the running call.
-fn budget(
-    broker: &ServiceBroker,
-    parent: Option<&Context>,
-    action: &str,
-    picked: Option<&Action>,
-    options: Option<&CallOptions>,
-) -> Result<Option<Duration>> {
-    let wish = options.and_then(|options| options.timeout);
-    let wish = wish.or_else(|| picked.and_then(Action::own_timeout));
-    let own = match wish.unwrap_or(broker.shared().limits.request_timeout) {
-        Timeout::After(duration) => Some(duration),
-        Timeout::Never => None,
-    };
-    let Some(left) = parent.and_then(Context::remaining) else { return Ok(own) };
-    if left.is_zero() {
-        let error = Error::of_action(ErrorKind::RequestSkipped, action, Some(broker.node_id()));
-        return Err(not_run(error));
-    }
-    Ok(Some(own.map_or(left, |own| own.min(left))))
-}
-
 impl Scope {
     /// What the caller asked for beside.
     fn take_over(&mut self, options: &CallOptions) {
@@ -334,8 +303,8 @@ impl Attempt {
     }
 
     fn poll_running(&mut self, task: &mut Task<'_>) -> Poll<Result<Reply>> {
-        let stacked = STACKED.get();
-        if stacked >= MAX_STACKED
+        let stacked = Stacked::try_enter();
+        if stacked.is_none()
             && let Running::InPlace(..) = &self.running
             && let Running::InPlace(future, _) = std::mem::replace(&mut self.running, Running::Done)
         {
@@ -343,7 +312,6 @@ impl Attempt {
         }
         match &mut self.running {
             Running::InPlace(future, counted) => {
-                let _depth = Stacked::enter(stacked);
                 let polled = future.as_mut().poll(task);
                 if polled.is_pending() && counted.is_none() && matches!(self.cx.at(), At::Local(_)) {
                     *counted = self.cx.broker().shared().count_called();
@@ -458,27 +426,5 @@ impl Drop for Attempt {
 impl fmt::Debug for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attempt").field("cx", &self.cx).finish_non_exhaustive()
-    }
-}
-
-/// One more handler on the stack of this thread, until dropped.
-pub(super) struct Stacked(u32);
-
-impl Stacked {
-    fn enter(depth: u32) -> Self {
-        STACKED.set(depth + 1);
-        Self(depth)
-    }
-
-    /// Another one, unless there are too many on top of each other already.
-    pub(super) fn try_enter() -> Option<Self> {
-        let depth = STACKED.get();
-        (depth < MAX_STACKED).then(|| Self::enter(depth))
-    }
-}
-
-impl Drop for Stacked {
-    fn drop(&mut self) {
-        STACKED.set(self.0);
     }
 }

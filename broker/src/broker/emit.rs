@@ -14,7 +14,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use futures_util::future::BoxFuture;
 
 use super::ServiceBroker;
-use super::dispatch::Stacked;
+use super::stacked::Stacked;
 use crate::context::{At, Bag, Context, Scope};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::id::Id;

@@ -1,11 +1,11 @@
-//! What `$node.health` tells (protocol chapter 14). Only what is harmless: no command line, no
-//! environment.
+//! How this process is doing: [`Health`], which `$node.health` tells other nodes too (protocol chapter
+//! 14). Only what is harmless: no command line, no environment.
 
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
 use std::sync::LazyLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::Shared;
+use super::{ServiceBroker, Shared};
 
 static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
 
@@ -14,55 +14,205 @@ pub(super) fn started() -> Instant {
     *STARTED
 }
 
-pub(super) fn health(shared: &Shared) -> Value {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+/// What a node says of its process and machine, with the names of `$node.health` when serialized.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Health {
+    /// The processors.
+    pub cpu: CpuHealth,
+    /// The memory of the machine.
+    pub mem: MemoryHealth,
+    /// The operating system.
+    pub os: OsHealth,
+    /// This process.
+    pub process: ProcessHealth,
+    /// This framework.
+    pub client: ClientHealth,
+    /// How this node is reached.
+    pub net: NetHealth,
+    /// The clock.
+    pub time: TimeHealth,
+}
+
+/// The load of the machine, measured with the feature `cpu` only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct CpuHealth {
+    /// Cores that this process may use.
+    pub cores: usize,
+    /// The machine's load average of one, five and fifteen minutes.
+    #[serde(flatten)]
+    pub load: Option<Load>,
+}
+
+/// Load averages as the system gives them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Load {
+    /// Over one minute.
+    pub load1: f64,
+    /// Over five minutes.
+    pub load5: f64,
+    /// Over fifteen minutes.
+    pub load15: f64,
+    /// The load of one minute spread over the cores, in whole percent up to 100 (Node's formula, `cpu-usage.js`).
+    pub utilization: f64,
+}
+
+/// The machine's memory, measured with the feature `cpu` only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct MemoryHealth {
+    /// Free and total memory.
+    #[serde(flatten)]
+    pub measured: Option<Memory>,
+}
+
+/// Amounts of memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Memory {
+    /// Bytes that a program could still get.
+    pub free: u64,
+    /// Bytes that there are.
+    pub total: u64,
+    /// How much of it is free, 0 to 100.
+    pub percent: f64,
+}
+
+/// The operating system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct OsHealth {
+    /// Its name, such as `linux`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Its name once more, as Node has it.
+    pub platform: &'static str,
+    /// The processor's architecture, such as `x86_64`.
+    pub arch: &'static str,
+    /// The machine's name.
+    pub hostname: String,
+}
+
+/// This process.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ProcessHealth {
+    /// Its id.
+    pub pid: u32,
+    /// Seconds since its first broker was built.
+    pub uptime: f64,
+    /// Always empty: a command line may hold secrets.
+    pub argv: [String; 0],
+}
+
+/// This framework.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ClientHealth {
+    /// `rust`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The version of ligand.
+    pub version: &'static str,
+    /// The oldest Rust that it is made for.
+    #[serde(rename = "langVersion")]
+    pub lang_version: &'static str,
+}
+
+/// How this node is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct NetHealth {
+    /// The addresses that it announces.
+    pub ip: Vec<String>,
+}
+
+/// The clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct TimeHealth {
+    /// When this was said.
+    #[serde(serialize_with = "milliseconds")]
+    pub now: SystemTime,
+}
+
+fn milliseconds<S: Serializer>(at: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    serializer.serialize_u64(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+impl ServiceBroker {
+    /// How this process is doing, as `$node.health` tells others. With the feature `cpu` the load and the
+    /// memory of the machine are measured, which asks the system and takes some microseconds.
+    ///
+    /// Whether *other* nodes are there is [`nodes`](Self::nodes)' to say.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        health(self.shared())
+    }
+}
+
+pub(super) fn health(shared: &Shared) -> Health {
     let snapshot = shared.registry.load();
-    let ips: Vec<_> = snapshot
-        .node_by_id(shared.node_id.as_str())
-        .map(|node| node.ip_list().iter().map(|ip| ip.as_str().to_owned()).collect())
-        .unwrap_or_default();
-    json!({
-        "cpu": cpu(),
-        "mem": memory(),
-        "os": {
-            "type": std::env::consts::OS,
-            "arch": std::env::consts::ARCH,
-            "platform": std::env::consts::OS,
-            "hostname": hostname::get().unwrap_or_default().to_string_lossy(),
+    let own = snapshot.node_by_id(shared.node_id.as_str());
+    Health {
+        cpu: cpu(),
+        mem: memory(),
+        os: OsHealth {
+            kind: std::env::consts::OS,
+            platform: std::env::consts::OS,
+            arch: std::env::consts::ARCH,
+            hostname: hostname::get().unwrap_or_default().to_string_lossy().into_owned(),
         },
-        "process": { "pid": std::process::id(), "uptime": started().elapsed().as_secs_f64(), "argv": [] },
-        "client": { "type": "rust", "version": env!("CARGO_PKG_VERSION"), "langVersion": concat!("rust ", env!("CARGO_PKG_RUST_VERSION")) },
-        "net": { "ip": ips },
-        "time": { "now": u64::try_from(now.as_millis()).unwrap_or(u64::MAX) },
-    })
+        process: ProcessHealth {
+            pid: std::process::id(),
+            uptime: started().elapsed().as_secs_f64(),
+            argv: [],
+        },
+        client: ClientHealth {
+            kind: "rust",
+            version: env!("CARGO_PKG_VERSION"),
+            lang_version: concat!("rust ", env!("CARGO_PKG_RUST_VERSION")),
+        },
+        net: NetHealth {
+            ip: own
+                .map(|node| node.ip_list().iter().map(|ip| ip.as_str().to_owned()).collect())
+                .unwrap_or_default(),
+        },
+        time: TimeHealth { now: SystemTime::now() },
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 #[cfg(feature = "cpu")]
-fn cpu() -> Value {
+fn cpu() -> CpuHealth {
     let load = sysinfo::System::load_average();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    // Node's formula: the load of a minute, spread over the cores, at most 100.
+    let cores = cores();
     let utilization = (load.one * 100.0 / cores as f64).floor().min(100.0);
-    json!({
-        "load1": load.one, "load5": load.five, "load15": load.fifteen,
-        "cores": cores, "utilization": utilization,
-    })
+    let load = Load { load1: load.one, load5: load.five, load15: load.fifteen, utilization };
+    CpuHealth { cores, load: Some(load) }
 }
 
 #[cfg(feature = "cpu")]
-fn memory() -> Value {
+fn memory() -> MemoryHealth {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
     let (free, total) = (system.available_memory(), system.total_memory());
-    json!({ "free": free, "total": total, "percent": free as f64 * 100.0 / total.max(1) as f64 })
+    let percent = free as f64 * 100.0 / total.max(1) as f64;
+    MemoryHealth { measured: Some(Memory { free, total, percent }) }
 }
 
 #[cfg(not(feature = "cpu"))]
-fn cpu() -> Value {
-    json!({ "cores": std::thread::available_parallelism().map_or(1, usize::from) })
+fn cpu() -> CpuHealth {
+    CpuHealth { cores: cores(), load: None }
 }
 
 #[cfg(not(feature = "cpu"))]
-fn memory() -> Value {
-    json!({})
+fn memory() -> MemoryHealth {
+    MemoryHealth::default()
 }

@@ -113,8 +113,9 @@ fn service(broker: &ServiceBroker) -> ServiceDef {
     let builder = view_action(builder, broker, def("events", Some(flags(&listing))), |shared, p| {
         Ok(view::events(&shared.registry.load(), endpoints(p)))
     });
-    let builder =
-        view_action(builder, broker, def("health", None), |shared, _| Ok(super::health::health(shared)));
+    let builder = view_action(builder, broker, def("health", None), |shared, _| {
+        serde_json::to_value(super::health::health(shared)).map_err(Error::codec)
+    });
     let builder = view_action(builder, broker, def("options", Some(json!({}))), |shared, _| {
         // Secrets are masked by the configuration's own serialization.
         serde_json::to_value(&*shared.config).map_err(Error::codec)

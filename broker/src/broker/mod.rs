@@ -2,6 +2,7 @@
 
 mod action_ref;
 mod announce;
+mod budget;
 mod builder;
 mod call;
 mod dispatch;
@@ -11,9 +12,11 @@ mod health;
 mod internal;
 mod lifecycle;
 mod local_bus;
+mod nodes;
 mod ordered;
 mod services;
 mod signals;
+mod stacked;
 
 use futures_util::future::BoxFuture;
 use ligand_transporters::{Name, NodeId, Transporter};
@@ -50,9 +53,14 @@ pub(crate) use dispatch::{AnsweredBy, picked_and_run};
 pub use emit::{Emit, EmitFuture, Spread};
 pub(crate) use emit::{Waiting, run_local};
 pub use errors::{BuildError, RunError, StartError, StopError, WaitError};
+pub use health::{
+    ClientHealth, CpuHealth, Health, Load, Memory, MemoryHealth, NetHealth, OsHealth, ProcessHealth,
+    TimeHealth,
+};
 pub(crate) use lifecycle::Lifecycle;
 pub(crate) use local_bus::LocalBus;
 pub use local_bus::{LocalEvent, LocalEvents};
+pub use nodes::NodeInfo;
 pub(crate) use services::LocalServices;
 
 /// A node of the cluster: it hosts services, calls actions, and sends events. Cheap to clone.

@@ -12,10 +12,10 @@ use serde::de::{
 };
 
 use super::date;
+use super::failure::Failure;
 use super::json_ext::JsonExt;
 use super::keys::{Key, key_text};
-use super::ser::Failure;
-use super::token::{Fault, Read, Token};
+use super::token::{Fault, Read, Token, digits};
 
 /// Reads one value.
 pub(crate) struct De<'a, R> {
@@ -109,10 +109,6 @@ impl<'a, R: Read<'a>> De<'a, R> {
 
 fn negated(size: u128) -> Option<i64> {
     i64::try_from(0_i128.checked_sub_unsigned(size)?).ok()
-}
-
-pub(super) fn digits(negative: bool, size: u128) -> String {
-    if negative { format!("-{size}") } else { size.to_string() }
 }
 
 /// What is left of an array or a map.

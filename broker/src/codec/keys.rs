@@ -5,9 +5,8 @@ use serde::de::{Deserializer, Visitor};
 use serde::ser::{Impossible, Serialize, Serializer};
 
 use super::date;
-use super::de::digits;
-use super::ser::Failure;
-use super::token::Token;
+use super::failure::Failure;
+use super::token::{Token, digits};
 
 /// A key as text: nodes of the `notepack.io` kind do the same with other keys.
 pub(super) fn key_text<'t>(token: &'t Token<'_>) -> Result<std::borrow::Cow<'t, str>, Failure> {

@@ -19,6 +19,7 @@ mod base64;
 mod cbor;
 pub(crate) mod date;
 mod de;
+mod failure;
 #[cfg(test)]
 mod golden;
 mod json_ext;
@@ -36,9 +37,10 @@ use crate::error::Error;
 pub(crate) use cbor::Cbor;
 pub use date::Date;
 use de::De;
+use failure::Failure;
 pub(crate) use json_ext::{JsonExt, has_special};
 pub(crate) use msgpack::MsgPack;
-use ser::{Failure, Ser};
+use ser::Ser;
 use token::{Fault, Format};
 pub(crate) use transcode::{from_json, to_json};
 

@@ -39,6 +39,11 @@ pub(crate) enum Token<'a> {
     Inner(String),
 }
 
+/// A [`Token::Wide`] as text.
+pub(super) fn digits(negative: bool, size: u128) -> String {
+    if negative { format!("-{size}") } else { size.to_string() }
+}
+
 /// Why bytes are no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fault(pub(crate) &'static str);

@@ -7,7 +7,8 @@ use std::cell::Cell;
 use std::fmt;
 
 use super::de::De;
-use super::ser::{Failure, Ser};
+use super::failure::Failure;
+use super::ser::Ser;
 use super::token::Format;
 
 /// Turns a value in JSON into one in `format`. Bytes that are no JSON become nothing.

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
+use super::chores::Chores;
 use super::conflict::{Evidence, Source};
 use super::cpu::Cpu;
-use super::driver::Chores;
 use super::farewell::{Farewells, Verdict};
 use super::limit::Bucket;
 use super::liveness::{Heard, Liveness};
@@ -25,7 +25,7 @@ use crate::transit::{Transit, wall_clock_ms};
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// How often nodes that are long gone are forgotten.
 const CLEAN_EVERY: Duration = Duration::from_secs(60);
-/// INFO packets taken from one sender per second.
+/// INFO packets taken from one sender per second, and as many from others in its name.
 const INFO_RATE: u32 = 10;
 /// Shortest time between two DISCOVERs to one node.
 const DISCOVER_EVERY: Duration = Duration::from_secs(1);
@@ -62,6 +62,9 @@ pub(super) struct Bus {
 
 struct Rates {
     info: Bucket,
+    /// INFO of another process than the one that is online. Whoever sends those in a node's name must not
+    /// use up what the node itself may say.
+    claims: Bucket,
     discover: Bucket,
 }
 
@@ -160,7 +163,7 @@ impl Bus {
         now: Instant,
     ) {
         let Some(instance) = online_instance(broker, node) else { return };
-        let verdict = self.farewells.said(node, &instance, now.into_std());
+        let verdict = self.farewells.said(node, &instance, offers(broker, node), now.into_std());
         if verdict == Verdict::Believe {
             self.gone(transit, broker, node, false, chores, now);
         }
@@ -194,12 +197,18 @@ impl Bus {
         chores: &mut Chores,
         now: Instant,
     ) {
-        if !self.rates(sender).is_some_and(|rates| rates.info.take(now.into_std())) {
+        let online = online_instance(broker, sender);
+        let is_claim = online.as_ref().is_some_and(|known| *known != info.instance_id);
+        let take = |rates: &mut Rates| match is_claim {
+            true => rates.claims.take(now.into_std()),
+            false => rates.info.take(now.into_std()),
+        };
+        if !self.rates(sender).is_some_and(take) {
             tracing::debug!(node = %sender, "too many INFO packets, ignored");
             return;
         }
         self.farewells.heard(sender);
-        let verdict = match online_instance(broker, sender) {
+        let verdict = match online {
             Some(known) => self.succession.info(sender, &known, info, nonce(), now.into_std()),
             None => succession::Verdict::Take(info),
         };
@@ -235,6 +244,10 @@ impl Bus {
                 chores.forgive(sender);
             }
             _ => {}
+        }
+        // Nothing keeps topics in order: it left after all.
+        if self.farewells.doubts(sender) && !offers(broker, sender) {
+            self.disconnect(transit, broker, (sender, transit.version_of(sender)), chores, now);
         }
     }
 
@@ -292,6 +305,7 @@ impl Bus {
         }
         Some(self.rates.entry(node.clone()).or_insert_with(|| Rates {
             info: Bucket::new(INFO_RATE, Duration::from_secs(1) / INFO_RATE),
+            claims: Bucket::new(INFO_RATE, Duration::from_secs(1) / INFO_RATE),
             discover: Bucket::new(1, DISCOVER_EVERY),
         }))
     }
@@ -357,6 +371,12 @@ fn online_instance(broker: &ServiceBroker, node: &NodeId) -> Option<Name> {
     let snapshot = broker.shared().registry.load();
     let node = snapshot.node_by_id(node.as_str()).filter(|node| node.is_available())?;
     Some(node.instance_id().clone())
+}
+
+/// Whether a node is known to offer services.
+fn offers(broker: &ServiceBroker, node: &NodeId) -> bool {
+    let snapshot = broker.shared().registry.load();
+    snapshot.node_by_id(node.as_str()).is_some_and(|node| !node.services().list().is_empty())
 }
 
 fn nonce() -> Name {

@@ -6,7 +6,7 @@
 
 use ligand_transporters::{Membership, Name, NodeId, PacketKind};
 use serde_json::json;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,23 +14,18 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::bus::Bus;
+use super::chores::Chores;
 use super::conflict::{Conflict, Evidence, Start};
-use super::limit::Bucket;
 use super::records::{Orders, Records};
 use super::tcp::Tcp;
 use super::versions::VersionsHeard;
 use crate::broker::ServiceBroker;
 use crate::config::OnIdConflict;
 use crate::protocol::{Incoming, Outgoing, Packet, PacketId, Ping, Pong, ProtocolVersion};
-use crate::transit::{Mark, Message, Transit, echo, wall_clock_ms};
+use crate::transit::{Message, Transit, echo, wall_clock_ms};
 
 /// How often the clock-driven parts are looked at.
 const TICK: Duration = Duration::from_secs(1);
-/// After a node has gone, answers that it sent before may still be on their way through a reader. So
-/// long they are given before the calls that wait for it are failed.
-pub(super) const GRACE: Duration = Duration::from_millis(50);
-/// Senders whose version errors are remembered, for one line a minute each.
-const MAX_REPORTED: usize = 1024;
 /// Connections from nodes with our id that are remembered.
 const MAX_DOUBLES: usize = 64;
 
@@ -50,19 +45,6 @@ enum Kind {
     Bus(Box<Bus>),
     Tcp(Box<Tcp>),
     Records(Box<Records>),
-}
-
-/// What both kinds have to remember.
-#[derive(Default)]
-pub(crate) struct Chores {
-    /// Nodes whose waiting calls are failed at that time.
-    to_fail: Vec<(Instant, NodeId, Mark)>,
-    /// When changed services are announced.
-    pub(super) announce_at: Option<Instant>,
-    reported: HashMap<NodeId, Bucket>,
-    /// Whether this node has said that it is there. Before that it has no claim on its id, and nothing to
-    /// take back.
-    pub(super) announced: bool,
 }
 
 impl Driver {
@@ -103,9 +85,8 @@ impl Driver {
             Kind::Tcp(tcp) => tcp.next_tick(),
             Kind::Records(records) => records.next_tick(),
         };
-        let fail = self.shared.to_fail.iter().map(|(at, ..)| *at);
         let ready = self.waiting.iter().map(|(_, until)| *until);
-        fail.chain(ready).chain(self.shared.announce_at).chain([own]).fold(self.next, Instant::min)
+        self.shared.due().chain(ready).chain([own]).fold(self.next, Instant::min)
     }
 
     pub(crate) fn take(
@@ -476,46 +457,5 @@ fn ping_back(transit: &Transit, sender: &NodeId, version: ProtocolVersion, ping:
     let pong = Outgoing::Pong { time: ping.time, id: echo(ping.id.as_ref()), arrived: wall_clock_ms() };
     if let Err(error) = transit.send_to(sender, version, 0, &pong, &mut |_| Ok(())) {
         tracing::debug!(node = %sender, error = %error, "pong not sent");
-    }
-}
-
-impl Chores {
-    /// Fails the calls that wait for a node now, once its last answers had time to come through.
-    pub(crate) fn fail_later(&mut self, transit: &Transit, node: NodeId, now: Instant) {
-        self.to_fail.push((now + GRACE, node, transit.mark()));
-    }
-
-    /// The node is there after all, as the same process.
-    pub(super) fn forgive(&mut self, node: &NodeId) {
-        self.to_fail.retain(|(_, lost, _)| lost != node);
-    }
-
-    fn fail_due(&mut self, transit: &Transit, now: Instant) {
-        self.to_fail.retain(|(at, node, then)| {
-            if now < *at {
-                return true;
-            }
-            let failed = transit.fail_node(node, *then);
-            if failed > 0 {
-                tracing::debug!(node = %node, failed, "calls to a lost node failed");
-            }
-            false
-        });
-    }
-
-    /// One line a minute for each sender, however many packets it sends.
-    fn wrong_version(&mut self, transit: &Transit, sender: &NodeId, ver: &str, now: Instant) {
-        if self.reported.len() >= MAX_REPORTED && !self.reported.contains_key(sender) {
-            return;
-        }
-        let bucket = self.reported.entry(sender.clone());
-        if bucket.or_insert_with(|| Bucket::new(1, Duration::from_secs(60))).take(now.into_std()) {
-            tracing::warn!(
-                node = %sender,
-                ver = %ver.escape_debug().to_string().chars().take(32).collect::<String>(),
-                own = transit.own_version().as_str(),
-                "packets of another protocol version are ignored"
-            );
-        }
     }
 }

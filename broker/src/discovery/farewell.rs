@@ -1,10 +1,10 @@
 //! Whether a DISCONNECT is to be believed.
 //!
-//! On a bus anybody can send one in another node's name. The first one of a process is believed at once,
-//! because that is how nodes leave. But a process that has said farewell does not come back: where the
-//! same instance does, somebody else spoke for it, and from then on its farewells are only believed when
-//! a PING stays without any packet in answer. It is asked twice, because one that leaves may still answer
-//! the first time.
+//! On a bus anybody can send one in another node's name. A node that leaves says first that it offers nothing
+//! any more, and then its farewell is believed at once. Where it still offers something, the farewell is only
+//! believed when a PING stays without any packet in answer; so do calls that it serves not fail because
+//! somebody else spoke for it. The same goes for a process that has said farewell and come back, which no
+//! process does. Who answers is asked twice, because one that leaves may still answer the first time.
 
 use ligand_transporters::{Name, NodeId};
 use std::collections::HashMap;
@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 
 /// A node that is asked whether it has left is gone after so much silence.
 const SILENCE: Duration = Duration::from_secs(2);
+/// After so much where nobody has spoken for it before: some implementations do not say that they offer
+/// nothing any more.
+const FIRST_SILENCE: Duration = Duration::from_millis(500);
 /// Nodes that are remembered; farewells of further ones are believed.
 const MAX_NODES: usize = 4096;
 
@@ -34,6 +37,8 @@ struct Past {
 #[derive(Debug)]
 struct Doubt {
     asked: Instant,
+    /// How long it has to answer.
+    patience: Duration,
     answered: bool,
     /// It has been asked before, and has answered.
     again: bool,
@@ -58,17 +63,21 @@ pub(super) struct Due {
 }
 
 impl Farewells {
-    /// A DISCONNECT came from an online node.
-    pub(super) fn said(&mut self, node: &NodeId, instance: &Name, now: Instant) -> Verdict {
-        match self.past.get(node) {
-            Some(past) if past.returned && past.instance == *instance => {
-                if self.doubts.contains_key(node) {
-                    return Verdict::Wait;
-                }
-                self.doubts.insert(node.clone(), Doubt { asked: now, answered: false, again: false });
+    /// A DISCONNECT came from an online node, which `offers` services or does not.
+    pub(super) fn said(&mut self, node: &NodeId, instance: &Name, offers: bool, now: Instant) -> Verdict {
+        let known = self.past.get(node);
+        let patience = match known.is_some_and(|past| past.returned && past.instance == *instance) {
+            true => Some(SILENCE),
+            false => offers.then_some(FIRST_SILENCE),
+        };
+        match patience {
+            Some(_) if self.doubts.contains_key(node) => Verdict::Wait,
+            Some(patience) => {
+                let doubt = Doubt { asked: now, patience, answered: false, again: false };
+                self.doubts.insert(node.clone(), doubt);
                 Verdict::Ask
             }
-            known => {
+            None => {
                 if known.is_some() || self.past.len() < MAX_NODES {
                     self.past.insert(node.clone(), Past { instance: instance.clone(), returned: false });
                 }
@@ -94,24 +103,28 @@ impl Farewells {
         }
     }
 
+    /// Whether the node is being asked.
+    pub(super) fn doubts(&self, node: &NodeId) -> bool {
+        self.doubts.contains_key(node)
+    }
+
     /// When [`Farewells::due`] has something.
     pub(super) fn next(&self) -> Option<Instant> {
-        let asked = self.doubts.values().map(|doubt| doubt.asked);
-        asked.min().map(|asked| asked + SILENCE)
+        self.doubts.values().map(|doubt| doubt.asked + doubt.patience).min()
     }
 
     /// Nodes that were asked and kept silent, and those that are to be asked once more.
     pub(super) fn due(&mut self, now: Instant) -> Due {
         let mut due = Due::default();
         self.doubts.retain(|node, doubt| {
-            if now.saturating_duration_since(doubt.asked) < SILENCE {
+            if now.saturating_duration_since(doubt.asked) < doubt.patience {
                 return true;
             }
             match (doubt.answered, doubt.again) {
                 (false, _) => due.gone.push(node.clone()),
                 (true, true) => {}
                 (true, false) => {
-                    *doubt = Doubt { asked: now, answered: false, again: true };
+                    *doubt = Doubt { asked: now, patience: SILENCE, answered: false, again: true };
                     due.ask.push(node.clone());
                     return true;
                 }
@@ -146,7 +159,7 @@ mod tests {
     fn a_node_leaves_at_once_and_may_come_back_as_another_process_as_often_as_it_likes() {
         let (mut farewells, now) = (Farewells::default(), Instant::now());
         for instance in [ONE, TWO, ONE] {
-            assert_eq!(farewells.said(&node(), &instance, now), Verdict::Believe);
+            assert_eq!(farewells.said(&node(), &instance, false, now), Verdict::Believe);
             assert!(!farewells.is_back(&node(), &Name::from_static("next")));
         }
     }
@@ -154,12 +167,12 @@ mod tests {
     #[test]
     fn a_process_that_came_back_is_asked_and_stays_as_long_as_it_answers() {
         let (mut farewells, mut now) = (Farewells::default(), Instant::now());
-        assert_eq!(farewells.said(&node(), &ONE, now), Verdict::Believe);
+        assert_eq!(farewells.said(&node(), &ONE, false, now), Verdict::Believe);
         assert!(farewells.is_back(&node(), &ONE));
         for _ in 0..100 {
-            assert_eq!(farewells.said(&node(), &ONE, now), Verdict::Ask);
+            assert_eq!(farewells.said(&node(), &ONE, false, now), Verdict::Ask);
             for asked in [1, 0] {
-                assert_eq!(farewells.said(&node(), &ONE, now), Verdict::Wait);
+                assert_eq!(farewells.said(&node(), &ONE, false, now), Verdict::Wait);
                 farewells.heard(&node());
                 now += SILENCE;
                 let due = farewells.due(now);
@@ -172,9 +185,9 @@ mod tests {
     #[test]
     fn one_that_answered_once_and_then_no_more_has_left() {
         let (mut farewells, now) = (Farewells::default(), Instant::now());
-        let _ = farewells.said(&node(), &ONE, now);
+        let _ = farewells.said(&node(), &ONE, false, now);
         assert!(farewells.is_back(&node(), &ONE));
-        assert_eq!(farewells.said(&node(), &ONE, now), Verdict::Ask);
+        assert_eq!(farewells.said(&node(), &ONE, false, now), Verdict::Ask);
         assert_eq!(farewells.next(), Some(now + SILENCE));
         farewells.heard(&node());
         assert_eq!(farewells.due(now + SILENCE).ask, [node()]);
@@ -182,11 +195,30 @@ mod tests {
     }
 
     #[test]
+    fn one_that_still_offers_something_is_asked_the_first_time_too() {
+        let (mut farewells, now) = (Farewells::default(), Instant::now());
+        assert_eq!(farewells.said(&node(), &ONE, true, now), Verdict::Ask);
+        assert_eq!(farewells.said(&node(), &ONE, true, now), Verdict::Wait);
+        assert!(farewells.doubts(&node()));
+        farewells.heard(&node());
+        assert_eq!(farewells.due(now + FIRST_SILENCE).ask, [node()]);
+        farewells.heard(&node());
+        assert_eq!(farewells.due(now + FIRST_SILENCE + SILENCE), Due::default());
+        // It stayed. Later it has gone without another word.
+        assert_eq!(farewells.said(&node(), &ONE, true, now), Verdict::Ask);
+        assert_eq!(farewells.due(now + FIRST_SILENCE).gone, [node()]);
+        // Or it says, while it is asked, that it offers nothing any more.
+        assert_eq!(farewells.said(&node(), &TWO, true, now), Verdict::Ask);
+        assert_eq!(farewells.said(&node(), &TWO, false, now), Verdict::Believe);
+        assert!(!farewells.doubts(&node()));
+    }
+
+    #[test]
     fn what_is_remembered_is_bounded() {
         let (mut farewells, now) = (Farewells::default(), Instant::now());
         for n in 0..2 * MAX_NODES {
             let node = NodeId::new(format!("n{n}")).unwrap();
-            assert_eq!(farewells.said(&node, &ONE, now), Verdict::Believe);
+            assert_eq!(farewells.said(&node, &ONE, false, now), Verdict::Believe);
         }
         assert_eq!(farewells.past.len(), MAX_NODES);
     }

@@ -13,6 +13,7 @@
 #![allow(dead_code)]
 
 mod bus;
+pub(crate) mod chores;
 pub(crate) mod conflict;
 mod cpu;
 pub(crate) mod driver;

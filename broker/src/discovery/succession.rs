@@ -3,9 +3,10 @@
 //! An INFO with another instance id means that the node was restarted, and that calls to the old process
 //! are lost. On a bus nobody can prove where a packet comes from, so such an INFO is only a claim: it is
 //! kept, and the node is asked, by a PING with a nonce and a DISCOVER. Whoever sits at the node's own topic
-//! answers both. Without the echo of the nonce the old process stays; after it the next INFO decides, or,
-//! where none comes, the claim. Packets that arrive meanwhile ask again, so a restart is noticed as soon
-//! as the new process answers.
+//! answers both. Without the echo of the nonce the old process stays. After it the old process has a moment
+//! to say that it is still there, some times as long as the echo took; only then an INFO of another one
+//! counts, or, where none comes, the claim. Packets that arrive meanwhile ask again, so a restart is noticed
+//! as soon as the new process answers.
 //!
 //! This keeps out who can publish and not listen. Who can listen as well can pretend to be anybody; that
 //! is for the message server's permissions to prevent.
@@ -20,6 +21,11 @@ use crate::protocol::InfoPacket;
 const ASK_EVERY: Duration = Duration::from_secs(2);
 /// An INFO comes at most so long after the echo, or the claim counts.
 const AFTER_ECHO: Duration = Duration::from_millis(500);
+/// Where one of another process came, that of the old one comes at most so many times as long after the
+/// echo as the echo took: both were asked for at once.
+const ECHOES: u32 = 4;
+/// And so long at least.
+const LEAST: Duration = Duration::from_millis(20);
 /// Claims that are kept, each with its INFO; above that, the one that was asked about first makes room.
 const MAX_CLAIMS: usize = 64;
 
@@ -33,6 +39,20 @@ struct Claim {
     nonce: Name,
     asked: Instant,
     echoed: Option<Instant>,
+    /// An INFO of another process than the known one came after the echo.
+    repeated: bool,
+}
+
+impl Claim {
+    /// When it counts, unless the old process speaks before.
+    fn counts_at(&self) -> Option<Instant> {
+        let echoed = self.echoed?;
+        let wait = match self.repeated {
+            true => (echoed.saturating_duration_since(self.asked) * ECHOES).clamp(LEAST, AFTER_ECHO),
+            false => AFTER_ECHO,
+        };
+        Some(echoed + wait)
+    }
 }
 
 /// What to do with an INFO.
@@ -63,8 +83,8 @@ impl Succession {
         }
         match self.0.get_mut(node) {
             Some(claim) if claim.echoed.is_some() => {
-                self.0.remove(node);
-                Verdict::Take(info)
+                (claim.info, claim.repeated) = (info, true);
+                Verdict::Wait
             }
             Some(claim) => {
                 claim.info = info;
@@ -77,7 +97,7 @@ impl Succession {
                     let oldest = oldest.0.clone();
                     self.0.remove(&oldest);
                 }
-                let claim = Claim { info, nonce: nonce.clone(), asked: now, echoed: None };
+                let claim = Claim { info, nonce: nonce.clone(), asked: now, echoed: None, repeated: false };
                 self.0.insert(node.clone(), claim);
                 Verdict::Ask(nonce)
             }
@@ -113,13 +133,12 @@ impl Succession {
 
     /// When [`Succession::due`] has something.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.0.values().filter_map(|claim| claim.echoed).min().map(|echoed| echoed + AFTER_ECHO)
+        self.0.values().filter_map(Claim::counts_at).min()
     }
 
-    /// Claims of nodes that answered and said nothing else.
+    /// Claims of nodes that answered, and of whose old process nothing was heard.
     pub(super) fn due(&mut self, now: Instant) -> Vec<(NodeId, Box<InfoPacket>)> {
-        let due =
-            |claim: &Claim| claim.echoed.is_some_and(|at| now.saturating_duration_since(at) >= AFTER_ECHO);
+        let due = |claim: &Claim| claim.counts_at().is_some_and(|at| now >= at);
         self.0.extract_if(|_, claim| due(claim)).map(|(node, claim)| (node, claim.info)).collect()
     }
 }
@@ -160,15 +179,33 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_is_taken_with_the_info_that_follows_the_echo() {
-        let (mut claims, now) = (Succession::default(), Instant::now());
+    fn a_restart_is_taken_with_the_info_that_follows_the_echo_once_the_old_process_kept_silent() {
+        let (mut claims, asked) = (Succession::default(), Instant::now());
         assert!(
-            matches!(claims.info(&node(), "old", info("new", 1), nonce("x"), now), Verdict::Ask(x) if x == "x")
+            matches!(claims.info(&node(), "old", info("new", 1), nonce("x"), asked), Verdict::Ask(x) if x == "x")
         );
-        assert_eq!(taken(claims.info(&node(), "old", info("new", 2), nonce("y"), now)), None);
-        claims.ponged(&node(), "x", now);
-        assert_eq!(taken(claims.info(&node(), "old", info("new", 3), nonce("z"), now)), Some(3));
+        assert_eq!(taken(claims.info(&node(), "old", info("new", 2), nonce("y"), asked)), None);
+        let echoed = asked + Duration::from_millis(10);
+        claims.ponged(&node(), "x", echoed);
+        assert_eq!(taken(claims.info(&node(), "old", info("new", 3), nonce("z"), echoed)), None);
+        let counts = echoed + 4 * Duration::from_millis(10);
+        assert_eq!(claims.next(), Some(counts));
+        assert!(claims.due(counts - Duration::from_millis(1)).is_empty());
+        let due = claims.due(counts);
+        assert_eq!(due.iter().map(|(_, info)| info.seq).collect::<Vec<_>>(), [3]);
         assert!(claims.0.is_empty());
+    }
+
+    #[test]
+    fn the_old_process_stays_where_it_answers_after_others_in_its_name() {
+        let (mut claims, now) = (Succession::default(), Instant::now());
+        let _ = claims.info(&node(), "old", info("new", 1), nonce("x"), now);
+        claims.ponged(&node(), "x", now);
+        for seq in 2..10 {
+            assert_eq!(taken(claims.info(&node(), "old", info("new", seq), nonce("y"), now)), None);
+        }
+        assert_eq!(taken(claims.info(&node(), "old", info("old", 7), nonce("y"), now)), Some(7));
+        assert!(claims.due(now + ASK_EVERY).is_empty());
     }
 
     #[test]

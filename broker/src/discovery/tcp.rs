@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
+use super::chores::Chores;
 use super::conflict::Conflict;
 use super::cpu::Cpu;
-use super::driver::Chores;
 use super::gossip::{Change, Digest, Gossip, Info, Options, Response, Row, Seen, Step, What};
 use crate::broker::ServiceBroker;
 use crate::protocol::{

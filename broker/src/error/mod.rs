@@ -260,7 +260,19 @@ impl Error {
         self.edit(|inner| inner.message = message.into())
     }
 
-    pub(crate) fn with_outcome(self, outcome: Outcome) -> Self {
+    /// The same error that tells something else about the handler: a layer that refuses a call before it
+    /// reaches the handler knows that it did not run.
+    ///
+    /// The wire has no place for it: a caller on another node goes by the rules of `docs/semantics.md`.
+    ///
+    /// ```
+    /// use ligand::{Error, Outcome};
+    ///
+    /// let refused = Error::retryable(429, "TOO_MANY", "come back later").with_outcome(Outcome::NotRun);
+    /// assert_eq!(refused.outcome(), Outcome::NotRun);
+    /// ```
+    #[must_use]
+    pub fn with_outcome(self, outcome: Outcome) -> Self {
         if self.0.outcome == outcome {
             return self;
         }

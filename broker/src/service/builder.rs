@@ -232,3 +232,29 @@ fn object(value: impl Serialize) -> Map<String, Value> {
         _ => Map::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn names(version: Option<ServiceVersion>, settings: Value) -> [String; 2] {
+        let mut builder = ServiceDef::builder("math").settings(settings);
+        builder.0.version = version;
+        let service = builder.build();
+        [service.full_name().to_string(), service.action_name("add").to_string()]
+    }
+
+    #[test]
+    fn versions_and_settings_make_the_names_that_node_makes() {
+        let (none, two, next) = (None, Some(2.into()), Some("next".into()));
+        assert_eq!(names(none, json!({})), ["math", "math.add"]);
+        assert_eq!(names(two.clone(), json!({})), ["v2.math", "v2.math.add"]);
+        assert_eq!(names(next, json!({})), ["next.math", "next.math.add"]);
+        let settings = |name: &str, value: bool| json!({ name: value });
+        assert_eq!(names(two.clone(), settings("$noVersionPrefix", true)), ["math", "math.add"]);
+        assert_eq!(names(two.clone(), settings("$noVersionPrefix", false)), ["v2.math", "v2.math.add"]);
+        assert_eq!(names(two, settings("$noServiceNamePrefix", true)), ["v2.math", "add"]);
+    }
+}

@@ -1,9 +1,13 @@
 //! What a handler knows of its call, and what it passes on.
 
 use ligand::testing::{Cluster, TestBroker};
+use ligand::transport::PacketKind;
+use ligand::transport::memory::Network;
 use ligand::{Context, Error, ServiceDef};
 use serde_json::{Value, json};
 
+use crate::outsider::packets::service;
+use crate::outsider::peer::Peer;
 use crate::ways::{every_way, ok};
 
 /// What can be compared of a context.
@@ -174,4 +178,40 @@ async fn an_event_carries_the_context_of_the_call_that_sent_it() {
     let heard = log.wait_for(1).await;
     assert_eq!(Value::from(heard[0].meta.clone()), json!({ "user": 7, "more": true }));
     assert_eq!((heard[0].node.as_str(), heard[0].broadcast), ("a", false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn tracing_and_the_id_of_a_span_go_down_the_tree() {
+    let network = Network::new();
+    let relay = ServiceDef::builder("relay")
+        .action("go", |cx: Context, _: Value| async move {
+            cx.emit("order.made", ()).await?;
+            let _: Value = cx.call("far.it", ()).await?;
+            ok(describe(&cx))
+        })
+        .build();
+    let broker =
+        TestBroker::new().node_id("a").transporter(network.transporter()).service(relay).start().await;
+    let peer = Peer::join(&network, "peer").await;
+    peer.info("i", 1, &json!([service("far", &["it"], &[("order.made", "far")])]));
+    broker.wait_for(&["far"]).await.unwrap();
+    for tracing in [json!(true), json!(false), json!(null)] {
+        let request = json!({ "id": "c1", "action": "relay.go", "params": {}, "meta": {}, "level": 3,
+            "timeout": 1500.5, "tracing": tracing, "parentID": "span-7", "requestID": "r1", "caller": "web" });
+        peer.to("a", PacketKind::Request, request);
+        for kind in [PacketKind::Event, PacketKind::Request] {
+            let nested = peer.hears(kind).await;
+            assert_eq!(nested["tracing"], tracing, "{nested}");
+            assert_eq!((&nested["requestID"], &nested["level"]), (&json!("r1"), &json!(4)), "{nested}");
+            // No layer here makes spans, so the context is its own.
+            assert_eq!((&nested["parentID"], &nested["caller"]), (&json!("c1"), &json!("relay")), "{nested}");
+            if kind == PacketKind::Request {
+                let left = nested["timeout"].as_f64().unwrap();
+                assert!(left > 1_000.0 && left <= 1500.5, "{nested}");
+                peer.answer(&nested, &json!(null));
+            }
+        }
+        let answer = peer.hears(PacketKind::Response).await;
+        assert_eq!((&answer["data"]["parent"], &answer["data"]["caller"]), (&json!("span-7"), &json!("web")));
+    }
 }

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
 use tokio::time::Instant;
 
-use crate::bus::{Asked, Log, Peer, Server, of_action, of_event, service as published};
+use crate::bus::{Asked, Log, Server, of_action, of_event};
+use crate::outsider::packets::service as published;
+use crate::outsider::peer::Peer;
 use crate::ways::{ms, ok, secs};
 
 fn service() -> ServiceDef {

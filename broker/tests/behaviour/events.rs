@@ -1,10 +1,14 @@
 //! Events: who gets them, how often, and with what.
 
 use ligand::testing::{Cluster, EventLog, TestBroker, codec_runs};
+use ligand::transport::PacketKind;
+use ligand::transport::memory::Network;
 use ligand::{Context, Error, EventDef, IntoServiceDef as _, Payload, ServiceDef, Shared};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 
+use crate::outsider::packets::service;
+use crate::outsider::peer::Peer;
 use crate::ways::{ms, ok};
 
 /// Who heard what.
@@ -309,4 +313,22 @@ async fn an_event_looks_the_same_whether_it_was_moved_or_went_through_the_codec(
         assert_eq!(moved.all(), encoded.all());
         assert_eq!(moved.bodies(), [body.clone(), body.clone(), body]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broadcast_names_groups_only_where_it_was_given_some_and_an_emit_names_those_chosen() {
+    let network = Network::new();
+    let broker = TestBroker::new().node_id("a").transporter(network.transporter()).start().await;
+    let peer = Peer::join(&network, "peer").await;
+    peer.info("i", 1, &json!([service("far", &[], &[("order.made", "mail")])]));
+    broker.wait_for(&["far"]).await.unwrap();
+    broker.broadcast("order.made", 1).await.unwrap();
+    let packet = peer.hears(PacketKind::Event).await;
+    assert_eq!((packet.get("groups"), &packet["broadcast"]), (None, &json!(true)), "{packet}");
+    broker.broadcast("order.made", 2).group("mail").await.unwrap();
+    let packet = peer.hears(PacketKind::Event).await;
+    assert_eq!((&packet["groups"], &packet["broadcast"]), (&json!(["mail"]), &json!(true)), "{packet}");
+    broker.emit("order.made", 3).await.unwrap();
+    let packet = peer.hears(PacketKind::Event).await;
+    assert_eq!((&packet["groups"], &packet["broadcast"]), (&json!(["mail"]), &json!(false)), "{packet}");
 }

@@ -5,7 +5,7 @@ use ligand::middleware::{ActionLayer, Side, wire_layer};
 use ligand::testing::{Cluster, EventLog, TestBroker};
 use ligand::{
     ActionDef, ActionFn, BrokerBuilder, Context, Error, ErrorKind, EventDef, EventFn, IntoServiceDef as _,
-    Reply, ServiceDef,
+    Outcome, Reply, ServiceDef,
 };
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
@@ -177,7 +177,7 @@ async fn a_layer_can_read_an_option_of_the_action_and_refuse() {
             if cx.meta().get::<String>("role").as_deref() == Some(role) {
                 return next(cx, params);
             }
-            Box::pin(async { Err(Error::client(403, "FORBIDDEN", "not you")) })
+            Box::pin(async { Err(Error::client(403, "FORBIDDEN", "not you").with_outcome(Outcome::NotRun)) })
         })
     };
     let service = ServiceDef::builder("svc")
@@ -185,7 +185,8 @@ async fn a_layer_can_read_an_option_of_the_action_and_refuse() {
         .action("open", |_, _: Value| async { ok(1) });
     let broker = TestBroker::new().layer(guard).service(service).start().await;
     assert_eq!(broker.call::<u8>("svc.open", ()).await.unwrap(), 1);
-    assert_eq!(broker.call::<u8>("svc.secret", ()).await.unwrap_err().error_type(), Some("FORBIDDEN"));
+    let refused = broker.call::<u8>("svc.secret", ()).await.unwrap_err();
+    assert_eq!((refused.error_type(), refused.outcome()), (Some("FORBIDDEN"), Outcome::NotRun));
     assert_eq!(broker.call::<u8>("svc.secret", ()).meta("role", "admin").await.unwrap(), 1);
     assert_eq!((broker.layers("svc.secret"), broker.layers("svc.open")), (vec!["closure"], vec![]));
 }

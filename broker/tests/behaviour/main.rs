@@ -2,6 +2,7 @@
 
 mod balancing;
 mod bus;
+mod bus_membership;
 mod call_level;
 mod calls;
 mod cancellation;
@@ -21,6 +22,9 @@ mod liveness;
 mod mixed_versions;
 mod node_service;
 mod outcomes;
+#[allow(dead_code, reason = "others send more of it")]
+#[path = "../outsider/mod.rs"]
+mod outsider;
 mod overload;
 mod panics;
 mod pending_calls;

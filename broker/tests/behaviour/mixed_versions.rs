@@ -7,7 +7,9 @@ use ligand::transport::{PacketKind, Route};
 use ligand::{Context, ServiceDef};
 use serde_json::{Value, json};
 
-use crate::bus::{Asked, Log, Peer, Server, service as published};
+use crate::bus::{Asked, Log, Server};
+use crate::outsider::packets::service as published;
+use crate::outsider::peer::Peer;
 use crate::ways::{ms, ok, secs};
 
 fn service() -> ServiceDef {

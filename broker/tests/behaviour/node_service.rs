@@ -180,7 +180,23 @@ async fn health_tells_how_the_machine_is() {
             }
         }
         assert_eq!(health["process"]["argv"], json!([]), "a command line may hold secrets");
+        let typed = serde_json::to_value(cluster.at(node).health()).unwrap();
+        assert_eq!(shape(&typed), shape(&health), "the same by hand");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_are_told_with_their_types_too() {
+    let cluster = cluster().await;
+    let nodes = cluster.at("a").nodes();
+    assert_eq!(nodes.iter().map(|node| node.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    let other = &nodes[1];
+    assert!(other.is_available && !other.is_local);
+    assert_eq!((other.client.as_str(), other.services.len()), ("rust", 1));
+    assert_eq!(other.services[0].as_str(), "v2.math");
+    assert_eq!(other.instance_id, *cluster.at("b").instance_id());
+    cluster.at("b").stop().await.unwrap();
+    assert!(!cluster.at("a").nodes()[1].is_available);
 }
 
 #[tokio::test(start_paused = true)]

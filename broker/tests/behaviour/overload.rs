@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
-use crate::bus::{Peer, Server};
+use crate::bus::Server;
+use crate::outsider::peer::Peer;
 use crate::ways::{ms, secs};
 
 /// Frames that a transporter hands over in one go.

@@ -1,9 +1,11 @@
 //! Actions that not everybody may call.
 
 use ligand::testing::Cluster;
+use ligand::transport::PacketKind;
 use ligand::{ActionDef, Context, ErrorKind, ServiceDef, Visibility};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::outsider::peer::Peer;
 use crate::ways::{face, ok};
 
 fn service() -> ServiceDef {
@@ -72,12 +74,36 @@ async fn from_another_node_a_hidden_action_looks_exactly_like_an_unknown_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_that_asks_all_the_same_is_answered_as_for_an_unknown_action() {
-    // A service of the same name on `a` makes `a` ask `b` for an action that `b` hides.
+async fn what_is_hidden_is_not_listed() {
     let cluster = Cluster::seeded(1).node("a", []).node("b", [service()]).start().await;
     let listed: Value = cluster.at("a").call("$node.actions", ()).await.unwrap();
     let names: Vec<_> =
         listed.as_array().unwrap().iter().map(|action| action["name"].as_str().unwrap()).collect();
     assert!(names.contains(&"svc.published") && names.contains(&"svc.public"), "{names:?}");
     assert!(!names.contains(&"svc.private"), "{names:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_asks_all_the_same_is_answered_as_for_an_unknown_action() {
+    let cluster = Cluster::seeded(1).node("b", [service()]).start().await;
+    let peer = Peer::join(cluster.network(), "peer").await;
+    for action in ["svc.none", "none.at.all", "svc.private", "svc.protected"] {
+        let request = json!({ "id": action, "action": action, "params": {}, "meta": { "m": 1 }, "level": 1 });
+        peer.to("b", PacketKind::Request, request);
+        let answer = peer.hears(PacketKind::Response).await;
+        assert_eq!((&answer["id"], &answer["success"]), (&json!(action), &json!(false)), "{answer}");
+        assert_eq!(answer.get("data"), Some(&Value::Null), "{answer}");
+        let error = &answer["error"];
+        assert_eq!(
+            (&error["name"], &error["code"]),
+            (&json!("ServiceNotFoundError"), &json!(404)),
+            "{answer}"
+        );
+        assert_eq!(error["data"], json!({ "action": action, "nodeID": "b" }), "{answer}");
+        assert_eq!(
+            (&error["type"], &error["nodeID"]),
+            (&json!("SERVICE_NOT_FOUND"), &json!("b")),
+            "{answer}"
+        );
+    }
 }

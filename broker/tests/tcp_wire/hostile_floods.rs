@@ -1,14 +1,15 @@
 //! Much of everything: the node lives, serves its honest peers, and does not grow.
 
 use ligand::ServiceBroker;
+use ligand::transport::PacketKind;
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 use std::fs;
 use std::net::UdpSocket;
-use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
+use crate::outsider::dice::Dice;
 use crate::peer::{
     Door, EVENT, GOSSIP_REQ, GOSSIP_RES, HELLO, PING, PONG, Peer, REQUEST, RESPONSE, frame, info,
 };
@@ -16,77 +17,30 @@ use crate::support::{builder, echo, echoes, eventually, loopback, port_of, sees,
 
 const MUTATIONS: usize = 100_000;
 
-/// Seeded dice (splitmix64), so that every run is the same run.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % n.max(1) as u64).unwrap()
-    }
-}
-
 /// Packets that real nodes sent, with the type under which they travel over TCP.
 fn captured() -> Vec<(u8, Vec<u8>)> {
-    let kinds = [
-        ("request", REQUEST),
-        ("response", RESPONSE),
-        ("event-", EVENT),
-        ("ping", PING),
-        ("pong", PONG),
-        ("tcp-gossip-req", GOSSIP_REQ),
-        ("tcp-gossip-res", GOSSIP_RES),
-        ("tcp-gossip-hello", HELLO),
-    ];
-    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
-    let mut packets = Vec::new();
-    for file in fs::read_dir(vectors).unwrap() {
-        let path = file.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let Some((_, code)) = kinds.iter().find(|(kind, _)| name.starts_with(kind)) else { continue };
-        let bytes = fs::read(&path).unwrap();
-        match path.extension().and_then(|extension| extension.to_str()) {
-            Some("json") if name != "event-match.json" => packets.push((*code, bytes)),
-            Some("bin") => packets.push((*code, bytes[6..].to_vec())),
-            _ => {}
-        }
-    }
-    packets.sort();
-    packets
+    let code = |kind| match kind {
+        PacketKind::Request => Some(REQUEST),
+        PacketKind::Response => Some(RESPONSE),
+        PacketKind::Event => Some(EVENT),
+        PacketKind::Ping => Some(PING),
+        PacketKind::Pong => Some(PONG),
+        PacketKind::GossipRequest => Some(GOSSIP_REQ),
+        PacketKind::GossipResponse => Some(GOSSIP_RES),
+        PacketKind::GossipHello => Some(HELLO),
+        _ => None,
+    };
+    let packets = crate::outsider::captured::packets().into_iter();
+    packets.filter_map(|(kind, packet)| Some((code(kind)?, packet))).collect()
 }
 
 /// A packet with up to four changes. Those that say where a node is are only cut off, or this test would
 /// make connections to who knows where.
 fn mutated(dice: &mut Dice, code: u8, packet: &[u8]) -> Vec<u8> {
-    let mut packet = packet.to_vec();
-    if code == HELLO || code == GOSSIP_RES {
-        packet.truncate(dice.below(packet.len()));
-        return packet;
+    match code {
+        HELLO | GOSSIP_RES => packet[..dice.below(packet.len())].to_vec(),
+        _ => dice.mutated(packet),
     }
-    for _ in 0..=dice.below(4) {
-        let at = dice.below(packet.len());
-        match dice.below(6) {
-            0 => packet.truncate(at),
-            1 if at < packet.len() => packet[at] = u8::try_from(dice.below(256)).unwrap(),
-            2 if at < packet.len() => drop(packet.remove(at)),
-            3 => packet.insert(at, b"\"{}[]:,0-e\\n"[dice.below(12)]),
-            4 => {
-                let part = packet[at..packet.len().min(at + 1 + dice.below(20))].to_vec();
-                let to = dice.below(packet.len());
-                packet.splice(to..to, part);
-            }
-            _ => {
-                let other = dice.below(packet.len());
-                if at < packet.len() && other < packet.len() {
-                    packet.swap(at, other);
-                }
-            }
-        }
-    }
-    packet
 }
 
 /// Bytes of memory that this process occupies, where the system says so.
@@ -140,12 +94,11 @@ async fn a_hundred_thousand_mutated_packets_do_not_disturb_an_honest_peer() {
     let door = Door::without_memory().await;
     let mut peer = Peer::greet_from("node-1", door, port_of(&node).await).await;
     let packets = captured();
-    assert!(packets.len() > 50, "only {} packets were found", packets.len());
     let mut dice = Dice(1);
     let mut flood = async |count: usize| {
         let mut bytes = Vec::new();
         for n in 0..count {
-            let (code, packet) = &packets[dice.below(packets.len())];
+            let (code, packet) = dice.pick(&packets);
             bytes.extend(frame(*code, &mutated(&mut dice, *code, packet)));
             if bytes.len() > 60_000 || n + 1 == count {
                 peer.line.write(&bytes).await;

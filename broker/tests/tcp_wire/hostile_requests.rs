@@ -5,16 +5,9 @@ use ligand::{ActionDef, Error, ServiceBroker, ServiceDef};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
+use crate::outsider::payloads::{self, Expected, Odd};
 use crate::peer::{EVENT, GOSSIP_RES, HELLO, Peer, REQUEST, RESPONSE, info, request};
 use crate::support::{builder, echo, eventually, loopback, port_of, row, sees, started, stop};
-
-/// Everything but what a case is about.
-fn around(id: &str, middle: &str) -> Vec<u8> {
-    format!(
-        r#"{{"id":"{id}","action":"echo.echo",{middle},"meta":{{}},"level":1,"stream":false,"ver":"5","sender":"p"}}"#
-    )
-    .into_bytes()
-}
 
 async fn node_and_peer() -> (ServiceBroker, Peer) {
     let node = started("node", loopback()).await;
@@ -25,13 +18,7 @@ async fn node_and_peer() -> (ServiceBroker, Peer) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h10_half_a_million_brackets_are_answered_with_an_error_at_once() {
     let (node, mut peer) = node_and_peer().await;
-    let open = "[".repeat(500_000);
-    // Nothing behind brackets that do not close can be told from what is within them.
-    let unclosed =
-        format!(r#"{{"id":"unclosed","sender":"p","ver":"5","action":"echo.echo","params":{open}"#);
-    let closed = around("closed", &format!(r#""params":{open}{}"#, "]".repeat(500_000)));
-    let meta = around("meta", &format!(r#""params":1,"meta":{}{}"#, "[".repeat(200), "]".repeat(200)));
-    for (id, packet) in [("unclosed", unclosed.into_bytes()), ("closed", closed), ("meta", meta)] {
+    for (id, packet) in payloads::brackets("p") {
         let from = Instant::now();
         peer.line.send(REQUEST, &packet).await;
         let answer = peer.response(id).await;
@@ -42,49 +29,14 @@ async fn h10_half_a_million_brackets_are_answered_with_an_error_at_once() {
     stop([&node]).await;
 }
 
-/// What becomes of a row.
-enum Expected {
-    /// The params come back as this text.
-    Echo(&'static str),
-    Error,
-    /// Nobody can be answered: counted.
-    Dropped,
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h13_odd_json_has_one_defined_result_per_row() {
-    use Expected::{Dropped, Echo, Error};
     let (node, mut peer) = node_and_peer().await;
-    let params = |text: &str| around("ID", &format!(r#""params":{text}"#));
-    let with = |before: &[u8], after: &[u8]| [before, &params("1"), after].concat();
-    let mut bad_utf8 = params("\"?\"");
-    let at = bad_utf8.iter().position(|byte| *byte == b'?').unwrap();
-    bad_utf8[at] = 0xff;
-    let utf16: Vec<u8> = params("1").iter().flat_map(|byte| [*byte, 0]).collect();
-    let long_number = format!(r#"1{}"#, "0".repeat(900_000));
-    let rows: Vec<(&str, Vec<u8>, Expected)> = vec![
-        ("id twice", around("other", r#""id":"ID","params":1"#), Echo("1")),
-        ("byte order mark", with(b"\xef\xbb\xbf", b""), Error),
-        ("trailing garbage", with(b"", b" x"), Error),
-        ("second object", with(b"", b"{}"), Error),
-        ("blanks around", with(b" \n", b"\t "), Echo("1")),
-        ("lone surrogate", params(r#""\ud800""#), Echo(r#""\ud800""#)),
-        ("number above all", params("1e400"), Echo("1e400")),
-        ("minus zero", params("-0"), Echo("-0")),
-        ("2^53 + 1", params("9007199254740993"), Echo("9007199254740993")),
-        ("NaN", params("NaN"), Error),
-        ("long number", params(&long_number), Echo("")),
-        ("raw control characters", params("\"\u{1}\u{8}\""), Error),
-        ("UTF-16", utf16, Dropped),
-        ("not UTF-8", bad_utf8, Error),
-    ];
     let mut dropped = 0;
-    for (n, (what, packet, expected)) in rows.into_iter().enumerate() {
-        let id = format!("odd-{n}");
-        let packet = replaced(&packet, b"ID", id.as_bytes());
+    for Odd { what, id, packet, expected } in payloads::odd_requests("p") {
         let before = node.stats().malformed;
         peer.line.send(REQUEST, &packet).await;
-        if matches!(expected, Dropped) {
+        if matches!(expected, Expected::Dropped) {
             dropped += 1;
             eventually(async || node.stats().malformed > before).await;
             continue;
@@ -96,7 +48,7 @@ async fn h13_odd_json_has_one_defined_result_per_row() {
             }
         };
         match expected {
-            Echo(text) => {
+            Expected::Echo(text) => {
                 assert!(answer.contains(r#""success":true"#), "{what}: {answer:.300}");
                 assert!(answer.contains(&format!(r#""data":{text}"#)), "{what}: {answer:.300}");
             }
@@ -107,25 +59,18 @@ async fn h13_odd_json_has_one_defined_result_per_row() {
     stop([&node]).await;
 }
 
-fn replaced(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
-    match text.windows(from.len()).position(|part| part == from) {
-        Some(at) => [&text[..at], to, &text[at + from.len()..]].concat(),
-        None => text.to_vec(),
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h14_payloads_that_are_no_packets_are_dropped_and_counted_for_every_type() {
     let (node, mut peer) = node_and_peer().await;
     let before = node.stats().malformed;
-    let payloads: [&[u8]; 7] = [b"null", b"[]", b"\"x\"", b"0", b"", b"{", b"{}"];
+    let payloads = payloads::no_packets();
     for code in EVENT..=HELLO {
         for payload in payloads {
             peer.line.send(code, payload).await;
         }
     }
     peer.caught_up().await;
-    eventually(async || node.stats().malformed - before == 8 * 7).await;
+    eventually(async || node.stats().malformed - before == 8 * payloads.len() as u64).await;
     peer.request("after", "echo.echo", json!("alive")).await;
     assert_eq!(peer.response("after").await["data"], "alive");
     stop([&node]).await;
@@ -134,23 +79,7 @@ async fn h14_payloads_that_are_no_packets_are_dropped_and_counted_for_every_type
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h15_fields_of_wrong_types_are_errors_that_name_the_field() {
     let (node, mut peer) = node_and_peer().await;
-    let wrong: [(&str, Value); 14] = [
-        ("timeout", json!("NaN")),
-        ("timeout", json!(-1)),
-        ("timeout", json!(1e308)),
-        ("meta", json!([])),
-        ("meta", json!("x")),
-        ("headers", json!([1])),
-        ("tracing", json!("yes")),
-        ("level", json!("1")),
-        ("level", json!(-1)),
-        ("action", json!({})),
-        ("requestID", json!({})),
-        ("caller", json!([])),
-        ("stream", json!("true")),
-        ("parentID", json!(true)),
-    ];
-    for (n, (field, value)) in wrong.into_iter().enumerate() {
+    for (n, (field, value)) in payloads::wrong_fields().into_iter().enumerate() {
         let id = format!("wrong-{n}");
         let mut packet = request(&id, "echo.echo", json!(1));
         packet[field] = value.clone();
@@ -167,12 +96,7 @@ async fn h15_fields_of_wrong_types_are_errors_that_name_the_field() {
 
     // These cannot be answered.
     let before = node.stats().malformed;
-    let events =
-        [("event", json!({})), ("groups", json!("mail")), ("sender", json!({})), ("ver", json!([[]]))];
-    for (field, value) in events {
-        let mut event = json!({ "id": "e", "event": "x", "data": 1, "groups": ["a"], "broadcast": false,
-            "meta": {}, "level": 1, "ver": "5", "sender": "p" });
-        event[field] = value;
+    for event in payloads::wrong_events("p") {
         peer.line.send_json(EVENT, &event).await;
     }
     eventually(async || node.stats().malformed + node.stats().wrong_version >= before + 4).await;

@@ -5,6 +5,9 @@ mod hostile_floods;
 mod hostile_requests;
 mod id_conflict;
 mod links;
+#[allow(dead_code, reason = "others send more of it")]
+#[path = "../outsider/mod.rs"]
+mod outsider;
 mod peer;
 #[path = "../conformance/ports.rs"]
 mod ports;

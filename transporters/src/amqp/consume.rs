@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::AmqpOptions;
+use super::fate::Fate;
 use super::ledger::{Handled, Ledger};
-use super::session::Fate;
 use super::topology::{Lane, Queue};
 use crate::bus::{Port, Pump};
 use crate::{Frame, PacketKind, Subscription, TransportError};

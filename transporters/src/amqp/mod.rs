@@ -19,6 +19,7 @@ mod acks;
 mod arguments;
 mod client;
 mod consume;
+mod fate;
 mod ledger;
 mod options;
 mod publish;

@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::AmqpOptions;
 use super::consume::Intake;
+use super::fate::Fate;
 use super::ledger::{Handled, Ledger};
 use super::publish::{Landed, Publisher};
 use super::socket::Cut;
@@ -27,21 +28,6 @@ pub(super) struct AmqpSession {
     blocked: watch::Receiver<bool>,
     port: Port,
     connection: Connection,
-}
-
-/// Whether a session is of no more use, and why.
-#[derive(Debug)]
-pub(super) struct Fate(watch::Sender<Option<String>>);
-
-impl Fate {
-    /// The session is of no more use; the first reason is the one that counts.
-    pub(super) fn seal(&self, why: &str) {
-        self.0.send_if_modified(|fate| {
-            let first = fate.is_none();
-            fate.get_or_insert_with(|| why.to_owned());
-            first
-        });
-    }
 }
 
 impl AmqpSession {

@@ -24,6 +24,7 @@ mod limits;
 mod options;
 mod outbox;
 mod servers;
+mod shared;
 mod supervisor;
 #[cfg(test)]
 mod tests;

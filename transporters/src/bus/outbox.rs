@@ -2,10 +2,11 @@
 //!
 //! Senders write their frames into one shared buffer under a lock, from which each frame is split off
 //! without a copy; the supervisor takes many at once. Frames and bytes count towards the bounds until the
-//! client library has taken them.
+//! client library has taken them. A frame that finds nothing waiting is offered to the library at once.
 
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -34,8 +35,8 @@ pub(super) struct Outbox<T> {
 
 #[derive(Debug)]
 struct Inner<T> {
-    /// Largest frame of the present session; none while there is no session.
-    open: Option<usize>,
+    /// None while there is no session.
+    open: Option<Open<T>>,
     slab: BytesMut,
     spliced: Vec<(usize, Bytes)>,
     topics: TopicCache<T>,
@@ -43,6 +44,22 @@ struct Inner<T> {
     /// Waiting, and taken but not handed over.
     frames: usize,
     bytes: usize,
+}
+
+/// What the outbox has to know of the present session.
+struct Open<T> {
+    /// Its largest frame.
+    max_frame: usize,
+    /// See [`Session::publish_now`](super::Session::publish_now).
+    now: Now<T>,
+}
+
+type Now<T> = Box<dyn Fn(Parcel<T>) -> Option<Parcel<T>> + Send + Sync>;
+
+impl<T> fmt::Debug for Open<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Open").field("max_frame", &self.max_frame).finish_non_exhaustive()
+    }
 }
 
 impl<T: Clone> Outbox<T> {
@@ -61,13 +78,14 @@ impl<T: Clone> Outbox<T> {
     }
 
     /// There is a session.
-    pub(super) fn open(&self, max_frame: usize) {
-        self.lock().open = Some(max_frame.min(self.limits.max_frame));
+    pub(super) fn open(&self, max_frame: usize, now: Now<T>) {
+        self.lock().open = Some(Open { max_frame: max_frame.min(self.limits.max_frame), now });
     }
 
-    /// Takes no more frames; those that wait stay.
+    /// Takes no more frames, and forgets the session; those that wait stay.
     pub(super) fn shut(&self) {
-        self.lock().open = None;
+        let session = self.lock().open.take();
+        drop(session);
         self.room.notify_waiters();
     }
 
@@ -100,7 +118,7 @@ impl<T: Clone> Outbox<T> {
         make: impl FnOnce() -> T,
     ) -> Result<(), SendError> {
         let mut inner = self.lock();
-        let limit = inner.open.ok_or(SendError::Disconnected)?;
+        let limit = inner.open.as_ref().ok_or(SendError::Disconnected)?.max_frame;
         let (frames, bytes) = self.bounds(kind);
         if inner.frames >= frames || inner.bytes >= bytes {
             return Err(SendError::Full);
@@ -111,11 +129,21 @@ impl<T: Clone> Outbox<T> {
             return Err(SendError::Full);
         }
         let topic = inner.topics.topic(to, kind, make);
-        inner.frames += 1;
-        inner.bytes += payload.len();
         // Only changed under the lock, so numbers rise from the front of the queue to its end.
         let number = self.accepted.fetch_add(1, Ordering::AcqRel) + 1;
-        inner.parcels.push_back(Parcel { topic, kind, payload, token, number, since: Instant::now() });
+        let mut parcel = Parcel { topic, kind, payload, token, number, since: Instant::now() };
+        // Under the lock as well, so that nothing overtakes anything.
+        if inner.frames == 0
+            && let Some(open) = &inner.open
+        {
+            match (open.now)(parcel) {
+                Some(back) => parcel = back,
+                None => return Ok(()),
+            }
+        }
+        inner.frames += 1;
+        inner.bytes += parcel.payload.len();
+        inner.parcels.push_back(parcel);
         let first = inner.parcels.len() == 1;
         drop(inner);
         if first {
@@ -257,7 +285,7 @@ mod tests {
     fn outbox(frames: usize, bytes: usize) -> Outbox<()> {
         let limits = BusLimits { send_frames: frames, send_bytes: bytes, ..BusLimits::default() };
         let outbox = Outbox::new(limits);
-        outbox.open(1000);
+        outbox.open(1000, Box::new(Some));
         outbox
     }
 
@@ -280,6 +308,41 @@ mod tests {
         assert_eq!(push(&outbox, Request, 1), Err(SendError::Full), "taken is not handed over");
         outbox.handed_over(11, 11);
         assert_eq!(push(&outbox, Request, 1), Ok(()));
+    }
+
+    #[test]
+    fn a_frame_is_handed_over_at_once_only_when_nothing_waits_before_it() {
+        let outbox = Outbox::new(BusLimits::default());
+        let (now, free) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(true)));
+        let (taken, is_free) = (Arc::clone(&now), Arc::clone(&free));
+        let shortcut = move |parcel: Parcel<()>| {
+            if !*is_free.lock().unwrap() {
+                return Some(parcel);
+            }
+            taken.lock().unwrap().push(parcel.number);
+            None
+        };
+        outbox.open(1000, Box::new(shortcut));
+        let send = || push(&outbox, PacketKind::Request, 1).unwrap();
+        send();
+        *free.lock().unwrap() = false;
+        send();
+        *free.lock().unwrap() = true;
+        send();
+        let mut batch = VecDeque::new();
+        outbox.try_take(&mut batch);
+        assert_eq!(batch.iter().map(|parcel| parcel.number).collect::<Vec<_>>(), [2, 3]);
+        send();
+        outbox.handed_over(2, 2);
+        send();
+        assert_eq!(*now.lock().unwrap(), [1], "the fourth waits for the third, the fifth for the fourth");
+        batch.clear();
+        outbox.try_take(&mut batch);
+        outbox.handed_over(2, 2);
+        send();
+        assert_eq!(*now.lock().unwrap(), [1, 6]);
+        outbox.shut();
+        assert_eq!(push(&outbox, PacketKind::Request, 1), Err(SendError::Disconnected));
     }
 
     #[tokio::test]
@@ -341,7 +404,7 @@ mod tests {
     #[test]
     fn a_large_body_lands_between_what_was_written_around_it() {
         let outbox = Outbox::new(BusLimits::default());
-        outbox.open(1 << 20);
+        outbox.open(1 << 20, Box::new(Some));
         let body = Bytes::from(vec![b'x'; FrameBuf::SPLICE_FROM]);
         let mut write = |frame: &mut FrameBuf<'_>| {
             frame.buf().extend_from_slice(b"<");

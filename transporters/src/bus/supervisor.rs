@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::connection::Shared;
 use super::outbox::tokens;
+use super::shared::Shared;
 use super::{Client, Parcel, Port, Session};
 use crate::backoff::Backoff;
 use crate::{TransportError, Up};
@@ -49,9 +49,11 @@ impl<S: Session> Live<S> {
     }
 
     /// From now on frames are published through this session.
-    pub(super) fn begin<C: Client<Session = S>>(&self, shared: &Shared<C>) {
+    pub(super) fn begin<C: Client<Session = S, Topic = S::Topic>>(&self, shared: &Shared<C>) {
         shared.set_session(Some(Arc::clone(&self.session)));
-        shared.outbox.open(self.session.max_frame());
+        let session = Arc::clone(&self.session);
+        let max_frame = session.max_frame();
+        shared.outbox.open(max_frame, Box::new(move |parcel| session.publish_now(parcel)));
     }
 }
 

@@ -1,6 +1,7 @@
 //! One connection with a server.
 
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{oneshot, watch};
@@ -176,6 +177,17 @@ impl Session for MqttSession {
             self.asker.publish(&parcel.topic, self.qos, parcel.payload).await?;
         }
         Ok(())
+    }
+
+    /// Only what the server does not acknowledge: there is no account of it that has to be in order.
+    fn publish_now(&self, parcel: Parcel<Arc<str>>) -> Option<Parcel<Arc<str>>> {
+        if self.qos > 0 || parcel.topic.contains(['+', '#']) {
+            return Some(parcel);
+        }
+        match self.asker.publish(&parcel.topic, self.qos, parcel.payload.clone()).now_or_never() {
+            Some(Ok(())) => None,
+            Some(Err(_)) | None => Some(parcel),
+        }
     }
 
     async fn lost(&self) -> TransportError {

@@ -5,24 +5,21 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::reader::{Reader, Stop, Tap};
-use super::signals::{Listening, Signals};
+use super::signals::{ECHO, Listening, Signals};
 use super::subjects::{Interest, Target};
 use crate::bus::{Parcel, Port, Session};
 use crate::{PacketKind, Subscription, TransportError};
 
-/// The end of subjects that a session sends itself a message by.
-pub(super) const ECHO: &str = ".ligand-echo";
-
 /// The library passes errors on by way of a task of its own, which was woken before the echo came.
 const AFTER_ECHO: Duration = Duration::from_millis(10);
 
-/// Bytes that are published without waiting for the library to write them out.
+/// Bytes that are handed over without waiting for the library to write them out.
 const UNWRITTEN: usize = 256 * 1024;
 
 pub(super) struct NatsSession {
@@ -32,6 +29,8 @@ pub(super) struct NatsSession {
     made: Mutex<HashMap<Subscription, Made>>,
     /// Subscriptions asked for so far; the library numbers them from 1.
     asked: AtomicU64,
+    /// Bytes handed over since the library last had written everything out.
+    unwritten: AtomicUsize,
 }
 
 struct Made {
@@ -41,7 +40,14 @@ struct Made {
 
 impl NatsSession {
     pub(super) fn new(client: Client, port: Port, signals: Arc<Signals>) -> Self {
-        Self { client, port, signals, made: Mutex::default(), asked: AtomicU64::new(0) }
+        Self {
+            client,
+            port,
+            signals,
+            made: Mutex::default(),
+            asked: AtomicU64::new(0),
+            unwritten: AtomicUsize::new(0),
+        }
     }
 
     fn made(&self) -> MutexGuard<'_, HashMap<Subscription, Made>> {
@@ -171,13 +177,12 @@ impl Session for NatsSession {
 
     async fn publish(&self, parcels: &mut VecDeque<Parcel<Target>>) -> Result<(), TransportError> {
         let failed = |why: &dyn std::fmt::Display| TransportError::Lost(why.to_string());
-        let mut unwritten = 0;
         while let Some(parcel) = parcels.front() {
             match &parcel.topic {
                 Target::Subject(subject) => {
                     let published = self.client.publish(subject.clone(), parcel.payload.clone());
                     published.await.map_err(|why| failed(&why))?;
-                    unwritten += parcel.payload.len();
+                    self.unwritten.fetch_add(parcel.payload.len(), Ordering::Relaxed);
                 }
                 Target::Impossible(topic) => {
                     let why = TransportError::refused(topic.as_str(), "a NATS subject has no blanks");
@@ -186,12 +191,30 @@ impl Session for NatsSession {
                 }
             }
             parcels.pop_front();
-            if unwritten >= UNWRITTEN {
-                unwritten = 0;
+            if self.unwritten.load(Ordering::Relaxed) >= UNWRITTEN {
+                self.unwritten.store(0, Ordering::Relaxed);
                 self.client.flush().await.map_err(|why| failed(&why))?;
             }
         }
         Ok(())
+    }
+
+    fn publish_now(&self, parcel: Parcel<Target>) -> Option<Parcel<Target>> {
+        let bytes = parcel.payload.len();
+        // Beyond that somebody has to wait for the library.
+        if self.unwritten.load(Ordering::Relaxed) + bytes >= UNWRITTEN {
+            return Some(parcel);
+        }
+        let Target::Subject(subject) = &parcel.topic else { return Some(parcel) };
+        let handed_over = self.client.publish(subject.clone(), parcel.payload.clone()).now_or_never();
+        match handed_over {
+            Some(Ok(())) => {
+                self.unwritten.fetch_add(bytes, Ordering::Relaxed);
+                None
+            }
+            // What an error says is told to whoever publishes what waits.
+            Some(Err(_)) | None => Some(parcel),
+        }
     }
 
     async fn lost(&self) -> TransportError {

@@ -9,6 +9,9 @@ use super::refusal::refusal;
 use crate::bus::Port;
 use crate::{PacketKind, TransportError};
 
+/// The end of subjects that a session sends itself a message by.
+pub(super) const ECHO: &str = ".ligand-echo";
+
 /// Shared by a session and the callback of its client.
 #[derive(Debug)]
 pub(super) struct Signals {
@@ -74,7 +77,7 @@ impl Signals {
         // Whoever listens asks about subscriptions.
         if let Some(about) = about
             && (about.publish || !listening)
-            && !about.subject.ends_with(super::session::ECHO)
+            && !about.subject.ends_with(ECHO)
         {
             self.port.refused(&TransportError::refused(about.subject, error));
         }

@@ -8,13 +8,14 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::RedisOptions;
+use super::end::End;
 use super::guard::{self, Guard};
 use super::line::{Identity, Line};
 use super::options::Mode;
 use super::places::Places;
 use super::reader::{Arrivals, Gate, Reader};
 use super::sentinel::Sentinel;
-use super::session::{End, RedisSession};
+use super::session::RedisSession;
 use super::stream::Dialer;
 use super::topology;
 use crate::bus::{Client, Port, Server};

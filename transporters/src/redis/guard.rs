@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
 
+use super::end::End;
 use super::line::{Line, text};
 use super::places::Places;
 use super::sentinel::Sentinel;
-use super::session::End;
 use super::topology;
 use crate::TransportError;
 

@@ -32,6 +32,7 @@
 //! ```
 
 mod client;
+mod end;
 mod guard;
 mod line;
 mod node_form;

@@ -10,8 +10,8 @@ use std::task::Poll;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::unconstrained;
 
+use super::end::End;
 use super::line::Line;
-use super::session::End;
 use crate::bus::{Parcel, Port};
 use crate::{Link, TransportError};
 

@@ -17,7 +17,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 
-use super::session::End;
+use super::end::End;
 use super::stream::Stream;
 use crate::bus::Intake;
 use crate::{Frame, Source, Topics, TransportError};

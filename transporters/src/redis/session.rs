@@ -5,8 +5,8 @@ use futures_util::future::join_all;
 use redis::RedisError;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use tokio::sync::watch;
 
+use super::end::End;
 use super::line::Line;
 use super::publisher::Publisher;
 use crate::bus::{Parcel, Port, Session};
@@ -18,30 +18,6 @@ pub(super) struct RedisSession {
     publisher: Publisher,
     topics: Topics,
     end: End,
-}
-
-/// How a session ends: the first reason counts.
-#[derive(Clone)]
-pub(super) struct End(watch::Sender<Option<String>>);
-
-impl End {
-    pub(super) fn new() -> Self {
-        Self(watch::Sender::new(None))
-    }
-
-    pub(super) fn with(&self, why: TransportError) {
-        let why = match why {
-            TransportError::Lost(why) => why,
-            other => other.to_string(),
-        };
-        self.0.send_if_modified(|ended| ended.is_none() && ended.replace(why).is_none());
-    }
-
-    async fn reason(&self) -> TransportError {
-        let mut ended = self.0.subscribe();
-        let reason = ended.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
-        TransportError::Lost(reason.unwrap_or_else(|| "the session is closed".to_owned()))
-    }
 }
 
 impl RedisSession {

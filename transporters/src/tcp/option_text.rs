@@ -1,10 +1,9 @@
 //! Options as text: in the query of a URL, in a configuration file, under the names Moleculer uses.
 
 use std::net::Ipv4Addr;
-use std::str::FromStr;
-use std::time::Duration;
 
 use super::{TcpOptions, UdpBroadcast, net};
+use crate::option_values::{Expected, count, flag, milliseconds, parsed, seconds};
 use crate::{Name, TransportError};
 
 impl TcpOptions {
@@ -113,30 +112,8 @@ impl TcpOptions {
     }
 }
 
-/// What was expected instead.
-type Expected = &'static str;
-
 fn optional(value: &str) -> Option<&str> {
     (!value.is_empty() && value != "null").then_some(value)
-}
-
-fn flag(value: &str) -> Result<bool, Expected> {
-    match value {
-        "true" | "1" => Ok(true),
-        "false" | "0" => Ok(false),
-        _ => Err("true or false"),
-    }
-}
-
-fn parsed<T: FromStr>(value: &str, expected: Expected) -> Result<T, Expected> {
-    value.parse().map_err(|_| expected)
-}
-
-fn count(value: &str) -> Result<usize, Expected> {
-    parsed(value, "a number above 0").and_then(|count| match count {
-        0 => Err("a number above 0"),
-        count => Ok(count),
-    })
 }
 
 fn port(value: &str) -> Result<u16, Expected> {
@@ -166,31 +143,6 @@ fn broadcast(value: &str) -> Result<UdpBroadcast, Expected> {
             .collect::<Result<_, _>>()
             .map(UdpBroadcast::To),
     }
-}
-
-fn seconds(value: &str) -> Result<Duration, Expected> {
-    duration(value, 1.0)
-}
-
-fn milliseconds(value: &str) -> Result<Duration, Expected> {
-    duration(value, 0.001)
-}
-
-fn duration(value: &str, bare: f64) -> Result<Duration, Expected> {
-    let expected = "a time such as 500ms, 10s or 2m";
-    let (number, unit) = match value.find(|c: char| c.is_ascii_alphabetic()) {
-        Some(at) => value.split_at(at),
-        None => (value, ""),
-    };
-    let unit = match unit {
-        "" => bare,
-        "ms" => 0.001,
-        "s" => 1.0,
-        "m" => 60.0,
-        _ => return Err(expected),
-    };
-    let number: f64 = parsed(number.trim(), expected)?;
-    Duration::try_from_secs_f64(number * unit).map_err(|_| expected)
 }
 
 #[cfg(test)]

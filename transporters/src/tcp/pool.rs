@@ -57,7 +57,8 @@ pub(crate) struct Pool {
     settled: Notify,
     abort: CancellationToken,
     tasks: TaskTracker,
-    /// Frames that were not written when this side closed.
+    /// Frames that this side gave up when it closed. What a peer did not take because it went is not among
+    /// them: that is its end, not a close that failed.
     left: AtomicUsize,
 }
 
@@ -252,7 +253,7 @@ impl Pool {
         peer.outbox.take(chunk);
         left += chunk.frames();
         unsent.extend(chunk.unsent());
-        if !self.read().open {
+        if matches!(end, End::Aborted) {
             self.left.fetch_add(left, Ordering::Relaxed);
         }
         // First the frames that certainly did not arrive, then the peer with everything else.

@@ -26,10 +26,12 @@ pub(crate) enum Part {
     /// Moleculer on Node as it is by default, where that differs much: with AMQP it takes one request at a
     /// time, and every one waits for a delayed acknowledgement.
     JsDefault,
+    /// NATS's own services, which are part of its client library.
+    Micro,
 }
 
 impl Part {
-    pub(crate) const ALL: [Self; 4] = [Self::Ligand, Self::ByHand, Self::Js, Self::JsDefault];
+    pub(crate) const ALL: [Self; 5] = [Self::Ligand, Self::ByHand, Self::Js, Self::JsDefault, Self::Micro];
 }
 
 impl Bus {

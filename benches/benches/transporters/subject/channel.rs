@@ -9,8 +9,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{NODES, body};
 use crate::closed_loop::{self, WINDOW};
-use crate::row::Load;
-use crate::worker::Figures;
+use crate::figures::Figures;
+use crate::load::Load;
 
 enum Message {
     Call(Bytes, oneshot::Sender<Bytes>),

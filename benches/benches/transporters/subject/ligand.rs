@@ -13,8 +13,8 @@ use tokio::sync::Notify;
 
 use super::{MAX_FRAME, NODES, Place, body};
 use crate::closed_loop::{self, WINDOW};
-use crate::row::Load;
-use crate::worker::Figures;
+use crate::figures::Figures;
+use crate::load::Load;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Body {

@@ -5,6 +5,8 @@ mod by_hand;
 mod channel;
 mod ligand;
 mod memory;
+#[cfg(feature = "nats")]
+mod nats_micro;
 mod raw;
 mod tarpc;
 
@@ -13,8 +15,8 @@ use bytes::Bytes;
 use std::io;
 use std::time::Duration;
 
-use crate::row::Load;
-use crate::worker::Figures;
+use crate::figures::Figures;
+use crate::load::Load;
 
 /// Nodes that can be sent events to.
 pub(crate) const NODES: usize = 4;
@@ -81,6 +83,7 @@ impl Kind {
             Self::On(bus, Part::ByHand) => bus.library(),
             Self::On(_, Part::Js) => "moleculer-js",
             Self::On(_, Part::JsDefault) => "js-as-default",
+            Self::On(_, Part::Micro) => "nats-micro",
         }
     }
 
@@ -120,6 +123,10 @@ impl Server {
             }
             (Kind::Raw, Place::Ports(ports)) => raw::serve(ports).await.map(|()| Self::Tasks),
             (Kind::Tarpc, Place::Ports(ports)) => tarpc::serve(ports).await.map(|()| Self::Tasks),
+            #[cfg(feature = "nats")]
+            (Kind::On(_, Part::Micro), Place::Server { namespace, .. }) => {
+                nats_micro::serve(namespace).await.map(|()| Self::Tasks)
+            }
             (Kind::On(bus, Part::ByHand), Place::Server { namespace, .. }) => {
                 by_hand::serve(bus, namespace).await.map(|()| Self::Tasks)
             }
@@ -135,6 +142,8 @@ pub(crate) enum Client {
     Tarpc(tarpc::EchoClient),
     Channel(channel::Client),
     ByHand(Box<dyn by_hand::Drive>),
+    #[cfg(feature = "nats")]
+    Micro(nats_micro::Micro),
 }
 
 impl Client {
@@ -148,6 +157,10 @@ impl Client {
             (Kind::Raw, Place::Ports(ports)) => Ok(Self::Raw(raw::Client::start(ports).await?)),
             (Kind::Tarpc, Place::Ports(ports)) => Ok(Self::Tarpc(tarpc::start(ports).await?)),
             (Kind::Channel, _) => Ok(Self::Channel(channel::Client::start())),
+            #[cfg(feature = "nats")]
+            (Kind::On(_, Part::Micro), Place::Server { namespace, .. }) => {
+                Ok(Self::Micro(nats_micro::Micro::start(namespace).await?))
+            }
             (Kind::On(bus, Part::ByHand), Place::Server { namespace, .. }) => {
                 Ok(Self::ByHand(by_hand::client(bus, namespace).await?))
             }
@@ -162,6 +175,8 @@ impl Client {
             Self::Tarpc(client) => tarpc::run(client, load, time).await,
             Self::Channel(client) => client.run(load, time).await,
             Self::ByHand(client) => client.run(load, time).await,
+            #[cfg(feature = "nats")]
+            Self::Micro(client) => client.run(load, time).await,
         }
     }
 }

@@ -16,8 +16,8 @@ use tokio::sync::{Notify, oneshot};
 
 use super::{NODES, body};
 use crate::closed_loop::{self, WINDOW};
-use crate::row::Load;
-use crate::worker::Figures;
+use crate::figures::Figures;
+use crate::load::Load;
 
 /// Number of a frame that is not answered.
 const EVENT: u64 = 0;

@@ -9,8 +9,8 @@ use tarpc::{client, context, serde_transport};
 
 use super::{MAX_FRAME, body};
 use crate::closed_loop;
-use crate::row::Load;
-use crate::worker::Figures;
+use crate::figures::Figures;
+use crate::load::Load;
 
 #[tarpc::service]
 pub(crate) trait Echo {

@@ -24,7 +24,16 @@ impl Cluster {
 
     /// As [`Cluster::new`], with another time between rounds of gossip, in seconds.
     pub(crate) fn gossiping_every(period: u32, names: &[&str]) -> Self {
-        let nodes: Vec<_> = names.iter().map(|name| ((*name).to_owned(), free_port())).collect();
+        Self::of(period, names.iter().map(|name| ((*name).to_owned(), free_port())).collect())
+    }
+
+    /// The same as somebody sees it who was only told of these.
+    pub(crate) fn only(&self, names: &[&str]) -> Self {
+        let told = self.nodes.iter().filter(|(name, _)| names.contains(&name.as_str()));
+        Self { serializer: self.serializer, ..Self::of(self.period, told.cloned().collect()) }
+    }
+
+    fn of(period: u32, nodes: Vec<(String, u16)>) -> Self {
         let urls = urls(&nodes).join(",");
         let url =
             format!("tcp://{urls}?udpDiscovery=false&useHostname=false&bind=127.0.0.1&gossipPeriod={period}");

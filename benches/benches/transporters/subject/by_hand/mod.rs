@@ -27,8 +27,8 @@ use tokio::sync::oneshot;
 use super::bus::Bus;
 use super::{NODES, body};
 use crate::closed_loop::{self, WINDOW};
-use crate::row::Load;
-use crate::worker::Figures;
+use crate::figures::Figures;
+use crate::load::Load;
 
 /// Number of a frame that is not sent back.
 const EVENT: u64 = 0;

@@ -1,0 +1,32 @@
+//! How much time a call gets.
+
+use std::time::Duration;
+
+use super::{CallOptions, ServiceBroker};
+use crate::config::Timeout;
+use crate::context::Context;
+use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::registry::Action;
+
+/// How long the call may take: the caller's wish, the action's, the broker's; never more than what is
+/// left of the running call.
+pub(super) fn budget(
+    broker: &ServiceBroker,
+    parent: Option<&Context>,
+    action: &str,
+    picked: Option<&Action>,
+    options: Option<&CallOptions>,
+) -> Result<Option<Duration>> {
+    let wish = options.and_then(|options| options.timeout);
+    let wish = wish.or_else(|| picked.and_then(Action::own_timeout));
+    let own = match wish.unwrap_or(broker.shared().limits.request_timeout) {
+        Timeout::After(duration) => Some(duration),
+        Timeout::Never => None,
+    };
+    let Some(left) = parent.and_then(Context::remaining) else { return Ok(own) };
+    if left.is_zero() {
+        let error = Error::of_action(ErrorKind::RequestSkipped, action, Some(broker.node_id()));
+        return Err(error.with_outcome(Outcome::NotRun));
+    }
+    Ok(Some(own.map_or(left, |own| own.min(left))))
+}

@@ -1,0 +1,73 @@
+//! What every kind of membership has to remember.
+
+use ligand_transporters::NodeId;
+use std::collections::HashMap;
+use std::time::Duration;
+use tokio::time::Instant;
+
+use super::limit::Bucket;
+use crate::transit::{Mark, Transit};
+
+/// After a node has gone, answers that it sent before may still be on their way through a reader. So
+/// long they are given before the calls that wait for it are failed.
+const GRACE: Duration = Duration::from_millis(50);
+/// Senders whose version errors are remembered, for one line a minute each.
+const MAX_REPORTED: usize = 1024;
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Chores {
+    /// Nodes whose waiting calls are failed at that time.
+    to_fail: Vec<(Instant, NodeId, Mark)>,
+    /// When changed services are announced.
+    pub(super) announce_at: Option<Instant>,
+    reported: HashMap<NodeId, Bucket>,
+    /// Whether this node has said that it is there. Before that it has no claim on its id, and nothing to
+    /// take back.
+    pub(super) announced: bool,
+}
+
+impl Chores {
+    /// Fails the calls that wait for a node now, once its last answers had time to come through.
+    pub(crate) fn fail_later(&mut self, transit: &Transit, node: NodeId, now: Instant) {
+        self.to_fail.push((now + GRACE, node, transit.mark()));
+    }
+
+    /// When something of it is to be done.
+    pub(super) fn due(&self) -> impl Iterator<Item = Instant> + '_ {
+        self.to_fail.iter().map(|(at, ..)| *at).chain(self.announce_at)
+    }
+
+    /// The node is there after all, as the same process.
+    pub(super) fn forgive(&mut self, node: &NodeId) {
+        self.to_fail.retain(|(_, lost, _)| lost != node);
+    }
+
+    pub(super) fn fail_due(&mut self, transit: &Transit, now: Instant) {
+        self.to_fail.retain(|(at, node, then)| {
+            if now < *at {
+                return true;
+            }
+            let failed = transit.fail_node(node, *then);
+            if failed > 0 {
+                tracing::debug!(node = %node, failed, "calls to a lost node failed");
+            }
+            false
+        });
+    }
+
+    /// One line a minute for each sender, however many packets it sends.
+    pub(super) fn wrong_version(&mut self, transit: &Transit, sender: &NodeId, ver: &str, now: Instant) {
+        if self.reported.len() >= MAX_REPORTED && !self.reported.contains_key(sender) {
+            return;
+        }
+        let bucket = self.reported.entry(sender.clone());
+        if bucket.or_insert_with(|| Bucket::new(1, Duration::from_secs(60))).take(now.into_std()) {
+            tracing::warn!(
+                node = %sender,
+                ver = %ver.escape_debug().to_string().chars().take(32).collect::<String>(),
+                own = transit.own_version().as_str(),
+                "packets of another protocol version are ignored"
+            );
+        }
+    }
+}

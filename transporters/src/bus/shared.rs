@@ -1,0 +1,31 @@
+//! What a connection and its supervisor share.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_util::sync::CancellationToken;
+
+use super::outbox::Outbox;
+use super::{BusLimits, Client};
+use crate::{Link, Subscription};
+
+/// See the module.
+pub(super) struct Shared<C: Client> {
+    pub(super) client: C,
+    pub(super) link: Link,
+    pub(super) limits: BusLimits,
+    pub(super) outbox: Outbox<C::Topic>,
+    /// The present session, if any.
+    pub(super) session: Mutex<Option<Arc<C::Session>>>,
+    /// What this node wants to receive. Held while subscriptions are made, undone or restored.
+    pub(super) wanted: tokio::sync::Mutex<Vec<Subscription>>,
+    pub(super) closing: CancellationToken,
+}
+
+impl<C: Client> Shared<C> {
+    pub(super) fn session(&self) -> Option<Arc<C::Session>> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_session(&self, session: Option<Arc<C::Session>>) {
+        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = session;
+    }
+}
