@@ -34,6 +34,7 @@ mod set;
 mod sets;
 mod values;
 
+use futures_util::StreamExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -42,6 +43,9 @@ use sets::{Set, Which};
 
 /// So long anything may take before a check gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Sets that run side by side: most of their time they wait for heartbeats.
+const AT_ONCE: usize = 2;
 
 /// What the command line says.
 #[derive(Debug, Default)]
@@ -105,12 +109,9 @@ fn main() -> ExitCode {
     left_out.iter().for_each(|set| println!("NOT RUN, as asked: {}", set.name()));
     // What a check has to say when it panics is in its cell.
     std::panic::set_hook(Box::new(|_| {}));
-    let run = |set: &Set| {
-        let row = runtime.block_on(set::run(set));
-        println!("{}", report::line(&row));
-        row
-    };
-    let rows: Vec<_> = chosen.iter().map(run).collect();
+    let running = futures_util::stream::iter(&chosen).map(set::run).buffered(AT_ONCE);
+    let printed = running.inspect(|row| println!("{}", report::line(row)));
+    let rows: Vec<_> = runtime.block_on(printed.collect());
     let mut surprises = known::surprises(&rows);
     if let Some(file) = &arguments.document {
         if arguments.write {
