@@ -69,8 +69,8 @@ pub(crate) trait Session: Send + Sync + 'static {
     async fn publish(&self, parcels: &mut VecDeque<Parcel<Self::Topic>>) -> Result<(), TransportError>;
 
     /// Hands one parcel over on the spot; gives it back, with nothing of it sent, if that would take any
-    /// waiting or cannot be done. Called while nothing else waits to be published, on the sender's own
-    /// thread, which is spared a switch to the task that publishes.
+    /// waiting or cannot be done. Called for lone frames, while nothing else waits to be published, on the
+    /// sender's own thread, which is spared a switch to the task that publishes.
     fn publish_now(&self, parcel: Parcel<Self::Topic>) -> Option<Parcel<Self::Topic>> {
         Some(parcel)
     }

@@ -23,6 +23,7 @@ mod intake;
 mod limits;
 mod options;
 mod outbox;
+mod pace;
 mod servers;
 mod shared;
 mod supervisor;

@@ -2,7 +2,7 @@
 //!
 //! Senders write their frames into one shared buffer under a lock, from which each frame is split off
 //! without a copy; the supervisor takes many at once. Frames and bytes count towards the bounds until the
-//! client library has taken them. A frame that finds nothing waiting is offered to the library at once.
+//! client library has taken them. A lone frame is offered to the library at once.
 
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::pace::Pace;
 use super::topics::TopicCache;
 use super::{BusLimits, Parcel};
 use crate::{Abandon, FrameBuf, PacketKind, Route, SendError, WriteFrame};
@@ -40,6 +41,7 @@ struct Inner<T> {
     slab: BytesMut,
     spliced: Vec<(usize, Bytes)>,
     topics: TopicCache<T>,
+    pace: Pace,
     parcels: VecDeque<Parcel<T>>,
     /// Waiting, and taken but not handed over.
     frames: usize,
@@ -69,6 +71,7 @@ impl<T: Clone> Outbox<T> {
             slab: BytesMut::new(),
             spliced: Vec::new(),
             topics: TopicCache::default(),
+            pace: Pace::new(),
             parcels: VecDeque::new(),
             frames: 0,
             bytes: 0,
@@ -131,9 +134,11 @@ impl<T: Clone> Outbox<T> {
         let topic = inner.topics.topic(to, kind, make);
         // Only changed under the lock, so numbers rise from the front of the queue to its end.
         let number = self.accepted.fetch_add(1, Ordering::AcqRel) + 1;
-        let mut parcel = Parcel { topic, kind, payload, token, number, since: Instant::now() };
+        let since = Instant::now();
+        let mut parcel = Parcel { topic, kind, payload, token, number, since };
         // Under the lock as well, so that nothing overtakes anything.
-        if inner.frames == 0
+        if inner.pace.is_lone(since)
+            && inner.frames == 0
             && let Some(open) = &inner.open
         {
             match (open.now)(parcel) {
@@ -310,8 +315,8 @@ mod tests {
         assert_eq!(push(&outbox, Request, 1), Ok(()));
     }
 
-    #[test]
-    fn a_frame_is_handed_over_at_once_only_when_nothing_waits_before_it() {
+    #[tokio::test(start_paused = true)]
+    async fn a_frame_is_handed_over_at_once_only_when_nothing_waits_before_it() {
         let outbox = Outbox::new(BusLimits::default());
         let (now, free) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(true)));
         let (taken, is_free) = (Arc::clone(&now), Arc::clone(&free));
@@ -323,23 +328,27 @@ mod tests {
             None
         };
         outbox.open(1000, Box::new(shortcut));
-        let send = || push(&outbox, PacketKind::Request, 1).unwrap();
-        send();
+        // Far apart, so that each is a lone one.
+        let send = async || {
+            tokio::time::advance(Duration::from_millis(1)).await;
+            push(&outbox, PacketKind::Request, 1).unwrap();
+        };
+        send().await;
         *free.lock().unwrap() = false;
-        send();
+        send().await;
         *free.lock().unwrap() = true;
-        send();
+        send().await;
         let mut batch = VecDeque::new();
         outbox.try_take(&mut batch);
         assert_eq!(batch.iter().map(|parcel| parcel.number).collect::<Vec<_>>(), [2, 3]);
-        send();
+        send().await;
         outbox.handed_over(2, 2);
-        send();
+        send().await;
         assert_eq!(*now.lock().unwrap(), [1], "the fourth waits for the third, the fifth for the fourth");
         batch.clear();
         outbox.try_take(&mut batch);
         outbox.handed_over(2, 2);
-        send();
+        send().await;
         assert_eq!(*now.lock().unwrap(), [1, 6]);
         outbox.shut();
         assert_eq!(push(&outbox, PacketKind::Request, 1), Err(SendError::Disconnected));

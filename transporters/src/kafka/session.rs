@@ -79,6 +79,17 @@ impl KafkaSession {
         }
     }
 
+    /// Gives a frame to librdkafka, which takes it at once or not at all.
+    fn hand_over(&self, parcel: &Parcel<Arc<str>>) -> Result<(), KafkaError> {
+        let token = usize::try_from(parcel.token).unwrap_or_default();
+        let mut record = BaseRecord::with_opaque_to(&parcel.topic, token).payload(&parcel.payload[..]);
+        match &self.key {
+            Some(key) => record = record.key(&key[..]),
+            None => record = record.partition(self.options.partition),
+        }
+        self.handles.producer().send(record).map_err(|(why, _)| why)
+    }
+
     fn topics_of(&self, subscriptions: &[Subscription]) -> BTreeSet<String> {
         subscriptions.iter().map(|subscription| self.names.of(subscription)).collect()
     }
@@ -135,30 +146,28 @@ impl Session for KafkaSession {
     }
 
     async fn publish(&self, parcels: &mut VecDeque<Parcel<Arc<str>>>) -> Result<(), TransportError> {
-        let producer = self.handles.producer();
         while let Some(parcel) = parcels.front() {
             if !names::is_valid(&parcel.topic) {
                 self.events.refused(&parcel.topic, parcel.token, "Kafka allows no topic of that name");
                 parcels.pop_front();
                 continue;
             }
-            let token = usize::try_from(parcel.token).unwrap_or_default();
-            let mut record = BaseRecord::with_opaque_to(&parcel.topic, token).payload(&parcel.payload[..]);
-            match &self.key {
-                Some(key) => record = record.key(&key[..]),
-                None => record = record.partition(self.options.partition),
-            }
-            match producer.send(record) {
+            match self.hand_over(parcel) {
                 Ok(()) => {}
-                Err((KafkaError::MessageProduction(Code::QueueFull), _)) => {
+                Err(KafkaError::MessageProduction(Code::QueueFull)) => {
                     sleep(PAUSE).await;
                     continue;
                 }
-                Err((why, _)) => self.events.refused(&parcel.topic, parcel.token, why.to_string()),
+                Err(why) => self.events.refused(&parcel.topic, parcel.token, why.to_string()),
             }
             parcels.pop_front();
         }
         Ok(())
+    }
+
+    fn publish_now(&self, parcel: Parcel<Arc<str>>) -> Option<Parcel<Arc<str>>> {
+        let handed_over = names::is_valid(&parcel.topic) && self.hand_over(&parcel).is_ok();
+        (!handed_over).then_some(parcel)
     }
 
     async fn lost(&self) -> TransportError {

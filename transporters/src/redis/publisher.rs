@@ -1,12 +1,13 @@
 //! What a session publishes: batches go out as pipelines, a few of them at a time without an answer.
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use futures_util::{FutureExt as _, poll};
+use futures_util::task::noop_waker_ref;
 use redis::{Cmd, Pipeline, RedisError, Value};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::unconstrained;
 
@@ -69,23 +70,47 @@ impl Publisher {
                 pipeline.add_command(command(&parcel.topic, &parcel.payload));
                 frames.push((parcel.topic, parcel.token));
             }
-            let mut connection = self.line.connection();
-            let publishing =
-                async move { connection.send_packed_commands(&pipeline, 0, pipeline.len()).await };
-            // The first look hands it over, for there is more room than the window is wide; and it has to,
-            // whatever this task has done in its turn, or the next one could overtake it. Who waits for
-            // the answers is somebody else.
-            let mut answers = unconstrained(publishing).boxed();
-            let answers = match poll!(&mut answers) {
-                Poll::Ready(answers) => {
-                    std::future::ready(Ok(answers.map_err(|why| self.line.lost(&why))?)).boxed()
-                }
-                Poll::Pending => answers,
-            };
-            self.sent
-                .try_send(Sent { answers, frames, _room: room })
-                .map_err(|_| TransportError::Lost("the connection that publishes is closed".to_owned()))?;
+            self.hand_over(pipeline, frames, room)?;
         }
+        Ok(())
+    }
+
+    /// Hands one parcel over if there is room for it.
+    pub(super) fn publish_now(&self, parcel: Parcel<Arc<str>>) -> Option<Parcel<Arc<str>>> {
+        if parcel.payload.len() > UNIT - COMMAND {
+            return Some(parcel);
+        }
+        let Ok(room) = Arc::clone(&self.window).try_acquire_owned() else { return Some(parcel) };
+        let mut pipeline = Pipeline::with_capacity(1);
+        pipeline.add_command(command(&parcel.topic, &parcel.payload));
+        let frames = vec![(Arc::clone(&parcel.topic), parcel.token)];
+        // An error says that the connection is gone, and the parcel still here.
+        self.hand_over(pipeline, frames, room).is_err().then_some(parcel)
+    }
+
+    /// # Errors
+    /// The connection is gone, and nothing was handed over.
+    fn hand_over(
+        &self,
+        pipeline: Pipeline,
+        frames: Vec<(Arc<str>, u64)>,
+        room: OwnedSemaphorePermit,
+    ) -> Result<(), TransportError> {
+        let gone = |_| TransportError::Lost("the connection that publishes is closed".to_owned());
+        let place = self.sent.try_reserve().map_err(gone)?;
+        let mut connection = self.line.connection();
+        let publishing = async move { connection.send_packed_commands(&pipeline, 0, pipeline.len()).await };
+        // The first look hands it over, for there is more room than the window is wide; and it has to,
+        // whatever this task has done in its turn, or the next one could overtake it. Who waits for the
+        // answers is somebody else.
+        let mut answers = unconstrained(publishing).boxed();
+        let answers = match answers.poll_unpin(&mut Context::from_waker(noop_waker_ref())) {
+            Poll::Ready(answers) => {
+                std::future::ready(Ok(answers.map_err(|why| self.line.lost(&why))?)).boxed()
+            }
+            Poll::Pending => answers,
+        };
+        place.send(Sent { answers, frames, _room: room });
         Ok(())
     }
 

@@ -58,6 +58,10 @@ impl Session for RedisSession {
         self.publisher.publish(parcels).await
     }
 
+    fn publish_now(&self, parcel: Parcel<Arc<str>>) -> Option<Parcel<Arc<str>>> {
+        self.publisher.publish_now(parcel)
+    }
+
     async fn lost(&self) -> TransportError {
         self.end.reason().await
     }

@@ -148,6 +148,7 @@ fn broadcast(value: &str) -> Result<UdpBroadcast, Expected> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn every_named_option_can_be_set() {
