@@ -4,16 +4,21 @@ use rand::RngExt as _;
 use std::time::Duration;
 
 /// Full-jitter exponential backoff: attempt *n* waits a uniformly random time between [`Backoff::MIN`]
-/// and `min(cap, base · 2ⁿ)`.
+/// and `min(cap, base · 1.05ⁿ)`.
 ///
 /// Many nodes that lost one server thus do not come back in waves (the *full jitter* of the AWS
-/// architecture blog, "Exponential Backoff And Jitter"). No clock of its own.
+/// architecture blog, "Exponential Backoff And Jitter"). The growth is slow, because two nodes that lost one
+/// server are apart until both are back: no wait is much longer than a tenth of the time already spent, so
+/// after 10 s they meet again within one more. No clock of its own.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     base: Duration,
     cap: Duration,
     attempt: u32,
 }
+
+/// How much longer than the one before an attempt may wait.
+const GROWTH: f64 = 1.05;
 
 impl Backoff {
     /// No wait is shorter than this.
@@ -41,8 +46,9 @@ impl Backoff {
     }
 
     fn ceiling(&self) -> Duration {
-        let factor = 1u32.checked_shl(self.attempt).unwrap_or(u32::MAX);
-        self.base.saturating_mul(factor).min(self.cap)
+        let factor = GROWTH.powi(i32::try_from(self.attempt).unwrap_or(i32::MAX));
+        Duration::try_from_secs_f64(self.base.as_secs_f64() * factor)
+            .map_or(self.cap, |wait| wait.min(self.cap))
     }
 }
 
@@ -67,8 +73,8 @@ mod tests {
     }
 
     #[test]
-    fn the_ceiling_doubles_until_the_cap_and_starts_anew_after_a_reset() {
-        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
+    fn the_ceiling_grows_until_the_cap_and_starts_anew_after_a_reset() {
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(120));
         let ceilings: Vec<_> = (0..6)
             .map(|_| {
                 let ceiling = backoff.ceiling().as_millis();
@@ -76,8 +82,23 @@ mod tests {
                 ceiling
             })
             .collect();
-        assert_eq!(ceilings, [100, 200, 400, 800, 1000, 1000]);
+        assert_eq!(ceilings, [100, 105, 110, 115, 120, 120]);
         backoff.reset();
         assert_eq!(backoff.ceiling(), Duration::from_millis(100));
+    }
+
+    #[test]
+    fn after_ten_seconds_hardly_anybody_waits_for_longer_than_one() {
+        let mut ceilings = Vec::new();
+        for _ in 0..200 {
+            let (mut backoff, mut spent) = (Backoff::default(), Duration::ZERO);
+            while spent < Duration::from_secs(10) {
+                spent += backoff.next_wait();
+            }
+            ceilings.push(backoff.ceiling());
+        }
+        ceilings.sort_unstable();
+        assert!(ceilings[100] < Duration::from_millis(1_200), "half of them: {:?}", ceilings[100]);
+        assert!(ceilings[199] < Duration::from_secs(2), "all of them: {:?}", ceilings[199]);
     }
 }

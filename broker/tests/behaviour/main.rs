@@ -15,6 +15,7 @@ mod disable_balancer;
 mod errors;
 mod event_order;
 mod events;
+mod fault_tally;
 mod hostile_bus;
 mod layers;
 mod lifecycle;
