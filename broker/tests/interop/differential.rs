@@ -6,6 +6,7 @@
 //! more fails the test, too.
 //!
 //! `LIGAND_INTEROP_VALUES` says how many values each serializer is given, 20,000 if nothing else is said.
+//! What disagreed is counted, and written as a file per serializer into the folder `LIGAND_INTEROP_FOUND`.
 
 use ligand::{Codec, Date, DecodeError};
 use rand::rngs::SmallRng;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::harness::folder;
@@ -55,7 +57,6 @@ struct Entry {
     /// Who has written what is read otherwise: `node` or `rust`.
     written_by: String,
     oddity: String,
-    #[expect(dead_code, reason = "for who reads the list")]
     reason: String,
 }
 
@@ -66,22 +67,14 @@ fn compare(codec: Codec) {
     };
     let list: Vec<Entry> =
         serde_json::from_str(include_str!("disagreements.json")).expect("a list of entries");
-    let mut unused = BTreeSet::new();
-    let explained = |written_by: &str, oddities: &BTreeSet<String>, unused: &mut BTreeSet<String>| {
-        let of = |entry: &&Entry| {
-            entry.serializer == codec.as_str()
-                && entry.written_by == written_by
-                && oddities.contains(&entry.oddity)
-        };
-        let entries: Vec<_> = list.iter().filter(of).collect();
-        for entry in &entries {
-            unused.remove(&format!("{} by {}", entry.oddity, entry.written_by));
-        }
-        !entries.is_empty()
+    let list: Vec<_> = list.into_iter().filter(|entry| entry.serializer == codec.as_str()).collect();
+    // How many values each entry explains.
+    let mut explained = vec![0_usize; list.len()];
+    let mut explain = |written_by: &str, oddities: &BTreeSet<String>| {
+        let of = |entry: &Entry| entry.written_by == written_by && oddities.contains(&entry.oddity);
+        let entry = list.iter().position(of);
+        entry.map(|entry| explained[entry] += 1).is_some()
     };
-    for entry in list.iter().filter(|entry| entry.serializer == codec.as_str()) {
-        unused.insert(format!("{} by {}", entry.oddity, entry.written_by));
-    }
     let mut problems: BTreeMap<String, (usize, String)> = BTreeMap::new();
     let mut note = |by: &str, oddities: &BTreeSet<String>, what: String| {
         let oddities = oddities.iter().cloned().collect::<Vec<_>>().join(", ");
@@ -90,13 +83,13 @@ fn compare(codec: Codec) {
     };
     written_by_node(codec, count, |bytes, theirs, oddities| {
         let ours = codec.decode::<Value>(bytes);
-        if !agree(&ours, theirs) && !explained("node", oddities, &mut unused) {
+        if !agree(&ours, theirs) && !explain("node", oddities) {
             note("node", oddities, format!("{}\n  node sees {theirs}\n  we see    {ours:?}", hex(bytes)));
         }
     });
     written_by_us(codec, count, |bytes, value, theirs, oddities| {
         let expected: Result<_, DecodeError> = Ok(value.shown());
-        if !agree(&expected, theirs) && !explained("rust", oddities, &mut unused) {
+        if !agree(&expected, theirs) && !explain("rust", oddities) {
             note("rust", oddities, format!("{}\n  node sees {theirs}\n  we wrote  {expected:?}", hex(bytes)));
         }
     });
@@ -105,9 +98,23 @@ fn compare(codec: Codec) {
         .map(|(key, (count, what))| format!("[{key}] {count} times, such as {what}"))
         .collect();
     assert!(problems.is_empty(), "{codec:?}: no reason is given for\n{}", problems.join("\n"));
+    let found: Vec<_> = list.iter().zip(explained).collect();
+    let unused: Vec<_> = found.iter().filter(|(_, count)| *count == 0).collect();
     // Fewer values need not hold every oddity.
     assert!(unused.is_empty() || count < USUAL, "{codec:?}: nobody disagrees any more about {unused:?}");
-    println!("{codec:?}: {count} values each way");
+    let disagreements: usize = found.iter().map(|(_, count)| count).sum();
+    println!("{codec:?}: {count} values each way, {disagreements} disagreements, all of them explained");
+    if let Some(folder) = std::env::var_os("LIGAND_INTEROP_FOUND") {
+        write_down(codec, count, &found, Path::new(&folder));
+    }
+}
+
+/// For the document that `scripts/interop` makes.
+fn write_down(codec: Codec, values: usize, found: &[(&Entry, usize)], folder: &Path) {
+    let disagreement = |(entry, count): &(&Entry, usize)| json!({ "written_by": entry.written_by, "oddity": entry.oddity, "reason": entry.reason, "count": count });
+    let disagreements: Vec<_> = found.iter().map(disagreement).collect();
+    let found = json!({ "serializer": codec.as_str(), "values": values, "disagreements": disagreements });
+    std::fs::write(folder.join(format!("{}.json", codec.as_str())), found.to_string()).expect("a folder");
 }
 
 /// Whether both see the same.

@@ -4,7 +4,7 @@ use ligand::middleware::{Cipher, Compression, CompressionMethod, Encryption};
 use ligand::{BrokerBuilder, Value};
 use serde_json::json;
 
-use crate::harness::{Heard, Pair, Version, mail, rs, until, with_both_versions};
+use crate::harness::{Heard, Pair, Version, derives_keys, mail, node_version, rs, until, with_both_versions};
 
 with_both_versions! {
     packets_compressed_by_each_method_pass_both_ways
@@ -104,14 +104,11 @@ async fn encrypted_packets_pass_both_ways(version: Version) {
     }
 }
 
-/// Whether this Node.js still derives keys from passwords as OpenSSL once did: up to version 21.
+/// Whether this Node.js can do what is tried here; says so where it cannot.
 fn derives() -> bool {
-    let asked = std::process::Command::new("node").arg("--version").output().expect("it is installed");
-    let version = String::from_utf8_lossy(&asked.stdout).into_owned();
-    let major = version.trim().trim_start_matches('v').split('.').next().and_then(|major| major.parse().ok());
-    let derives = major.is_some_and(|major: u32| major < 22);
+    let derives = derives_keys();
     if !derives {
-        println!("NOT RUN: keys from passwords, which Node.js {} cannot make any more", version.trim());
+        println!("NOT RUN: keys from passwords, which Node.js {} cannot make any more", node_version());
     }
     derives
 }

@@ -3,11 +3,21 @@
 use ligand::{Context, Error, ServiceBroker, ServiceDef, Value};
 use serde_json::json;
 use std::process::Stdio;
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 
-use crate::js::Version;
-use crate::set::Place;
+use crate::servers;
+use crate::sets::{self, Set, Which};
+
+/// What a node of ours has to know to join a set.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) set: Set,
+    pub(crate) namespace: String,
+    /// Of the transporter.
+    pub(crate) url: String,
+}
 
 /// Builds and starts a node of ours.
 pub(crate) async fn start(
@@ -15,19 +25,22 @@ pub(crate) async fn start(
     place: &Place,
     services: Vec<ServiceDef>,
 ) -> Result<ServiceBroker, String> {
-    let serializer = serde_json::from_value(json!(place.serializer)).map_err(|error| error.to_string())?;
-    let protocol = if place.version == Version::V014 { "4" } else { "5" };
-    let protocol = serde_json::from_value(json!(protocol)).map_err(|error| error.to_string())?;
-    let builder =
-        ServiceBroker::builder().node_id(name).namespace(&place.namespace).transporter(&place.url).configure(
-            move |config| {
-                config.serializer = serializer;
-                config.protocol = protocol;
-                config.heartbeat_interval = std::time::Duration::from_secs(1);
-                config.heartbeat_timeout = std::time::Duration::from_secs(3);
-                config.advertise.ip_list = Some(vec!["127.0.0.1".to_owned()]);
-            },
-        );
+    let set = place.set;
+    let serializer = serde_json::from_value(json!(set.serializer)).map_err(|error| error.to_string())?;
+    let protocol = serde_json::from_value(json!(set.protocol())).map_err(|error| error.to_string())?;
+    let discoverer = servers::discoverer(&set).map(|server| server.url()).transpose()?;
+    let builder = ServiceBroker::builder().node_id(name).namespace(&place.namespace).transporter(&place.url);
+    let builder = builder.configure(move |config| {
+        config.serializer = serializer;
+        config.protocol = protocol;
+        config.disable_balancer = set.is_balanced_by_bus();
+        config.heartbeat_interval = Duration::from_secs(1);
+        config.heartbeat_timeout = Duration::from_secs(3);
+        config.registry.prefer_local = false;
+        config.registry.discoverer = discoverer.map(Into::into);
+        config.advertise.ip_list = Some(vec!["127.0.0.1".to_owned()]);
+    });
+    let builder = set.layers().iter().fold(builder, |builder, layer| layer.on(builder));
     let builder = services.into_iter().fold(builder, |builder, service| builder.service(service));
     let broker = builder.build().map_err(|error| error.to_string())?;
     broker.start().await.map_err(|error| error.to_string())?;
@@ -44,8 +57,9 @@ pub(crate) fn late() -> ServiceDef {
 }
 
 /// Is such a node, until its input ends.
-pub(crate) async fn alone(name: &str, place: &str) {
-    let place: Place = Place::read(place);
+pub(crate) async fn alone(name: &str, set: &str, namespace: &str, url: &str) {
+    let set = sets::sets(Which::All).into_iter().find(|one| one.name() == set).expect("a set of this name");
+    let place = Place { set, namespace: namespace.to_owned(), url: url.to_owned() };
     let broker = start(name, &place, vec![late()]).await.expect("the node starts");
     println!("ready");
     // However the input ends, it is the end.
@@ -63,7 +77,7 @@ impl Alone {
     pub(crate) async fn start(name: &str, place: &Place) -> Self {
         let program = std::env::current_exe().expect("this program");
         let mut process = Command::new(program)
-            .args(["--node", name, &place.written()])
+            .args(["--node", name, &place.set.name(), &place.namespace, &place.url])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::oneshot;
@@ -171,4 +171,21 @@ fn installed(version: Version) {
         "Moleculer {} is not installed: run `scripts/node-setup`, which needs Node.js and npm",
         version.full()
     );
+}
+
+/// Whether this Node.js still derives keys from passwords as OpenSSL once did: up to version 21.
+pub(crate) fn derives_keys() -> bool {
+    let version = node_version();
+    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse().ok());
+    major.is_some_and(|major: u32| major < 22)
+}
+
+/// `v20.20.2`.
+pub(crate) fn node_version() -> &'static str {
+    static VERSION: OnceLock<String> = OnceLock::new();
+    VERSION.get_or_init(|| {
+        let asked = std::process::Command::new("node").arg("--version").output();
+        let asked = asked.expect("Node.js 20 or newer is installed");
+        String::from_utf8_lossy(&asked.stdout).trim().to_owned()
+    })
 }

@@ -7,7 +7,7 @@ mod place;
 mod services;
 
 pub(crate) use child::RustChild;
-pub(crate) use js::{Js, Version, folder};
+pub(crate) use js::{Js, Version, derives_keys, folder, node_version};
 pub(crate) use pair::{Pair, services_of};
 pub(crate) use place::{Cluster, built, rust_node};
 pub(crate) use services::{Heard, mail, rs, shared};

@@ -115,27 +115,34 @@ pub(crate) fn shared() -> ServiceDef {
 
 /// Subscriptions in three groups, one of them the service's own.
 pub(crate) fn mail(heard: &Heard) -> ServiceDef {
-    let note = |handler: &'static str| {
-        let heard = heard.clone();
-        move |cx: Context, data: Value| {
-            heard.push(json!({
-                "handler": handler,
-                "event": cx.name().as_str(),
-                "data": data,
-                "type": if cx.is_broadcast() { "broadcast" } else { "emit" },
-                "groups": cx.event_groups().iter().map(|group| group.as_str()).collect::<Vec<_>>(),
-                "meta": cx.meta().to_map(),
-                "from": cx.node().as_str(),
-                "level": cx.level(),
-            }));
-            async { Ok::<_, Error>(()) }
-        }
-    };
     ServiceDef::builder("mail")
-        .event("user.created", note("mail"))
-        .event(EventDef::new("user.*").group("audit"), note("audit"))
-        .event(EventDef::new("order.**").group("deep"), note("deep"))
+        .event("user.created", note(heard, "mail"))
+        .event(EventDef::new("user.*").group("audit"), note(heard, "audit"))
+        .event(EventDef::new("order.**").group("deep"), note(heard, "deep"))
         .build()
+}
+
+type Noted = std::future::Ready<Result<(), Error>>;
+
+/// A handler that writes down what it hears.
+pub(crate) fn note(
+    heard: &Heard,
+    handler: &'static str,
+) -> impl Fn(Context, Value) -> Noted + Send + Sync + 'static {
+    let heard = heard.clone();
+    move |cx: Context, data: Value| {
+        heard.push(json!({
+            "handler": handler,
+            "event": cx.name().as_str(),
+            "data": data,
+            "type": if cx.is_broadcast() { "broadcast" } else { "emit" },
+            "groups": cx.event_groups().iter().map(|group| group.as_str()).collect::<Vec<_>>(),
+            "meta": cx.meta().to_map(),
+            "from": cx.node().as_str(),
+            "level": cx.level(),
+        }));
+        std::future::ready(Ok(()))
+    }
 }
 
 /// Errors by name, with the data that each of them has.

@@ -10,6 +10,9 @@
 // ISO text, a Buffer as the object that JSON makes of it (see docs/semantics.md).
 "use strict";
 
+// msgpack5 has something to say about each Map.
+console.warn = () => {};
+
 const readline = require("node:readline");
 const { Serializers } = require("moleculer-015");
 

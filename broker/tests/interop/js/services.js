@@ -97,6 +97,11 @@ module.exports = {
 		}
 	}),
 
+	inbox: ({ broker, heard }) => ({
+		name: "inbox",
+		events: { [`to.${broker.nodeID}`]: ctx => got(heard, broker, "inbox", ctx) }
+	}),
+
 	// Values that JSON has no form for.
 	special: () => ({
 		name: "special",
