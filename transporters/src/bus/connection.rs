@@ -14,6 +14,17 @@ use super::supervisor::{self, Live};
 use super::{BusLimits, Client, Session};
 use crate::{Connection, Link, PacketKind, Route, SendError, Subscription, TransportError, Up, WriteFrame};
 
+/// However the supervisor ends, even with the runtime that it ran on: nothing is accepted any more, and
+/// nothing of a session is kept. Control packets come from a thread that outlives that runtime.
+struct Ended<C: Client>(Arc<Shared<C>>);
+
+impl<C: Client> Drop for Ended<C> {
+    fn drop(&mut self) {
+        self.0.outbox.shut();
+        self.0.set_session(None);
+    }
+}
+
 struct Bus<C: Client> {
     shared: Arc<Shared<C>>,
     /// Why frames that were accepted could not be sent, once the supervisor has ended.
@@ -53,9 +64,9 @@ pub(crate) async fn open<C: Client>(
     live.begin(&shared);
     shared.link.up(Up::First);
     let (over, ended) = watch::channel(None);
-    let supervised = Arc::clone(&shared);
+    let supervised = Ended(Arc::clone(&shared));
     shared.link.spawn(async move {
-        let result = supervisor::run(&supervised, live, server).await;
+        let result = supervisor::run(&supervised.0, live, server).await;
         over.send_replace(Some(result));
     });
     Ok(Arc::new(Bus { shared, ended }))

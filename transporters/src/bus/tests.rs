@@ -309,3 +309,13 @@ async fn readers_of_a_session_end_with_it() {
     port.end();
     link.shut().await;
 }
+
+#[test]
+fn a_connection_whose_runtime_is_gone_accepts_nothing_and_keeps_no_session() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let world = runtime.block_on(World::new(1));
+    world.send(1).unwrap();
+    drop(runtime);
+    assert_eq!(world.send(2), Err(SendError::Disconnected));
+    assert_eq!(world.fake.sessions.load(Ordering::SeqCst), 0, "sessions that are still there");
+}
