@@ -131,6 +131,13 @@ pub(crate) enum Inputs {
     Raw,
 }
 
+impl Inputs {
+    /// Whether the data passes through a type of ours or the user's, rather than raw.
+    pub(crate) const fn is_typed(&self) -> bool {
+        !matches!(self, Self::Raw)
+    }
+}
+
 /// A named argument: a field of the params object.
 pub(crate) struct Argument {
     pub(crate) ident: Ident,

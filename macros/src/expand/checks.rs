@@ -8,7 +8,7 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Ident, Type};
 
-use super::{at, located, params, quiet};
+use super::{at, invocation, located, params, quiet};
 use crate::ast::{Action, Contract, Event, Inputs, Method, Service, Slot};
 
 /// A function that compiles exactly when all types of the interface fit.
@@ -80,7 +80,7 @@ pub(super) fn contract(contract: &Contract) -> TokenStream {
 fn action(action: &Action, service: &Service) -> TokenStream {
     let cfgs = &action.method.cfgs;
     let data = data(&action.inputs, "an_argument_travels");
-    let result = super::service::is_typed(&action.inputs).then(|| {
+    let result = action.inputs.is_typed().then(|| {
         let ok = &action.method.returns.ok;
         let decoded = (service.client.is_some() && action.options.client)
             .then(|| one("the_client_decodes_the_result", ok));
@@ -135,7 +135,7 @@ fn future(method: &Method, inputs: &Inputs, slots: &[Slot], service: &Service) -
     let krate = at(&service.krate, span);
     let self_ty = &service.self_ty;
     let params = params::ty(inputs, &params::ident(&service.ident, &method.ident), &krate);
-    let call = super::service::call(&method.ident, slots, &krate);
+    let call = invocation::method(&method.ident, slots, &krate);
     quote_spanned! {span=>
         let _ = |__this: #krate::__private::Arc<#self_ty>, ctx: #krate::Context, params: #params| {
             a_handler_may_change_threads(#call)

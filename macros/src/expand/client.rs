@@ -36,7 +36,7 @@ pub(super) fn of_service(service: &Service) -> TokenStream {
             action: format!("{full}.{}", action.name.text),
             inputs: &action.inputs,
             params: params::ident(&service.ident, &action.method.ident),
-            output: super::service::is_typed(&action.inputs).then_some(&action.method.returns.ok),
+            output: action.inputs.is_typed().then_some(&action.method.returns.ok),
         })
         .collect();
     let doc = format!("Calls the service `{full}` from anywhere: through a broker, a context or a mock.");

@@ -6,6 +6,7 @@
 mod checks;
 mod client;
 mod error;
+mod invocation;
 mod json;
 mod params;
 pub(crate) mod schema;

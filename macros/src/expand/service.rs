@@ -8,8 +8,8 @@ use quote::{quote, quote_spanned};
 use syn::{Ident, Path};
 
 use super::params::{self, Travels};
-use super::{at, checks, client, located, quiet};
-use crate::ast::{Access, Action, Event, Extra, Hook, Inputs, Service, Slot, Version};
+use super::{at, checks, client, invocation, located, quiet};
+use crate::ast::{Access, Action, Event, Extra, Hook, Service, Version};
 
 /// Everything beside the user's own impl block.
 pub(crate) fn service(service: &Service) -> TokenStream {
@@ -105,7 +105,7 @@ fn action(action: &Action, service: &Service) -> TokenStream {
     let cfgs = &action.method.cfgs;
     let definition = action_definition(action, &krate, span);
     let params = params::ty(&action.inputs, &params::ident(&service.ident, &action.method.ident), &krate);
-    let call = call(&action.method.ident, &action.slots, &krate);
+    let call = invocation::method(&action.method.ident, &action.slots, &krate);
     let (method, body) = if action.options.blocking.is_some() {
         (quote_spanned!(span=> action_blocking), call)
     } else if action.options.raw.is_some() {
@@ -128,7 +128,7 @@ fn event(event: &Event, service: &Service) -> TokenStream {
     let cfgs = &event.method.cfgs;
     let definition = event_definition(event, &krate, span);
     let params = params::ty(&event.inputs, &params::ident(&service.ident, &event.method.ident), &krate);
-    let body = in_future(&call(&event.method.ident, &event.slots, &krate), &krate, span);
+    let body = in_future(&invocation::method(&event.method.ident, &event.slots, &krate), &krate, span);
     quote_spanned! {span=>
         #(#cfgs)*
         let __builder = {
@@ -177,24 +177,6 @@ fn in_future(call: &TokenStream, krate: &TokenStream, span: Span) -> TokenStream
     }}
 }
 
-/// `this.request(ctx, params.rider)`, each argument blamed on the type the user gave it.
-pub(super) fn call(method: &Ident, slots: &[Slot], krate: &TokenStream) -> TokenStream {
-    let arguments = slots.iter().map(|slot| match slot {
-        Slot::Context(span) => quote_spanned!(located(*span)=> ctx),
-        Slot::Field(ident, span) => {
-            let mut ident = ident.clone();
-            ident.set_span(located(*span));
-            quote_spanned!(located(*span)=> params.#ident)
-        }
-        Slot::Whole(span) => {
-            let krate = at(krate, located(*span));
-            quote_spanned!(located(*span)=> #krate::Params(params))
-        }
-        Slot::Shared(span) | Slot::Payload(span) => quote_spanned!(located(*span)=> params),
-    });
-    quote_spanned!(located(method.span())=> __this.#method(#(#arguments),*))
-}
-
 fn action_definition(action: &Action, krate: &TokenStream, span: Span) -> TokenStream {
     let options = &action.options;
     let name = &action.name.text;
@@ -234,9 +216,4 @@ fn event_definition(event: &Event, krate: &TokenStream, span: Span) -> TokenStre
 
 fn extra(extra: &[Extra], span: Span) -> TokenStream {
     extra.iter().map(|Extra { key, value }| quote_spanned!(span=> .extra(#key, #value))).collect()
-}
-
-/// Whether an action's data passes through a type of ours or the user's, rather than raw.
-pub(super) fn is_typed(inputs: &Inputs) -> bool {
-    !matches!(inputs, Inputs::Raw)
 }

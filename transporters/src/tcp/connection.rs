@@ -10,11 +10,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::listener::{self, Entrance};
+use super::entrance::Entrance;
 use super::pool::Pool;
 use super::stats::{Counters, TcpStats};
 use super::udp::Discovery;
-use super::{TcpOptions, net};
+use super::{TcpOptions, listener, net, writer};
 use crate::{
     Connection, Link, Name, PacketKind, Route, SendError, Subscription, TransportError, Up, WriteFrame,
 };
@@ -151,7 +151,7 @@ impl Connection for TcpConnection {
     ) -> Result<(), SendError> {
         let Route::Node { id, addr } = to else { return Err(SendError::NoRoute) };
         let own = (id == self.link.node()).then_some(&self.own);
-        self.pool.send(id, addr.as_ref().or(own), kind, token, write)
+        writer::send(&self.pool, id, addr.as_ref().or(own), kind, token, write)
     }
 
     fn room<'a>(&'a self, to: &'a Route) -> BoxFuture<'a, ()> {

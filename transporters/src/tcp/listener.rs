@@ -1,146 +1,20 @@
-//! The door: accepts inbound connections, up to as many as fit.
+//! The door: accepts inbound connections and hands them to the lanes.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::stats::Counters;
-use super::{TcpOptions, net, reader::Inbound};
+use super::entrance::{Crowded, Entrance};
+use super::net;
+use super::reader::Inbound;
 use crate::Link;
 
 /// Wait before accepting again when the system has no more file descriptors or memory for it.
 const BREATHER: Duration = Duration::from_millis(100);
-
-/// What the accept loop and all inbound connections share.
-#[derive(Debug)]
-pub(crate) struct Entrance {
-    options: Arc<TcpOptions>,
-    stats: Arc<Counters>,
-    seats: Mutex<Seats>,
-    close: CancellationToken,
-    /// The same as `close`, for a look without a lock.
-    is_closed: AtomicBool,
-    inside: TaskTracker,
-}
-
-impl Entrance {
-    pub(crate) fn new(options: Arc<TcpOptions>, stats: Arc<Counters>) -> Arc<Self> {
-        let seats = Seats::new(options.max_inbound_connections, options.max_inbound_per_address);
-        Arc::new(Self {
-            options,
-            stats,
-            seats: Mutex::new(seats),
-            close: CancellationToken::new(),
-            is_closed: AtomicBool::new(false),
-            inside: TaskTracker::new(),
-        })
-    }
-
-    pub(crate) fn options(&self) -> &TcpOptions {
-        &self.options
-    }
-
-    pub(crate) fn stats(&self) -> &Counters {
-        &self.stats
-    }
-
-    /// Resolves when inbound connections are to end.
-    pub(crate) async fn closed(&self) {
-        self.close.cancelled().await;
-    }
-
-    pub(crate) fn is_closed(&self) -> bool {
-        self.is_closed.load(Ordering::Relaxed)
-    }
-
-    /// Ends all inbound connections.
-    pub(crate) fn close(&self) {
-        self.is_closed.store(true, Ordering::Relaxed);
-        self.close.cancel();
-        self.inside.close();
-    }
-
-    /// Waits for them after [`Self::close`].
-    pub(crate) async fn empty(&self) {
-        self.inside.wait().await;
-    }
-
-    fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Ticket, Crowded> {
-        self.seats().take(address)?;
-        Ok(Ticket { entrance: Arc::clone(self), address, _inside: self.inside.token() })
-    }
-
-    fn seats(&self) -> MutexGuard<'_, Seats> {
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Admission of one inbound connection; its place is free again when this is dropped.
-#[derive(Debug)]
-pub(crate) struct Ticket {
-    entrance: Arc<Entrance>,
-    address: IpAddr,
-    _inside: TaskTrackerToken,
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.entrance.seats().give_back(self.address);
-    }
-}
-
-/// Which bound is reached.
-#[derive(Debug, PartialEq, Eq)]
-enum Crowded {
-    Total,
-    Address,
-}
-
-/// How many connections are open, in total and from each address.
-#[derive(Debug)]
-struct Seats {
-    max: usize,
-    max_per_address: usize,
-    taken: usize,
-    by_address: HashMap<IpAddr, usize>,
-}
-
-impl Seats {
-    fn new(max: usize, max_per_address: usize) -> Self {
-        Self { max, max_per_address, taken: 0, by_address: HashMap::new() }
-    }
-
-    fn take(&mut self, address: IpAddr) -> Result<(), Crowded> {
-        if self.taken >= self.max {
-            return Err(Crowded::Total);
-        }
-        let from_here = self.by_address.get(&address).copied().unwrap_or_default();
-        if from_here >= self.max_per_address {
-            return Err(Crowded::Address);
-        }
-        self.taken += 1;
-        self.by_address.insert(address, from_here + 1);
-        Ok(())
-    }
-
-    fn give_back(&mut self, address: IpAddr) {
-        self.taken = self.taken.saturating_sub(1);
-        if let Entry::Occupied(mut entry) = self.by_address.entry(address) {
-            match entry.get().saturating_sub(1) {
-                0 => drop(entry.remove()),
-                left => *entry.get_mut() = left,
-            }
-        }
-    }
-}
 
 /// Accepts until `stop`; the port is free when this has returned.
 pub(crate) async fn accept(
@@ -166,7 +40,7 @@ pub(crate) async fn accept(
                         | io::ErrorKind::Interrupted
                 ) => {}
             Err(error) => {
-                entrance.stats.accept_errors.add();
+                entrance.stats().accept_errors.add();
                 tracing::debug!(%error, "cannot accept connections, waiting a moment");
                 tokio::select! {
                     () = tokio::time::sleep(BREATHER) => {}
@@ -180,39 +54,16 @@ pub(crate) async fn accept(
 fn enter(stream: TcpStream, peer: SocketAddr, entrance: &Arc<Entrance>, link: &Link) {
     match entrance.admit(peer.ip()) {
         Ok(ticket) => {
-            entrance.stats.accepted.add();
+            entrance.stats().accepted.add();
             net::tune(&stream);
             link.read(Inbound::new(stream, peer, Arc::clone(entrance), ticket));
         }
         Err(crowded) => {
             match crowded {
-                Crowded::Total => entrance.stats.refused_total.add(),
-                Crowded::Address => entrance.stats.refused_per_address.add(),
+                Crowded::Total => entrance.stats().refused_total.add(),
+                Crowded::Address => entrance.stats().refused_per_address.add(),
             }
             tracing::debug!(%peer, ?crowded, "inbound connection refused, too many are open");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_are_bounded_in_total_and_per_address_and_come_back() {
-        let (a, b, c) =
-            (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]), IpAddr::from([10, 0, 0, 3]));
-        let mut seats = Seats::new(3, 2);
-        assert_eq!(seats.take(a), Ok(()));
-        assert_eq!(seats.take(a), Ok(()));
-        assert_eq!(seats.take(a), Err(Crowded::Address));
-        assert_eq!(seats.take(b), Ok(()));
-        assert_eq!(seats.take(c), Err(Crowded::Total));
-        seats.give_back(a);
-        assert_eq!(seats.take(c), Ok(()));
-        for address in [a, b, c] {
-            seats.give_back(address);
-        }
-        assert_eq!((seats.taken, seats.by_address.len()), (0, 0), "nothing is remembered of who has left");
     }
 }

@@ -21,6 +21,7 @@
 mod chunk;
 mod connection;
 mod datagram;
+mod entrance;
 mod framing;
 mod json;
 mod listener;

@@ -15,13 +15,13 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::TcpOptions;
 use super::chunk::Chunk;
 use super::framing;
-use super::outbox::{Limits, Outbox, Refused};
-use super::writer::{self, End};
-use crate::{Link, Name, NodeId, PacketKind, SendError, WriteFrame};
+use super::outbox::{Limits, Outbox};
+use crate::{Link, Name, NodeId, PacketKind, SendError, TransportError};
 
 /// Peers to which connections are being opened at the same time; a further one is refused as `Full`.
 const CONNECTING: usize = 1024;
@@ -42,6 +42,17 @@ impl Peer {
     pub(crate) fn use_now(&self, pool: &Pool) {
         self.used.store(pool.now(), Ordering::Relaxed);
     }
+}
+
+/// How the life of a connection ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// Closed by this side with everything written.
+    Closed,
+    /// Closed by this side because the time to write the rest was over.
+    Aborted,
+    /// It broke, or never came to be.
+    Lost(TransportError),
 }
 
 pub(crate) struct Pool {
@@ -92,39 +103,14 @@ impl Pool {
         })
     }
 
-    /// Hands a frame to the peer's writer; connects if there is no connection yet and `addr` is known.
-    pub(crate) fn send(
-        self: &Arc<Self>,
-        id: &NodeId,
-        addr: Option<&Name>,
-        kind: PacketKind,
-        token: u64,
-        write: &mut WriteFrame<'_>,
-    ) -> Result<(), SendError> {
-        loop {
-            let known = self.read().by_id.get(id).map(Arc::clone);
-            let (peer, is_new) = match known {
-                Some(peer) => (peer, false),
-                None => self.add(id, addr.ok_or(SendError::NoRoute)?)?,
-            };
-            // Not launched before the frame is in: a peer that refuses at once would be gone again before
-            // it was encoded, and so would the next one.
-            let launch = is_new.then(|| Launch(self, &peer));
-            let pushed = peer.outbox.push(kind, token, write);
-            drop(launch);
-            match pushed {
-                Ok(()) => return Ok(()),
-                Err(Refused::Send(error)) => return Err(error),
-                // Its connection has just ended; a new one takes its place.
-                Err(Refused::Gone) => self.forget(&peer),
-            }
-        }
+    /// The peer to send to, if there is a connection or one is being opened.
+    pub(crate) fn peer(&self, id: &NodeId) -> Option<Arc<Peer>> {
+        self.read().by_id.get(id).map(Arc::clone)
     }
 
     /// Resolves when a frame to that peer may be accepted again.
     pub(crate) async fn room(&self, id: &NodeId) {
-        let known = self.read().by_id.get(id).map(Arc::clone);
-        if let Some(peer) = known {
+        if let Some(peer) = self.peer(id) {
             return peer.outbox.room().await;
         }
         loop {
@@ -138,7 +124,7 @@ impl Pool {
     }
 
     /// The peer, and whether it is new: then it has to be launched.
-    fn add(&self, id: &NodeId, addr: &Name) -> Result<(Arc<Peer>, bool), SendError> {
+    pub(crate) fn add(&self, id: &NodeId, addr: &Name) -> Result<(Arc<Peer>, bool), SendError> {
         let mut peers = self.write();
         if !peers.open || self.link.is_closed() {
             return Err(SendError::Disconnected);
@@ -161,18 +147,22 @@ impl Pool {
         Ok((peer, true))
     }
 
-    /// Starts the writer of a new peer.
-    fn launch(self: &Arc<Self>, peer: &Arc<Peer>) {
+    /// Runs the writer of a new peer, on the runtime that the pool was made on.
+    pub(crate) fn launch<W: Future<Output = ()> + Send + 'static>(
+        &self,
+        writer: impl FnOnce(TaskTrackerToken) -> W,
+    ) {
         // The caller may stand on a thread without a runtime.
         let _context = self.runtime.enter();
-        self.link.spawn(writer::run(Arc::clone(self), Arc::clone(peer), self.tasks.token()));
+        self.link.spawn(writer(self.tasks.token()));
     }
 
     fn connecting(&self, peers: &Peers) -> usize {
         peers.by_id.len().saturating_sub(self.connected.load(Ordering::Relaxed))
     }
 
-    fn forget(&self, peer: &Arc<Peer>) {
+    /// Takes out a peer whose connection has ended, if no new one took its place.
+    pub(crate) fn forget(&self, peer: &Arc<Peer>) {
         let mut peers = self.write();
         if peers.by_id.get(&peer.id).is_some_and(|known| Arc::ptr_eq(known, peer)) {
             peers.by_id.remove(&peer.id);
@@ -304,15 +294,6 @@ impl Pool {
 
     fn write(&self) -> RwLockWriteGuard<'_, Peers> {
         self.peers.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Starts the writer of a new peer when dropped, also by a panic of whoever encodes its first frame.
-struct Launch<'a>(&'a Arc<Pool>, &'a Arc<Peer>);
-
-impl Drop for Launch<'_> {
-    fn drop(&mut self) {
-        self.0.launch(self.1);
     }
 }
 

@@ -10,8 +10,8 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
+use super::entrance::{Entrance, Ticket};
 use super::framing::{BadFrame, FrameParser};
-use super::listener::{Entrance, Ticket};
 use crate::{Frame, Source};
 
 #[derive(Debug)]

@@ -1,9 +1,8 @@
 //! The task behind one outgoing connection: connects, says who we are, writes what the outbox holds.
 //!
 //! On a multi-threaded runtime it yields once before it takes frames, as long as that pays (`pace`).
-//! Nothing is ever read from an outgoing
-//! connection (answers come over the peer's own), but its end is watched for: that is how a peer's stop
-//! shows.
+//! Nothing is ever read from an outgoing connection (answers come over the peer's own), but its end is
+//! watched for: that is how a peer's stop shows.
 
 use std::io;
 use std::sync::Arc;
@@ -14,26 +13,53 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::chunk::{Chunk, SLICES};
 use super::net;
-use super::outbox::{Outbox, Waiting};
+use super::outbox::{Outbox, Refused, Waiting};
 use super::pace::Pace;
-use super::pool::{Peer, Pool};
-use crate::TransportError;
+use super::pool::{End, Peer, Pool};
+use crate::{Name, NodeId, PacketKind, SendError, TransportError, WriteFrame};
 
-/// How the life of a connection ended.
-#[derive(Debug)]
-pub(crate) enum End {
-    /// Closed by this side with everything written.
-    Closed,
-    /// Closed by this side because the time to write the rest was over.
-    Aborted,
-    /// It broke, or never came to be.
-    Lost(TransportError),
+/// Hands a frame to the writer of the peer's connection; starts one if there is none yet and `addr` is known.
+pub(crate) fn send(
+    pool: &Arc<Pool>,
+    id: &NodeId,
+    addr: Option<&Name>,
+    kind: PacketKind,
+    token: u64,
+    write: &mut WriteFrame<'_>,
+) -> Result<(), SendError> {
+    loop {
+        let (peer, is_new) = match pool.peer(id) {
+            Some(peer) => (peer, false),
+            None => pool.add(id, addr.ok_or(SendError::NoRoute)?)?,
+        };
+        // Not launched before the frame is in: a peer that refuses at once would be gone again before
+        // it was encoded, and so would the next one.
+        let launch = is_new.then(|| Launch(pool, &peer));
+        let pushed = peer.outbox.push(kind, token, write);
+        drop(launch);
+        match pushed {
+            Ok(()) => return Ok(()),
+            Err(Refused::Send(error)) => return Err(error),
+            // Its connection has just ended; a new one takes its place.
+            Err(Refused::Gone) => pool.forget(&peer),
+        }
+    }
+}
+
+/// Starts the writer of a new peer when dropped, also by a panic of whoever encodes its first frame.
+struct Launch<'a>(&'a Arc<Pool>, &'a Arc<Peer>);
+
+impl Drop for Launch<'_> {
+    fn drop(&mut self) {
+        let (pool, peer) = (Arc::clone(self.0), Arc::clone(self.1));
+        self.0.launch(|alive| run(pool, peer, alive));
+    }
 }
 
 /// Runs until the connection ends; whatever was not written is then accounted for by the pool.
 ///
 /// `_alive` tells the pool that this writer has not ended yet.
-pub(crate) async fn run(pool: Arc<Pool>, peer: Arc<Peer>, _alive: TaskTrackerToken) {
+async fn run(pool: Arc<Pool>, peer: Arc<Peer>, _alive: TaskTrackerToken) {
     let mut chunk = Chunk::default();
     let end = tokio::select! {
         biased;
