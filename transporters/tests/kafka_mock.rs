@@ -4,7 +4,7 @@
 mod support;
 
 use ligand_transporters::kafka::Kafka;
-use ligand_transporters::{NodeId, PacketKind, Route, Subscription, Up};
+use ligand_transporters::{NodeId, PacketKind, Route, Subscription, TransportError, Up};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Error};
@@ -26,12 +26,18 @@ fn mock() -> Mock {
     mock
 }
 
+const EVENTS: Subscription = Subscription::Own(PacketKind::Event);
+
 /// A node that reads what it sends to itself.
 async fn node(mock: &Mock, query: &str) -> Node {
-    let url = format!("kafka://{}?consumer.fetch.wait.max.ms=10&{query}", mock.bootstrap_servers());
-    let node = Node::connect(&Kafka::from_url(&url).unwrap(), "mock", "me").await.unwrap();
-    node.subscribe(&[Subscription::Own(PacketKind::Event)]).await.unwrap();
+    let node = connect(mock, query).await;
+    node.subscribe(&[EVENTS]).await.unwrap();
     node
+}
+
+async fn connect(mock: &Mock, query: &str) -> Node {
+    let url = format!("kafka://{}?consumer.fetch.wait.max.ms=10&{query}", mock.bootstrap_servers());
+    Node::connect(&Kafka::from_url(&url).unwrap(), "mock", "me").await.unwrap()
 }
 
 /// Sends numbers, now and then with something in between.
@@ -161,5 +167,39 @@ async fn a_right_to_read_that_is_taken_back_is_told_with_the_topic() {
     let node = node(&mock, "consumer.topic.metadata.refresh.interval.ms=200").await;
     mock.topic_error(TOPIC, Error::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
     node.until("the refusal is told", |log| log.refused.iter().any(|told| told.contains(TOPIC))).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn the_leader_of_a_topic_that_exists_is_waited_for() {
+    let mock = mock();
+    mock.partition_leader(TOPIC, 0, None).unwrap();
+    let node = connect(&mock, "").await;
+    let subscribing = node.subscribe(&[EVENTS]);
+    let late = async {
+        // No condition shows that it waits, so it is given the time to do otherwise.
+        sleep(Duration::from_millis(500)).await;
+        mock.partition_leader(TOPIC, 0, Some(2)).unwrap();
+        Instant::now()
+    };
+    let (subscribed, led) = tokio::join!(async { (subscribing.await, Instant::now()) }, late);
+    subscribed.0.unwrap();
+    assert!(subscribed.1 > led, "without a leader");
+    send(&node, 0..10, |_| {}).await;
+    each_came_once(&node, 10).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_topic_that_gets_no_leader_is_named_after_ten_seconds() {
+    let mock = mock();
+    mock.partition_leader(TOPIC, 0, None).unwrap();
+    let node = connect(&mock, "").await;
+    let began = Instant::now();
+    let error = node.subscribe(&[EVENTS]).await.unwrap_err();
+    assert!(matches!(&error, TransportError::Subscribe { topic, .. } if topic == TOPIC), "{error}");
+    assert!(error.to_string().contains("no leader"), "{error}");
+    let took = began.elapsed();
+    assert!((Duration::from_secs(9)..Duration::from_secs(14)).contains(&took), "it took {took:?}");
     node.stop().await;
 }

@@ -19,6 +19,8 @@ use crate::TransportError;
 
 /// How long the leaders of new topics are waited for, as Node does.
 const LEADERS: Duration = Duration::from_secs(10);
+/// What the last look for them may take on top: that there is none yet is an answer, and no silence.
+const LAST_LOOK: Duration = Duration::from_secs(1);
 /// The first pause between two looks; it doubles up to Node's.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -41,12 +43,13 @@ impl Topics<'_> {
         let until = Instant::now() + LEADERS;
         let listed = self.metadata(None, until)?;
         let mut partitions = BTreeMap::new();
-        let mut missing = Vec::new();
+        let (mut missing, mut leaderless) = (Vec::new(), Vec::new());
         for topic in topics {
             match listed.topics().iter().find(|known| known.name() == topic) {
                 Some(known) => match partitions_of(known)? {
                     Some(count) => _ = partitions.insert(topic.clone(), count),
-                    None => missing.push(topic.as_str()),
+                    // It is there: asking to create it takes a right that nobody needs for it.
+                    None => leaderless.push(topic.as_str()),
                 },
                 None => missing.push(topic.as_str()),
             }
@@ -54,7 +57,7 @@ impl Topics<'_> {
         if !missing.is_empty() {
             self.create(&missing, until)?;
         }
-        for topic in missing {
+        for topic in missing.into_iter().chain(leaderless) {
             partitions.insert(topic.to_owned(), self.led(topic, until)?);
         }
         self.ends(&partitions)
@@ -116,7 +119,7 @@ impl Topics<'_> {
     fn led(&self, topic: &str, until: Instant) -> Result<i32, TransportError> {
         let mut pause = FIRST_PAUSE;
         loop {
-            let metadata = self.metadata(Some(topic), until)?;
+            let metadata = self.metadata(Some(topic), until + LAST_LOOK)?;
             let known = metadata.topics().iter().find(|known| known.name() == topic);
             if let Some(count) = known.map(partitions_of).transpose()?.flatten() {
                 return Ok(count);
