@@ -3,12 +3,12 @@
 mod support;
 
 use ligand_transporters::kafka::{Kafka, KafkaOptions};
-use ligand_transporters::{
-    Batch, Link, LinkOptions, NodeId, PacketKind, Route, Sink, Subscription, TransportError, Transporter, Up,
-};
-use std::sync::{Arc, Mutex};
+use ligand_transporters::{NodeId, PacketKind, Route, Subscription, TransportError, Transporter, Up};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use support::slow::{Excess, a_handler_that_blocks_holds_nothing_up, a_slow_node_gives_up_events_first};
+use support::standstill::a_server_that_stands_still_costs_a_bounded_amount;
 use support::{Node, Proxy, address, at, conforms_behind, url};
 
 const EVENTS: Subscription = Subscription::Own(PacketKind::Event);
@@ -99,55 +99,18 @@ async fn a_node_that_restarts_under_its_id_is_told_nothing_of_before() {
     sender.stop().await;
 }
 
-/// Handles its first event for five seconds.
-#[derive(Debug, Default)]
-struct Slow {
-    handled: Mutex<Vec<(Duration, PacketKind)>>,
-    began: Mutex<Option<Instant>>,
+fn slow(query: &str) -> Arc<dyn Transporter> {
+    Arc::new(Kafka::from_url(&format!("{}?{query}", url("KAFKA_URL"))).unwrap())
 }
 
-const SLOW: Duration = Duration::from_secs(5);
-
-impl Sink for Slow {
-    fn deliver(&self, batch: &mut Batch<'_>) {
-        while let Some(frame) = batch.next() {
-            let began = *self.began.lock().unwrap().get_or_insert_with(Instant::now);
-            if frame.kind == PacketKind::Event && frame.payload == "slow" {
-                std::thread::sleep(SLOW);
-            }
-            self.handled.lock().unwrap().push((began.elapsed(), frame.kind));
-        }
-    }
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_slow_node_cannot_take_is_counted_events_first_and_heartbeats_pass() {
+    a_slow_node_gives_up_events_first(slow, &fresh("slow"), Excess::GoesAtOnce).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_handler_that_takes_five_seconds_stops_neither_the_consumer_nor_heartbeats() {
-    let namespace = fresh("slow");
-    let slow = Arc::new(Slow::default());
-    let link = Link::new(LinkOptions::new(NodeId::new("slow").unwrap(), &*namespace), Arc::clone(&slow) as _);
-    let live = kafka("")(&url("KAFKA_URL")).connect(link.clone()).await.unwrap();
-    live.subscribe(&[EVENTS, Subscription::Broadcast(PacketKind::Heartbeat)]).await.unwrap();
-    let sender = connect("", &namespace, "sender").await;
-    sender.send(&to("slow"), PacketKind::Event, b"slow").unwrap();
-    for _ in 0..10 {
-        sender.send(&Route::Broadcast, PacketKind::Heartbeat, b"{}").unwrap();
-        sender.send(&to("slow"), PacketKind::Event, b"after").unwrap();
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    let count = |kind| slow.handled.lock().unwrap().iter().filter(|(_, handled)| *handled == kind).count();
-    let end = Instant::now() + Duration::from_secs(30);
-    while count(PacketKind::Event) < 11 || count(PacketKind::Heartbeat) < 10 {
-        assert!(Instant::now() < end, "{:?}", slow.handled.lock().unwrap());
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    let heartbeats_done = {
-        let handled = slow.handled.lock().unwrap();
-        handled.iter().filter(|(_, kind)| *kind == PacketKind::Heartbeat).map(|(when, _)| *when).max()
-    };
-    assert!(heartbeats_done.unwrap() < SLOW, "heartbeats waited for the slow handler: {heartbeats_done:?}");
-    live.close().await.unwrap();
-    link.shut().await;
-    sender.stop().await;
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_handler_that_blocks_stops_neither_the_consumer_nor_heartbeats() {
+    a_handler_that_blocks_holds_nothing_up(slow, &fresh("blocked")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -307,6 +270,16 @@ async fn options_are_checked_when_they_are_set() {
     assert!(error.contains("no option `groupId`"), "{error}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_stands_still_costs_a_bounded_amount_and_what_is_unsent_stays_so() {
+    let make = |url: &str, query: &str| {
+        Arc::new(Kafka::from_url(&format!("{url}?connectTimeout=4s&{query}")).unwrap()) as _
+    };
+    let server = url("KAFKA_URL");
+    let proxy = Proxy::posing(address(&server));
+    a_server_that_stands_still_costs_a_bounded_amount(proxy, &server, make, &fresh("standstill")).await;
+}
+
 #[cfg(feature = "kafka-tls")]
 mod tls {
     use super::*;
@@ -318,10 +291,13 @@ mod tls {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn certificates_are_verified() {
-        support::tls::verifies("KAFKA", |url, options| {
-            let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-            transporter_with("Kafka", [("url".to_owned(), encrypted(url))].into_iter().chain(options))
-        })
+        support::tls::verifies(
+            "KAFKA",
+            |url, options| {
+                let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+                transporter_with("Kafka", [("url".to_owned(), encrypted(url))].into_iter().chain(options))
+            },
+        )
         .await;
     }
 

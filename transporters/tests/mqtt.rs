@@ -9,6 +9,8 @@ use ligand_transporters::{
     PacketKind, Route, Subscription, TransportError, Transporter, Up, transporter_with,
 };
 
+use support::slow::{Excess, a_handler_that_blocks_holds_nothing_up, a_slow_node_gives_up_events_first};
+use support::standstill::a_server_that_stands_still_costs_a_bounded_amount;
 use support::{Node, Proxy, address, at, conforms, url};
 
 fn mqtt(query: &'static str) -> impl Fn(&str) -> Arc<dyn Transporter> + Send + Sync + Clone + 'static {
@@ -37,10 +39,13 @@ async fn quality_2_of_version_5_conforms() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn certificates_are_verified() {
-    support::tls::verifies("MQTT", |url, options| {
-        let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        transporter_with("MQTT", [("url".to_owned(), url.to_owned())].into_iter().chain(options))
-    })
+    support::tls::verifies(
+        "MQTT",
+        |url, options| {
+            let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            transporter_with("MQTT", [("url".to_owned(), url.to_owned())].into_iter().chain(options))
+        },
+    )
     .await;
 }
 
@@ -136,4 +141,26 @@ async fn a_server_that_falls_silent_is_noticed() {
     proxy.restore();
     node.until("it is back", |log| log.ups.len() == 2).await;
     node.stop().await;
+}
+
+fn slow(query: &str) -> Arc<dyn Transporter> {
+    Arc::new(Mqtt::from_url(&format!("{}?{query}", url("MQTT_URL"))).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_slow_node_cannot_take_is_counted_events_first_and_heartbeats_pass() {
+    a_slow_node_gives_up_events_first(slow, "slow", Excess::GoesAtOnce).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_handler_that_blocks_holds_up_no_heartbeats() {
+    a_handler_that_blocks_holds_nothing_up(slow, "blocked").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_stands_still_costs_a_bounded_amount_and_what_is_unsent_stays_so() {
+    let make = |url: &str, query: &str| Arc::new(Mqtt::from_url(&format!("{url}?{query}")).unwrap()) as _;
+    let server = url("MQTT_URL");
+    let proxy = Proxy::start(address(&server));
+    a_server_that_stands_still_costs_a_bounded_amount(proxy, &server, make, "standstill").await;
 }

@@ -1,10 +1,13 @@
 //! Connections that are lost, and come back.
 
+use ligand_transporters::amqp::Amqp;
 use ligand_transporters::{PacketKind, SendError, Subscription, Up};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::node::{Node, namespace, to};
 use crate::server::Server;
+use crate::support::standstill::a_server_that_stands_still_costs_a_bounded_amount;
 use crate::support::{Proxy, address, at, url};
 
 async fn works(node: &Node) {
@@ -106,4 +109,12 @@ async fn an_attempt_that_is_given_up_leaves_no_connection_behind() {
     }
     proxy.restore();
     proxy.connections(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_stands_still_costs_a_bounded_amount_and_what_is_unsent_stays_so() {
+    let make = |url: &str, query: &str| Arc::new(Amqp::from_url(&format!("{url}?{query}")).unwrap()) as _;
+    let server = url("AMQP_URL");
+    let proxy = Proxy::start(address(&server));
+    a_server_that_stands_still_costs_a_bounded_amount(proxy, &server, make, &namespace()).await;
 }

@@ -1,8 +1,13 @@
 //! Limits of the server and of this node.
 
-use ligand_transporters::{PacketKind, SendError, Subscription};
+use ligand_transporters::nats::Nats;
+use ligand_transporters::{PacketKind, SendError, Subscription, Transporter};
+use std::sync::Arc;
 
 use super::node::Node;
+use super::support::slow::{
+    Excess, a_handler_that_blocks_holds_nothing_up, a_slow_node_gives_up_events_first,
+};
 use super::url;
 
 const EVENTS: Subscription = Subscription::Own(PacketKind::Event);
@@ -18,25 +23,16 @@ async fn a_frame_above_the_limit_of_the_server_fails_at_its_sender() {
     node.stop().await;
 }
 
+fn nats(query: &str) -> Arc<dyn Transporter> {
+    Arc::new(Nats::from_url(&format!("{}?{query}", url("NATS_URL"))).unwrap())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_slow_node_cannot_take_is_counted_and_heartbeats_pass() {
-    let url = url("NATS_URL");
-    let slow = Node::connect(&format!("{url}?receiveBufferFrames=100")).await.unwrap();
-    let slow = slow.listens(&[EVENTS, Subscription::Own(PacketKind::Ping)]).await;
-    let fast = Node::connect(&url).await.unwrap();
-    const SENT: usize = 5000;
-    slow.block(true);
-    for _ in 0..SENT {
-        while fast.send(&slow.route(), PacketKind::Event, 0, b"{}").is_err() {
-            fast.live.room(&slow.route()).await;
-        }
-    }
-    fast.send(&slow.route(), PacketKind::Ping, 0, b"{}").unwrap();
-    fast.live.close().await.unwrap();
-    slow.until(|told| told.dropped > 0).await;
-    slow.block(false);
-    slow.until(|told| told.frames.iter().any(|(kind, _)| *kind == PacketKind::Ping)).await;
-    slow.until(|told| told.frames.len() + told.dropped > 200).await;
-    slow.told(|told| assert!(told.frames.len() < SENT / 2, "{} were handled", told.frames.len()));
-    slow.stop().await;
+async fn what_a_slow_node_cannot_take_is_counted_events_first_and_heartbeats_pass() {
+    a_slow_node_gives_up_events_first(nats, "slow", Excess::GoesUnseen).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_handler_that_blocks_holds_up_no_heartbeats() {
+    a_handler_that_blocks_holds_nothing_up(nats, "blocked").await;
 }

@@ -6,7 +6,7 @@ use ligand_transporters::{
     Batch, Connection, Link, LinkOptions, NodeId, PacketKind, Route, SendError, Sink, Subscription,
     TransportError, Transporter as _, Up,
 };
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -19,15 +19,12 @@ pub(crate) struct Told {
     pub(crate) ups: usize,
     pub(crate) downs: Vec<String>,
     pub(crate) refused: Vec<String>,
-    pub(crate) dropped: usize,
 }
 
 #[derive(Debug, Default)]
 struct Log {
     told: Mutex<Told>,
     changed: watch::Sender<()>,
-    /// Nothing is handled.
-    blocked: AtomicBool,
 }
 
 impl Log {
@@ -39,9 +36,7 @@ impl Log {
 
 impl Sink for Log {
     fn deliver(&self, batch: &mut Batch<'_>) {
-        while !self.blocked.load(Ordering::Relaxed)
-            && let Some(frame) = batch.next()
-        {
+        while let Some(frame) = batch.next() {
             self.tell(|told| told.frames.push((frame.kind, frame.payload)));
         }
     }
@@ -60,10 +55,6 @@ impl Sink for Log {
 
     fn refused(&self, why: &TransportError) {
         self.tell(|told| told.refused.push(why.to_string()));
-    }
-
-    fn dropped(&self, _kind: PacketKind) {
-        self.tell(|told| told.dropped += 1);
     }
 }
 
@@ -130,11 +121,6 @@ impl Node {
         };
         let waited = tokio::time::timeout(Duration::from_secs(20), waiting).await;
         waited.unwrap_or_else(|_| self.told(|told| panic!("it does not come true: {told:?}")));
-    }
-
-    /// Whether what comes is left where it is.
-    pub(crate) fn block(&self, blocked: bool) {
-        self.log.blocked.store(blocked, Ordering::Relaxed);
     }
 
     /// Closes the connection and ends all that belongs to it.

@@ -14,6 +14,7 @@ use ligand_transporters::redis::Redis;
 use ligand_transporters::{NodeId, PacketKind, Route, Subscription, TransportError, Transporter, Up};
 use ligand_transporters::{transporter_for, transporter_with};
 
+use support::slow::{Excess, a_handler_that_blocks_holds_nothing_up, a_slow_node_gives_up_events_first};
 use support::{Node, Proxy, address, conforms, url};
 
 fn redis(url: &str) -> Arc<dyn Transporter> {
@@ -249,4 +250,19 @@ async fn databases_and_names_of_connections_are_told_to_the_server() {
     node.until("a frame arrives", |log| log.frames.len() == 1).await;
     node.stop().await;
     other.stop().await;
+}
+
+fn slow(query: &str) -> Arc<dyn Transporter> {
+    redis(&format!("{}?{query}", url("REDIS_URL")))
+}
+
+/// What it does not get round to stays with the server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_slow_node_cannot_take_is_counted_events_first_and_heartbeats_pass() {
+    a_slow_node_gives_up_events_first(slow, "slow-reader", Excess::GoesLater).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_handler_that_blocks_holds_up_no_heartbeats() {
+    a_handler_that_blocks_holds_nothing_up(slow, "blocked").await;
 }

@@ -1,9 +1,12 @@
 //! Connections that break, and servers that are silent or not there.
 
+use ligand_transporters::redis::Redis;
 use ligand_transporters::{PacketKind, Route, Subscription, Up};
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::support::standstill::a_server_that_stands_still_costs_a_bounded_amount;
 use super::support::{Node, Proxy, address, at, url};
 use super::{Proxies, clients, cluster, redis, to};
 
@@ -117,4 +120,12 @@ async fn a_server_that_falls_silent_is_noticed() {
     proxy.restore();
     node.until("it is back", |log| log.ups.len() == 2).await;
     node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_stands_still_costs_a_bounded_amount_and_what_is_unsent_stays_so() {
+    let make = |url: &str, query: &str| Arc::new(Redis::from_url(&format!("{url}?{query}")).unwrap()) as _;
+    let server = url("REDIS_URL");
+    let proxy = Proxy::start(address(&server));
+    a_server_that_stands_still_costs_a_bounded_amount(proxy, &server, make, "standstill").await;
 }

@@ -3,6 +3,8 @@
 
 pub(crate) mod node;
 pub(crate) mod proxy;
+pub(crate) mod slow;
+pub(crate) mod standstill;
 pub(crate) mod tls;
 mod translation;
 
