@@ -11,7 +11,7 @@ use ligand_transporters::{
 
 use support::slow::{Excess, a_handler_that_blocks_holds_nothing_up, a_slow_node_gives_up_events_first};
 use support::standstill::a_server_that_stands_still_costs_a_bounded_amount;
-use support::{Node, Proxy, address, at, conforms, url};
+use support::{Node, Proxy, address, at, conforms, is_named_without_its_password, url};
 
 fn mqtt(query: &'static str) -> impl Fn(&str) -> Arc<dyn Transporter> + Send + Sync + Clone + 'static {
     move |url| Arc::new(Mqtt::from_url(&format!("{url}?{query}")).unwrap())
@@ -47,6 +47,14 @@ async fn certificates_are_verified() {
         },
     )
     .await;
+}
+
+#[tokio::test]
+async fn an_absent_server_is_named_without_its_password_and_may_be_tried_again() {
+    for version in ["4", "5"] {
+        let url = |address: &str| format!("mqtt://user:canary@{address}?protocolVersion={version}");
+        is_named_without_its_password(url, |url| Arc::new(Mqtt::from_url(url).unwrap())).await;
+    }
 }
 
 #[tokio::test]

@@ -5,10 +5,11 @@ use ligand_transporters::{PacketKind, SendError, Subscription, Up};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::amqp;
 use crate::node::{Node, namespace, to};
 use crate::server::Server;
 use crate::support::standstill::a_server_that_stands_still_costs_a_bounded_amount;
-use crate::support::{Proxy, address, at, url};
+use crate::support::{Proxy, address, at, is_named_without_its_password, url};
 
 async fn works(node: &Node) {
     node.look(|record| record.frames.clear());
@@ -109,6 +110,11 @@ async fn an_attempt_that_is_given_up_leaves_no_connection_behind() {
     }
     proxy.restore();
     proxy.connections(0).await;
+}
+
+#[tokio::test]
+async fn an_absent_server_is_named_without_its_password_and_may_be_tried_again() {
+    is_named_without_its_password(|address| format!("amqp://user:canary@{address}"), amqp("")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

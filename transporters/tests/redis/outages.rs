@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::support::standstill::a_server_that_stands_still_costs_a_bounded_amount;
-use super::support::{Node, Proxy, address, at, url};
+use super::support::{Node, Proxy, address, at, is_named_without_its_password, url};
 use super::{Proxies, clients, cluster, redis, to};
 
 /// Breaks a node's connections this often. Each outage lasts longer than the one before, hence not oftener.
@@ -120,6 +120,16 @@ async fn a_server_that_falls_silent_is_noticed() {
     proxy.restore();
     node.until("it is back", |log| log.ups.len() == 2).await;
     node.stop().await;
+}
+
+#[tokio::test]
+async fn an_absent_server_is_named_without_its_password_and_may_be_tried_again() {
+    for (scheme, rest) in [("redis", "/1"), ("redis-sentinel", "/mymaster"), ("redis-cluster", "")] {
+        let url = |address: &str| format!("{scheme}://user:canary@{address}{rest}");
+        is_named_without_its_password(url, redis).await;
+    }
+    let url = |address: &str| format!("redis-sentinel://{address}/mymaster?sentinelPassword=canary");
+    is_named_without_its_password(url, redis).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

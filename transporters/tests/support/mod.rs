@@ -1,6 +1,7 @@
 //! What the tests against real servers share.
 #![allow(dead_code, unused_imports, reason = "not every target uses all of it")]
 
+pub(crate) mod absent;
 pub(crate) mod node;
 pub(crate) mod proxy;
 pub(crate) mod slow;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use ligand_transporters::conformance::{self, Fixture};
 use ligand_transporters::{NodeId, Transporter};
 
+pub(crate) use absent::is_named_without_its_password;
 pub(crate) use node::Node;
 pub(crate) use proxy::Proxy;
 
