@@ -45,6 +45,7 @@ async fn certificates_are_verified() {
             let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
             transporter_with("MQTT", [("url".to_owned(), url.to_owned())].into_iter().chain(options))
         },
+        support::tls::Words::RUSTLS,
     )
     .await;
 }

@@ -55,6 +55,7 @@ impl Client for KafkaClient {
         let (options, told) = (Arc::clone(&self.options), Arc::clone(&events));
         let until = Instant::now() + port.limits().connect_timeout;
         let opening = aside(move |stop| {
+            settings::check_files(&options)?;
             let wrong = |why: KafkaError| TransportError::Config(format!("Kafka's client: {}", plain(&why)));
             let producer =
                 settings::producer(&options).create_with_context(Told(Arc::clone(&told))).map_err(wrong)?;

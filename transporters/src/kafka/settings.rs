@@ -4,9 +4,11 @@ use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaConfRes;
 use std::fmt;
+use std::fs::File;
 use std::time::Duration;
 
 use super::{KafkaOptions, Partitioning};
+use crate::TransportError;
 use crate::bus::{BusLimits, Expected};
 
 /// What Kafka adds to a packet, with room to spare: the head of a batch and of a record, and a key.
@@ -194,6 +196,19 @@ fn common(options: &KafkaOptions) -> ClientConfig {
     config
 }
 
+/// Whether the files that TLS needs can be read. librdkafka does not tell which one it could not.
+///
+/// # Errors
+/// [`TransportError::Config`] names the file.
+pub(super) fn check_files(options: &KafkaOptions) -> Result<(), TransportError> {
+    let tls = &options.tls;
+    for file in [&tls.ca_file, &tls.certificate_file, &tls.key_file].into_iter().flatten() {
+        File::open(file)
+            .map_err(|why| TransportError::Config(format!("TLS: {file} cannot be read: {why}")))?;
+    }
+    Ok(())
+}
+
 fn set(config: &mut ClientConfig, name: &str, value: impl fmt::Display) {
     config.set(name, value.to_string());
 }
@@ -217,6 +232,15 @@ mod tests {
         for config in [producer(&options), consumer(&options, "group"), admin(&options)] {
             config.create_native_config().unwrap();
         }
+    }
+
+    #[test]
+    fn a_file_of_tls_that_is_not_there_is_named() {
+        let mut options = KafkaOptions::default();
+        check_files(&options).unwrap();
+        options.tls.ca_file = Some("no-such-file.pem".to_owned());
+        let why = check_files(&options).unwrap_err();
+        assert!(!why.is_retryable() && why.to_string().contains("no-such-file.pem"), "{why}");
     }
 
     #[test]
