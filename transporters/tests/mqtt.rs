@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ligand_transporters::mqtt::{Mqtt, MqttOptions};
 use ligand_transporters::{
-    PacketKind, Route, Subscription, TransportError, Transporter, Up, transporter_with,
+    PacketKind, Route, SendError, Subscription, TransportError, Transporter, Up, transporter_with,
 };
 
 use support::slow::{Excess, a_handler_that_blocks_holds_nothing_up, a_slow_node_gives_up_events_first};
@@ -89,6 +89,25 @@ async fn a_refused_publish_of_version_5_is_told() {
     node.until("the refusal is told", |log| !log.refused.is_empty()).await;
     let told = node.log(|log| log.refused[0].clone());
     assert!(told.contains("MOL-mute.INFO"), "{told}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_packet_above_the_limit_that_a_server_of_version_5_tells_fails_at_its_sender() {
+    let url = format!("{}?protocolVersion=5", url("MQTT_AUTH_URL"));
+    let node = Node::connect(&Mqtt::from_url(&url).unwrap(), "limit", "me").await.unwrap();
+    node.subscribe(&[Subscription::Own(PacketKind::Event)]).await.unwrap();
+    let to = Route::Node { id: node.link.node().clone(), addr: None };
+    // What MQTT and the longest topic add does not count as payload.
+    let Err(SendError::TooLarge { limit, .. }) = node.send(&to, PacketKind::Event, &[b'x'; 65_536]) else {
+        panic!("it was taken")
+    };
+    assert!((64_000..65_536).contains(&limit), "{limit}");
+    let refused = node.send(&to, PacketKind::Event, &vec![b'x'; limit + 1]);
+    assert_eq!(refused, Err(SendError::TooLarge { size: limit + 1, limit }));
+    node.send(&to, PacketKind::Event, &vec![b'x'; limit]).unwrap();
+    node.until("the largest arrives", |log| log.frames.len() == 1).await;
+    node.log(|log| assert_eq!((log.frames[0].1.len(), log.downs), (limit, 0)));
     node.stop().await;
 }
 
