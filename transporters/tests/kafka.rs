@@ -12,6 +12,7 @@ use support::standstill::a_server_that_stands_still_costs_a_bounded_amount;
 use support::{Node, Proxy, address, at, conforms_behind, is_named_without_its_password, url};
 
 const EVENTS: Subscription = Subscription::Own(PacketKind::Event);
+const REQUESTS: Subscription = Subscription::Own(PacketKind::Request);
 
 fn kafka(query: &'static str) -> impl Fn(&str) -> Arc<dyn Transporter> + Send + Sync + Clone + 'static {
     move |url| Arc::new(Kafka::from_url(&format!("{url}?{query}")).unwrap())
@@ -85,16 +86,22 @@ async fn a_node_that_restarts_under_its_id_is_told_nothing_of_before() {
     let namespace = fresh("restart");
     let sender = connect("", &namespace, "sender").await;
     let node = connect("", &namespace, "fixed").await;
-    node.subscribe(&[EVENTS]).await.unwrap();
-    sender.send(&to("fixed"), PacketKind::Event, b"handled").unwrap();
-    until_text(&node, "handled").await;
+    let (calls, kinds) = ([EVENTS, REQUESTS], [PacketKind::Event, PacketKind::Request]);
+    node.subscribe(&calls).await.unwrap();
+    let send = |text: &[u8]| kinds.map(|kind| sender.send(&to("fixed"), kind, text).unwrap());
+    send(b"handled");
+    node.until("both arrive", |log| log.frames.len() == 2).await;
     node.stop().await;
-    sender.send(&to("fixed"), PacketKind::Event, b"nobody is there").unwrap();
+    send(b"nobody is there");
     let again = connect("", &namespace, "fixed").await;
-    again.subscribe(&[EVENTS]).await.unwrap();
-    sender.send(&to("fixed"), PacketKind::Event, b"end").unwrap();
-    until_text(&again, "end").await;
-    assert_eq!(texts(&again), ["end"]);
+    again.subscribe(&calls).await.unwrap();
+    send(b"end");
+    again
+        .until("both arrive", |log| {
+            kinds.iter().all(|kind| log.frames.iter().any(|(is, text)| is == kind && text == "end"))
+        })
+        .await;
+    assert_eq!(texts(&again), ["end", "end"]);
     again.stop().await;
     sender.stop().await;
 }
