@@ -2,8 +2,10 @@
 
 mod support;
 
+use futures_util::future::join_all;
 use ligand_transporters::kafka::{Kafka, KafkaOptions};
 use ligand_transporters::{NodeId, PacketKind, Route, Subscription, TransportError, Transporter, Up};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -121,6 +123,55 @@ async fn a_handler_that_blocks_stops_neither_the_consumer_nor_heartbeats() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_start_at_once_in_a_new_namespace_all_find_their_topics() {
+    use PacketKind::{Disconnect, Discover, Event, Heartbeat, Info, Ping, Pong, Request, Response};
+    let namespace = fresh("race");
+    let mut nodes = Vec::new();
+    for number in 0..4 {
+        nodes.push(connect("", &namespace, &format!("node-{number}")).await);
+    }
+    let own = [Event, Request, Response, Discover, Info, Ping, Pong].map(Subscription::Own);
+    let all = [Discover, Info, Disconnect, Heartbeat, Ping].map(Subscription::Broadcast);
+    let twelve = [&own[..], &all[..]].concat();
+    for subscribed in join_all(nodes.iter().map(|node| node.subscribe(&twelve))).await {
+        subscribed.unwrap();
+    }
+    // They share the topics of broadcasts, whoever made them.
+    for node in &nodes {
+        node.send(&Route::Broadcast, Info, b"{}").unwrap();
+    }
+    for node in &nodes {
+        node.until("each hears all", |log| log.frames.len() == nodes.len()).await;
+    }
+    for node in nodes {
+        node.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn topics_that_exist_are_left_as_they_are() {
+    let namespace = fresh("existing");
+    let [info, heartbeat] = [PacketKind::Info, PacketKind::Heartbeat].map(Subscription::Broadcast);
+    let first = connect("topicPartitions=3", &namespace, "first").await;
+    first.subscribe(std::slice::from_ref(&info)).await.unwrap();
+    let second = connect("topicPartitions=2", &namespace, "second").await;
+    second.subscribe(&[info, heartbeat]).await.unwrap();
+    let server = address(&url("KAFKA_URL")).to_owned();
+    let partitions = tokio::task::spawn_blocking(move || {
+        let mut settings = rdkafka::ClientConfig::new();
+        let consumer: BaseConsumer = settings.set("bootstrap.servers", server).create().unwrap();
+        ["INFO", "HEARTBEAT"].map(|kind| {
+            let topic = format!("MOL-{namespace}.{kind}");
+            let told = consumer.fetch_metadata(Some(&topic), Duration::from_secs(10)).unwrap();
+            told.topics()[0].partitions().len()
+        })
+    });
+    assert_eq!(partitions.await.unwrap(), [3, 2]);
+    first.stop().await;
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn broken_connections_leave_as_many_connections_as_before_and_each_frame_comes_once() {
     let (server, namespace) = (url("KAFKA_URL"), fresh("cuts"));
     let proxy = Proxy::posing(address(&server));
@@ -175,6 +226,44 @@ async fn a_server_that_falls_silent_is_noticed() {
     node.send(&to("me"), PacketKind::Event, b"end").unwrap();
     until_text(&node, "end").await;
     node.stop().await;
+}
+
+/// Sends until something arrives: what was under way when a connection broke may be lost.
+async fn reaches(from: &Node, id: &str, node: &Node, text: &'static str) {
+    let arrived = |log: &support::node::Log| log.frames.iter().any(|(_, payload)| payload == text);
+    let end = Instant::now() + Duration::from_secs(30);
+    while !node.log(arrived) {
+        assert!(Instant::now() < end, "{text} did not arrive: {:?}", node.log(|log| log.reasons.clone()));
+        // While there is no connection it is refused.
+        let _ = from.send(&to(id), PacketKind::Event, text.as_bytes());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A single server behind two addresses, of which it tells the one that it was asked at.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn losing_a_server_of_a_list_moves_the_node_to_the_next() {
+    let (server, namespace) = (url("KAFKA_URL"), fresh("next"));
+    let proxies = [Proxy::posing(address(&server)), Proxy::posing(address(&server))];
+    let list = format!("kafka://{},{}", proxies[0].address(), proxies[1].address());
+    let node = Node::connect(&*kafka("")(&list), &namespace, "me").await.unwrap();
+    node.subscribe(&[EVENTS]).await.unwrap();
+    let other = connect("", &namespace, "other").await;
+    other.subscribe(&[EVENTS]).await.unwrap();
+    reaches(&other, "me", &node, "to it, before").await;
+    reaches(&node, "other", &other, "from it, before").await;
+    for (gone, [there, back]) in [
+        (0, ["to it, at the second", "from it, at the second"]),
+        (1, ["to it, at the first", "from it, at the first"]),
+    ] {
+        proxies[gone].cut();
+        proxies[1 - gone].restore();
+        reaches(&other, "me", &node, there).await;
+        reaches(&node, "other", &other, back).await;
+        proxies[gone].connections(0).await;
+    }
+    node.stop().await;
+    other.stop().await;
 }
 
 #[tokio::test]
