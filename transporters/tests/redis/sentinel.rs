@@ -1,8 +1,9 @@
 //! A master that changes, and nodes that follow it.
 
 use ligand_transporters::{PacketKind, Subscription, Up};
+use std::time::{Duration, Instant};
 
-use super::support::{Node, url};
+use super::support::{Added, Node, url};
 use super::{ask, clients, conforms_behind, redis, to};
 
 async fn master(sentinel: &str) -> String {
@@ -42,4 +43,48 @@ async fn a_master_that_sentinel_does_not_know_is_named() {
     let unknown = url("REDIS_SENTINEL_URL").replace("mymaster", "nobody");
     let error = Node::connect(&*redis(&unknown), "", "me").await.err().unwrap();
     assert!(error.is_retryable() && error.to_string().contains("`nobody`"), "{error}");
+}
+
+/// Sentinel takes a master for dead after a second here, and may need a few more to choose another one.
+const SWITCH: Duration = Duration::from_secs(20);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_that_is_killed_is_left_for_its_replica() {
+    let servers = Added::new("redis-sentinel").await;
+    let (sentinel, former) = (&servers.url, servers.instance("-master"));
+    let first = master(sentinel).await;
+    let node = Node::connect(&*redis(sentinel), "killed", "me").await.unwrap();
+    let other = Node::connect(&*redis(sentinel), "killed", "other").await.unwrap();
+    node.subscribe(&[Subscription::Own(PacketKind::Event)]).await.unwrap();
+    let killed = Instant::now();
+    servers.tell("kill", former).await;
+    for each in [&node, &other] {
+        each.until("the loss is noticed", |log| log.downs == 1).await;
+        each.until("the replica is found", |log| log.ups == [Up::First, Up::Again]).await;
+    }
+    assert!(killed.elapsed() < SWITCH, "it took {:?}", killed.elapsed());
+    let second = master(sentinel).await;
+    assert_ne!(first, second);
+    assert_eq!(clients(&second, "ligand:me").await.len(), 2);
+    other.send(&to(&node), PacketKind::Event, b"at the replica").unwrap();
+    node.until("a frame arrives", |log| log.frames.len() == 1).await;
+
+    // The one that was killed comes back as a master, until Sentinel tells it otherwise.
+    servers.tell("start-one", former).await;
+    let end = Instant::now() + SWITCH;
+    while role(&first).await != "slave" {
+        assert!(Instant::now() < end, "the former master is still one");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    other.send(&to(&node), PacketKind::Event, b"there still").unwrap();
+    node.until("a frame arrives", |log| log.frames.len() == 2).await;
+    node.log(|log| assert_eq!((log.downs, log.ups.len()), (1, 2)));
+    node.stop().await;
+    other.stop().await;
+    servers.remove().await;
+}
+
+async fn role(server: &str) -> String {
+    let redis::Value::Array(told) = ask(server, "ROLE").await else { panic!("no role") };
+    redis::from_redis_value(told[0].clone()).unwrap()
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, reason = "not every target uses all of it")]
 
 pub(crate) mod absent;
+pub(crate) mod added;
 pub(crate) mod node;
 pub(crate) mod proxy;
 pub(crate) mod slow;
@@ -17,6 +18,7 @@ use ligand_transporters::conformance::{self, Fixture};
 use ligand_transporters::{NodeId, Transporter};
 
 pub(crate) use absent::is_named_without_its_password;
+pub(crate) use added::Added;
 pub(crate) use node::Node;
 pub(crate) use proxy::Proxy;
 
