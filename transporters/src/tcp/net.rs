@@ -140,6 +140,15 @@ pub(crate) fn udp_multicast(
     UdpSocket::from_std(socket.into())
 }
 
+/// Lets further sockets on the port of this one, or no longer.
+pub(crate) fn share_port(socket: &UdpSocket, share: bool) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    socket.set_reuse_address(share)?;
+    #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
+    socket.set_reuse_port(share)?;
+    Ok(())
+}
+
 pub(crate) fn udp_broadcast(port: u16, share_port: bool) -> io::Result<UdpSocket> {
     let socket = udp(port, share_port)?;
     socket.set_broadcast(true)?;
