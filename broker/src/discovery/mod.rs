@@ -26,4 +26,4 @@ mod succession;
 mod tcp;
 mod versions;
 
-pub(crate) use limit::Bucket;
+pub(crate) use limit::{Bucket, LinePerSender};
