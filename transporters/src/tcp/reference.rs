@@ -100,7 +100,7 @@ fn unit_of(name: &str) -> &'static str {
     }
 }
 
-fn assert_same<T: PartialEq + Debug>(what: &str, page: T, code: T) {
+fn assert_same<T: PartialEq + Debug + ?Sized>(what: &str, page: &T, code: &T) {
     assert_eq!(page, code, "{what} in docs/transporters.md (left) and in the code (right)");
 }
 
