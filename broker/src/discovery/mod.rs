@@ -14,6 +14,7 @@
 
 mod bus;
 pub(crate) mod chores;
+mod claim;
 pub(crate) mod conflict;
 mod cpu;
 pub(crate) mod driver;

@@ -4,6 +4,7 @@
 //! ([`inbound`]); control packets go to a thread of their own ([`control`]), so that no handler, however
 //! long it blocks, keeps this node from being seen as alive.
 
+mod answers;
 mod balanced;
 mod budget;
 mod call;
