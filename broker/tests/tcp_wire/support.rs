@@ -68,6 +68,12 @@ pub(crate) async fn port_of(broker: &ServiceBroker) -> u16 {
     u16::try_from(row["port"].as_u64().unwrap()).unwrap()
 }
 
+/// Bytes of memory that this process occupies, where the system says so.
+pub(crate) fn resident() -> Option<usize> {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
+    pages.split(' ').nth(1)?.parse::<usize>().ok().map(|pages| pages * 4096)
+}
+
 /// Waits for a future, but not for ever.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(LIMIT, future).await.expect("what was waited for did not happen")
