@@ -14,6 +14,7 @@ mod lifecycle;
 mod local_bus;
 mod nodes;
 mod ordered;
+mod pick;
 mod services;
 mod signals;
 mod stacked;
