@@ -29,7 +29,7 @@ fn nats(query: &str) -> Arc<dyn Transporter> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_slow_node_cannot_take_is_counted_events_first_and_heartbeats_pass() {
-    a_slow_node_gives_up_events_first(nats, "slow", Excess::GoesUnseen).await;
+    a_slow_node_gives_up_events_first(nats, "slow", Excess::Unseen).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]

@@ -260,7 +260,7 @@ fn slow(query: &str) -> Arc<dyn Transporter> {
 /// What it does not get round to stays with the server.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_slow_node_cannot_take_is_counted_events_first_and_heartbeats_pass() {
-    a_slow_node_gives_up_events_first(slow, "slow-reader", Excess::GoesLater).await;
+    a_slow_node_gives_up_events_first(slow, "slow-reader", Excess::Later).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]

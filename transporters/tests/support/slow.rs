@@ -123,15 +123,15 @@ const EVENTS: usize = 5000;
 const REQUESTS: usize = 400;
 const HEARTBEATS: usize = 10;
 
-/// What becomes of frames that are too many for a node that stands still.
+/// When frames are given up that are too many for a node that stands still.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Excess {
-    /// It is given up at once.
-    GoesAtOnce,
-    /// It is given up when the node goes on: so far it stays with the server.
-    GoesLater,
-    /// As [`Self::GoesLater`], but the client library has bounds, too, and does not tell of each frame.
-    GoesUnseen,
+    /// While it stands still.
+    AtOnce,
+    /// When it goes on: so far they stay with the server.
+    Later,
+    /// As [`Self::Later`], but the client library has bounds, too, and does not tell of each frame.
+    Unseen,
 }
 
 /// A node that stands still is sent far more than may wait for it. Events are given up and counted first,
@@ -153,13 +153,13 @@ pub(crate) async fn a_slow_node_gives_up_events_first(
             push(&fast, &Route::Broadcast, Heartbeat, "{}").await;
         }
     }
-    if excess == Excess::GoesAtOnce {
+    if excess == Excess::AtOnce {
         slow.until("events are given up", |told| told.dropped(Event) > EVENTS / 2).await;
     }
     for _ in 0..REQUESTS {
         push(&fast, &to_slow(), Request, "{}").await;
     }
-    if excess == Excess::GoesAtOnce {
+    if excess == Excess::AtOnce {
         slow.until("requests are given up", |told| told.dropped(Request) > 0).await;
     }
     fast.stop().await;
@@ -168,7 +168,7 @@ pub(crate) async fn a_slow_node_gives_up_events_first(
         let all = told.handled(Event) + told.dropped(Event) == EVENTS
             && told.handled(Request) + told.dropped(Request) == REQUESTS;
         told.handled(Heartbeat) == HEARTBEATS
-            && (all || excess == Excess::GoesUnseen && told.dropped(Event) > 0 && told.shed > 0)
+            && (all || excess == Excess::Unseen && told.dropped(Event) > 0 && told.shed > 0)
     })
     .await;
     let log = Arc::clone(&slow.log);
