@@ -9,6 +9,7 @@ use ligand_transporters::{
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use support::held::{self, HOLD};
 use support::{Node, Proxy, address, at, conforms_behind, url};
 
 const EVENTS: Subscription = Subscription::Own(PacketKind::Event);
@@ -205,6 +206,11 @@ async fn a_server_that_falls_silent_is_noticed() {
     node.send(&to("me"), PacketKind::Event, b"end").unwrap();
     until_text(&node, "end").await;
     node.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_silent_server_was_to_get_does_not_come_late() {
+    held::nothing_old_arrives(Proxy::posing, &url("KAFKA_URL"), "late", HOLD, kafka("")).await;
 }
 
 #[tokio::test]

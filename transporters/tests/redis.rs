@@ -11,6 +11,7 @@ use ligand_transporters::redis::Redis;
 use ligand_transporters::{NodeId, PacketKind, Route, Subscription, TransportError, Transporter, Up};
 use ligand_transporters::{transporter_for, transporter_with};
 
+use support::held::{self, HOLD};
 use support::{Node, Proxy, address, at, conforms, url};
 
 fn redis(url: &str) -> Arc<dyn Transporter> {
@@ -270,6 +271,16 @@ async fn a_server_that_falls_silent_is_noticed() {
     proxy.restore();
     node.until("it is back", |log| log.ups.len() == 2).await;
     node.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_silent_server_was_to_get_does_not_come_late() {
+    held::nothing_arrives_late(Proxy::start, &url("REDIS_URL"), "late", HOLD, redis).await;
+}
+
+#[tokio::test]
+async fn what_waits_for_a_silent_server_is_told_as_unsent() {
+    held::what_waits_is_told_as_unsent(Proxy::start, &url("REDIS_URL"), "waits", redis).await;
 }
 
 #[tokio::test]

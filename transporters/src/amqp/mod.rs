@@ -96,6 +96,6 @@ impl Transporter for Amqp {
 
     async fn connect(&self, link: Link) -> Result<Arc<dyn Connection>, TransportError> {
         let client = client::AmqpClient::new(self.options.clone(), link.node())?;
-        bus::open(client, link, self.options.limits.clone()).await
+        bus::open(client, link, self.options.limits.clone().with_writes_in_hold()).await
     }
 }

@@ -3,8 +3,10 @@
 use ligand_transporters::{PacketKind, SendError, Subscription, Up};
 use std::time::{Duration, Instant};
 
+use crate::amqp;
 use crate::node::{Node, namespace, to};
 use crate::server::Server;
+use crate::support::held::{self, HOLD};
 use crate::support::{Proxy, address, at, url};
 
 async fn works(node: &Node) {
@@ -77,6 +79,21 @@ async fn a_server_that_stands_still_is_lost_and_found_again() {
     works(&node).await;
     node.stop().await;
     proxy.connections(0).await;
+}
+
+#[tokio::test]
+async fn what_a_silent_server_was_to_get_does_not_come_late() {
+    let server = url("AMQP_URL");
+    let by = |query| held::nothing_arrives_late(Proxy::start, &server, "late", HOLD, amqp(query));
+    // A longer interval of heartbeats is cut to what the time for holding frames allows.
+    tokio::join!(by(""), by("?heartbeat=60"), by("?publisherConfirms=true"));
+}
+
+#[tokio::test]
+async fn what_waits_for_a_silent_server_is_told_as_unsent() {
+    for query in ["?maxHold=2s", "?maxHold=2s&publisherConfirms=true"] {
+        held::what_waits_is_told_as_unsent(Proxy::start, &url("AMQP_URL"), "waits", amqp(query)).await;
+    }
 }
 
 #[tokio::test]

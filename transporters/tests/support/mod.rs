@@ -1,6 +1,7 @@
 //! What the tests against real servers share.
 #![allow(dead_code, unused_imports, reason = "not every target uses all of it")]
 
+pub(crate) mod held;
 pub(crate) mod node;
 pub(crate) mod proxy;
 pub(crate) mod tls;

@@ -18,6 +18,8 @@ pub(crate) struct Log {
     pub(crate) reasons: Vec<String>,
     pub(crate) refused: Vec<String>,
     pub(crate) dropped: Vec<PacketKind>,
+    /// Tokens of frames that were certainly not sent.
+    pub(crate) unsent: Vec<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -42,6 +44,10 @@ impl Sink for Recorder {
 
     fn refused(&self, why: &TransportError) {
         self.0.lock().unwrap().refused.push(why.to_string());
+    }
+
+    fn unsent(&self, tokens: &[u64]) {
+        self.0.lock().unwrap().unsent.extend(tokens);
     }
 
     fn dropped(&self, kind: PacketKind) {
@@ -75,7 +81,18 @@ impl Node {
     }
 
     pub(crate) fn send(&self, to: &Route, kind: PacketKind, payload: &[u8]) -> Result<(), SendError> {
-        self.live.send(to, kind, 0, &mut |frame: &mut FrameBuf<'_>| {
+        self.send_named(to, kind, 0, payload)
+    }
+
+    /// The same with a token by which it is told if the frame was not sent.
+    pub(crate) fn send_named(
+        &self,
+        to: &Route,
+        kind: PacketKind,
+        token: u64,
+        payload: &[u8],
+    ) -> Result<(), SendError> {
+        self.live.send(to, kind, token, &mut |frame: &mut FrameBuf<'_>| {
             frame.buf().extend_from_slice(payload);
             Ok(())
         })
