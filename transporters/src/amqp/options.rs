@@ -299,6 +299,12 @@ mod tests {
     }
 
     #[test]
+    fn a_hundred_requests_are_handed_over_at_once_unless_told_otherwise() {
+        assert_eq!(AmqpOptions::default().prefetch, 100);
+        assert_eq!(AmqpOptions::from_url("amqp://a").unwrap().prefetch, 100);
+    }
+
+    #[test]
     fn what_is_unknown_or_does_not_fit_is_named() {
         let mut options = AmqpOptions::default();
         for (name, value, expected) in [
