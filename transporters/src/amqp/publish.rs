@@ -127,8 +127,13 @@ impl Publisher {
                 // The library takes the frame when asked for the first time.
                 match (&mut flight).now_or_never() {
                     Some(Err(error)) => Err(error),
-                    Some(Ok(refused)) => Ok(flights.push(std::future::ready(Ok(refused)).boxed())),
-                    None => Ok(flights.push(flight)),
+                    taken => {
+                        flights.push(match taken {
+                            Some(refused) => std::future::ready(refused).boxed(),
+                            None => flight,
+                        });
+                        Ok(())
+                    }
                 }
             } else {
                 let properties = self.properties.clone();

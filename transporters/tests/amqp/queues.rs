@@ -160,6 +160,26 @@ async fn a_packet_for_a_node_that_may_not_be_sent_names_its_queue_and_the_next_o
 }
 
 #[tokio::test]
+async fn a_message_that_the_server_does_not_take_for_one_is_told_by_where_it_was_to_go() {
+    for query in ["", "&publisherConfirms=true"] {
+        let (url, namespace) = (url("AMQP_URL"), namespace());
+        let wrong = format!("{url}?messageOptions.userId=somebody-else{query}");
+        let node = Node::join(&wrong, &namespace, "me").await.unwrap();
+        for (number, (id, kind)) in
+            [("REQ.other", PacketKind::Request), ("RES.other", PacketKind::Response)].into_iter().enumerate()
+        {
+            node.send(&to("other"), kind, "{}").unwrap();
+            node.until("the refusal is reported", |record| record.refused.len() > number).await;
+            let told = node.look(|record| record.refused[number].clone());
+            assert!(told.contains(&format!("MOL-{namespace}.{id}")), "{told}");
+            assert!(told.contains("PRECONDITION_FAILED"), "{told}");
+        }
+        assert!(node.look(|record| record.downs.is_empty()));
+        node.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn an_exchange_that_somebody_deletes_is_made_again_with_what_was_bound_to_it() {
     let (url, namespace) = (url("AMQP_URL"), namespace());
     let server = Server::at(&url).await;
