@@ -94,11 +94,15 @@ impl Pair {
         }
     }
 
-    /// How many were not answered in time; none settles later.
+    /// How many were not answered in time. None settles later, and none much sooner: a place becomes free
+    /// when the first of those who wait gives up, which may be in time for another one.
     async fn time_out(&self, count: usize) -> usize {
         let mut late = 0;
         for (ended, took) in self.calls(count, "a.back", DEADLINE).await {
-            assert!(took < DEADLINE + SLACK, "a call settled after {took:?}: {ended:?}");
+            assert!(
+                DEADLINE / 2 < took && took < DEADLINE + SLACK,
+                "a call settled after {took:?}: {ended:?}"
+            );
             if let Err(error) = ended {
                 assert_eq!(error.kind(), ErrorKind::RequestTimeout, "{error}");
                 late += 1;
@@ -124,7 +128,7 @@ async fn fewer_calls_than_prefetch_come_back_to_a_node_that_waits_for_them() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_more_calls_than_prefetch_each_settles_by_its_deadline_and_the_next_ones_succeed() {
     let pair = Pair::start(5, 5).await;
-    assert!(pair.time_out(6).await >= 5, "all places were taken by those who wait");
+    assert!(pair.time_out(6).await > 0, "all places were taken by those who wait");
     pair.all_succeed(4, "a.back").await;
     pair.stop().await;
 }
