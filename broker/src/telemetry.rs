@@ -1,11 +1,24 @@
-//! Spans of handlers, built only where somebody looks at them.
+//! Spans of what takes time, built only where somebody looks at them: `action` and `event` around handlers,
+//! `connect` around the first connection of a transporter, `stop` around the phases of a stop.
 //!
 //! Names of fields are part of the public interface: `action`, `event`, `service`, `node`, `caller`, `level`,
-//! `request_id`, `parent_id`. Parameters, meta and headers are never recorded: they hold customers' data.
+//! `request_id`, `parent_id`, `transporter`. Parameters, meta and headers are never recorded: they hold
+//! customers' data.
 
+use ligand_transporters::{NodeId, Transporter};
 use tracing::{Level, Span};
 
 use crate::context::{At, Context};
+
+/// The span in which a node connects and subscribes. Disabled unless spans of level `debug` are wanted.
+pub(crate) fn connect(node: &NodeId, transporter: &dyn Transporter) -> Span {
+    tracing::debug_span!("connect", node = %node, transporter = transporter.scheme())
+}
+
+/// The span in which a node stops. Disabled unless spans of level `debug` are wanted.
+pub(crate) fn stop(node: &NodeId) -> Span {
+    tracing::debug_span!("stop", node = %node)
+}
 
 /// The span in which the handler of `cx` runs; none unless spans of level `debug` are wanted.
 pub(crate) fn span(cx: &Context) -> Option<Box<Span>> {

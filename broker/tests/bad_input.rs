@@ -24,6 +24,16 @@ fn an_unknown_transporter_is_named_together_with_those_that_are_compiled_in() {
 }
 
 #[test]
+#[cfg(not(feature = "kafka"))]
+fn a_transporter_that_is_not_compiled_in_is_named_with_the_feature_to_enable() {
+    let text = build_error(ServiceBroker::builder().transporter("kafka://localhost"));
+    says(
+        &text,
+        &["`kafka` is not compiled in", "enable the feature `kafka` of ligand", "compiled in: memory, tcp"],
+    );
+}
+
+#[test]
 fn an_unknown_option_of_a_transporter_is_named_together_with_the_valid_ones() {
     let text = build_error(ServiceBroker::builder().transporter("tcp://?prot=4000"));
     says(&text, &["prot", "port"]);

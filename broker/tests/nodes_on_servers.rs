@@ -1,4 +1,5 @@
-//! Clusters of brokers over each message server, and one of them with each serializer.
+//! Clusters of brokers over each message server, one of them with each serializer, and with the server
+//! balancing where it can.
 
 #[allow(dead_code, unused_imports, reason = "the nodes in memory use more of it")]
 mod conformance;
@@ -10,23 +11,24 @@ use ligand::config::SerializerKind;
 use ligand::transport::transporter_for;
 
 /// Runs the suite on the server that a variable names.
-async fn conform(variable: &str, serializer: SerializerKind) {
+async fn conform(variable: &str, serializer: SerializerKind, kind: fn(Fixture) -> Fixture) {
     let url = std::env::var(variable).unwrap_or_else(|_| {
         panic!("{variable} is not set: run the tests by scripts/test, which starts the servers, or name one")
     });
     conformance::run(|| {
         let url = url.clone();
-        Fixture::new(move |_| transporter_for(&url).unwrap()).speaking(serializer)
+        kind(Fixture::new(move |_| transporter_for(&url).unwrap()).speaking(serializer))
     })
     .await;
 }
 
 macro_rules! nodes_conform {
-    ($($(#[$condition:meta])? $name:ident on $variable:literal, $serializer:ident;)*) => {$(
+    ($($(#[$condition:meta])? $name:ident on $variable:literal, $serializer:ident $(, $kind:ident)?;)*) => {$(
         $(#[$condition])?
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
-            conform($variable, SerializerKind::$serializer).await;
+            let kind: fn(Fixture) -> Fixture = |fixture| fixture$(.$kind())?;
+            conform($variable, SerializerKind::$serializer, kind).await;
         }
     )*};
 }
@@ -37,11 +39,13 @@ nodes_conform! {
     nats_with_msgpack on "NATS_URL", MsgPack;
     nats_with_notepack on "NATS_URL", Notepack;
     nats_with_cbor on "NATS_URL", Cbor;
+    nats_that_balances on "NATS_URL", Json, balanced;
     redis_single on "REDIS_URL", Json;
     redis_behind_sentinel on "REDIS_SENTINEL_URL", Json;
     redis_cluster on "REDIS_CLUSTER_URL", Json;
     mosquitto on "MQTT_URL", Json;
     rabbitmq on "AMQP_URL", Json;
+    rabbitmq_that_balances on "AMQP_URL", Json, balanced;
     #[cfg(feature = "kafka")]
     kafka on "KAFKA_URL", Json;
 }

@@ -13,11 +13,14 @@ async fn hello_alone_greets_and_ends() {
 }
 
 #[test]
-fn hello_is_25_lines_beside_what_two_of_them_say() {
+fn hello_is_the_25_lines_of_the_readme_beside_what_two_of_them_say() {
     let source = include_str!("../hello/main.rs");
     let lines =
         source.lines().filter(|line| !line.contains("meet")).skip_while(|line| !line.starts_with("use"));
-    assert_eq!(lines.count(), 25);
+    let readme = include_str!("../../README.md").lines().skip_while(|line| *line != "```rust").skip(1);
+    let readme: Vec<&str> = readme.take_while(|line| *line != "```").collect();
+    assert_eq!(lines.collect::<Vec<_>>(), readme);
+    assert_eq!(readme.len(), 25);
 }
 
 #[tokio::test]

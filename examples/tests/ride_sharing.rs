@@ -102,15 +102,45 @@ line 3 skipped: missing field `from` (column 15)
 }
 
 #[tokio::test]
+async fn rides_are_read_from_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rides.jsonl");
+    std::fs::write(&path, paid_and_declined()).unwrap();
+    let path = path.display().to_string();
+    let ended = run(rides(&["--input", &path, "--in-flight", "1"]), "").await;
+    assert_complete(&ended);
+    assert_eq!(golden(&ended.out), PAID_AND_DECLINED.replace("standard input", &path));
+}
+
+/// What SQLite says of a file that it can neither open nor make.
+const CANNOT_OPEN: &str = "error returned from database: (code: 14) unable to open database file";
+
+#[tokio::test]
 async fn what_cannot_run_says_why() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");
     std::fs::write(&file, "").unwrap();
-    let (file, absent) = (file.display().to_string(), directory.path().join("absent").display().to_string());
+    let blocked = directory.path().join("blocked");
+    std::fs::create_dir_all(blocked.join("users.db")).unwrap();
+    let [file, blocked, absent] =
+        [file, blocked, directory.path().join("absent")].map(|path| path.display().to_string());
+    let cannot_use = |directory: &str, why: &str| {
+        format!(
+            "cannot use the database `{directory}/users.db`: {why} \
+             (the directory has to be one that this user can write to)"
+        )
+    };
+    let no_directory = cannot_use(&file, "File exists (os error 17)");
+    let no_file = cannot_use(&blocked, CANNOT_OPEN);
+    let not_writable = cannot_use("/proc", CANNOT_OPEN);
     let cases: &[(&[&str], &str)] = &[
-        (&["--input", &absent], "cannot read the input `"),
+        (&["--input", &absent], "absent`: No such file or directory (os error 2) (`--input -` reads"),
         (&["--input", "-"], "there is no ride to run: standard input has no line that could be used"),
-        (&["--database", &file], "users.db`: "),
+        (&["--database", &file], &no_directory),
+        (&["--database", &blocked], &no_file),
+        // Nobody can make a file there, not even root.
+        #[cfg(target_os = "linux")]
+        (&["--database", "/proc"], &not_writable),
         (&["--role", "users"], "`--role` needs `--database DIR`"),
         (&["--role", "drivers"], "possible values: users, rides, payments, notifications, app"),
         (&["--transporter", "pigeon://"], "unknown transporter scheme `pigeon`"),

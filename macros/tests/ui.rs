@@ -1,7 +1,7 @@
 //! What the compiler says about wrong code, case by case, and that right code compiles.
 //!
 //! The messages are partly the compiler's, so they are compared under one version of it. Run under another, the
-//! suite says so and does nothing. `LIGAND_UI_ONLY=two_contexts` runs one case, and `TRYBUILD=overwrite` accepts
+//! suite says so and does nothing, or fails where `REQUIRE_UI_SUITE` is set. `LIGAND_UI_ONLY=two_contexts` runs one case, and `TRYBUILD=overwrite` accepts
 //! what the compiler says now.
 
 use std::io::Write as _;
@@ -21,6 +21,13 @@ fn wrong_code_is_explained_and_right_code_compiles() {
     }
     let compiler = compiler();
     if !compiler.starts_with(COMPILER) {
+        let required = env::var_os("REQUIRE_UI_SUITE").is_some_and(|value| !value.is_empty());
+        assert!(
+            !required,
+            "REQUIRE_UI_SUITE is set, but the messages in macros/tests/ui are those of rustc {COMPILER}x and this \
+             is rustc {compiler}: install that compiler, or renew them with `TRYBUILD=overwrite` and name the new \
+             one in macros/tests/ui.rs"
+        );
         // Past the test harness, which would swallow it.
         let _ = writeln!(
             std::io::stderr(),

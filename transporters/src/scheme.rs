@@ -9,6 +9,14 @@ use crate::bus::OptionText as _;
 use crate::{TransportError, Transporter};
 
 /// What the table below needs of a transporter.
+#[cfg(any(
+    feature = "tcp",
+    feature = "nats",
+    feature = "redis",
+    feature = "mqtt",
+    feature = "amqp",
+    feature = "kafka"
+))]
 trait Configured: Transporter + Sized {
     fn by_url(url: &str) -> Result<Self, TransportError>;
     fn by_options(options: Vec<(String, String)>) -> Result<Self, TransportError>;

@@ -1,5 +1,7 @@
 //! Start-up time and idle memory of a node over TCP, beside a minimal listener.
 //!
+//! `footprint [--rounds N]`
+//!
 //! Each subject is a process of its own (this program starts itself again), measured five times in turn.
 //! Start-up counts from starting the process until it says that it is ready; memory is what is resident
 //! a second later. The last line is what the registry takes for each of 1,000 nodes.
@@ -18,8 +20,14 @@ const SETTLED: Duration = Duration::from_secs(1);
 const NODES: usize = 1_000;
 
 fn main() -> ExitCode {
+    let rounds =
+        || std::env::args().nth(2).and_then(|rounds| rounds.parse().ok()).filter(|rounds| *rounds > 0);
     let result = match std::env::args().nth(1).as_deref() {
-        None => compare(),
+        None => compare(ROUNDS),
+        Some("--rounds") => match rounds() {
+            Some(rounds) => compare(rounds),
+            None => Err(io::Error::other("--rounds needs a number above 0")),
+        },
         Some("listener") => runtime().and_then(|runtime| runtime.block_on(listener())),
         Some("ligand") => runtime().and_then(|runtime| runtime.block_on(node())),
         Some(role) => registry(role == "registry-own"),
@@ -37,11 +45,11 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
 }
 
-fn compare() -> io::Result<()> {
+fn compare(rounds: usize) -> io::Result<()> {
     let mut figures = [(); 3].map(|()| (Vec::new(), Vec::new()));
     let subjects = ["listener", "ligand", "moleculer-js"];
     let mut js_runs = true;
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         for (subject, (start, memory)) in subjects.iter().zip(&mut figures) {
             let mut command = match *subject {
                 "moleculer-js" => match javascript()? {

@@ -10,7 +10,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::call::Origin;
-use super::dispatch::{self, Attempt, Found};
+use super::dispatch::{self, Attempt};
+use super::pick::Found;
 use super::{ByName, Call, CallOptions, Caller, OutgoingCall, Response, ServiceBroker};
 use crate::error::Result;
 use crate::handler::ActionFn;

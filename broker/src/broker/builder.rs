@@ -8,8 +8,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::configured::configured;
 use super::{BuildError, Limits, LocalBus, LocalServices, ServiceBroker, Shared};
-use crate::config::{self, BrokerConfig, ConfigLoader, Timeout, TransporterConfig};
+use crate::config::{self, BrokerConfig, ConfigLoader, Timeout};
 use crate::deadlines::Deadlines;
 use crate::middleware::{IntoLayer, Layer, Pipeline};
 use crate::protocol::PacketId;
@@ -217,25 +218,6 @@ fn default_node_id() -> NodeId {
     };
     NodeId::new(id.get(id.len().saturating_sub(NodeId::MAX_LEN)..).unwrap_or("node").to_owned())
         .unwrap_or_else(|_| NodeId::new(Name::from_static("node")).expect("a literal that is valid"))
-}
-
-fn configured(transporter: &TransporterConfig) -> Result<Arc<dyn Transporter>, BuildError> {
-    Ok(match transporter {
-        TransporterConfig::Url(url) => ligand_transporters::transporter_for(url)?,
-        TransporterConfig::Options { kind, options } => {
-            let options = options.iter().map(|(key, value)| (key.clone(), plain(value)));
-            ligand_transporters::transporter_with(kind, options)?
-        }
-    })
-}
-
-/// An option as text: texts without quotes, lists separated by commas.
-fn plain(value: &serde_json::Value) -> String {
-    match value {
-        serde_json::Value::String(text) => text.clone(),
-        serde_json::Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(","),
-        other => other.to_string(),
-    }
 }
 
 impl fmt::Debug for BrokerBuilder {

@@ -16,14 +16,14 @@ use tokio::task::JoinHandle;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::budget::budget;
+use super::pick::{Found, not_run, pick, pick_endpoint};
 use super::stacked::Stacked;
 use super::{CallOptions, Response, ServiceBroker};
 use crate::context::{At, Bag, Context, Deadline, Scope};
 use crate::error::{Error, ErrorKind, Outcome, Result};
-use crate::handler::ActionFn;
 use crate::payload::Payload;
 use crate::protocol::Visibility;
-use crate::registry::{ActionEntry, NodeIx, Picked, Snapshot};
+use crate::registry::{NodeIx, Picked};
 use crate::service::Reply;
 
 /// One call under way.
@@ -64,22 +64,6 @@ pub(crate) fn begin(
         around: shared.pipeline.around(action),
     };
     begin_found(broker, parent, action, &found, params, options)
-}
-
-/// An action name, looked up.
-pub(crate) struct Found<'a> {
-    pub(crate) snapshot: &'a Snapshot,
-    /// `None`: nobody has ever offered it.
-    pub(crate) entry: Option<&'a ActionEntry>,
-    /// The layers around the pick, if any wraps it.
-    pub(crate) around: Option<ActionFn>,
-}
-
-impl<'a> Found<'a> {
-    /// Looked up inside the layers around the pick.
-    fn inner(snapshot: &'a Snapshot, action: &str) -> Self {
-        Self { snapshot, entry: snapshot.action(action).map(|entry| &**entry), around: None }
-    }
 }
 
 /// As [`begin`], for a name that has been looked up.
@@ -170,46 +154,6 @@ pub(crate) fn picked_and_run(cx: Context, params: Payload) -> BoxFuture<'static,
 /// bus chose it. It rides along with the context, because layers pass on nothing but the reply.
 pub(crate) struct AnsweredBy(pub(crate) NodeId);
 
-/// Finds who answers, or says why nobody does. Where the bus balances, it is asked, unless a node is named.
-fn pick(broker: &ServiceBroker, found: &Found<'_>, action: &str, node: Option<&NodeId>) -> Result<Picked> {
-    if let (Some(entry), None) = (found.entry, node)
-        && let Some(transit) = broker.shared().transit()
-        && transit.is_balancing()
-        && (entry.local().is_none() || transit.offers_to_others(action))
-        && let Some(picked) = entry.by_bus()
-    {
-        return Ok(picked);
-    }
-    pick_endpoint(broker, found, action, node, &[])
-}
-
-/// As [`pick`], among the nodes that are known.
-fn pick_endpoint(
-    broker: &ServiceBroker,
-    found: &Found<'_>,
-    action: &str,
-    node: Option<&NodeId>,
-    tried: &[NodeIx],
-) -> Result<Picked> {
-    let Some(entry) = found.entry else {
-        let error = Error::of_action(ErrorKind::ServiceNotFound, action, node);
-        let near = found.snapshot.nearest_actions(action);
-        let near: Vec<_> = near.iter().map(|name| format!("`{name}`")).collect();
-        return Err(not_run(match near.as_slice() {
-            [] => error,
-            near => error.with_hint(format!("did you mean {}?", near.join(" or "))),
-        }));
-    };
-    if let Some(node) = node {
-        return entry
-            .pick_node(found.snapshot, node.as_str())
-            .ok_or_else(|| not_run(Error::of_action(ErrorKind::ServiceNotFound, action, Some(node))));
-    }
-    entry
-        .pick(found.snapshot, broker.shared().limits.prefer_local, None, tried)
-        .ok_or_else(|| not_run(Error::of_action(ErrorKind::ServiceNotAvailable, action, None)))
-}
-
 /// Hands the call to the endpoint's chain, with the context that `make` makes for it.
 fn run(
     broker: &ServiceBroker,
@@ -269,10 +213,6 @@ impl Scope {
             self.descent_mut().pinned = Some(node.clone());
         }
     }
-}
-
-fn not_run(error: Error) -> Error {
-    error.with_outcome(Outcome::NotRun)
 }
 
 impl Attempt {

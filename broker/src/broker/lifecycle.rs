@@ -11,8 +11,10 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
+use tracing::Instrument as _;
 
 use super::{RunError, ServiceBroker, StartError, StopError};
+use crate::telemetry;
 use crate::transit::Transit;
 
 /// Handlers that were cut have this long to let go.
@@ -102,7 +104,7 @@ impl ServiceBroker {
             }
             Err(error) => {
                 tracing::error!(node = %self.node_id(), error = %error, "broker did not start");
-                self.stop_phases(Duration::ZERO).await;
+                self.stop_phases(Duration::ZERO).instrument(telemetry::stop(self.node_id())).await;
                 shared.lifecycle.enter(Stage::Stopped);
             }
         }
@@ -119,7 +121,8 @@ impl ServiceBroker {
             for (layer, weakness) in shared.pipeline.weaknesses() {
                 tracing::warn!(layer, weakness, "a layer protects less than it may seem");
             }
-            Transit::start(self, transporter).await?;
+            let span = telemetry::connect(self.node_id(), &**transporter);
+            Transit::start(self, transporter).instrument(span).await?;
         }
         self.take_internal()?;
         // Services start concurrently, so that the order in which they were given does not matter to
@@ -152,7 +155,8 @@ impl ServiceBroker {
         if shared.lifecycle.state() != Stage::Stopped {
             let from = Instant::now();
             self.publish_local("$broker.stopping", serde_json::Value::Null);
-            self.stop_phases(shared.config.registry.stop_delay).await;
+            let phases = self.stop_phases(shared.config.registry.stop_delay);
+            phases.instrument(telemetry::stop(self.node_id())).await;
             shared.lifecycle.enter(Stage::Stopped);
             self.publish_local("$broker.stopped", serde_json::Value::Null);
             tracing::info!(node = %self.node_id(), elapsed_ms = from.elapsed().as_millis(), "broker stopped");

@@ -1,11 +1,10 @@
 //! What every kind of membership has to remember.
 
 use ligand_transporters::NodeId;
-use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
-use super::limit::Bucket;
+use super::limit::LinePerSender;
 use crate::transit::{Mark, Transit};
 
 /// After a node has gone, answers that it sent before may still be on their way through a reader. So
@@ -14,8 +13,7 @@ const GRACE: Duration = Duration::from_millis(50);
 /// A node that said farewell had answered everything before. Over a message server an answer goes another way
 /// than the farewell, and on a busy machine waits behind others that the farewell does not wait behind.
 const FAREWELL_GRACE: Duration = Duration::from_secs(1);
-/// Senders whose version errors are remembered, for one line a minute each.
-const MAX_REPORTED: usize = 1024;
+
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Chores {
@@ -23,7 +21,7 @@ pub(crate) struct Chores {
     to_fail: Vec<(Instant, NodeId, Mark)>,
     /// When changed services are announced.
     pub(super) announce_at: Option<Instant>,
-    reported: HashMap<NodeId, Bucket>,
+    wrong_versions: LinePerSender,
     /// Whether this node has said that it is there. Before that it has no claim on its id, and nothing to
     /// take back.
     pub(super) announced: bool,
@@ -63,13 +61,9 @@ impl Chores {
         });
     }
 
-    /// One line a minute for each sender, however many packets it sends.
+    /// Says so, once a minute for each sender.
     pub(super) fn wrong_version(&mut self, transit: &Transit, sender: &NodeId, ver: &str, now: Instant) {
-        if self.reported.len() >= MAX_REPORTED && !self.reported.contains_key(sender) {
-            return;
-        }
-        let bucket = self.reported.entry(sender.clone());
-        if bucket.or_insert_with(|| Bucket::new(1, Duration::from_secs(60))).take(now.into_std()) {
+        if self.wrong_versions.take(Some(sender), now.into_std()) {
             tracing::warn!(
                 node = %sender,
                 ver = %ver.escape_debug().to_string().chars().take(32).collect::<String>(),

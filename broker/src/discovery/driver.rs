@@ -15,33 +15,30 @@ use tokio::time::Instant;
 
 use super::bus::Bus;
 use super::chores::Chores;
-use super::conflict::{Conflict, Evidence, Start};
+use super::conflict::Conflict;
 use super::records::{Orders, Records};
 use super::tcp::Tcp;
 use super::versions::VersionsHeard;
 use crate::broker::ServiceBroker;
-use crate::config::OnIdConflict;
-use crate::protocol::{Incoming, Outgoing, Packet, PacketId, Ping, Pong, ProtocolVersion};
+use crate::protocol::{Incoming, Outgoing, Packet, Ping, Pong, ProtocolVersion};
 use crate::transit::{Message, Transit, echo, wall_clock_ms};
 
 /// How often the clock-driven parts are looked at.
 const TICK: Duration = Duration::from_secs(1);
-/// Connections from nodes with our id that are remembered.
-const MAX_DOUBLES: usize = 64;
 
 /// The membership of this node, and what goes with either kind.
 pub(crate) struct Driver {
-    membership: Kind,
+    pub(super) membership: Kind,
     pub(super) conflict: Conflict,
     pub(super) shared: Chores,
     versions: VersionsHeard,
-    waiting: Vec<(oneshot::Sender<Option<Name>>, Instant)>,
+    pub(super) waiting: Vec<(oneshot::Sender<Option<Name>>, Instant)>,
     /// Connections over which somebody with our id said HELLO, and the address in it; the newest last.
-    doubles: VecDeque<(SocketAddr, Name)>,
+    pub(super) doubles: VecDeque<(SocketAddr, Name)>,
     next: Instant,
 }
 
-enum Kind {
+pub(super) enum Kind {
     Bus(Box<Bus>),
     Tcp(Box<Tcp>),
     Records(Box<Records>),
@@ -225,11 +222,7 @@ impl Driver {
         if let Packet::GossipHello(hello) = &packet
             && let Some(peer) = peer.filter(|_| sender == *transit.node())
         {
-            self.doubles.retain(|(known, _)| *known != peer);
-            if self.doubles.len() >= MAX_DOUBLES {
-                self.doubles.pop_front();
-            }
-            self.doubles.push_back((peer, format!("{}:{}", hello.host, hello.port).into()));
+            self.remember_double(peer, hello);
         }
         if let Kind::Bus(bus) = &mut self.membership
             && sender != *transit.node()
@@ -276,43 +269,6 @@ impl Driver {
         }
     }
 
-    /// Something speaks against our claim on our id: asks whether that is so.
-    fn weigh(&mut self, transit: &Transit, evidence: Option<Evidence>, now: Instant) {
-        let Some(evidence) = evidence else { return };
-        let nonce = PacketId::random().to_string().into();
-        if let Some(probe) = self.conflict.evidence(&evidence, nonce, now.into_std()) {
-            transit.probe(&probe);
-        }
-    }
-
-    /// A PING under our own id: either a probe of our own that came back, or somebody who has our id asks
-    /// whether we have it.
-    fn probed(
-        &mut self,
-        transit: &Transit,
-        broker: &ServiceBroker,
-        version: ProtocolVersion,
-        ping: &Ping,
-        peer: Option<SocketAddr>,
-        now: Instant,
-    ) {
-        let nonce = ping.id.as_deref().unwrap_or_default();
-        if nonce.is_empty() || self.conflict.pinged(nonce, now.into_std()) {
-            self.settle_ready(transit, broker, now);
-            return;
-        }
-        if !self.shared.announced {
-            return;
-        }
-        // Between peers the answer goes to the address in the HELLO; the id would lead to ourselves.
-        let addr = peer.and_then(|peer| self.doubles.iter().find(|(known, _)| *known == peer));
-        if peer.is_none() || addr.is_some() {
-            let pong =
-                Outgoing::Pong { time: ping.time, id: echo(ping.id.as_ref()), arrived: wall_clock_ms() };
-            transit.send_to_double(addr.map(|(_, addr)| addr), version, &pong);
-        }
-    }
-
     fn pong(
         &mut self,
         transit: &Transit,
@@ -342,51 +298,7 @@ impl Driver {
         }
     }
 
-    /// Nothing speaks against this node's id, so far: announces it.
-    fn ready(
-        &mut self,
-        transit: &Arc<Transit>,
-        broker: &ServiceBroker,
-        done: oneshot::Sender<Option<Name>>,
-        now: Instant,
-    ) {
-        let on_bus = match &self.membership {
-            Kind::Bus(_) => true,
-            Kind::Tcp(_) => false,
-            Kind::Records(records) => !records.is_addressed(),
-        };
-        if on_bus {
-            let nonce = PacketId::random().to_string().into();
-            if let Some(probe) = self.conflict.probe_bus(nonce, now.into_std()) {
-                transit.probe(&probe);
-            }
-        }
-        self.waiting.push((done, now));
-        self.settle_ready(transit, broker, now);
-    }
-
-    fn settle_ready(&mut self, transit: &Transit, broker: &ServiceBroker, now: Instant) {
-        if self.waiting.is_empty() {
-            return;
-        }
-        let verdict = match self.conflict.start(now.into_std()) {
-            Start::Wait(until) => {
-                let until = Instant::from_std(until);
-                self.waiting.iter_mut().for_each(|(_, look)| *look = until);
-                return;
-            }
-            Start::Refuse { owner } => Some(owner),
-            Start::Go => None,
-        };
-        if verdict.is_none() {
-            self.announce(transit, broker, now);
-        }
-        for (done, _) in self.waiting.drain(..) {
-            let _ = done.send(verdict.clone());
-        }
-    }
-
-    fn announce(&mut self, transit: &Transit, broker: &ServiceBroker, now: Instant) {
+    pub(super) fn announce(&mut self, transit: &Transit, broker: &ServiceBroker, now: Instant) {
         self.shared.announce_at = None;
         self.shared.announced = true;
         match &mut self.membership {
@@ -434,21 +346,7 @@ impl Driver {
                     "all other nodes speak the other protocol version and ignore what this one broadcasts, unless their version check is off: set `protocol` to theirs, or to \"both\""
                 );
             }
-            for report in self.conflict.poll(now.into_std()) {
-                let data = json!({ "owner": report.owner.as_str(), "proven": report.proven });
-                match report.proven {
-                    true => {
-                        tracing::error!(node = %transit.node(), owner = %report.owner, "another node uses this node's id")
-                    }
-                    false => {
-                        tracing::warn!(node = %transit.node(), owner = %report.owner, "another node may use this node's id")
-                    }
-                }
-                broker.publish_local("$node.conflict", data);
-                if report.proven && broker.config().on_id_conflict == OnIdConflict::Stop {
-                    broker.stop_soon();
-                }
-            }
+            self.report_conflicts(transit, broker, now);
         }
     }
 }

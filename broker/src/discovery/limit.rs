@@ -1,5 +1,7 @@
-//! A token bucket as plain data.
+//! Token buckets as plain data.
 
+use ligand_transporters::NodeId;
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// Lets `capacity` things happen at once and then one per `every`.
@@ -48,9 +50,56 @@ impl Bucket {
     }
 }
 
+/// Senders with a line of their own.
+const MAX_SENDERS: usize = 1024;
+
+/// One line in the log a minute for each sender, however many packets it sends. Senders beyond the first
+/// 1,024 share one, and so do packets that do not say who sent them.
+#[derive(Debug)]
+pub(crate) struct LinePerSender {
+    senders: HashMap<NodeId, Bucket>,
+    others: Bucket,
+}
+
+impl Default for LinePerSender {
+    fn default() -> Self {
+        Self { senders: HashMap::new(), others: Self::bucket() }
+    }
+}
+
+impl LinePerSender {
+    fn bucket() -> Bucket {
+        Bucket::new(1, Duration::from_secs(60))
+    }
+
+    /// Whether a line may be written now about a packet of this sender.
+    pub(crate) fn take(&mut self, sender: Option<&NodeId>, now: Instant) -> bool {
+        let Some(sender) = sender else { return self.others.take(now) };
+        if self.senders.len() >= MAX_SENDERS && !self.senders.contains_key(sender) {
+            return self.others.take(now);
+        }
+        self.senders.entry(sender.clone()).or_insert_with(Self::bucket).take(now)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_sender_gets_a_line_a_minute_and_the_many_share_one() {
+        let start = Instant::now();
+        let mut lines = LinePerSender::default();
+        let node = |n: usize| NodeId::foreign(format!("n{n}")).unwrap();
+        let written = |lines: &mut LinePerSender, at| {
+            (0..10 * MAX_SENDERS).filter(|n| lines.take(Some(&node(n % 2 * (n / 2))), at)).count()
+        };
+        assert_eq!(written(&mut lines, start), MAX_SENDERS + 1);
+        assert!(!lines.take(None, start), "that one is used up");
+        assert!(!lines.take(Some(&node(0)), start + Duration::from_secs(59)));
+        assert_eq!(written(&mut lines, start + Duration::from_secs(60)), MAX_SENDERS + 1);
+        assert_eq!(lines.senders.len(), MAX_SENDERS);
+    }
 
     #[test]
     fn a_burst_passes_and_then_one_per_interval() {

@@ -14,6 +14,7 @@
 
 mod bus;
 pub(crate) mod chores;
+mod claim;
 pub(crate) mod conflict;
 mod cpu;
 pub(crate) mod driver;
@@ -26,4 +27,4 @@ mod succession;
 mod tcp;
 mod versions;
 
-pub(crate) use limit::Bucket;
+pub(crate) use limit::{Bucket, LinePerSender};

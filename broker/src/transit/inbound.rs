@@ -12,6 +12,7 @@ use super::stats::Counters;
 use crate::broker::ServiceBroker;
 use crate::error::Error;
 use crate::protocol::{Incoming, Packet, ProtocolVersion};
+use crate::serializer::DecodeError;
 
 /// Data frames handled before the writers get a chance to flush what was answered.
 const TURN_FRAMES: u32 = 256;
@@ -81,14 +82,29 @@ impl Transit {
         match self.serializer.decode(kind, payload, &self.limits) {
             Ok(incoming) => Some(incoming),
             Err(error) => {
-                Counters::add(&self.stats.malformed);
-                let sender = error.sender.as_ref().map(NodeId::as_str).unwrap_or_default();
-                tracing::debug!(packet = kind.as_str(), sender, error = %error, "packet dropped");
+                self.tell_malformed(kind, &error);
                 if kind == PacketKind::Request {
                     self.refuse_malformed(&error);
                 }
                 None
             }
+        }
+    }
+
+    /// A line a minute for each sender, so that none can fill the log of whoever looks at it.
+    fn tell_malformed(&self, kind: PacketKind, error: &DecodeError) {
+        Counters::add(&self.stats.malformed);
+        let loud = {
+            let mut lines = self.malformed_lines.lock().unwrap_or_else(PoisonError::into_inner);
+            lines.take(error.sender.as_ref(), Instant::now())
+        };
+        let (packet, sender) = (kind.as_str(), error.sender.as_ref().map(NodeId::as_str).unwrap_or_default());
+        match loud {
+            true => {
+                let so_far = self.stats.malformed.load(Ordering::Relaxed);
+                tracing::debug!(packet, sender, error = %error, so_far, "packet dropped");
+            }
+            false => tracing::trace!(packet, sender, error = %error, "packet dropped"),
         }
     }
 

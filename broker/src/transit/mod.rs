@@ -4,6 +4,7 @@
 //! ([`inbound`]); control packets go to a thread of their own ([`control`]), so that no handler, however
 //! long it blocks, keeps this node from being seen as alive.
 
+mod answers;
 mod balanced;
 mod budget;
 mod call;
@@ -36,7 +37,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use crate::broker::{ServiceBroker, Shared};
 use crate::codec::Codec;
 use crate::config::BrokerConfig;
-use crate::discovery::Bucket;
+use crate::discovery::{Bucket, LinePerSender};
 use crate::middleware::Pipeline;
 use crate::protocol::ProtocolVersion;
 use crate::serializer::{Limits, Serializer};
@@ -97,6 +98,8 @@ pub(crate) struct Transit {
     stats: stats::Counters,
     /// How often a packet that a layer refused may be told of.
     layer_lines: Mutex<Bucket>,
+    /// How often a packet that cannot be read may be told of.
+    malformed_lines: Mutex<LinePerSender>,
 }
 
 /// The connection, behind one more box because it is a trait object.

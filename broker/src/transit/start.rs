@@ -86,6 +86,7 @@ impl Transit {
             balanced: super::balanced::Balanced::new(config.disable_balancer, balanced_wildcards),
             stats: stats::Counters::default(),
             layer_lines: std::sync::Mutex::new(Bucket::new(1, LAYER_LINES)),
+            malformed_lines: std::sync::Mutex::default(),
             config,
         });
         // Set before anything can arrive.

@@ -20,7 +20,7 @@ fn broker(network: &Network, name: &str, services: Vec<ServiceDef>) -> ServiceBr
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handler_that_blocks_its_thread_causes_no_false_disconnect_and_others_are_answered() {
-    const BLOCKS: Duration = secs(5);
+    const BLOCKS: Duration = secs(10);
     let network = Network::new();
     let blocks = Arc::new(AtomicBool::new(false));
     let rude = ServiceDef::builder("rude")

@@ -32,6 +32,8 @@ mod pending_calls;
 mod rerouting;
 mod run_modes;
 mod services_at_run_time;
+mod signals;
+mod spans;
 mod testing_kit;
 mod validation;
 mod visibility;

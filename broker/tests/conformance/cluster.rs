@@ -35,6 +35,11 @@ impl Cluster {
         self.fixture.balanced
     }
 
+    /// Whether who listens to a pattern gets what is emitted: where the bus balances, it may not know any.
+    pub(super) fn matches_patterns(&self) -> bool {
+        !self.is_balanced() || self.fixture.transporter(0).capabilities().balanced_wildcards
+    }
+
     /// Node number `n` with these services, not yet started.
     pub(super) fn build(
         &self,

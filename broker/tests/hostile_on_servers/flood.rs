@@ -1,7 +1,5 @@
 //! Many packets that are almost right.
 
-use serde_json::json;
-
 use crate::outsider::captured;
 use crate::outsider::dice::Dice;
 use crate::stage::{Manner, Stage};
@@ -27,10 +25,7 @@ pub(crate) async fn on(url: &str) {
         let (route, kind) = dice.pick(routes);
         stage.attacker.push(route, *kind, &dice.mutated(packet)).await.unwrap();
         if (n + 1) % AT_ONCE == 0 {
-            let id = format!("caught-up-{n}");
-            let last = json!({ "id": id, "action": "echo.echo", "params": n, "meta": {} });
-            let answer = stage.ask(&id, stage.attacker.signed(last).to_string().as_bytes()).await;
-            assert!(answer.contains(&format!(r#""data":{n}"#)), "{answer}");
+            stage.caught_up(n).await;
         }
     }
     stage.counted("mutations", MUTATIONS as u64 / 10).await;

@@ -6,11 +6,13 @@ mod calls;
 mod flood;
 mod layered;
 mod liars;
+mod memory;
 #[allow(dead_code, reason = "others send more of it")]
 #[path = "../outsider/mod.rs"]
 mod outsider;
 mod plain;
 mod stage;
+mod streams;
 
 /// One suite per kind of cluster, each a test of its own, for every server.
 macro_rules! hostile {
@@ -25,6 +27,9 @@ macro_rules! hostile {
                 cbor: crate::binary::cbor_on;
                 compressed: crate::layered::compressed_on;
                 encrypted: crate::layered::encrypted_on;
+                streams: crate::streams::on;
+                bombs: crate::memory::bombs_on;
+                invented_nodes: crate::memory::invented_nodes_on;
             }
         }
     )*};

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Nodes that are known at most, but for the node itself.
 pub(crate) const MAX_NODES: usize = 1_000;
 /// What a node listens to for itself and with all others.
-const OWN: [PacketKind; 7] = [
+pub(crate) const OWN: [PacketKind; 7] = [
     PacketKind::Event,
     PacketKind::Request,
     PacketKind::Response,
@@ -129,6 +129,15 @@ impl Stage {
         self.attacker.push(&to("victim"), PacketKind::Request, request).await.unwrap();
         let answer = self.attacker.hears_where(PacketKind::Response, |packet| contains(packet, id));
         String::from_utf8_lossy(&within(&format!("{id} is answered"), answer).await).into_owned()
+    }
+
+    /// Waits until the victim has worked off what it was asked before. Who floods it may be turned away
+    /// with all others, which is not what is tried here.
+    pub(crate) async fn caught_up(&self, n: usize) {
+        let id = format!("caught-up-{n}");
+        let last = json!({ "id": id, "action": "echo.echo", "params": n, "meta": {} });
+        let answer = self.ask(&id, self.attacker.signed(last).to_string().as_bytes()).await;
+        assert!(answer.contains(&format!(r#""data":{n}"#)), "{answer}");
     }
 
     /// Packets that the victim could not read.

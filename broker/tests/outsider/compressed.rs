@@ -6,6 +6,9 @@ use std::io::Write as _;
 /// In front of a compressed packet.
 const COMPRESSED: u8 = 1;
 
+/// So many megabytes come out of a [`bomb`] of less than one.
+pub(crate) const MEGABYTES: usize = 900;
+
 /// Zeros compressed as zlib does, without an end: `megabytes` of them in about as many thousand bytes.
 pub(crate) fn bomb(megabytes: usize) -> Vec<u8> {
     let zeros = vec![0; 1 << 20];

@@ -141,6 +141,36 @@ pub(crate) fn wrong_events(sender: &str) -> [Value; 4] {
     })
 }
 
+/// A piece of a stream that goes to `echo.echo`, as Node writes it; 0 opens one.
+pub(crate) fn piece(id: &str, seq: impl Into<Value>, goes_on: bool) -> Value {
+    json!({
+        "id": id, "action": "echo.echo", "params": "piece", "meta": {}, "headers": {}, "timeout": 5000,
+        "level": 1, "tracing": null, "parentID": null, "requestID": id, "caller": null, "stream": goes_on,
+        "seq": seq.into(),
+    })
+}
+
+/// H17: what may stand where pieces are counted, and whether that is a piece at all.
+pub(crate) fn odd_places() -> [(Value, bool); 8] {
+    [
+        (json!(1_u64 << 31), true),
+        (json!(-1), false),
+        (json!(1.5), false),
+        (json!("1"), false),
+        (json!(1_u64 << 40), false),
+        (json!(1), true),
+        (json!(1), true),
+        (json!(1), true),
+    ]
+}
+
+/// H18: pieces behind the end of the stream with this id, which are of no use to anybody.
+pub(crate) fn belated(id: &str) -> [Value; 5] {
+    let mut error = piece(id, 3, false);
+    error["headers"] = json!({ "$streamError": { "name": "Error", "message": "too late" } });
+    [piece(id, 1, true), piece(id, 2, false), piece(id, 2, false), error, piece(id, 4, true)]
+}
+
 /// Packets of the other kinds with fields of wrong types, one field each.
 pub(crate) fn wrong_packets(kind: PacketKind) -> Vec<Value> {
     let fields: &[&str] = match kind {

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::outsider::payloads::{self, Expected, Odd};
 use crate::peer::{EVENT, GOSSIP_RES, HELLO, Peer, REQUEST, RESPONSE, info, request};
-use crate::support::{builder, echo, eventually, loopback, port_of, row, sees, started, stop};
+use crate::support::{
+    Log, builder, echo, eventually, loopback, on_this_thread, port_of, row, sees, started, stop,
+};
 
 async fn node_and_peer() -> (ServiceBroker, Peer) {
     let node = started("node", loopback()).await;
@@ -24,6 +26,8 @@ async fn h10_half_a_million_brackets_are_answered_with_an_error_at_once() {
         let answer = peer.response(id).await;
         println!("{id} brackets were answered after {:.1?}", from.elapsed());
         assert_eq!(answer["error"]["type"], "INVALID_PACKET_DATA", "{answer}");
+        let message = "Invalid packet data: depth of nesting exceeds the limit of 128.";
+        assert_eq!(answer["error"]["message"], message, "{id}");
         assert!(from.elapsed() < Duration::from_secs(1), "it took {:?}", from.elapsed());
     }
     stop([&node]).await;
@@ -100,6 +104,39 @@ async fn h15_fields_of_wrong_types_are_errors_that_name_the_field() {
         peer.line.send_json(EVENT, &event).await;
     }
     eventually(async || node.stats().malformed + node.stats().wrong_version >= before + 4).await;
+    stop([&node]).await;
+}
+
+#[tokio::test]
+async fn h15_the_log_has_one_line_a_minute_for_each_sender_of_what_cannot_be_read() {
+    let log = Log::of_this_thread(tracing::Level::DEBUG);
+    let node = on_this_thread("node", loopback()).service(echo()).build().unwrap();
+    node.start().await.unwrap();
+    let mut peers = Vec::new();
+    for id in ["first", "second"] {
+        peers.push(Peer::join(id, &node, json!([])).await);
+    }
+    for n in 0..50 {
+        for peer in &mut peers {
+            for (field, value) in payloads::wrong_fields() {
+                let mut packet = request(&format!("r{n}"), "echo.echo", json!(1));
+                packet[field] = value;
+                peer.send(REQUEST, packet).await;
+            }
+            // Control packets are read elsewhere.
+            peer.send(crate::peer::PING, json!({ "time": {}, "id": [] })).await;
+            peer.line.send(EVENT, b"nobody knows whose").await;
+        }
+    }
+    for peer in &mut peers {
+        peer.caught_up().await;
+    }
+    assert!(node.stats().malformed > 500, "{:?}", node.stats());
+    for sender in ["\"first\"", "\"second\"", "\"\""] {
+        let lines = log.with(&format!("sender={sender}"));
+        assert_eq!(lines.len(), 1, "{sender}: {lines:#?}");
+        assert!(lines[0].contains("packet dropped") && lines[0].contains("so_far="), "{lines:?}");
+    }
     stop([&node]).await;
 }
 

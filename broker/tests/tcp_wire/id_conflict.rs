@@ -13,7 +13,8 @@ use tokio::sync::Notify;
 use crate::peer::{Door, GOSSIP_RES, Line, PING, PONG, Peer, info};
 use crate::ports::free_port;
 use crate::support::{
-    builder, echo, echoes, event, eventually, loopback, port_of, row, sees, started, stop, within,
+    Log, builder, echo, echoes, event, eventually, loopback, on_this_thread, port_of, row, sees, started,
+    stop, within,
 };
 
 /// A service that starts only when it is told to.
@@ -207,21 +208,34 @@ async fn an_earlier_run_that_is_gone_does_not_hold_up_a_start() {
     stop([&broker]).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn an_owner_that_cannot_answer_delays_the_start_by_half_a_second_and_is_reported() {
-    let mut silent = Door::open().await;
-    let tcp = loopback().port(free_port()).urls(format!("127.0.0.1:{}/a", silent.port));
-    let broker = builder("a", tcp).build().unwrap();
-    let mut told = broker.local_events("$node.conflict");
-    let from = Instant::now();
-    broker.start().await.unwrap();
-    let took = from.elapsed();
-    assert!(took >= Duration::from_millis(450) && took < Duration::from_secs(2), "it took {took:?}");
-    let probe = silent.next(PING).await.json();
-    assert_eq!(probe["sender"], "a");
-    let report = event(&mut told).await;
-    assert_eq!(report.data, json!({ "owner": silent.addr().to_string(), "proven": false }));
-    stop([&broker]).await;
+    let log = Log::of_this_thread(tracing::Level::WARN);
+    // The best of three: the machine may have other things to do.
+    let mut best = Duration::MAX;
+    for _ in 0..3 {
+        let mut silent = Door::open().await;
+        let tcp = loopback().port(free_port()).urls(format!("127.0.0.1:{}/a", silent.port));
+        let broker = on_this_thread("a", tcp).build().unwrap();
+        let mut told = broker.local_events("$node.conflict");
+        let from = Instant::now();
+        broker.start().await.unwrap();
+        best = best.min(from.elapsed());
+        assert!(from.elapsed() >= Duration::from_millis(450), "it took {:?}", from.elapsed());
+        let probe = silent.next(PING).await.json();
+        assert_eq!(probe["sender"], "a");
+        let report = event(&mut told).await;
+        assert_eq!(report.data, json!({ "owner": silent.addr().to_string(), "proven": false }));
+        let lines = log.with(&format!("owner={}", silent.addr()));
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(
+            lines[0].contains("WARN") && lines[0].contains("another node may use this node's id"),
+            "{lines:?}"
+        );
+        stop([&broker]).await;
+    }
+    println!("a start with an owner that cannot answer took {best:.1?}");
+    assert!(best < Duration::from_millis(550), "it took {best:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

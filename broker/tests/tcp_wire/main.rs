@@ -3,6 +3,7 @@
 mod hostile_answers;
 mod hostile_floods;
 mod hostile_requests;
+mod hostile_streams;
 mod id_conflict;
 mod links;
 #[allow(dead_code, reason = "others send more of it")]

@@ -2,11 +2,9 @@
 
 use ligand::config::Protocol;
 use serde_json::{Value, json};
-use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::peer::{Door, GOSSIP_REQ, HELLO, Line, PING, PONG, Peer, REQUEST, RESPONSE, request, service};
-use crate::support::{builder, echo, eventually, loopback, port_of, started, stop};
+use crate::support::{Log, builder, echo, eventually, loopback, on_this_thread, port_of, started, stop};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_of_version_4_gets_packets_of_version_4_without_headers() {
@@ -51,39 +49,10 @@ async fn a_node_configured_for_version_4_stamps_4() {
     stop([&node]).await;
 }
 
-/// Where the log goes that this test program writes.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn lines(&self, part: &str) -> usize {
-        let text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&text).lines().filter(|line| line.contains(part)).count()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn requests_of_unknown_versions_are_answered_and_logged_once_a_minute() {
-    let log = Log::default();
-    let writer = log.clone();
-    // The log of the whole program: the packets are looked at by a thread of the node.
-    tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::WARN)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .try_init()
-        .unwrap();
-    let node = builder("node", loopback()).service(echo()).build().unwrap();
+    let log = Log::of_this_thread(tracing::Level::WARN);
+    let node = on_this_thread("node", loopback()).service(echo()).build().unwrap();
     node.start().await.unwrap();
     let mut peer = Peer::greet("from-the-past", port_of(&node).await).await;
     for (n, ver) in [json!("3"), json!(5), json!("6"), Value::Null, json!({ "a": 1 })].into_iter().enumerate()
@@ -103,14 +72,9 @@ async fn requests_of_unknown_versions_are_answered_and_logged_once_a_minute() {
     // A version we speak is another matter.
     peer.ver = json!("5");
     peer.caught_up().await;
-    assert_eq!(log.lines("from-the-past"), 1, "{log:?}");
+    let lines = log.with("from-the-past");
+    assert_eq!(lines.len(), 1, "{lines:?}");
     stop([&node]).await;
-}
-
-impl std::fmt::Debug for Log {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)))
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

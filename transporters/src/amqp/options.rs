@@ -230,7 +230,7 @@ impl AmqpOptions {
 /// A time; `false`, 0 and what is negative mean never.
 fn time_or_never(value: &str) -> Result<Option<Duration>, Expected> {
     match value {
-        "false" | "null" | "0" => Ok(None),
+        "false" | "0" => Ok(None),
         negative if negative.starts_with('-') => Ok(None),
         value => {
             milliseconds(value).map(Some).map_err(|_| "a time such as 5000, 10s or 2m, or false for never")

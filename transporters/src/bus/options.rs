@@ -37,6 +37,10 @@ pub(crate) trait OptionText {
     /// printed: they may be secret.
     fn set(&mut self, name: &str, value: &str) -> Result<(), TransportError> {
         let value = value.trim();
+        // Node's way to leave an option out.
+        if value == "null" {
+            return Ok(());
+        }
         if Self::SERVERS.contains(&name) {
             return self.add_servers(value);
         }

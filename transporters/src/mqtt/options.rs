@@ -87,6 +87,31 @@ impl MqttOptions {
         }
     }
 
+    /// Node's `servers`: objects with host, port and protocol, with the brackets of the list or without.
+    fn objects(&self, text: &str) -> Result<Vec<Server>, TransportError> {
+        let wrong = || self.wrong("servers", "URLs or objects such as { host, port, protocol }");
+        let list = if text.starts_with('[') { text.to_owned() } else { format!("[{text}]") };
+        let list: Vec<serde_json::Map<String, serde_json::Value>> =
+            serde_json::from_str(&list).map_err(|_| wrong())?;
+        let mut servers = Vec::new();
+        for object in list {
+            let (mut host, mut port, mut scheme) = (None, None, "mqtt");
+            for (key, value) in &object {
+                match (key.as_str(), value) {
+                    ("host", serde_json::Value::String(name)) => host = Some(name),
+                    ("port", number) => port = Some(number.as_u64().ok_or_else(wrong)?),
+                    ("protocol", serde_json::Value::String(name)) => scheme = name.trim_end_matches(':'),
+                    _ => return Err(wrong()),
+                }
+            }
+            let host = host.map_or("127.0.0.1", String::as_str);
+            let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+            let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+            servers.extend(Servers::parse(&format!("{scheme}://{host}{port}"), FORM)?.list);
+        }
+        Ok(servers)
+    }
+
     /// Checks what single options cannot.
     pub(crate) fn validate(&self) -> Result<(), TransportError> {
         if !cfg!(feature = "mqtt-tls") && self.servers.list.iter().any(is_tls) {
@@ -147,6 +172,10 @@ impl OptionText for MqttOptions {
     }
 
     fn add_servers(&mut self, text: &str) -> Result<(), TransportError> {
+        if text.starts_with(['{', '[']) {
+            self.servers.list.extend(self.objects(text)?);
+            return Ok(());
+        }
         let read = Servers::parse(text, FORM)?;
         self.servers.list.extend(read.list);
         read.options.iter().try_for_each(|(name, value)| self.set(name, value))

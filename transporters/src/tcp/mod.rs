@@ -32,6 +32,8 @@ mod outbox;
 mod pace;
 mod pool;
 mod reader;
+#[cfg(test)]
+mod reference;
 mod stats;
 mod udp;
 mod urls;

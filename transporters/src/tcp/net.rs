@@ -89,11 +89,15 @@ async fn connect(addr: SocketAddr, from: IpAddr) -> io::Result<TcpStream> {
 
 /// Options of both directions. Failing to set one costs speed or notice, not correctness.
 pub(crate) fn tune(stream: &TcpStream) {
-    let _ = stream.set_nodelay(true);
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "small frames may wait for larger ones, the system refuses `TCP_NODELAY`");
+    }
     let keepalive = TcpKeepalive::new().with_time(IDLE).with_interval(BETWEEN);
     #[cfg(unix)]
     let keepalive = keepalive.with_retries(PROBES);
-    let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+    if let Err(error) = SockRef::from(stream).set_tcp_keepalive(&keepalive) {
+        tracing::debug!(%error, "a dead peer is noticed late, the system refuses keep-alive probes");
+    }
 }
 
 /// The system gives up on a peer that acknowledges nothing for this long, where it knows the option.
@@ -136,6 +140,15 @@ pub(crate) fn udp_multicast(
     UdpSocket::from_std(socket.into())
 }
 
+/// Lets further sockets on the port of this one, or no longer.
+pub(crate) fn share_port(socket: &UdpSocket, share: bool) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    socket.set_reuse_address(share)?;
+    #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
+    socket.set_reuse_port(share)?;
+    Ok(())
+}
+
 pub(crate) fn udp_broadcast(port: u16, share_port: bool) -> io::Result<UdpSocket> {
     let socket = udp(port, share_port)?;
     socket.set_broadcast(true)?;
@@ -145,6 +158,26 @@ pub(crate) fn udp_broadcast(port: u16, share_port: bool) -> io::Result<UdpSocket
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    #[tokio::test]
+    async fn a_tuned_socket_probes_a_silent_peer_after_5_s_every_2_s_3_times() {
+        let here = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let listener = listen((here, 0).into()).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for from in [here, Ipv4Addr::UNSPECIFIED.into()] {
+            let (dialled, accepted) = tokio::join!(dial("127.0.0.1", port, from), listener.accept());
+            for stream in [dialled.unwrap(), accepted.unwrap().0] {
+                tune(&stream);
+                assert!(stream.nodelay().unwrap());
+                let socket = SockRef::from(&stream);
+                assert!(socket.keepalive().unwrap());
+                assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(5));
+                assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(2));
+                assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
+            }
+        }
+    }
 
     #[test]
     fn the_port_follows_the_last_colon() {

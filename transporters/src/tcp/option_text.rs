@@ -81,7 +81,8 @@ impl TcpOptions {
                     Ok(())
                 }
             },
-            "udpMulticastTTL" => {
+            // The second is what becomes of an environment variable, which has no letters of two sizes.
+            "udpMulticastTTL" | "udpMulticastTtl" => {
                 parsed(value, "a number up to 255").map(|ttl: u8| self.udp_multicast_ttl = u32::from(ttl))
             }
             "udpBroadcast" => broadcast(value).map(|to| self.udp_broadcast = to),
@@ -181,6 +182,25 @@ mod tests {
         assert_eq!(options.gossip_period, Duration::from_secs(3));
         assert_eq!(options.udp_period, Duration::from_millis(500));
         assert_eq!(options.frame_timeout, Duration::from_millis(300));
+    }
+
+    #[test]
+    fn every_option_can_be_set_by_an_environment_variable() {
+        for name in TcpOptions::NAMES {
+            let (mut variable, mut last) = (String::new(), 'x');
+            for letter in name.chars() {
+                // As the broker reads `UDP_PORT`: words begin with a capital, and hold no other.
+                let begins = letter.is_uppercase() && last.is_lowercase();
+                variable.push(if begins { letter } else { letter.to_ascii_lowercase() });
+                last = letter;
+            }
+            if let Err(error) = TcpOptions::default().set(&variable, "?") {
+                assert!(!error.to_string().contains("has no option"), "{name} as {variable}: {error}");
+            }
+        }
+        let mut options = TcpOptions::default();
+        options.set("udpMulticastTtl", "3").unwrap();
+        assert_eq!(options.udp_multicast_ttl, 3);
     }
 
     #[test]

@@ -145,36 +145,80 @@ impl Discovery {
 
 fn channels(options: &TcpOptions) -> Vec<Channel> {
     let interfaces = interfaces(options.udp_bind_address);
+    let (port, ttl) = (options.udp_port, options.udp_multicast_ttl);
     let mut channels = Vec::new();
     if let Some(group) = options.udp_multicast {
-        for interface in &interfaces {
-            let (port, share, ttl) = (options.udp_port, options.udp_reuse_addr, options.udp_multicast_ttl);
-            match net::udp_multicast(port, share, group, interface.address, ttl) {
+        for Interface { address, .. } in &interfaces {
+            let share = joins(&channels, options);
+            match net::udp_multicast(port, share, group, *address, ttl) {
                 Ok(socket) => channels.push(Channel { socket, to: vec![SocketAddr::from((group, port))] }),
                 Err(error) => {
-                    let address = interface.address;
-                    tracing::warn!(%address, port, %error, "no udp discovery by multicast on this interface");
+                    let todo = advice(&error);
+                    tracing::warn!(%address, port, %error, todo, "no udp discovery by multicast on this interface");
                 }
             }
         }
     }
-    let targets: Vec<Ipv4Addr> = match &options.udp_broadcast {
-        UdpBroadcast::Off => return channels,
-        UdpBroadcast::Interfaces => interfaces.iter().filter_map(|interface| interface.broadcast).collect(),
-        UdpBroadcast::To(addresses) => addresses.clone(),
-    };
-    match net::udp_broadcast(options.udp_port, options.udp_reuse_addr) {
-        Ok(socket) => {
-            let to = targets.into_iter().map(|to| SocketAddr::from((to, options.udp_port))).collect();
-            channels.push(Channel { socket, to });
+    if let Some(targets) = broadcast_to(&options.udp_broadcast, &interfaces) {
+        match net::udp_broadcast(port, joins(&channels, options)) {
+            Ok(socket) => {
+                let to = targets.into_iter().map(|to| SocketAddr::from((to, port))).collect();
+                channels.push(Channel { socket, to });
+            }
+            Err(error) => {
+                tracing::warn!(port, %error, todo = advice(&error), "no udp discovery by broadcast");
+            }
         }
-        Err(error) => {
-            tracing::warn!(port = options.udp_port, %error, "no udp discovery by broadcast");
-        }
+    }
+    if !options.udp_reuse_addr {
+        share_with_further(&channels, false);
     }
     channels
 }
 
+/// Whether the next socket shares its port. Where other processes must not, the first socket takes the port,
+/// and lets those of this node join it until all are open.
+fn joins(channels: &[Channel], options: &TcpOptions) -> bool {
+    if !options.udp_reuse_addr {
+        share_with_further(channels, true);
+    }
+    options.udp_reuse_addr || !channels.is_empty()
+}
+
+fn share_with_further(channels: &[Channel], share: bool) {
+    for Channel { socket, .. } in channels {
+        if let Err(error) = net::share_port(socket, share) {
+            tracing::warn!(%error, share, "the system does not change who may use the udp port");
+        }
+    }
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "leave `udpReuseAddr` on in every process of this host, or give `udpPort` another value on all nodes"
+        }
+        _ => "name the interface to use by `udpBindAddress`, or switch `udpMulticast` off",
+    }
+}
+
+/// Where announcements are broadcast to, each address once; `None` where nothing is broadcast.
+fn broadcast_to(wanted: &UdpBroadcast, interfaces: &[Interface]) -> Option<Vec<Ipv4Addr>> {
+    let mut targets: Vec<Ipv4Addr> = match wanted {
+        UdpBroadcast::Off => return None,
+        // Systems give an interface that cannot broadcast its own address.
+        UdpBroadcast::Interfaces => interfaces
+            .iter()
+            .filter_map(|interface| interface.broadcast.filter(|to| *to != interface.address))
+            .collect(),
+        UdpBroadcast::To(addresses) => addresses.clone(),
+    };
+    targets.sort_unstable();
+    targets.dedup();
+    Some(targets)
+}
+
+#[derive(Debug, Clone, Copy)]
 struct Interface {
     address: Ipv4Addr,
     broadcast: Option<Ipv4Addr>,
@@ -200,4 +244,67 @@ fn interfaces(only: Option<Ipv4Addr>) -> Vec<Interface> {
         found.push(Interface { address, broadcast: None });
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interface(address: [u8; 4], broadcast: Option<[u8; 4]>) -> Interface {
+        Interface { address: address.into(), broadcast: broadcast.map(Into::into) }
+    }
+
+    #[test]
+    fn broadcasts_go_to_every_interface_that_can_or_to_the_addresses_given_each_once() {
+        let interfaces = [
+            interface([127, 0, 0, 1], None),
+            interface([192, 0, 2, 7], Some([192, 0, 2, 255])),
+            interface([192, 0, 2, 8], Some([192, 0, 2, 255])),
+            interface([198, 51, 100, 1], Some([198, 51, 100, 127])),
+            interface([203, 0, 113, 1], Some([203, 0, 113, 1])),
+        ];
+        let to = |wanted| broadcast_to(&wanted, &interfaces);
+        let [first, second] = [Ipv4Addr::new(192, 0, 2, 255), Ipv4Addr::new(198, 51, 100, 127)];
+        assert_eq!(to(UdpBroadcast::Off), None);
+        assert_eq!(to(UdpBroadcast::Interfaces), Some(vec![first, second]));
+        assert_eq!(to(UdpBroadcast::To(vec![second, second])), Some(vec![second]));
+        assert_eq!(broadcast_to(&UdpBroadcast::Interfaces, &interfaces[..1]), Some(vec![]));
+    }
+
+    #[test]
+    fn an_address_asked_for_leaves_one_interface_whether_this_host_has_it_or_not() {
+        let here = interfaces(Some(Ipv4Addr::LOCALHOST));
+        assert_eq!(here.iter().map(|interface| interface.address).collect::<Vec<_>>(), [Ipv4Addr::LOCALHOST]);
+        let elsewhere = interfaces(Some(Ipv4Addr::new(192, 0, 2, 77)));
+        assert!(
+            matches!(elsewhere[..], [Interface { address, broadcast: None }] if address.octets()[3] == 77)
+        );
+        assert!(interfaces(None).iter().any(|interface| interface.address == Ipv4Addr::LOCALHOST));
+    }
+
+    #[tokio::test]
+    async fn without_sharing_a_node_opens_all_its_sockets_and_another_one_none() {
+        let taken = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let options = TcpOptions {
+            udp_port: port,
+            udp_bind_address: Some(Ipv4Addr::LOCALHOST),
+            udp_multicast_ttl: 0,
+            udp_broadcast: UdpBroadcast::To(vec![Ipv4Addr::new(127, 255, 255, 255)]),
+            udp_reuse_addr: false,
+            ..TcpOptions::default()
+        };
+        assert!(channels(&options).is_empty(), "somebody else has the port");
+        drop(taken);
+        let ours = channels(&options);
+        assert_eq!(ours.len(), 2, "one for multicast, one for broadcasts");
+        for udp_reuse_addr in [false, true] {
+            let second = TcpOptions { udp_reuse_addr, ..options.clone() };
+            assert!(channels(&second).is_empty(), "the first has the port for itself");
+        }
+        drop(ours);
+        let shared = TcpOptions { udp_reuse_addr: true, ..options };
+        let both = [channels(&shared), channels(&shared)];
+        assert!(both.iter().all(|channels| channels.len() == 2));
+    }
 }

@@ -61,7 +61,7 @@ async fn a_hundred_cuts_leave_one_connection_each_with_every_subscription_once()
 }
 
 async fn cut() {
-    let proxy = Proxy::start(address(&url("NATS_URL")));
+    let proxy = Proxy::start(address(&url("NATS_MONITORED_URL")));
     let node = Node::connect(&format!("nats://{}", proxy.address())).await.unwrap().listens(&wanted()).await;
     for round in 1..=CUTS {
         proxy.cut();

@@ -89,6 +89,35 @@ async fn a_peer_that_takes_nothing_for_the_write_timeout_is_lost_and_the_rest_co
     assert_eq!(unsent, (unsent[0]..=accepted).collect::<Vec<_>>());
 }
 
+/// Bytes of memory that this process occupies, where the system says so.
+fn resident() -> Option<usize> {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
+    pages.split(' ').nth(1)?.parse::<usize>().ok().map(|pages| pages * 4096)
+}
+
+/// Refused in all: far more than the tests that run beside this one hold at a time.
+const REFUSED: usize = 512 << 20;
+
+#[tokio::test]
+async fn refused_frames_cost_no_memory_however_many_there_are() {
+    let node = node_with_small_buffer(Duration::from_secs(60)).await;
+    let peer = Peer::start().await;
+    let (to, frame) = (peer.route("p"), vec![b'x'; 10_000]);
+    fill(&node, &to, &frame).await;
+    let before = resident();
+    for n in 0..REFUSED / frame.len() {
+        assert_eq!(node.request(&to, 0, &frame), Err(SendError::Full), "after {n} refusals");
+        if n % 64 == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let after = resident();
+    println!("{REFUSED} bytes were refused: {before:?} to {after:?} bytes");
+    if let Some((before, after)) = before.zip(after) {
+        assert!(after.saturating_sub(before) < 32 << 20, "memory grew from {before} to {after} bytes");
+    }
+}
+
 #[tokio::test]
 async fn the_number_of_frames_is_bounded_too() {
     let tcp = loopback().with(|options| options.send_buffer_frames = 3);

@@ -9,6 +9,7 @@ mod frames;
 mod full_buffer;
 mod hostile_input;
 mod inbound_limit;
+mod keep_alive;
 mod lost;
 mod static_urls;
 mod support;

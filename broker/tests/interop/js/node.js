@@ -156,9 +156,12 @@ const commands = {
 	// Types of the values too: JSON would hide the difference between a missing and an undefined one.
 	async typesOf({ action, params, opts }) {
 		const rows = await broker.call(action, params, options(opts));
-		const types = value =>
-			Array.isArray(value) ? "array" : value === null ? "null" : typeof value;
-		return rows.map(row => Object.fromEntries(Object.entries(row).map(([key, value]) => [key, types(value)])));
+		const types = value => {
+			if (Array.isArray(value)) return "array";
+			if (value === null || typeof value !== "object") return value === null ? "null" : typeof value;
+			return Object.fromEntries(Object.entries(value).map(([key, value]) => [key, types(value)]));
+		};
+		return rows.map(types);
 	},
 
 	async add({ service }) {

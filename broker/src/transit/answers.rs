@@ -1,0 +1,247 @@
+//! Answers to requests of other nodes: sent at once, or once there is room for them.
+
+use ligand_transporters::{Abandon, Ack, NodeId, Route, SendError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::Transit;
+use super::stats::Counters;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::payload::Payload;
+use crate::protocol::{self, OutResponse, Outcome, Outgoing, ProtocolVersion};
+use crate::service::Reply;
+
+/// An answer that finds no room in the send buffer waits at most this long for some.
+const ROOM_WAIT: Duration = Duration::from_secs(5);
+/// Answers that wait for room hold at most so many bytes; one that comes on top is lost, and counted.
+const ROOM_BYTES: usize = 64 * 1024 * 1024;
+/// And is tried again at most this often.
+const ROOM_TRIES: u32 = 50;
+/// An answer to a node that has no address yet waits so long for one, then twice as long, seven times.
+const HELLO_WAIT: Duration = Duration::from_millis(5);
+
+impl Transit {
+    /// Sends what became of a request, now or when there is room.
+    pub(super) fn answer(self: &Arc<Self>, to: &Asker, cx: &Context, result: Result<Reply>) {
+        let meta = cx.scope().meta.to_json();
+        let headers = cx.response_headers().to_json();
+        match result {
+            Ok(reply) => {
+                let body = reply.into_body();
+                let sent = self.send_answer(to, &meta, Some(&headers), Answer::Body(&body));
+                match sent {
+                    Ok(()) => {}
+                    Err(SendError::Full | SendError::NoRoute) => match body.peek(self.codec) {
+                        Ok(body) => self.answer_later(to, meta, Some(headers), Owned::Body(body)),
+                        Err(error) => self.answer_failure(to, &meta, &error),
+                    },
+                    Err(SendError::Abandoned) => {
+                        let error =
+                            Error::codec(format_args!("the result of '{}' could not be encoded", cx.name()));
+                        self.answer_failure(to, &meta, &error);
+                    }
+                    Err(SendError::TooLarge { size, limit }) => {
+                        let text = format!(
+                            "The result of '{}' has {size} bytes, the transporter carries at most {limit}.",
+                            cx.name()
+                        );
+                        self.answer_failure(to, &meta, &Error::server(413, "PACKET_TOO_LARGE", text));
+                    }
+                    Err(_) => Counters::add(&self.stats.responses_lost),
+                }
+            }
+            Err(error) => {
+                let wire = error.to_wire(&self.node, self.config.errors.stack);
+                match self.send_answer(to, &meta, Some(&headers), Answer::Error(&wire)) {
+                    Ok(()) => {}
+                    Err(SendError::Full | SendError::NoRoute) => {
+                        self.answer_later(to, meta, Some(headers), Owned::Error(wire));
+                    }
+                    Err(SendError::TooLarge { .. }) => {
+                        // The data is what can be large.
+                        let short = protocol::WireError { data: None, ..wire };
+                        if self.send_answer(to, b"{}", None, Answer::Error(&short)).is_err() {
+                            Counters::add(&self.stats.responses_lost);
+                        }
+                    }
+                    Err(_) => Counters::add(&self.stats.responses_lost),
+                }
+            }
+        }
+    }
+
+    /// An answer without a context: the request was not run. Its headers are null (protocol chapter 6.5).
+    pub(super) fn answer_failure(self: &Arc<Self>, to: &Asker, meta: &[u8], error: &Error) {
+        let wire = error.to_wire(&self.node, self.config.errors.stack);
+        match self.send_answer(to, meta, None, Answer::Error(&wire)) {
+            Ok(()) => {}
+            // A storm of bad requests must not pile up answers, nor hold up a stop.
+            Err(SendError::Full | SendError::NoRoute)
+                if self.broker().is_some_and(|broker| !broker.shared().lifecycle.is_stopping())
+                    && self.in_flight.load(Ordering::Relaxed) < self.config.transit.max_in_flight =>
+            {
+                self.answer_later(to, bytes::Bytes::copy_from_slice(meta), None, Owned::Error(wire));
+            }
+            Err(_) => Counters::add(&self.stats.responses_lost),
+        }
+    }
+
+    fn send_answer(
+        &self,
+        to: &Asker,
+        meta: &[u8],
+        headers: Option<&[u8]>,
+        answer: Answer<'_>,
+    ) -> Result<(), SendError> {
+        let outcome = match &answer {
+            Answer::Body(body) if body.is_empty() => Outcome::NoData,
+            Answer::Body(_) => Outcome::Data,
+            Answer::Error(error) => Outcome::Error(error),
+        };
+        let packet = Outgoing::Response(OutResponse {
+            id: protocol::Id::Text(&to.id),
+            meta,
+            headers,
+            outcome,
+            stream: None,
+        });
+        self.send_to(&to.node, to.version, 0, &packet, &mut |frame| match &answer {
+            Answer::Body(body) => body.write_to(self.codec, frame).map_err(|error| {
+                tracing::warn!(error = %error, "a result could not be encoded");
+                Abandon
+            }),
+            Answer::Error(_) => Ok(()),
+        })
+    }
+
+    /// Waits a while for the HELLO that came before a request: it may still be with the control loop, or
+    /// with a task that was held up while another one read on.
+    async fn greeted(&self, node: &NodeId) {
+        let mut wait = HELLO_WAIT;
+        while self.address_of(node).is_none() && wait < HELLO_WAIT * 128 {
+            self.control.caught_up().await;
+            if self.address_of(node).is_none() {
+                tokio::time::sleep(wait).await;
+                wait *= 2;
+            }
+        }
+    }
+
+    /// Waits for room in the send buffer, or for the address of the asker, then answers.
+    fn answer_later(
+        self: &Arc<Self>,
+        to: &Asker,
+        meta: bytes::Bytes,
+        headers: Option<bytes::Bytes>,
+        answer: Owned,
+    ) {
+        let Some(broker) = self.broker() else { return };
+        let (transit, to, held) = (Arc::clone(self), to.clone(), InFlight::enter(self));
+        let size = meta.len() + answer.len();
+        let Some(bytes) = Held::enter(self, size) else {
+            Counters::add(&self.stats.responses_lost);
+            return;
+        };
+        broker.shared().tracker.spawn(async move {
+            let sending = async {
+                transit.greeted(&to.node).await;
+                let route = Route::Node { id: to.node.clone(), addr: transit.address_of(&to.node) };
+                for _ in 0..ROOM_TRIES {
+                    let Some(connection) = transit.connection() else { break };
+                    connection.room(&route).await;
+                    let body;
+                    let answer = match &answer {
+                        Owned::Body(bytes) => {
+                            let encoded =
+                                |bytes: &bytes::Bytes| Payload::from_encoded(transit.codec, bytes.clone());
+                            body = bytes.as_ref().map_or_else(Payload::empty, encoded);
+                            Answer::Body(&body)
+                        }
+                        Owned::Error(error) => Answer::Error(error),
+                    };
+                    match transit.send_answer(&to, &meta, headers.as_deref(), answer) {
+                        Err(SendError::Full) => tokio::task::yield_now().await,
+                        Ok(()) => return true,
+                        Err(_) => break,
+                    }
+                }
+                false
+            };
+            if !tokio::time::timeout(ROOM_WAIT, sending).await.unwrap_or(false) {
+                Counters::add(&transit.stats.responses_lost);
+            }
+            drop((held, bytes));
+        });
+    }
+}
+
+/// Who gets the answer, and in which version.
+#[derive(Clone)]
+pub(super) struct Asker {
+    pub(super) version: ProtocolVersion,
+    pub(super) node: NodeId,
+    pub(super) id: Box<str>,
+    /// Goes with the last copy, and with it the bus may forget the request: not before its answer was
+    /// accepted, be it after a wait for room.
+    #[expect(dead_code, reason = "only its end matters")]
+    pub(super) ack: Option<Arc<Ack>>,
+}
+
+#[derive(Clone, Copy)]
+enum Answer<'a> {
+    Body(&'a Payload),
+    Error(&'a protocol::WireError),
+}
+
+enum Owned {
+    Body(Option<bytes::Bytes>),
+    Error(protocol::WireError),
+}
+
+impl Owned {
+    /// About how many bytes it holds.
+    fn len(&self) -> usize {
+        match self {
+            Self::Body(body) => body.as_ref().map_or(0, bytes::Bytes::len),
+            Self::Error(error) => {
+                error.message.len() + error.data.as_ref().map_or(0, |data| data.bytes().len())
+            }
+        }
+    }
+}
+
+/// Bytes of an answer that waits for room, counted until dropped.
+struct Held(Arc<Transit>, usize);
+
+impl Held {
+    /// `None` when too much waits already.
+    fn enter(transit: &Arc<Transit>, bytes: usize) -> Option<Self> {
+        let held = Self(Arc::clone(transit), bytes);
+        let before = transit.held_bytes.fetch_add(bytes, Ordering::Relaxed);
+        (before.saturating_add(bytes) <= ROOM_BYTES).then_some(held)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.held_bytes.fetch_sub(self.1, Ordering::Relaxed);
+    }
+}
+
+/// One request more under way, until dropped.
+pub(super) struct InFlight(Arc<Transit>);
+
+impl InFlight {
+    pub(super) fn enter(transit: &Arc<Transit>) -> Self {
+        transit.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(transit))
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
