@@ -3,6 +3,8 @@
 
 #[allow(dead_code, unused_imports, reason = "the nodes in memory use more of it")]
 mod conformance;
+#[path = "nodes_on_servers/rabbitmq_cycles.rs"]
+mod rabbitmq_cycles;
 
 use conformance::Fixture;
 use ligand::config::SerializerKind;

@@ -9,6 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use support::held::{self, HOLD};
 use support::slow::{Excess, a_handler_that_blocks_holds_nothing_up, a_slow_node_gives_up_events_first};
 use support::standstill::a_server_that_stands_still_costs_a_bounded_amount;
 use support::{Node, Proxy, address, at, conforms_behind, is_named_without_its_password, url};
@@ -264,6 +265,11 @@ async fn losing_a_server_of_a_list_moves_the_node_to_the_next() {
     }
     node.stop().await;
     other.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_silent_server_was_to_get_does_not_come_late() {
+    held::nothing_old_arrives(Proxy::posing, &url("KAFKA_URL"), "late", HOLD, kafka("")).await;
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use ligand_transporters::{
     PacketKind, Route, SendError, Subscription, TransportError, Transporter, Up, transporter_with,
 };
 
+use support::held::{self, HOLD};
 use support::slow::{Excess, a_handler_that_blocks_holds_nothing_up, a_slow_node_gives_up_events_first};
 use support::standstill::a_server_that_stands_still_costs_a_bounded_amount;
 use support::{Node, Proxy, address, at, conforms, is_named_without_its_password, url};
@@ -154,6 +155,24 @@ async fn losing_the_first_server_moves_the_node_to_the_next() {
     second.connections(1).await;
     node.until("it is back", |log| log.ups == [Up::First, Up::Again]).await;
     node.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_silent_server_was_to_get_does_not_come_late() {
+    let server = url("MQTT_URL");
+    let by = |query| held::nothing_arrives_late(Proxy::start, &server, "late", HOLD, mqtt(query));
+    tokio::join!(by(""), by("protocolVersion=5&keepalive=60"), by("qos=1"), by("qos=2&protocolVersion=5"));
+    for (hold, query) in [(1, "maxHold=1s"), (2, "maxHold=2s&protocolVersion=5")] {
+        let hold = std::time::Duration::from_secs(hold);
+        held::nothing_arrives_late(Proxy::start, &server, "sooner", hold, mqtt(query)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_a_silent_server_is_told_as_unsent() {
+    for query in ["maxHold=1s", "maxHold=1s&protocolVersion=5"] {
+        held::what_waits_is_told_as_unsent(Proxy::start, &url("MQTT_URL"), "waits", mqtt(query)).await;
+    }
 }
 
 #[tokio::test]

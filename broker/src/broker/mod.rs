@@ -5,6 +5,7 @@ mod announce;
 mod budget;
 mod builder;
 mod call;
+mod configured;
 mod dispatch;
 mod emit;
 mod errors;

@@ -57,7 +57,7 @@ impl AmqpClient {
             query: AMQPQueryString {
                 frame_max: self.options.frame_max,
                 channel_max: None,
-                heartbeat: Some(u16::try_from(self.options.heartbeat.as_secs()).unwrap_or(u16::MAX).max(1)),
+                heartbeat: Some(self.options.heartbeat_seconds()),
                 connection_timeout: None,
                 auth_mechanism: Some(if external { SASLMechanism::External } else { SASLMechanism::Plain }),
             },

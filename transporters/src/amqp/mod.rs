@@ -6,7 +6,7 @@
 //!
 //! A `session` is one connection with five channels: an error of AMQP closes the channel it occurs on, and
 //! so a refused declaration closes a channel on which nothing else happens. Published is on one
-//! (`publish`), consumed on three, so that control packets wait for nobody (`consume`). Requests are
+//! (`publish`), which is opened again when the server refuses a publish (`refusals`), consumed on three, so that control packets wait for nobody (`consume`). Requests are
 //! acknowledged when their responses have left this process (`ledger`, `acks`); more than
 //! [`prefetch`](AmqpOptions::prefetch) are not handed over before that, per queue. What the server hands
 //! over again because a connection was lost is not started a second time while it runs (`underway`).
@@ -23,6 +23,7 @@ mod fate;
 mod ledger;
 mod options;
 mod publish;
+mod refusals;
 mod session;
 mod socket;
 mod topology;
@@ -96,6 +97,6 @@ impl Transporter for Amqp {
 
     async fn connect(&self, link: Link) -> Result<Arc<dyn Connection>, TransportError> {
         let client = client::AmqpClient::new(self.options.clone(), link.node())?;
-        bus::open(client, link, self.options.limits.clone()).await
+        bus::open(client, link, self.options.limits.clone().with_writes_in_hold()).await
     }
 }

@@ -34,7 +34,8 @@ pub struct AmqpOptions {
     /// refuses are reported. Costs a round trip per batch.
     pub publisher_confirms: bool,
     /// Time between heartbeats of the connection (`heartbeat`, default 5 s, at least 1 s). A server that is
-    /// silent for twice as long is lost.
+    /// silent for twice as long is lost. At most two fifths of the time for which frames may be held
+    /// ([`BusLimits::max_hold`]), in whole seconds, but never less than 1 s: 2 s by default.
     pub heartbeat: Duration,
     /// Largest frame of the connection in bytes (`frameMax`, default the server's); packets may be larger.
     pub frame_max: Option<u32>,
@@ -95,6 +96,14 @@ impl AmqpOptions {
     pub fn with_option(mut self, name: &str, value: &str) -> Result<Self, TransportError> {
         self.set(name, value)?;
         Ok(self)
+    }
+
+    /// Seconds between heartbeats, as a server is told. The client library notices a silence of twice that
+    /// up to half of that later, and then gives the connection up with all that it still holds: before
+    /// frames have been held for longer than they may.
+    pub(super) fn heartbeat_seconds(&self) -> u16 {
+        let most = (self.limits.max_hold * 2 / 5).as_secs();
+        u16::try_from(self.heartbeat.as_secs().min(most)).unwrap_or(u16::MAX).max(1)
     }
 
     /// The servers; at least one.
@@ -273,6 +282,26 @@ mod tests {
         assert!(!options.exchange_options.durable);
         assert_eq!(options.limits.connect_timeout, Duration::from_secs(1));
         assert_eq!((options.heartbeat, options.external_login), (Duration::from_secs(10), Some(true)));
+    }
+
+    #[test]
+    fn heartbeats_find_a_silent_server_before_frames_have_been_held_for_too_long() {
+        for (query, seconds) in [
+            ("", 2),
+            ("?heartbeat=1", 1),
+            ("?maxHold=1s", 1),
+            ("?maxHold=1h", 5),
+            ("?maxHold=100s&heartbeat=60", 40),
+        ] {
+            let options = AmqpOptions::from_url(&format!("amqp://a{query}")).unwrap();
+            assert_eq!(options.heartbeat_seconds(), seconds, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_hundred_requests_are_handed_over_at_once_unless_told_otherwise() {
+        assert_eq!(AmqpOptions::default().prefetch, 100);
+        assert_eq!(AmqpOptions::from_url("amqp://a").unwrap().prefetch, 100);
     }
 
     #[test]

@@ -7,10 +7,12 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::ShortString;
-use lapin::{BasicProperties, Channel};
+use lapin::{BasicProperties, Channel, Connection, ErrorKind};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::AmqpOptions;
+use super::refusals::{Refusals, note};
 use super::topology::Destination;
 use crate::TransportError;
 use crate::bus::Parcel;
@@ -25,6 +27,7 @@ pub(super) struct Publisher {
     confirms: bool,
     /// The batch that the library has, and the number of its last frame.
     flight: Option<(u64, Flight)>,
+    refusals: Arc<Refusals>,
 }
 
 /// A batch that has left.
@@ -36,19 +39,48 @@ pub(super) struct Landed {
 }
 
 impl Publisher {
-    pub(super) async fn new(channel: Channel, options: &AmqpOptions) -> lapin::Result<Self> {
-        if options.publisher_confirms {
-            channel.confirm_select(ConfirmSelectOptions::default()).await?;
-        }
+    pub(super) async fn new(connection: &Connection, options: &AmqpOptions) -> lapin::Result<Self> {
+        let confirms = options.publisher_confirms;
+        let channel = open(connection, confirms).await?;
+        let refusals = Arc::new(Refusals::new(channel.clone()));
         let properties = options.message_options.properties();
-        Ok(Self { channel, properties, confirms: options.publisher_confirms, flight: None })
+        Ok(Self { channel, properties, confirms, flight: None, refusals })
     }
 
-    pub(super) fn channel(&self) -> &Channel {
-        &self.channel
+    pub(super) fn refusals(&self) -> Arc<Refusals> {
+        Arc::clone(&self.refusals)
     }
 
-    /// Waits until the batch before has left, if one is on its way.
+    /// Opens the channel again if the server has closed it. Waits for its reason, which is on its way.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    ///
+    /// # Cancel safety
+    /// It may be called again.
+    pub(super) async fn mend(&mut self, connection: &Connection) -> Result<(), TransportError> {
+        if self.channel.status().connected() {
+            return Ok(());
+        }
+        if !connection.status().connected() {
+            return Err(TransportError::Lost("the connection has ended".to_owned()));
+        }
+        self.refusals.heard().await;
+        self.channel = open(connection, self.confirms).await.map_err(|error| lost(&error))?;
+        self.refusals.replaced_by(self.channel.clone());
+        Ok(())
+    }
+
+    /// Closes the channel, unless the server does so first.
+    pub(super) async fn close(&mut self) -> lapin::Result<()> {
+        match self.channel.close(200, "OK".into()).await {
+            Err(error) if is_of_channel(&error) => Ok(()),
+            closed => closed,
+        }
+    }
+
+    /// Waits until the batch before has left, if one is on its way, or the server has closed the channel
+    /// on it.
     ///
     /// # Cancel safety
     /// The batch stays on its way.
@@ -57,52 +89,68 @@ impl Publisher {
         let number = *number;
         let done = flight.await;
         self.flight = None;
-        let refused = done.map_err(|error| lost(&error))?;
-        Ok(Some(Landed { number, refused }))
+        match done {
+            Ok(refused) => Ok(Some(Landed { number, refused })),
+            // Which of them the server refuses it says on the way that `refusals` knows.
+            Err(error) if is_of_channel(&error) => Ok(Some(Landed { number, refused: Vec::new() })),
+            Err(error) => Err(lost(&error)),
+        }
     }
 
     /// Hands a batch to the library, which takes it at once. Not to be called before the one before has
     /// settled.
     ///
+    /// What is left in `parcels` was not taken, since the channel is closed.
+    ///
     /// # Errors
-    /// When the channel is closed. What is left in `parcels` then was not taken.
+    /// When the library takes nothing although the channel is open.
     pub(super) fn hand_over(
         &mut self,
         parcels: &mut VecDeque<Parcel<Destination>>,
     ) -> Result<(), TransportError> {
         let mut flights: Vec<Flight> = Vec::new();
-        let mut number = 0;
+        let mut destinations = Vec::new();
+        let (mut number, mut failed) = (None, None);
         while let Some(parcel) = parcels.front() {
             let (exchange, key) = match &parcel.topic {
                 Destination::Queue(name) => (ShortString::default(), name.clone()),
                 Destination::Exchange(name) => (name.clone(), ShortString::default()),
                 Destination::TooLong(_) => {
-                    number = parcel.number;
+                    number = Some(parcel.number);
                     parcels.pop_front();
                     continue;
                 }
             };
             // Each is written after those before it: without confirmations the last one tells enough.
-            if self.confirms || parcels.len() == 1 {
+            let taken = if self.confirms || parcels.len() == 1 {
                 let mut flight = self.fly(exchange, key, parcel.payload.clone());
                 // The library takes the frame when asked for the first time.
                 match (&mut flight).now_or_never() {
-                    Some(Err(error)) => return Err(lost(&error)),
-                    Some(Ok(refused)) => flights.push(std::future::ready(Ok(refused)).boxed()),
-                    None => flights.push(flight),
+                    Some(Err(error)) => Err(error),
+                    taken => {
+                        flights.push(match taken {
+                            Some(refused) => std::future::ready(refused).boxed(),
+                            None => flight,
+                        });
+                        Ok(())
+                    }
                 }
             } else {
                 let properties = self.properties.clone();
                 let options = BasicPublishOptions::default();
                 let publishing =
                     self.channel.basic_publish(exchange, key, options, &parcel.payload, properties);
-                if let Some(Err(error)) = publishing.now_or_never() {
-                    return Err(lost(&error));
-                }
+                publishing.now_or_never().map_or(Ok(()), |taken| taken.map(drop))
+            };
+            if let Err(error) = taken {
+                failed = Some(error);
+                break;
             }
-            number = parcel.number;
+            note(&mut destinations, &parcel.topic);
+            number = Some(parcel.number);
             parcels.pop_front();
         }
+        self.refusals.handed_over(destinations);
         let flight = async move {
             let mut refused = Vec::new();
             for landed in join_all(flights).await {
@@ -110,8 +158,11 @@ impl Publisher {
             }
             Ok(refused)
         };
-        self.flight = Some((number, flight.boxed()));
-        Ok(())
+        self.flight = number.map(|number| (number, flight.boxed()));
+        match failed {
+            Some(error) if self.channel.status().connected() => Err(lost(&error)),
+            _ => Ok(()),
+        }
     }
 
     fn fly(&self, exchange: ShortString, key: ShortString, payload: bytes::Bytes) -> Flight {
@@ -125,6 +176,20 @@ impl Publisher {
         }
         .boxed()
     }
+}
+
+/// Opens a channel to publish on.
+async fn open(connection: &Connection, confirms: bool) -> lapin::Result<Channel> {
+    let channel = connection.create_channel().await?;
+    if confirms {
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    }
+    Ok(channel)
+}
+
+/// Whether an error has ended a channel only.
+fn is_of_channel(error: &lapin::Error) -> bool {
+    error.is_amqp_soft_error() || matches!(error.kind(), ErrorKind::InvalidChannelState(..))
 }
 
 fn lost(error: &lapin::Error) -> TransportError {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
-use lapin::{Connection, Event};
+use lapin::{Connection, ErrorKind, Event};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::{Mutex, watch};
@@ -12,6 +12,7 @@ use super::consume::Intake;
 use super::fate::Fate;
 use super::ledger::{Handled, Ledger};
 use super::publish::{Landed, Publisher};
+use super::refusals::{Refusals, Verdict};
 use super::socket::Cut;
 use super::topology::Destination;
 use crate::bus::{Parcel, Port, Session};
@@ -23,6 +24,7 @@ pub(super) struct AmqpSession {
     _cut: Cut,
     intake: Mutex<Intake>,
     publisher: Mutex<Publisher>,
+    refusals: Arc<Refusals>,
     ledger: Arc<Ledger>,
     fate: Arc<Fate>,
     blocked: watch::Receiver<bool>,
@@ -41,20 +43,23 @@ impl AmqpSession {
     ) -> lapin::Result<Self> {
         let fate = Arc::new(Fate(watch::channel(None).0));
         let (hold, blocked) = watch::channel(false);
-        port.spawn(watch_over(connection.events_listener(), Arc::clone(&fate), hold));
+        let events = connection.events_listener();
         // With the tasks of a session its connection ends, even where something still holds the session.
         let tied = cut.clone();
         port.spawn(async move {
             std::future::pending::<()>().await;
             drop(tied);
         });
-        let publisher = Publisher::new(connection.create_channel().await?, &options).await?;
+        let publisher = Publisher::new(&connection, &options).await?;
+        let refusals = publisher.refusals();
+        port.spawn(watch_over(events, Arc::clone(&fate), hold, Arc::clone(&refusals), port.clone()));
         let intake = Intake::new(&connection, options, port, Arc::clone(&fate), handled).await?;
         Ok(Self {
             _cut: cut,
             ledger: intake.ledger(),
             intake: Mutex::new(intake),
             publisher: Mutex::new(publisher),
+            refusals,
             fate,
             blocked,
             port: port.clone(),
@@ -64,11 +69,22 @@ impl AmqpSession {
 
     /// Takes out what cannot be published, and declares the exchanges of the rest.
     async fn prepare(&self, parcels: &mut VecDeque<Parcel<Destination>>) -> Result<(), TransportError> {
+        let forbidden = self.refusals.forbidden();
         let mut intake = None;
         let mut at = 0;
         while let Some(parcel) = parcels.get(at) {
             match &parcel.topic {
-                Destination::Queue(_) => at += 1,
+                Destination::Queue(name) => match forbidden.queues() {
+                    None => at += 1,
+                    Some(why) => {
+                        self.port.refused(&TransportError::refused(name.as_str(), why.to_owned()));
+                        if parcel.token != 0 {
+                            self.port.link().unsent(&[parcel.token]);
+                        }
+                        parcels.remove(at);
+                    }
+                },
+                Destination::Exchange(name) if forbidden.exchange(name) => _ = parcels.remove(at),
                 Destination::Exchange(name) => {
                     let name = name.clone();
                     if intake.is_none() {
@@ -111,6 +127,8 @@ async fn watch_over(
     events: impl futures_util::Stream<Item = Event> + Send,
     fate: Arc<Fate>,
     blocked: watch::Sender<bool>,
+    refusals: Arc<Refusals>,
+    port: Port,
 ) {
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
@@ -123,8 +141,20 @@ async fn watch_over(
                 tracing::info!("the AMQP server takes messages again");
                 blocked.send_replace(false);
             }
-            // What a refusal does to its channel is told where it was caused.
             Event::Error(error) if !error.is_amqp_soft_error() => fate.seal(&error.to_string()),
+            // What a refusal does to other channels is told where it was caused.
+            Event::Error(error) => {
+                let ErrorKind::ProtocolError(said) = error.kind() else { continue };
+                match refusals.closed(said) {
+                    Verdict::None => {}
+                    Verdict::Report(topics) => {
+                        for topic in topics {
+                            port.refused(&TransportError::refused(topic, said.get_message().to_string()));
+                        }
+                    }
+                    Verdict::Lose => fate.seal(&error.to_string()),
+                }
+            }
             _ => {}
         }
     }
@@ -159,10 +189,16 @@ impl Session for AmqpSession {
     async fn publish(&self, parcels: &mut VecDeque<Parcel<Destination>>) -> Result<(), TransportError> {
         let mut publisher = self.publisher.lock().await;
         self.landed(publisher.settle().await?);
-        // An error says that the session is over, which the channel knows too.
-        let _ = self.blocked.clone().wait_for(|blocked| !blocked).await;
-        self.prepare(parcels).await?;
-        if !parcels.is_empty() {
+        while let Some(last) = parcels.back().map(|parcel| parcel.number) {
+            // An error says that the session is over, which the channel knows too.
+            let _ = self.blocked.clone().wait_for(|blocked| !blocked).await;
+            publisher.mend(&self.connection).await?;
+            self.prepare(parcels).await?;
+            if parcels.is_empty() {
+                // Nothing of it will leave, which is all that was to be waited for.
+                self.ledger.sent(last);
+                break;
+            }
             publisher.hand_over(parcels)?;
             self.landed(publisher.settle().await?);
         }
@@ -187,7 +223,7 @@ impl Session for AmqpSession {
         let mut publisher = self.publisher.lock().await;
         self.landed(publisher.settle().await?);
         // The answer comes after the server has dealt with everything before.
-        publisher.channel().close(200, "OK".into()).await.map_err(failed)?;
+        publisher.close().await.map_err(failed)?;
         let mut intake = self.intake.lock().await;
         intake.settle();
         intake.leave(&self.connection).await?;

@@ -28,7 +28,7 @@ pub struct BusLimits {
     /// Time to connect to one server, and to make or undo subscriptions (`connectTimeout`, default 5 s).
     pub connect_timeout: Duration,
     /// A server that does not take a batch, of a few MiB at most, within this time is lost
-    /// (`writeTimeout`, default 10 s).
+    /// (`writeTimeout`, default 10 s; with AMQP and MQTT at most [`Self::max_hold`]).
     pub write_timeout: Duration,
     /// Frames that wait for longer than this are not published any more (`maxHold`, default 5 s).
     pub max_hold: Duration,
@@ -53,6 +53,14 @@ impl Default for BusLimits {
 }
 
 impl BusLimits {
+    /// The same for a client library that keeps for itself what it was given: a batch that it has not got
+    /// rid of in the time for which frames may be held is given up with the session.
+    #[cfg(any(feature = "amqp", feature = "mqtt"))]
+    pub(crate) fn with_writes_in_hold(mut self) -> Self {
+        self.write_timeout = self.write_timeout.min(self.max_hold);
+        self
+    }
+
     /// Names that [`Self::set`] understands.
     pub(crate) const NAMES: &[&str] = &[
         "sendBufferBytes",

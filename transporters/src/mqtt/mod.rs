@@ -3,7 +3,8 @@
 //! One topic per packet kind and node, exactly Node's; no wildcards, nothing retained, no last will. The
 //! client library (rumqttc) has two modules of the same shape, one per version of MQTT: `wire` hides which
 //! one it is. A lost connection takes the library's event loop with it, for a packet id that collides
-//! after a reconnect would stop a loop that lived on for ever (its issue 1056).
+//! after a reconnect would stop a loop that lived on for ever (its issue 1056). Whether the server is still
+//! there is asked more often than the library does (`pulse`).
 //!
 //! ```
 //! use ligand_transporters::mqtt::{Mqtt, MqttOptions};
@@ -18,6 +19,7 @@
 
 mod client;
 mod options;
+mod pulse;
 mod session;
 mod wire;
 
@@ -77,6 +79,6 @@ impl Transporter for Mqtt {
 
     async fn connect(&self, link: Link) -> Result<Arc<dyn Connection>, TransportError> {
         let client = MqttClient::new(&self.options, &link)?;
-        bus::open(client, link, self.options.limits.clone()).await
+        bus::open(client, link, self.options.limits.clone().with_writes_in_hold()).await
     }
 }

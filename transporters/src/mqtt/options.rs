@@ -34,8 +34,10 @@ pub struct MqttOptions {
     pub qos: u8,
     /// What stands between the parts of a topic (`topicSeparator`, default `.`); the same on all nodes.
     pub topic_separator: String,
-    /// Time without traffic after which the server is asked whether it is there (`keepalive`, default
-    /// 10 s; a bare number means seconds). One that does not answer within this time is lost.
+    /// What the server is promised: a sign of life at least this often (`keepalive`, default 10 s; a bare
+    /// number means seconds; at least 1 s, with MQTT 5 at least 5 s). The node itself asks more often whether
+    /// the server is there, so that one that does not answer is lost before frames have been held for longer
+    /// than [`BusLimits::max_hold`].
     pub keep_alive: Duration,
     /// Publishes of quality 1 and 2 that wait for the server's word (`inflight`, default 1,000).
     pub inflight: u16,
@@ -117,6 +119,13 @@ impl MqttOptions {
                 "mqtts:// needs TLS, which is not compiled in: enable the feature `mqtt-tls` of ligand"
                     .to_owned(),
             ));
+        }
+        if self.protocol_version == 5 && self.keep_alive < Duration::from_secs(5) {
+            let why = "option `keepalive` of MQTT is at least 5s with `protocolVersion` 5";
+            return Err(TransportError::Config(why.to_owned()));
+        }
+        if self.keep_alive < Duration::from_secs(1) {
+            return Err(TransportError::Config("option `keepalive` of MQTT is at least 1s".to_owned()));
         }
         Ok(())
     }
@@ -281,6 +290,17 @@ mod tests {
             let error = MqttOptions::default().set(name, value).unwrap_err().to_string();
             assert!(error.contains(part), "{name}: {error}");
         }
+    }
+
+    #[test]
+    fn a_keepalive_that_the_version_cannot_have_is_named() {
+        let valid = |query: &str| {
+            let options = MqttOptions::default().url(&format!("mqtt://host?{query}")).unwrap();
+            options.validate().map_err(|error| error.to_string())
+        };
+        assert_eq!(valid("keepalive=1"), Ok(()));
+        assert_eq!(valid("keepalive=5&protocolVersion=5"), Ok(()));
+        assert!(valid("keepalive=4&protocolVersion=5").unwrap_err().contains("at least 5s"));
     }
 
     #[test]

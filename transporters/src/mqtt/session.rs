@@ -6,6 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{oneshot, watch};
 
+use super::pulse::{Pulse, Subscribed};
 use super::wire::{Asker, Happening, Loop};
 use crate::bus::{Parcel, Port, Pump, Session};
 use crate::{Frame, Link, Subscription, Topics, TransportError};
@@ -18,6 +19,7 @@ pub(super) struct MqttSession {
     qos: u8,
     max_frame: usize,
     shared: Arc<Mutex<Waiting>>,
+    subscribed: Arc<Subscribed>,
     /// Publishes of quality 1 and 2 that the server has not settled.
     open: Arc<watch::Sender<usize>>,
     /// Why the event loop has ended: an error of the library, or `None` after a farewell.
@@ -26,8 +28,8 @@ pub(super) struct MqttSession {
 
 /// Who waits for an answer of the server; it answers in the order in which it was asked.
 #[derive(Default)]
-struct Waiting {
-    subscribes: VecDeque<oneshot::Sender<Vec<Option<String>>>>,
+pub(super) struct Waiting {
+    pub(super) subscribes: VecDeque<oneshot::Sender<Vec<Option<String>>>>,
     unsubscribes: VecDeque<oneshot::Sender<()>>,
     /// Topics of publishes of quality 1 and 2 that have no id yet, in the order in which they were handed
     /// over.
@@ -56,11 +58,23 @@ impl MqttSession {
             port: port.clone(),
             sent: HashMap::new(),
         };
+        let subscribed: Arc<Subscribed> = Arc::default();
+        let pulse = Pulse {
+            asker: asker.clone(),
+            qos,
+            subscribed: Arc::clone(&subscribed),
+            waiting: Arc::clone(&shared),
+            hold: port.limits().max_hold,
+        };
         port.spawn(async move {
-            let result = reader.run(events).await;
+            // With the reader goes all that the library still holds.
+            let result = tokio::select! {
+                result = reader.run(events) => result,
+                why = pulse.stopped() => Err(why),
+            };
             over.send_replace(Some(result));
         });
-        Self { asker, topics, link: port.link().clone(), qos, max_frame, shared, open, ended }
+        Self { asker, topics, link: port.link().clone(), qos, max_frame, shared, subscribed, open, ended }
     }
 }
 
@@ -144,20 +158,31 @@ impl Session for MqttSession {
     async fn subscribe(&self, to: &[Subscription]) -> Result<(), TransportError> {
         let topics: Vec<String> = to.iter().map(|one| self.topics.of(one)).collect();
         let (told, answer) = oneshot::channel();
-        lock(&self.shared).subscribes.push_back(told);
-        self.asker.subscribe(&topics, self.qos).await?;
+        {
+            let _turn = self.subscribed.lock().await;
+            lock(&self.shared).subscribes.push_back(told);
+            self.asker.subscribe(&topics, self.qos).await?;
+        }
         let codes = answer.await.map_err(|_| self.gone())?;
         match topics.iter().zip(codes).find_map(|(topic, refused)| Some(topic).zip(refused)) {
             Some((topic, why)) => Err(TransportError::subscribe(topic, why)),
-            None => Ok(()),
+            None => {
+                self.subscribed.lock().await.extend(topics);
+                Ok(())
+            }
         }
     }
 
     async fn unsubscribe(&self, from: &[Subscription]) -> Result<(), TransportError> {
         for one in from {
             let (told, answer) = oneshot::channel();
-            lock(&self.shared).unsubscribes.push_back(told);
-            self.asker.unsubscribe(&self.topics.of(one)).await?;
+            let topic = self.topics.of(one);
+            {
+                let mut subscribed = self.subscribed.lock().await;
+                subscribed.retain(|one| *one != topic);
+                lock(&self.shared).unsubscribes.push_back(told);
+                self.asker.unsubscribe(&topic).await?;
+            }
             answer.await.map_err(|_| self.gone())?;
         }
         Ok(())
@@ -202,6 +227,8 @@ impl Session for MqttSession {
             _ = async { self.open.subscribe().wait_for(|open| *open == 0).await.map(drop) } => {}
             why = self.lost() => return Err(why),
         }
+        // After the farewell nothing may be asked.
+        self.subscribed.lock().await.clear();
         self.asker.disconnect().await?;
         let mut ended = self.ended.clone();
         match ended.wait_for(Option::is_some).await.map(|ended| ended.clone()) {
@@ -221,6 +248,6 @@ impl MqttSession {
     }
 }
 
-fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
+pub(super) fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::amqp;
 use crate::node::{Node, namespace, to};
 use crate::server::Server;
+use crate::support::held::{self, HOLD};
 use crate::support::standstill::a_server_that_stands_still_costs_a_bounded_amount;
 use crate::support::{Proxy, address, at, is_named_without_its_password, url};
 
@@ -81,6 +82,21 @@ async fn a_server_that_stands_still_is_lost_and_found_again() {
     works(&node).await;
     node.stop().await;
     proxy.connections(0).await;
+}
+
+#[tokio::test]
+async fn what_a_silent_server_was_to_get_does_not_come_late() {
+    let server = url("AMQP_URL");
+    let by = |query| held::nothing_arrives_late(Proxy::start, &server, "late", HOLD, amqp(query));
+    // A longer interval of heartbeats is cut to what the time for holding frames allows.
+    tokio::join!(by(""), by("?heartbeat=60"), by("?publisherConfirms=true"));
+}
+
+#[tokio::test]
+async fn what_waits_for_a_silent_server_is_told_as_unsent() {
+    for query in ["?maxHold=2s", "?maxHold=2s&publisherConfirms=true"] {
+        held::what_waits_is_told_as_unsent(Proxy::start, &url("AMQP_URL"), "waits", amqp(query)).await;
+    }
 }
 
 #[tokio::test]

@@ -56,6 +56,26 @@ async fn no_more_requests_come_than_are_acknowledged_and_a_slow_one_holds_nobody
 }
 
 #[tokio::test]
+async fn by_default_the_hundred_and_first_request_waits_on_the_server_for_an_acknowledgement() {
+    let (url, namespace) = (url("AMQP_URL"), namespace());
+    let node = Node::join(&url, &namespace, "me").await.unwrap();
+    node.live.subscribe(&[Subscription::Own(PacketKind::Request)]).await.unwrap();
+    for number in 0..101 {
+        node.send(&to("me"), PacketKind::Request, &number.to_string()).unwrap();
+    }
+    node.until("a hundred arrive", |record| requests(record) >= 100).await;
+    let server = Server::at(&url).await;
+    let queue = format!("MOL-{namespace}.REQ.me");
+    server.waits(&queue, 1).await;
+    assert_eq!(node.look(|record| requests(record)), 100);
+    drop(node.look(|record| record.acks.remove(50)));
+    node.until("the last one arrives", |record| requests(record) == 101).await;
+    assert_eq!(server.waiting(&queue).await, 0);
+    node.look(|record| record.acks.clear());
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn without_a_limit_every_request_comes() {
     let node = worker(0).await;
     for number in 0..500 {

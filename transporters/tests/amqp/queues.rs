@@ -1,6 +1,6 @@
 //! Queues and exchanges as the server knows them.
 
-use ligand_transporters::{PacketKind, Route, Subscription, TransportError};
+use ligand_transporters::{PacketKind, Route, Subscription, TransportError, Up};
 
 use crate::node::{Node, namespace, to};
 use crate::server::Server;
@@ -97,6 +97,128 @@ async fn a_user_who_may_declare_nothing_is_told_the_queue() {
     })
     .await;
     assert!(node.look(|record| record.downs.is_empty()));
+    node.stop().await;
+}
+
+/// A node of a user who may consume, and publish to nothing but the exchange of heartbeats.
+async fn listener(query: &str, namespace: &str) -> Node {
+    let node = Node::join(&format!("{}{query}", url("AMQP_LISTENER_URL")), namespace, "me").await.unwrap();
+    node.live.subscribe(&[Subscription::Own(PacketKind::Event)]).await.unwrap();
+    node
+}
+
+#[tokio::test]
+async fn an_exchange_that_may_not_be_published_to_is_named_once_and_the_rest_works() {
+    for query in ["", "?publisherConfirms=true"] {
+        let namespace = namespace();
+        let node = listener(query, &namespace).await;
+        // Declared by somebody else, bound by this node: its user may not.
+        let other = Node::join(&url("AMQP_URL"), &namespace, "other").await.unwrap();
+        other.live.subscribe(&[Subscription::Broadcast(PacketKind::Heartbeat)]).await.unwrap();
+        node.send(&Route::Broadcast, PacketKind::Info, "{}").unwrap();
+        let topic = format!("MOL-{namespace}.INFO");
+        node.until("the refusal is reported", |record| !record.refused.is_empty()).await;
+        let told = node.look(|record| record.refused[0].clone());
+        assert!(told.contains(&topic) && told.contains("ACCESS_REFUSED"), "{told}");
+        for _ in 0..3 {
+            node.send(&Route::Broadcast, PacketKind::Info, "{}").unwrap();
+            node.send(&Route::Broadcast, PacketKind::Heartbeat, "{}").unwrap();
+        }
+        other.until("heartbeats arrive", |record| record.frames.len() == 3).await;
+        node.look(|record| {
+            assert_eq!(record.refused.len(), 1, "{:?}", record.refused);
+            assert!(record.downs.is_empty(), "{:?}", record.downs);
+        });
+        node.stop().await;
+        other.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_packet_for_a_node_that_may_not_be_sent_names_its_queue_and_the_next_one_fails_at_once() {
+    for query in ["", "?publisherConfirms=true"] {
+        let namespace = namespace();
+        let node = listener(query, &namespace).await;
+        node.send(&to("other"), PacketKind::Request, "{}").unwrap();
+        node.until("the refusal is reported", |record| !record.refused.is_empty()).await;
+        let told = node.look(|record| record.refused[0].clone());
+        assert!(told.contains(&format!("MOL-{namespace}.REQ.other")), "{told}");
+        assert!(told.contains("ACCESS_REFUSED"), "{told}");
+        node.send(&to("third"), PacketKind::Request, "{}").unwrap();
+        node.until("the next one is told as unsent", |record| record.unsent == [7]).await;
+        node.look(|record| {
+            assert!(record.refused[1].contains(&format!("MOL-{namespace}.REQ.third")), "{record:?}");
+            assert!(record.downs.is_empty(), "{:?}", record.downs);
+        });
+        // What this node receives is not affected.
+        let other = Node::join(&url("AMQP_URL"), &namespace, "other").await.unwrap();
+        other.send(&to("me"), PacketKind::Event, "still here").unwrap();
+        node.until("a frame arrives", |record| record.frames.len() == 1).await;
+        other.stop().await;
+        node.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_the_server_does_not_take_for_one_is_told_by_where_it_was_to_go() {
+    for query in ["", "&publisherConfirms=true"] {
+        let (url, namespace) = (url("AMQP_URL"), namespace());
+        let wrong = format!("{url}?messageOptions.userId=somebody-else{query}");
+        let node = Node::join(&wrong, &namespace, "me").await.unwrap();
+        for (number, (id, kind)) in
+            [("REQ.other", PacketKind::Request), ("RES.other", PacketKind::Response)].into_iter().enumerate()
+        {
+            node.send(&to("other"), kind, "{}").unwrap();
+            node.until("the refusal is reported", |record| record.refused.len() > number).await;
+            let told = node.look(|record| record.refused[number].clone());
+            assert!(told.contains(&format!("MOL-{namespace}.{id}")), "{told}");
+            assert!(told.contains("PRECONDITION_FAILED"), "{told}");
+        }
+        assert!(node.look(|record| record.downs.is_empty()));
+        node.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_exchange_that_somebody_deletes_is_made_again_with_what_was_bound_to_it() {
+    let (url, namespace) = (url("AMQP_URL"), namespace());
+    let server = Server::at(&url).await;
+    let node = Node::join(&url, &namespace, "me").await.unwrap();
+    node.subscribe_all().await;
+    node.send(&Route::Broadcast, PacketKind::Heartbeat, "1").unwrap();
+    node.until("the first one arrives", |record| record.frames.len() == 1).await;
+    let name = format!("MOL-{namespace}.HEARTBEAT");
+    server.delete_exchange(&name).await;
+    node.send(&Route::Broadcast, PacketKind::Heartbeat, "lost").unwrap();
+    node.until("it is connected again", |record| record.ups == [Up::First, Up::Again]).await;
+    assert!(node.look(|record| record.downs[0].contains(&name)), "{:?}", node.look(|r| r.downs.clone()));
+    node.send(&Route::Broadcast, PacketKind::Heartbeat, "2").unwrap();
+    node.until("the next one arrives", |record| record.frames.len() == 2).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_for_a_full_queue_is_refused_by_the_name_of_the_queue() {
+    let namespace = namespace();
+    let options =
+        "publisherConfirms=true&prefetch=1&queueOptions.maxLength=1&queueOptions.overflow=reject-publish";
+    let node = Node::join(&format!("{}?{options}", url("AMQP_URL")), &namespace, "me").await.unwrap();
+    node.live.subscribe(&[Subscription::Own(PacketKind::Request)]).await.unwrap();
+    node.send(&to("me"), PacketKind::Request, "being handled").unwrap();
+    node.until("the first one arrives", |record| record.acks.len() == 1).await;
+    // One has room in the queue.
+    for text in ["waits", "refused"] {
+        node.send(&to("me"), PacketKind::Request, text).unwrap();
+    }
+    node.until("the refusal is reported", |record| !record.refused.is_empty()).await;
+    node.look(|record| {
+        assert_eq!(record.refused.len(), 1, "{:?}", record.refused);
+        assert!(record.refused[0].contains(&format!("MOL-{namespace}.REQ.me")), "{:?}", record.refused);
+        record.acks.clear();
+    });
+    node.until("the one that waited arrives", |record| record.acks.len() == 1).await;
+    node.look(|record| record.acks.clear());
+    assert_eq!(node.payloads(PacketKind::Request), ["being handled", "waits"]);
     node.stop().await;
 }
 

@@ -1,8 +1,10 @@
 //! What a server has, asked by a connection of the test's own.
 
-use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
+use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ConnectionProperties};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 /// A connection that declares and asks.
 pub(crate) struct Server(Connection);
@@ -45,10 +47,29 @@ impl Server {
         self.queue(name).await.unwrap().message_count()
     }
 
+    /// Waits until so many messages are in a queue that nobody has been given.
+    pub(crate) async fn waits(&self, name: &str, count: u32) {
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            let waiting = self.waiting(name).await;
+            if waiting == count {
+                return;
+            }
+            assert!(Instant::now() < end, "{waiting} instead of {count} wait in {name}");
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     async fn queue(&self, name: &str) -> Option<lapin::Queue> {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let channel = self.channel().await;
         channel.queue_declare(name.into(), options, FieldTable::default()).await.ok()
+    }
+
+    pub(crate) async fn delete_exchange(&self, name: &str) {
+        let deleted =
+            self.channel().await.exchange_delete(name.into(), ExchangeDeleteOptions::default()).await;
+        deleted.unwrap();
     }
 
     pub(crate) async fn delete(&self, name: &str) {

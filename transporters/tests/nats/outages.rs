@@ -1,13 +1,14 @@
 //! Connections that break, servers that stand still, and nodes that leave.
 
 use ligand_transporters::nats::Nats;
-use ligand_transporters::{PacketKind, SendError, Subscription};
+use ligand_transporters::{PacketKind, SendError, Subscription, Transporter};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::node::Node;
+use super::support::held::{self, HOLD};
 use super::support::{Proxy, address, is_named_without_its_password};
 use super::url;
 
@@ -94,30 +95,20 @@ async fn a_lost_server_is_left_for_the_next_one() {
     node.stop().await;
 }
 
+fn nats(query: &'static str) -> impl Fn(&str) -> Arc<dyn Transporter> {
+    move |url| Arc::new(Nats::from_url(&format!("{url}{query}")).unwrap())
+}
+
 #[tokio::test]
-async fn a_server_that_stands_still_is_given_up_and_what_it_was_to_get_with_it() {
+async fn what_a_silent_server_was_to_get_does_not_come_late() {
     let server = url("NATS_URL");
-    let proxy = Proxy::start(address(&server));
-    let node = Node::connect(&format!("nats://{}?maxHold=1s", proxy.address())).await.unwrap();
-    let other = Node::connect(&server).await.unwrap().listens(&[EVENTS]).await;
-    proxy.freeze();
-    let mut sent = 0;
-    let body = vec![b'x'; 64 * 1024];
-    // More than the buffers of the system hold.
-    while node.send(&other.route(), PacketKind::Event, 0, &body) == Ok(()) {
-        sent += 1;
-    }
-    node.until(|told| told.downs.len() == 1).await;
-    let before = other.told(|told| told.frames.len());
-    proxy.restore();
-    node.until(|told| told.ups == 2).await;
-    node.send(&other.route(), PacketKind::Event, 0, b"end").unwrap();
-    other.until(|told| told.frames.last().is_some_and(|(_, payload)| payload == "end")).await;
-    // Nothing was held back by this side; what the system had taken may have come.
-    let late = other.told(|told| told.frames.len()) - before - 1;
-    assert!(late < sent, "all of {sent} frames came late");
-    node.stop().await;
-    other.stop().await;
+    let by = |hold, query| held::nothing_arrives_late(Proxy::start, &server, "late", hold, nats(query));
+    tokio::join!(by(HOLD, ""), by(Duration::from_secs(1), "?maxHold=1s"));
+}
+
+#[tokio::test]
+async fn what_waits_for_a_silent_server_is_told_as_unsent() {
+    held::what_waits_is_told_as_unsent(Proxy::start, &url("NATS_URL"), "waits", nats("?maxHold=1s")).await;
 }
 
 #[tokio::test]

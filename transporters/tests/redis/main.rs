@@ -14,6 +14,7 @@ use ligand_transporters::redis::Redis;
 use ligand_transporters::{NodeId, PacketKind, Route, Subscription, TransportError, Transporter, Up};
 use ligand_transporters::{transporter_for, transporter_with};
 
+use support::held::{self, HOLD};
 use support::slow::{Excess, a_handler_that_blocks_holds_nothing_up, a_slow_node_gives_up_events_first};
 use support::{Node, Proxy, address, conforms, url};
 
@@ -200,6 +201,16 @@ async fn a_refused_publish_is_told_and_the_rest_goes_through() {
     assert!(told.contains("MOL-mute.INFO"), "{told}");
     assert_eq!(node.log(|log| log.downs), 0);
     node.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_silent_server_was_to_get_does_not_come_late() {
+    held::nothing_arrives_late(Proxy::start, &url("REDIS_URL"), "late", HOLD, redis).await;
+}
+
+#[tokio::test]
+async fn what_waits_for_a_silent_server_is_told_as_unsent() {
+    held::what_waits_is_told_as_unsent(Proxy::start, &url("REDIS_URL"), "waits", redis).await;
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 pub(crate) mod absent;
 pub(crate) mod added;
+pub(crate) mod held;
 pub(crate) mod node;
 pub(crate) mod proxy;
 pub(crate) mod slow;

@@ -18,7 +18,7 @@ pub(crate) struct Log {
     pub(crate) reasons: Vec<String>,
     pub(crate) refused: Vec<String>,
     pub(crate) dropped: Vec<PacketKind>,
-    /// Tokens of frames that were accepted and not sent.
+    /// Tokens of frames that were certainly not sent.
     pub(crate) unsent: Vec<u64>,
 }
 
@@ -30,10 +30,6 @@ impl Sink for Recorder {
         while let Some(frame) = batch.next() {
             self.0.lock().unwrap().frames.push((frame.kind, frame.payload));
         }
-    }
-
-    fn unsent(&self, tokens: &[u64]) {
-        self.0.lock().unwrap().unsent.extend(tokens);
     }
 
     fn up(&self, how: Up) {
@@ -48,6 +44,10 @@ impl Sink for Recorder {
 
     fn refused(&self, why: &TransportError) {
         self.0.lock().unwrap().refused.push(why.to_string());
+    }
+
+    fn unsent(&self, tokens: &[u64]) {
+        self.0.lock().unwrap().unsent.extend(tokens);
     }
 
     fn dropped(&self, kind: PacketKind) {
@@ -84,6 +84,7 @@ impl Node {
         self.send_named(to, kind, 0, payload)
     }
 
+    /// The same with a token by which it is told if the frame was not sent.
     pub(crate) fn send_named(
         &self,
         to: &Route,

@@ -1,8 +1,9 @@
 //! A TCP proxy that cuts, refuses and freezes connections.
 
+use futures_util::FutureExt as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -142,7 +143,9 @@ async fn pass(
     }
 }
 
-/// Moves bytes one way; frozen, it stops between two reads, so that none is lost.
+/// Moves bytes one way; frozen, it stops between a read and a write, so that none is lost. What was on its
+/// way from somebody who left while it was frozen is: what the system had taken from a client is not that
+/// client's any more, and no concern of tests about what its library holds.
 async fn forward(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
@@ -151,13 +154,17 @@ async fn forward(
 ) -> std::io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
-        // An error says that the proxy has gone.
-        if modes.wait_for(|mode| *mode != Mode::Frozen).await.is_err() {
-            return Ok(());
-        }
         let count = from.read(&mut buffer).await?;
         if count == 0 {
             return Ok(());
+        }
+        if *modes.borrow() == Mode::Frozen {
+            // An error says that the proxy has gone.
+            let thawed = modes.wait_for(|mode| *mode != Mode::Frozen).await.is_ok();
+            let state = from.ready(Interest::READABLE).now_or_never();
+            if !thawed || matches!(state, Some(Ok(state)) if state.is_read_closed()) {
+                return Ok(());
+            }
         }
         match &mut translation {
             Some(translation) => to.write_all(&translation.apply(&buffer[..count])).await?,
