@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::acks::Acks;
-use super::underway::Underway;
+use super::underway::{Underway, Verdict};
 use crate::bus::Port;
 use crate::{Ack, Frame, PacketKind};
 
-/// What the sessions of a node have in common: the deliveries that are being handled.
+/// What the sessions of a node have in common: the deliveries that are being handled, and the last that were.
 #[derive(Default)]
 pub(super) struct Handled {
     underway: Mutex<Underway<(Arc<Ledger>, u64)>>,
@@ -41,12 +41,18 @@ impl Ledger {
         Self { acks, handled, port: port.clone(), wake: Notify::new() }
     }
 
-    /// A delivery as a frame, unless the same is being handled already.
+    /// A delivery as a frame, unless the same is being handled or has been.
     pub(super) fn frame(self: &Arc<Self>, kind: PacketKind, delivery: Delivery) -> Option<Frame> {
         let Delivery { delivery_tag: tag, redelivered, data, .. } = delivery;
         let content = self.handled.hashes.hash_one(&data);
-        if !self.handled.lock().begin(content, redelivered, (Arc::clone(self), tag)) {
-            return None;
+        let verdict = self.handled.lock().begin(content, redelivered, (Arc::clone(self), tag));
+        match verdict {
+            Verdict::Run => {}
+            Verdict::Twin => return None,
+            Verdict::Done => {
+                self.done(tag);
+                return None;
+            }
         }
         let ledger = Arc::clone(self);
         let mut frame = Frame::new(kind, data);

@@ -6,10 +6,11 @@
 //!
 //! A `session` is one connection with five channels: an error of AMQP closes the channel it occurs on, and
 //! so a refused declaration closes a channel on which nothing else happens. Published is on one
-//! (`publish`), which is opened again when the server refuses a publish (`refusals`), consumed on three, so that control packets wait for nobody (`consume`). Requests are
-//! acknowledged when their responses have left this process (`ledger`, `acks`); more than
-//! [`prefetch`](AmqpOptions::prefetch) are not handed over before that, per queue. What the server hands
-//! over again because a connection was lost is not started a second time while it runs (`underway`).
+//! (`publish`), which is opened again when the server refuses a publish (`refusals`), consumed on three, so
+//! that control packets wait for nobody (`consume`). Requests are acknowledged when their responses have
+//! left this process (`ledger`, `acks`); more than [`prefetch`](AmqpOptions::prefetch) are not handed over
+//! before that, per queue. What the server hands over again because a connection was lost is not started a
+//! second time (`underway`).
 //!
 //! The client library reads into queues without bounds and has a thread of its own per connection. So a
 //! task per queue empties it at once into the bounded inbox of the node, and `socket` keeps a handle by

@@ -290,7 +290,7 @@ mod tests {
             ("", 2),
             ("?heartbeat=1", 1),
             ("?maxHold=1s", 1),
-            ("?maxHold=1h", 5),
+            ("?maxHold=60m", 5),
             ("?maxHold=100s&heartbeat=60", 40),
         ] {
             let options = AmqpOptions::from_url(&format!("amqp://a{query}")).unwrap();

@@ -1,15 +1,34 @@
-//! What is being handled, so that a redelivery does not start it a second time.
+//! What is being handled and what has just been, so that a redelivery does not start it a second time.
 //!
 //! A server that loses a connection hands over again what was not acknowledged on it, and mostly to the
-//! node that had it: whose handlers still run. Such a twin is not run; it is acknowledged with the first.
-//! What had been handled, but whose acknowledgement was lost, does run twice, as it may in another process.
+//! node that had it: whose handlers still run, or are done without the server knowing. Such a twin is not
+//! run. One whose first still runs is acknowledged with it, and one whose first is done at once. Only
+//! another process runs it again.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
+
+/// How many that are done are remembered: more than can be delivered or acknowledged on a connection that
+/// breaks without the server having heard of it.
+const REMEMBERED: usize = 4096;
 
 /// Deliveries by what they hold, and twins of them.
 #[derive(Debug)]
-pub(super) struct Underway<T>(HashMap<u64, Run<T>>);
+pub(super) struct Underway<T> {
+    running: HashMap<u64, Run<T>>,
+    done: Done,
+}
+
+/// What becomes of a delivery.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is to be handled.
+    Run,
+    /// The same is being handled.
+    Twin,
+    /// The same has been handled.
+    Done,
+}
 
 #[derive(Debug)]
 struct Run<T> {
@@ -18,17 +37,39 @@ struct Run<T> {
     twins: Vec<T>,
 }
 
+/// The last that are done, the oldest first, and how often each is among them.
+#[derive(Debug, Default)]
+struct Done {
+    order: VecDeque<u64>,
+    known: HashMap<u64, usize>,
+}
+
+impl Done {
+    fn remember(&mut self, content: u64) {
+        if self.order.len() >= REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+            && let Entry::Occupied(mut known) = self.known.entry(oldest)
+        {
+            match known.get() {
+                0 | 1 => drop(known.remove()),
+                _ => *known.get_mut() -= 1,
+            }
+        }
+        self.order.push_back(content);
+        *self.known.entry(content).or_default() += 1;
+    }
+}
+
 impl<T> Default for Underway<T> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self { running: HashMap::new(), done: Done::default() }
     }
 }
 
 impl<T> Underway<T> {
-    /// A delivery has come; whether it is to be handled. If not, `twin` comes back when the one that is
-    /// being handled is done.
-    pub(super) fn begin(&mut self, content: u64, redelivered: bool, twin: T) -> bool {
-        match self.0.entry(content) {
+    /// A delivery has come. If the same is being handled, `twin` comes back when that is done.
+    pub(super) fn begin(&mut self, content: u64, redelivered: bool, twin: T) -> Verdict {
+        match self.running.entry(content) {
             Entry::Occupied(mut known) if redelivered => {
                 let run = known.get_mut();
                 // One session brings no more than there were: the oldest is of a session that is over.
@@ -36,22 +77,24 @@ impl<T> Underway<T> {
                     run.twins.remove(0);
                 }
                 run.twins.push(twin);
-                false
+                Verdict::Twin
             }
             Entry::Occupied(mut known) => {
                 known.get_mut().count += 1;
-                true
+                Verdict::Run
             }
+            Entry::Vacant(_) if redelivered && self.done.known.contains_key(&content) => Verdict::Done,
             Entry::Vacant(free) => {
                 free.insert(Run { count: 1, twins: Vec::new() });
-                true
+                Verdict::Run
             }
         }
     }
 
     /// One that was to be handled is done; the twins that are done with it.
     pub(super) fn end(&mut self, content: u64) -> Vec<T> {
-        let Entry::Occupied(mut known) = self.0.entry(content) else { return Vec::new() };
+        let Entry::Occupied(mut known) = self.running.entry(content) else { return Vec::new() };
+        self.done.remember(content);
         known.get_mut().count -= 1;
         if known.get().count > 0 {
             return Vec::new();
@@ -67,23 +110,45 @@ mod tests {
     #[test]
     fn a_twin_of_what_is_being_handled_is_not_and_is_done_with_it() {
         let mut underway = Underway::default();
-        assert!(underway.begin(7, false, 1));
-        assert!(!underway.begin(7, true, 2));
-        assert!(!underway.begin(7, true, 3));
+        assert_eq!(underway.begin(7, false, 1), Verdict::Run);
+        assert_eq!(underway.begin(7, true, 2), Verdict::Twin);
+        assert_eq!(underway.begin(7, true, 3), Verdict::Twin);
         assert_eq!(underway.end(7), [3], "the one before is of a session that is over");
-        assert!(underway.begin(7, true, 4), "nobody handles it any more");
+        assert!(underway.running.is_empty());
+    }
+
+    #[test]
+    fn what_has_been_handled_is_not_handled_again_however_often_it_comes_back() {
+        let mut underway = Underway::default();
+        assert_eq!(underway.begin(7, true, 1), Verdict::Run, "another process may have had it");
         assert!(underway.end(7).is_empty());
-        assert!(underway.0.is_empty());
+        for twin in 2..5 {
+            assert_eq!(underway.begin(7, true, twin), Verdict::Done);
+        }
+        assert_eq!(underway.begin(8, true, 5), Verdict::Run);
     }
 
     #[test]
     fn what_is_sent_twice_is_handled_twice() {
         let mut underway = Underway::default();
-        assert!(underway.begin(7, false, 1));
-        assert!(underway.begin(7, false, 2));
+        assert_eq!(underway.begin(7, false, 1), Verdict::Run);
+        assert_eq!(underway.begin(7, false, 2), Verdict::Run);
         assert!(underway.end(7).is_empty());
-        assert!(!underway.begin(7, true, 3));
+        assert_eq!(underway.begin(7, true, 3), Verdict::Twin);
         assert_eq!(underway.end(7), [3]);
         assert!(underway.end(7).is_empty());
+        assert_eq!(underway.begin(7, false, 4), Verdict::Run);
+    }
+
+    #[test]
+    fn the_oldest_are_forgotten() {
+        let mut underway = Underway::default();
+        for content in (0..2 * REMEMBERED as u64).chain([0, 0]) {
+            assert_eq!(underway.begin(content, false, ()), Verdict::Run);
+            underway.end(content);
+        }
+        assert_eq!((underway.done.order.len(), underway.done.known.len()), (REMEMBERED, REMEMBERED - 1));
+        assert_eq!(underway.begin(REMEMBERED as u64 + 1, true, ()), Verdict::Run);
+        assert_eq!(underway.begin(REMEMBERED as u64 + 2, true, ()), Verdict::Done);
     }
 }

@@ -135,3 +135,29 @@ async fn what_is_being_handled_is_not_started_again_when_the_connection_breaks()
     let server = Server::at(&url).await;
     assert_eq!(server.waiting(&format!("MOL-{namespace}.REQ.me")).await, 0);
 }
+
+#[tokio::test]
+async fn what_was_done_while_the_connection_was_away_is_not_started_again() {
+    let (url, namespace) = (url("AMQP_URL"), namespace());
+    let proxy = Proxy::start(address(&url));
+    let node = Node::join(&at(&url, &proxy.address()), &namespace, "me").await.unwrap();
+    let all = [PacketKind::Request, PacketKind::Pong].map(Subscription::Own);
+    node.live.subscribe(&all).await.unwrap();
+    node.send(&to("me"), PacketKind::Request, "slow").unwrap();
+    node.until("the request arrives", |record| requests(record) == 1).await;
+    proxy.cut();
+    node.until("the loss is noticed", |record| record.downs.len() == 1).await;
+    // The acknowledgement finds no way to the server, which hands the request over again.
+    node.look(|record| record.acks.clear());
+    proxy.restore();
+    node.until("it is connected again", |record| record.ups.len() == 2).await;
+    round(&node).await;
+    assert_eq!(node.look(|record| requests(record)), 1, "it has been handled");
+    node.send(&to("me"), PacketKind::Request, "next").unwrap();
+    node.until("the next one arrives", |record| requests(record) == 2).await;
+    node.look(|record| record.acks.clear());
+    round(&node).await;
+    node.stop().await;
+    let server = Server::at(&url).await;
+    assert_eq!(server.waiting(&format!("MOL-{namespace}.REQ.me")).await, 0);
+}
