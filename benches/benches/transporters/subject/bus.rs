@@ -99,10 +99,10 @@ impl Bus {
 
     /// Why nothing can be measured on this server.
     pub(crate) fn is_missing(self) -> Option<String> {
-        let Ok(url) = self.url() else { return Some(format!("skipped: {} is not set", self.variable())) };
         if !self.is_compiled() {
-            return Some(format!("skipped: built without the feature `{}`", self.name()));
+            return Some(format!("skipped: built without it, give `--features {}`", self.name()));
         }
+        let Ok(url) = self.url() else { return Some(format!("skipped: {} is not set", self.variable())) };
         let address = Address::of(&url, self.port());
         let known = (address.host.as_str(), address.port).to_socket_addrs();
         let mut known = known.into_iter().flatten();
