@@ -111,7 +111,9 @@ pub(super) fn producer(options: &KafkaOptions) -> ClientConfig {
     set(&mut config, "acks", 1);
     // Only what cannot have arrived is sent again, and that for free: a request never runs twice.
     set(&mut config, "message.send.max.retries", 0);
-    set(&mut config, "message.timeout.ms", milliseconds(limits.max_hold, 1));
+    // librdkafka looks for requests without an answer once a second, and then gives up their connection
+    // with what lies in it.
+    set(&mut config, "message.timeout.ms", milliseconds(limits.max_hold * 3 / 4, 1));
     set(&mut config, "delivery.report.only.error", true);
     set(&mut config, "queue.buffering.max.messages", limits.send_frames.min(i32::MAX as usize));
     set(&mut config, "queue.buffering.max.kbytes", kilobytes(limits.send_bytes, i32::MAX as usize));

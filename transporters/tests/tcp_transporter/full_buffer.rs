@@ -95,7 +95,7 @@ fn resident() -> Option<usize> {
     pages.split(' ').nth(1)?.parse::<usize>().ok().map(|pages| pages * 4096)
 }
 
-/// Refused in all: far more than the tests that run beside this one hold at a time.
+/// Refused in all.
 const REFUSED: usize = 512 << 20;
 
 #[tokio::test]
@@ -114,7 +114,8 @@ async fn refused_frames_cost_no_memory_however_many_there_are() {
     let after = resident();
     println!("{REFUSED} bytes were refused: {before:?} to {after:?} bytes");
     if let Some((before, after)) = before.zip(after) {
-        assert!(after.saturating_sub(before) < 32 << 20, "memory grew from {before} to {after} bytes");
+        // The tests beside this one take some, too, but nothing like what would be kept here.
+        assert!(after.saturating_sub(before) < REFUSED / 8, "memory grew from {before} to {after} bytes");
     }
 }
 
