@@ -67,6 +67,11 @@ impl Servers {
     /// # Errors
     /// [`TransportError::Config`]; credentials are not in the message.
     pub(crate) fn parse(text: &str, form: Form) -> Result<Self, TransportError> {
+        // Nothing of it is printed: a password may stand anywhere in it.
+        if text.trim_start().trim_start_matches('[').trim_start().starts_with('{') {
+            let why = format!("a {} server is given as a URL, not as an object", form.kind);
+            return Err(TransportError::Config(why));
+        }
         let mut servers = Self::default();
         let (list, query) = text.split_once('?').unwrap_or((text, ""));
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
@@ -140,7 +145,13 @@ mod tests {
 
     #[test]
     fn a_wrong_url_is_told_without_its_password() {
-        for text in ["nats://user:canary@host:99999", "redis://user:canary@host", "nats://user:canary@[::1"] {
+        for text in [
+            "nats://user:canary@host:99999",
+            "redis://user:canary@host",
+            "nats://user:canary@[::1",
+            r#"{"pass":"canary","host":"a"}"#,
+            r#"[{"pass":"canary://","host":"a"}]"#,
+        ] {
             let error = Servers::parse(text, FORM).unwrap_err().to_string();
             assert!(!error.contains("canary") && error.contains("NATS server"), "{error}");
         }
