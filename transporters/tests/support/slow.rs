@@ -20,6 +20,8 @@ struct Told {
     /// Of those handled, the requests that are to be answered `QueueIsFull`.
     shed: usize,
     dropped: Counts,
+    /// The handler of [`BLOCKS`] has begun.
+    blocked: bool,
 }
 
 impl Told {
@@ -51,6 +53,7 @@ impl Sink for Log {
             && let Some(frame) = batch.next()
         {
             if frame.payload == BLOCKS {
+                self.told.send_modify(|told| told.blocked = true);
                 let released = self.released.lock().unwrap();
                 drop(self.release.wait_while(released, |released| !*released).unwrap());
             }
@@ -130,7 +133,8 @@ pub(crate) enum Excess {
     AtOnce,
     /// When it goes on: so far they stay with the server.
     Later,
-    /// As [`Self::Later`], but the client library has bounds, too, and does not tell of each frame.
+    /// As [`Self::Later`], but the client library has bounds, too, and does not tell of each frame: of
+    /// requests it may leave none.
     Unseen,
 }
 
@@ -167,15 +171,17 @@ pub(crate) async fn a_slow_node_gives_up_events_first(
     slow.until("each frame is handled or counted", |told| {
         let all = told.handled(Event) + told.dropped(Event) == EVENTS
             && told.handled(Request) + told.dropped(Request) == REQUESTS;
-        told.handled(Heartbeat) == HEARTBEATS
-            && (all || excess == Excess::Unseen && told.dropped(Event) > 0 && told.shed > 0)
+        told.handled(Heartbeat) == HEARTBEATS && (all || excess == Excess::Unseen && told.dropped(Event) > 0)
     })
     .await;
     let log = Arc::clone(&slow.log);
     slow.stop().await;
     let told = log.told.borrow();
-    assert!(told.handled(Event) < EVENTS / 2 && told.dropped(Event) > 0 && told.shed > 0, "{told:?}");
-    assert!(told.handled(Request) * EVENTS > told.handled(Event) * REQUESTS, "events first: {told:?}");
+    assert!(told.handled(Event) < EVENTS / 2 && told.dropped(Event) > 0, "{told:?}");
+    if excess != Excess::Unseen {
+        assert!(told.shed > 0, "{told:?}");
+        assert!(told.handled(Request) * EVENTS > told.handled(Event) * REQUESTS, "events first: {told:?}");
+    }
     assert_eq!(told.dropped(Heartbeat), 0, "{told:?}");
 }
 
@@ -196,6 +202,9 @@ pub(crate) async fn a_handler_that_blocks_holds_nothing_up(
     });
     let fast = Node::connect(&*make(""), namespace, "fast").await.unwrap();
     push(&fast, &to_slow(), Event, BLOCKS).await;
+    // What wakes up in the same turn may lie in the slot of the blocked thread, from which tokio lets no other
+    // thread take a task. So begin after it has begun.
+    slow.until("the handler blocks", |told| told.blocked).await;
     for _ in 0..HEARTBEATS {
         push(&fast, &Route::Broadcast, Heartbeat, "{}").await;
         push(&fast, &to_slow(), Event, "after").await;
