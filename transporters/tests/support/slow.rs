@@ -80,7 +80,7 @@ impl Slow {
     async fn join(transporter: &dyn Transporter, namespace: &str) -> Self {
         let log = Arc::new(Log::default());
         let link =
-            Link::new(LinkOptions::new(NodeId::new("slow").unwrap(), namespace), Arc::clone(&log) as _);
+            Link::new(LinkOptions::new(NodeId::new("slow-one").unwrap(), namespace), Arc::clone(&log) as _);
         let live = transporter.connect(link.clone()).await.unwrap();
         let own = [PacketKind::Event, PacketKind::Request].map(Subscription::Own);
         live.subscribe(&own).await.unwrap();
@@ -119,7 +119,7 @@ async fn push(from: &Node, to: &Route, kind: PacketKind, payload: &str) {
 }
 
 fn to_slow() -> Route {
-    Route::Node { id: NodeId::new("slow").unwrap(), addr: None }
+    Route::Node { id: NodeId::new("slow-one").unwrap(), addr: None }
 }
 
 const EVENTS: usize = 5000;
