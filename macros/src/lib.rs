@@ -35,6 +35,7 @@
 //! Each macro works in three steps. `parse` reads tokens into the `ast` and `check` applies the rules; both
 //! collect mistakes instead of stopping at the first. `expand` then writes code and cannot fail. What is wrong is
 //! left out and the rest still expands, so that one mistake does not make a service disappear.
+#![forbid(unsafe_code)]
 
 mod action_error;
 mod ast;
