@@ -272,16 +272,23 @@ async fn what_a_silent_server_was_to_get_does_not_come_late() {
     held::nothing_old_arrives(Proxy::posing, &url("KAFKA_URL"), "late", HOLD, kafka("")).await;
 }
 
-#[tokio::test]
+/// Many at once: librdkafka then says of some that all servers are down, while it lets go of the list.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_server_of_a_list_is_enough() {
     let nobody = Proxy::start("127.0.0.1:1");
     nobody.cut();
     let list = format!("kafka://{},{}", nobody.address(), address(&url("KAFKA_URL")));
-    let node = Node::connect(&Kafka::from_url(&list).unwrap(), &fresh("list"), "me").await.unwrap();
-    node.subscribe(&[EVENTS]).await.unwrap();
-    node.send(&to("me"), PacketKind::Event, b"end").unwrap();
-    until_text(&node, "end").await;
-    node.stop().await;
+    let namespace = fresh("list");
+    join_all((0..24).map(async |number| {
+        let id = format!("node-{number}");
+        let node = Node::connect(&Kafka::from_url(&list).unwrap(), &namespace, &id).await.unwrap();
+        node.subscribe(&[EVENTS]).await.unwrap();
+        node.send(&to(&id), PacketKind::Event, b"end").unwrap();
+        until_text(&node, "end").await;
+        node.log(|log| assert_eq!(log.downs, 0));
+        node.stop().await;
+    }))
+    .await;
 }
 
 #[tokio::test]

@@ -10,9 +10,10 @@ use rdkafka::producer::ProducerContext;
 use rdkafka::types::RDKafkaRespErr;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::watch;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, watch};
 
+use super::health::{Health, Verdict};
 use super::reading::Reading;
 use crate::TransportError;
 use crate::bus::Port;
@@ -32,8 +33,9 @@ pub(super) struct Events {
     lost: watch::Sender<Option<String>>,
     /// Why this node may not read, with the topic where it is about one.
     denied: watch::Sender<Option<(Option<String>, String)>>,
-    /// What went wrong last between here and a server.
-    trouble: Mutex<Option<String>>,
+    health: Mutex<Health>,
+    /// Said of all servers that they are down, and not to be believed without asking.
+    doubted: Notify,
     /// Topics that this node reads, to find them in messages.
     topics: Mutex<Vec<String>>,
     reported: Mutex<HashSet<String>>,
@@ -47,7 +49,8 @@ impl Events {
             reading: Reading::new(),
             lost: watch::channel(None).0,
             denied: watch::channel(None).0,
-            trouble: Mutex::default(),
+            health: Mutex::default(),
+            doubted: Notify::new(),
             topics: Mutex::default(),
             reported: Mutex::default(),
             failed: AtomicU64::new(0),
@@ -67,6 +70,32 @@ impl Events {
 
     pub(super) fn is_lost(&self) -> bool {
         self.lost.borrow().is_some()
+    }
+
+    /// Says that the session is lost.
+    pub(super) fn lose(&self, why: String) {
+        self.lost.send_if_modified(|lost| {
+            let first = lost.is_none();
+            lost.get_or_insert(why);
+            first
+        });
+    }
+
+    /// Resolves when somebody should ask the servers whether they are there.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost by dropping it.
+    pub(super) async fn doubted(&self) {
+        self.doubted.notified().await;
+    }
+
+    /// A server has answered.
+    pub(super) fn answered(&self) {
+        self.health().answered();
+    }
+
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Resolves once this node may not read what it wants to, which `begin_reading` forgets.
@@ -94,7 +123,7 @@ impl Events {
 
     /// What went wrong last.
     pub(super) fn trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.health().trouble().map(str::to_owned)
     }
 
     /// A frame will not be sent, and nothing of it was.
@@ -127,10 +156,10 @@ impl Events {
     fn error(&self, code: Option<Code>, reason: &str) {
         tracing::debug!(?code, reason, "told by the client library of Kafka");
         match code {
-            Some(Code::AllBrokersDown) => {
-                let why = self.trouble().unwrap_or_else(|| reason.to_owned());
-                self.lose(format!("no server of Kafka is left: {why}"));
-            }
+            Some(Code::AllBrokersDown) => match self.health().all_down() {
+                Verdict::Lost(why) => self.lose(format!("no server of Kafka is left: {why}")),
+                Verdict::Doubtful => self.doubted.notify_one(),
+            },
             Some(Code::Fatal) => self.lose(reason.to_owned()),
             Some(Code::TopicAuthorizationFailed | Code::InvalidTopic) => self.deny(reason),
             Some(
@@ -149,16 +178,8 @@ impl Events {
                     }
                 }
             }
-            _ => *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned()),
+            _ => self.health().failed(reason),
         }
-    }
-
-    fn lose(&self, why: String) {
-        self.lost.send_if_modified(|lost| {
-            let first = lost.is_none();
-            lost.get_or_insert(why);
-            first
-        });
     }
 
     fn deny(&self, why: &str) {
@@ -216,6 +237,10 @@ pub(super) struct Told(pub(super) Arc<Events>);
 impl ClientContext for Told {
     fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(facility, message, "logged by the client library of Kafka");
+        // A connection that a server closes is told nowhere else.
+        if facility == "FAIL" {
+            self.0.health().failed(message);
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

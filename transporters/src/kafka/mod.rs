@@ -31,6 +31,7 @@
 mod client;
 mod events;
 mod handles;
+mod health;
 mod names;
 mod options;
 mod reading;

@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::{BaseRecord, Producer as _};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::events::Events;
@@ -18,7 +18,7 @@ use super::reading::Partition;
 use super::topics::Topics as ServerTopics;
 use super::{KafkaOptions, names};
 use crate::bus::{Parcel, Port, Pump, Session};
-use crate::{Frame, Subscription, Topics, TransportError};
+use crate::{Frame, PacketKind, Subscription, Topics, TransportError};
 
 /// Frames taken from librdkafka at once.
 const BATCH: usize = 512;
@@ -51,6 +51,9 @@ impl KafkaSession {
         port.read(control_inbox);
         port.read(data_inbox);
         port.spawn(read(Arc::clone(&handles), names.clone(), control, data));
+        // Any topic will do.
+        let topic = names.of(&Subscription::Own(PacketKind::Ping));
+        port.spawn(ask(Arc::clone(&handles), Arc::clone(&events), Arc::clone(&options), topic));
         Self { handles, events, options, key, names, wanted: tokio::sync::Mutex::default() }
     }
 
@@ -184,6 +187,23 @@ impl Session for KafkaSession {
         match self.events.failed() - failed {
             0 => Ok(()),
             count => Err(TransportError::Publish(format!("{count} frames were given up").into())),
+        }
+    }
+}
+
+/// Asks the servers whether they are there, whenever that is doubtful.
+async fn ask(handles: Arc<Handles>, events: Arc<Events>, options: Arc<KafkaOptions>, topic: String) {
+    loop {
+        events.doubted().await;
+        let (handles, told, options) = (Arc::clone(&handles), Arc::clone(&events), Arc::clone(&options));
+        let topic = topic.clone();
+        let asked = aside(move |stop| {
+            let until = Instant::now() + options.limits.connect_timeout;
+            ServerTopics { handles: &handles, events: &told, options: &options, stop }
+                .are_there(&topic, until)
+        });
+        if let Err(why) = asked.await {
+            events.lose(format!("no server of Kafka is left: {why}"));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! librdkafka's settings: ours, and those that were given by name.
 
 use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaConfRes;
 use std::fmt;
@@ -167,7 +168,9 @@ fn common(options: &KafkaOptions) -> ClientConfig {
     set(&mut config, "socket.connection.setup.timeout.ms", milliseconds(connect_timeout, 1000));
     set(&mut config, "reconnect.backoff.ms", 50);
     set(&mut config, "reconnect.backoff.max.ms", 5000);
-    set(&mut config, "log.connection.close", false);
+    // What fails is read out of its log.
+    set(&mut config, "log.connection.close", true);
+    config.set_log_level(RDKafkaLogLevel::Info);
     let protocol = match (options.is_tls(), options.username.is_some()) {
         (false, false) => "plaintext",
         (true, false) => "ssl",

@@ -67,18 +67,35 @@ impl Topics<'_> {
     pub(super) fn metadata(&self, topic: Option<&str>, until: Instant) -> Result<Metadata, TransportError> {
         let mut slice = FIRST_SLICE;
         loop {
-            let left = until.saturating_duration_since(Instant::now());
-            match self.handles.consumer().fetch_metadata(topic, slice.min(left)) {
-                Ok(metadata) => return Ok(metadata),
+            let now = whole(slice.min(until.saturating_duration_since(Instant::now())));
+            match self.handles.consumer().fetch_metadata(topic, now) {
+                Ok(metadata) => {
+                    self.events.answered();
+                    return Ok(metadata);
+                }
                 Err(why) => {
                     self.go_on()?;
-                    if left.is_zero() {
+                    if now.is_zero() {
                         let why = self.events.trouble().unwrap_or_else(|| why.to_string());
                         return Err(TransportError::Lost(format!("the servers do not list topics: {why}")));
                     }
                 }
             }
-            slice *= 2;
+            // Some refusals come at once.
+            sleep(FIRST_PAUSE);
+            slice = slice.saturating_mul(2);
+        }
+    }
+
+    /// Whether a server answers, when none is known to have failed. One that fails meanwhile says enough.
+    pub(super) fn are_there(&self, topic: &str, until: Instant) -> Result<(), TransportError> {
+        loop {
+            let slice = until.min(Instant::now() + FIRST_SLICE);
+            let Err(why) = self.metadata(Some(topic), slice) else { return Ok(()) };
+            self.go_on()?;
+            if slice == until || self.events.trouble().is_some() {
+                return Err(why);
+            }
         }
     }
 
@@ -175,6 +192,11 @@ impl Topics<'_> {
     }
 }
 
+/// A time as librdkafka takes it: less than a millisecond is none to it.
+fn whole(time: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
 /// How many partitions a topic has, once all have a leader.
 fn partitions_of(topic: &MetadataTopic) -> Result<Option<i32>, TransportError> {
     match topic.error().map(Code::from) {
@@ -187,4 +209,15 @@ fn partitions_of(topic: &MetadataTopic) -> Result<Option<i32>, TransportError> {
     let partitions = topic.partitions();
     let led = !partitions.is_empty() && partitions.iter().all(|partition| partition.leader() >= 0);
     Ok(led.then(|| i32::try_from(partitions.len()).unwrap_or(i32::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_part_of_a_millisecond_is_not_asked_for_again_and_again() {
+        assert_eq!(whole(Duration::from_micros(999)), Duration::ZERO);
+        assert_eq!(whole(Duration::from_micros(250_999)), Duration::from_millis(250));
+    }
 }
