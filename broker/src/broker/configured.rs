@@ -11,9 +11,10 @@ pub(super) fn configured(transporter: &TransporterConfig) -> Result<Arc<dyn Tran
     Ok(match transporter {
         TransporterConfig::Url(url) => ligand_transporters::transporter_for(url)?,
         TransporterConfig::Options { kind, options } => {
-            let options = options
-                .iter()
-                .flat_map(|(key, value)| values(value).into_iter().map(|value| (key.clone(), value)));
+            // Node's way to leave an option out.
+            let given = options.iter().filter(|(_, value)| !value.is_null());
+            let options =
+                given.flat_map(|(key, value)| values(value).into_iter().map(|value| (key.clone(), value)));
             ligand_transporters::transporter_with(kind, options)?
         }
     })
@@ -74,7 +75,10 @@ mod tests {
                     json!({ "urls": ["127.0.0.1:6000/a", "127.0.0.1:6001/b"], "udpDiscovery": false }),
                     &["6000", "6001", "udp_discovery: false"],
                 ),
-                (json!({ "port": 4445, "gossipPeriod": 2 }), &["port: 4445", "gossip_period: 2s"]),
+                (
+                    json!({ "port": 4445, "udpPort": null, "gossipPeriod": 2 }),
+                    &["port: 4445", "gossip_period: 2s"],
+                ),
             ],
         );
     }

@@ -37,10 +37,6 @@ pub(crate) trait OptionText {
     /// printed: they may be secret.
     fn set(&mut self, name: &str, value: &str) -> Result<(), TransportError> {
         let value = value.trim();
-        // Node's way to leave an option out.
-        if value == "null" {
-            return Ok(());
-        }
         if Self::SERVERS.contains(&name) {
             return self.add_servers(value);
         }
@@ -49,6 +45,8 @@ pub(crate) trait OptionText {
                 .map_err(|error| self.wrong(name, &format!("an object ({error})")))?;
             for (key, value) in object {
                 let value = match value {
+                    // Node's way to leave an option out.
+                    serde_json::Value::Null => continue,
                     serde_json::Value::String(text) => text,
                     other => other.to_string(),
                 };

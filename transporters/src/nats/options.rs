@@ -90,7 +90,7 @@ impl NatsOptions {
     /// [`TransportError::Config`] when there is no such option, or the value does not fit.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), TransportError> {
         match name {
-            "url" | "servers" if value != "null" => self.add_servers(value),
+            "url" | "servers" => self.add_servers(value),
             _ => OptionText::set(self, name, value),
         }
     }

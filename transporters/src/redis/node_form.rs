@@ -14,7 +14,7 @@ impl RedisOptions {
     /// [`TransportError::Config`], in which no value is printed.
     pub(crate) fn configure(&mut self, name: &str, value: &str) -> Result<(), TransportError> {
         match (name, value.trim()) {
-            // As in the trait, for those that it is not asked about.
+            // Node's way to leave an option out.
             (_, "null") => Ok(()),
             ("tls", "{}") => self.set("tls", "true"),
             ("sentinels", list) => {

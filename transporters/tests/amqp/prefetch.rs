@@ -111,8 +111,8 @@ async fn what_was_not_acknowledged_comes_again_and_what_was_does_not() {
     node.stop().await;
 }
 
-#[tokio::test]
-async fn what_is_being_handled_is_not_started_again_when_the_connection_breaks() {
+/// A node behind a proxy, with a request that it is handling, and the name of its queue.
+async fn busy() -> (Proxy, Node, String) {
     let (url, namespace) = (url("AMQP_URL"), namespace());
     let proxy = Proxy::start(address(&url));
     let node = Node::join(&at(&url, &proxy.address()), &namespace, "me").await.unwrap();
@@ -120,6 +120,20 @@ async fn what_is_being_handled_is_not_started_again_when_the_connection_breaks()
     node.live.subscribe(&all).await.unwrap();
     node.send(&to("me"), PacketKind::Request, "slow").unwrap();
     node.until("the request arrives", |record| requests(record) == 1).await;
+    (proxy, node, format!("MOL-{namespace}.REQ.me"))
+}
+
+/// All that it was given is done with, and the server knows.
+async fn leaves_nothing(node: Node, queue: &str) {
+    node.look(|record| record.acks.clear());
+    round(&node).await;
+    node.stop().await;
+    assert_eq!(Server::at(&url("AMQP_URL")).await.waiting(queue).await, 0);
+}
+
+#[tokio::test]
+async fn what_is_being_handled_is_not_started_again_when_the_connection_breaks() {
+    let (proxy, node, queue) = busy().await;
     for round_ in 1..=2 {
         proxy.cut();
         node.until("the loss is noticed", |record| record.downs.len() == round_).await;
@@ -128,23 +142,13 @@ async fn what_is_being_handled_is_not_started_again_when_the_connection_breaks()
         round(&node).await;
         assert_eq!(node.look(|record| requests(record)), 1, "it is still being handled");
     }
-    // Done with: the server forgets the copy that it handed over again.
-    node.look(|record| record.acks.clear());
-    round(&node).await;
-    node.stop().await;
-    let server = Server::at(&url).await;
-    assert_eq!(server.waiting(&format!("MOL-{namespace}.REQ.me")).await, 0);
+    // The server forgets the copy that it handed over again, too.
+    leaves_nothing(node, &queue).await;
 }
 
 #[tokio::test]
 async fn what_was_done_while_the_connection_was_away_is_not_started_again() {
-    let (url, namespace) = (url("AMQP_URL"), namespace());
-    let proxy = Proxy::start(address(&url));
-    let node = Node::join(&at(&url, &proxy.address()), &namespace, "me").await.unwrap();
-    let all = [PacketKind::Request, PacketKind::Pong].map(Subscription::Own);
-    node.live.subscribe(&all).await.unwrap();
-    node.send(&to("me"), PacketKind::Request, "slow").unwrap();
-    node.until("the request arrives", |record| requests(record) == 1).await;
+    let (proxy, node, queue) = busy().await;
     proxy.cut();
     node.until("the loss is noticed", |record| record.downs.len() == 1).await;
     // The acknowledgement finds no way to the server, which hands the request over again.
@@ -155,9 +159,5 @@ async fn what_was_done_while_the_connection_was_away_is_not_started_again() {
     assert_eq!(node.look(|record| requests(record)), 1, "it has been handled");
     node.send(&to("me"), PacketKind::Request, "next").unwrap();
     node.until("the next one arrives", |record| requests(record) == 2).await;
-    node.look(|record| record.acks.clear());
-    round(&node).await;
-    node.stop().await;
-    let server = Server::at(&url).await;
-    assert_eq!(server.waiting(&format!("MOL-{namespace}.REQ.me")).await, 0);
+    leaves_nothing(node, &queue).await;
 }

@@ -23,7 +23,8 @@ struct Stage {
 }
 
 impl Stage {
-    async fn set(
+    /// All is well at first; then the server stands still.
+    async fn frozen(
         proxy: fn(&str) -> Proxy,
         server: &str,
         namespace: &str,
@@ -42,6 +43,7 @@ impl Stage {
         let to = Route::Node { id: listener.link.node().clone(), addr: None };
         let stage = Self { proxy, sender, listener, to };
         stage.passes("before").await;
+        stage.proxy.freeze();
         stage
     }
 
@@ -85,8 +87,7 @@ pub(crate) async fn nothing_arrives_late(
     hold: Duration,
     make: impl Fn(&str) -> Arc<dyn Transporter>,
 ) {
-    let stage = Stage::set(proxy, server, namespace, make).await;
-    stage.proxy.freeze();
+    let stage = Stage::frozen(proxy, server, namespace, make).await;
     let end = Instant::now() + hold + SLACK;
     let mut sent = 0;
     while stage.send(&format!("late {sent}")) == Ok(()) && Instant::now() < end {
@@ -116,8 +117,7 @@ pub(crate) async fn nothing_old_arrives(
     hold: Duration,
     make: impl Fn(&str) -> Arc<dyn Transporter>,
 ) {
-    let stage = Stage::set(proxy, server, namespace, make).await;
-    stage.proxy.freeze();
+    let stage = Stage::frozen(proxy, server, namespace, make).await;
     for number in 0..20 {
         stage.send(&format!("late {number}")).unwrap();
     }
@@ -143,8 +143,7 @@ pub(crate) async fn what_waits_is_told_as_unsent(
     namespace: &str,
     make: impl Fn(&str) -> Arc<dyn Transporter>,
 ) {
-    let stage = Stage::set(proxy, server, namespace, make).await;
-    stage.proxy.freeze();
+    let stage = Stage::frozen(proxy, server, namespace, make).await;
     // More than the system and the library hold.
     let body = vec![b'x'; 64 * 1024];
     while stage.sender.send(&stage.to, PacketKind::Event, &body) == Ok(()) {}
