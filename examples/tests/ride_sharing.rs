@@ -59,6 +59,27 @@ every flow was complete: each event once, in order, under one request id
     assert_eq!(golden(&ended.out), expected);
 }
 
+/// In a terminal, which `script` of util-linux gives it.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_terminal_shows_how_many_rides_are_done() {
+    use std::process::Stdio;
+    for (input, has_bar) in [(some(50), true), (some(2), false)] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, input).unwrap();
+        let rides = rides(&[]);
+        let command =
+            format!("'{}' --input '{}'", rides.as_std().get_program().display(), file.path().display());
+        let mut terminal = tokio::process::Command::new("script");
+        terminal.args(["--quiet", "--return", "--command", &command, "/dev/null"]).env("TERM", "xterm");
+        terminal.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let ended = run(terminal, "").await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.out.contains("every flow was complete"), "{}", ended.out);
+        assert_eq!(ended.out.contains("rides in "), has_bar, "{}", ended.out);
+    }
+}
+
 #[tokio::test]
 async fn few_rides_get_a_timeline_and_a_declined_payment_cancels_and_notifies() {
     let ended = run(rides(&["--input", "-", "--in-flight", "1"]), &paid_and_declined()).await;
