@@ -19,15 +19,27 @@ pub fn cpu_time(pid: u32) -> io::Result<Duration> {
     Ok(Duration::from_nanos(sum))
 }
 
-/// Resident memory of a process in KiB.
+/// What a process has in memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    /// All of it in KiB, with what it shares of its program and of libraries.
+    pub resident: u64,
+    /// In KiB, what is its own: stacks, the heap, what it changed.
+    pub own: u64,
+}
+
+/// Memory of a process.
 ///
 /// # Errors
 /// When the process is gone, or the system has no `/proc`.
-pub fn resident_kib(pid: u32) -> io::Result<u64> {
+pub fn memory(pid: u32) -> io::Result<Memory> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    number.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no VmRSS in /proc/<pid>/status"))
+    let kib = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("no {name} of a process")))
+    };
+    Ok(Memory { resident: kib("VmRSS:")?, own: kib("RssAnon:")? })
 }
 
 /// Ports of the loopback interface that were free a moment ago.

@@ -4,12 +4,12 @@
 //!
 //! Each subject is a process of its own (this program starts itself again), measured five times in turn.
 //! Start-up counts from starting the process until it says that it is ready; memory is what is resident
-//! a second later. The last line is what the registry takes for each of 1,000 nodes.
+//! a second later, and how much of that is its own. The last line is what the registry takes for each of 1,000 nodes.
 
 use ligand::__bench::Nodes;
 use ligand::{Context, Error, ServiceBroker, ServiceDef};
 use ligand_benches::info;
-use ligand_benches::process::{free_ports, median, resident_kib};
+use ligand_benches::process::{Memory, free_ports, median, memory};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -46,11 +46,11 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
 }
 
 fn compare(rounds: usize) -> io::Result<()> {
-    let mut figures = [(); 3].map(|()| (Vec::new(), Vec::new()));
+    let mut figures = [(); 3].map(|()| [const { Vec::new() }; 3]);
     let subjects = ["listener", "ligand", "moleculer-js"];
     let mut js_runs = true;
     for _ in 0..rounds {
-        for (subject, (start, memory)) in subjects.iter().zip(&mut figures) {
+        for (subject, [start, resident, own]) in subjects.iter().zip(&mut figures) {
             let mut command = match *subject {
                 "moleculer-js" => match javascript()? {
                     Some(command) if js_runs => command,
@@ -61,22 +61,25 @@ fn compare(rounds: usize) -> io::Result<()> {
                 },
                 own => own_process(own)?,
             };
-            let (took, kib) = measure(&mut command)?;
+            let (took, memory) = measure(&mut command)?;
             start.push(took.as_secs_f64() * 1e3);
-            memory.push(kib as f64);
+            resident.push(memory.resident as f64);
+            own.push(memory.own as f64);
         }
     }
-    println!("{:<16}{:>14}{:>14}", "subject", "ready in ms", "idle KiB");
-    for (subject, (start, memory)) in subjects.iter().zip(figures) {
-        match (median(start), median(memory)) {
-            (Some(start), Some(memory)) => println!("{subject:<16}{start:>14.1}{memory:>14.0}"),
+    println!("{:<16}{:>14}{:>14}{:>14}", "subject", "ready in ms", "idle KiB", "its own KiB");
+    for (subject, figures) in subjects.iter().zip(figures) {
+        match figures.map(median) {
+            [Some(start), Some(resident), Some(own)] => {
+                println!("{subject:<16}{start:>14.1}{resident:>14.0}{own:>14.0}");
+            }
             _ => println!("{subject:<16}  skipped: node or its packages not found (scripts/node-setup)"),
         }
     }
     for (role, what) in [("registry-equal", "equal services"), ("registry-own", "services of its own")] {
         let (_, with) = measure(&mut own_process(role)?)?;
         let (_, without) = measure(&mut own_process("registry-none")?)?;
-        let each = with.saturating_sub(without) as f64 / NODES as f64;
+        let each = with.resident.saturating_sub(without.resident) as f64 / NODES as f64;
         println!("{each:.1} KiB per node in a registry of {NODES}, {what}");
     }
     println!("{}", ligand_benches::build());
@@ -102,7 +105,7 @@ fn javascript() -> io::Result<Option<Command>> {
 }
 
 /// Starts a process; gives how long it took to be ready, and its memory when idle.
-fn measure(command: &mut Command) -> io::Result<(Duration, u64)> {
+fn measure(command: &mut Command) -> io::Result<(Duration, Memory)> {
     let from = Instant::now();
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let ready = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe.into()).and_then(|output| {
@@ -114,13 +117,13 @@ fn measure(command: &mut Command) -> io::Result<(Duration, u64)> {
             Err(io::Error::other("a process did not start"))
         }
     });
-    let memory = ready.and_then(|took| {
+    let measured = ready.and_then(|took| {
         std::thread::sleep(SETTLED);
-        Ok((took, resident_kib(child.id())?))
+        Ok((took, memory(child.id())?))
     });
     child.kill()?;
     child.wait()?;
-    memory
+    measured
 }
 
 /// Says so, and waits until the process is ended.
