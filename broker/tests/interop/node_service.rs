@@ -22,11 +22,14 @@ async fn a_stock_node_lists_us_as_it_lists_its_own_kind(version: Version) {
     );
     let pair = Pair { cluster, js, rust };
     pair.meet().await;
-    // Their load is told with the gossip, some time after they are known.
-    let list = until("the stock node knows both, and their load", async || {
+    // Their load is told with the gossip, some time after they are known, and each may be known from the
+    // other one's gossip before it says HELLO itself.
+    let list = until("the stock node has met both, and knows their load", async || {
         let list = pair.js.call("$node.list", json!({})).await.unwrap();
-        let measured = |id: &str| row(&list, id).is_some_and(|at| list[at]["cpu"].is_number());
-        (measured("rust") && measured("other")).then_some(list)
+        let met = |id: &str| {
+            row(&list, id).is_some_and(|at| list[at]["cpu"].is_number() && list[at]["udpAddress"].is_string())
+        };
+        (met("rust") && met("other")).then_some(list)
     })
     .await;
     let ours = &list[row(&list, "rust").unwrap()];
