@@ -7,8 +7,8 @@ use ligand::transport::{
 use ligand::{Error, ServiceBroker, ServiceDef};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
-use tokio::time::timeout;
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
 
 fn node(network: &Network, id: &str) -> ServiceBroker {
     let name = format!("at-{id}");
@@ -17,10 +17,11 @@ fn node(network: &Network, id: &str) -> ServiceBroker {
             Ok::<_, Error>(cx.broker().instance_id().to_string())
         })
         .build();
-    ServiceBroker::builder().node_id(id).transporter(network.transporter()).service(service).build().unwrap()
+    let builder = ServiceBroker::builder().node_id(id).transporter(network.transporter()).service(service);
+    builder.configure(|config| config.control.thread = false).build().unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn the_second_node_with_an_id_is_refused_and_the_first_is_not_disturbed() {
     let network = Network::new();
     let (first, other) = (node(&network, "a"), node(&network, "b"));
@@ -44,7 +45,7 @@ async fn the_second_node_with_an_id_is_refused_and_the_first_is_not_disturbed() 
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn a_start_without_rivals_asks_and_goes_on_at_once() {
     let network = Network::new();
     let broker = node(&network, "a");

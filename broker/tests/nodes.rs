@@ -11,9 +11,18 @@ use serde_json::{Value, json};
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::RwLock;
 
 /// The most nodes that one case starts.
 const NODES: usize = 4;
+
+/// Held alone by what looks at the clock.
+static MACHINE: RwLock<()> = RwLock::const_new(());
+
+async fn conform(fixture: impl Fn() -> Fixture) {
+    let _shared = MACHINE.read().await;
+    conformance::run(fixture).await;
+}
 
 fn loopback() -> Tcp {
     let tcp = Tcp::new().bind([127, 0, 0, 1]).hostname("127.0.0.1").udp_discovery(false);
@@ -22,7 +31,7 @@ fn loopback() -> Tcp {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_in_memory_conform() {
-    conformance::run(|| {
+    conform(|| {
         let network = Network::new();
         let (breaks, restores) = (network.clone(), network.clone());
         Fixture::new(move |_| Arc::new(network.transporter()))
@@ -39,7 +48,7 @@ fn fixed() -> Fixture {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_let_the_bus_balance_conform() {
-    conformance::run(|| {
+    conform(|| {
         let network = Network::new();
         let (breaks, restores) = (network.clone(), network.clone());
         Fixture::new(move |_| Arc::new(network.transporter()))
@@ -51,34 +60,34 @@ async fn nodes_that_let_the_bus_balance_conform() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_with_static_tcp_addresses_conform() {
-    conformance::run(fixed).await;
+    conform(fixed).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_speak_json_ext_conform() {
-    conformance::run(|| fixed().speaking(SerializerKind::JsonExt)).await;
+    conform(|| fixed().speaking(SerializerKind::JsonExt)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_speak_msgpack_conform() {
-    conformance::run(|| fixed().speaking(SerializerKind::MsgPack)).await;
+    conform(|| fixed().speaking(SerializerKind::MsgPack)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_speak_notepack_conform() {
-    conformance::run(|| fixed().speaking(SerializerKind::Notepack)).await;
+    conform(|| fixed().speaking(SerializerKind::Notepack)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_speak_cbor_conform() {
-    conformance::run(|| fixed().speaking(SerializerKind::Cbor)).await;
+    conform(|| fixed().speaking(SerializerKind::Cbor)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_find_each_other_by_udp_conform() {
     // All nodes share the port, which needs nobody else on it rather than everybody together.
     let port = UdpSocket::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
-    conformance::run(move || {
+    conform(move || {
         Fixture::new(move |_| {
             Arc::new(loopback().udp_discovery(true).with(|options| {
                 options.udp_port = port;
@@ -98,6 +107,7 @@ fn greeter(name: &str) -> ServiceDef {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_nodes_with_static_addresses_call_each_other_within_300_ms() {
+    let _alone = MACHINE.write().await;
     let mut worst = Duration::ZERO;
     for run in 0..20 {
         let urls = [format!("127.0.0.1:{}/a", free_port()), format!("127.0.0.1:{}/b", free_port())];

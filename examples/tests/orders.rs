@@ -100,7 +100,7 @@ orders     undo payments.refund {\"key\":\"order-1\"}
 payments   refunded 0.00, key order-1
 orders     undo inventory.release {\"orderId\":\"order-1\"}
 inventory  released 2 for order-1
-shop       nothing ordered: no answer within 500ms
+shop       nothing ordered: no answer within 3s
 shop       in the end 10 are in stock and 0.00 was taken
 ";
 
@@ -140,7 +140,7 @@ fn a_step_that_fails_undoes_those_before_it_newest_first() {
 
 #[test]
 fn a_caller_that_gives_up_in_mid_saga_leaves_nothing_behind() {
-    let ended = run(&["--timeout", "500ms", "--bank", "60s"]);
+    let ended = run(&["--timeout", "3s", "--bank", "60s"]);
     assert_eq!(ended, (GIVEN_UP.to_owned(), String::new(), 1));
 }
 

@@ -91,14 +91,17 @@ async fn a_node_that_restarts_under_its_id_is_told_nothing_of_before() {
     let node = connect("", &namespace, "fixed").await;
     let (calls, kinds) = ([EVENTS, REQUESTS], [PacketKind::Event, PacketKind::Request]);
     node.subscribe(&calls).await.unwrap();
-    let send = |text: &[u8]| kinds.map(|kind| sender.send(&to("fixed"), kind, text).unwrap());
-    send(b"handled");
+    let send = |from: &Node, text| kinds.map(|kind| from.send(&to("fixed"), kind, text).unwrap());
+    send(&sender, b"handled");
     node.until("both arrive", |log| log.frames.len() == 2).await;
     node.stop().await;
-    send(b"nobody is there");
+    send(&sender, b"nobody is there");
+    // Which sends them.
+    sender.stop().await;
+    let sender = connect("", &namespace, "sender").await;
     let again = connect("", &namespace, "fixed").await;
     again.subscribe(&calls).await.unwrap();
-    send(b"end");
+    send(&sender, b"end");
     again
         .until("both arrive", |log| {
             kinds.iter().all(|kind| log.frames.iter().any(|(is, text)| is == kind && text == "end"))
@@ -217,7 +220,7 @@ async fn broken_connections_leave_as_many_connections_as_before_and_each_frame_c
 async fn a_server_that_falls_silent_is_noticed() {
     let (server, namespace) = (url("KAFKA_URL"), fresh("frozen"));
     let proxy = Proxy::posing(address(&server));
-    let impatient = kafka("writeTimeout=1s&connectTimeout=4s&maxHold=1s");
+    let impatient = kafka("writeTimeout=3s&connectTimeout=4s&maxHold=1s");
     let node = Node::connect(&*impatient(&at(&server, &proxy.address())), &namespace, "me").await.unwrap();
     node.subscribe(&[EVENTS]).await.unwrap();
     proxy.freeze();
@@ -277,14 +280,13 @@ async fn what_a_silent_server_was_to_get_does_not_come_late() {
 async fn one_server_of_a_list_is_enough() {
     let nobody = Proxy::start("127.0.0.1:1");
     nobody.cut();
-    let list = format!("kafka://{},{}", nobody.address(), address(&url("KAFKA_URL")));
+    let list = format!("kafka://{},{}?connectTimeout=30s", nobody.address(), address(&url("KAFKA_URL")));
     let namespace = fresh("list");
     join_all((0..24).map(async |number| {
         let id = format!("node-{number}");
         let node = Node::connect(&Kafka::from_url(&list).unwrap(), &namespace, &id).await.unwrap();
         node.subscribe(&[EVENTS]).await.unwrap();
-        node.send(&to(&id), PacketKind::Event, b"end").unwrap();
-        until_text(&node, "end").await;
+        reaches(&node, &id, &node, "end").await;
         node.log(|log| assert_eq!(log.downs, 0));
         node.stop().await;
     }))

@@ -1,5 +1,4 @@
-//! A message bus as a test needs it: one that keeps what it was asked for and can refuse, and the log of what
-//! a node says.
+//! A message bus as a test needs it: one that keeps what it was asked for and can refuse.
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -134,45 +133,6 @@ impl Connection for Session {
 
     async fn close(&self) -> Result<(), TransportError> {
         self.inner.close().await
-    }
-}
-
-/// What is logged on this thread at `warn` and above, until dropped.
-pub(crate) struct Log {
-    lines: Lines,
-    _guard: tracing::subscriber::DefaultGuard,
-}
-
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        lock(&self.0).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    pub(crate) fn start() -> Self {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::WARN)
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        Self { lines, _guard: tracing::subscriber::set_default(subscriber) }
-    }
-
-    /// The lines that hold this text.
-    pub(crate) fn with(&self, text: &str) -> Vec<String> {
-        let bytes = lock(&self.lines.0).clone();
-        let all = String::from_utf8_lossy(&bytes).into_owned();
-        all.lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
     }
 }
 

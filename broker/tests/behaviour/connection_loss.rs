@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::time::Instant;
 
-use crate::bus::{Asked, Log, Server};
+use crate::bus::{Asked, Server};
+use crate::log::Log;
 use crate::ways::{ms, ok, secs};
 
 fn service() -> ServiceDef {
@@ -134,7 +135,7 @@ async fn every_subscription_is_restored_once_and_then_the_node_asks_and_announce
 #[tokio::test(start_paused = true)]
 async fn a_subscription_refused_on_return_raises_an_error_naming_it_and_is_tried_again() {
     let (a, server, _b, network) = two().await;
-    let log = Log::start();
+    let log = Log::of_this_thread(tracing::Level::WARN);
     let mut events = a.local_events("$transporter.*");
     network.crash("a");
     server.refuse(Subscription::Own(PacketKind::Response));
@@ -167,7 +168,7 @@ async fn a_subscription_refused_at_the_start_fails_it_and_is_named() {
 #[tokio::test(start_paused = true)]
 async fn a_refusal_that_comes_later_raises_an_error_each_time_and_is_logged_once() {
     let (a, server, _b, _network) = two().await;
-    let log = Log::start();
+    let log = Log::of_this_thread(tracing::Level::WARN);
     let mut events = a.local_events("$transporter.error");
     for _ in 0..3 {
         server.link().refused(&TransportError::refused("MOL.REQ.b", "permissions violation for publish"));

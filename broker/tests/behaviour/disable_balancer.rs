@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
 use tokio::time::Instant;
 
-use crate::bus::{Asked, Log, Server, of_action, of_event};
+use crate::bus::{Asked, Server, of_action, of_event};
+use crate::log::Log;
 use crate::outsider::packets::service as published;
 use crate::outsider::peer::Peer;
 use crate::ways::{ms, ok, secs};
@@ -284,7 +285,7 @@ async fn before_it_is_announced_and_once_it_leaves_a_node_calls_itself_directly(
 
 #[tokio::test(start_paused = true)]
 async fn a_transporter_that_cannot_balance_switches_it_back_with_a_warning() {
-    let log = Log::start();
+    let log = Log::of_this_thread(tracing::Level::WARN);
     let network = Network::new();
     let server = Server::on(&network).can(|can| can.balanced = false);
     let broker = on(&server, vec![service()]).start().await;
@@ -296,7 +297,7 @@ async fn a_transporter_that_cannot_balance_switches_it_back_with_a_warning() {
 
 #[tokio::test(start_paused = true)]
 async fn patterns_that_the_bus_cannot_match_are_warned_of_once_per_event() {
-    let log = Log::start();
+    let log = Log::of_this_thread(tracing::Level::WARN);
     let network = Network::new();
     let server = Server::on(&network).can(|can| can.balanced_wildcards = false);
     let ear = ServiceDef::builder("ear")

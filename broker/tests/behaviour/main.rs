@@ -20,6 +20,8 @@ mod hostile_bus;
 mod layers;
 mod lifecycle;
 mod liveness;
+#[path = "../log/mod.rs"]
+mod log;
 mod mixed_versions;
 mod node_service;
 mod outcomes;

@@ -7,7 +7,8 @@ use ligand::transport::{PacketKind, Route};
 use ligand::{Context, ServiceDef};
 use serde_json::{Value, json};
 
-use crate::bus::{Asked, Log, Server};
+use crate::bus::{Asked, Server};
+use crate::log::Log;
 use crate::outsider::packets::service as published;
 use crate::outsider::peer::Peer;
 use crate::ways::{ms, ok, secs};
@@ -143,7 +144,7 @@ async fn a_node_that_hears_only_the_other_version_says_so_once_and_names_the_opt
         (Protocol::V5, "5", "5", 0),
         (Protocol::Both, "5", "4", 0),
     ] {
-        let log = Log::start();
+        let log = Log::of_this_thread(tracing::Level::WARN);
         let network = Network::new();
         let (broker, _server) = speaking(protocol, &network).await;
         let peer = Peer::join(&network, "peer").await.speaking(theirs);
@@ -163,7 +164,7 @@ async fn a_node_that_hears_only_the_other_version_says_so_once_and_names_the_opt
 
 #[tokio::test(start_paused = true)]
 async fn nodes_of_our_own_kind_understand_both_and_prove_nothing() {
-    let log = Log::start();
+    let log = Log::of_this_thread(tracing::Level::WARN);
     let network = Network::new();
     let (_broker, _server) = speaking(Protocol::V5, &network).await;
     let second = TestBroker::new().node_id("b").transporter(network.transporter()).start().await;

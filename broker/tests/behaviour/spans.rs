@@ -15,6 +15,7 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context as Place, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::log;
 use crate::ways::ok;
 
 /// Must never be seen.
@@ -85,7 +86,7 @@ impl Recorder {
     fn start(level: LevelFilter) -> Self {
         let told = Arc::default();
         let subscriber = tracing_subscriber::registry().with(Recording(Arc::clone(&told)).with_filter(level));
-        Self { told, _guard: tracing::subscriber::set_default(subscriber) }
+        Self { told, _guard: log::subscribe(subscriber) }
     }
 
     fn take(&self) -> Told {

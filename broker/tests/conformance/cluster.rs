@@ -57,7 +57,7 @@ impl Cluster {
                 config.disable_balancer = balanced;
                 // A crash on a bus shows by silence; nobody has to wait for half a minute here.
                 config.heartbeat_interval = Duration::from_millis(250);
-                config.heartbeat_timeout = Duration::from_millis(1500);
+                config.heartbeat_timeout = Duration::from_secs(3);
                 config.transit.service_changed_debounce_time = Duration::from_millis(20);
                 config.registry.prefer_local = false;
             });

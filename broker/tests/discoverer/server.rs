@@ -1,12 +1,20 @@
 //! A Redis server, and a look into it that owes nothing to the code under test.
 
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use ports::free_port;
+
+#[path = "../conformance/ports.rs"]
+mod ports;
+
+/// How long a server may take to answer.
+const START: Duration = Duration::from_secs(30);
 
 /// The server of the environment, or one of this test's own.
 pub(crate) struct Server {
@@ -45,7 +53,7 @@ impl Server {
 
     /// One that the test may stop.
     pub(crate) async fn own() -> Option<Self> {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let own = Own { process: None, port, data: tempfile::tempdir().unwrap() };
         let mut server = Self { address: format!("127.0.0.1:{port}"), own: Some(own) };
         match server.start().await {
@@ -76,9 +84,12 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()?;
         own.process = Some(process);
-        while !matches!(self.ask(&["PING"]).await.as_deref(), Ok("PONG")) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let answers = async {
+            while !matches!(self.ask(&["PING"]).await.as_deref(), Ok("PONG")) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(START, answers).await.unwrap_or_else(|_| panic!("{} does not answer", self.address));
         Ok(())
     }
 

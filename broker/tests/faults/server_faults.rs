@@ -4,7 +4,7 @@ use ligand::ServiceBroker;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::census::Census;
@@ -157,7 +157,8 @@ async fn again(
 /// When the caller noticed what.
 struct Moments {
     noticed: Arc<Mutex<Vec<(bool, Instant)>>>,
-    task: JoinHandle<()>,
+    /// Dropped to end the thread that notes them.
+    _stop: oneshot::Sender<()>,
 }
 
 impl Moments {
@@ -165,17 +166,26 @@ impl Moments {
         let noticed = Arc::new(Mutex::new(Vec::new()));
         let mut events = caller.local_events("$transporter.*");
         let notes = Arc::clone(&noticed);
-        let task = tokio::spawn(async move {
-            while let Some(event) = events.recv().await {
-                let up = match &*event.name {
-                    "$transporter.connected" => true,
-                    "$transporter.disconnected" => false,
-                    _ => continue,
+        let (stop, mut stopped) = oneshot::channel();
+        let note = async move {
+            loop {
+                let event = tokio::select! {
+                    _ = &mut stopped => return,
+                    event = events.recv() => event,
+                };
+                let up = match event.as_ref().map(|event| &*event.name) {
+                    Some("$transporter.connected") => true,
+                    Some("$transporter.disconnected") => false,
+                    Some(_) => continue,
+                    None => return,
                 };
                 notes.lock().unwrap_or_else(PoisonError::into_inner).push((up, Instant::now()));
             }
-        });
-        Self { noticed, task }
+        };
+        // A thread of its own: behind the calls it would note them late.
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("it takes nothing");
+        std::thread::spawn(move || runtime.block_on(note));
+        Self { noticed, _stop: stop }
     }
 
     /// When the connection was lost after a moment, and when it was there again after that.
@@ -184,11 +194,5 @@ impl Moments {
         let mut rest = noticed.iter().skip_while(|(up, at)| *up || *at < moment);
         let lost = rest.next().map(|(_, at)| *at);
         (lost, rest.find(|(up, _)| *up).map(|(_, at)| *at))
-    }
-}
-
-impl Drop for Moments {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }

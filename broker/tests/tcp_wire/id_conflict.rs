@@ -1,7 +1,7 @@
 //! Two nodes with one id over TCP: the second is refused where it can be known, else both are told.
 
 use ligand::transport::tcp::Tcp;
-use ligand::{Error, LocalEvents, NodeId, ServiceDef};
+use ligand::{BrokerBuilder, Error, LocalEvents, NodeId, ServiceDef};
 use serde_json::{Value, json};
 use std::net::UdpSocket;
 use std::sync::Arc;
@@ -10,12 +10,21 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
+use crate::log::Log;
 use crate::peer::{Door, GOSSIP_RES, Line, PING, PONG, Peer, info};
 use crate::ports::free_port;
 use crate::support::{
-    Log, builder, echo, echoes, event, eventually, loopback, on_this_thread, port_of, row, sees, started,
+    LIMIT, builder, echo, echoes, event, eventually, loopback, on_this_thread, port_of, row, sees, started,
     stop, within,
 };
+
+/// Less than [`patient`] nodes wait for an answer.
+const LONG: Duration = Duration::from_secs(5);
+
+/// A node "a" that waits for long, so that what ends its wait is what it learns.
+fn patient(tcp: Tcp) -> BrokerBuilder {
+    builder("a", tcp).configure(|config| config.transit.id_conflict_wait = LIMIT)
+}
 
 /// A service that starts only when it is told to.
 fn slow_start(go: &Arc<Notify>) -> ServiceDef {
@@ -40,7 +49,7 @@ struct Second {
 impl Second {
     fn begin(tcp: Tcp) -> Self {
         let go = Arc::new(Notify::new());
-        let broker = builder("a", tcp).service(slow_start(&go)).build().unwrap();
+        let broker = patient(tcp).service(slow_start(&go)).build().unwrap();
         let start = tokio::spawn(async move { broker.start().await });
         Self { go, start }
     }
@@ -54,7 +63,7 @@ impl Second {
             error,
             format!("the node id `a` is taken, its owner is 127.0.0.1:{owner}: choose another id")
         );
-        assert!(from.elapsed() < Duration::from_millis(500), "it took {:?}", from.elapsed());
+        assert!(from.elapsed() < LONG, "it took {:?}", from.elapsed());
     }
 }
 
@@ -70,11 +79,11 @@ async fn a_start_is_refused_when_the_configured_address_of_its_id_answers() {
     eventually(async || echoes(&third, "a").await && sees(&first, "c").await).await;
 
     let urls = [format!("127.0.0.1:{owner}/a"), format!("127.0.0.1:{}/c", port_of(&third).await)];
-    let second = builder("a", loopback().port(free_port()).urls(urls)).build().unwrap();
+    let second = patient(loopback().port(free_port()).urls(urls)).build().unwrap();
     let from = Instant::now();
     let error = second.start().await.unwrap_err().to_string();
     assert!(error.contains(&format!("127.0.0.1:{owner}")), "{error}");
-    assert!(from.elapsed() < Duration::from_millis(500), "it took {:?}", from.elapsed());
+    assert!(from.elapsed() < LONG, "it took {:?}", from.elapsed());
 
     // Nobody took the first for gone or emptied.
     let instance = row(&third, "a").await.unwrap()["instanceID"].clone();
@@ -140,7 +149,7 @@ async fn a_start_is_refused_when_the_owner_of_its_id_announces_itself_by_udp() {
     let mut told = first.local_events("$node.conflict");
 
     let go = Arc::new(Notify::new());
-    let second = builder("a", udp(Duration::from_secs(60))).namespace(&namespace).service(slow_start(&go));
+    let second = patient(udp(Duration::from_secs(60))).namespace(&namespace).service(slow_start(&go));
     let second = second.build().unwrap();
     let start = tokio::spawn({
         let second = second.clone();
@@ -183,11 +192,11 @@ async fn our_own_answer_from_an_address_that_leads_back_to_us_is_no_conflict() {
         }
     });
     let tcp = loopback().port(inside).urls(format!("127.0.0.1:{outside}/a"));
-    let broker = builder("a", tcp).build().unwrap();
+    let broker = patient(tcp).build().unwrap();
     let mut told = broker.local_events("$node.conflict");
     let from = Instant::now();
     broker.start().await.unwrap();
-    assert!(from.elapsed() < Duration::from_millis(250), "it took {:?}", from.elapsed());
+    assert!(from.elapsed() < LONG, "it took {:?}", from.elapsed());
     // Two ticks later it would have been told.
     let mut rounds = Peer::greet("w", inside).await;
     for _ in 0..3 {
@@ -201,10 +210,10 @@ async fn our_own_answer_from_an_address_that_leads_back_to_us_is_no_conflict() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_earlier_run_that_is_gone_does_not_hold_up_a_start() {
     let tcp = loopback().port(free_port()).urls(format!("127.0.0.1:{}/a", free_port()));
-    let broker = builder("a", tcp).build().unwrap();
+    let broker = patient(tcp).build().unwrap();
     let from = Instant::now();
     broker.start().await.unwrap();
-    assert!(from.elapsed() < Duration::from_millis(250), "it took {:?}", from.elapsed());
+    assert!(from.elapsed() < LONG, "it took {:?}", from.elapsed());
     stop([&broker]).await;
 }
 

@@ -4,8 +4,6 @@ use ligand::transport::tcp::Tcp;
 use ligand::{BrokerBuilder, Error, LocalEvent, LocalEvents, Payload, Reply, ServiceBroker, ServiceDef};
 use serde_json::{Value, json};
 use std::future::Future;
-use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A test that waits longer than this has failed.
@@ -25,7 +23,7 @@ pub(crate) fn builder(id: &str, tcp: Tcp) -> BrokerBuilder {
     })
 }
 
-/// The same without threads of its own: on a runtime of one thread, a [`Log`] of that thread is all it says.
+/// The same without threads of its own: on a runtime of one thread, a [`Log`](crate::log::Log) of that thread is all it says.
 pub(crate) fn on_this_thread(id: &str, tcp: Tcp) -> BrokerBuilder {
     builder(id, tcp).configure(|config| config.control.thread = false)
 }
@@ -98,42 +96,5 @@ pub(crate) async fn event(events: &mut LocalEvents) -> LocalEvent {
 pub(crate) async fn stop<const N: usize>(brokers: [&ServiceBroker; N]) {
     for stopped in futures_util::future::join_all(brokers.map(ServiceBroker::stop)).await {
         stopped.unwrap();
-    }
-}
-
-/// What is logged on this thread, until dropped.
-pub(crate) struct Log {
-    lines: Lines,
-    _guard: tracing::subscriber::DefaultGuard,
-}
-
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    /// From this level on.
-    pub(crate) fn of_this_thread(level: tracing::Level) -> Self {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt().with_max_level(level).with_ansi(false);
-        let subscriber = subscriber.with_writer(move || writer.clone()).finish();
-        Self { lines, _guard: tracing::subscriber::set_default(subscriber) }
-    }
-
-    /// The lines that hold this text.
-    pub(crate) fn with(&self, text: &str) -> Vec<String> {
-        let bytes = self.lines.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let all = String::from_utf8_lossy(&bytes).into_owned();
-        all.lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
     }
 }

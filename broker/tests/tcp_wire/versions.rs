@@ -3,8 +3,9 @@
 use ligand::config::Protocol;
 use serde_json::{Value, json};
 
+use crate::log::Log;
 use crate::peer::{Door, GOSSIP_REQ, HELLO, Line, PING, PONG, Peer, REQUEST, RESPONSE, request, service};
-use crate::support::{Log, builder, echo, eventually, loopback, on_this_thread, port_of, started, stop};
+use crate::support::{builder, echo, eventually, loopback, on_this_thread, port_of, started, stop};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_of_version_4_gets_packets_of_version_4_without_headers() {

@@ -112,11 +112,11 @@ async fn losing_the_first_server_moves_the_node_to_the_next() {
 async fn a_server_that_falls_silent_is_noticed() {
     let server = url("REDIS_URL");
     let proxy = Proxy::start(address(&server));
-    let quick = format!("{}?pingInterval=100ms&commandTimeout=300ms", at(&server, &proxy.address()));
+    let quick = format!("{}?pingInterval=100ms&commandTimeout=1s", at(&server, &proxy.address()));
     let node = Node::connect(&*redis(&quick), "frozen", "me").await.unwrap();
     proxy.freeze();
     node.until("the silence is noticed", |log| log.downs == 1).await;
-    assert!(node.log(|log| log.reasons[0].contains("no answer for 300ms")));
+    assert!(node.log(|log| log.reasons[0].contains("no answer for 1s")));
     proxy.restore();
     node.until("it is back", |log| log.ups.len() == 2).await;
     node.stop().await;

@@ -31,7 +31,7 @@ pub(crate) async fn a_server_that_stands_still_costs_a_bounded_amount(
     make: impl Fn(&str, &str) -> Arc<dyn Transporter>,
     namespace: &str,
 ) {
-    let query = format!("sendBufferBytes={BUFFER}&writeTimeout=1s&maxHold=2s");
+    let query = format!("sendBufferBytes={BUFFER}&writeTimeout=4s&maxHold=6s");
     let through = make(&at(server, &proxy.address()), &query);
     let node = Node::connect(&*through, namespace, "sender").await.unwrap();
     let other = Node::connect(&*make(server, ""), namespace, "receiver").await.unwrap();

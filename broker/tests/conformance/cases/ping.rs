@@ -1,7 +1,6 @@
 //! Nodes answer pings; unknown ones do not.
 
 use ligand::NodeId;
-use std::time::Duration;
 
 use super::{Case, Cluster, Outcome, ensure};
 
@@ -12,8 +11,8 @@ async fn run(cluster: &mut Cluster) -> Outcome {
     for (from, to) in [(&a, &b), (&b, &a), (&c, &a)] {
         let answer = from.ping(to.node_id()).await?;
         let answer = answer.ok_or_else(|| format!("{} does not answer", to.node_id()))?;
-        ensure!(answer.elapsed < Duration::from_secs(1), "a ping took {:?}", answer.elapsed);
-        let skewed = answer.time_diff_ms.abs() >= 1000.0;
+        // One host has one clock, so no more apart than the way took.
+        let skewed = answer.time_diff_ms.abs() > answer.elapsed.as_secs_f64() * 1e3 + 2.0;
         ensure!(!skewed, "one host has two clocks: {answer:?}");
     }
     let all = a.ping_all().await;

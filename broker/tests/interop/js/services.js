@@ -80,7 +80,7 @@ module.exports = {
 	}),
 
 	// Takes its time to stop, while requests are refused already.
-	lingering: () => ({ name: "lingering", stopped: () => sleep(300) }),
+	lingering: () => ({ name: "lingering", stopped: () => sleep(1000) }),
 
 	late: ({ broker }) => ({
 		name: "late",

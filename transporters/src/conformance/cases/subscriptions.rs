@@ -14,7 +14,10 @@ async fn run(cluster: &mut Cluster) -> Outcome {
     let [a, b] = cluster.nodes(&[Subscription::Own(request)]).await?;
     let to_b = b.route();
 
-    a.push(&to_b, event, b"nobody asked for it").await?;
+    // Closing sends it, so that it was there before anybody asked.
+    let early = cluster.join(2, &[]).await?;
+    early.push(&to_b, event, b"nobody asked for it").await?;
+    early.close().await?;
     a.push(&to_b, request, b"1").await?;
     b.receives_exactly(request, &["1"]).await?;
 
