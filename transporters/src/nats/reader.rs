@@ -5,44 +5,85 @@ use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::coop;
 
 use crate::bus::Intake;
 use crate::{Frame, PacketKind, Source};
 
-/// Asks a reader to end a subscription; the answer comes when the library has been told to.
-pub(super) type Stop = oneshot::Sender<oneshot::Sender<()>>;
+/// When a subscription is to end.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum End {
+    /// After so many messages more. Server and library count them alike, so none is lost.
+    After(u64),
+    /// At once. The library drops what the server sends until it knows.
+    Now,
+}
+
+/// An order to end a subscription, answered by how many messages it has had when the library was told.
+type Order = (End, oneshot::Sender<u64>);
+
+/// Ends a subscription that is read elsewhere.
+pub(super) struct Stop {
+    orders: mpsc::Sender<Order>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Stop {
+    /// Tells the library. `None`: the reader has ended, and the subscription with it.
+    pub(super) async fn end(&self, when: End) -> Option<u64> {
+        let (answer, answered) = oneshot::channel();
+        self.orders.send((when, answer)).await.ok()?;
+        answered.await.ok()
+    }
+
+    /// Resolves when the subscription has ended and all that it had is handed over.
+    pub(super) async fn ended(&mut self) {
+        if !self.ended.is_terminated() {
+            // It is dropped, never sent.
+            let _ = (&mut self.ended).await;
+        }
+    }
+}
 
 /// One subscription.
 pub(super) struct Tap {
     kind: PacketKind,
     subscriber: Subscriber,
-    stop: Option<oneshot::Receiver<oneshot::Sender<()>>>,
+    orders: mpsc::Receiver<Order>,
+    /// Messages so far.
+    taken: u64,
     /// The subscription or the connection has ended.
     over: bool,
+    /// Dropped when all of it is handed over.
+    open: Option<oneshot::Sender<()>>,
 }
 
 impl Tap {
     pub(super) fn new(kind: PacketKind, subscriber: Subscriber) -> (Self, Stop) {
-        let (stop, stopped) = oneshot::channel();
-        (Self { kind, subscriber, stop: Some(stopped), over: false }, stop)
+        let ((sender, orders), (open, ended)) = (mpsc::channel(1), oneshot::channel());
+        let tap = Self { kind, subscriber, orders, taken: 0, over: false, open: Some(open) };
+        (tap, Stop { orders: sender, ended })
     }
 
     fn comes_last(&self) -> bool {
         matches!(self.kind, PacketKind::Request | PacketKind::Disconnect)
     }
 
-    fn poll_stop(&mut self, cx: &mut Context<'_>) -> Option<oneshot::Sender<()>> {
-        match Pin::new(self.stop.as_mut()?).poll(cx) {
-            Poll::Ready(asked) => {
-                self.stop = None;
-                asked.ok()
-            }
+    fn poll_order(&mut self, cx: &mut Context<'_>) -> Option<Order> {
+        match self.orders.poll_recv(cx) {
+            Poll::Ready(order) => order,
             Poll::Pending => None,
         }
+    }
+
+    async fn obey(&mut self, when: End) {
+        // An error says that the connection is gone, and so is the subscription.
+        let _ = match when {
+            End::After(more) => self.subscriber.unsubscribe_after(self.taken + more).await,
+            End::Now => self.subscriber.drain().await,
+        };
     }
 }
 
@@ -61,11 +102,13 @@ pub(super) struct Reader {
     waiting: VecDeque<Frame>,
     /// What comes after all that was found in the same look.
     last: Vec<Frame>,
+    /// Of those that have ended, while not all that they had is handed over.
+    open: Vec<oneshot::Sender<()>>,
 }
 
 enum Found {
     Frames,
-    Stop(usize, oneshot::Sender<()>),
+    Order(usize, Order),
     /// No subscription is left.
     End,
 }
@@ -76,14 +119,14 @@ impl Reader {
         // farewell came before that, so it is there once that is seen: looked at first and handled last,
         // neither overtakes anything.
         taps.sort_by_key(|tap| !tap.comes_last());
-        Self { taps, intake, waiting: VecDeque::new(), last: Vec::new() }
+        Self { taps, intake, waiting: VecDeque::new(), last: Vec::new(), open: Vec::new() }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Found> {
         let mut more = false;
         for (number, tap) in self.taps.iter_mut().enumerate() {
-            if let Some(answer) = tap.poll_stop(cx) {
-                return Poll::Ready(Found::Stop(number, answer));
+            if let Some(order) = tap.poll_order(cx) {
+                return Poll::Ready(Found::Order(number, order));
             }
             for looked in 0.. {
                 if looked == LOOK {
@@ -92,6 +135,7 @@ impl Reader {
                 }
                 match tap.subscriber.poll_next_unpin(cx) {
                     Poll::Ready(Some(message)) => {
+                        tap.taken += 1;
                         let frame = self.intake.accept(Frame::new(tap.kind, message.payload));
                         match tap.comes_last() {
                             true => self.last.extend(frame),
@@ -107,7 +151,7 @@ impl Reader {
             }
         }
         self.waiting.extend(self.last.drain(..));
-        self.taps.retain(|tap| !tap.over);
+        self.open.extend(self.taps.extract_if(.., |tap| tap.over).filter_map(|tap| tap.open));
         match self.waiting.is_empty() {
             false => Poll::Ready(Found::Frames),
             true if self.taps.is_empty() => Poll::Ready(Found::End),
@@ -125,14 +169,18 @@ impl Reader {
 #[async_trait]
 impl Source for Reader {
     async fn next(&mut self, batch: &mut Vec<Frame>) -> bool {
+        if self.waiting.is_empty() {
+            // What was taken last has been handed over.
+            self.open.clear();
+        }
         loop {
             // Without a budget, which ends at 128 messages of however many there are.
             match coop::unconstrained(poll_fn(|cx| self.poll(cx))).await {
                 Found::Frames => break,
-                Found::Stop(number, answer) => {
-                    // An error says that the connection is gone, and so is the subscription.
-                    let _ = self.taps[number].subscriber.drain().await;
-                    let _ = answer.send(());
+                Found::Order(number, (when, answer)) => {
+                    let tap = &mut self.taps[number];
+                    tap.obey(when).await;
+                    let _ = answer.send(tap.taken);
                 }
                 Found::End => return false,
             }

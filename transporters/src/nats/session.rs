@@ -3,14 +3,15 @@
 use async_nats::Client;
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use futures_util::{FutureExt as _, StreamExt as _};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
 
-use super::reader::{Reader, Stop, Tap};
+use super::reader::{End, Reader, Stop, Tap};
 use super::signals::{ECHO, Listening, Signals};
 use super::subjects::{Interest, Target};
 use crate::bus::{Parcel, Port, Session};
@@ -18,6 +19,16 @@ use crate::{PacketKind, Subscription, TransportError};
 
 /// The library passes errors on by way of a task of its own, which was woken before the echo came.
 const AFTER_ECHO: Duration = Duration::from_millis(10);
+
+/// So many messages more a queue group may hand over before a node has left it: as many as can be on their way
+/// when it leaves, and fewer where fewer come within a [`STEP`].
+const STEPS: [u64; 4] = [1024, 128, 16, 4];
+const STEP: Duration = Duration::from_millis(50);
+/// How long the last one is waited for where they are few.
+const LAST: Duration = Duration::from_millis(250);
+/// In which the server does what it was told last. What comes meanwhile on a connection that is left alone is
+/// still taken.
+const UNTOUCHED: Duration = Duration::from_millis(20);
 
 /// Bytes that are handed over without waiting for the library to write them out.
 const UNWRITTEN: usize = 256 * 1024;
@@ -86,19 +97,12 @@ impl NatsSession {
     }
 
     /// Ends subscriptions; what they had already received is still read.
-    async fn stop(&self, gone: Vec<Made>) {
-        let mut answers = Vec::new();
-        for Made { number, stop } in gone {
-            let (answer, answered) = oneshot::channel();
-            // An error says that the reader has ended, and the subscription with it.
-            if stop.send(answer).is_ok() {
-                answers.push(answered);
-            }
-            self.signals.unsubscribed(number);
-        }
-        for answered in answers {
-            let _ = answered.await;
-        }
+    async fn stop(&self, gone: impl Iterator<Item = &Made>) {
+        join_all(gone.map(async |made| {
+            made.stop.end(End::Now).await;
+            self.signals.unsubscribed(made.number);
+        }))
+        .await;
     }
 
     /// Starts readers: one for control packets, one for the data of other nodes, one for their answers, and
@@ -146,7 +150,7 @@ impl Session for NatsSession {
             made.push((subscription.clone(), one));
         }
         self.settled(&listening).await?;
-        tokio::time::sleep(AFTER_ECHO).await;
+        sleep(AFTER_ECHO).await;
         for (subject, error) in listening.errors() {
             let subjects = || to.iter().map(|one| Interest::of(self.port.link().topics(), one).subject);
             match subject {
@@ -167,12 +171,17 @@ impl Session for NatsSession {
     }
 
     async fn unsubscribe(&self, from: &[Subscription]) -> Result<(), TransportError> {
-        let gone: Vec<_> = {
+        let (mut shared, own): (Vec<_>, Vec<_>) = {
             let mut made = self.made();
-            from.iter().filter_map(|one| made.remove(one)).collect()
+            let gone = from.iter().filter_map(|one| Some((made.remove(one)?, one)));
+            gone.partition(|(_, one)| Interest::of(self.port.link().topics(), one).queue.is_some())
         };
-        self.stop(gone).await;
-        self.settled(&self.signals.listen()).await
+        join_all(shared.iter_mut().map(|(made, _)| leave(&mut made.stop))).await;
+        self.stop(shared.iter().chain(&own).map(|(made, _)| made)).await;
+        sleep(UNTOUCHED).await;
+        self.settled(&self.signals.listen()).await?;
+        join_all(shared.iter_mut().map(|(made, _)| made.stop.ended())).await;
+        Ok(())
     }
 
     async fn publish(&self, parcels: &mut VecDeque<Parcel<Target>>) -> Result<(), TransportError> {
@@ -228,11 +237,11 @@ impl Session for NatsSession {
         self.settled(&listening).await?;
         let leaving = async {
             let made = std::mem::take(&mut *self.made());
-            self.stop(made.into_values().collect()).await;
+            self.stop(made.values()).await;
             self.settled(&listening).await
         };
         // A handler that keeps its reader busy does not make what was sent any less so.
-        let _ = tokio::time::timeout(self.port.limits().close_timeout / 2, leaving).await;
+        let _ = timeout(self.port.limits().close_timeout / 2, leaving).await;
         self.client.drain().await.map_err(|why| TransportError::Publish(why.into()))?;
         self.signals.over().await;
         Ok(())
@@ -243,6 +252,25 @@ impl Session for NatsSession {
 impl Drop for NatsSession {
     fn drop(&mut self) {
         let _ = self.client.drain().now_or_never();
+    }
+}
+
+/// Ends a subscription of a queue group while others publish to it, so that no message is handed to nobody:
+/// what the server chooses this node for until it knows would be gone.
+async fn leave(stop: &mut Stop) {
+    let mut before = None;
+    for more in STEPS {
+        let taken = stop.end(End::After(more)).await;
+        if taken.is_none() || timeout(STEP, stop.ended()).await.is_ok() {
+            return;
+        }
+        if taken == before {
+            break;
+        }
+        before = taken;
+    }
+    if stop.end(End::After(1)).await.is_some() {
+        let _ = timeout(LAST, stop.ended()).await;
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod bounds;
 mod conformance;
+mod groups;
 mod logins;
 mod node;
 mod outages;

@@ -1,0 +1,77 @@
+//! Queue groups, whose members come and go.
+
+use ligand_transporters::{Name, PacketKind, Route, Subscription};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::node::Node;
+use super::url;
+
+/// Pauses between requests.
+const PACES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(2), Duration::from_millis(20)];
+const ROUNDS: usize = 8;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_leaves_a_group_takes_no_request_with_it() {
+    let (url, namespace) = (url("NATS_URL"), format!("groups-{}", std::process::id()));
+    let action = Name::from("work.go");
+    let group = [Subscription::BalancedRequest { action: action.clone() }];
+    let sender = Arc::new(Node::connect_in(&url, &namespace).await.unwrap());
+    let stays = Node::connect_in(&url, &namespace).await.unwrap().listens(&group).await;
+    let leaves = Node::connect_in(&url, &namespace).await.unwrap();
+    let mut sent = 0;
+    for pace in PACES {
+        let over = Arc::new(AtomicBool::new(false));
+        let sending = tokio::spawn({
+            let (sender, over, to) = (Arc::clone(&sender), Arc::clone(&over), action.clone());
+            let mut number: u64 = sent;
+            async move {
+                let to = Route::BalancedRequest { action: to };
+                while !over.load(Ordering::Relaxed) {
+                    match sender.send(&to, PacketKind::Request, 0, &number.to_le_bytes()) {
+                        Ok(()) => number += 1,
+                        Err(_) => sender.live.room(&to).await,
+                    }
+                    if pace > Duration::ZERO {
+                        tokio::time::sleep(pace).await;
+                    } else if number.is_multiple_of(16) {
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
+                }
+                number
+            }
+        });
+        for _ in 0..ROUNDS {
+            leaves.live.subscribe(&group).await.unwrap();
+            let before = leaves.told(|told| told.frames.len());
+            leaves.until(|told| told.frames.len() > before).await;
+            leaves.live.unsubscribe(&group).await.unwrap();
+        }
+        over.store(true, Ordering::Relaxed);
+        sent = sending.await.unwrap();
+    }
+    let late = leaves.told(|told| told.frames.len());
+    // Behind all others, and there is but one left who can get it.
+    sender.send(&Route::BalancedRequest { action }, PacketKind::Request, 0, &sent.to_le_bytes()).unwrap();
+    stays
+        .until(|told| told.frames.last().is_some_and(|(_, payload)| payload[..] == sent.to_le_bytes()))
+        .await;
+    let mut seen: HashMap<u64, usize> = HashMap::new();
+    for node in [&stays, &leaves] {
+        node.told(|told| {
+            for (_, payload) in &told.frames {
+                *seen.entry(u64::from_le_bytes(payload[..].try_into().unwrap())).or_default() += 1;
+            }
+        });
+    }
+    let wrong: Vec<_> = (0..=sent).filter(|number| seen.get(number) != Some(&1)).collect();
+    assert!(wrong.is_empty(), "of {sent} requests these did not come once: {wrong:?}");
+    assert_eq!(leaves.told(|told| told.frames.len()), late, "some came when it had left");
+    println!("{sent} requests, {late} of them to the one that leaves {} times", ROUNDS * PACES.len());
+    Arc::into_inner(sender).unwrap().stop().await;
+    for node in [stays, leaves] {
+        node.stop().await;
+    }
+}
