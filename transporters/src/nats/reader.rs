@@ -24,7 +24,7 @@ pub(super) enum End {
 /// An order to end a subscription, answered by how many messages it has had when the library was told.
 type Order = (End, oneshot::Sender<u64>);
 
-/// Ends a subscription that is read elsewhere.
+/// Ends a subscription that is read elsewhere; dropping it does so at once.
 pub(super) struct Stop {
     orders: mpsc::Sender<Order>,
     ended: oneshot::Receiver<()>,
@@ -52,6 +52,8 @@ pub(super) struct Tap {
     kind: PacketKind,
     subscriber: Subscriber,
     orders: mpsc::Receiver<Order>,
+    /// Nobody can end it any more, so it was ended.
+    forgotten: bool,
     /// Messages so far.
     taken: u64,
     /// The subscription or the connection has ended.
@@ -63,7 +65,8 @@ pub(super) struct Tap {
 impl Tap {
     pub(super) fn new(kind: PacketKind, subscriber: Subscriber) -> (Self, Stop) {
         let ((sender, orders), (open, ended)) = (mpsc::channel(1), oneshot::channel());
-        let tap = Self { kind, subscriber, orders, taken: 0, over: false, open: Some(open) };
+        let tap =
+            Self { kind, subscriber, orders, forgotten: false, taken: 0, over: false, open: Some(open) };
         (tap, Stop { orders: sender, ended })
     }
 
@@ -73,6 +76,10 @@ impl Tap {
 
     fn poll_order(&mut self, cx: &mut Context<'_>) -> Option<Order> {
         match self.orders.poll_recv(cx) {
+            Poll::Ready(None) if !self.forgotten => {
+                self.forgotten = true;
+                Some((End::Now, oneshot::channel().0))
+            }
             Poll::Ready(order) => order,
             Poll::Pending => None,
         }

@@ -75,3 +75,31 @@ async fn a_node_that_leaves_a_group_takes_no_request_with_it() {
         node.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_gives_up_leaving_a_group_has_left_it_all_the_same() {
+    let (url, namespace) = (url("NATS_URL"), format!("given-up-{}", std::process::id()));
+    let action = Name::from("work.go");
+    let group = [Subscription::BalancedRequest { action: action.clone() }];
+    let left = Node::connect_in(&url, &namespace).await.unwrap().listens(&group).await;
+    let leaving = tokio::time::timeout(Duration::from_millis(10), left.live.unsubscribe(&group));
+    assert!(leaving.await.is_err(), "it takes longer when nothing comes");
+    let stays = Node::connect_in(&url, &namespace).await.unwrap().listens(&group).await;
+    let to = Route::BalancedRequest { action };
+    // Far fewer than it was ready to take when it began to leave.
+    let mut rounds = 0..30;
+    loop {
+        assert!(rounds.next().is_some(), "requests still go to it");
+        let before = stays.told(|told| told.frames.len());
+        for _ in 0..20 {
+            stays.send(&to, PacketKind::Request, 0, b"anybody").unwrap();
+        }
+        stays.until(|told| told.frames.len() > before).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if stays.told(|told| told.frames.len()) == before + 20 {
+            break;
+        }
+    }
+    stays.stop().await;
+    left.stop().await;
+}
