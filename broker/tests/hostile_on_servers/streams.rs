@@ -44,13 +44,9 @@ async fn ignored(stage: &Stage, what: &str, before: u64, count: usize) {
 /// The id and the type of the error of each answer since the last look, once there are so many.
 async fn refusals(stage: &Stage, count: usize) -> HashMap<String, Value> {
     let mut heard = stage.attacker.heard(PacketKind::Response);
-    within("the streams are refused", async {
-        while heard.len() < count {
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-            heard.extend(stage.attacker.heard(PacketKind::Response));
-        }
-    })
-    .await;
+    while heard.len() < count {
+        heard.push(stage.attacker.hears(PacketKind::Response).await);
+    }
     let count = heard.len();
     let refusals = heard.into_iter().map(|mut answer| {
         (answer["id"].as_str().unwrap_or_default().to_owned(), answer["error"]["type"].take())

@@ -3,9 +3,9 @@
 /// What librdkafka calls a server that it knows from the configuration alone.
 const BOOTSTRAP: &str = "/bootstrap:";
 
-/// What it says of servers, and what that is worth. It also says that all are down when it has let go of
-/// some that it needs no more, while others do not count them at the same moment (librdkafka 2.12.1,
-/// `rd_kafka_broker_set_state` and the end of `rd_kafka_broker_thread_main`).
+/// What it says of servers, and what that is worth. It also says that all are down when it only lets go of
+/// some, which it counts like failures (librdkafka 2.12.1, `rd_kafka_broker_decommission`; mended later by its
+/// pull request 5600).
 #[derive(Debug, Default)]
 pub(super) struct Health {
     /// What went wrong last between here and a server.

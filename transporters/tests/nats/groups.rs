@@ -86,18 +86,15 @@ async fn who_gives_up_leaving_a_group_has_left_it_all_the_same() {
     assert!(leaving.await.is_err(), "it takes longer when nothing comes");
     let stays = Node::connect_in(&url, &namespace).await.unwrap().listens(&group).await;
     let to = Route::BalancedRequest { action };
-    // Far fewer than it was ready to take when it began to leave.
-    let mut rounds = 0..30;
-    loop {
-        assert!(rounds.next().is_some(), "requests still go to it");
-        let before = stays.told(|told| told.frames.len());
-        for _ in 0..20 {
-            stays.send(&to, PacketKind::Request, 0, b"anybody").unwrap();
-        }
-        stays.until(|told| told.frames.len() > before).await;
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        if stays.told(|told| told.frames.len()) == before + 20 {
-            break;
+    // One by one, and far fewer than it was ready to take when it began to leave.
+    let (mut in_a_row, mut requests) = (0, 0..600);
+    while in_a_row < 20 {
+        assert!(requests.next().is_some(), "requests still go to it");
+        let [of_stays, of_left] = [&stays, &left].map(|node| node.told(|told| told.frames.len()));
+        stays.send(&to, PacketKind::Request, 0, b"anybody").unwrap();
+        tokio::select! {
+            () = stays.until(|told| told.frames.len() > of_stays) => in_a_row += 1,
+            () = left.until(|told| told.frames.len() > of_left) => in_a_row = 0,
         }
     }
     stays.stop().await;
