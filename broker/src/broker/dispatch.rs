@@ -10,21 +10,24 @@ use smallvec::SmallVec;
 use std::fmt;
 use std::future::Future as _;
 use std::pin::Pin;
-use std::task::{Context as Task, Poll};
+use std::sync::Arc;
+use std::task::{Context as Task, Poll, ready};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::budget::budget;
 use super::pick::{Found, not_run, pick, pick_endpoint};
-use super::stacked::Stacked;
 use super::{CallOptions, Response, ServiceBroker};
+use crate::chain::{self, Stacked};
 use crate::context::{At, Bag, Context, Deadline, Scope};
 use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::guard::Guarded;
+use crate::handler::crashed;
 use crate::payload::Payload;
 use crate::protocol::Visibility;
 use crate::registry::{NodeIx, Picked};
-use crate::service::Reply;
+use crate::service::{Entered, Gate, Reply, Run, Seat, poll_seated};
 
 /// One call under way.
 pub(crate) struct Attempt {
@@ -35,11 +38,28 @@ pub(crate) struct Attempt {
 }
 
 enum Running {
-    /// Counted from the first time it had to wait, if its handler is here: a handler that never waits
-    /// cannot be met by a stop.
-    InPlace(BoxFuture<'static, Result<Reply>>, Option<TaskTrackerToken>),
+    /// Its service goes: nothing was begun.
+    Refused(Error),
+    InPlace(InPlace),
     Task(JoinHandle<Result<Reply>>),
     Done,
+}
+
+/// A call that is polled by its caller. If its handler is here, it counts at its service until its end.
+struct InPlace {
+    future: Guarded<'static, Result<Reply>>,
+    /// Counted from the first time it had to wait, if its handler is here: a handler that never waits
+    /// cannot be met by a stop.
+    counted: Option<TaskTrackerToken>,
+    seat: Seat,
+}
+
+impl Running {
+    /// Lets a function of the chain begin.
+    #[inline]
+    fn begin(make: impl FnOnce() -> BoxFuture<'static, Result<Reply>>) -> Self {
+        Self::InPlace(InPlace { future: Guarded::made(make), counted: None, seat: Seat::default() })
+    }
 }
 
 /// What it takes to ask another node.
@@ -76,13 +96,7 @@ pub(crate) fn begin_found(
     options: Option<&CallOptions>,
 ) -> Result<Attempt> {
     let shared = broker.shared();
-    if shared.lifecycle.is_stopped() {
-        return Err(not_run(Error::of_action(
-            ErrorKind::ServiceNotAvailable,
-            action,
-            Some(broker.node_id()),
-        )));
-    }
+    shared.lifecycle.must_run(action, broker.node_id())?;
     if let Some(parent) = parent
         && shared.limits.max_call_level != 0
         && parent.level() >= shared.limits.max_call_level
@@ -101,7 +115,7 @@ pub(crate) fn begin_found(
         let timeout = budget(broker, parent, action, picked, options)?;
         let name = picked.map_or_else(|| action.into(), |action| action.name.clone());
         let cx = context(broker, parent, options, timeout, At::Unpicked, Some(name));
-        let running = Running::InPlace(around(cx.clone(), params), None);
+        let running = Running::begin(|| around(cx.clone(), params));
         return Ok(Attempt { cx, parent: parent.map(Context::without_place), running, again: None });
     }
     let picked = picked?;
@@ -176,7 +190,15 @@ fn run(
             if private && cx.caller() != Some(&action.service) {
                 return Err(not_run(Error::of_action(ErrorKind::ServiceNotFound, &action.name, None)));
             }
-            let running = Running::InPlace((action.run)(cx.clone(), params), None);
+            if action.gate.as_ref().is_some_and(|gate| !gate.enter()) {
+                // It was withdrawn since the snapshot was taken.
+                let gone = Error::of_action(ErrorKind::ServiceNotAvailable, &action.name, None);
+                let elsewhere = cx.scope().pinned().is_none() && !tried.contains(&NodeIx::LOCAL);
+                tried.push(NodeIx::LOCAL);
+                let again = elsewhere.then(|| Box::new(Again { params, tried }));
+                return Ok(Attempt { cx, parent, running: Running::Refused(not_run(gone)), again });
+            }
+            let running = Running::begin(|| (action.run)(cx.clone(), params));
             Ok(Attempt { cx, parent, running, again: None })
         }
         Picked::Remote(node, action) => {
@@ -185,7 +207,7 @@ fn run(
             let cx = make(At::Remote(node, action));
             let At::Remote(_, action) = cx.at() else { unreachable!("made for it the line above") };
             let again = cx.scope().pinned().is_none().then(|| Box::new(Again { params: copy, tried }));
-            let running = Running::InPlace((action.run)(cx.clone(), params), None);
+            let running = Running::begin(|| (action.run)(cx.clone(), params));
             Ok(Attempt { cx, parent, running, again })
         }
         Picked::Bus(action) => {
@@ -193,7 +215,7 @@ fn run(
             let cx = make(At::Bus(action));
             let At::Bus(action) = cx.at() else { unreachable!("made for it the line above") };
             let again = Some(Box::new(Again { params: copy, tried }));
-            let running = Running::InPlace((action.run)(cx.clone(), params), None);
+            let running = Running::begin(|| (action.run)(cx.clone(), params));
             Ok(Attempt { cx, parent, running, again })
         }
     }
@@ -224,13 +246,13 @@ impl Attempt {
     /// call's.
     pub(crate) fn poll_reply(&mut self, task: &mut Task<'_>) -> Poll<Result<Reply>> {
         loop {
-            let result = std::task::ready!(self.poll_running(task));
+            let result = ready!(self.poll_running(task));
             if let Err(error) = &result
                 && self.reroute(error)
             {
                 continue;
             }
-            self.running = Running::Done;
+            self.end();
             if let Some(parent) = &self.parent {
                 parent.scope().meta.merge(&self.cx.scope().meta);
             }
@@ -243,28 +265,51 @@ impl Attempt {
     }
 
     fn poll_running(&mut self, task: &mut Task<'_>) -> Poll<Result<Reply>> {
-        let stacked = Stacked::try_enter();
-        if stacked.is_none()
-            && let Running::InPlace(..) = &self.running
-            && let Running::InPlace(future, _) = std::mem::replace(&mut self.running, Running::Done)
-        {
-            self.running = Running::Task(self.cx.broker().shared().tracker.spawn(future));
-        }
+        let gate = local_gate(&self.cx);
         match &mut self.running {
-            Running::InPlace(future, counted) => {
-                let polled = future.as_mut().poll(task);
-                if polled.is_pending() && counted.is_none() && matches!(self.cx.at(), At::Local(_)) {
+            Running::InPlace(InPlace { future, counted, seat }) => {
+                let place = gate.map(|gate| gate.place(future.address()));
+                let Some(_depth) = Stacked::try_enter(place) else {
+                    self.go_on_in_task();
+                    return self.poll_running(task);
+                };
+                let polled = poll_seated(gate, future, seat, task);
+                if polled.is_pending() && counted.is_none() && gate.is_some() {
                     *counted = self.cx.broker().shared().count_called();
                 }
                 polled
             }
-            Running::Task(handle) => Pin::new(handle).poll(task).map(|joined| {
-                joined.unwrap_or_else(|failed| {
-                    let error = Error::with_kind(ErrorKind::RequestRejected, serde_json::Value::Null);
-                    Err(error.with_message(failed.to_string()).with_outcome(Outcome::MayHaveRun))
-                })
-            }),
+            Running::Task(handle) => {
+                Pin::new(handle).poll(task).map(|joined| joined.unwrap_or_else(|failed| Err(crashed(failed))))
+            }
+            Running::Refused(error) => Poll::Ready(Err(error.clone())),
             Running::Done => panic!("a call was polled after it was ready"),
+        }
+    }
+
+    /// There is no room left on this stack.
+    fn go_on_in_task(&mut self) {
+        if let Running::InPlace(_) = &self.running
+            && let Running::InPlace(InPlace { future, mut seat, .. }) =
+                std::mem::replace(&mut self.running, Running::Done)
+        {
+            let gate = local_gate(&self.cx);
+            gate.inspect(|gate| gate.vacate(&mut seat));
+            let run = Run::new(gate.map(Entered::already), future);
+            self.running = Running::Task(self.cx.broker().shared().tracker.spawn(run.to_end(chain::chain())));
+        }
+    }
+
+    /// Lets go of what ran.
+    fn end(&mut self) {
+        if let Running::InPlace(InPlace { future, mut seat, .. }) =
+            std::mem::replace(&mut self.running, Running::Done)
+        {
+            drop(future);
+            if let Some(gate) = local_gate(&self.cx) {
+                gate.vacate(&mut seat);
+                gate.leave();
+            }
         }
     }
 
@@ -325,7 +370,7 @@ impl Attempt {
                 tracing::debug!(action = %next.cx.name(), error = %error, "call goes to another node");
                 next.parent = self.parent.take();
                 // It has come to its end: nobody is told to give up.
-                self.running = Running::Done;
+                self.end();
                 *self = next;
                 true
             }
@@ -353,13 +398,23 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         match &self.running {
-            Running::Done => {}
+            Running::Done | Running::Refused(_) => {}
             Running::InPlace(..) => self.cx.cancel(),
             Running::Task(handle) => {
                 handle.abort();
                 self.cx.cancel();
             }
         }
+        self.end();
+    }
+}
+
+/// Where a call counts while its handler runs, if that is here.
+#[inline]
+fn local_gate(cx: &Context) -> Option<&Arc<Gate>> {
+    match cx.at() {
+        At::Local(action) => action.gate.as_ref(),
+        _ => None,
     }
 }
 

@@ -18,7 +18,6 @@ mod ordered;
 mod pick;
 mod services;
 mod signals;
-mod stacked;
 
 use futures_util::future::BoxFuture;
 use ligand_transporters::{Name, NodeId, Transporter};
@@ -291,11 +290,12 @@ impl ServiceBroker {
     /// Asks a node whether it is there; `None` when no answer came within `pingTimeout` (2 s).
     ///
     /// # Errors
-    /// When the node is unknown or cannot be sent to.
+    /// When the node is unknown or cannot be sent to, and when this broker is not running.
     ///
     /// # Cancel safety
     /// Safe.
     pub async fn ping(&self, node: &NodeId) -> Result<Option<PingReply>> {
+        self.shared.lifecycle.must_run("ping", self.node_id())?;
         match self.shared.transit() {
             Some(transit) => transit.ping(node).await,
             None => Err(Error::disconnected()),

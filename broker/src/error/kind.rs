@@ -131,7 +131,8 @@ impl ErrorKind {
                                    is reestablished."
                     .to_owned()
             }
-            Self::GracefulStopTimeout => match text("service") {
+            // As in Node, `service` is the service, not its name.
+            Self::GracefulStopTimeout => match data["service"]["name"].as_str() {
                 Some(service) => format!("Unable to stop '{service}' service gracefully."),
                 None => "Unable to stop ServiceBroker gracefully.".to_owned(),
             },
