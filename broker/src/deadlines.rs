@@ -96,13 +96,12 @@ impl fmt::Debug for Deadlines {
 }
 
 async fn sweep(waiting: Arc<Mutex<Waiting>>, retired: CancellationToken) {
-    let mut idle = 0;
+    let (mut idle, mut told) = (0, false);
     let mut guard = Sweeping { waiting, ended: false };
     while idle < IDLE_ROUNDS {
-        let told = retired.is_cancelled();
         tokio::select! {
             () = tokio::time::sleep(SWEEP_EVERY) => {}
-            () = retired.cancelled(), if !told => {}
+            () = retired.cancelled(), if !told => told = true,
         }
         let now = Instant::now();
         let mut waiting = lock(&guard.waiting);
@@ -120,7 +119,7 @@ async fn sweep(waiting: Arc<Mutex<Waiting>>, retired: CancellationToken) {
             false
         });
         idle = if waiting.entries.is_empty() { idle + 1 } else { 0 };
-        if idle > 0 && retired.is_cancelled() {
+        if told && idle > 0 {
             idle = IDLE_ROUNDS;
         }
         if idle == IDLE_ROUNDS {

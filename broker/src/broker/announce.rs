@@ -14,8 +14,8 @@ impl ServiceBroker {
         let event = LocalEvent { name: Name::from_static(name), data };
         shared.local_bus.publish(&event);
         // Before the start, and once all hooks have run, no service is to hear anything.
-        let listening = shared.lifecycle.is_open()
-            && !shared.registry.load().local_handlers(name, &[], true).is_empty();
+        let listening =
+            shared.lifecycle.is_open() && !shared.registry.load().local_handlers(name, &[], true).is_empty();
         if listening && let Some(runtime) = shared.runtime.get() {
             let broker = self.clone();
             let task = async move {

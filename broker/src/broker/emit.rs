@@ -237,7 +237,8 @@ fn waits_for_itself(cx: &Context, subs: &[Arc<EventSub>]) -> Result<()> {
         return Ok(());
     }
     let chain = chain::chain();
-    let own = |sub: &&Arc<EventSub>| sub.queue.is_some_and(|queue| chain.iter().any(|place| place.whose == queue));
+    let own =
+        |sub: &&Arc<EventSub>| sub.queue.is_some_and(|queue| chain.iter().any(|place| place.whose == queue));
     match subs.iter().find(own) {
         None => Ok(()),
         Some(sub) => Err(Error::event_loop(cx.name(), &sub.pattern, &sub.service)),
@@ -280,7 +281,9 @@ pub(crate) fn run_local(
         match begun {
             First::Done(Ok(())) => {}
             First::Done(result) => finished(&placed(), result),
-            First::Closed => tracing::debug!(event = %cx.name(), service = %sub.service, "event dropped, its service goes"),
+            First::Closed => {
+                tracing::debug!(event = %cx.name(), service = %sub.service, "event dropped, its service goes")
+            }
             First::Waits(run) => {
                 let cx = placed();
                 let Waiting::GoOn(held) = those_that_wait else {

@@ -121,7 +121,8 @@ impl ServiceBroker {
         let _ = shared.runtime.set(tokio::runtime::Handle::current());
         shared.lifecycle.enter(Stage::Starting);
         let started = Guarded::new(self.start_phases()).await;
-        let started = started.unwrap_or_else(|panicked| Err(StartError::Panicked(panicked.text().to_owned())));
+        let started =
+            started.unwrap_or_else(|panicked| Err(StartError::Panicked(panicked.text().to_owned())));
         match &started {
             Ok(()) => {
                 tracing::info!(
@@ -146,7 +147,9 @@ impl ServiceBroker {
         let shared = self.shared();
         for named in shared.pipeline.lifecycle() {
             let starting = Guarded::new(async { named.layer.starting(self).await }).await;
-            starting.unwrap_or_else(unwound).map_err(|source| StartError::Layer { layer: named.name, source })?;
+            starting
+                .unwrap_or_else(unwound)
+                .map_err(|source| StartError::Layer { layer: named.name, source })?;
         }
         if let Some(transporter) = &shared.transporter {
             for (layer, weakness) in shared.pipeline.weaknesses() {
@@ -167,7 +170,9 @@ impl ServiceBroker {
         }
         for named in shared.pipeline.lifecycle() {
             let started = Guarded::new(async { named.layer.started(self).await }).await;
-            started.unwrap_or_else(unwound).map_err(|source| StartError::Layer { layer: named.name, source })?;
+            started
+                .unwrap_or_else(unwound)
+                .map_err(|source| StartError::Layer { layer: named.name, source })?;
         }
         Ok(())
     }
@@ -188,7 +193,8 @@ impl ServiceBroker {
         // Where one in the background has been faster, it is about to end.
         lifecycle.background.close();
         lifecycle.background.wait().await;
-        let failures = std::mem::take(&mut *lifecycle.failures.lock().unwrap_or_else(PoisonError::into_inner));
+        let failures =
+            std::mem::take(&mut *lifecycle.failures.lock().unwrap_or_else(PoisonError::into_inner));
         if failures.is_empty() { Ok(()) } else { Err(StopError { failures }) }
     }
 
@@ -303,7 +309,8 @@ impl ServiceBroker {
     /// The services whose handlers run, for the text of an error.
     fn busy_services(&self) -> String {
         let all = self.shared().services.all();
-        let busy = all.iter().filter(|hosted| hosted.gate.running() > 0).map(|hosted| hosted.name().to_string());
+        let busy =
+            all.iter().filter(|hosted| hosted.gate.running() > 0).map(|hosted| hosted.name().to_string());
         match busy.collect::<Vec<_>>() {
             busy if busy.is_empty() => String::new(),
             busy => format!(", those of {}", busy.join(", ")),

@@ -44,11 +44,7 @@ pub(crate) struct Hosted {
 
 impl LocalServices {
     /// Takes a service in, without starting it. Its handlers are cut when `cut` is cancelled.
-    pub(crate) fn take(
-        &self,
-        def: ServiceDef,
-        cut: &CancellationToken,
-    ) -> Result<Arc<Hosted>, StartError> {
+    pub(crate) fn take(&self, def: ServiceDef, cut: &CancellationToken) -> Result<Arc<Hosted>, StartError> {
         def.check()?;
         let name = def.full_name();
         let mut state = self.lock();
@@ -345,7 +341,12 @@ impl ServiceBroker {
         }
         let patience = shared.config.tracking.shutdown_timeout;
         hosted.drain(patience).await;
-        hosted.stop_within(patience, |error| tracing::warn!(service, error = %error, "service did not stop well")).await;
+        hosted
+            .stop_within(
+                patience,
+                |error| tracing::warn!(service, error = %error, "service did not stop well"),
+            )
+            .await;
         true
     }
 }

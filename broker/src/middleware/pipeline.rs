@@ -136,12 +136,14 @@ impl Pipeline {
         let wraps = |wrapped: Result<ActionFn, LayerPanicked>| {
             wrapped.map_or(true, |wrapped| !Arc::ptr_eq(&wrapped, &nothing))
         };
-        let around = self.actions.iter().filter(|named| {
-            wraps(named.guarded(|layer| layer.around(action, Arc::clone(&nothing))))
-        });
-        let after = self.actions.iter().filter(|named| {
-            wraps(named.guarded(|layer| layer.action(def, side, Arc::clone(&nothing))))
-        });
+        let around = self
+            .actions
+            .iter()
+            .filter(|named| wraps(named.guarded(|layer| layer.around(action, Arc::clone(&nothing)))));
+        let after = self
+            .actions
+            .iter()
+            .filter(|named| wraps(named.guarded(|layer| layer.action(def, side, Arc::clone(&nothing)))));
         around.chain(after).map(|named| named.name).collect()
     }
 
@@ -152,7 +154,10 @@ impl Pipeline {
 
     /// A packet on its way out: the last layer acts first (protocol chapter 10).
     pub(crate) fn outgoing(&self, packet: Bytes) -> Result<Bytes> {
-        self.wire.iter().rev().try_fold(packet, |packet, named| changed(named, |layer| layer.outgoing(packet)))
+        self.wire
+            .iter()
+            .rev()
+            .try_fold(packet, |packet, named| changed(named, |layer| layer.outgoing(packet)))
     }
 
     /// A packet on its way in, in the reverse order.
