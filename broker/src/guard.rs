@@ -80,7 +80,7 @@ pub(crate) fn run<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
 }
 
 /// Drops something of the user's.
-fn discard<T>(value: T) {
+pub(crate) fn discard<T>(value: T) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
         tracing::error!("a value panicked when it was dropped");
         // What a panic carries may panic in its turn: this one is let go of for good.

@@ -219,7 +219,7 @@ impl Payload {
         if let Repr::Typed(_) = &self.0
             && let Some(bytes) = self.peek(codec)?
         {
-            self.0 = Repr::Raw(codec, bytes);
+            guard::discard(std::mem::replace(&mut self.0, Repr::Raw(codec, bytes)));
         }
         Ok(match &self.0 {
             Repr::Raw(codec, bytes) => Self(Repr::Raw(*codec, bytes.clone())),

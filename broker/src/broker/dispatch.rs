@@ -8,26 +8,19 @@ use futures_util::future::BoxFuture;
 use ligand_transporters::{Name, NodeId};
 use smallvec::SmallVec;
 use std::fmt;
-use std::future::Future as _;
-use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context as Task, Poll, ready};
 use std::time::Duration;
-use tokio::task::JoinHandle;
-use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::budget::budget;
 use super::pick::{Found, not_run, pick, pick_endpoint};
+use super::running::Running;
 use super::{CallOptions, Response, ServiceBroker};
-use crate::chain::{self, Stacked};
 use crate::context::{At, Bag, Context, Deadline, Scope};
 use crate::error::{Error, ErrorKind, Outcome, Result};
-use crate::guard::Guarded;
-use crate::handler::crashed;
 use crate::payload::Payload;
 use crate::protocol::Visibility;
 use crate::registry::{NodeIx, Picked};
-use crate::service::{Entered, Gate, Reply, Run, Seat, poll_seated};
+use crate::service::Reply;
 
 /// One call under way.
 pub(crate) struct Attempt {
@@ -35,31 +28,6 @@ pub(crate) struct Attempt {
     parent: Option<Context>,
     running: Running,
     again: Option<Box<Again>>,
-}
-
-enum Running {
-    /// Its service goes: nothing was begun.
-    Refused(Error),
-    InPlace(InPlace),
-    Task(JoinHandle<Result<Reply>>),
-    Done,
-}
-
-/// A call that is polled by its caller. If its handler is here, it counts at its service until its end.
-struct InPlace {
-    future: Guarded<'static, Result<Reply>>,
-    /// Counted from the first time it had to wait, if its handler is here: a handler that never waits
-    /// cannot be met by a stop.
-    counted: Option<TaskTrackerToken>,
-    seat: Seat,
-}
-
-impl Running {
-    /// Lets a function of the chain begin.
-    #[inline]
-    fn begin(make: impl FnOnce() -> BoxFuture<'static, Result<Reply>>) -> Self {
-        Self::InPlace(InPlace { future: Guarded::made(make), counted: None, seat: Seat::default() })
-    }
 }
 
 /// What it takes to ask another node.
@@ -246,13 +214,13 @@ impl Attempt {
     /// call's.
     pub(crate) fn poll_reply(&mut self, task: &mut Task<'_>) -> Poll<Result<Reply>> {
         loop {
-            let result = ready!(self.poll_running(task));
+            let result = ready!(self.running.poll(&self.cx, task));
             if let Err(error) = &result
                 && self.reroute(error)
             {
                 continue;
             }
-            self.end();
+            self.running.end(&self.cx);
             if let Some(parent) = &self.parent {
                 parent.scope().meta.merge(&self.cx.scope().meta);
             }
@@ -261,55 +229,6 @@ impl Attempt {
                 Ok(reply) => Ok(reply),
                 Err(error) => Err(self.of_node(error)),
             });
-        }
-    }
-
-    fn poll_running(&mut self, task: &mut Task<'_>) -> Poll<Result<Reply>> {
-        let gate = local_gate(&self.cx);
-        match &mut self.running {
-            Running::InPlace(InPlace { future, counted, seat }) => {
-                let place = gate.map(|gate| gate.place(future.address()));
-                let Some(_depth) = Stacked::try_enter(place) else {
-                    self.go_on_in_task();
-                    return self.poll_running(task);
-                };
-                let polled = poll_seated(gate, future, seat, task);
-                if polled.is_pending() && counted.is_none() && gate.is_some() {
-                    *counted = self.cx.broker().shared().count_called();
-                }
-                polled
-            }
-            Running::Task(handle) => {
-                Pin::new(handle).poll(task).map(|joined| joined.unwrap_or_else(|failed| Err(crashed(failed))))
-            }
-            Running::Refused(error) => Poll::Ready(Err(error.clone())),
-            Running::Done => panic!("a call was polled after it was ready"),
-        }
-    }
-
-    /// There is no room left on this stack.
-    fn go_on_in_task(&mut self) {
-        if let Running::InPlace(_) = &self.running
-            && let Running::InPlace(InPlace { future, mut seat, .. }) =
-                std::mem::replace(&mut self.running, Running::Done)
-        {
-            let gate = local_gate(&self.cx);
-            gate.inspect(|gate| gate.vacate(&mut seat));
-            let run = Run::new(gate.map(Entered::already), future);
-            self.running = Running::Task(self.cx.broker().shared().tracker.spawn(run.to_end(chain::chain())));
-        }
-    }
-
-    /// Lets go of what ran.
-    fn end(&mut self) {
-        if let Running::InPlace(InPlace { future, mut seat, .. }) =
-            std::mem::replace(&mut self.running, Running::Done)
-        {
-            drop(future);
-            if let Some(gate) = local_gate(&self.cx) {
-                gate.vacate(&mut seat);
-                gate.leave();
-            }
         }
     }
 
@@ -370,7 +289,7 @@ impl Attempt {
                 tracing::debug!(action = %next.cx.name(), error = %error, "call goes to another node");
                 next.parent = self.parent.take();
                 // It has come to its end: nobody is told to give up.
-                self.end();
+                self.running.end(&self.cx);
                 *self = next;
                 true
             }
@@ -397,24 +316,7 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        match &self.running {
-            Running::Done | Running::Refused(_) => {}
-            Running::InPlace(..) => self.cx.cancel(),
-            Running::Task(handle) => {
-                handle.abort();
-                self.cx.cancel();
-            }
-        }
-        self.end();
-    }
-}
-
-/// Where a call counts while its handler runs, if that is here.
-#[inline]
-fn local_gate(cx: &Context) -> Option<&Arc<Gate>> {
-    match cx.at() {
-        At::Local(action) => action.gate.as_ref(),
-        _ => None,
+        self.running.give_up(&self.cx);
     }
 }
 

@@ -38,6 +38,8 @@ pub enum Spread {
 /// other nodes, and to the handlers of this node, which go on in tasks of their own where they have to
 /// wait. Awaiting [`ServiceBroker::broadcast_local`] returns when the handlers are done.
 ///
+/// It fails while the broker is not running, as calls do.
+///
 /// # Cancel safety
 /// What was handed over goes on.
 #[must_use = "an event is not sent until awaited"]
@@ -294,7 +296,7 @@ pub(crate) fn run_local(
                 let tracker = cx.broker().shared().tracker.clone();
                 tracker.spawn(async move {
                     let _held = held;
-                    finished(&cx, run.to_end(Chain::new()).await);
+                    finished(&cx, run.finish(Chain::new()).await);
                 });
             }
         }

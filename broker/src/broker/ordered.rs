@@ -109,7 +109,7 @@ impl OrderedQueue {
                 let run = Run::new(Some(entered), Guarded::made(|| (self.run)(cx, data)));
                 chain.push(Place { whose: self.whose, run: 0 });
                 running.push(async move {
-                    let _ = done.send(run.to_end(chain).await);
+                    let _ = done.send(run.finish(chain).await);
                 });
             }
             if running.next().await.is_none() {

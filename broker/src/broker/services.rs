@@ -350,3 +350,48 @@ impl ServiceBroker {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::dispatch::begin_found;
+    use crate::broker::pick::Found;
+    use crate::error::{ErrorKind, Outcome};
+    use crate::payload::Payload;
+    use ligand_transporters::memory::Network;
+
+    async fn node(network: &Network, id: &'static str) -> ServiceBroker {
+        let math = ServiceDef::builder("math")
+            .action("where", move |_cx, (): ()| async move { Ok::<_, Error>(id.to_owned()) });
+        let builder = ServiceBroker::builder().node_id(id).transporter(network.transporter()).service(math);
+        let broker = builder.configure(|config| config.control.thread = false).build().unwrap();
+        broker.start().await.unwrap();
+        broker
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_found_a_service_before_it_was_withdrawn_goes_to_another_node() {
+        let network = Network::new();
+        let (a, b) = (node(&network, "a").await, node(&network, "b").await);
+        a.wait_for(&["math"]).await.unwrap();
+        while a.nodes().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let before = a.shared().registry.snapshot();
+        assert!(a.remove("math").await);
+        let entry = before.action("math.where").map(|entry| &**entry);
+        let found = Found { snapshot: &before, entry, around: None };
+        let mut attempt = begin_found(&a, None, "math.where", &found, Payload::empty(), None).unwrap();
+        let reply = std::future::poll_fn(|task| attempt.poll_reply(task)).await.unwrap();
+        assert_eq!(reply.into_body().take::<String>().unwrap(), "b");
+
+        // Nobody else is asked where the caller has named the node.
+        let here = crate::broker::CallOptions { node: Some(a.node_id().clone()), ..Default::default() };
+        let mut attempt = begin_found(&a, None, "math.where", &found, Payload::empty(), Some(&here)).unwrap();
+        let error = std::future::poll_fn(|task| attempt.poll_reply(task)).await.err().unwrap();
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::ServiceNotAvailable, Outcome::NotRun));
+        for broker in [a, b] {
+            broker.stop().await.unwrap();
+        }
+    }
+}

@@ -18,7 +18,7 @@ pub enum ErrorKind {
     RequestTimeout,
     /// The deadline had passed before the call was made.
     RequestSkipped,
-    /// The node that was asked has gone, or this one is stopping.
+    /// The node that was asked has gone, or this broker is not running, or stops.
     RequestRejected,
     /// Too many requests are waiting already.
     QueueIsFull,

@@ -98,7 +98,7 @@ pub trait WireLayer: Send + Sync + 'static {
     }
 }
 
-/// Takes part in the life of a broker.
+/// Takes part in the life of a broker. A phase that panics fails as one that returns an error.
 #[async_trait]
 pub trait Lifecycle: Send + Sync + 'static {
     /// Its name, for listings and errors.

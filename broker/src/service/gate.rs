@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ServiceDef, ServiceVersion};
 use crate::chain::{self, Place};
-use crate::error::{Error, ErrorKind, Outcome};
+use crate::error::{Error, ErrorKind};
 
 /// Set once nobody may enter any more. Above it is the number of those inside.
 const CLOSED: usize = 1;
@@ -196,7 +196,6 @@ impl Gate {
             }
         };
         Error::with_kind(ErrorKind::GracefulStopTimeout, json!({ "service": service }))
-            .with_outcome(Outcome::MayHaveRun)
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {

@@ -87,7 +87,7 @@ impl<T> Run<T> {
     }
 
     /// Runs it in a task of its own, for which the end of `chain` waits, if there is one.
-    pub(crate) async fn to_end(self, mut chain: Chain) -> Result<T> {
+    pub(crate) async fn finish(self, mut chain: Chain) -> Result<T> {
         chain.extend(self.place());
         let gate = self.entered.as_ref().map(|entered| Arc::clone(entered.gate()));
         let run = self.future.address();

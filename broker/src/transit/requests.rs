@@ -59,7 +59,7 @@ impl Transit {
                 let transit = Arc::clone(self);
                 let held = (InFlight::enter(self), InHand::new(self, size));
                 broker.shared().tracker.spawn(async move {
-                    let result = run.to_end(Chain::new()).await;
+                    let result = run.finish(Chain::new()).await;
                     transit.answer(&to, &cx, result);
                     drop(held);
                 });

@@ -1,4 +1,5 @@
 //! What a broker promises, one file per behaviour. One program, because linking is most of the time.
+#![allow(clippy::disallowed_methods, reason = "a test ends with all its tasks and threads")]
 
 mod balancing;
 mod bus;

@@ -239,10 +239,15 @@ async fn no_handler_of_a_service_runs_after_its_stopped_hook() {
 async fn events_of_other_nodes_are_taken_until_this_one_finishes_what_it_has() {
     let log = EventLog::of("tick");
     let cluster = Cluster::seeded(1).node("a", []).node("b", [log.clone().into_service_def()]).start().await;
-    let b = cluster.at("b").clone();
-    let stop = tokio::spawn(async move { b.stop().await });
-    // It has told that it leaves; what is on its way all the same is handled.
+    cluster.hold("a", "b");
     cluster.at("a").emit("tick", 1).await.unwrap();
+    let b = cluster.at("b").clone();
+    let mut told = b.local_events("$broker.stopping");
+    let stop = tokio::spawn(async move { b.stop().await });
+    // It has said that it leaves; what was on its way is handled all the same.
+    told.recv().await.unwrap();
+    cluster.release("a", "b");
     log.wait_for(1).await;
+    assert!(!stop.is_finished());
     stop.await.unwrap().unwrap();
 }
