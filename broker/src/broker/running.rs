@@ -36,8 +36,9 @@ pub(super) struct InPlace {
 impl Running {
     /// Lets a function of the chain begin. A handler of this node has entered its service.
     #[inline]
-    pub(super) fn begin(make: impl FnOnce() -> BoxFuture<'static, Result<Reply>>) -> Self {
-        Self::InPlace(InPlace { future: Guarded::made(make), counted: None, seat: Seat::default() })
+    pub(super) fn begin(cx: &Context, make: impl FnOnce() -> BoxFuture<'static, Result<Reply>>) -> Self {
+        let layered = cx.broker().shared().pipeline.wraps_actions();
+        Self::InPlace(InPlace { future: Guarded::begun(layered, make), counted: None, seat: Seat::default() })
     }
 
     pub(super) fn poll(&mut self, cx: &Context, task: &mut Task<'_>) -> Poll<Result<Reply>> {
@@ -92,12 +93,13 @@ impl Running {
 
     /// Lets go of what ran.
     pub(super) fn end(&mut self, cx: &Context) {
-        if let Self::InPlace(InPlace { future, mut seat, .. }) = std::mem::replace(self, Self::Done) {
-            drop(future);
-            if let Some(gate) = local_gate(cx) {
-                gate.vacate(&mut seat);
-                gate.leave();
-            }
+        let entered = match self {
+            Self::InPlace(InPlace { seat, .. }) => local_gate(cx).inspect(|gate| gate.vacate(seat)),
+            _ => None,
+        };
+        *self = Self::Done;
+        if let Some(gate) = entered {
+            gate.leave();
         }
     }
 }
