@@ -151,8 +151,8 @@ impl Watch {
         Self { cx: cx.without_place(), span: crate::telemetry::span(cx), timer: None, done: false }
     }
 
-    /// Polls a handler; ready when it is done, panics, or its deadline has passed. What it holds is dropped then,
-    /// which may panic as well.
+    /// Polls a handler; ready when it is done, panics, or its deadline has passed. What it still holds is dropped
+    /// then, which may panic as well.
     ///
     /// It is lent the work where that lies: handed over, the work would lie in the call's future twice.
     #[inline]
@@ -163,13 +163,7 @@ impl Watch {
     ) -> Poll<Result<T>> {
         let Self { cx, span, timer, done } = self;
         let _entered = span.as_deref().map(Span::enter);
-        let polled = guard::run(|| {
-            let polled = work.as_mut().as_pin_mut().map_or(Poll::Pending, |work| work.poll(task));
-            if polled.is_ready() {
-                work.set(None);
-            }
-            polled
-        });
+        let polled = guard::run(|| work.as_mut().as_pin_mut().map_or(Poll::Pending, |work| work.poll(task)));
         let ended = match polled {
             Ok(Poll::Ready(result)) => {
                 *done = true;
