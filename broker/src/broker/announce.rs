@@ -31,7 +31,6 @@ impl ServiceBroker {
         shared.changed.send_modify(|count| *count = count.wrapping_add(1));
         self.publish_local("$services.changed", json!({ "localService": local }));
         if local
-            && shared.lifecycle.is_running()
             && let Some(transit) = shared.transit()
         {
             transit.tell(Message::ServicesChanged);

@@ -17,7 +17,6 @@ use crate::middleware::{Pipeline, Side};
 use crate::protocol::Raw;
 use crate::registry::{Action, EventSub, LocalService};
 use crate::service::{IntoServiceDef, RunMode, ServiceCx, ServiceDef, Tasks};
-use crate::transit::Told;
 
 /// The services of this node, by full name, in the order in which they were given.
 #[derive(Default)]
@@ -33,6 +32,8 @@ struct State {
 pub(crate) struct Hosted {
     pub(crate) def: ServiceDef,
     tasks: Tasks,
+    /// Somebody starts it, or has.
+    begun: AtomicBool,
     /// Its `started` hooks have run, and its `stopped` hooks have not.
     started: AtomicBool,
 }
@@ -53,7 +54,12 @@ impl LocalServices {
                 return Err(StartError::DuplicateAction { action: action.to_string(), first, second });
             }
         }
-        let hosted = Arc::new(Hosted { def, tasks: Tasks::default(), started: AtomicBool::new(false) });
+        let hosted = Arc::new(Hosted {
+            def,
+            tasks: Tasks::default(),
+            begun: AtomicBool::new(false),
+            started: AtomicBool::new(false),
+        });
         // Internal services start first and stop last.
         let at = if name.starts_with('$') { 0 } else { state.order.len() };
         state.order.insert(at, name.clone());
@@ -72,6 +78,13 @@ impl LocalServices {
     pub(crate) fn all(&self) -> Vec<Arc<Hosted>> {
         let state = self.lock();
         state.order.iter().filter_map(|name| state.services.get(name).cloned()).collect()
+    }
+
+    /// What a service of this node that has not started needs; `None` where there is no such service.
+    pub(crate) fn not_started(&self, name: &str) -> Option<Vec<Name>> {
+        let state = self.lock();
+        let hosted = state.services.get(name)?;
+        (!hosted.started.load(Ordering::Acquire)).then(|| hosted.def.depends_on.clone())
     }
 
     /// Names of the layers that wrap an action of this node.
@@ -113,11 +126,16 @@ impl Hosted {
 
     /// Waits for what it depends on, runs its hooks, and offers it to everybody.
     pub(crate) async fn start(&self, broker: &ServiceBroker) -> Result<(), StartError> {
+        // One that is added while the broker starts is started by whoever adds it.
+        if self.begun.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
         let service = || self.name().to_string();
         if !self.def.depends_on.is_empty() {
             let names: Vec<_> = self.def.depends_on.iter().map(Name::as_str).collect();
+            let limit = broker.config().dependency_timeout;
             broker
-                .wait_for(&names)
+                .wait_as(&names, limit, Some(&self.name()))
                 .await
                 .map_err(|missing| StartError::Dependency { service: service(), missing })?;
         }
@@ -127,7 +145,13 @@ impl Hosted {
             hook(cx).await.map_err(failed)?;
         }
         self.started.store(true, Ordering::Release);
+        let transit = broker.shared().transit();
+        let unsettled = transit.and_then(|transit| transit.unsettled());
         self.offer(broker)?;
+        if let Some(transit) = transit {
+            transit.settle(broker, !broker.shared().lifecycle.is_running()).await?;
+        }
+        drop(unsettled);
         tracing::debug!(service = %self.name(), "service started");
         Ok(())
     }
@@ -250,9 +274,6 @@ impl ServiceBroker {
             }
         }
         let started = hosted.start(self).await;
-        if let (Ok(()), Some(transit)) = (&started, shared.transit()) {
-            transit.rebalance_now(self, false, Told::NotYet).await;
-        }
         if started.is_err() {
             shared.services.release(&hosted.name());
             hosted.stop().await;

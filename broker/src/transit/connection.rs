@@ -52,17 +52,16 @@ impl Transit {
         }
     }
 
-    /// Subscribes for the first time. A connection that is lost meanwhile comes back by itself, and is
-    /// waited for as long as for the first one.
-    pub(super) async fn subscribe_first(&self) -> Result<(), StartError> {
-        let until = self.connect_until();
+    /// Subscribes for the first time; gives the turn of the connection that it was done in. One that is lost
+    /// meanwhile comes back by itself, and is waited for.
+    pub(super) async fn subscribe_first(&self, until: Option<Instant>) -> Result<u64, StartError> {
         let mut backoff = Backoff::default();
         let mut attempts = 0;
         loop {
             attempts += 1;
             let turn = self.turn();
             let wait = match self.subscribe().await {
-                Ok(()) if self.mark_connected(turn) => return Ok(()),
+                Ok(()) if self.mark_connected(turn) => return Ok(turn),
                 Ok(()) => Duration::ZERO,
                 Err(source) => {
                     let wait = backoff.next_wait();
@@ -108,13 +107,13 @@ impl Transit {
                 return;
             }
         }
-        self.rebalance_now(broker, true, Told::NotYet).await;
+        let info = self.rebalance_now(broker, true, Told::NotYet).await;
         if !self.mark_connected(turn) {
             return;
         }
         tracing::info!("transporter connected again");
         self.discover_all();
-        self.control.tell(Message::Announce);
+        self.control.tell(Message::Announce(info));
         broker.publish_local("$transporter.connected", serde_json::json!({ "wasReconnect": true }));
     }
 
@@ -139,6 +138,11 @@ impl Transit {
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         *turn += 1;
         *turn
+    }
+
+    /// Whether the connection has neither come nor gone since that turn.
+    pub(super) fn is_turn(&self, turn: u64) -> bool {
+        self.turn() == turn
     }
 
     /// Opens the way for packets, unless the connection came or went since that turn.
