@@ -65,11 +65,7 @@ impl Driver {
             self.settle_start(transit, broker, now);
             return;
         }
-        let ours = match &self.membership {
-            Kind::Tcp(_) => self.shared.announced(),
-            _ => transit.is_claimed(),
-        };
-        if !ours {
+        if !self.holds_id(transit) {
             return;
         }
         // Between peers the answer goes to the address in the HELLO; the id would lead to ourselves.
@@ -78,6 +74,15 @@ impl Driver {
             let pong =
                 Outgoing::Pong { time: ping.time, id: echo(ping.id.as_ref()), arrived: wall_clock_ms() };
             transit.send_to_double(addr.map(|(_, addr)| addr), version, &pong);
+        }
+    }
+
+    /// Whether our id is ours against anybody who asks. Over a bus it is once nobody has answered the probe.
+    /// Between peers, where an owner shows itself sooner or later, a start may be refused up to its end.
+    fn holds_id(&self, transit: &Transit) -> bool {
+        match &self.membership {
+            Kind::Tcp(_) => self.started,
+            _ => transit.is_claimed(),
         }
     }
 
@@ -113,6 +118,8 @@ impl Driver {
         };
         if verdict.is_none() {
             self.conflict.claimed();
+            // So it is when the last announcement of a start is asked for.
+            self.started |= broker.shared().lifecycle.is_running();
         }
         for Starting { done, announce, .. } in std::mem::take(&mut self.waiting) {
             let news = |info: &Arc<LocalInfo>| self.shared.told.as_ref().is_none_or(|told| told.seq < info.seq);

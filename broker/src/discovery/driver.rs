@@ -34,6 +34,8 @@ pub(crate) struct Driver {
     pub(super) shared: Chores,
     versions: VersionsHeard,
     pub(super) waiting: Vec<Starting>,
+    /// Whether the start has come to its end.
+    pub(super) started: bool,
     /// Connections over which somebody with our id said HELLO, and the address in it; the newest last.
     pub(super) doubles: VecDeque<(SocketAddr, Name)>,
     next: Instant,
@@ -71,6 +73,7 @@ impl Driver {
             shared: Chores::default(),
             versions: VersionsHeard::default(),
             waiting: Vec::new(),
+            started: false,
             doubles: VecDeque::new(),
             next: now + TICK,
         }

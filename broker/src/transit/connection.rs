@@ -4,7 +4,7 @@
 //! each subscription is made by one party only.
 
 use ligand_transporters::backoff::Backoff;
-use ligand_transporters::{Connection, TransportError, Transporter, Up};
+use ligand_transporters::{Connection, Subscription, TransportError, Transporter, Up};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -54,13 +54,17 @@ impl Transit {
 
     /// Subscribes for the first time; gives the turn of the connection that it was done in. One that is lost
     /// meanwhile comes back by itself, and is waited for.
-    pub(super) async fn subscribe_first(&self, until: Option<Instant>) -> Result<u64, StartError> {
+    pub(super) async fn subscribe_first(
+        &self,
+        topics: &[Subscription],
+        until: Option<Instant>,
+    ) -> Result<u64, StartError> {
         let mut backoff = Backoff::default();
         let mut attempts = 0;
         loop {
             attempts += 1;
             let turn = self.turn();
-            let wait = match self.subscribe().await {
+            let wait = match self.subscribe(topics).await {
                 Ok(()) if self.mark_connected(turn) => return Ok(turn),
                 Ok(()) => Duration::ZERO,
                 Err(source) => {
@@ -91,7 +95,7 @@ impl Transit {
     /// has been restored once more: that is another turn's business.
     async fn restore(&self, broker: &ServiceBroker, turn: u64) {
         let mut backoff = Backoff::default();
-        while let Err(error) = self.subscribe().await {
+        while let Err(error) = self.subscribe_again().await {
             if self.turn() != turn {
                 return;
             }

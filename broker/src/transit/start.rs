@@ -26,8 +26,11 @@ use crate::discovery::driver::Driver;
 use crate::protocol::{Outgoing, ProtocolVersion};
 use crate::serializer::{Limits, serializer};
 
-/// What every node listens to, in Node's order (protocol chapter 3.1).
+/// What every node listens to: first what tells whether another node has our id, then in Node's order (protocol
+/// chapter 3.1).
 const TOPICS: [Subscription; 12] = [
+    Subscription::Own(PacketKind::Pong),
+    Subscription::Own(PacketKind::Ping),
     Subscription::Own(PacketKind::Event),
     Subscription::Own(PacketKind::Request),
     Subscription::Own(PacketKind::Response),
@@ -38,14 +41,7 @@ const TOPICS: [Subscription; 12] = [
     Subscription::Broadcast(PacketKind::Disconnect),
     Subscription::Broadcast(PacketKind::Heartbeat),
     Subscription::Broadcast(PacketKind::Ping),
-    Subscription::Own(PacketKind::Ping),
-    Subscription::Own(PacketKind::Pong),
 ];
-/// What the probe of our id needs.
-const PROBE: [Subscription; 2] =
-    [Subscription::Own(PacketKind::Ping), Subscription::Own(PacketKind::Pong)];
-/// The same where two processes share an inbox: our own copy of the PING would be one that the owner misses.
-const PROBE_OF_SHARED: [Subscription; 1] = [Subscription::Own(PacketKind::Pong)];
 
 /// Between two lines about packets that a layer refused.
 const LAYER_LINES: std::time::Duration = std::time::Duration::from_secs(30);
@@ -120,24 +116,29 @@ impl Transit {
         transit.connected.store(membership == Membership::Gossip, Ordering::Relaxed);
         let driver = Driver::new(&transit, broker, discoverer, Instant::now());
         transit.control.start(&transit, driver, transit.config.control.thread).map_err(|error| {
-            let source = ligand_transporters::TransportError::Config(format!(
+            let source = TransportError::Config(format!(
                 "no thread for the control loop: {error}"
             ));
             StartError::Transporter { attempts: 1, source }
         })?;
         transit.claim().await?;
-        transit.subscribe_first(transit.connect_until()).await?;
+        transit.subscribe_first(transit.first_topics().1, transit.connect_until()).await?;
         transit.discover_all();
         Ok(())
     }
 
-    /// Subscribes to what this node may hear by now.
-    pub(super) async fn subscribe(&self) -> Result<(), ligand_transporters::TransportError> {
-        let topics: &[_] = match (self.is_claimed(), self.shared_inboxes) {
-            (true, _) => &TOPICS,
-            (false, false) => &PROBE,
-            (false, true) => &PROBE_OF_SHARED,
-        };
+    /// What the probe of our id needs, and what can wait for its end. Where two processes share an inbox, our
+    /// own copy of the PING would be one that the owner misses.
+    fn first_topics(&self) -> (&'static [Subscription], &'static [Subscription]) {
+        TOPICS.split_at(if self.shared_inboxes { 1 } else { 2 })
+    }
+
+    /// Subscribes once more to what this node hears by now.
+    pub(super) async fn subscribe_again(&self) -> Result<(), TransportError> {
+        self.subscribe(if self.is_claimed() { &TOPICS } else { self.first_topics().0 }).await
+    }
+
+    pub(super) async fn subscribe(&self, topics: &[Subscription]) -> Result<(), TransportError> {
         match self.connection.load_full() {
             Some(cell) => cell.0.subscribe(topics).await,
             None => Ok(()),
@@ -149,7 +150,7 @@ impl Transit {
     async fn claim(&self) -> Result<(), StartError> {
         let until = self.connect_until();
         while !self.is_claimed() {
-            let turn = self.subscribe_first(until).await?;
+            let turn = self.subscribe_first(self.first_topics().0, until).await?;
             self.verdict(Message::Claim).await?;
             // What was asked on a connection that is gone since may never have arrived.
             if self.is_turn(turn) {

@@ -24,6 +24,10 @@ async fn run(cluster: &mut Cluster) -> Outcome {
         vec![service("device", &["tenant"]), service("alarm", &["location"])],
     ];
     let [a, b] = cluster.start_together(services).await?;
+    let all = ["tenant", "location", "device", "alarm"];
+    for broker in [&a, &b] {
+        broker.wait_for(&all).await?;
+    }
     let took = from.elapsed();
     // Kafka's server lets each new group wait for three seconds before it begins.
     let before = if cluster.connects_slowly() { Duration::from_secs(7) } else { Duration::ZERO };
