@@ -53,25 +53,35 @@ impl Chores {
 
     /// Services of this node came or went: when that is to be announced. The first that are ever offered are
     /// announced at once, later ones together.
-    pub(super) fn changed(&mut self, debounce: Duration, now: Instant) {
+    pub(super) fn changed(&mut self, broker: &ServiceBroker, now: Instant) {
         // Until the first announcement there is nothing to add to.
         if self.announced() {
+            let debounce = broker.config().transit.service_changed_debounce_time;
             let at = if self.offered { now + debounce } else { now };
             self.announce_at = Some(self.announce_at.map_or(at, |before| before.min(at)));
         }
     }
 
-    /// Everybody is told this; or what they were told, where that is newer.
-    pub(super) fn tell(&mut self, broker: &ServiceBroker, info: Arc<LocalInfo>) -> Arc<LocalInfo> {
+    /// Everybody is told this; or what they were told, where that is newer. What has changed since it was
+    /// looked at follows.
+    pub(super) fn tell(
+        &mut self,
+        broker: &ServiceBroker,
+        info: Arc<LocalInfo>,
+        now: Instant,
+    ) -> Arc<LocalInfo> {
         let info = match self.told.take() {
             Some(told) if told.seq > info.seq => told,
             _ => info,
         };
-        if broker.shared().registry.local_info().seq == info.seq {
-            self.announce_at = None;
-        }
         self.told = Some(Arc::clone(&info));
-        self.offered |= broker.offers_services();
+        match broker.shared().registry.local_info().seq == info.seq {
+            true => {
+                self.announce_at = None;
+                self.offered |= broker.offers_services();
+            }
+            false => self.changed(broker, now),
+        }
         info
     }
 

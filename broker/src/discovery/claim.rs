@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::conflict::{Evidence, Start};
+use super::conflict::{Evidence, Probe, Start};
 use super::driver::{Driver, Kind};
 use crate::broker::ServiceBroker;
 use crate::config::OnIdConflict;
@@ -61,8 +61,9 @@ impl Driver {
         now: Instant,
     ) {
         let nonce = ping.id.as_deref().unwrap_or_default();
+        let first = self.conflict.awaits_echo();
         if nonce.is_empty() || self.conflict.pinged(nonce, now.into_std()) {
-            self.settle_start(transit, broker, now);
+            self.echoed(transit, broker, nonce, first, now);
             return;
         }
         if !self.holds_id(transit) {
@@ -75,6 +76,21 @@ impl Driver {
                 Outgoing::Pong { time: ping.time, id: echo(ping.id.as_ref()), arrived: wall_clock_ms() };
             transit.send_to_double(addr.map(|(_, addr)| addr), version, &pong);
         }
+    }
+
+    /// What we sent to our own id has come back, `first` or again.
+    pub(super) fn echoed(
+        &mut self,
+        transit: &Transit,
+        broker: &ServiceBroker,
+        nonce: &str,
+        first: bool,
+        now: Instant,
+    ) {
+        if first && !nonce.is_empty() && !transit.is_claimed() {
+            transit.probe(&Probe { address: None, nonce: nonce.into() });
+        }
+        self.settle_start(transit, broker, now);
     }
 
     /// Whether our id is ours against anybody who asks. Over a bus it is once nobody has answered the probe.
@@ -122,7 +138,8 @@ impl Driver {
             self.started |= broker.shared().lifecycle.is_running();
         }
         for Starting { done, announce, .. } in std::mem::take(&mut self.waiting) {
-            let news = |info: &Arc<LocalInfo>| self.shared.told.as_ref().is_none_or(|told| told.seq < info.seq);
+            let news =
+                |info: &Arc<LocalInfo>| self.shared.told.as_ref().is_none_or(|told| told.seq < info.seq);
             if let Some(info) = announce.filter(|info| verdict.is_none() && news(info)) {
                 self.announce(transit, broker, info, now);
             }

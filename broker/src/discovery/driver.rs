@@ -170,9 +170,7 @@ impl Driver {
                 self.versions.heard(false, now.into_std());
                 self.shared.wrong_version(transit, &sender, &ver, now);
             }
-            Message::ServicesChanged => {
-                self.shared.changed(broker.config().transit.service_changed_debounce_time, now);
-            }
+            Message::ServicesChanged => self.shared.changed(broker, now),
             Message::CaughtUp(done) => {
                 // Who asked may have given up.
                 let _ = done.send(());
@@ -189,7 +187,7 @@ impl Driver {
                     let _ = done.send(());
                     return;
                 }
-                let info = self.shared.tell(broker, info);
+                let info = self.shared.tell(broker, info, now);
                 self.shared.announce_at = None;
                 match &mut self.membership {
                     Kind::Bus(_) => Bus::announce(transit, &info),
@@ -198,7 +196,9 @@ impl Driver {
                         tcp.apply(transit, broker, step, &mut self.conflict, &mut self.shared, now);
                     }
                     // Whoever waits is told when it is written.
-                    Kind::Records(records) => return records.announce(transit, broker, &info, Some(done), now),
+                    Kind::Records(records) => {
+                        return records.announce(transit, broker, &info, Some(done), now);
+                    }
                 }
                 // Who asked may have gone; there is nobody else to tell.
                 let _ = done.send(());
@@ -299,7 +299,10 @@ impl Driver {
     ) {
         if sender == transit.node() {
             let Some(nonce) = pong.id.as_deref() else { return };
-            if self.conflict.is_echo(nonce, now.into_std()) || self.conflict.ponged(nonce) {
+            let first = self.conflict.awaits_echo();
+            if let Some(asked) = self.conflict.echo_of(nonce, now.into_std()) {
+                self.echoed(transit, broker, asked, first, now);
+            } else if self.conflict.ponged(nonce) {
                 self.settle_start(transit, broker, now);
             }
             return;
@@ -326,7 +329,7 @@ impl Driver {
         info: Arc<LocalInfo>,
         now: Instant,
     ) {
-        let info = self.shared.tell(broker, info);
+        let info = self.shared.tell(broker, info, now);
         transit.opens();
         match &mut self.membership {
             Kind::Bus(_) => Bus::announce(transit, &info),

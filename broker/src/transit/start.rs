@@ -116,9 +116,7 @@ impl Transit {
         transit.connected.store(membership == Membership::Gossip, Ordering::Relaxed);
         let driver = Driver::new(&transit, broker, discoverer, Instant::now());
         transit.control.start(&transit, driver, transit.config.control.thread).map_err(|error| {
-            let source = TransportError::Config(format!(
-                "no thread for the control loop: {error}"
-            ));
+            let source = TransportError::Config(format!("no thread for the control loop: {error}"));
             StartError::Transporter { attempts: 1, source }
         })?;
         transit.claim().await?;
@@ -157,7 +155,10 @@ impl Transit {
                 self.claimed();
             } else if is_over(until, Duration::ZERO) {
                 let why = "the connection breaks again and again while it is asked who has this node's id";
-                return Err(StartError::Transporter { attempts: 1, source: TransportError::Lost(why.into()) });
+                return Err(StartError::Transporter {
+                    attempts: 1,
+                    source: TransportError::Lost(why.into()),
+                });
             }
         }
         Ok(())

@@ -197,7 +197,8 @@ async fn a_connection_that_comes_back_before_the_first_announcement_repeats_noth
         tokio::time::sleep(ms(5)).await;
         network.crash("a");
         tokio::time::sleep(ms(5)).await;
-        let said = [PacketKind::Info, PacketKind::Discover, PacketKind::Heartbeat].map(|kind| peer.heard(kind));
+        let said =
+            [PacketKind::Info, PacketKind::Discover, PacketKind::Heartbeat].map(|kind| peer.heard(kind));
         assert_eq!(said.concat(), [json!(0); 0]);
         network.restore("a");
     });

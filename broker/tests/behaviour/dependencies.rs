@@ -138,11 +138,16 @@ async fn the_log_says_what_is_waited_for_after_a_second_and_warns_after_ten() {
     let lines = |wanted: [usize; 2]| {
         let (info, warn) = (log.with("waiting for services"), log.with("still waiting for services"));
         assert_eq!([info.len() - warn.len(), warn.len()], wanted, "{info:?}");
-        assert!(info.iter().all(|line| line.contains("orders") && line.contains("no node offers `stock`")), "{info:?}");
+        assert!(
+            info.iter().all(|line| line.contains("orders") && line.contains("no node offers `stock`")),
+            "{info:?}"
+        );
         assert!(warn.iter().all(|line| line.contains("WARN")), "{warn:?}");
     };
     // As much later than the start as makes no difference.
-    for (at, wanted) in [(900, [0, 0]), (200, [1, 0]), (8800, [1, 0]), (200, [1, 1]), (29_000, [1, 1]), (1100, [1, 2])] {
+    for (at, wanted) in
+        [(900, [0, 0]), (200, [1, 0]), (8800, [1, 0]), (200, [1, 1]), (29_000, [1, 1]), (1100, [1, 2])]
+    {
         tokio::time::sleep(ms(at)).await;
         lines(wanted);
     }

@@ -285,7 +285,10 @@ async fn balanced_subscriptions_stand_before_what_they_are_for_is_announced() {
     });
     peer.to("a", PacketKind::Request, request.clone());
     let answer = peer.hears(PacketKind::Response).await;
-    assert_eq!((&answer["success"], &answer["error"]["name"]), (&json!(false), &json!("ServiceNotAvailableError")));
+    assert_eq!(
+        (&answer["success"], &answer["error"]["name"]),
+        (&json!(false), &json!("ServiceNotAvailableError"))
+    );
 
     server.hold_balanced(false);
     assert_eq!(names(&peer.hears(PacketKind::Info).await), ["$node", "quick"]);
@@ -317,13 +320,33 @@ async fn balanced_subscriptions_stand_before_what_they_are_for_is_announced() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_starts_while_the_first_announcement_is_prepared_follows_it() {
+    let network = Network::new();
+    let peer = Peer::join(&network, "peer").await;
+    let server = Server::on(&network);
+    let open = watch::Sender::new(false);
+    let a = builder("a", [slow("late", 500), gated("last", &open)]).transporter(server.clone());
+    let a = a.configure(|config| config.disable_balancer = true).build().unwrap();
+    server.hold_balanced(true);
+    let start = starting(&a);
+    tokio::time::sleep(secs(1)).await;
+    server.hold_balanced(false);
+    assert_eq!(names(&peer.hears(PacketKind::Info).await), ["$node"]);
+    assert_eq!(names(&peer.hears(PacketKind::Info).await), ["$node", "late"]);
+    open.send_replace(true);
+    start.await.unwrap().unwrap();
+    a.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_subscribed_to_under_an_id_but_its_probe_until_nobody_else_has_it() {
     let network = Network::new();
     let owner = node(&network, "a", [service("owned", &[])]);
     owner.start().await.unwrap();
     let other = Peer::join(&network, "other").await;
     let own = |kinds: &[PacketKind]| kinds.iter().copied().map(Subscription::Own).collect::<Vec<_>>();
-    for (shared, expected) in [(false, own(&[PacketKind::Pong, PacketKind::Ping])), (true, own(&[PacketKind::Pong]))]
+    for (shared, expected) in
+        [(false, own(&[PacketKind::Pong, PacketKind::Ping])), (true, own(&[PacketKind::Pong]))]
     {
         let server = Server::on(&network).can(|capabilities| capabilities.shared_inboxes = shared);
         let second = builder("a", [service("owned", &[])]).transporter(server.clone()).build().unwrap();

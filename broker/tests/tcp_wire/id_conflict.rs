@@ -1,11 +1,10 @@
 //! Two nodes with one id over TCP: the second is refused where it can be known, else both are told.
 
 use ligand::transport::tcp::Tcp;
-use ligand::{BrokerBuilder, Error, LocalEvents, NodeId, ServiceBroker, ServiceDef};
+use ligand::{BrokerBuilder, Error, LocalEvents, NodeId, ServiceDef};
 use serde_json::{Value, json};
 use std::net::UdpSocket;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -129,51 +128,6 @@ async fn witness(port: u16) -> Peer {
     })
     .await;
     Peer::greet("w", port).await
-}
-
-/// Calls a node by its id, again and again, until told to end.
-fn calling(caller: &ServiceBroker, owner: &NodeId) -> (Arc<AtomicBool>, tokio::task::JoinHandle<usize>) {
-    let over = Arc::new(AtomicBool::new(false));
-    let (caller, owner, until) = (caller.clone(), owner.clone(), Arc::clone(&over));
-    let calls = tokio::spawn(async move {
-        let mut made = 0;
-        while !until.load(Ordering::Relaxed) {
-            let answer: Value = caller.call("echo.echo", json!(made)).node(&owner).await.unwrap();
-            assert_eq!(answer, json!(made));
-            made += 1;
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-        made
-    });
-    (over, calls)
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_start_that_is_refused_at_its_end_costs_the_owner_no_call() {
-    let first = started("a", loopback()).await;
-    let (owner, port) = (port_of(&first).await, free_port());
-    let third = started("c", loopback().urls(format!("127.0.0.1:{owner}/a,127.0.0.1:{port}/x"))).await;
-    eventually(async || echoes(&third, "a").await).await;
-    let (over, calls) = calling(&third, first.node_id());
-    // It knows only the third, which tells it of the first after it has announced itself.
-    let go = Arc::new(Notify::new());
-    let urls = format!("127.0.0.1:{}/c", port_of(&third).await);
-    let second = patient(loopback().port(port).urls(urls)).service(slow_start(&go)).build().unwrap();
-    let start = tokio::spawn({
-        let second = second.clone();
-        async move { second.start().await }
-    });
-    eventually(async || sees(&second, "c").await).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    go.notify_one();
-    let error = within(start).await.unwrap().unwrap_err().to_string();
-    assert!(error.contains("the node id `a` is taken"), "{error}");
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    over.store(true, Ordering::Relaxed);
-    assert!(within(calls).await.unwrap() > 20);
-    let instance = row(&third, "a").await.unwrap()["instanceID"].clone();
-    assert_eq!(instance, first.instance_id().as_str());
-    stop([&first, &third]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

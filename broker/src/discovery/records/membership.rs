@@ -134,9 +134,7 @@ impl Records {
         match packet {
             Packet::Info(info) => self.info(transit, broker, sender, *info, chores, now),
             // As in Node, whoever asks finds our record renewed.
-            Packet::Discover
-                if chores.is_present(broker) && self.asked.take(now.into_std()) =>
-            {
+            Packet::Discover if chores.is_present(broker) && self.asked.take(now.into_std()) => {
                 self.announce(transit, broker, &chores.for_asker(transit, broker), None, now);
             }
             Packet::Disconnect => {

@@ -32,7 +32,8 @@ async fn run(cluster: &mut Cluster) -> Outcome {
     // Kafka's server lets each new group wait for three seconds before it begins.
     let before = if cluster.connects_slowly() { Duration::from_secs(7) } else { Duration::ZERO };
     ensure!(took < before + Duration::from_secs(3), "it took {took:.1?}");
-    for (broker, action) in [(&a, "device.get"), (&a, "alarm.get"), (&b, "tenant.get"), (&b, "location.get")] {
+    for (broker, action) in [(&a, "device.get"), (&a, "alarm.get"), (&b, "tenant.get"), (&b, "location.get")]
+    {
         let got: u8 = broker.call(action, json!({})).await?;
         ensure!(got == 1, "{action} gives {got}");
     }

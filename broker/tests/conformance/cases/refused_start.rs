@@ -56,9 +56,7 @@ async fn run(cluster: &mut Cluster) -> Outcome {
                 let caller = caller.clone();
                 caller.emit("owned.happened", json!({})).await?;
                 emitted += 1;
-                calls.push(tokio::spawn(async move {
-                    caller.call::<usize>("owned.run", json!({})).await
-                }));
+                calls.push(tokio::spawn(async move { caller.call::<usize>("owned.run", json!({})).await }));
                 tokio::time::sleep(PACE).await;
             }
             let mut failed = Vec::new();
