@@ -99,7 +99,7 @@ impl Transit {
             Counters::add(&self.stats.streams_ignored);
             return Ok(None);
         }
-        if shared.lifecycle.is_stopping() {
+        if shared.lifecycle.is_stopping() || !self.is_announced() {
             return refuse(ErrorKind::ServiceNotAvailable);
         }
         if !self.has_room_for_request(size) {
