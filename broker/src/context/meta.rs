@@ -153,7 +153,7 @@ impl Meta<'_> {
     /// The value of a key, if it is there and is a `T`.
     #[must_use]
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
-        serde_json::from_value(self.0.get(key)?).ok()
+        crate::codec::from_value(&self.0.get(key)?).ok()
     }
 
     /// Sets a key. What cannot be written as JSON becomes null.
@@ -180,7 +180,7 @@ impl Headers<'_> {
     /// A header of the request, if it is there and is a `T`.
     #[must_use]
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
-        serde_json::from_value(self.request.get(key)?).ok()
+        crate::codec::from_value(&self.request.get(key)?).ok()
     }
 
     /// All headers of the request.
