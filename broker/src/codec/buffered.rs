@@ -84,7 +84,11 @@ fn read<T: Debug + DeserializeOwned>(codec: Codec, value: &[u8]) -> Vec<(&'stati
         ("inside", shown(codec, &object(codec, &[(tag, &put), ("v", value)]), inside)),
         (
             "beside",
-            shown(codec, &object(codec, &[("content", &plain), (tag, &put)]), |Beside::Put { v }: Beside<T>| v),
+            shown(
+                codec,
+                &object(codec, &[("content", &plain), (tag, &put)]),
+                |Beside::Put { v }: Beside<T>| v,
+            ),
         ),
         ("flat", shown(codec, &plain, |of: Flat<T>| of.rest.v)),
         ("untagged", shown(codec, &plain, |Untagged::Put { v }: Untagged<T>| v)),
@@ -163,7 +167,19 @@ fn values_that_node_writes_in_its_own_ways_are_the_same_in_every_form_of_type() 
         macro_rules! each {
             ($($kind:ty),*) => { $(same::<$kind>(codec, name, value, &mut wrong);)* };
         }
-        each!(String, u8, i64, u64, f64, Option<u64>, Option<f64>, Vec<u8>, Date, Option<Date>, Option<Value>);
+        each!(
+            String,
+            u8,
+            i64,
+            u64,
+            f64,
+            Option<u64>,
+            Option<f64>,
+            Vec<u8>,
+            Date,
+            Option<Date>,
+            Option<Value>
+        );
         each!(BTreeMap<String, i64>, BTreeMap<String, Date>, BTreeMap<String, Value>);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -189,7 +205,8 @@ fn values_of_one_body_are_each_what_they_are_asked_for() {
         let (buffer, date) = (Buffer(vec![0, 200, 7]), Date::from_millis(1_700_000_000_123));
         let (encoded, at) = (codec.encode(&buffer).unwrap(), codec.encode(&date).unwrap());
         let text = |text: &str| codec.encode(text).unwrap();
-        let put = object(codec, &[("at", &at), ("data", &encoded), ("hash", &encoded), ("type", &text("Put"))]);
+        let put =
+            object(codec, &[("at", &at), ("data", &encoded), ("hash", &encoded), ("type", &text("Put"))]);
         let note = object(codec, &[("at", &at), ("data", &encoded), ("type", &text("Note"))]);
         let list = |items: &[&[u8]]| match codec {
             Codec::JsonExt => [&b"["[..], &items.join(&b','), b"]"].concat(),
@@ -205,8 +222,7 @@ fn values_of_one_body_are_each_what_they_are_asked_for() {
             &[("first", &encoded), ("list", &list(&[&put, &note])), ("more", &encoded), ("time", &at)],
         );
         let rest = [("more".to_owned(), shown.clone()), ("time".to_owned(), json!(date.to_string()))];
-        let expected =
-            Whole { first: shown.clone(), rest: rest.into(), list: vec![is_put(), is_note()] };
+        let expected = Whole { first: shown.clone(), rest: rest.into(), list: vec![is_put(), is_note()] };
         assert_eq!(codec.decode::<Whole>(&written), Ok(expected), "{codec:?}");
 
         let many = [&put[..]; 12];

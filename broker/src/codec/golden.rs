@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{Codec, Date};
 
-pub(super) const ALL: [Codec; 5] = [Codec::Json, Codec::JsonExt, Codec::MsgPack, Codec::Notepack, Codec::Cbor];
+pub(super) const ALL: [Codec; 5] =
+    [Codec::Json, Codec::JsonExt, Codec::MsgPack, Codec::Notepack, Codec::Cbor];
 
 pub(super) fn vectors(name: &str) -> Map<String, Value> {
     let path = format!("{}/tests/vectors/serializers/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -294,7 +295,8 @@ fn a_whole_number_that_is_written_as_a_float_is_an_integer_where_it_is_exact() {
     }
     let all = |value| vec![Some(value); ALL.len() + 1];
     let none = vec![None; ALL.len() + 1];
-    for value in [0.0, -0.0, 5.0, 1e3, 9_007_199_254_740_991.0, 9_007_199_254_740_992.0, (1_u64 << 63) as f64] {
+    for value in [0.0, -0.0, 5.0, 1e3, 9_007_199_254_740_991.0, 9_007_199_254_740_992.0, (1_u64 << 63) as f64]
+    {
         assert_eq!(read::<u64>(value), all(value as u64), "{value}");
         assert_eq!(read::<f64>(value), vec![Some(value); ALL.len() + 1], "{value}");
     }

@@ -37,6 +37,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::fmt;
 
 use crate::error::Error;
 pub(crate) use cbor::Cbor;
@@ -212,6 +213,24 @@ fn json_again<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> R
 /// As [`Codec::decode`].
 pub(crate) fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, DecodeError> {
     T::deserialize(value).or_else(|_| Codec::Json.decode(value.to_string().as_bytes()))
+}
+
+/// A value as JSON, for what is JSON within the process: meta, headers, definitions of services.
+///
+/// # Errors
+/// Says that `what` cannot be written, and where in it the reason lies.
+pub(crate) fn to_value<T: Serialize + ?Sized>(what: impl fmt::Display, value: &T) -> Result<Value, Error> {
+    serde_json::to_value(value).map_err(|error| {
+        // Written a second time to learn the path: only failures pay for it.
+        let mut track = serde_path_to_error::Track::new();
+        let json = serde_json::value::Serializer;
+        let at = match value.serialize(serde_path_to_error::Serializer::new(json, &mut track)) {
+            Err(_) => track.path().to_string(),
+            Ok(_) => String::new(),
+        };
+        let at = if matches!(&*at, "" | ".") { String::new() } else { format!(" at `{at}`") };
+        Error::codec(format_args!("{what} cannot be written as JSON{at}: {error}"))
+    })
 }
 
 /// A body that is not what was asked for.

@@ -37,6 +37,7 @@ mod services_at_run_time;
 mod signals;
 mod spans;
 mod testing_kit;
+mod unwritable;
 mod validation;
 mod visibility;
 mod waiting;
