@@ -392,6 +392,7 @@ fn bytes_that_are_no_value_are_refused() {
         (Codec::Cbor, b"\x9B\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"),
         (Codec::Cbor, b"\x1F"),
         (Codec::Cbor, b"\xC1\x61x"),
+        (Codec::Json, b"5 5"),
         (Codec::JsonExt, b"{\"a\" 1}"),
         (Codec::JsonExt, br#""[[BI]]x""#),
         (Codec::JsonExt, br#""[[MP]]{""#),

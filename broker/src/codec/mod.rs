@@ -131,7 +131,7 @@ impl Codec {
         count();
         let shown = Shown::default;
         match self {
-            Self::Json => serde_json::from_slice(bytes).or_else(|error| json_again(bytes, &error)),
+            Self::Json => serde_json::from_slice(bytes).or_else(|_| json_again(bytes)),
             Self::JsonExt => match JsonExt.checked(bytes, MAX_DEPTH) {
                 Ok(reader) => from(reader, &shown()),
                 Err(Fault(what)) => Err(DecodeError { path: String::new(), message: what.to_owned() }),
@@ -185,19 +185,21 @@ fn read<'a, T: DeserializeOwned, R: token::Read<'a>>(
 
 /// JSON that `serde_json` did not read: perhaps for a whole number that is written as a float, and else to learn
 /// the path. Only failures pay for it.
-fn json_again<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Result<T, DecodeError> {
+fn json_again<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     let shown = &Shown::default();
     let lenient = match JsonExt.checked(bytes, MAX_DEPTH) {
-        Ok(reader) if error.is_data() => {
-            Some(read(|| De::new(reader.clone().plain(), MAX_DEPTH).shown(shown), shown))
-        }
-        _ => None,
+        Ok(reader) => Some(read(|| De::new(reader.clone().plain(), MAX_DEPTH).shown(shown), shown)),
+        // Malformed.
+        Err(_) => None,
     };
     if let Some(Ok(value)) = lenient {
         return Ok(value);
     }
     let mut input = serde_json::Deserializer::from_slice(bytes);
-    let strict = serde_path_to_error::deserialize(&mut input).map_err(DecodeError::from);
+    let strict = serde_path_to_error::deserialize(&mut input).map_err(DecodeError::from).and_then(|value| {
+        let whole = |error: serde_json::Error| DecodeError { path: String::new(), message: plainly(&error) };
+        input.end().map(|()| value).map_err(whole)
+    });
     match (strict, lenient) {
         // What is wrong is behind a float that is no mistake.
         (Err(strict), Some(Err(lenient))) if strict.message.starts_with("invalid type: floating point") => {
@@ -247,11 +249,13 @@ impl From<serde_path_to_error::Error<serde_json::Error>> for DecodeError {
     fn from(error: serde_path_to_error::Error<serde_json::Error>) -> Self {
         let path = error.path().to_string();
         let path = if path == "." { String::new() } else { path };
-        // serde_json adds a position in the text, which means nothing to a caller.
-        let message = error.into_inner().to_string();
-        let message = message.split(" at line ").next().unwrap_or_default().to_owned();
-        Self { path, message }
+        Self { path, message: plainly(&error.into_inner()) }
     }
+}
+
+/// serde_json adds a position in the text, which means nothing to a caller.
+fn plainly(error: &serde_json::Error) -> String {
+    error.to_string().split(" at line ").next().unwrap_or_default().to_owned()
 }
 
 impl From<serde_path_to_error::Error<Failure>> for DecodeError {

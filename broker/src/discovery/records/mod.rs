@@ -21,4 +21,4 @@ pub(crate) use keeper::Keeper;
 pub(super) use membership::Records;
 #[cfg(feature = "discovery-redis")]
 pub(crate) use names::Names;
-pub(crate) use orders::{Found, Orders};
+pub(crate) use orders::{Found, Orders, Store};
