@@ -20,6 +20,7 @@ mod hostile_bus;
 mod layers;
 mod lifecycle;
 mod liveness;
+mod local_discoverer;
 #[path = "../log/mod.rs"]
 mod log;
 mod mixed_versions;
