@@ -123,7 +123,7 @@ impl Codec {
     /// When the bytes are not a `T`; the message holds the path to the first field that did not fit.
     pub fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, DecodeError> {
         fn from<'a, T: DeserializeOwned, R: token::Read<'a> + Clone>(
-            reader: R,
+            reader: &R,
             shown: &'a Shown,
         ) -> Result<T, DecodeError> {
             read(|| De::new(reader.clone(), MAX_DEPTH).shown(shown), shown)
@@ -133,12 +133,12 @@ impl Codec {
         match self {
             Self::Json => serde_json::from_slice(bytes).or_else(|_| json_again(bytes)),
             Self::JsonExt => match JsonExt.checked(bytes, MAX_DEPTH) {
-                Ok(reader) => from(reader, &shown()),
+                Ok(reader) => from(&reader, &shown()),
                 Err(Fault(what)) => Err(DecodeError { path: String::new(), message: what.to_owned() }),
             },
-            Self::MsgPack => from(MsgPack::Msgpack5.reader(bytes), &shown()),
-            Self::Notepack => from(MsgPack::Notepack.reader(bytes), &shown()),
-            Self::Cbor => from(Cbor.reader(bytes), &shown()),
+            Self::MsgPack => from(&MsgPack::Msgpack5.reader(bytes), &shown()),
+            Self::Notepack => from(&MsgPack::Notepack.reader(bytes), &shown()),
+            Self::Cbor => from(&Cbor.reader(bytes), &shown()),
         }
     }
 

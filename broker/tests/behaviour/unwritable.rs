@@ -83,7 +83,7 @@ async fn a_caller_of_ones_own_is_not_asked_for_what_cannot_be_written() {
     let mock = MockCaller::new().on("math.add", |_| Ok(json!(1)));
     let call = Call::<Value>::new(&mock, "math.add", Ok(Payload::empty())).meta("user", unwritable());
     assert!(refused(call.await).starts_with("the meta value 'user'"));
-    assert_eq!(mock.calls("math.add"), [json!({}); 0]);
+    assert!(mock.calls("math.add").is_empty());
 }
 
 #[tokio::test(start_paused = true)]
