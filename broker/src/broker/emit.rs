@@ -13,6 +13,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::ServiceBroker;
 use crate::chain::{self, Chain, Stacked};
+use crate::codec::to_value;
 use crate::context::{At, Bag, Context, Scope};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::id::Id;
@@ -82,16 +83,33 @@ impl<'a> Emit<'a> {
         self
     }
 
-    /// Adds a value to the meta. What cannot be written as JSON becomes null.
+    /// Adds a value to the meta. One that cannot be written as JSON fails the event, which is not sent then.
     pub fn meta(mut self, key: &str, value: impl Serialize) -> Self {
-        self.options().meta.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
+        if let Some(value) = self.written("meta value", key, &value) {
+            self.options().meta.insert(key.to_owned(), value);
+        }
         self
     }
 
-    /// Adds a header. What cannot be written as JSON becomes null.
+    /// Adds a header. One that cannot be written as JSON fails the event, which is not sent then.
     pub fn header(mut self, key: &str, value: impl Serialize) -> Self {
-        self.options().headers.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
+        if let Some(value) = self.written("header", key, &value) {
+            self.options().headers.insert(key.to_owned(), value);
+        }
         self
+    }
+
+    /// A value as JSON; the first that cannot be written is what awaiting fails with.
+    fn written(&mut self, what: &str, key: &str, value: &impl Serialize) -> Option<Value> {
+        match to_value(format_args!("the {what} '{key}' of the event '{}'", self.event), value) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                if self.data.is_ok() {
+                    self.data = Err(error);
+                }
+                None
+            }
+        }
     }
 
     /// The id of the tree of calls, where it comes from elsewhere.
