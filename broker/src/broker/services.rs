@@ -251,7 +251,7 @@ impl ServiceBroker {
         }
         let started = hosted.start(self).await;
         if let (Ok(()), Some(transit)) = (&started, shared.transit()) {
-            transit.rebalance_now(self, false, Told::NotYet).await;
+            transit.rebalance_now(self, Told::NotYet).await;
         }
         if started.is_err() {
             shared.services.release(&hosted.name());

@@ -109,7 +109,7 @@ impl Bus {
                     instance: Some(info.instance_id.clone()).filter(|id| !id.is_empty()),
                 }),
                 Packet::Disconnect
-                    if chores.announced
+                    if chores.is_there()
                         && broker.shared().lifecycle.is_running()
                         && self.contradictions.take(now.into_std()) =>
                 {
@@ -123,7 +123,7 @@ impl Bus {
         match packet {
             Packet::Info(info) => self.claim(transit, broker, (sender, version), info, chores, now),
             Packet::Heartbeat(beat) => self.heartbeat(transit, broker, (sender, version), &beat, now),
-            Packet::Discover if chores.announced && broker.shared().lifecycle.is_running() => {
+            Packet::Discover if chores.is_there() && broker.shared().lifecycle.is_running() => {
                 transit.send_info(broker, sender, version)
             }
             Packet::Disconnect => self.disconnect(transit, broker, (sender, version), chores, now),
@@ -328,7 +328,7 @@ impl Bus {
         if now >= self.next_beat {
             self.next_beat = now + self.beat_every;
             let cpu = self.cpu.measure().map(f64::from);
-            if chores.announced
+            if chores.is_there()
                 && broker.shared().lifecycle.is_running()
                 && let Err(error) = transit.broadcast(&Outgoing::Heartbeat { cpu })
             {

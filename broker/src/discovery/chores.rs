@@ -25,9 +25,16 @@ pub(crate) struct Chores {
     /// Whether this node has said that it is there. Before that it has no claim on its id, and nothing to
     /// take back.
     pub(super) announced: bool,
+    /// It was announced, and has taken that back for as long as it does not hear everything.
+    pub(super) away: bool,
 }
 
 impl Chores {
+    /// Whether this node speaks for itself.
+    pub(super) fn is_there(&self) -> bool {
+        self.announced && !self.away
+    }
+
     /// Fails the calls that wait for a node now, once its last answers had time to come through.
     pub(crate) fn fail_later(&mut self, transit: &Transit, node: NodeId, now: Instant) {
         self.to_fail.push((now + GRACE, node, transit.mark()));

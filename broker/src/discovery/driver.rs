@@ -148,11 +148,15 @@ impl Driver {
             }
             Message::Up(how) => transit.came_up(broker, how),
             // A node that is not ready yet has nothing to repeat.
-            Message::Announce if self.shared.announced && broker.shared().lifecycle.is_running() => {
-                self.announce(transit, broker, now);
-                transit.announced(broker);
+            Message::Announce | Message::Back => {
+                self.shared.away &= matches!(message, Message::Announce);
+                if self.shared.is_there() && broker.shared().lifecycle.is_running() {
+                    self.announce(transit, broker, now);
+                    transit.announced(broker);
+                }
             }
-            Message::Announce => {}
+            Message::TakeBack(done) => self.take_back(transit, broker, done),
+            Message::Away => self.go_away(transit),
             Message::WrongVersion { sender, ver } => {
                 self.versions.heard(false, now.into_std());
                 self.shared.wrong_version(transit, &sender, &ver, now);
@@ -171,7 +175,7 @@ impl Driver {
                 broker.shared().registry.stopping();
                 match &mut self.membership {
                     // What it would take back may be what another node with our id has said.
-                    _ if !self.shared.announced => {}
+                    _ if !self.shared.is_there() => {}
                     Kind::Bus(_) => Bus::announce(transit, broker),
                     Kind::Tcp(tcp) => {
                         let step = tcp.gossip.leaving();
@@ -189,7 +193,7 @@ impl Driver {
                     Kind::Tcp(_) => false,
                     Kind::Records(records) => !records.is_addressed(),
                 };
-                if self.shared.announced
+                if self.shared.is_there()
                     && broadcasts
                     && let Err(error) = transit.broadcast(&Outgoing::Disconnect)
                 {
@@ -298,6 +302,42 @@ impl Driver {
         }
     }
 
+    /// This node does not hear everything any more: nobody is to reckon with it.
+    fn take_back(&mut self, transit: &Transit, broker: &ServiceBroker, done: oneshot::Sender<()>) {
+        if self.shared.is_there() && broker.shared().lifecycle.is_running() {
+            self.shared.away = true;
+            // What changed is announced when it is back.
+            self.shared.announce_at = None;
+            if let Kind::Bus(_) = &self.membership {
+                let info = broker.shared().registry.taken_back();
+                if let Err(error) = transit.broadcast_leaving(&Outgoing::Info(&info.json)) {
+                    tracing::debug!(error = %error, "services not taken back");
+                }
+            }
+        }
+        let _ = done.send(());
+    }
+
+    /// Says farewell for the time being.
+    fn go_away(&mut self, transit: &Transit) {
+        let leaves = match &self.membership {
+            Kind::Bus(_) => self.shared.away,
+            // Over TCP there is no server to take anything away.
+            Kind::Tcp(_) => false,
+            Kind::Records(records) => self.shared.away && !records.is_addressed(),
+        };
+        if !leaves {
+            return;
+        }
+        if let Err(error) = transit.broadcast_leaving(&Outgoing::Disconnect) {
+            tracing::debug!(error = %error, "farewell not sent");
+        }
+        if let Kind::Records(records) = &self.membership {
+            // Nobody waits for it.
+            records.leave(oneshot::channel().0);
+        }
+    }
+
     pub(super) fn announce(&mut self, transit: &Transit, broker: &ServiceBroker, now: Instant) {
         self.shared.announce_at = None;
         self.shared.announced = true;
@@ -314,7 +354,7 @@ impl Driver {
     pub(crate) fn tick(&mut self, transit: &Arc<Transit>, broker: &ServiceBroker, now: Instant) {
         if self.shared.announce_at.is_some_and(|at| now >= at) {
             self.shared.announce_at = None;
-            match broker.shared().lifecycle.is_running() {
+            match broker.shared().lifecycle.is_running() && !self.shared.away {
                 // Comes back as [`Message::Announce`] once the bus knows what to send here.
                 true if transit.is_balanced() => transit.rebalance_and_announce(broker),
                 true => self.announce(transit, broker, now),

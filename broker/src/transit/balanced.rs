@@ -8,15 +8,15 @@
 //! is gone, still before this node stops serving. Node ends it before the announcement; what is asked for in
 //! between, and by several nodes that leave at once, would vanish there, and its callers wait for the deadline.
 
+use ligand_transporters::backoff::Backoff;
 use ligand_transporters::{Connection, Name, Subscription, TransportError};
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Transit;
 use super::control::Message;
-use super::trouble::transporter_error;
 use crate::broker::ServiceBroker;
 use crate::registry::Event;
 
@@ -46,6 +46,8 @@ pub(super) struct Balanced {
     /// The subscriptions stand.
     active: AtomicBool,
     subscribed: tokio::sync::Mutex<Subscribed>,
+    /// Counts changes of what this node offers.
+    changes: AtomicU64,
     warned: Mutex<HashSet<Name>>,
 }
 
@@ -80,6 +82,7 @@ impl Balanced {
             joined: AtomicBool::new(false),
             active: AtomicBool::new(false),
             subscribed: tokio::sync::Mutex::default(),
+            changes: AtomicU64::new(0),
             warned: Mutex::default(),
         }
     }
@@ -149,21 +152,48 @@ impl Transit {
         Ok(())
     }
 
-    /// As [`Transit::rebalance`] for a node that takes part already; a refusal is reported.
-    pub(crate) async fn rebalance_now(&self, broker: &ServiceBroker, anew: bool, told: Told) {
+    /// As [`Transit::rebalance`] for a node that takes part already; a refusal is reported, and tried again with
+    /// the next announcement.
+    pub(crate) async fn rebalance_now(&self, broker: &ServiceBroker, told: Told) {
         if self.balanced.joined.load(Ordering::Relaxed)
-            && let Err(error) = self.rebalance(broker, anew, told).await
+            && let Err(error) = self.rebalance(broker, false, told).await
         {
-            tracing::error!(error = %error, "balanced subscriptions could not be changed");
-            transporter_error(broker, &error);
+            self.refused(&error);
         }
     }
 
-    /// Changes the subscriptions, then announces this node.
+    /// Makes the subscriptions of a node anew that took part before its connection was lost.
+    ///
+    /// # Errors
+    /// As [`Transit::rebalance`].
+    pub(super) async fn rebalance_joined(&self, broker: &ServiceBroker) -> Result<(), TransportError> {
+        match self.balanced.joined.load(Ordering::Relaxed) {
+            true => self.rebalance(broker, true, Told::NotYet).await,
+            false => Ok(()),
+        }
+    }
+
+    /// Changes the subscriptions, then announces this node. What the server refuses is asked for again until it
+    /// allows it, or until there is another change; it is not announced before.
     pub(crate) fn rebalance_and_announce(self: &Arc<Self>, broker: &ServiceBroker) {
         let (transit, broker) = (Arc::clone(self), broker.clone());
+        let change = self.balanced.changes.fetch_add(1, Ordering::Relaxed) + 1;
         self.link.spawn(async move {
-            transit.rebalance_now(&broker, false, Told::NotYet).await;
+            let mut backoff = Backoff::default();
+            while transit.balanced.joined.load(Ordering::Relaxed)
+                && let Err(error) = transit.rebalance(&broker, false, Told::NotYet).await
+            {
+                // With the connection that comes back everything is subscribed to anew.
+                if error.is_retryable() {
+                    tracing::debug!(error = %error, "balanced subscriptions not made yet");
+                    break;
+                }
+                transit.refused(&error);
+                tokio::time::sleep(backoff.next_wait()).await;
+                if transit.balanced.changes.load(Ordering::Relaxed) != change {
+                    return;
+                }
+            }
             transit.control.tell(Message::Announce);
         });
     }
@@ -174,7 +204,7 @@ impl Transit {
             let (transit, broker) = (Arc::clone(self), broker.clone());
             self.link.spawn(async move {
                 tokio::time::sleep(HEARD).await;
-                transit.rebalance_now(&broker, false, Told::Yes).await;
+                transit.rebalance_now(&broker, Told::Yes).await;
             });
         }
     }

@@ -51,6 +51,12 @@ pub(crate) enum Message {
     Ready(oneshot::Sender<Option<Name>>),
     /// Announce this node once more.
     Announce,
+    /// This node does not hear everything: tell everybody that it has no services for now.
+    TakeBack(oneshot::Sender<()>),
+    /// And that it is away, unless it is back already.
+    Away,
+    /// It hears everything, perhaps again, and is there: announce it.
+    Back,
     /// This node is about to stop: tell everybody that it has no services.
     Leaving(oneshot::Sender<()>),
     /// Say farewell.

@@ -22,7 +22,9 @@ mod lifecycle;
 mod liveness;
 #[path = "../log/mod.rs"]
 mod log;
+mod lost_subscriptions;
 mod mixed_versions;
+mod names_without_topic;
 mod node_service;
 mod outcomes;
 #[allow(dead_code, reason = "others send more of it")]

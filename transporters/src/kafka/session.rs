@@ -16,7 +16,7 @@ use super::events::Events;
 use super::handles::{Handles, aside};
 use super::reading::Partition;
 use super::topics::Topics as ServerTopics;
-use super::{KafkaOptions, names};
+use super::KafkaOptions;
 use crate::bus::{Parcel, Port, Pump, Session};
 use crate::{Frame, PacketKind, Subscription, Topics, TransportError};
 
@@ -150,11 +150,6 @@ impl Session for KafkaSession {
 
     async fn publish(&self, parcels: &mut VecDeque<Parcel<Arc<str>>>) -> Result<(), TransportError> {
         while let Some(parcel) = parcels.front() {
-            if !names::is_valid(&parcel.topic) {
-                self.events.refused(&parcel.topic, parcel.token, "Kafka allows no topic of that name");
-                parcels.pop_front();
-                continue;
-            }
             match self.hand_over(parcel) {
                 Ok(()) => {}
                 Err(KafkaError::MessageProduction(Code::QueueFull)) => {
@@ -169,8 +164,7 @@ impl Session for KafkaSession {
     }
 
     fn publish_now(&self, parcel: Parcel<Arc<str>>) -> Option<Parcel<Arc<str>>> {
-        let handed_over = names::is_valid(&parcel.topic) && self.hand_over(&parcel).is_ok();
-        (!handed_over).then_some(parcel)
+        self.hand_over(&parcel).is_err().then_some(parcel)
     }
 
     async fn lost(&self) -> TransportError {

@@ -1,5 +1,6 @@
 //! Queue groups, whose members come and go.
 
+use futures_util::FutureExt as _;
 use ligand_transporters::{Name, PacketKind, Route, Subscription};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use super::url;
 
 /// Pauses between requests.
 const PACES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(2), Duration::from_millis(20)];
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 32;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_leaves_a_group_takes_no_request_with_it() {
@@ -82,8 +83,7 @@ async fn who_gives_up_leaving_a_group_has_left_it_all_the_same() {
     let action = Name::from("work.go");
     let group = [Subscription::BalancedRequest { action: action.clone() }];
     let left = Node::connect_in(&url, &namespace).await.unwrap().listens(&group).await;
-    let leaving = tokio::time::timeout(Duration::from_millis(10), left.live.unsubscribe(&group));
-    assert!(leaving.await.is_err(), "it takes longer when nothing comes");
+    assert!(left.live.unsubscribe(&group).now_or_never().is_none(), "it waits for the server");
     let stays = Node::connect_in(&url, &namespace).await.unwrap().listens(&group).await;
     let to = Route::BalancedRequest { action };
     // One by one, and far fewer than it was ready to take when it began to leave.

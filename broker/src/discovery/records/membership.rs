@@ -120,7 +120,7 @@ impl Records {
             Packet::Info(info) => self.info(transit, broker, sender, *info, chores, now),
             // As in Node, whoever asks finds our record renewed.
             Packet::Discover
-                if chores.announced
+                if chores.is_there()
                     && broker.shared().lifecycle.is_running()
                     && self.asked.take(now.into_std()) =>
             {
@@ -201,7 +201,7 @@ impl Records {
     /// Records may be missing that their authors believe to be there.
     fn forgotten(&mut self, transit: &Transit, broker: &ServiceBroker, chores: &Chores, now: Instant) {
         self.roll.forbear(now.into_std());
-        match chores.announced && broker.shared().lifecycle.is_running() {
+        match chores.is_there() && broker.shared().lifecycle.is_running() {
             true => self.announce(transit, broker, None, now),
             false => self.orders.give(Order::Roll),
         }
@@ -342,7 +342,7 @@ impl Records {
     pub(crate) fn tick(&mut self, transit: &Transit, broker: &ServiceBroker, chores: &Chores, now: Instant) {
         if now >= self.next_beat {
             self.next_beat = now + self.beat_every;
-            match chores.announced && broker.shared().lifecycle.is_running() {
+            match chores.is_there() && broker.shared().lifecycle.is_running() {
                 true => self.beat(transit, broker, now),
                 false => self.orders.give(Order::Roll),
             }
