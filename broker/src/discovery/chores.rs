@@ -25,14 +25,25 @@ pub(crate) struct Chores {
     /// Whether this node has said that it is there. Before that it has no claim on its id, and nothing to
     /// take back.
     pub(super) announced: bool,
-    /// It was announced, and has taken that back for as long as it does not hear everything.
-    pub(super) away: bool,
+    /// What it has taken back for as long as it does not hear everything.
+    pub(super) taken_back: TakenBack,
+}
+
+/// What a node has taken back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum TakenBack {
+    #[default]
+    Nothing,
+    /// Its services, not yet that it is there.
+    Services,
+    /// That it is there.
+    All,
 }
 
 impl Chores {
     /// Whether this node speaks for itself.
     pub(super) fn is_there(&self) -> bool {
-        self.announced && !self.away
+        self.announced && self.taken_back == TakenBack::Nothing
     }
 
     /// Fails the calls that wait for a node now, once its last answers had time to come through.

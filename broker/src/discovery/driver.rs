@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::bus::Bus;
-use super::chores::Chores;
+use super::chores::{Chores, TakenBack};
 use super::conflict::Conflict;
 use super::records::{Orders, Records};
 use super::tcp::Tcp;
@@ -149,7 +149,9 @@ impl Driver {
             Message::Up(how) => transit.came_up(broker, how),
             // A node that is not ready yet has nothing to repeat.
             Message::Announce | Message::Back => {
-                self.shared.away &= matches!(message, Message::Announce);
+                if matches!(message, Message::Back) {
+                    self.shared.taken_back = TakenBack::Nothing;
+                }
                 if self.shared.is_there() && broker.shared().lifecycle.is_running() {
                     self.announce(transit, broker, now);
                     transit.announced(broker);
@@ -305,7 +307,7 @@ impl Driver {
     /// This node does not hear everything any more: nobody is to reckon with it.
     fn take_back(&mut self, transit: &Transit, broker: &ServiceBroker, done: oneshot::Sender<()>) {
         if self.shared.is_there() && broker.shared().lifecycle.is_running() {
-            self.shared.away = true;
+            self.shared.taken_back = TakenBack::Services;
             // What changed is announced when it is back.
             self.shared.announce_at = None;
             if let Kind::Bus(_) = &self.membership {
@@ -320,15 +322,10 @@ impl Driver {
 
     /// Says farewell for the time being.
     fn go_away(&mut self, transit: &Transit) {
-        let leaves = match &self.membership {
-            Kind::Bus(_) => self.shared.away,
-            // Over TCP there is no server to take anything away.
-            Kind::Tcp(_) => false,
-            Kind::Records(records) => self.shared.away && !records.is_addressed(),
-        };
-        if !leaves {
+        if self.shared.taken_back != TakenBack::Services {
             return;
         }
+        self.shared.taken_back = TakenBack::All;
         if let Err(error) = transit.broadcast_leaving(&Outgoing::Disconnect) {
             tracing::debug!(error = %error, "farewell not sent");
         }
@@ -354,7 +351,7 @@ impl Driver {
     pub(crate) fn tick(&mut self, transit: &Arc<Transit>, broker: &ServiceBroker, now: Instant) {
         if self.shared.announce_at.is_some_and(|at| now >= at) {
             self.shared.announce_at = None;
-            match broker.shared().lifecycle.is_running() && !self.shared.away {
+            match broker.shared().lifecycle.is_running() && self.shared.taken_back == TakenBack::Nothing {
                 // Comes back as [`Message::Announce`] once the bus knows what to send here.
                 true if transit.is_balanced() => transit.rebalance_and_announce(broker),
                 true => self.announce(transit, broker, now),

@@ -152,10 +152,15 @@ impl Transit {
         Ok(())
     }
 
+    /// With a connection that comes back everything is subscribed to anew.
+    fn may_rebalance(&self) -> bool {
+        self.balanced.joined.load(Ordering::Relaxed) && self.connected.load(Ordering::Relaxed)
+    }
+
     /// As [`Transit::rebalance`] for a node that takes part already; a refusal is reported, and tried again with
     /// the next announcement.
     pub(crate) async fn rebalance_now(&self, broker: &ServiceBroker, told: Told) {
-        if self.balanced.joined.load(Ordering::Relaxed)
+        if self.may_rebalance()
             && let Err(error) = self.rebalance(broker, false, told).await
         {
             self.refused(&error);
@@ -180,10 +185,9 @@ impl Transit {
         let change = self.balanced.changes.fetch_add(1, Ordering::Relaxed) + 1;
         self.link.spawn(async move {
             let mut backoff = Backoff::default();
-            while transit.balanced.joined.load(Ordering::Relaxed)
+            while transit.may_rebalance()
                 && let Err(error) = transit.rebalance(&broker, false, Told::NotYet).await
             {
-                // With the connection that comes back everything is subscribed to anew.
                 if error.is_retryable() {
                     tracing::debug!(error = %error, "balanced subscriptions not made yet");
                     break;
@@ -228,6 +232,18 @@ impl Transit {
             && let Err(error) = subscribed.end(&*cell.0, &HashSet::new()).await
         {
             // Where the connection is gone, so are they.
+            tracing::debug!(error = %error, "balanced subscriptions were not ended");
+        }
+    }
+
+    /// Ends every balanced subscription of a node that does not hear everything, unless the connection came or
+    /// went since that turn: others are to serve its groups. They are made anew when it is back.
+    pub(super) async fn pause_balanced(&self, turn: u64) {
+        let mut subscribed = self.balanced.subscribed.lock().await;
+        if self.turn() == turn
+            && let Some(cell) = self.connection.load_full()
+            && let Err(error) = subscribed.end(&*cell.0, &HashSet::new()).await
+        {
             tracing::debug!(error = %error, "balanced subscriptions were not ended");
         }
     }

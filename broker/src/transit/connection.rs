@@ -107,8 +107,9 @@ impl Transit {
                 tracing::debug!(error = %error, "subscriptions not restored yet");
             } else {
                 self.refused(&error);
+                self.pause_balanced(turn).await;
                 if !std::mem::replace(&mut leaving, true) {
-                    self.leave_for_now();
+                    self.leave_for_now(turn);
                 }
             }
             tokio::time::sleep(backoff.next_wait()).await;
@@ -135,21 +136,22 @@ impl Transit {
     /// and takes part no more until it hears everything again; its own calls fail at once, as without a
     /// connection.
     pub(super) fn went_deaf(self: &Arc<Self>, why: &TransportError) {
-        self.next_turn();
+        let turn = self.next_turn();
         if self.connected.swap(false, Ordering::Relaxed) {
             tracing::error!(error = %why, "this node does not hear everything any more and leaves until it does");
             if let Some(broker) = self.broker() {
                 broker.publish_local("$transporter.disconnected", serde_json::json!({ "graceFul": false }));
             }
         }
-        self.leave_for_now();
+        self.leave_for_now(turn);
     }
 
     /// Takes back what this node offers, lets what runs end for a moment, and says farewell.
-    fn leave_for_now(self: &Arc<Self>) {
+    fn leave_for_now(self: &Arc<Self>, turn: u64) {
         let transit = Arc::clone(self);
         self.link.spawn(async move {
             transit.tell_and_wait(Message::TakeBack).await;
+            transit.pause_balanced(turn).await;
             let until = Instant::now() + LAST_ANSWERS;
             while transit.in_flight.load(Ordering::Relaxed) > 0 && Instant::now() < until {
                 tokio::time::sleep(LOOK_EVERY).await;
@@ -171,7 +173,7 @@ impl Transit {
     }
 
     /// Counts how often the connection came or went.
-    fn turn(&self) -> u64 {
+    pub(super) fn turn(&self) -> u64 {
         *self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -16,12 +16,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// What names of topics are on this server.
-pub(crate) const NO_BLANKS: &str = "a topic of the test's server has no blanks";
+pub(crate) const ALLOWED: &str = "a topic of the test's server has no `!`";
 
 fn no_topic(to: &Route) -> bool {
     match to {
-        Route::BalancedRequest { action } => action.contains(' '),
-        Route::BalancedEvent { event, group } => event.contains(' ') || group.contains(' '),
+        Route::BalancedRequest { action } => action.contains('!'),
+        Route::BalancedEvent { event, group } => event.contains('!') || group.contains('!'),
         _ => false,
     }
 }
@@ -129,7 +129,7 @@ impl Connection for Session {
         write: &mut WriteFrame<'_>,
     ) -> Result<(), SendError> {
         if no_topic(to) {
-            return Err(SendError::NoTopic { allowed: NO_BLANKS });
+            return Err(SendError::NoTopic { allowed: ALLOWED });
         }
         let packet = ligand::transport::collect(write, usize::MAX)?;
         let value = serde_json::from_slice(&packet).unwrap_or_default();
