@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::node::Node;
+use super::support::{Proxy, address, at};
 use super::url;
 
 /// Pauses between requests.
@@ -73,6 +74,40 @@ async fn a_node_that_leaves_a_group_takes_no_request_with_it() {
     println!("{sent} requests, {late} of them to the one that leaves {} times", ROUNDS * PACES.len());
     Arc::into_inner(sender).unwrap().stop().await;
     for node in [stays, leaves] {
+        node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_server_hands_over_before_it_reads_that_a_node_leaves_is_not_lost_however_little_it_is() {
+    let (url, namespace) = (url("NATS_URL"), format!("late-{}", std::process::id()));
+    let action = Name::from("work.go");
+    let group = [Subscription::BalancedRequest { action: action.clone() }];
+    let proxy = Proxy::start(address(&url));
+    let leaves = Node::connect_in(&at(&url, &proxy.address()), &namespace).await.unwrap();
+    let leaves = leaves.listens(&group).await;
+    let sender = Node::connect_in(&url, &namespace).await.unwrap();
+    let to = Route::BalancedRequest { action };
+    proxy.hold_back();
+    let leaving = leaves.live.unsubscribe(&group);
+    // There is nobody else whom they could go to.
+    let sending = async {
+        for number in 0..20 {
+            sender.send(&to, PacketKind::Request, 0, &[number]).unwrap();
+            leaves.until(|told| told.frames.len() == usize::from(number) + 1).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        proxy.restore();
+    };
+    let (left, ()) = tokio::join!(leaving, sending);
+    left.unwrap();
+    let stays = Node::connect_in(&url, &namespace).await.unwrap().listens(&group).await;
+    for number in 0..20 {
+        sender.send(&to, PacketKind::Request, 0, &[number]).unwrap();
+    }
+    stays.until(|told| told.frames.len() == 20).await;
+    assert_eq!(leaves.told(|told| told.frames.len()), 20);
+    for node in [sender, stays, leaves] {
         node.stop().await;
     }
 }
