@@ -10,7 +10,7 @@ use super::events::{Events, Told};
 use super::handles::{Handles, aside};
 use super::session::KafkaSession;
 use super::topics::Topics as ServerTopics;
-use super::{KafkaOptions, Partitioning, settings};
+use super::{KafkaOptions, Partitioning, names, settings};
 use crate::bus::{Client, Port};
 use crate::{Link, PacketKind, Route, Topics, TransportError};
 

@@ -82,6 +82,33 @@ impl KafkaSession {
         }
     }
 
+    /// Resolves with a topic that is wanted and has not been read for as long as it may take to make
+    /// subscriptions: a topic that is gone the group no longer assigns, and says so only in passing.
+    async fn unread(&self) -> String {
+        let mut assigned = self.events.reading.assigned();
+        let mut since: Option<tokio::time::Instant> = None;
+        loop {
+            // Held while subscriptions are made.
+            let wanted = self.wanted.lock().await;
+            let now = assigned.borrow_and_update().clone();
+            let missing = wanted.values().flatten().find(|partition| !now.contains(*partition)).cloned();
+            drop(wanted);
+            since = missing.as_ref().and(since.or_else(|| Some(tokio::time::Instant::now())));
+            let until = since.map(|since| since + self.options.limits.connect_timeout);
+            let late = async {
+                match until {
+                    Some(until) => tokio::time::sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // An error says that nobody assigns any more; the session has ended then.
+                changed = assigned.changed() => if changed.is_err() { std::future::pending::<()>().await },
+                () = late => return missing.map(|(topic, _)| topic).unwrap_or_default(),
+            }
+        }
+    }
+
     /// Gives a frame to librdkafka, which takes it at once or not at all.
     fn hand_over(&self, parcel: &Parcel<Arc<str>>) -> Result<(), KafkaError> {
         let token = usize::try_from(parcel.token).unwrap_or_default();
@@ -169,6 +196,17 @@ impl Session for KafkaSession {
 
     async fn lost(&self) -> TransportError {
         TransportError::Lost(self.events.lost().await)
+    }
+
+    async fn deaf(&self) -> TransportError {
+        tokio::select! {
+            why = self.events.taken() => why,
+            topic = self.unread() => {
+                let why = "nothing is read from it any more: was it deleted?";
+                self.events.report(&topic, why.to_owned());
+                TransportError::refused(topic, why)
+            }
+        }
     }
 
     async fn close(&self) -> Result<(), TransportError> {
