@@ -50,9 +50,8 @@ impl Transit {
         packet: &Outgoing<'_>,
     ) -> Result<(), SendError> {
         let Some(connection) = connection else { return Err(SendError::Disconnected) };
-        let send = |version| {
-            self.send_by(&*connection, &Route::Broadcast, version, 0, packet, &mut |_| Ok(()))
-        };
+        let send =
+            |version| self.send_by(&*connection, &Route::Broadcast, version, 0, packet, &mut |_| Ok(()));
         // Whoever understands both goes by the last packet, and is to answer in the version that says more.
         let older = if self.both { send(ProtocolVersion::V4) } else { Ok(()) };
         send(self.version).and(older)

@@ -20,12 +20,13 @@ async fn two(balanced: bool, events: &Arc<AtomicUsize>) -> (RunningBroker, Runni
         broker.configure(move |config| config.disable_balancer = balanced).start()
     };
     let events = Arc::clone(events);
-    let service = ServiceDef::builder("odd")
-        .action("is!odd", |_, _: Value| async { ok(1) })
-        .event("was!odd", move |_: Context, _: Value| {
+    let service = ServiceDef::builder("odd").action("is!odd", |_, _: Value| async { ok(1) }).event(
+        "was!odd",
+        move |_: Context, _: Value| {
             events.fetch_add(1, Ordering::Relaxed);
             async { ok(()) }
-        });
+        },
+    );
     let b = start("b", &Server::on(&network), service.build()).await;
     let a = start("a", &server, ServiceDef::builder("other").build()).await;
     a.wait_for(&["odd"]).await.unwrap();

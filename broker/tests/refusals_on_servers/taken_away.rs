@@ -31,7 +31,8 @@ async fn node(id: &str, url: &str, balanced: bool) -> ServiceBroker {
     let broker = broker.configure(move |config| config.disable_balancer = balanced);
     let broker = match id {
         "worker" => broker.service(
-            ServiceDef::builder("svc").action("one", |_: Context, _: Value| async { Ok::<_, ligand::Error>(1) }),
+            ServiceDef::builder("svc")
+                .action("one", |_: Context, _: Value| async { Ok::<_, ligand::Error>(1) }),
         ),
         _ => broker,
     };
@@ -154,9 +155,12 @@ impl Nats {
 async fn nats_takes_a_subscription_away() {
     let nats = Nats::start().await;
     let denied = format!("[\"{REQUESTS}\"]");
-    leaves_and_comes_back(nats.place(false), REQUESTS, async || nats.denies(&denied).await, async || {
-        nats.denies("[]").await
-    })
+    leaves_and_comes_back(
+        nats.place(false),
+        REQUESTS,
+        async || nats.denies(&denied).await,
+        async || nats.denies("[]").await,
+    )
     .await;
     nats.0.remove().await;
 }
@@ -166,9 +170,12 @@ async fn nats_takes_a_group_away() {
     let nats = Nats::start().await;
     let group = "MOL-taken.REQB.svc.one";
     let denied = format!("[\"{group}\"]");
-    leaves_and_comes_back(nats.place(true), group, async || nats.denies(&denied).await, async || {
-        nats.denies("[]").await
-    })
+    leaves_and_comes_back(
+        nats.place(true),
+        group,
+        async || nats.denies(&denied).await,
+        async || nats.denies("[]").await,
+    )
     .await;
     nats.0.remove().await;
 }
@@ -178,7 +185,8 @@ async fn redis_takes_a_channel_away() {
     let redis = Added::new("redis").await;
     let allow = async |kinds: &[&str]| {
         let channels: Vec<_> = kinds.iter().map(|kind| format!("&MOL-taken.{kind}*")).collect();
-        let mut words = vec!["ask", redis.instance(""), "ACL", "SETUSER", "worker", "on", ">secret", "~*", "+@all"];
+        let mut words =
+            vec!["ask", redis.instance(""), "ACL", "SETUSER", "worker", "on", ">secret", "~*", "+@all"];
         words.push("resetchannels");
         words.extend(channels.iter().map(String::as_str));
         assert_eq!(servers(&words).await.trim(), "OK");
@@ -200,13 +208,12 @@ async fn mosquitto() -> Added {
     let run = std::env::var("LIGAND_SERVERS").unwrap();
     let read = |file: &str| std::fs::read_to_string(format!("{run}/{file}")).unwrap();
     let mut users: Value = serde_json::from_str(&read("mosquitto-users.json")).unwrap();
-    let may = |what: &str, topic: &str| json!({ "acltype": what, "topic": topic, "priority": 1, "allow": true });
+    let may =
+        |what: &str, topic: &str| json!({ "acltype": what, "topic": topic, "priority": 1, "allow": true });
     let control = "$CONTROL/dynamic-security/#";
     let everything = json!([may("subscribePattern", "#"), may("publishClientSend", control)]);
     users["roles"] = json!([{ "rolename": "everything", "acls": everything }]);
-    for (client, roles) in
-        [(0, json!([{ "rolename": "everything" }])), (1, json!([]))]
-    {
+    for (client, roles) in [(0, json!([{ "rolename": "everything" }])), (1, json!([]))] {
         users["clients"][client]["roles"] = roles;
     }
     std::fs::write(mosquitto.file("users"), users.to_string()).unwrap();
@@ -245,7 +252,8 @@ async fn command(mosquitto: &Added, command: &Value) {
 /// The plugin says nothing to who has subscribed already, so it is found out by asking.
 async fn mosquitto_takes_topics_away(options: &str) {
     let mosquitto = mosquitto().await;
-    let url = |user: &str| format!("{}{options}", mosquitto.url.replace("://", &format!("://{user}:secret@")));
+    let url =
+        |user: &str| format!("{}{options}", mosquitto.url.replace("://", &format!("://{user}:secret@")));
     let noticed = Duration::from_secs(3);
     let place = Place { caller: url("ligand"), worker: url("restricted"), balanced: false, noticed };
     let allow = async |allow: bool| {
@@ -253,9 +261,12 @@ async fn mosquitto_takes_topics_away(options: &str) {
         command(&mosquitto, &json!({ "command": "setDefaultACLAccess", "acls": acls })).await;
     };
     // The first of all that it listens to.
-    leaves_and_comes_back(place, "MOL-taken.EVENT.worker", async || allow(false).await, async || {
-        allow(true).await
-    })
+    leaves_and_comes_back(
+        place,
+        "MOL-taken.EVENT.worker",
+        async || allow(false).await,
+        async || allow(true).await,
+    )
     .await;
     mosquitto.remove().await;
 }

@@ -115,8 +115,7 @@ impl Queue {
 }
 
 fn short(name: &str) -> Result<ShortString, TransportError> {
-    ShortString::try_new(name)
-        .map_err(|_| TransportError::subscribe(name, ALLOWED))
+    ShortString::try_new(name).map_err(|_| TransportError::subscribe(name, ALLOWED))
 }
 
 fn millis(time: std::time::Duration) -> i64 {

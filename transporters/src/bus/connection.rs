@@ -111,9 +111,8 @@ impl<C: Client> Connection for Bus<C> {
         write: &mut WriteFrame<'_>,
     ) -> Result<(), SendError> {
         let Shared { client, link, outbox, .. } = &*self.shared;
-        let topic = || {
-            client.topic(link.topics(), to, kind).map_err(|allowed| SendError::NoTopic { allowed })
-        };
+        let topic =
+            || client.topic(link.topics(), to, kind).map_err(|allowed| SendError::NoTopic { allowed });
         let sent = outbox.push(to, kind, token, write, topic);
         if let Err(SendError::NoTopic { allowed }) = sent {
             // Few look at what became of an event or an answer.

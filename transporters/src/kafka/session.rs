@@ -12,11 +12,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
+use super::KafkaOptions;
 use super::events::Events;
 use super::handles::{Handles, aside};
 use super::reading::Partition;
 use super::topics::Topics as ServerTopics;
-use super::KafkaOptions;
 use crate::bus::{Parcel, Port, Pump, Session};
 use crate::{Frame, PacketKind, Subscription, Topics, TransportError};
 

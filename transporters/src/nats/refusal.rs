@@ -59,7 +59,10 @@ mod tests {
             (r#"permissions violation for subscription to "MOL.REQ.node-1""#, false),
             // As 2.9 and later say it when they read their configuration again.
             (r#"Permissions Violation for Subscription to "MOL.REQ.node-1" (sid "7")"#, false),
-            (r#"Permissions Violation for Subscription to "MOL.REQ.node-1" using queue "g" (sid "7")"#, false),
+            (
+                r#"Permissions Violation for Subscription to "MOL.REQ.node-1" using queue "g" (sid "7")"#,
+                false,
+            ),
             ("Permissions Violation for Subscription to MOL.REQ.node-1 (sid 7)", false),
         ] {
             let expected = Refusal { subject: "MOL.REQ.node-1".to_owned(), publish };

@@ -148,7 +148,8 @@ impl Session for NatsSession {
         }
         self.settled(&listening).await?;
         sleep(AFTER_ECHO).await;
-        if let Some((subject, error)) = listening.stands(made.iter().map(|(_, one)| &*one.subject)) {
+        let subjects: Vec<_> = made.iter().map(|(_, one)| &*one.subject).collect();
+        if let Some((subject, error)) = listening.stands(&subjects) {
             return Err(TransportError::subscribe(subject, error));
         }
         for (subscription, one) in &made {

@@ -154,25 +154,19 @@ pub(super) struct Listening<'a>(&'a Signals);
 impl Listening<'_> {
     /// What the server has against subscriptions to these subjects: the first one that it refused, and what it
     /// said. Without that they stand, and whatever the server says of them from here on takes them away.
-    pub(super) fn stands<'a>(
-        &self,
-        subjects: impl Iterator<Item = &'a str> + Clone,
-    ) -> Option<(String, String)> {
+    pub(super) fn stands(&self, subjects: &[&str]) -> Option<(String, String)> {
+        let about = |subject: &Option<String>| match subject {
+            // Another one is about something else that is going on.
+            Some(subject) => subjects.contains(&subject.as_str()).then(|| subject.clone()),
+            None => Some(subjects.first().copied().unwrap_or_default().to_owned()),
+        };
         let mut refused = None;
         self.0.heard.send_modify(|heard| {
-            let errors = heard.errors.iter().flatten();
-            let mut errors = errors.filter_map(|(subject, error)| match subject {
-                Some(subject) if subjects.clone().any(|one| one == subject) => {
-                    Some((subject.clone(), error.clone()))
-                }
-                // About something else that is going on.
-                Some(_) => None,
-                None => Some((subjects.clone().next().unwrap_or_default().to_owned(), error.clone())),
-            });
-            refused = errors.next();
+            let mut errors = heard.errors.iter().flatten();
+            refused = errors.find_map(|(subject, error)| Some((about(subject)?, error.clone())));
             if refused.is_none() {
-                for subject in subjects.clone() {
-                    *heard.standing.entry(subject.to_owned()).or_default() += 1;
+                for subject in subjects {
+                    *heard.standing.entry((*subject).to_owned()).or_default() += 1;
                 }
             }
         });

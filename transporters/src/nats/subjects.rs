@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn a_name_with_blanks_or_empty_parts_is_no_subject() {
-        for topic in ["MOL.RES.a b", "MOL.RES.a\r\nPUB b 0", "MOL.RES.\t", "MOL.RES.\u{1}", "MOL.RES.\u{85}"] {
+        for topic in ["MOL.RES.a b", "MOL.RES.a\r\nPUB b 0", "MOL.RES.\t", "MOL.RES.\u{1}", "MOL.RES.\u{85}"]
+        {
             assert_eq!(subject(topic.to_owned()), Err(ALLOWED), "{topic:?}");
         }
         for topic in ["MOL.EVENTB.g.", "MOL.EVENTB.g.a..b", "MOL.EVENTB.g.a.", "MOL.EVENTB.g..a"] {

@@ -40,7 +40,10 @@ async fn a_topic_that_is_no_subject_is_refused_and_harms_nobody() {
     let injected = format!("x\r\nPUB MOL.EVENT.{} 2", node.id);
     let to = Route::BalancedRequest { action: injected.as_str().into() };
     let refused = node.send(&to, PacketKind::Request, 7, b"{}").unwrap_err();
-    assert!(matches!(refused, SendError::NoTopic { .. }) && refused.to_string().contains("NATS"), "{refused}");
+    assert!(
+        matches!(refused, SendError::NoTopic { .. }) && refused.to_string().contains("NATS"),
+        "{refused}"
+    );
     for nowhere in ["a b", "a..b", ".a", "a.", ""] {
         let to = Route::BalancedEvent { event: nowhere.into(), group: "g".into() };
         let refused = node.send(&to, PacketKind::Event, 0, b"{}").unwrap_err();
