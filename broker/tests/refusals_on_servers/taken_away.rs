@@ -129,19 +129,24 @@ impl Nats {
         let nats = Self(Added::new("nats").await);
         let base = std::fs::read_to_string(nats.0.file("config")).unwrap();
         std::fs::write(nats.0.file("base"), base).unwrap();
-        nats.denies("[]").await;
+        nats.configure("[]");
+        nats.0.tell("restart", nats.0.instance("")).await;
         nats
     }
 
-    /// Reads its configuration again.
+    /// Lets it read its configuration again.
     async fn denies(&self, topics: &str) {
+        self.configure(topics);
+        servers(&["kill", self.0.instance(""), "HUP"]).await;
+    }
+
+    fn configure(&self, topics: &str) {
         let base = std::fs::read_to_string(self.0.file("base")).unwrap();
         let users = format!(
             "{base}\nauthorization {{ users: [{{ user: caller, password: secret }}, {{ user: worker, \
              password: secret, permissions: {{ subscribe: {{ allow: [\">\"], deny: {topics} }} }} }}] }}\n"
         );
         std::fs::write(self.0.file("config"), users).unwrap();
-        servers(&["kill", self.0.instance(""), "HUP"]).await;
     }
 
     fn place(&self, balanced: bool) -> Place {
