@@ -29,6 +29,19 @@ pub(crate) struct Chores {
     pub(super) told: Option<Arc<LocalInfo>>,
     /// Whether that had services, beside the broker's own.
     pub(super) offered: bool,
+    /// What it has taken back for as long as it does not hear everything.
+    pub(super) taken_back: TakenBack,
+}
+
+/// What a node has taken back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum TakenBack {
+    #[default]
+    Nothing,
+    /// Its services, not yet that it is there.
+    Services,
+    /// That it is there.
+    All,
 }
 
 impl Chores {
@@ -37,9 +50,14 @@ impl Chores {
         self.told.is_some()
     }
 
-    /// Whether it has, and still answers for itself.
+    /// Whether it has, and has not taken that back.
+    pub(super) fn is_there(&self) -> bool {
+        self.announced() && self.taken_back == TakenBack::Nothing
+    }
+
+    /// Whether it is there, and still answers for itself.
     pub(super) fn is_present(&self, broker: &ServiceBroker) -> bool {
-        self.announced() && !broker.shared().lifecycle.is_stopping()
+        self.is_there() && !broker.shared().lifecycle.is_stopping()
     }
 
     /// What somebody is told who asks now. What the bus is to balance, and has not been told to yet, is not

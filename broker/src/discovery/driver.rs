@@ -10,10 +10,11 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::bus::Bus;
-use super::chores::Chores;
+use super::chores::{Chores, TakenBack};
 use super::claim::Starting;
 use super::conflict::Conflict;
 use super::records::{Records, Store};
@@ -154,17 +155,18 @@ impl Driver {
                 }
             }
             Message::Up(how) => transit.came_up(broker, how),
-            // A node that is not announced yet has nothing to repeat.
-            Message::Announce(info) if self.shared.is_present(broker) => {
-                self.announce(transit, broker, info, now);
-                transit.announced(broker);
+            Message::Announce(info) => self.announce_again(transit, broker, info, now),
+            Message::Back(info) => {
+                self.shared.taken_back = TakenBack::Nothing;
+                self.announce_again(transit, broker, info, now);
             }
-            Message::Announce(_) => {}
             Message::Waiting => {
                 if let Kind::Records(records) = &mut self.membership {
                     records.look(now);
                 }
             }
+            Message::TakeBack(done) => self.take_back(transit, broker, done),
+            Message::Away => self.go_away(transit),
             Message::WrongVersion { sender, ver } => {
                 self.versions.heard(false, now.into_std());
                 self.shared.wrong_version(transit, &sender, &ver, now);
@@ -181,7 +183,7 @@ impl Driver {
             }
             Message::Leaving(done) => {
                 let info = broker.shared().registry.stopping();
-                if !self.shared.announced() {
+                if !self.shared.is_there() {
                     // What it would take back may be what another node with our id has said.
                     let _ = done.send(());
                     return;
@@ -208,7 +210,7 @@ impl Driver {
                     Kind::Tcp(_) => false,
                     Kind::Records(records) => !records.is_addressed(),
                 };
-                if self.shared.announced()
+                if self.shared.is_there()
                     && broadcasts
                     && let Err(error) = transit.broadcast(&Outgoing::Disconnect)
                 {
@@ -318,6 +320,54 @@ impl Driver {
                     "timeDiff": reply.time_diff_ms,
                 }),
             );
+        }
+    }
+
+    /// This node does not hear everything any more: nobody is to reckon with it.
+    fn take_back(&mut self, transit: &Transit, broker: &ServiceBroker, done: oneshot::Sender<()>) {
+        if self.shared.is_present(broker) {
+            self.shared.taken_back = TakenBack::Services;
+            // What changed is announced when it is back.
+            self.shared.announce_at = None;
+            if let Kind::Bus(_) = &self.membership {
+                let info = broker.shared().registry.taken_back();
+                if let Err(error) = transit.broadcast_leaving(&Outgoing::Info(&info.json)) {
+                    tracing::debug!(error = %error, "services not taken back");
+                }
+            }
+        }
+        let _ = done.send(());
+    }
+
+    /// Says farewell for the time being.
+    fn go_away(&mut self, transit: &Transit) {
+        if self.shared.taken_back != TakenBack::Services {
+            return;
+        }
+        self.shared.taken_back = TakenBack::All;
+        if let Err(error) = transit.broadcast_leaving(&Outgoing::Disconnect) {
+            tracing::debug!(error = %error, "farewell not sent");
+        }
+        if let Kind::Records(records) = &self.membership {
+            // Nobody waits for it.
+            records.leave(oneshot::channel().0);
+        }
+    }
+
+    /// Announces what this node has said before, or what is new in it. One that is not announced yet, or has
+    /// taken itself back, has nothing to repeat.
+    fn announce_again(
+        &mut self,
+        transit: &Arc<Transit>,
+        broker: &ServiceBroker,
+        info: Arc<LocalInfo>,
+        now: Instant,
+    ) {
+        if self.shared.is_present(broker) {
+            // Where nothing has to be subscribed to first, there may be newer things to say.
+            let info = if transit.is_balanced() { info } else { broker.shared().registry.local_info() };
+            self.announce(transit, broker, info, now);
+            transit.announced(broker);
         }
     }
 

@@ -285,6 +285,12 @@ impl Registry {
         self.update(Catalog::local_info)
     }
 
+    /// What this node says about itself while it is not to be reckoned with: no services. The next INFO after
+    /// it offers again what there is.
+    pub(crate) fn taken_back(&self) -> Arc<LocalInfo> {
+        self.update(Catalog::taken_back)
+    }
+
     /// What this node says about itself when it stops: no services, and the next sequence number.
     pub(crate) fn stopping(&self) -> Arc<LocalInfo> {
         self.update(|catalog| {

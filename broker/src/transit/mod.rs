@@ -122,6 +122,12 @@ impl Transit {
         self.connection.load().as_ref().map(|cell| Arc::clone(&cell.0))
     }
 
+    /// The connection as long as there is any: to answer what was asked before it was lost or deaf, and to
+    /// take leave.
+    fn any_connection(&self) -> Option<Arc<dyn Connection>> {
+        self.connection.load().as_ref().map(|cell| Arc::clone(&cell.0))
+    }
+
     fn address_of(&self, node: &NodeId) -> Option<Name> {
         self.addresses.read().unwrap_or_else(PoisonError::into_inner).get(node).cloned()
     }

@@ -25,7 +25,9 @@ mod liveness;
 mod local_discoverer;
 #[path = "../log/mod.rs"]
 mod log;
+mod lost_subscriptions;
 mod mixed_versions;
+mod names_without_topic;
 mod node_service;
 mod not_running;
 mod outcomes;

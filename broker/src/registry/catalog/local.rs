@@ -72,6 +72,15 @@ impl Catalog {
         }
     }
 
+    /// An INFO without services, under the next sequence number; the one after that has them again.
+    pub(crate) fn taken_back(&mut self) -> Arc<LocalInfo> {
+        let stopping = std::mem::replace(&mut self.stopping, true);
+        self.renew_local_info(self.local_info.seq.saturating_add(1));
+        self.stopping = stopping;
+        self.local_changed = true;
+        Arc::clone(&self.local_info)
+    }
+
     /// Makes the next INFO say where this node can be reached, with a new sequence number.
     pub(crate) fn set_local_place(&mut self, hostname: Option<Name>, port: Option<u16>) {
         let Some(node) = self.snapshot.node(NodeIx::LOCAL).cloned() else { return };
