@@ -1,10 +1,15 @@
 //! What every kind of membership has to remember.
 
 use ligand_transporters::NodeId;
+use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
 
-use super::limit::LinePerSender;
+use super::defence::Defence;
+use super::limit::{Bucket, LinePerSender};
+use crate::broker::ServiceBroker;
+use crate::protocol::InfoPacket;
+use crate::registry::OwnWords;
 use crate::transit::{Mark, Transit};
 
 /// After a node has gone, answers that it sent before may still be on their way through a reader. So
@@ -14,8 +19,10 @@ const GRACE: Duration = Duration::from_millis(50);
 /// than the farewell, and on a busy machine waits behind others that the farewell does not wait behind.
 const FAREWELL_GRACE: Duration = Duration::from_secs(1);
 
+/// Between two lines about INFOs that somebody forged in this node's name.
+const FORGED_LINES: Duration = Duration::from_secs(60);
+
 /// See the module.
-#[derive(Default)]
 pub(crate) struct Chores {
     /// Nodes whose waiting calls are failed at that time.
     to_fail: Vec<(Instant, NodeId, Mark)>,
@@ -25,6 +32,22 @@ pub(crate) struct Chores {
     /// Whether this node has said that it is there. Before that it has no claim on its id, and nothing to
     /// take back.
     pub(super) announced: bool,
+    /// What others say in this node's name.
+    pub(super) defence: Defence,
+    forged_lines: Bucket,
+}
+
+impl Default for Chores {
+    fn default() -> Self {
+        Self {
+            to_fail: Vec::new(),
+            announce_at: None,
+            wrong_versions: LinePerSender::default(),
+            announced: false,
+            defence: Defence::default(),
+            forged_lines: Bucket::new(1, FORGED_LINES),
+        }
+    }
 }
 
 impl Chores {
@@ -40,7 +63,8 @@ impl Chores {
 
     /// When something of it is to be done.
     pub(super) fn due(&self) -> impl Iterator<Item = Instant> + '_ {
-        self.to_fail.iter().map(|(at, ..)| *at).chain(self.announce_at)
+        let defence = self.defence.next().map(Instant::from_std);
+        self.to_fail.iter().map(|(at, ..)| *at).chain(self.announce_at).chain(defence)
     }
 
     /// The node is there after all, as the same process.
@@ -59,6 +83,28 @@ impl Chores {
             }
             false
         });
+    }
+
+    /// An INFO came under this node's own id and instance.
+    pub(super) fn heard_of_us(&mut self, broker: &ServiceBroker, info: &InfoPacket, now: Instant) {
+        match broker.shared().registry.heard_of_us(info) {
+            OwnWords::Ours => {}
+            OwnWords::Unsure => self.defence.unsure(now.into_std()),
+            OwnWords::Forged => self.defence.forged(info.seq, now.into_std()),
+        }
+    }
+
+    /// Says that somebody else speaks under this node's own instance id: in the log once a minute.
+    pub(super) fn report_forged(&mut self, transit: &Transit, broker: &ServiceBroker, now: Instant) {
+        let instance = broker.instance_id().as_str();
+        if self.forged_lines.take(now.into_std()) {
+            tracing::warn!(
+                node = %transit.node(), instance,
+                "somebody else sends INFO in this node's name and under its instance id; this node announces itself again"
+            );
+        }
+        let data = json!({ "owner": instance, "proven": false, "reason": "forgedInfo" });
+        broker.publish_local("$node.conflict", data);
     }
 
     /// Says so, once a minute for each sender.

@@ -20,7 +20,7 @@ use super::records::{Orders, Records};
 use super::tcp::Tcp;
 use super::versions::VersionsHeard;
 use crate::broker::ServiceBroker;
-use crate::protocol::{Incoming, Outgoing, Packet, Ping, Pong, ProtocolVersion};
+use crate::protocol::{Incoming, MAX_CLAIM, Outgoing, Packet, Ping, Pong, ProtocolVersion};
 use crate::transit::{Message, Transit, echo, wall_clock_ms};
 
 /// How often the clock-driven parts are looked at.
@@ -184,16 +184,8 @@ impl Driver {
                 let _ = done.send(());
             }
             Message::Farewell(done) => {
-                let broadcasts = match &self.membership {
-                    Kind::Bus(_) => true,
-                    Kind::Tcp(_) => false,
-                    Kind::Records(records) => !records.is_addressed(),
-                };
-                if self.shared.announced
-                    && broadcasts
-                    && let Err(error) = transit.broadcast(&Outgoing::Disconnect)
-                {
-                    tracing::debug!(error = %error, "farewell not sent");
+                if self.shared.announced {
+                    self.say_farewell(transit);
                 }
                 match &self.membership {
                     Kind::Records(records) if self.shared.announced => records.leave(done),
@@ -301,6 +293,7 @@ impl Driver {
     pub(super) fn announce(&mut self, transit: &Transit, broker: &ServiceBroker, now: Instant) {
         self.shared.announce_at = None;
         self.shared.announced = true;
+        transit.tell_own_oversize(&broker.shared().registry.local_info().json);
         match &mut self.membership {
             Kind::Bus(_) => Bus::announce(transit, broker),
             Kind::Records(records) => records.announce(transit, broker, None, now),
@@ -311,7 +304,40 @@ impl Driver {
         }
     }
 
+    /// Says again what this node is, where somebody else spoke in its name.
+    fn defend(&mut self, transit: &Transit, broker: &ServiceBroker, now: Instant) {
+        let Some(answer) = self.shared.defence.take(now.into_std()) else { return };
+        if !self.shared.announced || !broker.shared().lifecycle.is_running() {
+            return;
+        }
+        if let Some(seq) = answer.forged {
+            self.shared.report_forged(transit, broker, now);
+            let registry = &broker.shared().registry;
+            if seq < MAX_CLAIM {
+                registry.outdo(seq);
+            } else {
+                // Not to be exceeded for ever. After a farewell every number counts, for Node as well.
+                registry.outdo(registry.local_info().seq);
+                self.say_farewell(transit);
+            }
+        }
+        self.shared.announce_at = Some(now);
+    }
+
+    /// As far as this membership knows the word.
+    fn say_farewell(&self, transit: &Transit) {
+        let broadcasts = match &self.membership {
+            Kind::Bus(_) => true,
+            Kind::Tcp(_) => false,
+            Kind::Records(records) => !records.is_addressed(),
+        };
+        if broadcasts && let Err(error) = transit.broadcast(&Outgoing::Disconnect) {
+            tracing::debug!(error = %error, "farewell not sent");
+        }
+    }
+
     pub(crate) fn tick(&mut self, transit: &Arc<Transit>, broker: &ServiceBroker, now: Instant) {
+        self.defend(transit, broker, now);
         if self.shared.announce_at.is_some_and(|at| now >= at) {
             self.shared.announce_at = None;
             match broker.shared().lifecycle.is_running() {

@@ -22,3 +22,5 @@ pub(super) use membership::Records;
 #[cfg(feature = "discovery-redis")]
 pub(crate) use names::Names;
 pub(crate) use orders::{Found, Orders};
+#[cfg(test)]
+pub(super) use {names::Beat, orders::Order};
