@@ -5,6 +5,7 @@ use ligand_transporters::{Batch, Link, LinkOptions, Sink, Subscription, Transpor
 use std::sync::Mutex;
 
 use super::*;
+use crate::discovery::gossip::Info as _;
 
 #[derive(Debug, Default)]
 struct Heard(Mutex<Vec<(PacketKind, Bytes)>>);
@@ -36,6 +37,30 @@ async fn with_a_discoverer_an_info_that_was_forged_is_outdone_in_the_store() {
         let event = told.try_recv().expect("it is told");
         assert_eq!(event.data, json!({ "owner": instance, "proven": false, "reason": "forgedInfo" }));
     }
+}
+
+#[tokio::test]
+async fn between_peers_a_row_that_was_forged_is_outdone_and_told() {
+    let mut stage = Stage::tcp().await;
+    let mut told = stage.broker.local_events("$node.conflict");
+    let instance = stage.broker.instance_id().to_string();
+    let seq = |stage: &Stage| match &stage.driver.membership {
+        Kind::Tcp(tcp) => tcp.gossip.own().seq(),
+        _ => panic!("it gossips"),
+    };
+    let before = seq(&stage);
+    let mut row = |stage: &mut Stage, seq: u64| {
+        let rows = json!({ "online": { "me": [info(&instance, seq, &json!([])), 1, 5] } });
+        stage.packet("peer", PacketKind::GossipResponse, rows);
+        stage.wait(Duration::from_secs(1));
+        told.try_recv().map(|event| event.data["reason"].clone())
+    };
+    assert_eq!((row(&mut stage, before), seq(&stage)), (None, before), "what it says itself");
+    assert_eq!(row(&mut stage, 50), Some(json!("forgedInfo")));
+    assert!(seq(&stage) > 50);
+    let before = seq(&stage);
+    assert_eq!(row(&mut stage, 1 << 53), Some(json!("forgedInfo")));
+    assert!((before..before + 5).contains(&seq(&stage)), "nobody is pinned");
 }
 
 #[tokio::test(start_paused = true)]
