@@ -21,7 +21,7 @@ use super::records::{Records, Store};
 use super::tcp::Tcp;
 use super::versions::VersionsHeard;
 use crate::broker::ServiceBroker;
-use crate::protocol::{Incoming, Outgoing, Packet, Ping, Pong, ProtocolVersion};
+use crate::protocol::{Incoming, MAX_CLAIM, Outgoing, Packet, Ping, Pong, ProtocolVersion};
 use crate::registry::LocalInfo;
 use crate::transit::{Message, Transit, echo, wall_clock_ms};
 
@@ -205,16 +205,8 @@ impl Driver {
                 let _ = done.send(());
             }
             Message::Farewell(done) => {
-                let broadcasts = match &self.membership {
-                    Kind::Bus(_) => true,
-                    Kind::Tcp(_) => false,
-                    Kind::Records(records) => !records.is_addressed(),
-                };
-                if self.shared.is_there()
-                    && broadcasts
-                    && let Err(error) = transit.broadcast(&Outgoing::Disconnect)
-                {
-                    tracing::debug!(error = %error, "farewell not sent");
+                if self.shared.is_there() {
+                    self.say_farewell(transit);
                 }
                 match &self.membership {
                     Kind::Records(records) if self.shared.announced() => records.leave(done),
@@ -380,6 +372,7 @@ impl Driver {
     ) {
         let info = self.shared.tell(broker, info, now);
         transit.opens();
+        transit.tell_own_oversize(&info.json);
         match &mut self.membership {
             Kind::Bus(_) => Bus::announce(transit, &info),
             Kind::Records(records) => records.announce(transit, broker, &info, None, now),
@@ -391,7 +384,40 @@ impl Driver {
         }
     }
 
+    /// Says again what this node is, where somebody else spoke in its name.
+    fn defend(&mut self, transit: &Transit, broker: &ServiceBroker, now: Instant) {
+        let Some(answer) = self.shared.defence.take(now.into_std()) else { return };
+        if !self.shared.is_present(broker) {
+            return;
+        }
+        if let Some(seq) = answer.forged {
+            self.shared.report_forged(transit, broker, now);
+            let registry = &broker.shared().registry;
+            if seq < MAX_CLAIM {
+                registry.outdo(seq);
+            } else {
+                // Not to be exceeded for ever. After a farewell every number counts, for Node as well.
+                registry.outdo(registry.local_info().seq);
+                self.say_farewell(transit);
+            }
+        }
+        self.shared.announce_at = Some(now);
+    }
+
+    /// As far as this membership knows the word.
+    fn say_farewell(&self, transit: &Transit) {
+        let broadcasts = match &self.membership {
+            Kind::Bus(_) => true,
+            Kind::Tcp(_) => false,
+            Kind::Records(records) => !records.is_addressed(),
+        };
+        if broadcasts && let Err(error) = transit.broadcast(&Outgoing::Disconnect) {
+            tracing::debug!(error = %error, "farewell not sent");
+        }
+    }
+
     pub(crate) fn tick(&mut self, transit: &Arc<Transit>, broker: &ServiceBroker, now: Instant) {
+        self.defend(transit, broker, now);
         if self.shared.announce_at.is_some_and(|at| now >= at) {
             self.shared.announce_at = None;
             match self.shared.is_present(broker) {

@@ -17,6 +17,7 @@ mod heard;
 mod inbound;
 mod members;
 mod outbound;
+mod oversize;
 mod own;
 mod pending;
 mod ping;
@@ -103,6 +104,10 @@ pub(crate) struct Transit {
     layer_lines: Mutex<Bucket>,
     /// How often a packet that cannot be read may be told of.
     malformed_lines: Mutex<LinePerSender>,
+    /// How often a node for which there is no room may be told of.
+    no_room_lines: Mutex<Bucket>,
+    /// INFOs that nodes with these limits refuse.
+    oversize: oversize::Oversize,
 }
 
 /// The connection, behind one more box because it is a trait object.
@@ -128,7 +133,7 @@ impl Transit {
         self.connection.load().as_ref().map(|cell| Arc::clone(&cell.0))
     }
 
-    fn address_of(&self, node: &NodeId) -> Option<Name> {
+    pub(crate) fn address_of(&self, node: &NodeId) -> Option<Name> {
         self.addresses.read().unwrap_or_else(PoisonError::into_inner).get(node).cloned()
     }
 
@@ -140,6 +145,11 @@ impl Transit {
     /// A handler had no room for an event.
     pub(crate) fn dropped_event(&self) {
         stats::Counters::add(&self.stats.events_dropped);
+    }
+
+    /// Messages that the control loop had no room for.
+    pub(crate) fn control_dropped(&self) -> u64 {
+        self.control.dropped()
     }
 
     pub(crate) fn stats(&self) -> TransitStats {

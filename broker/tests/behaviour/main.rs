@@ -18,7 +18,9 @@ mod errors;
 mod event_order;
 mod events;
 mod fault_tally;
+mod forged_info;
 mod hostile_bus;
+mod info_rate;
 mod layers;
 mod lifecycle;
 mod liveness;
@@ -35,6 +37,7 @@ mod outcomes;
 #[path = "../outsider/mod.rs"]
 mod outsider;
 mod overload;
+mod oversize;
 mod panics;
 mod panics_around;
 mod pending_calls;

@@ -6,10 +6,15 @@ use ligand_transporters::Name;
 use std::sync::Arc;
 
 use super::Catalog;
-use crate::registry::RegisterError;
+use crate::protocol::InfoPacket;
+use crate::registry::fingerprint::fingerprint;
 use crate::registry::local::{LocalInfo, LocalService, service_json, services_json};
 use crate::registry::nodes::{About, Node, NodeIx};
 use crate::registry::services::{NodeServices, Service};
+use crate::registry::{OwnWords, RegisterError};
+
+/// So many of the last things that this node said of itself are told from what others say of it.
+const SAID: usize = 64;
 
 impl Catalog {
     /// Adds a service of this node; see [`Registry::add_local`](super::Registry::add_local).
@@ -93,6 +98,18 @@ impl Catalog {
         }
     }
 
+    /// Whose words an INFO is; see [`Registry::heard_of_us`](super::Registry::heard_of_us).
+    pub(crate) fn heard_of_us(&self, packet: &InfoPacket) -> OwnWords {
+        let said = self.said.iter().find(|(seq, _)| *seq == packet.seq);
+        match (said, self.said.front()) {
+            // What cannot be read back cannot be told from what was sent.
+            (Some((_, None)), _) => OwnWords::Ours,
+            (Some((_, print)), _) if *print == fingerprint(packet.raw.bytes()) => OwnWords::Ours,
+            (None, Some((oldest, _))) if packet.seq < *oldest => OwnWords::Unsure,
+            _ => OwnWords::Forged,
+        }
+    }
+
     /// Makes sure that our sequence number is higher than what somebody believes of us.
     pub(crate) fn outdo(&mut self, seq: u64) {
         let own = self.local_info.seq.saturating_add(u64::from(self.local_changed));
@@ -117,6 +134,10 @@ impl Catalog {
             services_json(self.local.iter().map(|(name, json)| (name, json.as_str())))
         };
         self.local_info = Arc::new(LocalInfo::new(&self.identity, seq, node.port(), &services));
+        if self.said.len() >= SAID {
+            self.said.pop_front();
+        }
+        self.said.push_back((seq, fingerprint(&self.local_info.json)));
         self.local_changed = false;
         self.put(Node { seq, ..node.copy() });
     }
