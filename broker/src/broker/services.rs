@@ -383,7 +383,7 @@ mod tests {
 
     async fn node(network: &Network, id: &'static str) -> ServiceBroker {
         let math = ServiceDef::builder("math")
-            .action("where", move |_cx, (): ()| async move { Ok::<_, Error>(id.to_owned()) });
+            .action("where", move |_cx, _: serde_json::Value| async move { Ok::<_, Error>(id.to_owned()) });
         let builder = ServiceBroker::builder().node_id(id).transporter(network.transporter()).service(math);
         let broker = builder.configure(|config| config.control.thread = false).build().unwrap();
         broker.start().await.unwrap();

@@ -16,7 +16,7 @@ use super::bus::Bus;
 use super::chores::Chores;
 use super::claim::Starting;
 use super::conflict::Conflict;
-use super::records::{Orders, Records};
+use super::records::{Records, Store};
 use super::tcp::Tcp;
 use super::versions::VersionsHeard;
 use crate::broker::ServiceBroker;
@@ -48,11 +48,10 @@ pub(super) enum Kind {
 }
 
 impl Driver {
-    /// `discoverer` is the way to its store and after how many rolls values are read.
     pub(crate) fn new(
         transit: &Transit,
         broker: &ServiceBroker,
-        discoverer: Option<(Orders, u32)>,
+        discoverer: Option<Store>,
         now: Instant,
     ) -> Self {
         let config = broker.config();
@@ -61,8 +60,8 @@ impl Driver {
         let kind = transit.membership();
         options.addressed = kind == Membership::Gossip;
         let membership = match (discoverer, kind) {
-            (Some((orders, full_check)), kind) => {
-                Kind::Records(Box::new(Records::new(orders, full_check, transit.node(), kind, config, now)))
+            (Some(store), kind) => {
+                Kind::Records(Box::new(Records::new(store, transit.node(), kind, config, now)))
             }
             (None, Membership::Gossip) => Kind::Tcp(Box::new(Tcp::new(transit, broker, now))),
             (None, _) => Kind::Bus(Box::new(Bus::new(config, now))),

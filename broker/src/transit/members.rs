@@ -14,7 +14,7 @@ use crate::discovery::chores::Chores;
 use crate::discovery::conflict::{Conflict, Probe};
 use crate::protocol::{self, Incoming, InfoPacket, Outgoing, Pong, ProtocolVersion};
 use crate::registry::{InfoKind, LocalInfo};
-use crate::serializer::{Json, Serializer as _};
+use crate::serializer::Serializer;
 
 /// Larger records of a discoverer's store are ignored: as large as a packet may be.
 const LARGEST_RECORD: usize = 1024 * 1024;
@@ -95,13 +95,18 @@ impl Transit {
         self.open(kind, payload)
     }
 
-    /// Reads a record of the discoverer's store, which is JSON and has passed no layers.
-    pub(crate) fn open_record(&self, kind: PacketKind, record: bytes::Bytes) -> Option<Incoming> {
+    /// Reads a record of the discoverer's store, which has a serializer of its own and has passed no layers.
+    pub(crate) fn open_record(
+        &self,
+        serializer: &dyn Serializer,
+        kind: PacketKind,
+        record: bytes::Bytes,
+    ) -> Option<Incoming> {
         if record.len() > LARGEST_RECORD {
             tracing::debug!(packet = kind.as_str(), size = record.len(), "record too large, ignored");
             return None;
         }
-        let read = Json.decode(kind, record, &self.limits);
+        let read = serializer.decode(kind, record, &self.limits);
         read.inspect_err(|error| {
             Counters::add(&self.stats.malformed);
             tracing::debug!(packet = kind.as_str(), error = %error, "record cannot be read");
@@ -110,10 +115,10 @@ impl Transit {
     }
 
     /// What this node says of itself, as a record of that store.
-    pub(crate) fn info_record(&self, info: &[u8]) -> Option<bytes::Bytes> {
+    pub(crate) fn info_record(&self, serializer: &dyn Serializer, info: &[u8]) -> Option<bytes::Bytes> {
         let info = Outgoing::Info(info);
         let write = &mut |frame: &mut ligand_transporters::FrameBuf<'_>| {
-            Json.encode(self.version, &self.node, &info, &mut |_| Ok(()), frame)
+            serializer.encode(self.version, &self.node, &info, &mut |_| Ok(()), frame)
         };
         ligand_transporters::collect(write, usize::MAX).ok()
     }

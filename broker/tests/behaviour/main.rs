@@ -22,6 +22,7 @@ mod hostile_bus;
 mod layers;
 mod lifecycle;
 mod liveness;
+mod local_discoverer;
 #[path = "../log/mod.rs"]
 mod log;
 mod mixed_versions;
@@ -43,6 +44,7 @@ mod signals;
 mod spans;
 mod staged_start;
 mod testing_kit;
+mod unwritable;
 mod validation;
 mod visibility;
 mod waiting;

@@ -5,6 +5,7 @@
 
 mod server;
 
+use ligand::config::{DiscovererConfig, SerializerKind};
 use ligand::middleware::wire_layer;
 use ligand::{BrokerBuilder, BrokerConfig, Error, ServiceBroker, ServiceDef, StartError, Timeout};
 use serde_json::{Value, json};
@@ -210,6 +211,48 @@ async fn records_have_the_names_values_and_lives_of_node() {
     .await;
     a.stop().await.unwrap();
     assert_eq!(server.keys(&format!("MOL-{namespace}-*")).await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_have_a_serializer_of_their_own_whatever_the_cluster_speaks() {
+    use SerializerKind::{Cbor, Json, JsonExt, MsgPack, Notepack};
+    let Some(server) = Server::any().await else { return };
+    // What an INFO begins with.
+    let rows: [(_, _, &[u8]); 6] = [
+        (MsgPack, None, b"{"),
+        (MsgPack, Some(Json), b"{"),
+        (Json, Some(JsonExt), b"{"),
+        (Json, Some(MsgPack), b"\x8A"),
+        (Cbor, Some(Notepack), b"\x8A"),
+        (Json, Some(Cbor), b"\xB9"),
+    ];
+    for (spoken, written, begins) in rows {
+        let namespace = namespace();
+        let mut options = json!({ "redis": server.url(), "fullCheck": 1 });
+        if let Some(written) = written {
+            options["serializer"] = json!(written.as_str());
+        }
+        let Value::Object(options) = options else { unreachable!("it is written as one") };
+        let of = |id| {
+            let options = options.clone();
+            node(&server, &namespace, id, &format!("memory://{namespace}")).configure(move |config| {
+                config.serializer = spoken;
+                config.metadata = [("text".to_owned(), json!("[[DT]]5"))].into_iter().collect();
+                config.registry.discoverer = Some(DiscovererConfig::with_options("Redis", options));
+            })
+        };
+        let (a, b) = (started(of("a")).await, started(of("b")).await);
+        sees(&a, "b.who", true).await;
+        sees(&b, "a.who", true).await;
+        let all: Value = a.call("$node.list", json!({})).await.unwrap();
+        let b_as_seen = all.as_array().unwrap().iter().find(|node| node["id"] == "b").unwrap();
+        assert_eq!(b_as_seen["metadata"], json!({ "text": "[[DT]]5" }), "{spoken} {written:?}");
+        let record = server.ask_raw(&["GET", &format!("MOL-{namespace}-DSCVR-INFO:a")]).await.unwrap();
+        assert!(record.starts_with(begins), "{spoken} {written:?}: {record:x?}");
+        b.stop().await.unwrap();
+        sees(&a, "b.who", false).await;
+        a.stop().await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::names::Beat;
-use super::orders::{Found, Order, Orders};
+use super::orders::{Found, Order, Orders, Store};
 use super::roll::{Known, Roll};
 use crate::broker::ServiceBroker;
 use crate::config::BrokerConfig;
@@ -21,6 +21,7 @@ use crate::discovery::cpu::Cpu;
 use crate::discovery::limit::Bucket;
 use crate::protocol::{InfoPacket, Packet, beat_record};
 use crate::registry::LocalInfo;
+use crate::serializer::Serializer;
 use crate::transit::Transit;
 
 /// How often signs of life in other packets are looked at.
@@ -39,6 +40,7 @@ const LINES: Duration = Duration::from_secs(30);
 /// What this node knows of who is alive.
 pub(crate) struct Records {
     orders: Orders,
+    serializer: Arc<dyn Serializer>,
     roll: Roll,
     cpu: Cpu,
     beat_every: Duration,
@@ -60,8 +62,7 @@ pub(crate) struct Records {
 
 impl Records {
     pub(crate) fn new(
-        orders: Orders,
-        full_check: u32,
+        store: Store,
         node: &NodeId,
         membership: Membership,
         config: &BrokerConfig,
@@ -77,9 +78,11 @@ impl Records {
             clean_after,
             config.registry.max_nodes,
         );
+        let Store { orders, full_check, serializer } = store;
         orders.give(Order::Roll);
         Self {
             orders,
+            serializer,
             roll,
             cpu: Cpu::new(),
             beat_every,
@@ -192,7 +195,7 @@ impl Records {
                 tracing::debug!(node = %node, "a node with a beat has no INFO in the store");
             }
             Found::Info { node, value: Some(value) } => {
-                let incoming = transit.open_record(PacketKind::Info, value)?;
+                let incoming = transit.open_record(&*self.serializer, PacketKind::Info, value)?;
                 if incoming.sender != node || transit.accept(broker, &incoming).is_none() {
                     tracing::debug!(node = %node, "the INFO of a node in the store cannot be used");
                     return None;
@@ -264,7 +267,9 @@ impl Records {
             self.orders.give(Order::Fetch(verdict.fetch));
         }
         for (node, value) in values {
-            let Some(incoming) = transit.open_record(PacketKind::Heartbeat, value) else { continue };
+            let Some(incoming) = transit.open_record(&*self.serializer, PacketKind::Heartbeat, value) else {
+                continue;
+            };
             if let Packet::Heartbeat(beat) = incoming.packet
                 && incoming.sender == node
             {
@@ -330,7 +335,7 @@ impl Records {
         done: Option<oneshot::Sender<()>>,
         now: Instant,
     ) {
-        let Some(value) = transit.info_record(&info.json) else { return };
+        let Some(value) = transit.info_record(&*self.serializer, &info.json) else { return };
         self.orders.give(Order::Info { value, done });
         self.written = info.seq;
         self.beat(transit, broker, now);
@@ -347,7 +352,14 @@ impl Records {
         // What is not written yet would be looked for in vain.
         let seq = self.written;
         let cpu = self.cpu.measure();
-        let value = beat_record(transit.own_version(), transit.node(), cpu, seq, broker.instance_id());
+        let beat = beat_record(transit.own_version(), transit.node(), cpu, seq, broker.instance_id());
+        let value = match self.serializer.codec().encode(&beat) {
+            Ok(value) => value,
+            Err(error) => {
+                tracing::error!(error = %error, "this node's beat cannot be written");
+                return;
+            }
+        };
         let values = self.full_check > 0 && self.rolls.is_multiple_of(self.full_check);
         self.orders.give(Order::Beat { seq, value, values });
     }
