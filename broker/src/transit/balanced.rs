@@ -6,9 +6,11 @@
 //!
 //! A subscription is made before what it is for is announced: an announcement says what this node offered when
 //! the subscriptions were last looked at, and nothing newer. While one is being made, this node's calls and
-//! events go node by node, as without the option, for nobody here would get them over the bus. It ends once the others have heard that it
-//! is gone, still before this node stops serving. Node ends it before the announcement; what is asked for in
-//! between, and by several nodes that leave at once, would vanish there, and its callers wait for the deadline.
+//! events go node by node, as without the option, for nobody here would get them over the bus.
+//!
+//! It ends once the others have heard that it is gone, still before this node stops serving. Node ends it
+//! before the announcement; what is asked for in between, and by several nodes that leave at once, would
+//! vanish there, and its callers wait for the deadline.
 
 use ligand_transporters::backoff::Backoff;
 use ligand_transporters::{Connection, Name, Subscription, TransportError};
