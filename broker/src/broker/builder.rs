@@ -2,7 +2,7 @@
 
 use ligand_transporters::{IntoTransporter, Name, NodeId, TransportError, Transporter};
 use std::fmt;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -205,6 +205,7 @@ impl BrokerBuilder {
             force_codec: AtomicBool::new(self.force_codec),
             runtime: OnceLock::new(),
             changed: watch::Sender::new(0),
+            waits: AtomicUsize::new(0),
             born,
         });
         for service in self.services {

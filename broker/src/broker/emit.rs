@@ -282,6 +282,7 @@ pub(crate) fn run_local(
 ) -> Vec<(Context, Run<()>)> {
     let mut waiting = Vec::new();
     let mut data = Some(data);
+    let layered = cx.broker().shared().pipeline.wraps_events();
     let beneath = match those_that_wait {
         Waiting::GiveBack => Beneath::Waits,
         Waiting::GoOn(_) => Beneath::GoesOn,
@@ -293,7 +294,7 @@ pub(crate) fn run_local(
             true => data.take(),
             false => data.as_ref().and_then(Payload::copy),
         };
-        let begun = first(sub.gate.as_ref(), beneath, || {
+        let begun = first(sub.gate.as_ref(), beneath, layered, || {
             run(cx.handed_to(At::Event(Arc::clone(sub))), data.unwrap_or_else(Payload::empty))
         });
         // Only now, for those that need it: most handlers are done, and well.

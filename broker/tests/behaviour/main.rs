@@ -42,6 +42,7 @@ mod run_modes;
 mod services_at_run_time;
 mod signals;
 mod spans;
+mod staged_start;
 mod testing_kit;
 mod unwritable;
 mod validation;

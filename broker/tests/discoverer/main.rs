@@ -93,6 +93,45 @@ fn local(builder: BrokerBuilder) -> BrokerBuilder {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_whose_services_need_each_other_crosswise_start_within_three_seconds() {
+    let Some(server) = Server::any().await else { return };
+    let service = |name: &str, needs: &[&str]| {
+        let builder =
+            ServiceDef::builder(name.to_owned()).depends_on(needs.iter().map(|name| (*name).to_owned()));
+        builder.action("get", |_, _: Value| async { Ok::<_, Error>(1) }).build()
+    };
+    for transporter in TRANSPORTERS {
+        let namespace = namespace();
+        let transporter = over(transporter, &namespace);
+        let node = |id, services: [ServiceDef; 2]| {
+            let node = services
+                .into_iter()
+                .fold(node(&server, &namespace, id, &transporter), BrokerBuilder::service);
+            // As by default: the next beat is long away.
+            let node = node.configure(|config| {
+                config.heartbeat_interval = Duration::from_secs(10);
+                config.heartbeat_timeout = Duration::from_secs(30);
+            });
+            local(node).build().unwrap()
+        };
+        let a = node("a", [service("tenant", &[]), service("location", &["device"])]);
+        let b = node("b", [service("device", &["tenant"]), service("alarm", &["location"])]);
+        let from = std::time::Instant::now();
+        let started = tokio::join!(a.start(), b.start());
+        started.0.unwrap();
+        started.1.unwrap();
+        a.wait_for(&["alarm"]).await.unwrap();
+        let took = from.elapsed();
+        assert!(took <= Duration::from_secs(3), "it took {took:.1?} over {transporter}");
+        sees(&a, "alarm.get", true).await;
+        sees(&b, "tenant.get", true).await;
+        for broker in [&a, &b] {
+            broker.stop().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_find_each_other_change_and_leave_over_any_transporter() {
     let Some(server) = Server::any().await else { return };
     for transporter in TRANSPORTERS {

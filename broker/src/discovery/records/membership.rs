@@ -20,11 +20,14 @@ use crate::discovery::conflict::{Evidence, Source};
 use crate::discovery::cpu::Cpu;
 use crate::discovery::limit::Bucket;
 use crate::protocol::{InfoPacket, Packet, beat_record};
+use crate::registry::LocalInfo;
 use crate::serializer::Serializer;
 use crate::transit::Transit;
 
 /// How often signs of life in other packets are looked at.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
+/// How often the roll is called while a service waits for others: the next beat may be long away.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often nodes that are long gone are forgotten.
 const CLEAN_EVERY: Duration = Duration::from_secs(60);
 /// Packets that keep a node without a beat alive are at most this old, or one beat.
@@ -51,6 +54,10 @@ pub(crate) struct Records {
     lines: Bucket,
     /// Whether nodes are reached by their addresses rather than over a server.
     addressed: bool,
+    /// The sequence number of the INFO that is written.
+    written: u64,
+    /// When the roll is called for services that wait for others.
+    next_look: Option<Instant>,
 }
 
 impl Records {
@@ -88,6 +95,8 @@ impl Records {
             asked: Bucket::new(ASKED, Duration::from_secs(1) / ASKED),
             lines: Bucket::new(1, LINES),
             addressed: membership == Membership::Gossip,
+            written: 0,
+            next_look: None,
         }
     }
 
@@ -97,7 +106,13 @@ impl Records {
     }
 
     pub(crate) fn next_tick(&self) -> Instant {
-        self.next_beat.min(self.next_check).min(self.next_clean)
+        let own = self.next_beat.min(self.next_check).min(self.next_clean);
+        self.next_look.map_or(own, |look| own.min(look))
+    }
+
+    /// Somebody waits for services that others may write of at any moment.
+    pub(crate) fn look(&mut self, now: Instant) {
+        self.next_look.get_or_insert(now);
     }
 
     /// A packet about membership came all the same: a farewell, a greeting, or one of a node that does not
@@ -122,12 +137,8 @@ impl Records {
         match packet {
             Packet::Info(info) => self.info(transit, broker, sender, *info, chores, now),
             // As in Node, whoever asks finds our record renewed.
-            Packet::Discover
-                if chores.announced
-                    && broker.shared().lifecycle.is_running()
-                    && self.asked.take(now.into_std()) =>
-            {
-                self.announce(transit, broker, None, now);
+            Packet::Discover if chores.is_present(broker) && self.asked.take(now.into_std()) => {
+                self.announce(transit, broker, &chores.for_asker(transit, broker), None, now);
             }
             Packet::Disconnect => {
                 let registry = broker.shared().registry.snapshot();
@@ -204,8 +215,8 @@ impl Records {
     /// Records may be missing that their authors believe to be there.
     fn forgotten(&mut self, transit: &Transit, broker: &ServiceBroker, chores: &Chores, now: Instant) {
         self.roll.forbear(now.into_std());
-        match chores.announced && broker.shared().lifecycle.is_running() {
-            true => self.announce(transit, broker, None, now),
+        match chores.is_present(broker) {
+            true => self.announce(transit, broker, &chores.for_asker(transit, broker), None, now),
             false => self.orders.give(Order::Roll),
         }
     }
@@ -315,17 +326,18 @@ impl Records {
         transit.node_gone(broker, node, unexpected, chores, now);
     }
 
-    /// Writes what this node offers now, and a beat. `done` is told once the first is written.
+    /// Writes what this node offers, and a beat. `done` is told once the first is written.
     pub(crate) fn announce(
         &mut self,
         transit: &Transit,
         broker: &ServiceBroker,
+        info: &LocalInfo,
         done: Option<oneshot::Sender<()>>,
         now: Instant,
     ) {
-        let info = broker.shared().registry.local_info();
         let Some(value) = transit.info_record(&*self.serializer, &info.json) else { return };
         self.orders.give(Order::Info { value, done });
+        self.written = info.seq;
         self.beat(transit, broker, now);
     }
 
@@ -337,7 +349,8 @@ impl Records {
     fn beat(&mut self, transit: &Transit, broker: &ServiceBroker, now: Instant) {
         self.next_beat = now + self.beat_every;
         self.rolls = self.rolls.wrapping_add(1);
-        let seq = broker.shared().registry.local_info().seq;
+        // What is not written yet would be looked for in vain.
+        let seq = self.written;
         let cpu = self.cpu.measure();
         let beat = beat_record(transit.own_version(), transit.node(), cpu, seq, broker.instance_id());
         let value = match self.serializer.codec().encode(&beat) {
@@ -354,9 +367,16 @@ impl Records {
     pub(crate) fn tick(&mut self, transit: &Transit, broker: &ServiceBroker, chores: &Chores, now: Instant) {
         if now >= self.next_beat {
             self.next_beat = now + self.beat_every;
-            match chores.announced && broker.shared().lifecycle.is_running() {
+            match chores.is_present(broker) {
                 true => self.beat(transit, broker, now),
                 false => self.orders.give(Order::Roll),
+            }
+        }
+        if self.next_look.is_some_and(|look| now >= look) {
+            let wanted = broker.waits_for_services();
+            self.next_look = wanted.then(|| now + LOOK_EVERY);
+            if wanted {
+                self.orders.give(Order::Roll);
             }
         }
         if now >= self.next_check {
