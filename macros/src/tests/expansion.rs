@@ -100,7 +100,7 @@ fn named_arguments_become_a_struct_that_handler_and_client_share() {
         &[
             quote!(#[derive(::ligand::__private::serde::Serialize, ::ligand::__private::serde::Deserialize)]),
             quote!(::deserialize(::ligand::__private::Named(from))),
-            quote!(#[serde(crate = "::ligand::__private::serde")]),
+            quote!(#[serde(crate = "::ligand::__private::serde", remote = "Self")]),
             quote!(
                 struct __TripsRequestParams {
                     rider: RiderId,
@@ -258,7 +258,7 @@ fn a_condition_on_a_method_is_on_everything_made_for_it() {
         ),
     );
     let conditions = text(&code).matches("#[cfg(feature=\"sms\")]").count();
-    assert_eq!(conditions, 4, "struct, check, glue and client method: {}", text(&code));
+    assert_eq!(conditions, 6, "struct, reading, writing, check, glue and client method: {}", text(&code));
 }
 
 #[test]
@@ -344,7 +344,7 @@ fn an_error_goes_out_as_parts_and_comes_back_by_its_type() {
             quote!(impl ::core::convert::From<TripError> for ::ligand::Error),
             quote!(TripError::NoDriver { near: ref __field0, .. } => ::ligand::__private::application),
             quote!(name: "TripError", code: 404i64, error_type: "NO_DRIVER",),
-            quote!([("near", ::ligand::__private::to_value(__field0))],),
+            quote!([("near", ::ligand::__private::to_value(__field0))]),
             quote!(retryable: true),
             quote!(TripError::Unknown { 0: ref __field0, .. }),
             quote!(TripError::Call { 0: inner } => ::core::convert::Into::into(inner)),
