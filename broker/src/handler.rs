@@ -215,7 +215,6 @@ pub(crate) fn invalid(cx: &Context, error: DecodeError) -> Error {
         field if missing.is_some() => format!("The '{field}' field is required."),
         field => format!("The '{field}' field does not fit: {message}."),
     };
-    let hint = message.clone();
     Error::validation(json!([{
         "type": kind,
         "message": message,
@@ -223,7 +222,6 @@ pub(crate) fn invalid(cx: &Context, error: DecodeError) -> Error {
         "nodeID": cx.node().as_str(),
         "action": cx.name().as_str(),
     }]))
-    .with_hint(hint)
 }
 
 /// The rule of Node's validator that comes closest to what serde expected.

@@ -124,7 +124,7 @@ impl ActionDef {
     /// What another node published of an action.
     pub(crate) fn published_by(info: &ActionInfo) -> Self {
         let mut extra: Map<String, Value> =
-            serde_json::from_slice(info.definition.bytes()).unwrap_or_default();
+            crate::codec::read_json(info.definition.bytes()).unwrap_or_default();
         let raw_name = extra.remove("rawName");
         extra.retain(|key, _| !matches!(key.as_str(), "name" | "timeout" | "visibility"));
         let name = raw_name.as_ref().and_then(Value::as_str).map_or_else(|| info.name.clone(), Name::from);
