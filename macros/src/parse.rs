@@ -259,6 +259,7 @@ impl Source<'_> {
             docs: pick(&self.method.attrs, "doc"),
             cfgs: pick(&self.method.attrs, "cfg"),
             is_async: sig.asyncness.is_some(),
+            receiver: signature::receiver(sig),
             returns,
         })
     }

@@ -110,7 +110,7 @@ fn named_arguments_become_a_struct_that_handler_and_client_share() {
                 }
             ),
             quote!(::ligand::ActionDef::new("book"), move |ctx: ::ligand::Context, params: __TripsRequestParams|),
-            quote!(async move { __this.request(params.rider, ctx, params.to).await }),
+            quote!(async move { <Trips>::request(&*__this, params.rider, ctx, params.to).await }),
             quote!(
                 /// Books a car.
                 pub(crate) fn request(&self, rider: RiderId, to: Option<Point>) -> ::ligand::Call<'a, Trip> {
@@ -191,16 +191,20 @@ fn whole_raw_and_blocking_actions_have_their_own_ways() {
     contains(
         &code,
         &[
-            quote!(async move { __this.place(::ligand::Params(params)).await }),
+            quote!(async move { <Trips>::place(&*__this, ::ligand::Params(params)).await }),
             quote!(fn place(&self, params: Cart) -> ::ligand::Call<'a, Order>),
             quote!(__builder.action_raw),
             quote!(::ligand::ActionDef::new("follow"), move |ctx: ::ligand::Context, params: ::ligand::Payload|),
             quote!(-> ::ligand::Call<'a, ::ligand::__private::Value>),
             quote!(__builder.action_blocking(
                 ::ligand::ActionDef::new("hash"),
-                move |ctx: ::ligand::Context, params: __TripsHashParams| __this.hash(params.password)
+                move |ctx: ::ligand::Context, params: __TripsHashParams| <Trips>::hash(
+                    &*__this,
+                    params.password
+                )
             )),
             quote!(call::<::ligand::Empty, ()>(self.caller, "trips.ping", ::ligand::Empty {})),
+            quote!(async move { <Trips>::ping(__this).await }),
         ],
     );
 }
@@ -232,14 +236,14 @@ fn events_and_hooks_are_registered() {
                     .concurrency(1usize)
                     .extra("debounce", 5)
             ),
-            quote!(__this.on_user(ctx, params.id)),
+            quote!(<Mail>::on_user(&*__this, ctx, params.id)),
             quote!(params: Shared<User>),
-            quote!(__this.on_any(params)),
+            quote!(<Mail>::on_any(&*__this, params)),
             quote!(__builder.started),
             quote!(move |cx: ::ligand::ServiceCx|),
-            quote!(__this.open(cx)),
+            quote!(<Mail>::open(&*__this, cx)),
             quote!(__builder.stopped),
-            quote!(__this.close()),
+            quote!(<Mail>::close(&*__this)),
         ],
     );
 }
