@@ -165,7 +165,7 @@ impl Hosted {
                 name: self.def.action_name(&def.name),
                 service: service.clone(),
                 visibility: def.visibility,
-                timeout: def.timeout.map(|timeout| timeout.as_duration().unwrap_or_default()),
+                timeout: def.timeout,
                 definition: json(&def.published(&self.def.action_name(&def.name))),
                 encode: def.encode,
                 run: shared.pipeline.action(def, Side::Local, run),

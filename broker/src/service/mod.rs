@@ -23,8 +23,10 @@
 
 mod action;
 mod builder;
+mod check;
 mod cx;
 mod event;
+mod names;
 mod params;
 mod reply;
 mod schema;

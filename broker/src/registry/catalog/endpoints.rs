@@ -5,6 +5,7 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 use super::Catalog;
+use crate::config::Timeout;
 use crate::protocol::{ActionInfo, Raw};
 use crate::registry::actions::{Action, ActionEntry};
 use crate::registry::endpoints::Endpoints;
@@ -82,7 +83,7 @@ impl Catalog {
         let info = ActionInfo {
             name: action.name.clone(),
             visibility: action.visibility,
-            timeout: action.timeout,
+            timeout: action.timeout.map(Timeout::for_node),
             definition: action.definition.clone(),
         };
         Arc::new(Action {
@@ -91,7 +92,7 @@ impl Catalog {
             run: (self.composer)(&info),
             name: info.name,
             visibility: info.visibility,
-            timeout: info.timeout,
+            timeout: action.timeout,
             definition: info.definition,
         })
     }
