@@ -54,21 +54,19 @@ mod tests {
     fn names_and_patterns_are_judged_as_the_macros_judge_them() {
         let table: Value =
             serde_json::from_str(include_str!("../../tests/macros/service-names.json")).unwrap();
-        let judges: [(&str, fn(&str) -> Option<String>); 2] =
-            [("names", wrong_name), ("patterns", wrong_pattern)];
-        for (kind, judge) in judges {
+        let judge = |kind: &str, name: &str| match kind {
+            "names" => wrong_name(name),
+            _ => wrong_pattern(name),
+        };
+        for kind in ["names", "patterns"] {
             for (verdict, refused) in [("good", false), ("bad", true)] {
                 for name in table[kind][verdict].as_array().unwrap() {
                     let name = name.as_str().unwrap();
-                    assert_eq!(
-                        judge(name).is_some(),
-                        refused,
-                        "{kind} {verdict} {name:?}: {:?}",
-                        judge(name)
-                    );
+                    let judged = judge(kind, name);
+                    assert_eq!(judged.is_some(), refused, "{kind} {verdict} {name:?}: {judged:?}");
                 }
             }
-            assert!(judge(&"x".repeat(255)).is_none() && judge(&"x".repeat(256)).is_some());
+            assert!(judge(kind, &"x".repeat(255)).is_none() && judge(kind, &"x".repeat(256)).is_some());
         }
     }
 }

@@ -62,7 +62,12 @@ fn the_impl_keeps_everything_but_the_helper_attributes_which_give_way_to_an_allo
         impl Trips {
             /// Asks for a car.
             #[must_use]
-            #[allow(clippy::needless_pass_by_value, clippy::unused_async, clippy::unused_self)]
+            #[allow(clippy::needless_pass_by_value,
+        clippy::new_ret_no_self,
+        clippy::should_implement_trait,
+        clippy::unused_async,
+        clippy::unused_self,
+        clippy::wrong_self_convention)]
             pub async fn request(&self) -> Result<()> { Ok(()) }
             const LIMIT: u8 = 3;
         }
@@ -75,7 +80,12 @@ fn the_impl_is_emitted_even_when_nothing_else_can_be() {
     let parsed = parse::service(quote!(), quote!(impl Trips { #[action] fn a() {} }), &mut Errors::default());
     let expected = quote! {
         impl Trips {
-            #[allow(clippy::needless_pass_by_value, clippy::unused_async, clippy::unused_self)]
+            #[allow(clippy::needless_pass_by_value,
+        clippy::new_ret_no_self,
+        clippy::should_implement_trait,
+        clippy::unused_async,
+        clippy::unused_self,
+        clippy::wrong_self_convention)]
             fn a() {}
         }
     };
