@@ -72,7 +72,17 @@ pub(crate) struct Method {
     /// `#[cfg(…)]` of the method; whatever is generated for it stands under the same condition.
     pub(crate) cfgs: Vec<Attribute>,
     pub(crate) is_async: bool,
+    pub(crate) receiver: Receiver,
     pub(crate) returns: Returns,
+}
+
+/// What a method is called on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Receiver {
+    /// `&self`
+    Shared,
+    /// `self: Arc<Self>`
+    Arc,
 }
 
 /// A method under `#[action]`.
@@ -164,6 +174,13 @@ pub(crate) struct Returns {
     pub(crate) err: Option<Type>,
 }
 
+/// How long a call of an action may take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Timeout {
+    Millis(u64),
+    Never,
+}
+
 /// Who may call an action; the values of Node's `visibility`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Access {
@@ -189,7 +206,7 @@ pub(crate) struct Rename {
 /// What stands in `#[action(…)]`.
 pub(crate) struct ActionOptions {
     pub(crate) name: Option<Named>,
-    pub(crate) timeout_ms: Option<u64>,
+    pub(crate) timeout: Option<Timeout>,
     pub(crate) access: Option<Access>,
     /// Node's validation schema for the params.
     pub(crate) params: Option<Expr>,

@@ -4,6 +4,7 @@
 //! complain about everything that refers to it.
 
 use proc_macro2::Span;
+use syn::ext::IdentExt;
 use syn::{Expr, ExprLit, GenericParam, Ident, Lit};
 
 use crate::ast::{Action, Contract, ContractMethod, Event, Hook, Method, Named, Service, ServiceName};
@@ -145,17 +146,15 @@ fn check_action_name(name: &Named, errors: &mut Errors) {
 }
 
 fn check_client_method(ident: &Ident, errors: &mut Errors) {
-    if ident == "new" {
-        errors.at(
-            ident,
-            "the client's constructor is called `new`: name the method otherwise and write `#[action(name = \"new\")]`",
-        );
-    } else if ident == "NAME" {
-        errors.at(
-            ident,
-            "the client's constant is called `NAME`: name the method otherwise and write `#[action(name = \"NAME\")]`",
-        );
-    }
+    let name = ident.unraw().to_string();
+    let taken = match name.as_str() {
+        "new" => "the client's constructor is called `new`",
+        "NAME" => "the client's constant is called `NAME`",
+        // They take their value as it is, so they are found before a method that takes it by reference.
+        "into" | "try_into" => "on a client this would be the method that every type has",
+        _ => return,
+    };
+    errors.at(ident, format!("{taken}: name the method otherwise and write `#[action(name = \"{name}\")]`"));
 }
 
 fn check_action(action: &Action, has_client: bool, parameters: &[Ident], errors: &mut Errors) {

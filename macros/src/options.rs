@@ -3,7 +3,7 @@
 use proc_macro2::Span;
 use syn::{Expr, Ident, Lit, Path, Visibility, parse_quote};
 
-use crate::ast::{Access, ActionOptions, EventOptions, Extra, Named, Rename, ServiceName, Version};
+use crate::ast::{Access, ActionOptions, EventOptions, Extra, Named, Rename, ServiceName, Timeout, Version};
 use crate::entries::{Entries, Entry};
 use crate::errors::Errors;
 use crate::{names, suggest};
@@ -30,8 +30,18 @@ const EVENT: &[&str] = &["group", "concurrency", "rename", "extra"];
 const ACCESS: &[&str] = &["published", "public", "protected", "private"];
 
 /// Keys of a definition that have an option of their own.
-const NOT_EXTRA: &[&str] =
-    &["name", "timeout", "visibility", "params", "rest", "group", "concurrency", "handler"];
+const NOT_EXTRA: &[&str] = &[
+    "name",
+    "rawName",
+    "timeout",
+    "visibility",
+    "protected",
+    "params",
+    "rest",
+    "group",
+    "concurrency",
+    "handler",
+];
 
 /// What stands in `#[service(…)]`.
 pub(crate) struct ServiceOptions {
@@ -150,7 +160,7 @@ impl ActionOptions {
     fn new() -> Self {
         Self {
             name: None,
-            timeout_ms: None,
+            timeout: None,
             access: None,
             params: None,
             spawn: None,
@@ -193,7 +203,7 @@ impl ActionOptions {
     fn set(&mut self, entry: &Entry, errors: &mut Errors) -> syn::Result<()> {
         match entry.key.as_str() {
             "name" => self.name = Some(Named::of(&entry.string("book")?)),
-            "timeout" => self.timeout_ms = Some(read_timeout(entry)?),
+            "timeout" => self.timeout = Some(read_timeout(entry)?),
             "visibility" => self.access = Some(read_access(entry)?),
             "params" => self.params = Some(entry.expr()?),
             "rest" => self.extra.push(Extra { key: "rest".into(), value: entry.expr()? }),
@@ -225,15 +235,25 @@ fn unknown_action_option(entry: &Entry, known: &[&str]) -> syn::Error {
     entry.error(message)
 }
 
-fn read_timeout(entry: &Entry) -> syn::Result<u64> {
+fn read_timeout(entry: &Entry) -> syn::Result<Timeout> {
     let lit = entry.string_or_int("\"3s\"")?;
     let millis = match &lit {
+        Lit::Str(text) if text.value() == "never" => return Ok(Timeout::Never),
         Lit::Str(text) => names::parse_duration(&text.value()),
         // A bare number is milliseconds, as in Node.
         Lit::Int(number) => names::parse_duration(&format!("{}ms", number.base10_digits())),
         _ => return Err(entry.error("`timeout` takes a string or a number")),
     };
-    millis.map_err(|message| syn::Error::new(lit.span(), message))
+    match millis {
+        Ok(0) => Err(
+            "a timeout of zero would fail every call: write `timeout = \"never\"` for no limit, or leave it out \
+             for the broker's `requestTimeout`"
+                .into(),
+        ),
+        Ok(millis) => Ok(Timeout::Millis(millis)),
+        Err(message) => Err(message),
+    }
+    .map_err(|message: String| syn::Error::new(lit.span(), message))
 }
 
 fn read_access(entry: &Entry) -> syn::Result<Access> {

@@ -162,9 +162,17 @@ impl Methods {
     }
 }
 
-/// Lints that would have the user change what a signature has to be here: `async`, a receiver, owned arguments.
+/// Lints that would have the user change what a signature has to be here: `async`, a receiver, owned arguments, and
+/// a name that is the wire's.
 fn allow_what_we_ask_for() -> Attribute {
-    parse_quote!(#[allow(clippy::needless_pass_by_value, clippy::unused_async, clippy::unused_self)])
+    parse_quote!(#[allow(
+        clippy::needless_pass_by_value,
+        clippy::new_ret_no_self,
+        clippy::should_implement_trait,
+        clippy::unused_async,
+        clippy::unused_self,
+        clippy::wrong_self_convention
+    )])
 }
 
 /// Removes the role attributes and returns the first.
@@ -259,6 +267,7 @@ impl Source<'_> {
             docs: pick(&self.method.attrs, "doc"),
             cfgs: pick(&self.method.attrs, "cfg"),
             is_async: sig.asyncness.is_some(),
+            receiver: signature::receiver(sig),
             returns,
         })
     }

@@ -4,7 +4,7 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Attribute, FnArg, Ident, Pat, PatType, ReceiverKind, ReturnType, Safety, Signature, Type};
 
-use crate::ast::{Argument, Inputs, Rename, Returns, Slot};
+use crate::ast::{Argument, Inputs, Receiver, Rename, Returns, Slot};
 use crate::errors::Errors;
 use crate::{suggest, wire};
 
@@ -67,6 +67,14 @@ fn check_receiver(sig: &Signature, what: &str, errors: &mut Errors) {
         ),
         ReceiverKind::Typed(_, ty) if wire::is_named(ty, "Arc") || is_shared_self(ty) => {}
         _ => errors.at(receiver, format!("{what} takes `&self`: the service stays when the call is over")),
+    }
+}
+
+/// What the method is called on; only [`check_method`] knows whether that is possible.
+pub(crate) fn receiver(sig: &Signature) -> Receiver {
+    match sig.receiver().map(|receiver| &receiver.kind) {
+        Some(ReceiverKind::Typed(_, ty)) if wire::is_named(ty, "Arc") => Receiver::Arc,
+        _ => Receiver::Shared,
     }
 }
 

@@ -86,7 +86,8 @@ impl BrokerBuilder {
         self.configure(move |config| config.node_id = Some(id))
     }
 
-    /// How long a call may take unless the caller or the action says otherwise (30 s).
+    /// How long a call may take unless the caller or the action says otherwise (30 s). Zero is refused by
+    /// [`BrokerBuilder::build`], since every call would fail; [`Timeout::Never`] is no limit.
     pub fn request_timeout(self, timeout: impl Into<Timeout>) -> Self {
         let timeout = timeout.into();
         self.configure(move |config| config.request_timeout = timeout)

@@ -67,7 +67,7 @@ pub struct OutgoingCall {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct CallOptions {
-    /// How long it may take; the action's own or the broker's default otherwise.
+    /// How long it may take; the action's own or the broker's default otherwise. Zero is no time at all.
     pub timeout: Option<Timeout>,
     /// The node that has to answer.
     pub node: Option<NodeId>,
@@ -174,7 +174,9 @@ impl<'a, R> Call<'a, R, ByName> {
 
 impl<'a, R, By> Call<'a, R, By> {
     /// How long it may take, instead of the action's or the broker's default. Never more than what is
-    /// left of the running call.
+    /// left of the running call. With zero the call is not made: it fails at once as
+    /// [`ErrorKind::RequestSkipped`](crate::ErrorKind::RequestSkipped), [`Outcome::NotRun`];
+    /// [`Timeout::Never`] is no limit.
     pub fn timeout(mut self, timeout: impl Into<Timeout>) -> Self {
         self.options().timeout = Some(timeout.into());
         self

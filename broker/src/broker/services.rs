@@ -206,7 +206,7 @@ impl Hosted {
                 name,
                 service: service.clone(),
                 visibility: def.visibility,
-                timeout: def.timeout.map(|timeout| timeout.as_duration().unwrap_or_default()),
+                timeout: def.timeout,
                 definition: json(&def.published(&self.def.action_name(&def.name))),
                 encode: def.encode,
                 gate: Some(Arc::clone(&self.gate)),

@@ -96,6 +96,7 @@ impl ConfigLoader {
     /// # Errors
     /// [`ConfigError`], naming the option and where it was written.
     pub fn load(self) -> Result<BrokerConfig, ConfigError> {
+        validate::check_base(&self.base)?;
         let mut tree = self.base.to_plain_tree();
         let mut origins = Origins::default();
         #[cfg(feature = "config-file")]
@@ -257,6 +258,17 @@ mod tests {
             }
             assert!(BrokerConfig::from_value(nested(row.path, Value::Null)).is_ok(), "{} = null", row.path);
         }
+    }
+
+    #[test]
+    fn a_zero_in_code_is_refused_rather_than_read_back_as_no_limit() {
+        let base =
+            BrokerConfig { request_timeout: std::time::Duration::ZERO.into(), ..BrokerConfig::default() };
+        let error = ConfigLoader::over(base).load().unwrap_err().to_string();
+        assert!(
+            error.starts_with("`requestTimeout` in the configuration given in code is \"0s\""),
+            "{error}"
+        );
     }
 
     #[test]

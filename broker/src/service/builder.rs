@@ -24,6 +24,8 @@ pub(crate) type StoppedHook = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + S
 pub struct ServiceDef {
     pub(crate) name: Name,
     pub(crate) version: Option<ServiceVersion>,
+    /// One of the broker's own, whose name may begin with `$`.
+    pub(crate) internal: bool,
     pub(crate) settings: Map<String, Value>,
     pub(crate) metadata: Map<String, Value>,
     /// What of these two cannot be published, and why.
@@ -59,6 +61,7 @@ impl ServiceDef {
         ServiceBuilder(Self {
             name: name.into(),
             version: None,
+            internal: false,
             settings: Map::new(),
             metadata: Map::new(),
             unwritable: Vec::new(),
@@ -111,7 +114,7 @@ impl fmt::Debug for ServiceDef {
 pub struct ServiceBuilder(ServiceDef);
 
 impl ServiceBuilder {
-    /// The version: a number or a text.
+    /// The version: a number, or a text of the characters that names have.
     pub fn version(mut self, version: impl Into<ServiceVersion>) -> Self {
         self.0.version = Some(version.into());
         self
@@ -192,7 +195,9 @@ impl ServiceBuilder {
         R: Serialize + Send + 'static,
         E: Into<Error>,
     {
-        self.0.actions.push((def.into(), handler::action_blocking(run)));
+        let mut def = def.into();
+        def.blocking = true;
+        self.0.actions.push((def, handler::action_blocking(run)));
         self
     }
 
@@ -237,7 +242,14 @@ impl ServiceBuilder {
         self
     }
 
-    /// The service.
+    /// Marks one of the broker's own services.
+    pub(crate) fn internal(mut self) -> Self {
+        self.0.internal = true;
+        self
+    }
+
+    /// The service. Whether it can work is looked at when it is given to a broker, whose
+    /// [`build`](crate::BrokerBuilder::build) or [`add`](crate::ServiceBroker::add) then names what is wrong.
     #[must_use]
     pub fn build(self) -> ServiceDef {
         self.0

@@ -7,5 +7,6 @@ mod definition;
 mod errors;
 mod events;
 mod hooks;
+mod names;
 mod story;
 mod ways;

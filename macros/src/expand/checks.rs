@@ -135,7 +135,7 @@ fn future(method: &Method, inputs: &Inputs, slots: &[Slot], service: &Service) -
     let krate = at(&service.krate, span);
     let self_ty = &service.self_ty;
     let params = params::ty(inputs, &params::ident(&service.ident, &method.ident), &krate);
-    let call = invocation::method(&method.ident, slots, &krate);
+    let call = invocation::method(method, slots, self_ty, &krate);
     quote_spanned! {span=>
         let _ = |__this: #krate::__private::Arc<#self_ty>, ctx: #krate::Context, params: #params| {
             a_handler_may_change_threads(#call)

@@ -5,11 +5,11 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Ident, Path};
+use syn::Ident;
 
 use super::params::{self, Travels};
 use super::{at, checks, client, invocation, located, quiet};
-use crate::ast::{Access, Action, Event, Extra, Hook, Service, Version};
+use crate::ast::{Access, Action, Event, Extra, Hook, Receiver, Service, Timeout, Version};
 
 /// Everything beside the user's own impl block.
 pub(crate) fn service(service: &Service) -> TokenStream {
@@ -66,8 +66,8 @@ fn glue(service: &Service) -> TokenStream {
     let about = about(service);
     let actions = service.actions.iter().map(|item| action(item, service));
     let events = service.events.iter().map(|item| event(item, service));
-    let started = service.started.iter().map(|hook| started(hook, krate));
-    let stopped = service.stopped.iter().map(|hook| stopped(hook, krate));
+    let started = service.started.iter().map(|hook| started(hook, service));
+    let stopped = service.stopped.iter().map(|hook| stopped(hook, service));
     quote! {
         #quiet
         #[automatically_derived]
@@ -105,9 +105,9 @@ fn action(action: &Action, service: &Service) -> TokenStream {
     let cfgs = &action.method.cfgs;
     let definition = action_definition(action, &krate, span);
     let params = params::ty(&action.inputs, &params::ident(&service.ident, &action.method.ident), &krate);
-    let call = invocation::method(&action.method.ident, &action.slots, &krate);
+    let call = invocation::method(&action.method, &action.slots, &service.self_ty, &krate);
     let (method, body) = if action.options.blocking.is_some() {
-        (quote_spanned!(span=> action_blocking), call)
+        (quote_spanned!(span=> action_blocking), at_once(&call, action.method.receiver, &krate, span))
     } else if action.options.raw.is_some() {
         (quote_spanned!(span=> action_raw), in_future(&call, &krate, span))
     } else {
@@ -128,7 +128,8 @@ fn event(event: &Event, service: &Service) -> TokenStream {
     let cfgs = &event.method.cfgs;
     let definition = event_definition(event, &krate, span);
     let params = params::ty(&event.inputs, &params::ident(&service.ident, &event.method.ident), &krate);
-    let body = in_future(&invocation::method(&event.method.ident, &event.slots, &krate), &krate, span);
+    let call = invocation::method(&event.method, &event.slots, &service.self_ty, &krate);
+    let body = in_future(&call, &krate, span);
     quote_spanned! {span=>
         #(#cfgs)*
         let __builder = {
@@ -138,13 +139,12 @@ fn event(event: &Event, service: &Service) -> TokenStream {
     }
 }
 
-fn started(hook: &Hook, krate: &Path) -> TokenStream {
-    let method = &hook.method.ident;
-    let span = located(method.span());
-    let krate = at(krate, span);
+fn started(hook: &Hook, service: &Service) -> TokenStream {
+    let span = located(hook.method.ident.span());
+    let krate = at(&service.krate, span);
     let cfgs = &hook.method.cfgs;
-    let cx = hook.takes_cx.then(|| quote_spanned!(span=> cx));
-    let body = in_future(&quote_spanned!(span=> __this.#method(#cx)), &krate, span);
+    let cx = if hook.takes_cx { quote_spanned!(span=> , cx) } else { TokenStream::new() };
+    let body = in_future(&invocation::by_type(&hook.method, &service.self_ty, &cx), &krate, span);
     quote_spanned! {span=>
         #(#cfgs)*
         let __builder = {
@@ -154,12 +154,12 @@ fn started(hook: &Hook, krate: &Path) -> TokenStream {
     }
 }
 
-fn stopped(hook: &Hook, krate: &Path) -> TokenStream {
-    let method = &hook.method.ident;
-    let span = located(method.span());
-    let krate = at(krate, span);
+fn stopped(hook: &Hook, service: &Service) -> TokenStream {
+    let span = located(hook.method.ident.span());
+    let krate = at(&service.krate, span);
     let cfgs = &hook.method.cfgs;
-    let body = in_future(&quote_spanned!(span=> __this.#method()), &krate, span);
+    let call = invocation::by_type(&hook.method, &service.self_ty, &TokenStream::new());
+    let body = in_future(&call, &krate, span);
     quote_spanned! {span=>
         #(#cfgs)*
         let __builder = {
@@ -177,13 +177,26 @@ fn in_future(call: &TokenStream, krate: &TokenStream, span: Span) -> TokenStream
     }}
 }
 
+/// The call of a plain `fn`, which is over when its handler is.
+fn at_once(call: &TokenStream, receiver: Receiver, krate: &TokenStream, span: Span) -> TokenStream {
+    match receiver {
+        Receiver::Shared => call.clone(),
+        Receiver::Arc => quote_spanned! {span=> {
+            let __this = #krate::__private::Arc::clone(&__this);
+            #call
+        }},
+    }
+}
+
 fn action_definition(action: &Action, krate: &TokenStream, span: Span) -> TokenStream {
     let options = &action.options;
     let name = &action.name.text;
-    let timeout = options
-        .timeout_ms
-        .iter()
-        .map(|millis| quote_spanned!(span=> .timeout(#krate::__private::Duration::from_millis(#millis))));
+    let timeout = options.timeout.iter().map(|timeout| match timeout {
+        Timeout::Millis(millis) => {
+            quote_spanned!(span=> .timeout(#krate::__private::Duration::from_millis(#millis)))
+        }
+        Timeout::Never => quote_spanned!(span=> .timeout(#krate::Timeout::Never)),
+    });
     let access = options.access.iter().map(|access| {
         let variant = Ident::new(
             match access {

@@ -62,7 +62,12 @@ fn the_impl_keeps_everything_but_the_helper_attributes_which_give_way_to_an_allo
         impl Trips {
             /// Asks for a car.
             #[must_use]
-            #[allow(clippy::needless_pass_by_value, clippy::unused_async, clippy::unused_self)]
+            #[allow(clippy::needless_pass_by_value,
+        clippy::new_ret_no_self,
+        clippy::should_implement_trait,
+        clippy::unused_async,
+        clippy::unused_self,
+        clippy::wrong_self_convention)]
             pub async fn request(&self) -> Result<()> { Ok(()) }
             const LIMIT: u8 = 3;
         }
@@ -75,7 +80,12 @@ fn the_impl_is_emitted_even_when_nothing_else_can_be() {
     let parsed = parse::service(quote!(), quote!(impl Trips { #[action] fn a() {} }), &mut Errors::default());
     let expected = quote! {
         impl Trips {
-            #[allow(clippy::needless_pass_by_value, clippy::unused_async, clippy::unused_self)]
+            #[allow(clippy::needless_pass_by_value,
+        clippy::new_ret_no_self,
+        clippy::should_implement_trait,
+        clippy::unused_async,
+        clippy::unused_self,
+        clippy::wrong_self_convention)]
             fn a() {}
         }
     };
@@ -111,7 +121,7 @@ fn named_arguments_become_a_struct_that_handler_and_client_share() {
                 }
             ),
             quote!(::ligand::ActionDef::new("book"), move |ctx: ::ligand::Context, params: __TripsRequestParams|),
-            quote!(async move { __this.request(params.rider, ctx, params.to).await }),
+            quote!(async move { <Trips>::request(&*__this, params.rider, ctx, params.to).await }),
             quote!(
                 /// Books a car.
                 pub(crate) fn request(&self, rider: RiderId, to: Option<Point>) -> ::ligand::Call<'a, Trip> {
@@ -192,16 +202,20 @@ fn whole_raw_and_blocking_actions_have_their_own_ways() {
     contains(
         &code,
         &[
-            quote!(async move { __this.place(::ligand::Params(params)).await }),
+            quote!(async move { <Trips>::place(&*__this, ::ligand::Params(params)).await }),
             quote!(fn place(&self, params: Cart) -> ::ligand::Call<'a, Order>),
             quote!(__builder.action_raw),
             quote!(::ligand::ActionDef::new("follow"), move |ctx: ::ligand::Context, params: ::ligand::Payload|),
             quote!(-> ::ligand::Call<'a, ::ligand::__private::Value>),
             quote!(__builder.action_blocking(
                 ::ligand::ActionDef::new("hash"),
-                move |ctx: ::ligand::Context, params: __TripsHashParams| __this.hash(params.password)
+                move |ctx: ::ligand::Context, params: __TripsHashParams| <Trips>::hash(
+                    &*__this,
+                    params.password
+                )
             )),
             quote!(call::<::ligand::Empty, ()>(self.caller, "trips.ping", ::ligand::Empty {})),
+            quote!(async move { <Trips>::ping(__this).await }),
         ],
     );
 }
@@ -233,14 +247,14 @@ fn events_and_hooks_are_registered() {
                     .concurrency(1usize)
                     .extra("debounce", 5)
             ),
-            quote!(__this.on_user(ctx, params.id)),
+            quote!(<Mail>::on_user(&*__this, ctx, params.id)),
             quote!(params: Shared<User>),
-            quote!(__this.on_any(params)),
+            quote!(<Mail>::on_any(&*__this, params)),
             quote!(__builder.started),
             quote!(move |cx: ::ligand::ServiceCx|),
-            quote!(__this.open(cx)),
+            quote!(<Mail>::open(&*__this, cx)),
             quote!(__builder.stopped),
-            quote!(__this.close()),
+            quote!(<Mail>::close(&*__this)),
         ],
     );
 }

@@ -147,7 +147,15 @@ fn options_of_actions() {
         ),
         ("#[action(bulkhead = 3)] async fn a(&self) -> Result<()> {}", "goes into `extra(bulkhead = …)`"),
         ("#[action(timeout = \"3x\")] async fn a(&self) -> Result<()> {}", "`3x` is no duration"),
-        ("#[action(timeout = 0)] async fn a(&self) -> Result<()> {}", "a timeout of zero"),
+        (
+            "#[action(timeout = 0)] async fn a(&self) -> Result<()> {}",
+            "write `timeout = \"never\"` for no limit",
+        ),
+        (
+            "#[action(timeout = \"0s\")] async fn a(&self) -> Result<()> {}",
+            "a timeout of zero would fail every call",
+        ),
+        ("#[action(timeout = \"Never\")] async fn a(&self) -> Result<()> {}", "`Never` is no duration"),
         ("#[action(timeout = true)] async fn a(&self) -> Result<()> {}", "takes a string or a number"),
         ("#[action(timeout)] async fn a(&self) -> Result<()> {}", "takes a string or a number"),
         (
@@ -177,6 +185,10 @@ fn options_of_actions() {
         ("#[action(extra(cache))] async fn a(&self) -> Result<()> {}", "`cache` needs a value"),
         ("#[action = \"x\"] async fn a(&self) -> Result<()> {}", "write the options in parentheses"),
         ("#[action] async fn new(&self) -> Result<()> {}", "the client's constructor is called `new`"),
+        ("#[action] async fn r#new(&self) -> Result<()> {}", "the client's constructor is called `new`"),
+        ("#[action] async fn NAME(&self) -> Result<()> {}", "write `#[action(name = \"NAME\")]`"),
+        ("#[action] async fn into(&self) -> Result<()> {}", "write `#[action(name = \"into\")]`"),
+        ("#[action] async fn try_into(&self) -> Result<()> {}", "write `#[action(name = \"try_into\")]`"),
     ]);
 }
 
@@ -231,6 +243,10 @@ fn the_service_itself() {
         (quote!(name = "a", version = -1), "takes a string or a number"),
         (quote!(name = "a", version = 5_000_000_000), "number too large"),
         (quote!(name = "a", version = ""), "the name of a version is empty"),
+        (quote!(name = "a", version = "$next"), "reserved"),
+        (quote!(name = "a", version = "1 beta"), "' ' cannot be part of the name of a version"),
+        (quote!(name = "a", version = "*"), "'*' cannot be part of the name of a version"),
+        (quote!(name = "a", version = "1."), "something on both sides"),
         (quote!(name = "a", depends_on = "b"), "`depends_on` takes a list"),
         (quote!(name = "a", depends_on = ["b c"]), "' ' cannot be part"),
         (quote!(name = "a", client = 3), "or `client = false`"),
