@@ -93,7 +93,8 @@ fn outward(shape: &Shape, error: &ErrorType) -> TokenStream {
             ::core::iter::FromIterator::from_iter([#(#entries),*])
         )))
     };
-    let message = quote_spanned!(located(error.ident.span())=> ::std::format!("{}", error));
+    let told = at(&quote!(#private::Told), located(error.ident.span()));
+    let message = quote_spanned!(located(error.ident.span())=> #told::told(&error));
     quote! {
         #path { #(#patterns)* .. } => #krate::Error::application(#private::ErrorParts {
             name: #name,
