@@ -8,6 +8,7 @@ pub use std::sync::Arc;
 pub use std::time::Duration;
 
 pub use crate::error::ErrorParts;
+pub use crate::service::Named;
 
 use crate::{Call, Caller, Error, Payload};
 
@@ -58,14 +59,14 @@ impl<E: std::fmt::Display> Told for E {
             the message can tell of it; or keep its text: `String` instead of `{Self}`"
 )]
 pub trait ErrorData {
-    /// As JSON; null where that is impossible.
-    fn to_value(&self) -> Value;
+    /// As JSON, or why it cannot be written.
+    fn to_value(&self) -> Result<Value, String>;
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + ?Sized> ErrorData for T {
-    fn to_value(&self) -> Value {
-        serde_json::to_value(self).unwrap_or_default()
+    fn to_value(&self) -> Result<Value, String> {
+        crate::codec::to_error_data(self)
     }
 }
 
@@ -78,22 +79,41 @@ impl<T: Serialize + ?Sized> ErrorData for T {
 )]
 pub trait ErrorDataBack: Sized {
     /// From JSON, if it fits.
-    fn from_value(value: Value) -> Option<Self>;
+    fn from_value(value: &Value) -> Option<Self>;
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned> ErrorDataBack for T {
-    fn from_value(value: Value) -> Option<Self> {
-        serde_json::from_value(value).ok()
+    fn from_value(value: &Value) -> Option<Self> {
+        crate::codec::from_error_data(value).ok()
     }
 }
 
-/// A value as JSON; null where that is impossible.
-pub fn to_value<T: ErrorData + ?Sized>(value: &T) -> Value {
+/// A service's own error, with its fields as data. One that cannot be written makes it an error that says so.
+pub fn application<const N: usize>(
+    parts: ErrorParts,
+    fields: [(&'static str, Result<Value, String>); N],
+) -> Error {
+    let mut data = serde_json::Map::with_capacity(N);
+    for (field, value) in fields {
+        match value {
+            Ok(value) => data.insert(field.to_owned(), value),
+            Err(why) => return Error::unwritable_data(&parts, field, &why),
+        };
+    }
+    Error::application(ErrorParts { data: (N > 0).then_some(Value::Object(data)), ..parts })
+}
+
+/// A field of an error as JSON, so that it comes back as it was.
+///
+/// # Errors
+/// Says why it cannot be written.
+pub fn to_value<T: ErrorData + ?Sized>(value: &T) -> Result<Value, String> {
     value.to_value()
 }
 
-/// A typed value from JSON, if it fits.
-pub fn from_value<T: ErrorDataBack>(value: Value) -> Option<T> {
+/// A field of an error, if it is a `T`. One that is not there is null.
+pub fn from_value<T: ErrorDataBack>(error: &Error, field: &str) -> Option<T> {
+    let value = error.data().and_then(|data| data.get(field)).unwrap_or(&Value::Null);
     T::from_value(value)
 }

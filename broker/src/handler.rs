@@ -8,18 +8,19 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use std::any::{Any, TypeId};
+use std::any::TypeId;
 use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context as Task, Poll};
+use tokio::task::JoinError;
 use tracing::Span;
 
 use crate::codec::DecodeError;
 use crate::context::Context;
 use crate::deadlines::Timer;
 use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::guard::{self, Panicked};
 use crate::payload::Payload;
 use crate::service::{EventData, Reply};
 
@@ -41,12 +42,12 @@ where
         let run = Arc::clone(&run);
         Box::pin(async move {
             let mut watch = Watch::over(&cx);
-            let mut work = pin!(async {
+            let mut work = pin!(Some(async {
                 match payload.take::<P>() {
                     Ok(params) => run(cx, params).await.map(reply).map_err(raised),
                     Err(error) => Err(invalid(&cx, error)),
                 }
-            });
+            }));
             poll_fn(|task| watch.poll(work.as_mut(), task)).await
         })
     })
@@ -62,7 +63,7 @@ where
         let run = Arc::clone(&run);
         Box::pin(async move {
             let mut watch = Watch::over(&cx);
-            let mut work = pin!(async { run(cx, payload).await.map_err(raised) });
+            let mut work = pin!(Some(async { run(cx, payload).await.map_err(raised) }));
             poll_fn(|task| watch.poll(work.as_mut(), task)).await
         })
     })
@@ -81,16 +82,16 @@ where
         let run = Arc::clone(&run);
         Box::pin(async move {
             let mut watch = Watch::over(&cx);
-            let mut work = pin!(async {
+            let mut work = pin!(Some(async {
                 let params = payload.take::<P>().map_err(|error| invalid(&cx, error))?;
                 // Blocking code cannot be cancelled: its thread ends when it returns, whatever the caller
                 // does meanwhile. The pool of tokio bounds how many run at once.
                 let work = tokio::task::spawn_blocking(move || run(cx, params).map_err(raised));
                 match work.await {
                     Ok(result) => result.map(reply),
-                    Err(failed) => Err(panicked(failed.try_into_panic().ok().as_deref())),
+                    Err(failed) => Err(crashed(failed)),
                 }
-            });
+            }));
             poll_fn(|task| watch.poll(work.as_mut(), task)).await
         })
     })
@@ -107,12 +108,12 @@ where
         let run = Arc::clone(&run);
         Box::pin(async move {
             let mut watch = Watch::over(&cx);
-            let mut work = pin!(async {
+            let mut work = pin!(Some(async {
                 match P::from_payload(payload) {
                     Ok(data) => run(cx, data).await.map_err(Into::into),
                     Err(error) => Err(invalid(&cx, error)),
                 }
-            });
+            }));
             poll_fn(|task| watch.poll(work.as_mut(), task)).await
         })
     })
@@ -131,7 +132,7 @@ fn reply<R: Serialize + Send + 'static>(result: R) -> Reply {
 /// Runs any work in the place of a handler until it is done, panics, or its deadline passes.
 pub(crate) async fn guarded<T>(cx: Context, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
     let mut watch = Watch::over(&cx);
-    let mut work = pin!(work);
+    let mut work = pin!(Some(work));
     poll_fn(|task| watch.poll(work.as_mut(), task)).await
 }
 
@@ -150,28 +151,33 @@ impl Watch {
         Self { cx: cx.without_place(), span: crate::telemetry::span(cx), timer: None, done: false }
     }
 
-    /// Polls a handler; ready when it is done, panics, or its deadline has passed.
+    /// Polls a handler; ready when it is done, panics, or its deadline has passed. What it still holds is dropped
+    /// then, which may panic as well.
     ///
     /// It is lent the work where that lies: handed over, the work would lie in the call's future twice.
     #[inline]
     fn poll<T>(
         &mut self,
-        work: Pin<&mut (impl Future<Output = Result<T>> + Send)>,
+        mut work: Pin<&mut Option<impl Future<Output = Result<T>> + Send>>,
         task: &mut Task<'_>,
     ) -> Poll<Result<T>> {
         let Self { cx, span, timer, done } = self;
         let _entered = span.as_deref().map(Span::enter);
-        match catch_unwind(AssertUnwindSafe(|| work.poll(task))) {
-            Err(panic) => Poll::Ready(Err(panicked(Some(&*panic)))),
+        let polled = guard::run(|| work.as_mut().as_pin_mut().map_or(Poll::Pending, |work| work.poll(task)));
+        let ended = match polled {
             Ok(Poll::Ready(result)) => {
                 *done = true;
-                Poll::Ready(result)
+                return Poll::Ready(result);
             }
             Ok(Poll::Pending) => {
                 let timer = timer.get_or_insert_with(|| cx.timer());
-                timer.poll_passed(task).map(|()| Err(cx.timed_out()))
+                std::task::ready!(timer.poll_passed(task));
+                cx.timed_out(Some(cx.broker().node_id()))
             }
-        }
+            Err(panicked) => panicked.of_handler(),
+        };
+        guard::discard_pinned(work);
+        Poll::Ready(Err(ended))
     }
 }
 
@@ -184,16 +190,15 @@ impl Drop for Watch {
     }
 }
 
-/// The text stays here; a remote caller learns that it panicked, not why.
-pub(crate) fn panicked(panic: Option<&(dyn Any + Send)>) -> Error {
-    let text = panic.and_then(|panic| {
-        let text = panic.downcast_ref::<&str>().copied();
-        text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-    });
-    tracing::error!(panic = text.unwrap_or("no text"), "handler panicked");
-    Error::with_kind(ErrorKind::HandlerPanic, serde_json::Value::Null)
-        .with_message("the handler panicked")
-        .with_outcome(Outcome::Ran)
+/// The error of a handler whose task did not come to its end.
+pub(crate) fn crashed(task: JoinError) -> Error {
+    match task.try_into_panic() {
+        Ok(panic) => Panicked::of(panic).of_handler(),
+        // The runtime ends.
+        Err(task) => Error::with_kind(ErrorKind::RequestRejected, serde_json::Value::Null)
+            .with_message(task.to_string())
+            .with_outcome(Outcome::MayHaveRun),
+    }
 }
 
 /// Parameters that do not fit, worded as Node's validator does (protocol chapter 6.3).

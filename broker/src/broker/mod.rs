@@ -16,16 +16,17 @@ mod local_bus;
 mod nodes;
 mod ordered;
 mod pick;
+mod running;
 mod services;
 mod signals;
-mod stacked;
+mod wait;
 
 use futures_util::future::BoxFuture;
 use ligand_transporters::{Name, NodeId, Transporter};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -114,6 +115,8 @@ pub(crate) struct Shared {
     pub(crate) runtime: OnceLock<Handle>,
     /// Counts changes of services, for those who wait for one.
     pub(crate) changed: watch::Sender<u64>,
+    /// How many wait for services.
+    pub(crate) waits: AtomicUsize,
     /// When the broker was built.
     pub(crate) born: Instant,
 }
@@ -156,7 +159,7 @@ impl ServiceBroker {
     ///
     /// # Errors
     /// Awaiting it fails with an [`Error`] whose [`Error::outcome`] says whether the handler may have
-    /// run.
+    /// run. It did not where the broker is not running: before its start, and after its stop.
     pub fn call<'a, R>(
         &'a self,
         action: impl Into<Cow<'a, str>>,
@@ -184,8 +187,8 @@ impl ServiceBroker {
     /// subscribed.
     ///
     /// # Errors
-    /// Awaiting it fails when the data cannot be encoded, or when a node that should get it could not
-    /// be sent to. Failures of handlers are logged where they happen.
+    /// Awaiting it fails when the data cannot be encoded, when a node that should get it could not be sent to,
+    /// or while the broker is not running. Failures of handlers are logged where they happen.
     pub fn emit<'a>(&'a self, event: impl Into<Cow<'a, str>>, data: impl IntoPayload) -> Emit<'a> {
         Emit::new(self, None, Spread::Emit, event.into(), data.into_payload(self.codec()))
     }
@@ -201,7 +204,8 @@ impl ServiceBroker {
     /// Sends an event to every subscriber of this node. Awaiting it returns when they are done.
     ///
     /// # Errors
-    /// When the data cannot be encoded.
+    /// When the data cannot be encoded, and, with the type `EVENT_WAITS_FOR_ITSELF`, when a handler awaits it
+    /// whose own subscription is to handle it after that ([`EventDef::concurrency`](crate::EventDef::concurrency)).
     pub fn broadcast_local<'a>(&'a self, event: impl Into<Cow<'a, str>>, data: impl IntoPayload) -> Emit<'a> {
         Emit::new(self, None, Spread::Local, event.into(), data.into_payload(self.codec()))
     }
@@ -238,64 +242,15 @@ impl ServiceBroker {
         self.shared.local_bus.subscribe(pattern)
     }
 
-    /// Waits until all these services (full names) are available, here or elsewhere, for at most
-    /// `dependencyTimeout` of the configuration.
-    ///
-    /// # Errors
-    /// [`WaitError`], which names those that are missing.
-    ///
-    /// # Cancel safety
-    /// Safe.
-    pub async fn wait_for(&self, services: &[&str]) -> Result<(), WaitError> {
-        self.wait_for_within(services, self.shared.config.dependency_timeout).await
-    }
-
-    /// As [`ServiceBroker::wait_for`], with a bound of its own. With zero it looks once and does not wait.
-    ///
-    /// # Errors
-    /// [`WaitError`], which names those that are missing.
-    ///
-    /// # Cancel safety
-    /// Safe.
-    pub async fn wait_for_within(
-        &self,
-        services: &[&str],
-        timeout: impl Into<Timeout>,
-    ) -> Result<(), WaitError> {
-        let mut changed = self.shared.changed.subscribe();
-        let missing = || {
-            let snapshot = self.shared.registry.load();
-            let missing = services.iter().filter(|name| !snapshot.has_service(name));
-            missing.map(|name| (*name).to_owned()).collect::<Vec<_>>()
-        };
-        let wait = async {
-            while !missing().is_empty() {
-                if changed.changed().await.is_err() {
-                    break;
-                }
-            }
-        };
-        match timeout.into() {
-            Timeout::Never => wait.await,
-            Timeout::After(timeout) => {
-                // Whether it was in time shows by what is still missing.
-                let _ = tokio::time::timeout(timeout, wait).await;
-            }
-        }
-        match missing() {
-            missing if missing.is_empty() => Ok(()),
-            missing => Err(WaitError { missing }),
-        }
-    }
-
     /// Asks a node whether it is there; `None` when no answer came within `pingTimeout` (2 s).
     ///
     /// # Errors
-    /// When the node is unknown or cannot be sent to.
+    /// When the node is unknown or cannot be sent to, and when this broker is not running.
     ///
     /// # Cancel safety
     /// Safe.
     pub async fn ping(&self, node: &NodeId) -> Result<Option<PingReply>> {
+        self.shared.lifecycle.must_run("ping", self.node_id())?;
         match self.shared.transit() {
             Some(transit) => transit.ping(node).await,
             None => Err(Error::disconnected()),

@@ -43,6 +43,9 @@ impl ServiceDef {
                 return Some(format!("it depends on `{}`, a name that {problem}", name.escape_debug()));
             }
         }
+        if let Some(problem) = self.unwritable.first() {
+            return Some(problem.clone());
+        }
         self.problem_of_actions().or_else(|| self.problem_of_events())
     }
 
@@ -57,6 +60,9 @@ impl ServiceDef {
             }
             if !seen.insert(def.name.as_str()) {
                 return Some(format!("it has two actions named `{}`", def.name));
+            }
+            if let Some(problem) = &def.unwritable {
+                return Some(format!("of its action `{}` {problem}", def.name));
             }
             if let Some(problem) = def.problem() {
                 return Some(format!("action `{}` {problem}", def.name));
@@ -77,6 +83,9 @@ impl ServiceDef {
                     "it has two handlers for the event `{}`: let one of them do both",
                     def.pattern
                 ));
+            }
+            if let Some(problem) = &def.unwritable {
+                return Some(format!("of its event `{}` {problem}", def.pattern));
             }
             if let Some(problem) = def.problem() {
                 return Some(format!("the handler of event `{}` {problem}", def.pattern));

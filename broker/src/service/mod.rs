@@ -26,9 +26,12 @@ mod builder;
 mod check;
 mod cx;
 mod event;
+mod gate;
+mod named;
 mod names;
 mod params;
 mod reply;
+mod run;
 mod schema;
 mod version;
 
@@ -38,8 +41,11 @@ pub use builder::{IntoServiceDef, ServiceBuilder, ServiceDef};
 pub use cx::ServiceCx;
 pub(crate) use cx::Tasks;
 pub use event::EventDef;
+pub(crate) use gate::{Entered, Gate, Seat};
+pub use named::Named;
 pub use params::{Empty, EventData, Params, Shared};
 pub use reply::Reply;
+pub(crate) use run::{Beneath, First, Run, first, poll_seated};
 pub use version::ServiceVersion;
 
 pub use crate::protocol::Visibility;

@@ -4,21 +4,23 @@
 //! A node takes part from the moment at which it is announced until it leaves. Before and after that its
 //! own calls and events go to itself directly, because over the bus nobody here would get them.
 //!
-//! A subscription is made before what it is for is announced, and ends once the others have heard that it
+//! A subscription is made before what it is for is announced: an announcement says what this node offered when
+//! the subscriptions were last looked at, and nothing newer. While one is being made, this node's calls and
+//! events go node by node, as without the option, for nobody here would get them over the bus. It ends once the others have heard that it
 //! is gone, still before this node stops serving. Node ends it before the announcement; what is asked for in
 //! between, and by several nodes that leave at once, would vanish there, and its callers wait for the deadline.
 
 use ligand_transporters::{Connection, Name, Subscription, TransportError};
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Transit;
 use super::control::Message;
 use super::trouble::transporter_error;
-use crate::broker::ServiceBroker;
-use crate::registry::Event;
+use crate::broker::{ServiceBroker, StartError};
+use crate::registry::{Event, LocalInfo};
 
 /// An announcement has been heard by everybody after so long.
 const HEARD: Duration = Duration::from_millis(250);
@@ -27,7 +29,7 @@ const WARNED: usize = 1024;
 
 /// Whether the others have been told of what changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(super) enum Told {
     /// They will be.
     NotYet,
     /// They have been.
@@ -45,6 +47,8 @@ pub(super) struct Balanced {
     joined: AtomicBool,
     /// The subscriptions stand.
     active: AtomicBool,
+    /// Services that are offered here, and not subscribed for yet.
+    unsettled: Arc<AtomicUsize>,
     subscribed: tokio::sync::Mutex<Subscribed>,
     warned: Mutex<HashSet<Name>>,
 }
@@ -72,6 +76,23 @@ impl Subscribed {
     }
 }
 
+/// A service that is offered and not subscribed for yet.
+#[derive(Debug)]
+pub(crate) struct Unsettled(Arc<AtomicUsize>);
+
+impl Unsettled {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Unsettled {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 impl Balanced {
     pub(super) fn new(on: bool, wildcards: bool) -> Self {
         Self {
@@ -79,6 +100,7 @@ impl Balanced {
             wildcards,
             joined: AtomicBool::new(false),
             active: AtomicBool::new(false),
+            unsettled: Arc::default(),
             subscribed: tokio::sync::Mutex::default(),
             warned: Mutex::default(),
         }
@@ -99,22 +121,56 @@ impl Transit {
 
     /// Whether calls without a node and emitted events go to the bus now.
     pub(crate) fn is_balancing(&self) -> bool {
-        self.balanced.active.load(Ordering::Relaxed)
+        self.balanced.active.load(Ordering::Relaxed) && self.balanced.unsettled.load(Ordering::Acquire) == 0
     }
 
-    /// Begins to take part.
+    /// Begins to take part. What may be announced then.
     ///
     /// # Errors
     /// When the server refuses a subscription.
-    pub(super) async fn start_balancing(&self, broker: &ServiceBroker) -> Result<(), TransportError> {
+    pub(super) async fn start_balancing(
+        &self,
+        broker: &ServiceBroker,
+    ) -> Result<Arc<LocalInfo>, TransportError> {
         self.balanced.joined.store(true, Ordering::Relaxed);
+        self.balance(broker).await
+    }
+
+    async fn balance(&self, broker: &ServiceBroker) -> Result<Arc<LocalInfo>, TransportError> {
+        // Looked at before the subscriptions are, so that there is one for each thing in it.
+        let info = broker.shared().registry.local_info();
         match self.rebalance(broker, false, Told::NotYet).await {
             // The connection is gone; what there is to subscribe to is subscribed to when it is back.
             Err(error) if error.is_retryable() => {
                 tracing::debug!(error = %error, "balanced subscriptions not made yet");
+                Ok(info)
+            }
+            done => done.map(|()| info),
+        }
+    }
+
+    /// To be held from before a service is offered until [`Transit::settle`] has subscribed for it.
+    pub(crate) fn unsettled(&self) -> Option<Unsettled> {
+        self.balanced.on.then(|| Unsettled::new(&self.balanced.unsettled))
+    }
+
+    /// Subscribes for a service that has been offered, where this node takes part already.
+    ///
+    /// # Errors
+    /// When the server refuses, and the broker is still starting. Later it is reported.
+    pub(crate) async fn settle(&self, broker: &ServiceBroker, starting: bool) -> Result<(), StartError> {
+        if !self.balanced.joined.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match starting {
+            true => {
+                let refused = |source| StartError::Transporter { attempts: 1, source };
+                self.balance(broker).await.map(drop).map_err(refused)
+            }
+            false => {
+                self.rebalance_now(broker, false, Told::NotYet).await;
                 Ok(())
             }
-            done => done,
         }
     }
 
@@ -149,22 +205,30 @@ impl Transit {
         Ok(())
     }
 
-    /// As [`Transit::rebalance`] for a node that takes part already; a refusal is reported.
-    pub(crate) async fn rebalance_now(&self, broker: &ServiceBroker, anew: bool, told: Told) {
+    /// As [`Transit::rebalance`] for a node that takes part already; a refusal is reported. What may be
+    /// announced then.
+    pub(super) async fn rebalance_now(
+        &self,
+        broker: &ServiceBroker,
+        anew: bool,
+        told: Told,
+    ) -> Arc<LocalInfo> {
+        let info = broker.shared().registry.local_info();
         if self.balanced.joined.load(Ordering::Relaxed)
             && let Err(error) = self.rebalance(broker, anew, told).await
         {
             tracing::error!(error = %error, "balanced subscriptions could not be changed");
             transporter_error(broker, &error);
         }
+        info
     }
 
     /// Changes the subscriptions, then announces this node.
     pub(crate) fn rebalance_and_announce(self: &Arc<Self>, broker: &ServiceBroker) {
         let (transit, broker) = (Arc::clone(self), broker.clone());
         self.link.spawn(async move {
-            transit.rebalance_now(&broker, false, Told::NotYet).await;
-            transit.control.tell(Message::Announce);
+            let info = transit.rebalance_now(&broker, false, Told::NotYet).await;
+            transit.control.tell(Message::Announce(info));
         });
     }
 

@@ -4,7 +4,7 @@
 //! each subscription is made by one party only.
 
 use ligand_transporters::backoff::Backoff;
-use ligand_transporters::{Connection, TransportError, Transporter, Up};
+use ligand_transporters::{Connection, Subscription, TransportError, Transporter, Up};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -52,17 +52,20 @@ impl Transit {
         }
     }
 
-    /// Subscribes for the first time. A connection that is lost meanwhile comes back by itself, and is
-    /// waited for as long as for the first one.
-    pub(super) async fn subscribe_first(&self) -> Result<(), StartError> {
-        let until = self.connect_until();
+    /// Subscribes for the first time; gives the turn of the connection that it was done in. One that is lost
+    /// meanwhile comes back by itself, and is waited for.
+    pub(super) async fn subscribe_first(
+        &self,
+        topics: &[Subscription],
+        until: Option<Instant>,
+    ) -> Result<u64, StartError> {
         let mut backoff = Backoff::default();
         let mut attempts = 0;
         loop {
             attempts += 1;
             let turn = self.turn();
-            let wait = match self.subscribe().await {
-                Ok(()) if self.mark_connected(turn) => return Ok(()),
+            let wait = match self.subscribe(topics).await {
+                Ok(()) if self.mark_connected(turn) => return Ok(turn),
                 Ok(()) => Duration::ZERO,
                 Err(source) => {
                     let wait = backoff.next_wait();
@@ -92,7 +95,7 @@ impl Transit {
     /// has been restored once more: that is another turn's business.
     async fn restore(&self, broker: &ServiceBroker, turn: u64) {
         let mut backoff = Backoff::default();
-        while let Err(error) = self.subscribe().await {
+        while let Err(error) = self.subscribe_again().await {
             if self.turn() != turn {
                 return;
             }
@@ -108,13 +111,13 @@ impl Transit {
                 return;
             }
         }
-        self.rebalance_now(broker, true, Told::NotYet).await;
+        let info = self.rebalance_now(broker, true, Told::NotYet).await;
         if !self.mark_connected(turn) {
             return;
         }
         tracing::info!("transporter connected again");
         self.discover_all();
-        self.control.tell(Message::Announce);
+        self.control.tell(Message::Announce(info));
         broker.publish_local("$transporter.connected", serde_json::json!({ "wasReconnect": true }));
     }
 
@@ -139,6 +142,11 @@ impl Transit {
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         *turn += 1;
         *turn
+    }
+
+    /// Whether the connection has neither come nor gone since that turn.
+    pub(super) fn is_turn(&self, turn: u64) -> bool {
+        self.turn() == turn
     }
 
     /// Opens the way for packets, unless the connection came or went since that turn.

@@ -90,17 +90,52 @@ pub(super) fn definition(
     });
     let strict = matches!(travels, Travels::Params { strict: true, .. })
         .then(|| quote!(#[serde(deny_unknown_fields)]));
+    // Makes the derived code a method of the struct, so that the trait can be written around it.
+    let remote = travels.is_decoded().then(|| quote!(, remote = "Self"));
     let quiet = quiet();
     let fields = arguments.iter().map(|argument| field(argument, travels));
+    let reads = travels.is_decoded().then(|| {
+        quote! {
+            #(#cfgs)*
+            #quiet
+            #[automatically_derived]
+            impl<'de> #private::serde::Deserialize<'de> for #ident {
+                fn deserialize<D>(from: D) -> ::core::result::Result<Self, D::Error>
+                where
+                    D: #private::serde::Deserializer<'de>,
+                {
+                    // Names what it calls: the method, not this function.
+                    #ident::deserialize(#private::Named(from))
+                }
+            }
+        }
+    });
+    let writes = (travels.is_decoded() && travels.is_encoded()).then(|| {
+        quote! {
+            #(#cfgs)*
+            #quiet
+            #[automatically_derived]
+            impl #private::serde::Serialize for #ident {
+                fn serialize<S>(&self, to: S) -> ::core::result::Result<S::Ok, S::Error>
+                where
+                    S: #private::serde::Serializer,
+                {
+                    #ident::serialize(self, to)
+                }
+            }
+        }
+    });
     quote! {
         #(#cfgs)*
         #[doc(hidden)]
         #quiet
         #[derive(#serialize #deserialize)]
-        #[serde(crate = #serde)]
+        #[serde(crate = #serde #remote)]
         #expecting
         #strict
         struct #ident { #(#fields,)* }
+        #reads
+        #writes
     }
 }
 

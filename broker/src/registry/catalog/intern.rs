@@ -109,6 +109,7 @@ impl Catalog {
         let run = (self.composer)(&info);
         Arc::new(Action {
             encode: false,
+            gate: None,
             name: info.name,
             service: service.clone(),
             visibility: info.visibility,
@@ -130,6 +131,8 @@ impl Catalog {
             group,
             service: service.clone(),
             definition: info.definition.detached(),
+            gate: None,
+            queue: None,
             run: None,
         })
     }
