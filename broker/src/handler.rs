@@ -204,6 +204,9 @@ pub(crate) fn crashed(task: JoinError) -> Error {
 /// Parameters that do not fit, worded as Node's validator does (protocol chapter 6.3).
 pub(crate) fn invalid(cx: &Context, error: DecodeError) -> Error {
     let DecodeError { path, message } = error;
+    if let Some(entry) = forbidden_key(cx, &path, &message) {
+        return entry;
+    }
     let missing = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
     let (field, kind) = match missing {
         Some(field) if path.is_empty() => (field.to_owned(), "required"),
@@ -222,6 +225,32 @@ pub(crate) fn invalid(cx: &Context, error: DecodeError) -> Error {
         "nodeID": cx.node().as_str(),
         "action": cx.name().as_str(),
     }]))
+}
+
+/// A member that nobody asked for, where that is not allowed (`$$strict` in Node's validator).
+fn forbidden_key(cx: &Context, path: &str, message: &str) -> Option<Error> {
+    let rest = message.strip_prefix("unknown field `")?;
+    let (key, known) =
+        rest.rsplit_once("`, expected ").or_else(|| rest.rsplit_once("`, there are no fields"))?;
+    // Every second piece of "one of `a`, `b`" is a name.
+    let known = known.split('`').skip(1).step_by(2).collect::<Vec<_>>().join(", ");
+    // The path may lead to the member itself.
+    let object = match path.strip_suffix(key) {
+        Some(above) if above.is_empty() || above.ends_with('.') => above.trim_end_matches('.'),
+        _ => path,
+    };
+    let message = format!("The object '{object}' contains forbidden keys: '{key}'.");
+    let hint = message.clone();
+    let data = json!([{
+        "type": "objectStrict",
+        "message": message,
+        "field": object,
+        "expected": known,
+        "actual": key,
+        "nodeID": cx.node().as_str(),
+        "action": cx.name().as_str(),
+    }]);
+    Some(Error::validation(data).with_hint(hint))
 }
 
 /// The rule of Node's validator that comes closest to what serde expected.

@@ -28,6 +28,20 @@ pub(crate) fn check_name(what: &str, name: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Checks a name that somebody else has given: Node takes nearly anything.
+pub(crate) fn check_foreign(what: &str, name: &str) -> Result<(), String> {
+    if name.is_empty() {
+        return Err(format!("the name of {what} is empty"));
+    }
+    if name.len() > MAX_NAME {
+        return Err(format!("the name of {what} is longer than {MAX_NAME} bytes"));
+    }
+    match name.chars().find(|c| c.is_control()) {
+        Some(bad) => Err(format!("{name:?}: {bad:?} cannot be part of the name of {what}")),
+        None => Ok(()),
+    }
+}
+
 /// Checks what an event handler listens to; `$…` is allowed, since the broker's own events can be heard.
 pub(crate) fn check_pattern(pattern: &str) -> Result<(), String> {
     if pattern.is_empty() {

@@ -8,7 +8,8 @@ use crate::entries::{Entries, Entry};
 use crate::errors::Errors;
 use crate::{names, suggest};
 
-const SERVICE: &[&str] = &["name", "version", "depends_on", "settings", "metadata", "client", "crate"];
+const SERVICE: &[&str] =
+    &["name", "version", "depends_on", "settings", "metadata", "strict", "client", "crate"];
 const CONTRACT: &[&str] = &["name", "version", "crate"];
 const CLIENT: &[&str] = &["vis", "name"];
 const ACTION: &[&str] = &[
@@ -20,6 +21,7 @@ const ACTION: &[&str] = &[
     "spawn",
     "blocking",
     "encode",
+    "strict",
     "raw",
     "client",
     "rename",
@@ -51,6 +53,7 @@ pub(crate) struct ServiceOptions {
     pub(crate) depends_on: Option<Expr>,
     pub(crate) settings: Option<Expr>,
     pub(crate) metadata: Option<Expr>,
+    pub(crate) strict: bool,
     pub(crate) client: ClientOption,
 }
 
@@ -78,6 +81,7 @@ impl ServiceOptions {
             depends_on: None,
             settings: None,
             metadata: None,
+            strict: false,
             client: ClientOption::On { vis: parse_quote!(pub(crate)), name: None },
         };
         let (mut name, mut version) = (None, None);
@@ -94,6 +98,7 @@ impl ServiceOptions {
                 "depends_on" => this.depends_on = errors.check(entry.expr()),
                 "settings" => this.settings = errors.check(entry.expr()),
                 "metadata" => this.metadata = errors.check(entry.expr()),
+                "strict" => this.strict = errors.check(entry.switch()).unwrap_or_default(),
                 "client" => {
                     if let Some(client) = read_client(entry, errors) {
                         this.client = client;
@@ -107,7 +112,9 @@ impl ServiceOptions {
             }
         }
         if let Some(name) = name {
-            this.name = Some(ServiceName { name: name.value(), span: name.span(), version });
+            let (version, version_span) =
+                version.map_or((None, name.span()), |(version, span)| (Some(version), span));
+            this.name = Some(ServiceName { name: name.value(), span: name.span(), version, version_span });
         } else if errors.len() == before {
             errors.at_span(
                 Span::call_site(),
@@ -118,16 +125,14 @@ impl ServiceOptions {
     }
 }
 
-fn read_version(entry: &Entry) -> syn::Result<Version> {
-    match entry.string_or_int("1")? {
-        Lit::Int(number) => Ok(Version::Number(number.base10_parse()?)),
-        Lit::Str(text) => {
-            names::check_name("a version", &text.value())
-                .map_err(|message| syn::Error::new(text.span(), message))?;
-            Ok(Version::Text(text.value()))
-        }
-        _ => Err(entry.error("`version` takes a number or a string")),
-    }
+fn read_version(entry: &Entry) -> syn::Result<(Version, Span)> {
+    let lit = entry.string_or_int("1")?;
+    let version = match &lit {
+        Lit::Int(number) => Version::Number(number.base10_parse()?),
+        Lit::Str(text) => Version::Text(text.value()),
+        _ => return Err(entry.error("`version` takes a number or a string")),
+    };
+    Ok((version, lit.span()))
 }
 
 fn read_client(entry: &Entry, errors: &mut Errors) -> Option<ClientOption> {
@@ -166,6 +171,7 @@ impl ActionOptions {
             spawn: None,
             blocking: None,
             encode: false,
+            strict: None,
             raw: None,
             client: true,
             rename: Vec::new(),
@@ -211,6 +217,7 @@ impl ActionOptions {
             "blocking" => self.blocking = entry.flag().map(|()| Some(entry.span))?,
             "raw" => self.raw = entry.flag().map(|()| Some(entry.span))?,
             "encode" => self.encode = entry.flag().map(|()| true)?,
+            "strict" => self.strict = Some((entry.switch()?, entry.span)),
             "client" => {
                 self.client = entry.bool().ok_or_else(|| {
                     entry.error("`client` takes `true` or `false`: whether the typed client has this action")

@@ -206,12 +206,12 @@ impl Sorter<'_> {
         if self.check_type(&argument.ty, errors) {
             let name = ident.unraw().to_string();
             let renamed = self.renames.iter().find(|rename| rename.argument == name);
-            let wire = renamed.map_or(name, |rename| rename.wire.clone());
+            let wire = renamed.map_or_else(|| wire_name(&name), |rename| rename.wire.clone());
             self.taken.push(Slot::Field(ident.clone(), argument.ty.span()));
             self.named.push(Argument { ident, ty: (*argument.ty).clone(), wire });
         } else {
             // Keeps `rename` from calling the argument unknown on top of what is wrong with its type.
-            let wire = ident.unraw().to_string();
+            let wire = wire_name(&ident.unraw().to_string());
             self.named.push(Argument { ident, ty: (*argument.ty).clone(), wire });
         }
     }
@@ -268,6 +268,12 @@ impl Sorter<'_> {
             }
         }
     }
+}
+
+/// The name on the wire. In Rust one underscore in front says that an argument is not used (yet), which is
+/// nothing that callers have to know.
+fn wire_name(argument: &str) -> String {
+    argument.strip_prefix('_').filter(|rest| !rest.is_empty()).unwrap_or(argument).to_owned()
 }
 
 fn is_context(ty: &Type) -> bool {

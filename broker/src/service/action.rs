@@ -158,6 +158,18 @@ impl From<&str> for ActionDef {
     }
 }
 
+impl From<String> for ActionDef {
+    fn from(name: String) -> Self {
+        Self::new(name)
+    }
+}
+
+impl From<Name> for ActionDef {
+    fn from(name: Name) -> Self {
+        Self::new(name)
+    }
+}
+
 impl fmt::Debug for ActionDef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ActionDef")

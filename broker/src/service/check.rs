@@ -213,6 +213,7 @@ mod tests {
         let builder = ServiceDef::builder("my-math.core").version("2.x").depends_on(["v2.stock"]);
         let builder =
             action(action(builder, def), ActionDef::new("add").timeout(Duration::from_nanos(1)).spawn());
+        let builder = action(builder, format!("sub.{}", 1).into());
         let events = event(event(builder, "$node.*".into()), EventDef::new("**").group("a.b").concurrency(1));
         events.build().check().unwrap();
         ServiceDef::builder("math").version(-1).build().check().unwrap();

@@ -81,3 +81,15 @@ impl From<&str> for EventDef {
         Self::new(pattern)
     }
 }
+
+impl From<String> for EventDef {
+    fn from(pattern: String) -> Self {
+        Self::new(pattern)
+    }
+}
+
+impl From<Name> for EventDef {
+    fn from(pattern: Name) -> Self {
+        Self::new(pattern)
+    }
+}

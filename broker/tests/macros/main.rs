@@ -9,4 +9,5 @@ mod events;
 mod hooks;
 mod names;
 mod story;
+mod strict;
 mod ways;

@@ -6,19 +6,23 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::Ident;
+use syn::ext::IdentExt;
 
 use super::params::{self, Travels};
 use super::{at, checks, client, invocation, located, quiet};
 use crate::ast::{Access, Action, Event, Extra, Hook, Receiver, Service, Timeout, Version};
+use crate::wire;
 
 /// Everything beside the user's own impl block.
 pub(crate) fn service(service: &Service) -> TokenStream {
+    let once = once(service);
     let structs = structs(service);
     let checks = checks::service(service);
     let glue = glue(service);
     let client = client::of_service(service);
     quote! {
         // First, because the compiler reports in this order and these errors are the clearest.
+        #once
         const _: () = { #checks };
         #structs
         const _: () = {
@@ -27,6 +31,38 @@ pub(crate) fn service(service: &Service) -> TokenStream {
             const _: ::core::option::Option<&str> = ::core::option_env!("LIGAND_SCHEMA");
         };
         #client
+    }
+}
+
+/// What a type can have once. A second `#[service]` on it would only be told that an `impl` conflicts with another;
+/// so it is told by the name of what there is twice: in the same module by the struct, in another one by the
+/// constant.
+fn once(service: &Service) -> TokenStream {
+    let Service { ident, self_ty, .. } = service;
+    let quiet = quiet();
+    let (impl_generics, _, where_clause) = service.generics.split_for_impl();
+    let span = located(ident.span());
+    let marker = |of: &str| {
+        let text =
+            format!("__{of}_is_a_service_already_so_move_its_methods_into_one_impl_under_one_attribute");
+        Ident::new(&text, span)
+    };
+    // The arguments of the type, too: `Trips<A>` and `Trips<B>` are two.
+    let whole: String =
+        wire::compact(self_ty).chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
+    let (in_module, on_type) = (marker(whole.trim_end_matches('_')), marker(&ident.unraw().to_string()));
+    quote! {
+        #[doc(hidden)]
+        #quiet
+        struct #in_module;
+        const _: () = {
+            #quiet
+            impl #impl_generics #self_ty #where_clause {
+                #[doc(hidden)]
+                #[allow(non_upper_case_globals)]
+                const #on_type: () = ();
+            }
+        };
     }
 }
 
@@ -40,7 +76,7 @@ fn structs(service: &Service) -> TokenStream {
             &ident,
             &name,
             &action.method.cfgs,
-            Travels::BothWays,
+            Travels::Params { client: action.in_client(service), strict: action.is_strict(service) },
             &service.krate,
         )
     });
@@ -51,7 +87,7 @@ fn structs(service: &Service) -> TokenStream {
             &ident,
             &event.pattern.text,
             &event.method.cfgs,
-            Travels::In,
+            Travels::Payload,
             &service.krate,
         )
     });

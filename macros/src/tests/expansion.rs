@@ -293,6 +293,110 @@ fn the_client_can_be_renamed_reduced_and_left_out() {
 }
 
 #[test]
+fn params_are_encoded_only_where_a_client_is_made() {
+    let item = quote!(
+        impl Trips {
+            #[action(client = false)]
+            async fn a(&self, of: Point, at: Option<u8>) -> Result<()> {}
+        }
+    );
+    for code in [
+        service(quote!(name = "t"), item.clone()),
+        service(
+            quote!(name = "t", client = false),
+            quote!(impl Trips { #[action] async fn a(&self, of: Point) -> Result<()> {} }),
+        ),
+    ] {
+        contains(
+            &code,
+            &[
+                quote!(#[derive(::ligand::__private::serde::Deserialize)]),
+                quote!(#[serde(expecting = "an object, the params of `t.a`")]),
+                quote!(an_argument_arrives::<Point>();),
+            ],
+        );
+        lacks(&code, "derive(::ligand::__private::serde::Serialize");
+        lacks(&code, "skip_serializing_if");
+    }
+}
+
+#[test]
+fn strict_actions_refuse_unknown_members_even_without_arguments() {
+    let code = service(
+        quote!(name = "t", strict),
+        quote!(
+            impl Trips {
+                #[action]
+                async fn a(&self, of: u8) -> Result<()> {}
+                #[action]
+                async fn b(&self) -> Result<()> {}
+                #[action(strict = false)]
+                async fn c(&self, of: u8) -> Result<()> {}
+                #[action(strict = false)]
+                async fn d(&self) -> Result<()> {}
+                #[action]
+                async fn e(&self, of: Params<Cart>) -> Result<()> {}
+                #[event("x")]
+                async fn f(&self, of: u8) -> Result<()> {}
+            }
+        ),
+    );
+    contains(
+        &code,
+        &[
+            quote!(
+                #[serde(deny_unknown_fields)]
+                struct __TripsAParams {
+                    of: u8,
+                }
+            ),
+            quote!(
+                #[serde(deny_unknown_fields)]
+                struct __TripsBParams {}
+            ),
+            quote!(call::<__TripsBParams, ()>(self.caller, "t.b", __TripsBParams {})),
+            quote!(call::<::ligand::Empty, ()>(self.caller, "t.d", ::ligand::Empty {})),
+        ],
+    );
+    assert_eq!(text(&code).matches("deny_unknown_fields").count(), 2, "{}", text(&code));
+}
+
+#[test]
+fn an_underscore_in_front_is_no_part_of_the_name_on_the_wire() {
+    let code = service(
+        quote!(name = "t"),
+        quote!(
+            impl Trips {
+                #[action(rename(_kept = "_kept"))]
+                async fn a(&self, _name: u8, _kept: u8, __two: u8) -> Result<()> {}
+                #[event("x")]
+                async fn b(&self, _of: u8) -> Result<()> {}
+            }
+        ),
+    );
+    contains(
+        &code,
+        &[
+            quote!(
+                struct __TripsAParams {
+                    #[serde(rename = "name")]
+                    _name: u8,
+                    _kept: u8,
+                    #[serde(rename = "_two")]
+                    __two: u8,
+                }
+            ),
+            quote!(
+                struct __TripsBParams {
+                    #[serde(rename = "of")]
+                    _of: u8,
+                }
+            ),
+        ],
+    );
+}
+
+#[test]
 fn a_generic_service_passes_its_parameters_on() {
     let code = service(
         quote!(name = "t"),
