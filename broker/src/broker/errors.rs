@@ -1,12 +1,14 @@
 //! What can go wrong around a broker, beside calls.
+//!
+//! A `main` that returns one of these prints it by `Debug`, so that prints the text as well.
 
 use ligand_transporters::{InvalidId, TransportError};
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, debug_is_text};
 use crate::error::Error;
 
 /// A broker cannot be made as it was described.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// The configuration has a mistake.
@@ -24,7 +26,7 @@ pub enum BuildError {
 }
 
 /// A broker, or a service of it, did not start. What had been started was stopped again.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// The definition of a service has a mistake.
@@ -102,7 +104,7 @@ pub enum StartError {
 }
 
 /// Services that did not appear in time.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no node offers {}", list(missing))]
 pub struct WaitError {
     /// Full names of those that are missing.
@@ -114,7 +116,7 @@ fn list(names: &[String]) -> String {
 }
 
 /// Stopping went on to the end, but not everything went well.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("stopping failed in part: {}", failures.join("; "))]
 pub struct StopError {
     /// What went wrong, phase by phase.
@@ -122,7 +124,7 @@ pub struct StopError {
 }
 
 /// What `run_until` and `run_until_signal` can fail with.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
     /// The broker did not start.
@@ -135,3 +137,5 @@ pub enum RunError {
     #[error("cannot wait for signals: {0}")]
     Signal(#[from] std::io::Error),
 }
+
+debug_is_text!(BuildError, StartError, WaitError, StopError, RunError);
