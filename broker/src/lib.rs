@@ -104,8 +104,9 @@ pub mod __private;
 
 pub use broker::{
     ActionRef, BrokerBuilder, BuildError, ByClient, ByName, Call, CallFuture, CallOptions, Caller, Emit,
-    EmitFuture, LocalEvent, LocalEvents, NodeInfo, Origin, OutgoingCall, PingReply, RawCall, RawCallFuture,
-    Response, RunError, ServiceBroker, Spread, StartError, StopError, WaitError,
+    EmitFuture, LocalEvent, LocalEvents, NodeInfo, NodeWaitError, Origin, OutgoingCall, PingReply, RawCall,
+    RawCallFuture, Response, RunError, ServiceBroker, Spread, StartError, StopError, TransporterState,
+    WaitError,
 };
 /// The parts of [`ServiceBroker::health`].
 pub mod health {

@@ -111,6 +111,14 @@ pub struct WaitError {
     pub missing: Vec<String>,
 }
 
+/// Nodes that did not appear in time.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not available: {}", list(missing))]
+pub struct NodeWaitError {
+    /// Ids of those that are missing.
+    pub missing: Vec<String>,
+}
+
 fn list(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
@@ -138,4 +146,4 @@ pub enum RunError {
     Signal(#[from] std::io::Error),
 }
 
-debug_is_text!(BuildError, StartError, WaitError, StopError, RunError);
+debug_is_text!(BuildError, StartError, WaitError, NodeWaitError, StopError, RunError);

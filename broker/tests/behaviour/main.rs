@@ -36,6 +36,7 @@ mod run_modes;
 mod services_at_run_time;
 mod signals;
 mod spans;
+mod state;
 mod testing_kit;
 mod validation;
 mod visibility;
