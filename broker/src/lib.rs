@@ -66,6 +66,12 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+/// Lets the tests run what the guide prints.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../../docs/guide.md")]
+#[derive(Debug)]
+pub struct Guide;
+
 // The macros write `::ligand`, also in the tests of this crate.
 #[cfg(test)]
 #[allow(unused_extern_crates, reason = "see above")]
