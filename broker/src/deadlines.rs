@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as Task, Poll, Waker};
 use std::time::Duration;
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// How often deadlines are looked at.
 const SWEEP_EVERY: Duration = Duration::from_millis(25);
@@ -19,9 +21,17 @@ const SWEEP_FROM: Duration = Duration::from_secs(1);
 /// The sweep ends after this many rounds without any deadline, and starts again with the next one.
 const IDLE_ROUNDS: u32 = 40;
 
-/// All deadlines of a broker that the sweep looks at.
-#[derive(Clone, Default)]
-pub(crate) struct Deadlines(Arc<Mutex<Waiting>>);
+/// A sweep that has nothing to wait for ends at once when it is told; this is for a runtime that is blocked.
+const RETIRE_WAIT: Duration = Duration::from_secs(1);
+
+/// All deadlines of a broker that the sweep looks at, and the sweep, which ends with them.
+#[derive(Default)]
+pub(crate) struct Deadlines {
+    waiting: Arc<Mutex<Waiting>>,
+    sweeps: TaskTracker,
+    /// Cancelled when no sweep is to wait for the next deadline any more.
+    retired: CancellationToken,
+}
 
 #[derive(Default)]
 struct Waiting {
@@ -46,15 +56,36 @@ impl Deadlines {
         }
         let entry = Arc::new(Entry { at, done: AtomicBool::new(false), waker: Mutex::default() });
         let start = {
-            let mut waiting = lock(&self.0);
+            let mut waiting = lock(&self.waiting);
             waiting.entries.push(Arc::clone(&entry));
             !std::mem::replace(&mut waiting.sweeping, true)
         };
         if start {
-            // Ends by itself: it holds nothing but this list, and stops when the list stays empty.
-            tokio::spawn(sweep(Arc::clone(&self.0)));
+            self.sweeps.spawn(sweep(Arc::clone(&self.waiting), self.retired.clone()));
         }
         Timer(State::Swept(entry))
+    }
+
+    /// Ends the sweep, unless a handler goes on that has a deadline: then it ends after that one.
+    pub(crate) async fn retire(&self) {
+        self.retired.cancel();
+        self.sweeps.close();
+        if lock(&self.waiting).all_done() {
+            let _ = timeout(RETIRE_WAIT, self.sweeps.wait()).await;
+        }
+    }
+}
+
+impl Drop for Deadlines {
+    fn drop(&mut self) {
+        // Whoever could wait held the broker.
+        self.retired.cancel();
+    }
+}
+
+impl Waiting {
+    fn all_done(&self) -> bool {
+        self.entries.iter().all(|entry| entry.done.load(Ordering::Acquire))
     }
 }
 
@@ -64,14 +95,16 @@ impl fmt::Debug for Deadlines {
     }
 }
 
-async fn sweep(waiting: Arc<Mutex<Waiting>>) {
-    let mut idle = 0;
+async fn sweep(waiting: Arc<Mutex<Waiting>>, retired: CancellationToken) {
+    let (mut idle, mut told) = (0, false);
     let mut guard = Sweeping { waiting, ended: false };
     while idle < IDLE_ROUNDS {
-        tokio::time::sleep(SWEEP_EVERY).await;
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP_EVERY) => {}
+            () = retired.cancelled(), if !told => told = true,
+        }
         let now = Instant::now();
         let mut waiting = lock(&guard.waiting);
-        idle = if waiting.entries.is_empty() { idle + 1 } else { 0 };
         waiting.entries.retain(|entry| {
             if entry.done.load(Ordering::Acquire) {
                 return false;
@@ -85,6 +118,10 @@ async fn sweep(waiting: Arc<Mutex<Waiting>>) {
             }
             false
         });
+        idle = if waiting.entries.is_empty() { idle + 1 } else { 0 };
+        if told && idle > 0 {
+            idle = IDLE_ROUNDS;
+        }
         if idle == IDLE_ROUNDS {
             // Said under the lock, so that no timer can come in between.
             waiting.sweeping = false;
@@ -180,8 +217,27 @@ mod tests {
         let minute = Duration::from_secs(60);
         drop(deadlines.timer(Some((Instant::now() + minute, minute))));
         tokio::time::sleep(Duration::from_secs(3)).await;
-        assert!(lock(&deadlines.0).entries.is_empty());
-        assert!(!lock(&deadlines.0).sweeping);
+        assert!(lock(&deadlines.waiting).entries.is_empty());
+        assert!(!lock(&deadlines.waiting).sweeping);
         assert!(wait(&deadlines, Duration::from_secs(2)).await < Duration::from_secs(3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sweep_is_joined_when_it_retires_and_goes_on_for_those_who_still_wait() {
+        let deadlines = Deadlines::default();
+        let minute = Duration::from_secs(60);
+        let from = Instant::now();
+        drop(deadlines.timer(Some((from + minute, minute))));
+        deadlines.retire().await;
+        assert_eq!((deadlines.sweeps.len(), from.elapsed()), (0, Duration::ZERO));
+
+        let deadlines = Deadlines::default();
+        let mut late = deadlines.timer(Some((from + minute, minute)));
+        deadlines.retire().await;
+        assert_eq!(from.elapsed(), Duration::ZERO);
+        poll_fn(|task| late.poll_passed(task)).await;
+        assert!(from.elapsed() < minute + 2 * SWEEP_EVERY);
+        deadlines.sweeps.wait().await;
+        assert!(from.elapsed() < minute + 2 * SWEEP_EVERY, "it does not wait for more");
     }
 }

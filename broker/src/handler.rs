@@ -8,18 +8,19 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use std::any::{Any, TypeId};
+use std::any::TypeId;
 use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context as Task, Poll};
+use tokio::task::JoinError;
 use tracing::Span;
 
 use crate::codec::DecodeError;
 use crate::context::Context;
 use crate::deadlines::Timer;
 use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::guard::{self, Panicked};
 use crate::payload::Payload;
 use crate::service::{EventData, Reply};
 
@@ -88,7 +89,7 @@ where
                 let work = tokio::task::spawn_blocking(move || run(cx, params).map_err(raised));
                 match work.await {
                     Ok(result) => result.map(reply),
-                    Err(failed) => Err(panicked(failed.try_into_panic().ok().as_deref())),
+                    Err(failed) => Err(crashed(failed)),
                 }
             });
             poll_fn(|task| watch.poll(work.as_mut(), task)).await
@@ -161,15 +162,15 @@ impl Watch {
     ) -> Poll<Result<T>> {
         let Self { cx, span, timer, done } = self;
         let _entered = span.as_deref().map(Span::enter);
-        match catch_unwind(AssertUnwindSafe(|| work.poll(task))) {
-            Err(panic) => Poll::Ready(Err(panicked(Some(&*panic)))),
+        match guard::run(|| work.poll(task)) {
+            Err(panicked) => Poll::Ready(Err(panicked.of_handler())),
             Ok(Poll::Ready(result)) => {
                 *done = true;
                 Poll::Ready(result)
             }
             Ok(Poll::Pending) => {
                 let timer = timer.get_or_insert_with(|| cx.timer());
-                timer.poll_passed(task).map(|()| Err(cx.timed_out()))
+                timer.poll_passed(task).map(|()| Err(cx.timed_out(Some(cx.broker().node_id()))))
             }
         }
     }
@@ -184,16 +185,15 @@ impl Drop for Watch {
     }
 }
 
-/// The text stays here; a remote caller learns that it panicked, not why.
-pub(crate) fn panicked(panic: Option<&(dyn Any + Send)>) -> Error {
-    let text = panic.and_then(|panic| {
-        let text = panic.downcast_ref::<&str>().copied();
-        text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-    });
-    tracing::error!(panic = text.unwrap_or("no text"), "handler panicked");
-    Error::with_kind(ErrorKind::HandlerPanic, serde_json::Value::Null)
-        .with_message("the handler panicked")
-        .with_outcome(Outcome::Ran)
+/// The error of a handler whose task did not come to its end.
+pub(crate) fn crashed(task: JoinError) -> Error {
+    match task.try_into_panic() {
+        Ok(panic) => Panicked::of(panic).of_handler(),
+        // The runtime ends.
+        Err(task) => Error::with_kind(ErrorKind::RequestRejected, serde_json::Value::Null)
+            .with_message(task.to_string())
+            .with_outcome(Outcome::MayHaveRun),
+    }
 }
 
 /// Parameters that do not fit, worded as Node's validator does (protocol chapter 6.3).

@@ -78,12 +78,14 @@ pub struct Guide;
 extern crate self as ligand;
 
 mod broker;
+mod chain;
 mod codec;
 pub mod config;
 mod context;
 mod deadlines;
 mod discovery;
 mod error;
+mod guard;
 mod handler;
 mod id;
 #[cfg(feature = "logs")]

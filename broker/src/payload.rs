@@ -14,6 +14,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::codec::{Codec, DecodeError};
 use crate::error::{Error, Result};
+use crate::guard;
 
 /// A body. Not `Clone`: a typed value is moved; [`Payload::share`] makes copies cheap.
 pub struct Payload(Repr);
@@ -33,8 +34,16 @@ trait Body: Any + Send {
 
 impl<T: Serialize + Send + 'static> Body for T {
     fn encode(&self, codec: Codec, out: &mut BytesMut) -> Result<()> {
-        codec.encode_into(self, out)
+        encoding(|| codec.encode_into(self, out))
     }
+}
+
+/// Lets a value of the user's write itself. Whoever needs its bytes may be a task of this crate.
+fn encoding<T>(write: impl FnOnce() -> Result<T>) -> Result<T> {
+    guard::run(write).unwrap_or_else(|panicked| {
+        tracing::error!(panic = panicked.text(), "a value panicked when it was encoded");
+        Err(Error::codec("a value could not be encoded: it panicked").with_hint(panicked.text()))
+    })
 }
 
 /// The body of an event with several readers: encoded at most once, decoded at most once per type.
@@ -54,7 +63,7 @@ trait AnyBody: Send + Sync {
 
 impl<T: Serialize + Send + Sync + 'static> AnyBody for T {
     fn encode(&self, codec: Codec) -> Result<Bytes> {
-        codec.encode(self)
+        encoding(|| codec.encode(self))
     }
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
@@ -210,7 +219,7 @@ impl Payload {
         if let Repr::Typed(_) = &self.0
             && let Some(bytes) = self.peek(codec)?
         {
-            self.0 = Repr::Raw(codec, bytes);
+            guard::discard(std::mem::replace(&mut self.0, Repr::Raw(codec, bytes)));
         }
         Ok(match &self.0 {
             Repr::Raw(codec, bytes) => Self(Repr::Raw(*codec, bytes.clone())),

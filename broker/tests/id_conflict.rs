@@ -1,5 +1,6 @@
 //! Two nodes with one id on a bus; over TCP see `tcp_wire/id_conflict.rs`.
 
+use ligand::config::OnIdConflict;
 use ligand::transport::memory::Network;
 use ligand::transport::{
     Batch, Connection, Link, LinkOptions, NodeId, PacketKind, Route, Sink, Subscription, Transporter as _,
@@ -87,14 +88,8 @@ fn send(connection: &Arc<dyn Connection>, to: &Route, kind: PacketKind, packet: 
         .unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_later_conflict_is_an_event_and_the_node_goes_on() {
-    let network = Network::new();
-    let (broker, other) = (node(&network, "a"), node(&network, "b"));
-    broker.start().await.unwrap();
-    other.start().await.unwrap();
-    let mut told = broker.local_events("$node.conflict");
-
+/// Somebody else announces the id of node `a`, and proves it.
+async fn announce_rival(network: &Network) -> (Link, Arc<dyn Connection>) {
     let rival = Arc::new(Rival::default());
     let link = Link::new(LinkOptions::new(NodeId::new("a").unwrap(), ""), Arc::clone(&rival) as _);
     let connection = network.transporter().connect(link.clone()).await.unwrap();
@@ -106,7 +101,18 @@ async fn a_later_conflict_is_an_event_and_the_node_goes_on() {
         "ver": "5", "sender": "a",
     });
     send(&connection, &Route::Broadcast, PacketKind::Info, &info);
+    (link, connection)
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_later_conflict_is_an_event_and_the_node_goes_on() {
+    let network = Network::new();
+    let (broker, other) = (node(&network, "a"), node(&network, "b"));
+    broker.start().await.unwrap();
+    other.start().await.unwrap();
+    let mut told = broker.local_events("$node.conflict");
+
+    let (link, connection) = announce_rival(&network).await;
     let report = timeout(Duration::from_secs(10), told.recv()).await.unwrap().unwrap();
     assert_eq!(report.data, json!({ "owner": "rival", "proven": true }));
     let instance: String = broker.call("at-a.instance", json!({})).await.unwrap();
@@ -116,4 +122,29 @@ async fn a_later_conflict_is_an_event_and_the_node_goes_on() {
     for broker in [&broker, &other] {
         broker.stop().await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_to_stop_at_a_conflict_ends_its_run() {
+    let network = Network::new();
+    let broker = ServiceBroker::builder()
+        .node_id("a")
+        .transporter(network.transporter())
+        .configure(|config| {
+            config.control.thread = false;
+            config.on_id_conflict = OnIdConflict::Stop;
+        })
+        .build()
+        .unwrap();
+    let run = broker.run_until(std::future::pending());
+    let rival = async {
+        let mut told = broker.local_events("$broker.started");
+        told.recv().await.unwrap();
+        announce_rival(&network).await
+    };
+    let (run, (link, connection)) =
+        timeout(Duration::from_secs(10), async { tokio::join!(run, rival) }).await.unwrap();
+    run.unwrap();
+    connection.close().await.unwrap();
+    link.shut().await;
 }

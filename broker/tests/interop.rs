@@ -3,6 +3,7 @@
 //!
 //! `scripts/node-setup` installs the packages; without them each test fails and says so. Every test runs
 //! in a cluster of its own on loopback ports of its own.
+#![allow(clippy::disallowed_methods, reason = "a test ends with all its tasks and threads")]
 
 #[path = "interop/calls.rs"]
 mod calls;

@@ -1,4 +1,5 @@
 //! Clusters of brokers over each transporter, and how soon nodes with static addresses meet.
+#![allow(clippy::disallowed_methods, reason = "a test ends with all its tasks and threads")]
 
 mod conformance;
 

@@ -1,5 +1,6 @@
 //! Clusters of brokers over each message server, one of them with each serializer, and with the server
 //! balancing where it can.
+#![allow(clippy::disallowed_methods, reason = "a test ends with all its tasks and threads")]
 
 #[allow(dead_code, unused_imports, reason = "the nodes in memory use more of it")]
 mod conformance;

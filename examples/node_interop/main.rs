@@ -9,6 +9,7 @@ mod watch;
 use clap::Parser as _;
 use ligand::ServiceBroker;
 use std::error::Error;
+use tokio::task::JoinSet;
 
 use cli::Cli;
 use output::say;
@@ -31,10 +32,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .service(Math)
         .service(Events)
         .build()?;
-    let watching = tokio::spawn(watch::nodes(broker.clone(), broker.local_events("$node.*")));
-    let visiting = tokio::spawn({
+    // They end with the run, when the set is dropped.
+    let mut tasks = JoinSet::new();
+    tasks.spawn(watch::nodes(broker.clone(), broker.local_events("$node.*")));
+    tasks.spawn({
         let broker = broker.clone();
+        let mut started = broker.local_events("$broker.started");
         async move {
+            // Before that, nothing can be called or emitted.
+            started.recv().await;
             for (action, params) in &cli.call {
                 watch::call(&broker, action, params).await;
             }
@@ -45,8 +51,5 @@ async fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     });
-    let ran = broker.run_until_signal().await;
-    visiting.abort();
-    watching.abort();
-    Ok(ran?)
+    Ok(broker.run_until_signal().await?)
 }

@@ -1,4 +1,5 @@
 //! The example `node_interop` beside its stock Moleculer counterpart, end to end.
+#![allow(clippy::disallowed_methods, reason = "a test ends with all its tasks and threads")]
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener};

@@ -1,4 +1,5 @@
 //! The example `orders`, end to end: as a process with golden outputs, and service by service.
+#![allow(clippy::disallowed_methods, reason = "a test ends with all its tasks and threads")]
 
 #[path = "../orders/inventory.rs"]
 mod inventory;

@@ -1,4 +1,5 @@
 //! Kafka against Apache Kafka.
+#![allow(clippy::disallowed_methods, reason = "a test ends with all its tasks and threads")]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! What a Kafka cluster does to its clients, from librdkafka's mock: it speaks enough of the protocol to
 //! lose leaders and members at will, which a single real server cannot. It is not Kafka.
+#![allow(clippy::disallowed_methods, reason = "a test ends with all its tasks and threads")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! MQTT against a real server.
+#![allow(clippy::disallowed_methods, reason = "a test ends with all its tasks and threads")]
 
 mod support;
 

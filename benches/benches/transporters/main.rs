@@ -12,6 +12,7 @@
 //!
 //! Like every test program it obeys a name filter, `--exact`, `--list` and `--test`. Without `--bench`,
 //! which `cargo bench` passes, it only shows that everything runs.
+#![allow(clippy::disallowed_methods, reason = "a benchmark ends with all its tasks and threads")]
 
 mod closed_loop;
 mod figures;

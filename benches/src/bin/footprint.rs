@@ -5,6 +5,7 @@
 //! Each subject is a process of its own (this program starts itself again), measured five times in turn.
 //! Start-up counts from starting the process until it says that it is ready; memory is what is resident
 //! a second later, and how much of that is its own. The last line is what the registry takes for each of 1,000 nodes.
+#![allow(clippy::disallowed_methods, reason = "a benchmark ends with all its tasks and threads")]
 
 use ligand::__bench::Nodes;
 use ligand::{Context, Error, ServiceBroker, ServiceDef};

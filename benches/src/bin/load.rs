@@ -6,6 +6,7 @@
 //! from the moment it was due. So a cluster that stalls is charged for every call that it kept waiting
 //! (no coordinated omission). Without `--action`, the program offers an echo of its own at the same URL,
 //! from a second broker.
+#![allow(clippy::disallowed_methods, reason = "a benchmark ends with all its tasks and threads")]
 
 use hdrhistogram::Histogram;
 use ligand::{Context, Error, Outcome, Payload, Reply, ServiceBroker, ServiceDef, Value};

@@ -13,7 +13,9 @@ impl ServiceBroker {
         let shared = self.shared();
         let event = LocalEvent { name: Name::from_static(name), data };
         shared.local_bus.publish(&event);
-        let listening = !shared.registry.load().local_handlers(name, &[], true).is_empty();
+        // Before the start, and once all hooks have run, no service is to hear anything.
+        let listening =
+            shared.lifecycle.is_open() && !shared.registry.load().local_handlers(name, &[], true).is_empty();
         if listening && let Some(runtime) = shared.runtime.get() {
             let broker = self.clone();
             let task = async move {
@@ -35,19 +37,6 @@ impl ServiceBroker {
             && let Some(transit) = shared.transit()
         {
             transit.tell(Message::ServicesChanged);
-        }
-    }
-
-    /// Stops the broker in a task of its own.
-    pub(crate) fn stop_soon(&self) {
-        if let Some(runtime) = self.shared().runtime.get() {
-            let broker = self.clone();
-            // Not on the tracker: stopping waits for the tracker. Ends with the stop it runs.
-            runtime.spawn(async move {
-                if let Err(error) = broker.stop().await {
-                    tracing::warn!(error = %error, "stopping in the background failed in part");
-                }
-            });
         }
     }
 }

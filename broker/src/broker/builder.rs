@@ -212,7 +212,7 @@ impl BrokerBuilder {
             born,
         });
         for service in self.services {
-            shared.services.take(service)?;
+            shared.services.take(service, &shared.cut)?;
         }
         Ok(ServiceBroker::from_shared(shared))
     }

@@ -20,6 +20,7 @@ use crate::codec::DecodeError;
 use crate::config::Timeout;
 use crate::context::Context;
 use crate::error::{Error, Outcome, Result};
+use crate::guard;
 use crate::id::Id;
 use crate::payload::{Absent, Payload};
 use crate::service::Reply;
@@ -351,11 +352,19 @@ impl Future for RawCallFuture<'_> {
 
 /// A reply as an `R`; `()` accepts any answer.
 fn read<R: DeserializeOwned + 'static>(reply: Reply, action: impl FnOnce() -> String) -> Result<R> {
-    if TypeId::of::<R>() == TypeId::of::<()>() {
-        let nothing: Box<dyn Any> = Box::new(());
-        return Ok(*nothing.downcast().expect("the type ids were compared the line above"));
+    let read = guard::run(|| {
+        if TypeId::of::<R>() == TypeId::of::<()>() {
+            drop(reply);
+            let nothing: Box<dyn Any> = Box::new(());
+            return Ok(*nothing.downcast().expect("the type ids were compared two lines above"));
+        }
+        reply.body.take_or(Absent::Null)
+    });
+    let wrong = |why: &dyn fmt::Display| {
+        Error::codec(format_args!("the answer of '{}' is not what was asked for: {why}", action()))
+    };
+    match read {
+        Ok(read) => read.map_err(|error: DecodeError| wrong(&error)),
+        Err(panicked) => Err(wrong(&panicked)),
     }
-    reply.body.take_or(Absent::Null).map_err(|error: DecodeError| {
-        Error::codec(format_args!("the answer of '{}' is not what was asked for: {error}", action()))
-    })
 }

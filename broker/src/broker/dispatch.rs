@@ -8,16 +8,12 @@ use futures_util::future::BoxFuture;
 use ligand_transporters::{Name, NodeId};
 use smallvec::SmallVec;
 use std::fmt;
-use std::future::Future as _;
-use std::pin::Pin;
-use std::task::{Context as Task, Poll};
+use std::task::{Context as Task, Poll, ready};
 use std::time::Duration;
-use tokio::task::JoinHandle;
-use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::budget::budget;
 use super::pick::{Found, not_run, pick, pick_endpoint};
-use super::stacked::Stacked;
+use super::running::Running;
 use super::{CallOptions, Response, ServiceBroker};
 use crate::context::{At, Bag, Context, Deadline, Scope};
 use crate::error::{Error, ErrorKind, Outcome, Result};
@@ -32,14 +28,6 @@ pub(crate) struct Attempt {
     parent: Option<Context>,
     running: Running,
     again: Option<Box<Again>>,
-}
-
-enum Running {
-    /// Counted from the first time it had to wait, if its handler is here: a handler that never waits
-    /// cannot be met by a stop.
-    InPlace(BoxFuture<'static, Result<Reply>>, Option<TaskTrackerToken>),
-    Task(JoinHandle<Result<Reply>>),
-    Done,
 }
 
 /// What it takes to ask another node.
@@ -76,13 +64,7 @@ pub(crate) fn begin_found(
     options: Option<&CallOptions>,
 ) -> Result<Attempt> {
     let shared = broker.shared();
-    if shared.lifecycle.is_stopped() {
-        return Err(not_run(Error::of_action(
-            ErrorKind::ServiceNotAvailable,
-            action,
-            Some(broker.node_id()),
-        )));
-    }
+    shared.lifecycle.must_run(action, broker.node_id())?;
     if let Some(parent) = parent
         && shared.limits.max_call_level != 0
         && parent.level() >= shared.limits.max_call_level
@@ -101,7 +83,7 @@ pub(crate) fn begin_found(
         let timeout = budget(broker, parent, action, picked, options)?;
         let name = picked.map_or_else(|| action.into(), |action| action.name.clone());
         let cx = context(broker, parent, options, timeout, At::Unpicked, Some(name));
-        let running = Running::InPlace(around(cx.clone(), params), None);
+        let running = Running::begin(|| around(cx.clone(), params));
         return Ok(Attempt { cx, parent: parent.map(Context::without_place), running, again: None });
     }
     let picked = picked?;
@@ -176,7 +158,15 @@ fn run(
             if private && cx.caller() != Some(&action.service) {
                 return Err(not_run(Error::of_action(ErrorKind::ServiceNotFound, &action.name, None)));
             }
-            let running = Running::InPlace((action.run)(cx.clone(), params), None);
+            if action.gate.as_ref().is_some_and(|gate| !gate.enter()) {
+                // It was withdrawn since the snapshot was taken.
+                let gone = Error::of_action(ErrorKind::ServiceNotAvailable, &action.name, None);
+                let elsewhere = cx.scope().pinned().is_none() && !tried.contains(&NodeIx::LOCAL);
+                tried.push(NodeIx::LOCAL);
+                let again = elsewhere.then(|| Box::new(Again { params, tried }));
+                return Ok(Attempt { cx, parent, running: Running::Refused(not_run(gone)), again });
+            }
+            let running = Running::begin(|| (action.run)(cx.clone(), params));
             Ok(Attempt { cx, parent, running, again: None })
         }
         Picked::Remote(node, action) => {
@@ -185,7 +175,7 @@ fn run(
             let cx = make(At::Remote(node, action));
             let At::Remote(_, action) = cx.at() else { unreachable!("made for it the line above") };
             let again = cx.scope().pinned().is_none().then(|| Box::new(Again { params: copy, tried }));
-            let running = Running::InPlace((action.run)(cx.clone(), params), None);
+            let running = Running::begin(|| (action.run)(cx.clone(), params));
             Ok(Attempt { cx, parent, running, again })
         }
         Picked::Bus(action) => {
@@ -193,7 +183,7 @@ fn run(
             let cx = make(At::Bus(action));
             let At::Bus(action) = cx.at() else { unreachable!("made for it the line above") };
             let again = Some(Box::new(Again { params: copy, tried }));
-            let running = Running::InPlace((action.run)(cx.clone(), params), None);
+            let running = Running::begin(|| (action.run)(cx.clone(), params));
             Ok(Attempt { cx, parent, running, again })
         }
     }
@@ -224,13 +214,13 @@ impl Attempt {
     /// call's.
     pub(crate) fn poll_reply(&mut self, task: &mut Task<'_>) -> Poll<Result<Reply>> {
         loop {
-            let result = std::task::ready!(self.poll_running(task));
+            let result = ready!(self.running.poll(&self.cx, task));
             if let Err(error) = &result
                 && self.reroute(error)
             {
                 continue;
             }
-            self.running = Running::Done;
+            self.running.end(&self.cx);
             if let Some(parent) = &self.parent {
                 parent.scope().meta.merge(&self.cx.scope().meta);
             }
@@ -239,32 +229,6 @@ impl Attempt {
                 Ok(reply) => Ok(reply),
                 Err(error) => Err(self.of_node(error)),
             });
-        }
-    }
-
-    fn poll_running(&mut self, task: &mut Task<'_>) -> Poll<Result<Reply>> {
-        let stacked = Stacked::try_enter();
-        if stacked.is_none()
-            && let Running::InPlace(..) = &self.running
-            && let Running::InPlace(future, _) = std::mem::replace(&mut self.running, Running::Done)
-        {
-            self.running = Running::Task(self.cx.broker().shared().tracker.spawn(future));
-        }
-        match &mut self.running {
-            Running::InPlace(future, counted) => {
-                let polled = future.as_mut().poll(task);
-                if polled.is_pending() && counted.is_none() && matches!(self.cx.at(), At::Local(_)) {
-                    *counted = self.cx.broker().shared().count_called();
-                }
-                polled
-            }
-            Running::Task(handle) => Pin::new(handle).poll(task).map(|joined| {
-                joined.unwrap_or_else(|failed| {
-                    let error = Error::with_kind(ErrorKind::RequestRejected, serde_json::Value::Null);
-                    Err(error.with_message(failed.to_string()).with_outcome(Outcome::MayHaveRun))
-                })
-            }),
-            Running::Done => panic!("a call was polled after it was ready"),
         }
     }
 
@@ -325,7 +289,7 @@ impl Attempt {
                 tracing::debug!(action = %next.cx.name(), error = %error, "call goes to another node");
                 next.parent = self.parent.take();
                 // It has come to its end: nobody is told to give up.
-                self.running = Running::Done;
+                self.running.end(&self.cx);
                 *self = next;
                 true
             }
@@ -352,14 +316,7 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        match &self.running {
-            Running::Done => {}
-            Running::InPlace(..) => self.cx.cancel(),
-            Running::Task(handle) => {
-                handle.abort();
-                self.cx.cancel();
-            }
-        }
+        self.running.give_up(&self.cx);
     }
 }
 

@@ -8,18 +8,17 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as Task, Poll, Waker};
+use std::task::{Context as Task, Poll};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use futures_util::future::BoxFuture;
-
 use super::ServiceBroker;
-use super::stacked::Stacked;
+use crate::chain::{self, Chain, Stacked};
 use crate::context::{At, Bag, Context, Scope};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::id::Id;
 use crate::payload::Payload;
 use crate::registry::{Event, EventSub, LocalSubs, NodeIx, Snapshot};
+use crate::service::{Beneath, First, Run, first};
 use crate::transit::{EventTarget, InHand, Transit};
 
 /// Who gets an event.
@@ -38,6 +37,8 @@ pub enum Spread {
 /// Awaiting an emitted or broadcast event returns when it has been handed over: to the transporter for
 /// other nodes, and to the handlers of this node, which go on in tasks of their own where they have to
 /// wait. Awaiting [`ServiceBroker::broadcast_local`] returns when the handlers are done.
+///
+/// It fails while the broker is not running, as calls do.
 ///
 /// # Cancel safety
 /// What was handed over goes on.
@@ -101,8 +102,9 @@ impl<'a> Emit<'a> {
 
     /// Hands the event over; what remains are local handlers that have to wait.
     fn send(self) -> Result<Handed> {
-        let data = self.data.map_err(|error| error.with_outcome(Outcome::NotRun))?;
         let shared = self.broker.shared();
+        shared.lifecycle.must_run(&self.event, self.broker.node_id())?;
+        let data = self.data.map_err(|error| error.with_outcome(Outcome::NotRun))?;
         let snapshot = shared.registry.load();
         let event = snapshot.event(&self.event);
         let mut scope = Scope::within(self.parent, Some(event.name().clone()));
@@ -143,6 +145,9 @@ impl<'a> Emit<'a> {
             (Spread::Local, _) => (snapshot.local_handlers(cx.name(), cx.event_groups(), true), Vec::new()),
         };
         drop(snapshot);
+        if self.spread == Spread::Local {
+            waits_for_itself(&cx, &local)?;
+        }
         let mut data = data;
         let failed = send_remote(&cx, &remote, &mut data, self.spread == Spread::Broadcast);
         if local.len() > 1 || shared.force_codec() {
@@ -227,6 +232,21 @@ fn send_remote(cx: &Context, targets: &[Target], data: &mut Payload, broadcast: 
     (!errors.is_empty()).then(|| Failed { error: errors.swap_remove(0), all })
 }
 
+/// A handler that waits for an event which its own ordered subscription is to handle would never wake: what it
+/// waits for comes after it.
+fn waits_for_itself(cx: &Context, subs: &[Arc<EventSub>]) -> Result<()> {
+    if subs.iter().all(|sub| sub.queue.is_none()) {
+        return Ok(());
+    }
+    let chain = chain::chain();
+    let own =
+        |sub: &&Arc<EventSub>| sub.queue.is_some_and(|queue| chain.iter().any(|place| place.whose == queue));
+    match subs.iter().find(own) {
+        None => Ok(()),
+        Some(sub) => Err(Error::event_loop(cx.name(), &sub.pattern, &sub.service)),
+    }
+}
+
 /// What becomes of handlers that have to wait.
 pub(crate) enum Waiting {
     /// The caller goes on with them.
@@ -241,9 +261,13 @@ pub(crate) fn run_local(
     subs: &[Arc<EventSub>],
     data: Payload,
     those_that_wait: &Waiting,
-) -> Vec<(Context, BoxFuture<'static, Result<()>>)> {
+) -> Vec<(Context, Run<()>)> {
     let mut waiting = Vec::new();
     let mut data = Some(data);
+    let beneath = match those_that_wait {
+        Waiting::GiveBack => Beneath::Waits,
+        Waiting::GoOn(_) => Beneath::GoesOn,
+    };
     for (index, sub) in subs.iter().enumerate() {
         let Some(run) = &sub.run else { continue };
         let last = index + 1 == subs.len();
@@ -251,35 +275,28 @@ pub(crate) fn run_local(
             true => data.take(),
             false => data.as_ref().and_then(Payload::copy),
         };
-        let mut future = run(cx.handed_to(At::Event(Arc::clone(sub))), data.unwrap_or_else(Payload::empty));
-        // A handler that emits what it listens to would otherwise run out of stack.
-        let polled = match Stacked::try_enter() {
-            Some(_depth) => future.as_mut().poll(&mut Task::from_waker(Waker::noop())),
-            None => Poll::Pending,
-        };
+        let begun = first(sub.gate.as_ref(), beneath, || {
+            run(cx.handed_to(At::Event(Arc::clone(sub))), data.unwrap_or_else(Payload::empty))
+        });
         // Only now, for those that need it: most handlers are done, and well.
         let placed = || cx.handed_to(At::Event(Arc::clone(sub)));
-        match polled {
-            Poll::Ready(Ok(())) => {}
-            Poll::Ready(result) => finished(&placed(), result),
-            Poll::Pending => {
+        match begun {
+            First::Done(Ok(())) => {}
+            First::Done(result) => finished(&placed(), result),
+            First::Closed => {
+                tracing::debug!(event = %cx.name(), service = %sub.service, "event dropped, its service goes")
+            }
+            First::Waits(run) => {
                 let cx = placed();
                 let Waiting::GoOn(held) = those_that_wait else {
-                    waiting.push((cx, future));
+                    waiting.push((cx, run));
                     continue;
                 };
                 let held = held.clone();
-                let shared = cx.broker().shared();
-                let cut = shared.cut.clone();
-                shared.tracker.spawn({
-                    let cx = cx.clone();
-                    async move {
-                        let _held = held;
-                        tokio::select! {
-                            result = future => finished(&cx, result),
-                            () = cut.cancelled() => tracing::warn!(event = %cx.name(), "event handler cut short"),
-                        }
-                    }
+                let tracker = cx.broker().shared().tracker.clone();
+                tracker.spawn(async move {
+                    let _held = held;
+                    finished(&cx, run.finish(Chain::new()).await);
                 });
             }
         }
@@ -302,7 +319,7 @@ pub(crate) fn finished(cx: &Context, result: Result<()>) {
 struct Handed {
     /// A stop waits for them.
     _counted: Option<TaskTrackerToken>,
-    waiting: Vec<(Context, BoxFuture<'static, Result<()>>)>,
+    waiting: Vec<(Context, Run<()>)>,
 }
 
 /// An event being handed over.
@@ -332,12 +349,12 @@ impl Future for EmitFuture<'_> {
                     self.0 = State::Waiting(emit.send()?);
                 }
                 State::Waiting(handed) => {
-                    let Some(_depth) = Stacked::try_enter() else {
+                    let Some(_depth) = Stacked::try_enter(None) else {
                         // Too deep: goes on from the runtime's own stack.
                         task.waker().wake_by_ref();
                         return Poll::Pending;
                     };
-                    handed.waiting.retain_mut(|(cx, future)| match future.as_mut().poll(task) {
+                    handed.waiting.retain_mut(|(cx, run)| match run.poll_in_place(task) {
                         Poll::Ready(result) => {
                             finished(cx, result);
                             false

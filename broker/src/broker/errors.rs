@@ -74,6 +74,9 @@ pub enum StartError {
         /// Its error.
         source: Error,
     },
+    /// Something panicked that the start needs, such as a transporter of the user's.
+    #[error("the start panicked: {0}")]
+    Panicked(String),
     /// The transporter could not be opened.
     #[error("the transporter did not connect{}: {source}", if *.attempts > 1 { format!(" after {attempts} attempts") } else { String::new() })]
     Transporter {

@@ -42,7 +42,8 @@ impl ServiceBroker {
     /// Takes the `$node` service in, unless the configuration says not to.
     pub(super) fn take_internal(&self) -> Result<(), StartError> {
         if self.config().internal_services.enabled {
-            self.shared().services.take(service(self))?;
+            let shared = self.shared();
+            shared.services.take(service(self), &shared.cut)?;
         }
         Ok(())
     }

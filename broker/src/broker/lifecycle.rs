@@ -5,20 +5,27 @@
 //! coming, refuse new ones, finish those that run, stop the services in reverse, say farewell, join the
 //! tasks. Each phase is bounded, and what fails is collected, not swallowed.
 
+use futures_util::FutureExt as _;
+use ligand_transporters::NodeId;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use super::{RunError, ServiceBroker, StartError, StopError};
+use crate::error::{Error, Result as CallResult};
+use crate::guard::{Guarded, Panicked};
 use crate::telemetry;
 use crate::transit::Transit;
 
 /// Handlers that were cut have this long to let go.
-const CUT_WAIT: Duration = Duration::from_millis(500);
+pub(super) const CUT_WAIT: Duration = Duration::from_millis(500);
 
 /// Where a broker is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +46,10 @@ pub(crate) struct Lifecycle {
     stage: AtomicU8,
     turn: tokio::sync::Mutex<()>,
     failures: Mutex<Vec<String>>,
+    /// Cancelled once nothing is left to stop.
+    over: CancellationToken,
+    /// Stops that nobody waits for in person.
+    background: TaskTracker,
 }
 
 impl Lifecycle {
@@ -55,13 +66,27 @@ impl Lifecycle {
         self.state() >= Stage::Stopping
     }
 
-    /// Whether nothing is served any more, not even calls of this node's own.
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.state() == Stage::Stopped
+    /// Whether calls and events are made: from the beginning of the start until everything has been stopped.
+    pub(crate) fn is_open(&self) -> bool {
+        !matches!(self.state(), Stage::Built | Stage::Stopped)
+    }
+
+    /// # Errors
+    /// While calls and events are not made: this one, by its name, is not.
+    #[inline]
+    pub(crate) fn must_run(&self, name: &str, node: &NodeId) -> CallResult<()> {
+        match self.state() {
+            Stage::Starting | Stage::Running | Stage::Stopping => Ok(()),
+            Stage::Built => Err(Error::not_running(name, node, "it has not been started yet")),
+            Stage::Stopped => Err(Error::not_running(name, node, "it has been stopped")),
+        }
     }
 
     fn enter(&self, stage: Stage) {
         self.stage.store(stage as u8, Ordering::Release);
+        if stage == Stage::Stopped {
+            self.over.cancel();
+        }
     }
 
     fn failed(&self, phase: &str, error: impl std::fmt::Display) {
@@ -69,6 +94,11 @@ impl Lifecycle {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         failures.push(format!("{phase}: {error}"));
     }
+}
+
+/// What a layer that panicked fails with.
+fn unwound(panicked: Panicked) -> CallResult<()> {
+    Err(panicked.into_error())
 }
 
 impl ServiceBroker {
@@ -90,7 +120,9 @@ impl ServiceBroker {
         let from = Instant::now();
         let _ = shared.runtime.set(tokio::runtime::Handle::current());
         shared.lifecycle.enter(Stage::Starting);
-        let started = self.start_phases().await;
+        let started = Guarded::new(self.start_phases()).await;
+        let started =
+            started.unwrap_or_else(|panicked| Err(StartError::Panicked(panicked.text().to_owned())));
         match &started {
             Ok(()) => {
                 tracing::info!(
@@ -113,9 +145,11 @@ impl ServiceBroker {
 
     async fn start_phases(&self) -> Result<(), StartError> {
         let shared = self.shared();
-        for layer in shared.pipeline.lifecycle() {
-            let failed = |source| StartError::Layer { layer: layer.name(), source };
-            layer.starting(self).await.map_err(failed)?;
+        for named in shared.pipeline.lifecycle() {
+            let starting = Guarded::new(async { named.layer.starting(self).await }).await;
+            starting
+                .unwrap_or_else(unwound)
+                .map_err(|source| StartError::Layer { layer: named.name, source })?;
         }
         if let Some(transporter) = &shared.transporter {
             for (layer, weakness) in shared.pipeline.weaknesses() {
@@ -134,9 +168,11 @@ impl ServiceBroker {
         if let Some(transit) = shared.transit() {
             transit.ready(self).await?;
         }
-        for layer in shared.pipeline.lifecycle() {
-            let failed = |source| StartError::Layer { layer: layer.name(), source };
-            layer.started(self).await.map_err(failed)?;
+        for named in shared.pipeline.lifecycle() {
+            let started = Guarded::new(async { named.layer.started(self).await }).await;
+            started
+                .unwrap_or_else(unwound)
+                .map_err(|source| StartError::Layer { layer: named.name, source })?;
         }
         Ok(())
     }
@@ -144,12 +180,67 @@ impl ServiceBroker {
     /// Stops gracefully: no call is lost that reached this node, as long as its handler ends within
     /// `tracking.shutdownTimeout`. Stopping twice is the same as once.
     ///
+    /// A handler that awaits this waits for itself; [`ServiceBroker::stop_in_background`] is for handlers.
+    ///
     /// # Errors
-    /// [`StopError`] lists what went wrong; the broker is stopped all the same.
+    /// [`StopError`] lists what went wrong, here or in the background; the broker is stopped all the same.
     ///
     /// # Cancel safety
     /// Dropped half-way, stopping stops where it is; calling it again goes on.
     pub async fn stop(&self) -> Result<(), StopError> {
+        let lifecycle = &self.shared().lifecycle;
+        self.stop_once().await;
+        // Where one in the background has been faster, it is about to end.
+        lifecycle.background.close();
+        lifecycle.background.wait().await;
+        let failures =
+            std::mem::take(&mut *lifecycle.failures.lock().unwrap_or_else(PoisonError::into_inner));
+        if failures.is_empty() { Ok(()) } else { Err(StopError { failures }) }
+    }
+
+    /// Begins to stop, and returns at once: the way for a handler, or for anybody who must not wait, to end its
+    /// own broker. The stop is that of [`ServiceBroker::stop`], in a task of the broker's. What goes wrong in it
+    /// is returned by whoever awaits `stop` then, and by [`ServiceBroker::run_until_signal`] and
+    /// [`ServiceBroker::run_until`], which end when it does.
+    ///
+    /// Before the start, and without a tokio runtime, there is nothing to stop, and nothing happens.
+    ///
+    /// ```
+    /// use ligand::{Context, Error, ServiceBroker, ServiceDef};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let admin = ServiceDef::builder("admin").action("shutdown", |cx: Context, ()| async move {
+    ///     cx.broker().stop_in_background();
+    ///     Ok::<_, Error>("good bye")
+    /// });
+    /// let broker = ServiceBroker::builder().service(admin).build()?;
+    /// broker.start().await?;
+    /// assert_eq!(broker.call::<String>("admin.shutdown", ()).await?, "good bye");
+    /// broker.stopped().await;
+    /// # broker.stop().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn stop_in_background(&self) {
+        let shared = self.shared();
+        let here = || tokio::runtime::Handle::try_current().ok();
+        if let Some(runtime) = shared.runtime.get().cloned().or_else(here) {
+            let broker = self.clone();
+            // Not on the tracker of handlers: stopping waits for that.
+            shared.lifecycle.background.spawn_on(async move { broker.stop_once().await }, &runtime);
+        }
+    }
+
+    /// Resolves when the broker has been stopped, by whomever, or has failed to start.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn stopped(&self) {
+        self.shared().lifecycle.over.cancelled().await;
+    }
+
+    /// Stops, unless that has been done. What goes wrong is kept.
+    async fn stop_once(&self) {
         let shared = self.shared();
         let _turn = shared.lifecycle.turn.lock().await;
         if shared.lifecycle.state() != Stage::Stopped {
@@ -161,20 +252,18 @@ impl ServiceBroker {
             self.publish_local("$broker.stopped", serde_json::Value::Null);
             tracing::info!(node = %self.node_id(), elapsed_ms = from.elapsed().as_millis(), "broker stopped");
         }
-        let failures =
-            std::mem::take(&mut *shared.lifecycle.failures.lock().unwrap_or_else(PoisonError::into_inner));
-        if failures.is_empty() { Ok(()) } else { Err(StopError { failures }) }
     }
 
     async fn stop_phases(&self, stop_delay: Duration) {
         let shared = self.shared();
         let lifecycle = &shared.lifecycle;
         let shutdown = shared.config.tracking.shutdown_timeout;
-        for layer in shared.pipeline.lifecycle().iter().rev() {
-            match timeout(shutdown, layer.stopping(self)).await {
+        for named in shared.pipeline.lifecycle().iter().rev() {
+            let stopping = Guarded::new(async { named.layer.stopping(self).await });
+            match timeout(shutdown, stopping).await.map(|stopping| stopping.unwrap_or_else(unwound)) {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => lifecycle.failed(layer.name(), error),
-                Err(_) => lifecycle.failed(layer.name(), format_args!("it took longer than {shutdown:?}")),
+                Ok(Err(error)) => lifecycle.failed(named.name, error),
+                Err(_) => lifecycle.failed(named.name, format_args!("it took longer than {shutdown:?}")),
             }
         }
         if let Some(transit) = shared.transit() {
@@ -187,7 +276,8 @@ impl ServiceBroker {
         let ended = async { tokio::join!(shared.tracker.wait(), shared.called.wait()) };
         if timeout(shutdown, ended).await.is_err() {
             let running = shared.tracker.len() + shared.called.len();
-            lifecycle.failed("drain", format_args!("{running} handlers still ran after {shutdown:?}"));
+            let of = self.busy_services();
+            lifecycle.failed("drain", format_args!("{running} handlers still ran after {shutdown:?}{of}"));
             // Callers on other nodes are answered all the same; those here hold their handlers themselves.
             shared.cut.cancel();
             if timeout(CUT_WAIT, shared.tracker.wait()).await.is_err() {
@@ -195,54 +285,72 @@ impl ServiceBroker {
             }
         }
         for hosted in shared.services.all().iter().rev() {
-            match timeout(shutdown, hosted.stop()).await {
-                Ok(failures) => {
-                    for error in failures {
-                        lifecycle.failed(&hosted.name(), error);
-                    }
-                }
-                Err(_) => {
-                    lifecycle.failed(&hosted.name(), format_args!("it took longer than {shutdown:?} to stop"))
-                }
+            hosted.stop_within(shutdown, |error| lifecycle.failed(&hosted.name(), error)).await;
+        }
+        if let Some(transit) = shared.transit() {
+            match Guarded::new(transit.stop()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => lifecycle.failed("transporter", error),
+                Err(panicked) => lifecycle.failed("transporter", panicked),
             }
         }
-        if let Some(transit) = shared.transit()
-            && let Err(error) = transit.stop().await
-        {
-            lifecycle.failed("transporter", error);
-        }
-        for layer in shared.pipeline.lifecycle().iter().rev() {
-            match timeout(shutdown, layer.stopped(self)).await {
+        for named in shared.pipeline.lifecycle().iter().rev() {
+            let stopped = Guarded::new(async { named.layer.stopped(self).await });
+            match timeout(shutdown, stopped).await.map(|stopped| stopped.unwrap_or_else(unwound)) {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => lifecycle.failed(layer.name(), error),
-                Err(_) => lifecycle.failed(layer.name(), format_args!("it took longer than {shutdown:?}")),
+                Ok(Err(error)) => lifecycle.failed(named.name, error),
+                Err(_) => lifecycle.failed(named.name, format_args!("it took longer than {shutdown:?}")),
             }
         }
         shared.cancel.cancel();
+        shared.deadlines.retire().await;
     }
 
-    /// Starts, waits for `signal`, and stops.
+    /// The services whose handlers run, for the text of an error.
+    fn busy_services(&self) -> String {
+        let all = self.shared().services.all();
+        let busy =
+            all.iter().filter(|hosted| hosted.gate.running() > 0).map(|hosted| hosted.name().to_string());
+        match busy.collect::<Vec<_>>() {
+            busy if busy.is_empty() => String::new(),
+            busy => format!(", those of {}", busy.join(", ")),
+        }
+    }
+
+    /// Starts, waits for `signal`, and stops. Returns also when somebody else has stopped the broker.
     ///
     /// # Errors
     /// When starting or stopping fails.
     ///
+    /// # Panics
+    /// When `signal` does, once the broker has been stopped.
+    ///
     /// # Cancel safety
     /// As [`ServiceBroker::start`].
     pub async fn run_until(&self, signal: impl Future<Output = ()>) -> Result<(), RunError> {
+        let signal = AssertUnwindSafe(signal).catch_unwind();
         let mut signal = std::pin::pin!(signal);
-        tokio::select! {
+        let signalled = tokio::select! {
             started = self.start() => {
                 started?;
-                signal.await;
+                tokio::select! {
+                    signalled = &mut signal => signalled,
+                    () = self.stopped() => Ok(()),
+                }
             }
-            () = &mut signal => {}
+            signalled = &mut signal => signalled,
+        };
+        let stopped = self.stop().await;
+        if let Err(panic) = signalled {
+            std::panic::resume_unwind(panic);
         }
-        Ok(self.stop().await?)
+        Ok(stopped?)
     }
 
     /// Starts, and stops when the process is asked to end (SIGINT, SIGTERM, Ctrl-C). A second signal
     /// ends the process at once, with exit code 130 or 143, after telling the cluster if that takes no
-    /// longer than 200 ms.
+    /// longer than 200 ms. Returns also when anything else has stopped the broker, such as
+    /// [`ServiceBroker::stop_in_background`] or the option `onIdConflict`.
     ///
     /// # Errors
     /// When starting or stopping fails, or signals cannot be waited for.
@@ -251,7 +359,10 @@ impl ServiceBroker {
         let first = tokio::select! {
             started = self.start() => {
                 started?;
-                signals.next().await
+                tokio::select! {
+                    first = signals.next() => first,
+                    () = self.stopped() => return Ok(self.stop().await?),
+                }
             }
             first = signals.next() => first,
         };

@@ -16,9 +16,9 @@ mod local_bus;
 mod nodes;
 mod ordered;
 mod pick;
+mod running;
 mod services;
 mod signals;
-mod stacked;
 mod state;
 
 use futures_util::future::BoxFuture;
@@ -158,7 +158,7 @@ impl ServiceBroker {
     ///
     /// # Errors
     /// Awaiting it fails with an [`Error`] whose [`Error::outcome`] says whether the handler may have
-    /// run.
+    /// run. It did not where the broker is not running: before its start, and after its stop.
     pub fn call<'a, R>(
         &'a self,
         action: impl Into<Cow<'a, str>>,
@@ -186,8 +186,8 @@ impl ServiceBroker {
     /// subscribed.
     ///
     /// # Errors
-    /// Awaiting it fails when the data cannot be encoded, or when a node that should get it could not
-    /// be sent to. Failures of handlers are logged where they happen.
+    /// Awaiting it fails when the data cannot be encoded, when a node that should get it could not be sent to,
+    /// or while the broker is not running. Failures of handlers are logged where they happen.
     pub fn emit<'a>(&'a self, event: impl Into<Cow<'a, str>>, data: impl IntoPayload) -> Emit<'a> {
         Emit::new(self, None, Spread::Emit, event.into(), data.into_payload(self.codec()))
     }
@@ -203,7 +203,8 @@ impl ServiceBroker {
     /// Sends an event to every subscriber of this node. Awaiting it returns when they are done.
     ///
     /// # Errors
-    /// When the data cannot be encoded.
+    /// When the data cannot be encoded, and, with the type `EVENT_WAITS_FOR_ITSELF`, when a handler awaits it
+    /// whose own subscription is to handle it after that ([`EventDef::concurrency`](crate::EventDef::concurrency)).
     pub fn broadcast_local<'a>(&'a self, event: impl Into<Cow<'a, str>>, data: impl IntoPayload) -> Emit<'a> {
         Emit::new(self, None, Spread::Local, event.into(), data.into_payload(self.codec()))
     }
@@ -293,11 +294,12 @@ impl ServiceBroker {
     /// Asks a node whether it is there; `None` when no answer came within `pingTimeout` (2 s).
     ///
     /// # Errors
-    /// When the node is unknown or cannot be sent to.
+    /// When the node is unknown or cannot be sent to, and when this broker is not running.
     ///
     /// # Cancel safety
     /// Safe.
     pub async fn ping(&self, node: &NodeId) -> Result<Option<PingReply>> {
+        self.shared.lifecycle.must_run("ping", self.node_id())?;
         match self.shared.transit() {
             Some(transit) => transit.ping(node).await,
             None => Err(Error::disconnected()),

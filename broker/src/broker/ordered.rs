@@ -3,20 +3,26 @@
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use std::collections::VecDeque;
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
 use super::ServiceBroker;
+use crate::chain::{self, Chain, Place};
 use crate::context::Context;
-use crate::error::{Error, ErrorKind, Result};
-use crate::handler::{EventFn, panicked};
+use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::guard::Guarded;
+use crate::handler::EventFn;
 use crate::payload::Payload;
+use crate::service::{Entered, Gate, Run};
 
 /// A queue before a handler. Bounded: when it is full, the newest event is refused.
+///
+/// An event counts at its service as soon as it is queued. When the service is cut, so is what waits.
 pub(crate) struct OrderedQueue {
     run: EventFn,
+    gate: Arc<Gate>,
+    whose: u64,
     concurrency: usize,
     capacity: usize,
     tracker: TaskTracker,
@@ -33,17 +39,27 @@ struct Event {
     cx: Context,
     data: Payload,
     done: oneshot::Sender<Result<()>>,
+    entered: Entered,
+    /// Who waits for it.
+    chain: Chain,
 }
 
 impl OrderedQueue {
     pub(crate) fn new(
         broker: &ServiceBroker,
+        gate: &Arc<Gate>,
         run: EventFn,
         concurrency: usize,
         capacity: usize,
     ) -> Arc<Self> {
-        let tracker = broker.shared().tracker.clone();
-        Arc::new(Self { run, concurrency, capacity, tracker, state: Mutex::default() })
+        let (gate, tracker) = (Arc::clone(gate), broker.shared().tracker.clone());
+        let whose = chain::name();
+        Arc::new(Self { run, gate, whose, concurrency, capacity, tracker, state: Mutex::default() })
+    }
+
+    /// By which its handlers are known in a [`Chain`].
+    pub(crate) fn whose(&self) -> u64 {
+        self.whose
     }
 
     /// The function to register: it queues the event at once, and its future resolves when the event
@@ -51,23 +67,26 @@ impl OrderedQueue {
     pub(crate) fn into_event_fn(self: Arc<Self>) -> EventFn {
         Arc::new(move |cx, data| {
             let (done, handled) = oneshot::channel();
-            match self.push(Event { cx, data, done }) {
+            match self.push(cx, data, done) {
                 Ok(()) => Box::pin(handled.map(|handled| handled.unwrap_or(Ok(())))),
                 Err(error) => Box::pin(std::future::ready(Err(error))),
             }
         })
     }
 
-    fn push(self: &Arc<Self>, event: Event) -> Result<()> {
+    fn push(self: &Arc<Self>, cx: Context, data: Payload, done: oneshot::Sender<Result<()>>) -> Result<()> {
+        let refused = |kind| Error::of_action(kind, cx.name(), Some(cx.broker().node_id()));
+        let Some(entered) = self.gate.entered() else {
+            return Err(refused(ErrorKind::ServiceNotAvailable).with_outcome(Outcome::NotRun));
+        };
         let mut state = self.lock();
         if state.waiting.len() >= self.capacity {
-            let node = event.cx.broker().node_id();
-            if let Some(transit) = event.cx.broker().shared().transit() {
+            if let Some(transit) = cx.broker().shared().transit() {
                 transit.dropped_event();
             }
-            return Err(Error::of_action(ErrorKind::QueueIsFull, event.cx.name(), Some(node)));
+            return Err(refused(ErrorKind::QueueIsFull));
         }
-        state.waiting.push_back(event);
+        state.waiting.push_back(Event { cx, data, done, entered, chain: chain::chain() });
         if !std::mem::replace(&mut state.pumping, true) {
             self.tracker.spawn(Arc::clone(self).pump());
         }
@@ -79,12 +98,18 @@ impl OrderedQueue {
         let mut running = FuturesUnordered::new();
         loop {
             while running.len() < self.concurrency {
-                let Some(Event { cx, data, done }) = self.next(running.is_empty()) else { break };
-                let handled = AssertUnwindSafe((self.run)(cx, data)).catch_unwind();
-                running.push(async move {
-                    let result = handled.await.unwrap_or_else(|panic| Err(panicked(Some(&*panic))));
+                let Some(Event { cx, data, done, entered, mut chain }) = self.next(running.is_empty()) else {
+                    break;
+                };
+                if self.gate.is_cut() {
                     // Nobody may want to know any more.
-                    let _ = done.send(result);
+                    let _ = done.send(Err(self.gate.cut_short().with_outcome(Outcome::NotRun)));
+                    continue;
+                }
+                let run = Run::new(Some(entered), Guarded::made(|| (self.run)(cx, data)));
+                chain.push(Place { whose: self.whose, run: 0 });
+                running.push(async move {
+                    let _ = done.send(run.finish(chain).await);
                 });
             }
             if running.next().await.is_none() {

@@ -1,22 +1,25 @@
 //! The services of this node: taking them in, starting them, stopping them, letting them go.
 
-use futures_util::FutureExt as _;
 use ligand_transporters::Name;
 use std::collections::HashMap;
 use std::fmt;
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::lifecycle::Stage;
+use super::lifecycle::{CUT_WAIT, Stage};
 use super::ordered::OrderedQueue;
 use super::{ServiceBroker, StartError};
+use crate::chain::{self, Chained};
 use crate::error::Error;
-use crate::handler::{ActionFn, EventFn, guarded, panicked};
-use crate::middleware::{Pipeline, Side};
+use crate::guard::Guarded;
+use crate::handler::{ActionFn, EventFn, crashed, guarded};
+use crate::middleware::{LayerPanicked, Pipeline, Side};
 use crate::protocol::Raw;
 use crate::registry::{Action, EventSub, LocalService};
-use crate::service::{IntoServiceDef, RunMode, ServiceCx, ServiceDef, Tasks};
+use crate::service::{Gate, IntoServiceDef, RunMode, ServiceCx, ServiceDef, Tasks};
 use crate::transit::Told;
 
 /// The services of this node, by full name, in the order in which they were given.
@@ -32,14 +35,16 @@ struct State {
 /// A service of this node.
 pub(crate) struct Hosted {
     pub(crate) def: ServiceDef,
+    /// Who runs one of its handlers.
+    pub(crate) gate: Arc<Gate>,
     tasks: Tasks,
     /// Its `started` hooks have run, and its `stopped` hooks have not.
     started: AtomicBool,
 }
 
 impl LocalServices {
-    /// Takes a service in, without starting it.
-    pub(crate) fn take(&self, def: ServiceDef) -> Result<Arc<Hosted>, StartError> {
+    /// Takes a service in, without starting it. Its handlers are cut when `cut` is cancelled.
+    pub(crate) fn take(&self, def: ServiceDef, cut: &CancellationToken) -> Result<Arc<Hosted>, StartError> {
         def.check()?;
         let name = def.full_name();
         let mut state = self.lock();
@@ -53,7 +58,8 @@ impl LocalServices {
                 return Err(StartError::DuplicateAction { action: action.to_string(), first, second });
             }
         }
-        let hosted = Arc::new(Hosted { def, tasks: Tasks::default(), started: AtomicBool::new(false) });
+        let gate = Gate::of(&def, cut);
+        let hosted = Arc::new(Hosted { def, gate, tasks: Tasks::default(), started: AtomicBool::new(false) });
         // Internal services start first and stop last.
         let at = if name.starts_with('$') { 0 } else { state.order.len() };
         state.order.insert(at, name.clone());
@@ -111,6 +117,10 @@ impl Hosted {
         self.def.full_name()
     }
 
+    fn cancel_tasks_on_drop(&self) -> DropGuard {
+        self.tasks.cancel_on_drop()
+    }
+
     /// Waits for what it depends on, runs its hooks, and offers it to everybody.
     pub(crate) async fn start(&self, broker: &ServiceBroker) -> Result<(), StartError> {
         let service = || self.name().to_string();
@@ -123,8 +133,9 @@ impl Hosted {
         }
         for hook in &self.def.started {
             let cx = ServiceCx::new(broker.clone(), self.tasks.clone());
-            let failed = |source| StartError::Hook { service: service(), source };
-            hook(cx).await.map_err(failed)?;
+            let started = Guarded::new(async { hook(cx).await }).await;
+            let started = started.unwrap_or_else(|panicked| Err(panicked.into_error()));
+            started.map_err(|source| StartError::Hook { service: service(), source })?;
         }
         self.started.store(true, Ordering::Release);
         self.offer(broker)?;
@@ -143,8 +154,8 @@ impl Hosted {
             false => &[],
         };
         for hook in hooks.iter().rev() {
-            let stopped = AssertUnwindSafe(async { hook().await }).catch_unwind().await;
-            if let Err(error) = stopped.unwrap_or_else(|panic| Err(panicked(Some(&*panic)))) {
+            let stopped = Guarded::new(async { hook().await }).await;
+            if let Err(error) = stopped.unwrap_or_else(|panicked| Err(panicked.into_error())) {
                 failures.push(error);
             }
         }
@@ -156,46 +167,87 @@ impl Hosted {
     fn offer(&self, broker: &ServiceBroker) -> Result<(), StartError> {
         let shared = broker.shared();
         let service = self.name();
+        let panicked = |wrapped: &Name, LayerPanicked { layer, panicked }: LayerPanicked| {
+            let message = format!("it panicked when it wrapped '{wrapped}': {}", panicked.text());
+            StartError::Layer { layer, source: panicked.into_error().with_message(message) }
+        };
         let actions = self.def.actions.iter().map(|(def, run)| {
             let run = match def.mode {
                 RunMode::InPlace => Arc::clone(run),
                 RunMode::Spawn => spawned(broker, run),
             };
-            Arc::new(Action {
-                name: self.def.action_name(&def.name),
+            let name = self.def.action_name(&def.name);
+            let run = shared.pipeline.local_action(def, run).map_err(|failed| panicked(&name, failed))?;
+            Ok(Arc::new(Action {
+                name,
                 service: service.clone(),
                 visibility: def.visibility,
                 timeout: def.timeout.map(|timeout| timeout.as_duration().unwrap_or_default()),
                 definition: json(&def.published(&self.def.action_name(&def.name))),
                 encode: def.encode,
-                run: shared.pipeline.action(def, Side::Local, run),
-            })
+                gate: Some(Arc::clone(&self.gate)),
+                run,
+            }))
         });
         let events = self.def.events.iter().map(|(def, run)| {
             let run = shared.pipeline.event(def, Arc::clone(run));
-            let run: EventFn = match def.concurrency {
-                Some(concurrency) => {
-                    let waiting = shared.config.transit.event_queue;
-                    OrderedQueue::new(broker, run, concurrency, waiting).into_event_fn()
-                }
-                None => run,
-            };
-            Arc::new(EventSub {
+            let run = run.map_err(|failed| panicked(&def.pattern, failed))?;
+            let queue = def.concurrency.map(|concurrency| {
+                let waiting = shared.config.transit.event_queue;
+                OrderedQueue::new(broker, &self.gate, Arc::clone(&run), concurrency, waiting)
+            });
+            let gate = queue.is_none().then(|| Arc::clone(&self.gate));
+            let whose = queue.as_ref().map(|queue| queue.whose());
+            let run: EventFn = queue.map_or(run, OrderedQueue::into_event_fn);
+            Ok(Arc::new(EventSub {
                 pattern: def.pattern.clone(),
                 group: def.group.clone().unwrap_or_else(|| self.def.name.clone()),
                 service: service.clone(),
                 definition: json(&def.published()),
+                gate,
+                queue: whose,
                 run: Some(run),
-            })
+            }))
         });
-        let local =
-            LocalService { info: self.def.info(), actions: actions.collect(), events: events.collect() };
-        shared.registry.add_local(local).map_err(|error| StartError::Service {
-            service: service.to_string(),
-            problem: error.to_string(),
-        })?;
+        let actions = actions.collect::<Result<_, StartError>>()?;
+        let events = events.collect::<Result<_, StartError>>()?;
+        let local = LocalService { info: self.def.info(), actions, events };
+        let failed = |problem: String| StartError::Service { service: service.to_string(), problem };
+        shared.registry.add_local(local).map_err(|error| failed(error.to_string()))?;
+        if self.gate.is_closed() {
+            // Whoever removed it did not find it yet.
+            shared.registry.remove_local(&service);
+            return Err(failed("it was removed before it had started".to_owned()));
+        }
         broker.services_changed(true);
         Ok(())
+    }
+
+    /// Waits until no handler of the service runs, for at most `patience`, then cuts those that do. Those that
+    /// wait for whoever calls this are neither waited for nor cut. The gate has to be closed.
+    async fn drain(&self, patience: Duration) {
+        let waiting = chain::runs_of(self.gate.whose());
+        let but = waiting.len();
+        if timeout(patience, self.gate.drained(but)).await.is_ok() {
+            return;
+        }
+        let running = self.gate.running().saturating_sub(but);
+        tracing::warn!(service = %self.name(), running, "handlers are cut, they took longer than {patience:?}");
+        self.gate.cut(waiting);
+        if timeout(CUT_WAIT, self.gate.drained(but)).await.is_err() {
+            let running = self.gate.running().saturating_sub(but);
+            tracing::warn!(service = %self.name(), running, "handlers do not let go");
+        }
+    }
+
+    /// As [`Hosted::stop`], for at most `patience`; tells what went wrong.
+    pub(crate) async fn stop_within(&self, patience: Duration, failed: impl Fn(&dyn fmt::Display)) {
+        match timeout(patience, self.stop()).await {
+            Ok(failures) => failures.iter().for_each(|error| failed(error)),
+            Err(_) => failed(&format_args!("it took longer than {patience:?} to stop")),
+        }
+        // What its handlers need has gone with it.
+        self.gate.close();
     }
 }
 
@@ -208,15 +260,14 @@ fn spawned(broker: &ServiceBroker, run: &ActionFn) -> ActionFn {
     let tracker = broker.shared().tracker.clone();
     let run = Arc::clone(run);
     Arc::new(move |cx, params| {
-        let task = tracker.spawn(run(cx.clone(), params));
-        // The task ends when its caller gives up. The deadline is looked at here as well: the task itself
-        // cannot, while it computes.
-        let mut task = AbortOnDrop(task);
-        Box::pin(guarded(cx, async move {
-            match (&mut task.0).await {
-                Ok(result) => result,
-                Err(failed) => Err(Error::internal(failed)),
-            }
+        let (tracker, run) = (tracker.clone(), Arc::clone(&run));
+        Box::pin(guarded(cx.clone(), async move {
+            // Whoever polls this waits for the task.
+            let work = Chained { chain: chain::chain(), future: run(cx, params) };
+            // The task ends when its caller gives up. The deadline is looked at here as well: the task itself
+            // cannot, while it computes.
+            let mut task = AbortOnDrop(tracker.spawn(work));
+            (&mut task.0).await.unwrap_or_else(|failed| Err(crashed(failed)))
         }))
     })
 }
@@ -240,7 +291,7 @@ impl ServiceBroker {
     /// [`StartError::DuplicateService`] until it is removed.
     pub async fn add(&self, service: impl IntoServiceDef) -> Result<(), StartError> {
         let shared = self.shared();
-        let hosted = shared.services.take(service.into_service_def())?;
+        let hosted = shared.services.take(service.into_service_def(), &shared.cut)?;
         match shared.lifecycle.state() {
             Stage::Built => return Ok(()),
             Stage::Starting | Stage::Running => {}
@@ -255,27 +306,92 @@ impl ServiceBroker {
         }
         if started.is_err() {
             shared.services.release(&hosted.name());
-            hosted.stop().await;
+            let tell = |error: &dyn fmt::Display| {
+                tracing::warn!(service = %hosted.name(), error = %error, "service did not stop well");
+            };
+            hosted.stop_within(shared.config.tracking.shutdown_timeout, tell).await;
         }
         started
     }
 
     /// Stops a service by its full name, and announces that it is gone. `false` if there is none.
     ///
-    /// Requests that run already are finished, perhaps while its `stopped` hooks run; new ones are answered
-    /// as not available.
+    /// From now on its actions are answered as not available, and it gets no events. Calls and events that it
+    /// has already are finished for at most `tracking.shutdownTimeout`; those that take longer are cut, and
+    /// their callers are answered with `GracefulStopTimeoutError`. Then its `stopped` hooks run, for as long
+    /// at most. A handler declared `blocking` cannot be cut: only its caller is answered.
+    ///
+    /// A handler may remove its own service. It is not waited for, nor are those in this process that wait for
+    /// it; they go on when the hooks have run. Tasks that they started are not known to be theirs.
     ///
     /// # Cancel safety
-    /// Dropped half-way, the service is no longer offered, but its hooks may not have run to the end.
+    /// Dropped half-way, the service is no longer offered, and its tasks are cancelled, but its hooks may not
+    /// have run to the end.
     pub async fn remove(&self, service: &str) -> bool {
         let shared = self.shared();
         let Some(hosted) = shared.services.release(service) else { return false };
-        if shared.registry.remove_local(service) {
+        // A stop of the broker that comes meanwhile waits for this.
+        let _counted = (!shared.lifecycle.is_stopping()).then(|| shared.tracker.token());
+        let _tasks = hosted.cancel_tasks_on_drop();
+        // First nobody finds it any more, then nobody enters who has found it before.
+        let withdrawn = shared.registry.remove_local(service);
+        hosted.gate.close();
+        if withdrawn {
             self.services_changed(true);
         }
-        for error in hosted.stop().await {
-            tracing::warn!(service, error = %error, "service did not stop well");
-        }
+        let patience = shared.config.tracking.shutdown_timeout;
+        hosted.drain(patience).await;
+        hosted
+            .stop_within(
+                patience,
+                |error| tracing::warn!(service, error = %error, "service did not stop well"),
+            )
+            .await;
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::dispatch::begin_found;
+    use crate::broker::pick::Found;
+    use crate::error::{ErrorKind, Outcome};
+    use crate::payload::Payload;
+    use ligand_transporters::memory::Network;
+
+    async fn node(network: &Network, id: &'static str) -> ServiceBroker {
+        let math = ServiceDef::builder("math")
+            .action("where", move |_cx, (): ()| async move { Ok::<_, Error>(id.to_owned()) });
+        let builder = ServiceBroker::builder().node_id(id).transporter(network.transporter()).service(math);
+        let broker = builder.configure(|config| config.control.thread = false).build().unwrap();
+        broker.start().await.unwrap();
+        broker
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_found_a_service_before_it_was_withdrawn_goes_to_another_node() {
+        let network = Network::new();
+        let (a, b) = (node(&network, "a").await, node(&network, "b").await);
+        a.wait_for(&["math"]).await.unwrap();
+        while a.nodes().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let before = a.shared().registry.snapshot();
+        assert!(a.remove("math").await);
+        let entry = before.action("math.where").map(|entry| &**entry);
+        let found = Found { snapshot: &before, entry, around: None };
+        let mut attempt = begin_found(&a, None, "math.where", &found, Payload::empty(), None).unwrap();
+        let reply = std::future::poll_fn(|task| attempt.poll_reply(task)).await.unwrap();
+        assert_eq!(reply.into_body().take::<String>().unwrap(), "b");
+
+        // Nobody else is asked where the caller has named the node.
+        let here = crate::broker::CallOptions { node: Some(a.node_id().clone()), ..Default::default() };
+        let mut attempt = begin_found(&a, None, "math.where", &found, Payload::empty(), Some(&here)).unwrap();
+        let error = std::future::poll_fn(|task| attempt.poll_reply(task)).await.err().unwrap();
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::ServiceNotAvailable, Outcome::NotRun));
+        for broker in [a, b] {
+            broker.stop().await.unwrap();
+        }
     }
 }

@@ -23,6 +23,11 @@ impl Deadline {
         Some(*self.at.get_or_init(|| far(Instant::now(), timeout)))
     }
 
+    /// How long it was to begin with.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
     /// What is left of it; zero when it has passed. Reads the clock once.
     pub(crate) fn remaining(&self) -> Option<Duration> {
         let timeout = self.timeout?;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::broker::{ByName, Call, Caller, Emit, Origin, OutgoingCall, Response, ServiceBroker, Spread};
 use crate::deadlines::Timer;
-use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::error::{Error, Result};
 use crate::id::{Id, LazyId};
 use crate::payload::IntoPayload;
 use crate::registry::{Action, EventSub, Node};
@@ -392,11 +392,10 @@ impl Context {
         self.broker().shared().deadlines.timer(self.deadline().zip(remaining))
     }
 
-    /// The error of a handler that was cut at its deadline. Names the caller's node, as Node does
-    /// (protocol chapter 6.2).
-    pub(crate) fn timed_out(&self) -> Error {
-        Error::of_action(ErrorKind::RequestTimeout, self.name(), Some(self.node()))
-            .with_outcome(Outcome::MayHaveRun)
+    /// The error of a call that was given up at its deadline. Names the node that was to answer, where it is
+    /// known; Node names the caller's, where it is the callee that gives up (protocol chapter 6.2).
+    pub(crate) fn timed_out(&self, callee: Option<&NodeId>) -> Error {
+        Error::timed_out(self.name(), callee, self.scope().deadline.timeout())
     }
 
     #[inline]

@@ -125,7 +125,7 @@ impl Driver {
             }
             broker.publish_local("$node.conflict", data);
             if report.proven && broker.config().on_id_conflict == OnIdConflict::Stop {
-                broker.stop_soon();
+                broker.stop_in_background();
             }
         }
     }

@@ -18,7 +18,7 @@ pub enum ErrorKind {
     RequestTimeout,
     /// The deadline had passed before the call was made.
     RequestSkipped,
-    /// The node that was asked has gone, or this one is stopping.
+    /// The node that was asked has gone, or this broker is not running, or stops.
     RequestRejected,
     /// Too many requests are waiting already.
     QueueIsFull,
@@ -131,7 +131,8 @@ impl ErrorKind {
                                    is reestablished."
                     .to_owned()
             }
-            Self::GracefulStopTimeout => match text("service") {
+            // As in Node, `service` is the service, not its name.
+            Self::GracefulStopTimeout => match data["service"]["name"].as_str() {
                 Some(service) => format!("Unable to stop '{service}' service gracefully."),
                 None => "Unable to stop ServiceBroker gracefully.".to_owned(),
             },

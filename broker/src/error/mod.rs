@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use ext::ResultExt;
 pub use kind::{ErrorKind, Outcome};
@@ -247,6 +248,43 @@ impl Error {
         Self::with_kind(kind, data)
     }
 
+    /// A call gave up after this long.
+    pub(crate) fn timed_out(action: &str, node: Option<&NodeId>, waited: Option<Duration>) -> Self {
+        let mut error = Self::of_action(ErrorKind::RequestTimeout, action, node);
+        if let Some(waited) = waited {
+            error = error.edit(|inner| {
+                if let Some(Value::Object(data)) = &mut inner.data {
+                    data.insert("timeout".to_owned(), millis(waited));
+                }
+                inner.hint = Some(format!("waited {waited:?}"));
+            });
+        }
+        error.with_outcome(Outcome::MayHaveRun)
+    }
+
+    /// Nothing was called or sent, because this broker does not run.
+    pub(crate) fn not_running(name: &str, node: &NodeId, why: &str) -> Self {
+        let error = Self::of_action(ErrorKind::RequestRejected, name, Some(node));
+        let error = error.with_message(format!("The broker is not running, {why}: '{name}' goes nowhere."));
+        error.edit(|inner| inner.retryable = Some(false)).with_outcome(Outcome::NotRun)
+    }
+
+    /// A handler would wait for an event that is handled only after it.
+    pub(crate) fn event_loop(event: &str, subscription: &str, service: &str) -> Self {
+        Self::application(ErrorParts {
+            name: "MoleculerError",
+            code: 500,
+            error_type: "EVENT_WAITS_FOR_ITSELF",
+            message: format!(
+                "The event '{event}' is awaited by a handler of the subscription to '{subscription}' of \
+                 '{service}', which handles it only after that: emit it, or let a task of its own wait for it."
+            ),
+            retryable: false,
+            data: Some(json!({ "event": event, "subscription": subscription, "service": service })),
+        })
+        .with_outcome(Outcome::NotRun)
+    }
+
     /// There is no connection to the cluster; nothing was sent.
     pub(crate) fn disconnected() -> Self {
         Self::with_kind(ErrorKind::Disconnected, Value::Null).with_outcome(Outcome::NotRun)
@@ -288,6 +326,14 @@ impl Error {
     /// More for the local caller's eyes; never sent.
     pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
         self.edit(|inner| inner.hint = Some(hint.into()))
+    }
+}
+
+/// Milliseconds, as a whole number where it is one.
+fn millis(duration: Duration) -> Value {
+    match duration.subsec_nanos() % 1_000_000 {
+        0 => u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).into(),
+        _ => (duration.as_secs_f64() * 1000.0).into(),
     }
 }
 

@@ -4,6 +4,7 @@ use ligand_transporters::NodeId;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Code, Error, ErrorKind, Inner, Outcome};
 use crate::protocol::{self, Raw, WireError};
@@ -49,6 +50,9 @@ impl Error {
             ErrorKind::RequestTimeout => Outcome::MayHaveRun,
             _ => Outcome::Ran,
         };
+        let waited = data.as_ref().filter(|_| kind == ErrorKind::RequestTimeout);
+        let waited = waited.and_then(|data| data["timeout"].as_f64());
+        let waited = waited.and_then(|millis| Duration::try_from_secs_f64(millis / 1000.0).ok());
         Self(Arc::new(Inner {
             kind,
             outcome,
@@ -71,7 +75,7 @@ impl Error {
                 .filter(|(key, _)| key != HANDLER_RAN)
                 .map(|(key, raw)| (key.clone(), value(raw)))
                 .collect::<Map<_, _>>(),
-            hint: None,
+            hint: waited.map(|waited| format!("waited {waited:?}")),
             source: None,
         }))
     }

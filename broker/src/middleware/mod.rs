@@ -2,7 +2,8 @@
 //!
 //! A layer is folded over a function **once**, when the function is made: an action is registered, a
 //! node announces one, a name is called for the first time. A layer that has nothing to do for it
-//! returns `next` as it is, and leaves no trace on the path of a call.
+//! returns `next` as it is, and leaves no trace on the path of a call. One that panics then fails the start, or
+//! has the calls refused that it should have wrapped.
 //!
 //! Calls pass two chains. [`ActionLayer::around`] wraps the choice of an endpoint, for every name, known
 //! or not: fallback, retry, metrics. [`ActionLayer::action`] wraps the endpoint, local and remote alike:
@@ -28,7 +29,7 @@ pub use compression::{Compression, CompressionMethod};
 #[cfg(feature = "encryption")]
 #[cfg_attr(docsrs, doc(cfg(feature = "encryption")))]
 pub use encryption::{Cipher, Encryption, EncryptionError};
-pub(crate) use pipeline::Pipeline;
+pub(crate) use pipeline::{LayerPanicked, Pipeline};
 
 /// Which side of a call a function stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +98,7 @@ pub trait WireLayer: Send + Sync + 'static {
     }
 }
 
-/// Takes part in the life of a broker.
+/// Takes part in the life of a broker. A phase that panics fails as one that returns an error.
 #[async_trait]
 pub trait Lifecycle: Send + Sync + 'static {
     /// Its name, for listings and errors.

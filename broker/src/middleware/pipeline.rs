@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::{ActionLayer, EventLayer, Layer, Lifecycle, Side, WireLayer};
 use crate::broker::picked_and_run;
-use crate::error::Result;
+use crate::error::{Error, Outcome, Result};
+use crate::guard::{self, Panicked};
 use crate::handler::{ActionFn, EventFn};
 use crate::service::{ActionDef, EventDef};
 
@@ -18,12 +19,43 @@ const REMEMBERED: usize = 65_536;
 /// All layers of a broker, outermost first.
 #[derive(Default)]
 pub(crate) struct Pipeline {
-    actions: Vec<Box<dyn ActionLayer>>,
-    events: Vec<Box<dyn EventLayer>>,
-    wire: Vec<Box<dyn WireLayer>>,
-    lifecycle: Vec<Box<dyn Lifecycle>>,
+    actions: Vec<Named<dyn ActionLayer>>,
+    events: Vec<Named<dyn EventLayer>>,
+    wire: Vec<Named<dyn WireLayer>>,
+    lifecycle: Vec<Named<dyn Lifecycle>>,
     /// The chain around the pick per name; `None` where no layer wraps it.
     around: DashMap<Name, Option<ActionFn>>,
+}
+
+/// A layer, with the name that it said when it was given.
+pub(crate) struct Named<L: ?Sized> {
+    pub(crate) name: &'static str,
+    pub(crate) layer: Box<L>,
+}
+
+impl<L: ?Sized> Named<L> {
+    /// Lets the layer do something.
+    fn guarded<T>(&self, work: impl FnOnce(&L) -> T) -> Result<T, LayerPanicked> {
+        guard::run(|| work(&self.layer)).map_err(|panicked| LayerPanicked { layer: self.name, panicked })
+    }
+}
+
+/// A layer panicked where it should have wrapped something.
+#[derive(Debug)]
+pub(crate) struct LayerPanicked {
+    pub(crate) layer: &'static str,
+    pub(crate) panicked: Panicked,
+}
+
+impl LayerPanicked {
+    /// A function in place of the one that could not be wrapped: to run it without its layer could do harm.
+    fn refusing(&self, action: &str) -> ActionFn {
+        let Self { layer, panicked } = self;
+        tracing::error!(layer, action, panic = panicked.text(), "a layer panicked and wraps nothing");
+        let error = Error::server(500, "LAYER_PANIC", format!("The layer `{layer}` cannot wrap '{action}'."));
+        let error = error.with_hint(panicked.to_string()).with_outcome(Outcome::NotRun);
+        Arc::new(move |_, _| Box::pin(std::future::ready(Err(error.clone()))))
+    }
 }
 
 impl Pipeline {
@@ -31,18 +63,32 @@ impl Pipeline {
         let mut pipeline = Self::default();
         for layer in layers {
             match layer {
-                Layer::Action(layer) => pipeline.actions.push(layer),
-                Layer::Event(layer) => pipeline.events.push(layer),
-                Layer::Wire(layer) => pipeline.wire.push(layer),
-                Layer::Lifecycle(layer) => pipeline.lifecycle.push(layer),
+                Layer::Action(layer) => pipeline.actions.push(Named { name: layer.name(), layer }),
+                Layer::Event(layer) => pipeline.events.push(Named { name: layer.name(), layer }),
+                Layer::Wire(layer) => pipeline.wire.push(Named { name: layer.name(), layer }),
+                Layer::Lifecycle(layer) => pipeline.lifecycle.push(Named { name: layer.name(), layer }),
             }
         }
         pipeline
     }
 
-    /// An endpoint's function with its layers.
-    pub(crate) fn action(&self, def: &ActionDef, side: Side, run: ActionFn) -> ActionFn {
-        self.actions.iter().rev().fold(run, |next, layer| layer.action(def, side, next))
+    /// A function of this node's with its layers.
+    ///
+    /// # Errors
+    /// The first layer that panics.
+    pub(crate) fn local_action(&self, def: &ActionDef, run: ActionFn) -> Result<ActionFn, LayerPanicked> {
+        self.actions
+            .iter()
+            .rev()
+            .try_fold(run, |next, named| named.guarded(|layer| layer.action(def, Side::Local, next)))
+    }
+
+    /// The way to another node with its layers. What one of them cannot wrap is refused.
+    pub(crate) fn remote_action(&self, action: &str, def: &ActionDef, run: ActionFn) -> ActionFn {
+        self.actions.iter().rev().fold(run, |next, named| {
+            let wrapped = named.guarded(|layer| layer.action(def, Side::Remote, next));
+            wrapped.unwrap_or_else(|failed| failed.refusing(action))
+        })
     }
 
     /// Whether any layer may wrap endpoints.
@@ -51,8 +97,11 @@ impl Pipeline {
     }
 
     /// A subscription's function with its layers.
-    pub(crate) fn event(&self, def: &EventDef, run: EventFn) -> EventFn {
-        self.events.iter().rev().fold(run, |next, layer| layer.event(def, next))
+    ///
+    /// # Errors
+    /// The first layer that panics.
+    pub(crate) fn event(&self, def: &EventDef, run: EventFn) -> Result<EventFn, LayerPanicked> {
+        self.events.iter().rev().try_fold(run, |next, named| named.guarded(|layer| layer.event(def, next)))
     }
 
     /// The layers around the pick for this name, if any wraps it.
@@ -64,10 +113,17 @@ impl Pipeline {
             return known.clone();
         }
         let innermost: ActionFn = Arc::new(picked_and_run);
-        let folded =
-            self.actions.iter().rev().fold(Arc::clone(&innermost), |next, layer| layer.around(action, next));
+        let mut well = true;
+        let folded = self.actions.iter().rev().fold(Arc::clone(&innermost), |next, named| {
+            let wrapped = named.guarded(|layer| layer.around(action, next));
+            wrapped.unwrap_or_else(|failed| {
+                well = false;
+                failed.refusing(action)
+            })
+        });
         let wrapped = (!Arc::ptr_eq(&folded, &innermost)).then_some(folded);
-        if self.around.len() < REMEMBERED {
+        // What went wrong may go well the next time.
+        if well && self.around.len() < REMEMBERED {
             self.around.insert(action.into(), wrapped.clone());
         }
         wrapped
@@ -77,15 +133,18 @@ impl Pipeline {
     /// those after it.
     pub(crate) fn names(&self, action: &str, def: &ActionDef, side: Side) -> Vec<&'static str> {
         let nothing: ActionFn = Arc::new(picked_and_run);
-        let around = self.actions.iter().filter(|layer| {
-            let wrapped = layer.around(action, Arc::clone(&nothing));
-            !Arc::ptr_eq(&wrapped, &nothing)
-        });
-        let after = self.actions.iter().filter(|layer| {
-            let wrapped = layer.action(def, side, Arc::clone(&nothing));
-            !Arc::ptr_eq(&wrapped, &nothing)
-        });
-        around.chain(after).map(|layer| layer.name()).collect()
+        let wraps = |wrapped: Result<ActionFn, LayerPanicked>| {
+            wrapped.map_or(true, |wrapped| !Arc::ptr_eq(&wrapped, &nothing))
+        };
+        let around = self
+            .actions
+            .iter()
+            .filter(|named| wraps(named.guarded(|layer| layer.around(action, Arc::clone(&nothing)))));
+        let after = self
+            .actions
+            .iter()
+            .filter(|named| wraps(named.guarded(|layer| layer.action(def, side, Arc::clone(&nothing)))));
+        around.chain(after).map(|named| named.name).collect()
     }
 
     /// Whether packets pass any hook as bytes.
@@ -95,30 +154,46 @@ impl Pipeline {
 
     /// A packet on its way out: the last layer acts first (protocol chapter 10).
     pub(crate) fn outgoing(&self, packet: Bytes) -> Result<Bytes> {
-        self.wire.iter().rev().try_fold(packet, |packet, layer| layer.outgoing(packet))
+        self.wire
+            .iter()
+            .rev()
+            .try_fold(packet, |packet, named| changed(named, |layer| layer.outgoing(packet)))
     }
 
     /// A packet on its way in, in the reverse order.
     pub(crate) fn incoming(&self, packet: Bytes) -> Result<Bytes> {
-        self.wire.iter().try_fold(packet, |packet, layer| layer.incoming(packet))
+        self.wire.iter().try_fold(packet, |packet, named| changed(named, |layer| layer.incoming(packet)))
     }
 
     /// What weakens the layers on the wire, each with the name of its layer.
     pub(crate) fn weaknesses(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        self.wire.iter().filter_map(|layer| Some((layer.name(), layer.weakness()?)))
+        self.wire.iter().filter_map(|named| {
+            let weakness = named.guarded(|layer| layer.weakness());
+            Some((named.name, weakness.unwrap_or(Some("it panicked when it was asked"))?))
+        })
     }
 
-    pub(crate) fn lifecycle(&self) -> &[Box<dyn Lifecycle>] {
+    pub(crate) fn lifecycle(&self) -> &[Named<dyn Lifecycle>] {
         &self.lifecycle
     }
+}
+
+/// The packet that a layer makes of another one.
+fn changed(
+    named: &Named<dyn WireLayer>,
+    change: impl FnOnce(&dyn WireLayer) -> Result<Bytes>,
+) -> Result<Bytes> {
+    named.guarded(change).unwrap_or_else(|LayerPanicked { layer, panicked }| {
+        Err(panicked.into_error().with_hint(format!("in the layer `{layer}`")))
+    })
 }
 
 impl fmt::Debug for Pipeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pipeline")
-            .field("actions", &self.actions.iter().map(|layer| layer.name()).collect::<Vec<_>>())
-            .field("events", &self.events.iter().map(|layer| layer.name()).collect::<Vec<_>>())
-            .field("wire", &self.wire.iter().map(|layer| layer.name()).collect::<Vec<_>>())
+            .field("actions", &self.actions.iter().map(|named| named.name).collect::<Vec<_>>())
+            .field("events", &self.events.iter().map(|named| named.name).collect::<Vec<_>>())
+            .field("wire", &self.wire.iter().map(|named| named.name).collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
 }

@@ -12,6 +12,7 @@ use super::trie::Keyed;
 use crate::config::Timeout;
 use crate::handler::ActionFn;
 use crate::protocol::{ProtocolVersion, Raw, Visibility};
+use crate::service::Gate;
 use crate::strategy::Strategy;
 
 /// An action as one service defines it, local or remote.
@@ -30,6 +31,8 @@ pub(crate) struct Action {
     pub(crate) definition: Raw,
     /// Whether its bodies always go through the codec; only local ones ask for that.
     pub(crate) encode: bool,
+    /// Who runs a handler of its service; only local ones have it.
+    pub(crate) gate: Option<Arc<Gate>>,
     /// Runs it, wherever it is.
     pub(crate) run: ActionFn,
 }

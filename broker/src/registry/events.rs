@@ -15,6 +15,7 @@ use super::snapshot::Snapshot;
 use super::trie::{Keyed, Trie};
 use crate::handler::EventFn;
 use crate::protocol::{ProtocolVersion, Raw};
+use crate::service::Gate;
 use crate::strategy::Strategy;
 
 /// A subscription as one service defines it, local or remote.
@@ -27,6 +28,11 @@ pub(crate) struct EventSub {
     pub(crate) service: Name,
     /// The definition as INFO carries it.
     pub(crate) definition: Raw,
+    /// Who runs a handler of its service; only local subscriptions have it, unless they are ordered: their
+    /// queue counts by itself.
+    pub(crate) gate: Option<Arc<Gate>>,
+    /// By which its queue is known in a [`Chain`](crate::chain::Chain), if it has one.
+    pub(crate) queue: Option<u64>,
     /// Handles the event; only local subscriptions have it.
     pub(crate) run: Option<EventFn>,
 }

@@ -231,7 +231,7 @@ impl ServiceBuilder {
         self
     }
 
-    /// Runs before the service is offered to anybody. A failure fails the start of the broker.
+    /// Runs before the service is offered to anybody. A failure, or a panic, fails the start of the broker.
     pub fn started<E, Fut>(mut self, hook: impl Fn(ServiceCx) -> Fut + Send + Sync + 'static) -> Self
     where
         E: Into<Error>,

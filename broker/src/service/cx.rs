@@ -7,6 +7,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::broker::ServiceBroker;
+use crate::guard::Guarded;
 
 /// Handed to `started` hooks. Tasks started here belong to the service: they are cancelled and awaited
 /// when it stops.
@@ -67,19 +68,24 @@ impl ServiceCx {
         &self.broker
     }
 
-    /// Starts a task that ends, at the latest, when the service stops: it is dropped at its next await.
+    /// Starts a task that ends, at the latest, when the service stops: it is dropped at its next await. A
+    /// panic ends it, and is logged.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let cancel = self.tasks.cancel.clone();
+        let task = Guarded::new(task);
         self.tasks.tracker.spawn(async move {
             tokio::select! {
                 () = cancel.cancelled() => {}
-                () = task => {}
+                ended = task => if let Err(panicked) = ended {
+                    tracing::error!(panic = panicked.text(), "a task of a service panicked");
+                }
             }
         });
     }
 
     /// Runs `work` once per `period`, never twice at the same time; what takes longer than a period
-    /// delays the next run. The first run comes after one period.
+    /// delays the next run. The first run comes after one period. A run that panics is logged, and the next one
+    /// comes all the same.
     pub fn every<Fut>(&self, period: Duration, mut work: impl FnMut() -> Fut + Send + 'static)
     where
         Fut: Future<Output = ()> + Send + 'static,
@@ -87,7 +93,9 @@ impl ServiceCx {
         self.spawn(async move {
             loop {
                 tokio::time::sleep(period).await;
-                work().await;
+                if let Err(panicked) = Guarded::new(async { work().await }).await {
+                    tracing::error!(panic = panicked.text(), "periodic work of a service panicked");
+                }
             }
         });
     }

@@ -29,6 +29,10 @@ impl EventDef {
     /// How many events are handled at once. With 1, events of one sender are handled in the order they
     /// were sent. Without it there is no bound and no promise about order. What waits is bounded by
     /// `transit.eventQueue`; above that, the newest is dropped and counted.
+    ///
+    /// A handler that awaits [`broadcast_local`](crate::ServiceBroker::broadcast_local) of an event that its own
+    /// subscription gets, itself or by way of other handlers of this process, would wait for itself. It is given
+    /// an error of type `EVENT_WAITS_FOR_ITSELF`, whatever the number is.
     #[must_use]
     pub fn concurrency(mut self, concurrency: usize) -> Self {
         self.concurrency = Some(concurrency.max(1));

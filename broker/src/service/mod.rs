@@ -25,8 +25,10 @@ mod action;
 mod builder;
 mod cx;
 mod event;
+mod gate;
 mod params;
 mod reply;
+mod run;
 mod schema;
 mod version;
 
@@ -36,8 +38,10 @@ pub use builder::{IntoServiceDef, ServiceBuilder, ServiceDef};
 pub use cx::ServiceCx;
 pub(crate) use cx::Tasks;
 pub use event::EventDef;
+pub(crate) use gate::{Entered, Gate, Seat};
 pub use params::{Empty, EventData, Params, Shared};
 pub use reply::Reply;
+pub(crate) use run::{Beneath, First, Run, first, poll_seated};
 pub use version::ServiceVersion;
 
 pub use crate::protocol::Visibility;

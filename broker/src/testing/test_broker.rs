@@ -145,5 +145,5 @@ pub(super) fn on_this_runtime(builder: BrokerBuilder) -> BrokerBuilder {
 /// Stops a broker that nobody holds any more. Where the test and its runtime have ended, so have all
 /// its tasks, and nothing is left to stop.
 pub(super) fn stop_in_background(broker: &ServiceBroker) {
-    broker.stop_soon();
+    broker.stop_in_background();
 }

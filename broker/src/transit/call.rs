@@ -81,7 +81,7 @@ impl Transit {
                 Some(Answer::NodeLost | Answer::Stopped) => {
                     Err(of_node(ErrorKind::RequestRejected).with_outcome(Outcome::MayHaveRun))
                 }
-                None => Err(of_node(ErrorKind::RequestTimeout).with_outcome(Outcome::MayHaveRun)),
+                None => Err(cx.timed_out(node.map(Node::id)).at_node(&self.node)),
             }
         })
     }

@@ -11,6 +11,7 @@ use super::pending::Found;
 use super::stats::Counters;
 use crate::broker::ServiceBroker;
 use crate::error::Error;
+use crate::guard;
 use crate::protocol::{Incoming, Packet, ProtocolVersion};
 use crate::serializer::DecodeError;
 
@@ -28,17 +29,24 @@ impl Transit {
         };
         let from = Instant::now();
         let mut handled = 0;
-        while let Some(frame) = batch.next() {
-            if frame.kind.is_control() {
-                self.control.tell(Message::Frame(frame));
-                continue;
+        let mut turn = || {
+            while let Some(frame) = batch.next() {
+                if frame.kind.is_control() {
+                    self.control.tell(Message::Frame(frame));
+                    continue;
+                }
+                handled += 1;
+                self.data(&broker, frame);
+                // The clock is read rarely: most frames take a few microseconds.
+                if handled >= TURN_FRAMES || (handled % 8 == 0 && from.elapsed() >= TURN_TIME) {
+                    return;
+                }
             }
-            self.data(&broker, frame);
-            handled += 1;
-            // The clock is read rarely: most frames take a few microseconds.
-            if handled >= TURN_FRAMES || (handled % 8 == 0 && from.elapsed() >= TURN_TIME) {
-                return;
-            }
+        };
+        // Handlers and layers are guarded by themselves. What is left is what their values do when they are
+        // dropped, and connections that are not ours.
+        while let Err(panicked) = guard::run(&mut turn) {
+            tracing::error!(panic = panicked.text(), "a packet met a panic, its reader goes on");
         }
     }
 

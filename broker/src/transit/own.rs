@@ -7,7 +7,7 @@ use crate::broker::Shared;
 use crate::config::BrokerConfig;
 use crate::error::{Error, Outcome};
 use crate::handler::ActionFn;
-use crate::middleware::{Pipeline, Side};
+use crate::middleware::Pipeline;
 use crate::protocol::{ActionInfo, Client, Raw};
 use crate::registry::{Composer, Identity};
 use crate::service::ActionDef;
@@ -79,6 +79,6 @@ pub(crate) fn composer(broker: &Weak<Shared>, pipeline: &Arc<Pipeline>) -> Compo
             return Arc::clone(&innermost);
         }
         let def = ActionDef::published_by(info);
-        pipeline.action(&def, Side::Remote, Arc::clone(&innermost))
+        pipeline.remote_action(&info.name, &def, Arc::clone(&innermost))
     })
 }

@@ -1,11 +1,8 @@
 //! Requests of other nodes: run the action, answer.
 
-use futures_util::FutureExt as _;
 use ligand_transporters::{Ack, NodeId};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context as Task, Poll, Waker};
 use std::time::Duration;
 
 use super::Transit;
@@ -13,15 +10,16 @@ use super::answers::{Asker, InFlight};
 use super::budget::InHand;
 use super::stats::Counters;
 use crate::broker::ServiceBroker;
+use crate::chain::Chain;
 use crate::config::Timeout;
 use crate::context::{At, Bag, Context, Deadline, Descent, Scope};
 use crate::error::{Error, ErrorKind, Outcome, Result};
-use crate::handler::panicked;
 use crate::id::{Id, LazyId};
 use crate::payload::Payload;
 use crate::protocol::{ProtocolVersion, Request, Ver};
 use crate::registry::Action;
 use crate::serializer::DecodeError;
+use crate::service::{Beneath, First, first};
 
 impl Transit {
     /// Runs a request: polled once in place, a task of its own if it has to wait.
@@ -49,31 +47,19 @@ impl Transit {
         let cx = Context::new(broker.clone(), At::Local(Arc::clone(&action)), scope);
         // A stop that comes meanwhile waits for this one too.
         let counted = broker.shared().tracker.token();
-        // Handlers catch their own panics; layers of the user's may panic as well.
-        let run = || {
-            let mut running = (action.run)(cx.clone(), params);
-            let polled = running.as_mut().poll(&mut Task::from_waker(Waker::noop()));
-            (running, polled)
-        };
-        let (running, polled) = match catch_unwind(AssertUnwindSafe(run)) {
-            Ok(started) => started,
-            Err(panic) => return self.answer(&to, &cx, Err(panicked(Some(&*panic)))),
-        };
-        match polled {
-            Poll::Ready(result) => {
-                self.answer(&to, &cx, result);
+        match first(action.gate.as_ref(), Beneath::GoesOn, || (action.run)(cx.clone(), params)) {
+            First::Done(result) => self.answer(&to, &cx, result),
+            First::Closed => {
+                // It was withdrawn since it was looked up.
+                let gone = Error::of_action(ErrorKind::ServiceNotAvailable, &action.name, Some(&self.node));
+                let gone = gone.with_outcome(Outcome::NotRun);
+                self.answer_failure(&to, request.context.meta().bytes(), &gone);
             }
-            Poll::Pending => {
+            First::Waits(run) => {
                 let transit = Arc::clone(self);
                 let held = (InFlight::enter(self), InHand::new(self, size));
-                let cut = broker.shared().cut.clone();
                 broker.shared().tracker.spawn(async move {
-                    let result = tokio::select! {
-                        result = AssertUnwindSafe(running).catch_unwind() => {
-                            result.unwrap_or_else(|panic| Err(panicked(Some(&*panic))))
-                        }
-                        () = cut.cancelled() => Err(cut_short(&cx)),
-                    };
+                    let result = run.finish(Chain::new()).await;
                     transit.answer(&to, &cx, result);
                     drop(held);
                 });
@@ -193,11 +179,4 @@ impl Transit {
         let error = Error::with_kind(ErrorKind::ProtocolVersionMismatch, data).with_outcome(Outcome::NotRun);
         self.answer_failure(&to, b"{}", &error);
     }
-}
-
-/// The answer of a handler that was still running when this node had to stop.
-fn cut_short(cx: &Context) -> Error {
-    let service = cx.service().map(|service| service.as_str()).unwrap_or_default();
-    Error::with_kind(ErrorKind::GracefulStopTimeout, serde_json::json!({ "service": service }))
-        .with_outcome(Outcome::MayHaveRun)
 }

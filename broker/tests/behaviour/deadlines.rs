@@ -62,6 +62,7 @@ fn sleepy_with(alive: Alive) -> ServiceDef {
     ServiceDef::builder("sleepy")
         .action("hang", hang.clone())
         .action(ActionDef::new("brief").timeout(ms(200)), hang.clone())
+        .action(ActionDef::new("apart").spawn(), hang.clone())
         .action(ActionDef::new("patient").timeout(Timeout::Never), hang)
         .action("left", left)
         .action(ActionDef::new("left_of_mine").timeout(secs(7)), left)
@@ -240,4 +241,92 @@ async fn a_call_that_is_done_in_time_is_not_disturbed() {
         async |broker| broker.call::<u64>("sleepy.nap", 900).timeout(secs(1)).await.unwrap(),
     );
     assert_eq!(found.await, 900);
+}
+
+/// Fails by its deadline; says who was to answer, for how long he was waited for, and the text.
+async fn given_up(broker: &ServiceBroker, action: &str, timeout: Option<Duration>) -> (Value, String) {
+    let call = broker.call::<()>(action, ());
+    let call = match timeout {
+        Some(timeout) => call.timeout(timeout),
+        None => call,
+    };
+    let error = call.await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RequestTimeout);
+    (error.data().unwrap().clone(), error.to_string())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_names_the_callee_and_how_long_it_was_waited_for() {
+    let found = every_way(
+        || vec![sleepy()],
+        async |broker| {
+            let mut texts = Vec::new();
+            let cases = [
+                // By the caller, the action, the broker; in a task of its own.
+                ("sleepy.hang", Some(ms(150)), 150),
+                ("sleepy.brief", None, 200),
+                ("sleepy.hang", None, 30_000),
+                ("sleepy.apart", Some(ms(1500)), 1500),
+            ];
+            for (action, timeout, waited) in cases {
+                let (data, text) = given_up(broker, action, timeout).await;
+                assert_eq!(data, json!({ "action": action, "nodeID": "server", "timeout": waited }));
+                texts.push(text);
+            }
+            texts
+        },
+    );
+    let texts = found.await;
+    assert_eq!(
+        texts[0],
+        "Request is timed out when call 'sleepy.hang' action on 'server' node. (waited 150ms)"
+    );
+    assert!(texts[2].ends_with("(waited 30s)"), "{}", texts[2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_nested_timeout_names_the_callee_and_what_was_left_of_the_parent() {
+    let (report, mut reports) = mpsc::channel(8);
+    let parent = move |cx: Context, _: Value| {
+        let report = report.clone();
+        async move {
+            sleep(ms(400)).await;
+            // Cut at the same moment: a task of its own lives to tell.
+            let nested = tokio::spawn(async move { cx.call::<()>("sleepy.hang", ()).timeout(secs(9)).await });
+            tokio::spawn(async move { report.send(nested.await.unwrap().unwrap_err()).await });
+            pending::<Result<(), Error>>().await
+        }
+    };
+    let parent = ServiceDef::builder("parent").action("hang", parent).build();
+    let broker = TestBroker::new().service(sleepy()).service(parent.clone()).start().await;
+    let (data, _) = given_up(&broker, "parent.hang", Some(ms(900))).await;
+    assert_eq!(data, json!({ "action": "parent.hang", "nodeID": "test", "timeout": 900 }));
+    let cluster = Cluster::seeded(1).node("a", [parent]).node("b", [sleepy()]).start().await;
+    given_up(cluster.at("b"), "parent.hang", Some(ms(900))).await;
+    for callee in ["test", "b"] {
+        let error = reports.recv().await.unwrap();
+        let data = error.data().unwrap();
+        assert_eq!((&data["action"], &data["nodeID"]), (&json!("sleepy.hang"), &json!(callee)));
+        let waited = data["timeout"].as_f64().unwrap();
+        assert!((498.0..=500.0).contains(&waited), "{data}");
+        assert!(error.to_string().contains("(waited "), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callee_that_gives_up_first_names_itself_as_well() {
+    let cluster = Cluster::seeded(1).node("a", []).node("b", [sleepy()]).start().await;
+    // The request is late: the caller's own clock runs out first.
+    cluster.hold("a", "b");
+    let (data, _) = given_up(cluster.at("a"), "sleepy.hang", Some(ms(100))).await;
+    assert_eq!(data, json!({ "action": "sleepy.hang", "nodeID": "b", "timeout": 100 }));
+    cluster.release("a", "b");
+    // A layer of the callee that knows less time than the caller.
+    let hasty = ServiceDef::builder("hasty").action("ask", |cx: Context, _: Value| async move {
+        cx.call::<()>("sleepy.hang", ()).timeout(ms(50)).await
+    });
+    cluster.at("a").add(hasty).await.unwrap();
+    let (data, text) = given_up(cluster.at("a"), "hasty.ask", None).await;
+    assert_eq!(data, json!({ "action": "sleepy.hang", "nodeID": "b", "timeout": 50 }));
+    assert!(text.contains("'sleepy.hang' action on 'b' node") && text.ends_with("(waited 50ms)"), "{text}");
 }

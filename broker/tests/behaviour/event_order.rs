@@ -1,7 +1,8 @@
 //! Events in order, one after the other, in a queue with an end.
 
 use ligand::testing::{Cluster, TestBroker};
-use ligand::{Error, EventDef, ServiceDef};
+use ligand::{ActionDef, Context, Error, EventDef, Outcome, ServiceDef};
+use serde_json::Value;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -104,4 +105,114 @@ async fn a_failing_or_panicking_event_does_not_hold_up_those_behind_it() {
     }
     tokio::time::sleep(ms(10)).await;
     assert_eq!(*seen.lock().unwrap(), [0, 1, 2, 3]);
+}
+
+/// `work` handles `job` one at a time, each by way of `way`, which says what to wait for.
+fn waiting_for_itself(concurrency: usize, results: &Arc<Mutex<Vec<Result<(), Error>>>>) -> [ServiceDef; 2] {
+    let results = Arc::clone(results);
+    let job = move |cx: Context, way: String| {
+        let results = Arc::clone(&results);
+        async move {
+            let broker = cx.broker();
+            let result = match way.as_str() {
+                "direct" => broker.broadcast_local("job", "end").await,
+                "pattern" => broker.broadcast_local("other.name", "end").await,
+                "call" => cx.call("other.ask", ()).await,
+                "apart" => cx.call("other.ask_apart", ()).await,
+                "event" => cx.call("other.tell", "hop").await,
+                "ordered" => cx.call("other.tell", "hop.in.order").await,
+                _ => return ok(()),
+            };
+            results.lock().unwrap().push(result);
+            ok(())
+        }
+    };
+    let ask = |cx: Context, _: Value| async move { cx.broker().broadcast_local("job", "end").await };
+    let results = Arc::new(Mutex::new(None));
+    let hop = {
+        let results = Arc::clone(&results);
+        move |cx: Context, _: Value| {
+            let results = Arc::clone(&results);
+            async move {
+                *results.lock().unwrap() = Some(cx.broker().broadcast_local("job", "end").await);
+                ok(())
+            }
+        }
+    };
+    // Whoever sends an event does not learn how it went: this one looks it up.
+    let tell = move |cx: Context, event: String| {
+        let results = Arc::clone(&results);
+        async move {
+            cx.broker().broadcast_local(event, ()).await?;
+            results.lock().unwrap().take().unwrap()
+        }
+    };
+    let work = ServiceDef::builder("work")
+        .event(EventDef::new("job").concurrency(concurrency), job.clone())
+        .event(EventDef::new("other.*").concurrency(concurrency), job);
+    let other = ServiceDef::builder("other")
+        .action("ask", ask)
+        .action(ActionDef::new("ask_apart").spawn(), ask)
+        .action("tell", tell)
+        .event("hop", hop.clone())
+        .event(EventDef::new("hop.in.order").concurrency(1), hop);
+    [work.build(), other.build()]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_would_wait_for_its_own_subscription_is_told() {
+    for way in ["direct", "call", "apart", "event", "ordered"] {
+        for concurrency in [1, 2] {
+            for local in [true, false] {
+                let results = Arc::default();
+                let [work, other] = waiting_for_itself(concurrency, &results);
+                let broker = TestBroker::new().service(work).service(other).start().await;
+                match local {
+                    true => broker.broadcast_local("job", way).await.unwrap(),
+                    false => broker.emit("job", way).await.unwrap(),
+                }
+                tokio::time::sleep(ms(10)).await;
+                let results = std::mem::take(&mut *results.lock().unwrap());
+                let [Err(error)] = results.as_slice() else { panic!("{way}: {results:?}") };
+                assert_eq!(error.error_type(), Some("EVENT_WAITS_FOR_ITSELF"), "{way}");
+                assert!(error.message().contains("'job'") && error.message().contains("'work'"), "{error}");
+                if way == "direct" {
+                    assert_eq!(error.outcome(), Outcome::NotRun);
+                }
+                // The queue goes on.
+                broker.broadcast_local("job", "end").await.unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_may_wait_for_another_subscription_and_emit_to_its_own() {
+    let results = Arc::default();
+    let [work, other] = waiting_for_itself(1, &results);
+    let broker = TestBroker::new().service(work).service(other).start().await;
+    tokio::time::timeout(secs(1), async { broker.broadcast_local("job", "pattern").await })
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(results.lock().unwrap().iter().all(Result::is_ok));
+
+    let seen: Arc<Mutex<Vec<u32>>> = Arc::default();
+    let countdown = ServiceDef::builder("work").event(EventDef::new("number").concurrency(1), {
+        let seen = Arc::clone(&seen);
+        move |cx: Context, number: u32| {
+            seen.lock().unwrap().push(number);
+            async move {
+                if number > 0 {
+                    cx.emit("number", number - 1).await?;
+                    cx.broadcast("unheard", ()).await?;
+                }
+                ok(())
+            }
+        }
+    });
+    let broker = TestBroker::new().service(countdown).start().await;
+    broker.broadcast_local("number", 3_u32).await.unwrap();
+    tokio::time::sleep(ms(10)).await;
+    assert_eq!(*seen.lock().unwrap(), [3, 2, 1, 0]);
 }

@@ -242,10 +242,17 @@ async fn a_handler_that_does_not_end_holds_a_stop_up_for_a_bounded_time_only_and
     cluster.advance(ms(50)).await;
     let from = Instant::now();
     let error = cluster.at("b").stop().await.unwrap_err();
-    assert!(error.to_string().contains("1 handler"), "{error}");
+    assert!(
+        error.to_string().contains("1 handler") && error.to_string().contains("those of hang"),
+        "{error}"
+    );
     assert!(from.elapsed() >= secs(5) && from.elapsed() < secs(7), "{:?}", from.elapsed());
     assert!(dropped.load(Ordering::Relaxed), "what still runs after the time is up is cancelled");
-    assert_eq!(call.await.unwrap().unwrap_err().kind(), ErrorKind::GracefulStopTimeout);
+    let error = call.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::GracefulStopTimeout);
+    // As Node makes it: `data.service.name`.
+    assert_eq!(error.data(), Some(&serde_json::json!({ "service": { "name": "hang" } })));
+    assert_eq!(error.message(), "Unable to stop 'hang' service gracefully.");
 }
 
 #[tokio::test(start_paused = true)]

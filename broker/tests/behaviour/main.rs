@@ -1,4 +1,5 @@
 //! What a broker promises, one file per behaviour. One program, because linking is most of the time.
+#![allow(clippy::disallowed_methods, reason = "a test ends with all its tasks and threads")]
 
 mod balancing;
 mod bus;
@@ -12,6 +13,7 @@ mod control_thread;
 mod deadlines;
 mod dependencies;
 mod disable_balancer;
+mod ending;
 mod errors;
 mod event_order;
 mod events;
@@ -24,13 +26,16 @@ mod liveness;
 mod log;
 mod mixed_versions;
 mod node_service;
+mod not_running;
 mod outcomes;
 #[allow(dead_code, reason = "others send more of it")]
 #[path = "../outsider/mod.rs"]
 mod outsider;
 mod overload;
 mod panics;
+mod panics_around;
 mod pending_calls;
+mod removal;
 mod rerouting;
 mod run_modes;
 mod services_at_run_time;

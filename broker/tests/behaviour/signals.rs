@@ -1,7 +1,7 @@
 //! Signals that ask a process to end. The process is this test program once more.
 #![cfg(unix)]
 
-use ligand::{Error, ServiceBroker, ServiceDef};
+use ligand::{Context, Error, ServiceBroker, ServiceDef};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
@@ -27,6 +27,10 @@ async fn a_process_that_is_asked_to_end() {
             println!("started");
             Ok::<_, Error>(())
         })
+        .action("end", |cx: Context, ()| async move {
+            cx.broker().stop_in_background();
+            Ok::<_, Error>(())
+        })
         .stopped(move || async move {
             println!("stopping");
             if hangs {
@@ -37,7 +41,14 @@ async fn a_process_that_is_asked_to_end() {
     let broker = ServiceBroker::builder().node_id("n").service(service.build()).configure(|config| {
         config.tracking.shutdown_timeout = SHUTDOWN;
     });
-    broker.build().unwrap().run_until_signal().await.unwrap();
+    let broker = broker.build().unwrap();
+    let within = async {
+        if part == "ends from within" {
+            broker.wait_for(&["svc"]).await.unwrap();
+            broker.call::<()>("svc.end", ()).await.unwrap();
+        }
+    };
+    tokio::join!(broker.run_until_signal(), within).0.unwrap();
     println!("stopped");
 }
 
@@ -106,4 +117,12 @@ async fn a_second_signal_ends_a_process_at_once_whatever_its_services_do() {
         println!("SIG{second} after SIG{first} ended the process after {took:.1?}");
         assert!(took < AT_ONCE, "it took {took:?}");
     }
+}
+
+#[tokio::test]
+async fn a_process_whose_handler_stops_the_broker_ends_without_any_signal() {
+    let mut process = Process::start("ends from within").await;
+    process.says("stopping").await;
+    process.says("stopped").await;
+    assert_eq!(process.end().await.code(), Some(0));
 }

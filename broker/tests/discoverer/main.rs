@@ -1,6 +1,7 @@
 //! The Redis discoverer against a real server (protocol chapter 11.1).
 //!
 //! `REDIS_URL` names one; without it each test starts its own. Tests that stop the server always do.
+#![allow(clippy::disallowed_methods, reason = "a test ends with all its tasks and threads")]
 
 mod server;
 

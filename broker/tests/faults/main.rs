@@ -9,6 +9,7 @@
 //! faults [--all] [--only TEXT] [--without SERVER]... [--list] [--write FILE]
 //! faults --worker NAME PLACE      (a worker in a process of its own, ended by SIGTERM or the end of its input)
 //! ```
+#![allow(clippy::disallowed_methods, reason = "a test ends with all its tasks and threads")]
 
 mod census;
 mod cluster;

@@ -1,5 +1,6 @@
 //! Peers on a real message server that send whatever they like, on every topic of a node, while honest
 //! calls go on: none of those is lost or answered wrongly, and the node is as before afterwards.
+#![allow(clippy::disallowed_methods, reason = "a test ends with all its tasks and threads")]
 
 mod binary;
 mod calls;

@@ -1,4 +1,5 @@
 //! The macros against the broker: what each option does to calls and events, in one process and over a network.
+#![allow(clippy::disallowed_methods, reason = "a test ends with all its tasks and threads")]
 
 mod actions;
 mod clients;

@@ -7,7 +7,6 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
@@ -190,6 +189,15 @@ impl Topics<'_> {
         }
         Ok(offsets)
     }
+}
+
+/// Waits on this thread.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "librdkafka's calls block as well: this thread is there for them"
+)]
+fn sleep(time: Duration) {
+    std::thread::sleep(time);
 }
 
 /// A time as librdkafka takes it: less than a millisecond is none to it.

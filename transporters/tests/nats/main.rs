@@ -1,5 +1,6 @@
 //! NATS against the suite for all transporters, and what is special in it, on the servers that
 //! `scripts/servers` starts.
+#![allow(clippy::disallowed_methods, reason = "a test ends with all its tasks and threads")]
 
 mod bounds;
 mod conformance;

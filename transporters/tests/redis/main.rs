@@ -1,4 +1,5 @@
 //! Redis against real servers.
+#![allow(clippy::disallowed_methods, reason = "a test ends with all its tasks and threads")]
 
 mod outages;
 mod sentinel;

@@ -1,5 +1,6 @@
 //! The TCP transporter on loopback, one file per behaviour.
 #![cfg(feature = "tcp")]
+#![allow(clippy::disallowed_methods, reason = "a test ends with all its tasks and threads")]
 
 mod addresses;
 mod closing;

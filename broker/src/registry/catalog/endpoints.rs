@@ -87,6 +87,7 @@ impl Catalog {
         };
         Arc::new(Action {
             encode: false,
+            gate: None,
             service: action.service.clone(),
             run: (self.composer)(&info),
             name: info.name,

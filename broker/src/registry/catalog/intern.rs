@@ -108,6 +108,7 @@ impl Catalog {
         let run = (self.composer)(&info);
         Arc::new(Action {
             encode: false,
+            gate: None,
             name: info.name,
             service: service.clone(),
             visibility: info.visibility,
@@ -129,6 +130,8 @@ impl Catalog {
             group,
             service: service.clone(),
             definition: info.definition.detached(),
+            gate: None,
+            queue: None,
             run: None,
         })
     }

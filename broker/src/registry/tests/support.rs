@@ -120,6 +120,7 @@ pub(in crate::registry) fn local(name: &str, actions: &[&str], events: &[(&str, 
             timeout: None,
             definition: Raw::new(format!(r#"{{"name":"{action}"}}"#).into()),
             encode: false,
+            gate: None,
             run: Arc::new(|_, _| Box::pin(std::future::ready(Ok(crate::Reply::empty())))),
         })
     };
@@ -129,6 +130,8 @@ pub(in crate::registry) fn local(name: &str, actions: &[&str], events: &[(&str, 
             group: Name::from(*group),
             service: name.clone(),
             definition: Raw::new(format!(r#"{{"name":"{pattern}"}}"#).into()),
+            gate: None,
+            queue: None,
             run: Some(Arc::new(|_, _| Box::pin(std::future::ready(Ok(()))))),
         })
     };

@@ -1,0 +1,112 @@
+//! A call under way: who polls it, what it counts for, and how it ends.
+
+use futures_util::future::BoxFuture;
+use std::future::Future as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as Task, Poll};
+use tokio::task::JoinHandle;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::chain::{self, Stacked};
+use crate::context::{At, Context};
+use crate::error::{Error, Result};
+use crate::guard::Guarded;
+use crate::handler::crashed;
+use crate::service::{Entered, Gate, Reply, Run, Seat, poll_seated};
+
+/// See the module. All methods are given the context that the call was begun with.
+pub(super) enum Running {
+    /// Its service goes: nothing was begun.
+    Refused(Error),
+    InPlace(InPlace),
+    Task(JoinHandle<Result<Reply>>),
+    Done,
+}
+
+/// A call that is polled by its caller. If its handler is here, it counts at its service until its end.
+pub(super) struct InPlace {
+    future: Guarded<'static, Result<Reply>>,
+    /// Counted from the first time it had to wait, if its handler is here: a handler that never waits
+    /// cannot be met by a stop.
+    counted: Option<TaskTrackerToken>,
+    seat: Seat,
+}
+
+impl Running {
+    /// Lets a function of the chain begin. A handler of this node has entered its service.
+    #[inline]
+    pub(super) fn begin(make: impl FnOnce() -> BoxFuture<'static, Result<Reply>>) -> Self {
+        Self::InPlace(InPlace { future: Guarded::made(make), counted: None, seat: Seat::default() })
+    }
+
+    pub(super) fn poll(&mut self, cx: &Context, task: &mut Task<'_>) -> Poll<Result<Reply>> {
+        let gate = local_gate(cx);
+        match self {
+            Self::InPlace(InPlace { future, counted, seat }) => {
+                let place = gate.map(|gate| gate.place(future.address()));
+                let Some(_depth) = Stacked::try_enter(place) else {
+                    self.go_on_in_task(cx);
+                    return self.poll(cx, task);
+                };
+                let polled = poll_seated(gate, future, seat, task);
+                if polled.is_pending() && counted.is_none() && gate.is_some() {
+                    *counted = cx.broker().shared().count_called();
+                }
+                polled
+            }
+            Self::Task(handle) => {
+                Pin::new(handle).poll(task).map(|joined| joined.unwrap_or_else(|failed| Err(crashed(failed))))
+            }
+            Self::Refused(error) => Poll::Ready(Err(error.clone())),
+            Self::Done => panic!("a call was polled after it was ready"),
+        }
+    }
+
+    /// There is no room left on this stack.
+    fn go_on_in_task(&mut self, cx: &Context) {
+        if let Self::InPlace(_) = self
+            && let Self::InPlace(InPlace { future, mut seat, .. }) = std::mem::replace(self, Self::Done)
+        {
+            let gate = local_gate(cx);
+            if let Some(gate) = gate {
+                gate.vacate(&mut seat);
+            }
+            let run = Run::new(gate.map(Entered::already), future);
+            *self = Self::Task(cx.broker().shared().tracker.spawn(run.finish(chain::chain())));
+        }
+    }
+
+    /// Nobody waits for it any more.
+    pub(super) fn give_up(&mut self, cx: &Context) {
+        match self {
+            Self::Done | Self::Refused(_) => {}
+            Self::InPlace(_) => cx.cancel(),
+            Self::Task(handle) => {
+                handle.abort();
+                cx.cancel();
+            }
+        }
+        self.end(cx);
+    }
+
+    /// Lets go of what ran.
+    pub(super) fn end(&mut self, cx: &Context) {
+        if let Self::InPlace(InPlace { future, mut seat, .. }) = std::mem::replace(self, Self::Done) {
+            drop(future);
+            if let Some(gate) = local_gate(cx) {
+                gate.vacate(&mut seat);
+                gate.leave();
+            }
+        }
+    }
+}
+
+/// Where a call counts while its handler runs, if that is here.
+#[inline]
+fn local_gate(cx: &Context) -> Option<&Arc<Gate>> {
+    match cx.at() {
+        At::Local(action) => action.gate.as_ref(),
+        _ => None,
+    }
+}

@@ -1,0 +1,209 @@
+//! User code, guarded: a panic in there becomes an error here.
+//!
+//! What users give us may panic: when it is called, when the future that it made is polled, and when what it
+//! holds is dropped. None of that may end a task of this crate, unwind into somebody who has nothing to do
+//! with it, or leave something half done. Where which of it is guarded:
+//!
+//! | whose code | where | what becomes of a panic |
+//! |---|---|---|
+//! | handlers, with the `Deserialize` of what they take | `handler.rs`, `Watch` | the call fails as `HANDLER_PANIC`; an event's is logged |
+//! | functions that layers made, and drops inside any handler | [`Guarded`], by whoever polls it: `broker/dispatch.rs`, `service/run.rs` | the same |
+//! | `ActionLayer`, `EventLayer` when they wrap | `middleware/pipeline.rs` | the start fails; a call to another node, or around the pick, is refused |
+//! | `WireLayer` | `middleware/pipeline.rs` | the packet is not sent, or dropped and counted |
+//! | `Lifecycle` | `broker/lifecycle.rs` | the start fails, the stop goes on and tells it |
+//! | `started` and `stopped` hooks | `broker/services.rs` | the same |
+//! | work given to a `ServiceCx` | `service/cx.rs` | logged; what is periodic runs again |
+//! | `Serialize` of parameters, results and events | `payload.rs` | the value cannot be encoded |
+//! | `Deserialize` of an answer | `broker/call.rs` | the answer cannot be decoded |
+//! | transporters | `broker/lifecycle.rs`, and `transit/inbound.rs` for readers | the start fails; a reader goes on |
+//! | the future given to `run_until` | `broker/lifecycle.rs` | the broker is stopped, then it goes on |
+//!
+//! A `Caller` of the user's own, `IntoPayload`, and the closures of a builder run in the middle of a call that
+//! the user makes, before anything of ours has begun: their panics are his, as those of any function he calls.
+
+use futures_util::future::BoxFuture;
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context as Task, Poll};
+
+use crate::error::{Error, ErrorKind, Outcome};
+
+/// What a panic said.
+#[derive(Debug)]
+pub(crate) struct Panicked(String);
+
+impl Panicked {
+    pub(crate) fn of(panic: Box<dyn Any + Send>) -> Self {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        discard(panic);
+        Self(text.unwrap_or_else(|| "no text".to_owned()))
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// An error for whoever is on this node: it carries the text.
+    pub(crate) fn into_error(self) -> Error {
+        let message = self.to_string();
+        Error::with_kind(ErrorKind::HandlerPanic, serde_json::Value::Null).with_message(message)
+    }
+
+    /// The error of a call. The text stays here; a remote caller learns that it panicked, not why.
+    pub(crate) fn of_handler(&self) -> Error {
+        tracing::error!(panic = self.text(), "handler panicked");
+        Error::with_kind(ErrorKind::HandlerPanic, serde_json::Value::Null)
+            .with_message("the handler panicked")
+            .with_outcome(Outcome::Ran)
+    }
+
+    /// As [`Panicked::of_handler`], where it may have been a layer that did not call the handler.
+    pub(crate) fn around_handler(&self) -> Error {
+        self.of_handler().with_outcome(Outcome::MayHaveRun)
+    }
+}
+
+impl fmt::Display for Panicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "it panicked: {}", self.0)
+    }
+}
+
+/// Runs something of the user's.
+#[inline]
+pub(crate) fn run<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(Panicked::of)
+}
+
+/// Drops something of the user's.
+pub(crate) fn discard<T>(value: T) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        tracing::error!("a value panicked when it was dropped");
+        // What a panic carries may panic in its turn: this one is let go of for good.
+        std::mem::forget(panic);
+    }
+}
+
+/// A future of the user's. Neither making it, nor polling it, nor dropping it unwinds.
+pub(crate) struct Guarded<'a, T>(State<'a, T>);
+
+enum State<'a, T> {
+    Runs(BoxFuture<'a, T>),
+    /// It panicked when it was to be made.
+    Unmade(Panicked),
+    Done,
+}
+
+impl<'a, T> Guarded<'a, T> {
+    pub(crate) fn new(future: impl Future<Output = T> + Send + 'a) -> Self {
+        Self(State::Runs(Box::pin(future)))
+    }
+
+    #[inline]
+    pub(crate) fn made(make: impl FnOnce() -> BoxFuture<'a, T>) -> Self {
+        Self(match run(make) {
+            Ok(future) => State::Runs(future),
+            Err(panicked) => State::Unmade(panicked),
+        })
+    }
+
+    /// Tells it from all others that live at the same time.
+    #[inline]
+    pub(crate) fn address(&self) -> usize {
+        match &self.0 {
+            State::Runs(future) => std::ptr::from_ref(&**future).cast::<()>().addr(),
+            State::Unmade(_) | State::Done => 0,
+        }
+    }
+}
+
+impl<T> Future for Guarded<'_, T> {
+    type Output = Result<T, Panicked>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Self::Output> {
+        let state = &mut self.0;
+        let polled = catch_unwind(AssertUnwindSafe(|| match state {
+            State::Runs(future) => {
+                let polled = future.as_mut().poll(task);
+                if polled.is_ready() {
+                    *state = State::Done;
+                }
+                polled.map(Ok)
+            }
+            State::Unmade(_) => match std::mem::replace(state, State::Done) {
+                State::Unmade(panicked) => Poll::Ready(Err(panicked)),
+                State::Runs(_) | State::Done => Poll::Pending,
+            },
+            State::Done => Poll::Pending,
+        }));
+        polled.unwrap_or_else(|panic| {
+            self.end();
+            Poll::Ready(Err(Panicked::of(panic)))
+        })
+    }
+}
+
+impl<T> Guarded<'_, T> {
+    fn end(&mut self) {
+        if let State::Runs(_) = &self.0 {
+            discard(std::mem::replace(&mut self.0, State::Done));
+        }
+    }
+}
+
+impl<T> Drop for Guarded<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Waker;
+
+    fn poll<T>(future: &mut Guarded<'_, T>) -> Poll<Result<T, String>> {
+        let polled = Pin::new(future).poll(&mut Task::from_waker(Waker::noop()));
+        polled.map_err(|panicked| panicked.text().to_owned())
+    }
+
+    /// Panics when it is dropped.
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+
+    #[test]
+    fn a_future_that_panics_when_it_is_made_polled_or_dropped_unwinds_nowhere() {
+        let mut unmade = Guarded::<()>::made(|| panic!("made"));
+        assert_eq!(poll(&mut unmade), Poll::Ready(Err("made".to_owned())));
+        let mut polled = Guarded::<()>::new(async { panic!("polled") });
+        assert_eq!(poll(&mut polled), Poll::Ready(Err("polled".to_owned())));
+        let mut twice = Guarded::<()>::new(async {
+            let _bomb = Bomb;
+            std::future::pending().await
+        });
+        assert_eq!(poll(&mut twice), Poll::Pending);
+        drop(twice);
+        let mut at_the_end = Guarded::new(async {
+            let _bomb = Bomb;
+            5
+        });
+        assert_eq!(poll(&mut at_the_end), Poll::Ready(Err("dropped".to_owned())));
+    }
+
+    #[test]
+    fn what_a_panic_carries_may_panic_as_well() {
+        let panicked = run(|| std::panic::panic_any(Bomb)).unwrap_err();
+        assert_eq!(panicked.to_string(), "it panicked: no text");
+    }
+}

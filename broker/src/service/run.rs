@@ -1,0 +1,151 @@
+//! Handlers of requests and events on their way to the end, and who polls them.
+//!
+//! Each is polled once by whoever has it. One that has to wait goes on in a task of its own, or in the hands of
+//! whoever waits for it.
+
+use futures_util::future::BoxFuture;
+use std::future::{Future as _, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context as Task, Poll, Waker};
+
+use super::gate::{Entered, Gate, Seat};
+use crate::chain::{Chain, Chained, Place, Stacked};
+use crate::error::Result;
+use crate::guard::{Guarded, Panicked};
+
+/// A handler that has begun. It counts at its service until it has ended, or is dropped.
+pub(crate) struct Run<T> {
+    future: Guarded<'static, Result<T>>,
+    seat: Seat,
+    /// `None` where somebody else counts it.
+    entered: Option<Entered>,
+}
+
+/// What became of a handler that was polled once.
+pub(crate) enum First<T> {
+    /// It was not begun: its service goes.
+    Closed,
+    Done(Result<T>),
+    /// It has to wait.
+    Waits(Run<T>),
+}
+
+/// Whether whoever begins a handler waits for its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beneath {
+    Waits,
+    GoesOn,
+}
+
+/// Begins a handler and polls it once.
+pub(crate) fn first<T>(
+    gate: Option<&Arc<Gate>>,
+    beneath: Beneath,
+    make: impl FnOnce() -> BoxFuture<'static, Result<T>>,
+) -> First<T> {
+    if gate.is_some_and(|gate| !gate.enter()) {
+        return First::Closed;
+    }
+    let _apart = (beneath == Beneath::GoesOn).then(Stacked::apart);
+    let mut future = Guarded::made(make);
+    let place = gate.map(|gate| gate.place(future.address()));
+    // A handler that emits what it listens to would otherwise run out of stack.
+    let polled = match Stacked::try_enter(place) {
+        Some(_depth) => Pin::new(&mut future).poll(&mut Task::from_waker(Waker::noop())),
+        None => Poll::Pending,
+    };
+    match polled {
+        Poll::Ready(result) => {
+            if let Some(gate) = gate {
+                gate.leave();
+            }
+            First::Done(flat(result))
+        }
+        Poll::Pending => {
+            First::Waits(Run { future, seat: Seat::default(), entered: gate.map(Entered::already) })
+        }
+    }
+}
+
+impl<T> Run<T> {
+    /// A handler that was let in, not yet polled.
+    pub(crate) fn new(entered: Option<Entered>, future: Guarded<'static, Result<T>>) -> Self {
+        Self { future, seat: Seat::default(), entered }
+    }
+
+    /// What those that it waits for know of it.
+    pub(crate) fn place(&self) -> Option<Place> {
+        self.entered.as_ref().map(|entered| entered.gate().place(self.future.address()))
+    }
+
+    /// Polls it on the stack of whoever waits for it.
+    pub(crate) fn poll_in_place(&mut self, task: &mut Task<'_>) -> Poll<Result<T>> {
+        let _place = self.place().map(Stacked::at);
+        let Self { future, seat, entered } = self;
+        poll_seated(entered.as_ref().map(Entered::gate), future, seat, task)
+    }
+
+    /// Runs it in a task of its own, for which the end of `chain` waits, if there is one.
+    pub(crate) async fn finish(self, mut chain: Chain) -> Result<T> {
+        chain.extend(self.place());
+        let gate = self.entered.as_ref().map(|entered| Arc::clone(entered.gate()));
+        let run = self.future.address();
+        let mut work = Chained { chain, future: self };
+        let Some(gate) = gate else { return work.await };
+        let mut cutting = pin!(gate.cutting());
+        let mut may_be_cut = true;
+        poll_fn(|task| {
+            if let Poll::Ready(result) = Pin::new(&mut work).poll(task) {
+                return Poll::Ready(result);
+            }
+            if may_be_cut && cutting.as_mut().poll(task).is_ready() {
+                may_be_cut = false;
+                if gate.cuts(run) {
+                    return Poll::Ready(Err(gate.cut_short()));
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// Only the handler itself; it is cut by whoever polls it.
+impl<T> std::future::Future for Run<T> {
+    type Output = Result<T>;
+    fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<T>> {
+        Pin::new(&mut self.future).poll(task).map(flat)
+    }
+}
+
+impl<T> Drop for Run<T> {
+    fn drop(&mut self) {
+        if let Some(entered) = &self.entered {
+            entered.gate().vacate(&mut self.seat);
+        }
+    }
+}
+
+/// Polls a handler that is cut with its service, by whoever waits for it.
+#[inline]
+pub(crate) fn poll_seated<T>(
+    gate: Option<&Arc<Gate>>,
+    future: &mut Guarded<'static, Result<T>>,
+    seat: &mut Seat,
+    task: &mut Task<'_>,
+) -> Poll<Result<T>> {
+    let run = future.address();
+    match Pin::new(future).poll(task) {
+        Poll::Ready(result) => Poll::Ready(flat(result)),
+        Poll::Pending => match gate {
+            Some(gate) if gate.cuts_seated(seat, run, task.waker()) => Poll::Ready(Err(gate.cut_short())),
+            _ => Poll::Pending,
+        },
+    }
+}
+
+#[inline]
+fn flat<T>(result: std::result::Result<Result<T>, Panicked>) -> Result<T> {
+    result.unwrap_or_else(|panicked| Err(panicked.around_handler()))
+}

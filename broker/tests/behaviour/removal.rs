@@ -1,0 +1,422 @@
+//! A service that is removed finishes what it has, and its hooks run after that.
+
+use ligand::testing::{Cluster, TestBroker};
+use ligand::{ActionDef, Context, Error, ErrorKind, EventDef, Outcome, ServiceBroker, ServiceDef};
+use serde_json::{Value, json};
+use std::future::{IntoFuture as _, pending};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::ways::{ms, ok, secs};
+
+/// What happened, in order.
+#[derive(Clone, Default)]
+struct Diary(Arc<Mutex<Vec<String>>>);
+
+/// Notes its end, well or not.
+struct Ends(Diary, &'static str, bool);
+
+impl Diary {
+    fn note(&self, what: &str) {
+        self.0.lock().unwrap().push(what.to_owned());
+    }
+
+    fn read(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// `slow`: its actions and events sleep for so many milliseconds.
+    fn service(&self) -> ServiceDef {
+        let nap = |what: &'static str| {
+            let diary = self.clone();
+            move |_: Context, millis: u64| {
+                let mut ends = Ends(diary.clone(), what, false);
+                async move {
+                    sleep(ms(millis)).await;
+                    ends.well();
+                    ok(millis)
+                }
+            }
+        };
+        let event = |what| {
+            let nap = nap(what);
+            move |cx: Context, millis: u64| {
+                let napped = nap(cx, millis);
+                async move { napped.await.map(drop) }
+            }
+        };
+        let diary = self.clone();
+        ServiceDef::builder("slow")
+            .version(2)
+            .action("nap", nap("call"))
+            .action(ActionDef::new("apart").spawn(), nap("call"))
+            .event("nap", event("event"))
+            .event(EventDef::new("nap.in.order").concurrency(1), event("ordered"))
+            .stopped(move || {
+                diary.note("stopped");
+                async { ok(()) }
+            })
+            .build()
+    }
+}
+
+impl Ends {
+    fn well(&mut self) {
+        self.2 = true;
+    }
+}
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.note(&format!("{} {}", self.1, if self.2 { "ended" } else { "cut" }));
+    }
+}
+
+async fn removed(broker: &ServiceBroker) -> Duration {
+    let from = Instant::now();
+    assert!(broker.remove("v2.slow").await);
+    from.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn its_hook_runs_after_the_calls_and_events_of_this_process() {
+    for action in ["v2.slow.nap", "v2.slow.apart"] {
+        let diary = Diary::default();
+        let broker = TestBroker::new().service(diary.service()).start().await;
+        let call = async { broker.call::<u64>(action, 300).await };
+        let (napped, took) = tokio::join!(call, async {
+            sleep(ms(50)).await;
+            removed(&broker).await
+        });
+        assert_eq!(napped.unwrap(), 300);
+        assert!(took >= ms(249) && took < ms(400), "{took:?}");
+        assert_eq!(diary.read(), ["call ended", "stopped"], "{action}");
+    }
+    for (event, what) in [("nap", "event"), ("nap.in.order", "ordered")] {
+        for local in [true, false] {
+            let diary = Diary::default();
+            let broker = TestBroker::new().service(diary.service()).start().await;
+            // Ordered ones: the second waits for the first.
+            let events = async || match local {
+                true => broker.broadcast_local(event, 200_u64).await.unwrap(),
+                false => broker.emit(event, 200_u64).await.unwrap(),
+            };
+            tokio::join!(events(), events(), async {
+                sleep(ms(50)).await;
+                removed(&broker).await;
+            });
+            let ended = format!("{what} ended");
+            assert_eq!(diary.read(), [ended.as_str(), ended.as_str(), "stopped"], "{event}, local: {local}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn its_hook_runs_after_the_calls_and_events_of_other_nodes() {
+    for action in ["v2.slow.nap", "v2.slow.apart"] {
+        let diary = Diary::default();
+        let cluster = Cluster::seeded(1).node("a", []).node("b", [diary.service()]).start().await;
+        let call = async { cluster.at("a").call::<u64>(action, 300).await };
+        let (napped, _) = tokio::join!(call, async {
+            sleep(ms(50)).await;
+            removed(cluster.at("b")).await
+        });
+        assert_eq!(napped.unwrap(), 300);
+        assert_eq!(diary.read(), ["call ended", "stopped"]);
+    }
+    for (event, what) in [("nap", "event"), ("nap.in.order", "ordered")] {
+        let diary = Diary::default();
+        let cluster = Cluster::seeded(1).node("a", []).node("b", [diary.service()]).start().await;
+        for _ in 0..2 {
+            cluster.at("a").emit(event, 200_u64).await.unwrap();
+        }
+        sleep(ms(50)).await;
+        removed(cluster.at("b")).await;
+        let ended = format!("{what} ended");
+        assert_eq!(diary.read(), [ended.as_str(), ended.as_str(), "stopped"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_longer_than_the_shutdown_timeout_is_cut_and_answered() {
+    let diary = Diary::default();
+    let cluster = Cluster::seeded(1).node("a", []).node("b", [diary.service()]).start().await;
+    let (here, there) = (cluster.at("b"), cluster.at("a"));
+    let call = async |broker: &ServiceBroker, action: &str| {
+        broker.call::<u64>(action, 60_000_u64).timeout(secs(600)).await
+    };
+    here.emit("nap", 60_000_u64).await.unwrap();
+    here.emit("nap.in.order", 60_000_u64).await.unwrap();
+    here.emit("nap.in.order", 60_000_u64).await.unwrap();
+    let local_event = async { here.broadcast_local("nap", 60_000_u64).await };
+    let (one, two, three, four, sent, took) = tokio::join!(
+        call(here, "v2.slow.nap"),
+        call(here, "v2.slow.apart"),
+        call(there, "v2.slow.nap"),
+        call(there, "v2.slow.apart"),
+        local_event,
+        async {
+            sleep(ms(50)).await;
+            removed(here).await
+        }
+    );
+    for result in [one, two, three, four] {
+        let error = result.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.name()),
+            (ErrorKind::GracefulStopTimeout, "GracefulStopTimeoutError")
+        );
+        assert_eq!(error.data(), Some(&json!({ "service": { "name": "slow", "version": 2 } })));
+        assert_eq!(error.message(), "Unable to stop 'slow' service gracefully.");
+    }
+    sent.unwrap();
+    assert!(took >= secs(5) && took < secs(6), "{took:?}");
+    let notes = diary.read();
+    assert_eq!(notes.last().map(String::as_str), Some("stopped"), "{notes:?}");
+    let cut = notes.iter().filter(|note| note.ends_with(" cut")).count();
+    assert_eq!((cut, notes.len()), (7, 8), "the event that waited was never begun: {notes:?}");
+    // The node goes on.
+    here.add(ServiceDef::builder("slow").action("get", |_, _: Value| async { ok(1) })).await.unwrap();
+    assert_eq!(here.call::<u8>("slow.get", ()).await.unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_begins_once_it_is_withdrawn() {
+    let diary = Diary::default();
+    let broker = TestBroker::new().service(diary.service()).start().await;
+    let site = broker.action("v2.slow.nap");
+    site.call::<u64>(1).await.unwrap();
+    let call = async { broker.call::<u64>("v2.slow.nap", 300).await };
+    let late = async {
+        sleep(ms(100)).await;
+        broker.emit("nap", 1_u64).await.unwrap();
+        broker.broadcast_local("nap.in.order", 1_u64).await.unwrap();
+        (broker.call::<u64>("v2.slow.nap", 1).await, site.call::<u64>(1).await)
+    };
+    let (napped, (refused, by_site), _) = tokio::join!(call, late, async {
+        sleep(ms(50)).await;
+        removed(&broker).await
+    });
+    napped.unwrap();
+    for error in [refused.unwrap_err(), by_site.unwrap_err()] {
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::ServiceNotAvailable, Outcome::NotRun));
+    }
+    assert_eq!(diary.read(), ["call ended", "call ended", "stopped"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn its_hook_is_bounded_too() {
+    let stuck = ServiceDef::builder("stuck").stopped(pending::<Result<(), Error>>);
+    let broker = TestBroker::new().service(stuck).start().await;
+    let from = Instant::now();
+    assert!(broker.remove("stuck").await);
+    assert!(from.elapsed() >= secs(5) && from.elapsed() < secs(6), "{:?}", from.elapsed());
+    broker.add(ServiceDef::builder("stuck")).await.unwrap();
+}
+
+/// `own` removes itself: directly, through `other`, in place and in tasks of their own, and from events.
+fn suicidal(diary: &Diary) -> [ServiceDef; 2] {
+    let hook = diary.clone();
+    let end = |diary: &Diary, what: &'static str| {
+        let diary = diary.clone();
+        move |cx: Context, _: Value| {
+            let diary = diary.clone();
+            async move {
+                let removed = cx.broker().remove("own").await;
+                diary.note(what);
+                ok(removed)
+            }
+        }
+    };
+    let pass_on =
+        |to: &'static str| move |cx: Context, _: Value| async move { cx.call::<bool>(to, ()).await };
+    let event = |what| {
+        let end = end(diary, what);
+        move |cx: Context, data: Value| {
+            let ended = end(cx, data);
+            async move { ended.await.map(drop) }
+        }
+    };
+    let tell = |event: &'static str| {
+        move |cx: Context, _: Value| async move { cx.broker().broadcast_local(event, ()).await.map(|()| true) }
+    };
+    let own = ServiceDef::builder("own")
+        .action("direct", end(diary, "own ended"))
+        .action(ActionDef::new("apart").spawn(), end(diary, "own ended"))
+        .action("nested", pass_on("other.end"))
+        .action(ActionDef::new("nested_apart").spawn(), pass_on("other.end_apart"))
+        .action("told", tell("end.other"))
+        .action("told_in_order", tell("end.other.in.order"))
+        .event("end.own", event("own ended"))
+        .event(EventDef::new("end.own.in.order").concurrency(1), event("own ended"))
+        .stopped(move || {
+            hook.note("own stopped");
+            async { ok(()) }
+        });
+    let other = ServiceDef::builder("other")
+        .action("end", end(diary, "other ended"))
+        .action(ActionDef::new("end_apart").spawn(), end(diary, "other ended"))
+        .event("end.other", event("other ended"))
+        .event(EventDef::new("end.other.in.order").concurrency(1), event("other ended"));
+    [own.build(), other.build()]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_removes_its_own_service_is_not_waited_for() {
+    let cases = [
+        ("own.direct", "own ended"),
+        ("own.apart", "own ended"),
+        ("own.nested", "other ended"),
+        ("own.nested_apart", "other ended"),
+        ("own.told", "other ended"),
+        ("own.told_in_order", "other ended"),
+    ];
+    for (action, ended) in cases {
+        let diary = Diary::default();
+        let [own, other] = suicidal(&diary);
+        let broker = TestBroker::new().service(own).service(other).start().await;
+        let from = Instant::now();
+        assert!(broker.call::<bool>(action, ()).await.unwrap(), "{action}");
+        assert_eq!((diary.read(), from.elapsed()), (vec!["own stopped".to_owned(), ended.to_owned()], ms(0)));
+
+        let diary = Diary::default();
+        let cluster = Cluster::seeded(1).node("a", []).node("b", suicidal(&diary)).start().await;
+        let from = Instant::now();
+        assert!(cluster.at("a").call::<bool>(action, ()).await.unwrap(), "{action}");
+        assert_eq!(diary.read(), ["own stopped", ended]);
+        assert!(from.elapsed() < ms(100), "{action} took {:?}", from.elapsed());
+    }
+    for event in ["end.own", "end.own.in.order"] {
+        for local in [true, false] {
+            let diary = Diary::default();
+            let [own, other] = suicidal(&diary);
+            let broker = TestBroker::new().service(own).service(other).start().await;
+            match local {
+                true => broker.broadcast_local(event, ()).await.unwrap(),
+                false => broker.emit(event, ()).await.unwrap(),
+            }
+            sleep(ms(100)).await;
+            assert_eq!(diary.read(), ["own stopped", "own ended"], "{event}, local: {local}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_removes_its_own_service_outlives_the_cut_of_the_others() {
+    let removing = |cx: Context, _: Value| async move { ok(cx.broker().remove("own").await) };
+    let hang = |_: Context, _: Value| pending::<Result<(), Error>>();
+    let own = || {
+        let own = ServiceDef::builder("own").action("remove", removing).action("hang", hang);
+        own.action(ActionDef::new("remove_apart").spawn(), removing).build()
+    };
+    for action in ["own.remove", "own.remove_apart"] {
+        let cluster = Cluster::seeded(1).node("a", []).node("b", [own()]).start().await;
+        for caller in ["a", "b"] {
+            let broker = cluster.at(caller);
+            if caller == "b" {
+                let _ = cluster.at("b").remove("own").await;
+                cluster.at("b").add(own()).await.unwrap();
+            }
+            let hangs = broker.call::<()>("own.hang", ()).timeout(secs(600)).into_future();
+            let (hung, removed) = tokio::join!(hangs, broker.call::<bool>(action, ()).into_future());
+            assert_eq!(hung.unwrap_err().kind(), ErrorKind::GracefulStopTimeout, "{action} from {caller}");
+            assert!(removed.unwrap(), "{action} from {caller}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_emitter_is_waited_for_when_somebody_it_does_not_wait_for_removes_it() {
+    let diary = Diary::default();
+    let emitter = {
+        let (ended, stopped) = (diary.clone(), diary.clone());
+        ServiceDef::builder("emitter")
+            .action("emit", move |cx: Context, _: Value| {
+                let diary = ended.clone();
+                async move {
+                    cx.emit("remove", ()).await?;
+                    sleep(ms(200)).await;
+                    diary.note("emitter ended");
+                    ok(())
+                }
+            })
+            .stopped(move || {
+                stopped.note("emitter stopped");
+                async { ok(()) }
+            })
+    };
+    let remover = ServiceDef::builder("remover").event("remove", |cx: Context, _: Value| async move {
+        cx.broker().remove("emitter").await;
+        ok(())
+    });
+    let broker = TestBroker::new().service(emitter).service(remover).start().await;
+    broker.call::<()>("emitter.emit", ()).await.unwrap();
+    timeout(secs(1), async {
+        while diary.read().len() < 2 {
+            tokio::task::yield_now().await;
+            sleep(ms(1)).await;
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(diary.read(), ["emitter ended", "emitter stopped"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_that_is_given_up_ends_the_tasks_of_the_service() {
+    let alive = Arc::new(());
+    let service = ServiceDef::builder("own").action("hang", |_, _: Value| pending::<Result<(), Error>>());
+    let service = service.started({
+        let alive = Arc::clone(&alive);
+        move |cx: ligand::ServiceCx| {
+            let alive = Arc::clone(&alive);
+            cx.spawn(async move {
+                let _alive = alive;
+                pending::<()>().await;
+            });
+            async { ok(()) }
+        }
+    });
+    let broker = TestBroker::new().service(service).start().await;
+    let mut call = broker.call::<()>("own.hang", ()).into_future();
+    assert!(futures_util::poll!(&mut call).is_pending());
+    // The closure of the hook and the task hold one each.
+    assert_eq!(Arc::strong_count(&alive), 3);
+    assert!(timeout(ms(100), broker.remove("own")).await.is_err());
+    sleep(ms(1)).await;
+    drop(call);
+    assert!(Arc::strong_count(&alive) < 3, "the task lives on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_waits_for_a_removal() {
+    let diary = Diary::default();
+    let broker = TestBroker::new().service(diary.service()).start().await;
+    broker.emit("nap", 300_u64).await.unwrap();
+    let (_, stopped) = tokio::join!(removed(&broker), async {
+        sleep(ms(50)).await;
+        let stopped = broker.stop().await;
+        diary.note("broker stopped");
+        stopped
+    });
+    stopped.unwrap();
+    assert_eq!(diary.read(), ["event ended", "stopped", "broker stopped"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_removed_while_it_starts_is_not_offered() {
+    let broker = TestBroker::new().start().await;
+    let slow = ServiceDef::builder("late").action("get", |_, _: Value| async { ok(1) }).started(|_| async {
+        sleep(ms(100)).await;
+        ok(())
+    });
+    let (added, removed) = tokio::join!(broker.add(slow), async {
+        sleep(ms(50)).await;
+        broker.remove("late").await
+    });
+    assert!(removed);
+    let error = added.unwrap_err();
+    assert!(error.to_string().contains("it was removed"), "{error}");
+    assert_eq!(broker.call::<u8>("late.get", ()).await.unwrap_err().outcome(), Outcome::NotRun);
+}
