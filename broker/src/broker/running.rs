@@ -55,9 +55,9 @@ impl Running {
                 }
                 polled
             }
-            Self::Task(handle) => {
-                Pin::new(handle).poll(task).map(|joined| joined.unwrap_or_else(|failed| Err(crashed(failed))))
-            }
+            Self::Task(handle) => Pin::new(handle)
+                .poll(task)
+                .map(|joined| joined.unwrap_or_else(|failed| Err(crashed(cx, failed)))),
             Self::Refused(error) => Poll::Ready(Err(error.clone())),
             Self::Done => panic!("a call was polled after it was ready"),
         }

@@ -70,6 +70,11 @@ impl Gate {
         self.whose
     }
 
+    /// The name of the service, without its version.
+    pub(crate) fn service(&self) -> &Name {
+        &self.name
+    }
+
     #[inline]
     pub(crate) fn place(&self, run: usize) -> Place {
         Place { whose: self.whose, run }

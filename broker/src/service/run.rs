@@ -60,7 +60,7 @@ pub(crate) fn first<T>(
             if let Some(gate) = gate {
                 gate.leave();
             }
-            First::Done(flat(result))
+            First::Done(flat(gate, result))
         }
         Poll::Pending => {
             First::Waits(Run { future, seat: Seat::default(), entered: gate.map(Entered::already) })
@@ -115,7 +115,8 @@ impl<T> Run<T> {
 impl<T> std::future::Future for Run<T> {
     type Output = Result<T>;
     fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<T>> {
-        Pin::new(&mut self.future).poll(task).map(flat)
+        let polled = Pin::new(&mut self.future).poll(task);
+        polled.map(|result| flat(self.entered.as_ref().map(Entered::gate), result))
     }
 }
 
@@ -137,7 +138,7 @@ pub(crate) fn poll_seated<T>(
 ) -> Poll<Result<T>> {
     let run = future.address();
     match Pin::new(future).poll(task) {
-        Poll::Ready(result) => Poll::Ready(flat(result)),
+        Poll::Ready(result) => Poll::Ready(flat(gate, result)),
         Poll::Pending => match gate {
             Some(gate) if gate.cuts_seated(seat, run, task.waker()) => Poll::Ready(Err(gate.cut_short())),
             _ => Poll::Pending,
@@ -146,6 +147,6 @@ pub(crate) fn poll_seated<T>(
 }
 
 #[inline]
-fn flat<T>(result: std::result::Result<Result<T>, Panicked>) -> Result<T> {
-    result.unwrap_or_else(|panicked| Err(panicked.around_handler()))
+fn flat<T>(gate: Option<&Arc<Gate>>, result: std::result::Result<Result<T>, Panicked>) -> Result<T> {
+    result.unwrap_or_else(|panicked| Err(panicked.around_handler(gate.map(|gate| gate.service()))))
 }
