@@ -111,6 +111,34 @@ impl Response {
 
 /// A call that has not been made yet: refine it, then await it.
 ///
+/// ```
+/// use std::time::Duration;
+///
+/// use ligand::{Context, Error, ServiceBroker, ServiceDef};
+/// use serde_json::json;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let greeter = ServiceDef::builder("greeter").action("hello", |ctx: Context, name: String| async move {
+///     let greeting: String = ctx.headers().get("greeting").unwrap_or_else(|| "Hello".to_owned());
+///     ctx.meta().set("greeted", &name);
+///     Ok::<_, Error>(format!("{greeting} {name}!"))
+/// });
+/// let broker = ServiceBroker::builder().service(greeter).build()?;
+/// broker.start().await?;
+///
+/// // What comes back is what is asked for.
+/// let text: String = broker.call("greeter.hello", "Ada").timeout(Duration::from_secs(2)).await?;
+/// assert_eq!(text, "Hello Ada!");
+///
+/// // With all that came along.
+/// let answer = broker.call("greeter.hello", "Bob").header("greeting", "Servus").raw().await?;
+/// assert_eq!(answer.meta["greeted"], json!("Bob"));
+/// assert_eq!(answer.decode::<String>()?, "Servus Bob!");
+/// # broker.stop().await?;
+/// # Ok(()) }
+/// ```
+///
 /// # Cancel safety
 /// Dropping the future gives the call up: its pending entry goes at once, a local handler is dropped
 /// at its await point, a remote one runs to its deadline and its answer is ignored.

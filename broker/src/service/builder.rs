@@ -108,7 +108,45 @@ impl fmt::Debug for ServiceDef {
     }
 }
 
-/// Builds a [`ServiceDef`].
+/// Builds a [`ServiceDef`]: what [`service`](macro@crate::service) writes, by hand.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use ligand::{ActionDef, Context, Error, EventDef, ServiceBroker, ServiceDef, Visibility};
+/// use serde::Deserialize;
+/// use serde_json::json;
+///
+/// #[derive(Deserialize)]
+/// struct Sum {
+///     a: i64,
+///     b: i64,
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let math = ServiceDef::builder("math")
+///     .version(2)
+///     .settings(json!({ "precision": 3 }))
+///     .action("add", |_ctx, sum: Sum| async move { Ok::<_, Error>(sum.a + sum.b) })
+///     .action(
+///         ActionDef::new("seed").timeout(Duration::from_secs(1)).visibility(Visibility::Protected),
+///         |_ctx, _: ligand::Empty| async { Ok::<_, Error>(7) },
+///     )
+///     .event(EventDef::new("math.asked").group("tally"), |ctx: Context, times: u32| async move {
+///         println!("{} says {times}", ctx.node());
+///         Ok::<_, Error>(())
+///     })
+///     .started(|cx| async move {
+///         println!("on {}", cx.broker().node_id());
+///         Ok::<_, Error>(())
+///     });
+/// let broker = ServiceBroker::builder().service(math).build()?;
+/// broker.start().await?;
+/// assert_eq!(broker.call::<i64>("v2.math.add", json!({ "a": 2, "b": 3 })).await?, 5);
+/// # broker.stop().await?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `build`, or until it is given to a broker"]
 pub struct ServiceBuilder(ServiceDef);

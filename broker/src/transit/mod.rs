@@ -120,9 +120,14 @@ impl Transit {
         self.broker.upgrade().map(ServiceBroker::from_shared)
     }
 
+    /// Whether packets go out and come in.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
+    }
+
     /// The connection while it is up.
     fn connection(&self) -> Option<Arc<dyn Connection>> {
-        if !self.connected.load(Ordering::Relaxed) {
+        if !self.is_connected() {
             return None;
         }
         self.connection.load().as_ref().map(|cell| Arc::clone(&cell.0))

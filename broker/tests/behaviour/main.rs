@@ -51,6 +51,7 @@ mod services_at_run_time;
 mod signals;
 mod spans;
 mod staged_start;
+mod state;
 mod testing_kit;
 mod unwritable;
 mod validation;
