@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use ligand_transporters::{Name, NodeId};
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -18,6 +19,7 @@ use crate::deadlines::Timer;
 use crate::error::{Error, Result};
 use crate::id::{Id, LazyId};
 use crate::payload::IntoPayload;
+use crate::protocol::PacketId;
 use crate::registry::{Action, EventSub, Node};
 
 pub(crate) use deadline::Deadline;
@@ -67,6 +69,8 @@ pub(crate) struct Scope {
     pub(crate) id: LazyId,
     pub(crate) level: u32,
     pub(crate) tracing: Option<bool>,
+    /// Whether an answer to a request with this id may still come: then another request needs another id.
+    pub(crate) awaited: AtomicBool,
     /// How an event is spread; `None` for a call.
     pub(crate) spread: Option<Spread>,
     pub(crate) meta: Bag,
@@ -100,6 +104,7 @@ impl Scope {
             id: LazyId::default(),
             level: 1,
             tracing: None,
+            awaited: AtomicBool::new(false),
             spread: None,
             meta: Bag::default(),
             headers: Bag::default(),
@@ -194,6 +199,21 @@ impl Context {
     #[must_use]
     pub fn id(&self) -> Id {
         self.scope().id.get().clone()
+    }
+
+    /// The id for a request: that of the context, unless an answer to one with it may still come.
+    ///
+    /// A layer may call `next` again while the first call is under way, or after it was given up.
+    pub(crate) fn request_packet_id(&self) -> PacketId {
+        let own = self.scope().id.get().bits();
+        own.filter(|_| !self.scope().awaited.swap(true, Ordering::Relaxed)).unwrap_or_else(PacketId::random)
+    }
+
+    /// A request with this id has been answered, or was not sent: nothing can come for it any more.
+    pub(crate) fn is_over(&self, request: PacketId) {
+        if self.scope().id.get().bits() == Some(request) {
+            self.scope().awaited.store(false, Ordering::Relaxed);
+        }
     }
 
     /// Id of the whole tree of calls that this one belongs to.

@@ -60,7 +60,7 @@ impl Driver {
         peer: Option<SocketAddr>,
         now: Instant,
     ) {
-        let nonce = ping.id.as_deref().unwrap_or_default();
+        let nonce = ping.nonce().unwrap_or_default();
         let first = self.conflict.awaits_echo();
         if nonce.is_empty() || self.conflict.pinged(nonce, now.into_std()) {
             self.echoed(transit, broker, nonce, first, now);

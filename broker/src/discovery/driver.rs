@@ -297,7 +297,7 @@ impl Driver {
         now: Instant,
     ) {
         if sender == transit.node() {
-            let Some(nonce) = pong.id.as_deref() else { return };
+            let Some(nonce) = pong.nonce() else { return };
             let first = self.conflict.awaits_echo();
             if let Some(asked) = self.conflict.echo_of(nonce, now.into_std()) {
                 self.echoed(transit, broker, asked, first, now);
@@ -306,7 +306,7 @@ impl Driver {
             }
             return;
         }
-        if let (Kind::Bus(bus), Some(nonce)) = (&mut self.membership, pong.id.as_deref()) {
+        if let (Kind::Bus(bus), Some(nonce)) = (&mut self.membership, pong.nonce()) {
             bus.ponged(sender, nonce, now);
         }
         if let Some(reply) = transit.pinged(sender, pong, now) {

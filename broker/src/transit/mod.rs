@@ -12,6 +12,7 @@ mod connection;
 mod control;
 mod discoverer;
 mod events;
+mod fits;
 mod foreign;
 mod heard;
 mod inbound;

@@ -5,6 +5,7 @@ use ligand_transporters::{Abandon, FrameBuf, Name, NodeId, Route, SendError};
 use std::sync::Arc;
 
 use super::Transit;
+use super::fits::{is_ours, refused};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::protocol::{Id, OutEvent, Outgoing, PacketId, ProtocolVersion};
@@ -98,6 +99,11 @@ impl Transit {
         let scope = cx.scope();
         let meta = scope.meta.to_json();
         let headers = scope.headers.to_json();
+        let is_for_ours = || matches!(to, EventTarget::Node(node) if is_ours(node));
+        if let Some(problem) = self.oversize(&meta, &headers, is_for_ours) {
+            let error = refused(&format!("The event '{}'", cx.name()), &problem);
+            return Err(error.at_node(&self.node).with_outcome(Outcome::NotRun));
+        }
         let request_id = cx.request_id();
         let parent_id = cx.parent_id();
         let packet = Outgoing::Event(OutEvent {
@@ -163,10 +169,12 @@ pub(crate) fn not_sent(error: SendError, name: &str, node: Option<&NodeId>, own:
                 None => error,
             }
         }
-        SendError::TooLarge { size, limit } => Error::server(
-            413,
-            "PACKET_TOO_LARGE",
-            format!("The packet of '{name}' has {size} bytes, the transporter carries at most {limit}."),
+        SendError::TooLarge { size, limit } => Error::packet_too_large(
+            format!(
+                "The packet of '{name}' has {size} bytes, the transporter or a layer carries at most {limit}."
+            ),
+            size,
+            limit,
         ),
         SendError::Abandoned => Error::codec(format_args!("the body of '{name}' could not be encoded")),
         other => Error::internal(other),

@@ -13,7 +13,7 @@ use super::scan::{Kind, Scanner};
 use crate::protocol::{
     ActionInfo, Client, EventInfo, InfoPacket, Raw, ServiceInfo, ServiceVersion, Services, Visibility,
 };
-use crate::serializer::{Limits, Problem};
+use crate::serializer::{Bound, Limits, Problem};
 
 pub(super) const INFO: [Key; 11] = keys![
     "services",
@@ -45,7 +45,6 @@ const FREE_DEFINITIONS: usize = 400;
 
 /// Judges the members of an INFO object.
 pub(super) fn packet(reader: &Reader<'_>, whole: Slot, slots: &[Slot; 11]) -> Judged<InfoPacket> {
-    let limits = reader.limits;
     let [services, ip_list, hostname, client, config, instance, metadata, seq, port, _, _] = *slots;
     let services_raw = match services.kind {
         Kind::Absent => Raw::from_static("[]"),
@@ -56,10 +55,10 @@ pub(super) fn packet(reader: &Reader<'_>, whole: Slot, slots: &[Slot; 11]) -> Ju
         raw: reader.raw(whole).unwrap_or_else(Raw::empty_object),
         services_raw,
         ip_list: names(reader, ip_list, "ipList")?,
-        hostname: reader.name(hostname, "hostname", limits.name)?,
+        hostname: reader.name(hostname, "hostname", Bound::Name)?,
         client: client_of(reader, client)?,
         config: object(reader, config, "config")?,
-        instance_id: reader.name(instance, "instanceID", limits.id)?.unwrap_or(Name::from_static("")),
+        instance_id: reader.name(instance, "instanceID", Bound::Id)?.unwrap_or(Name::from_static("")),
         metadata: object(reader, metadata, "metadata")?,
         // Node takes 0 for a missing one as well (`registry/node.js`, `update`).
         seq: reader.integer(seq, "seq")?.filter(|seq| *seq > 0).unwrap_or(1),
@@ -98,7 +97,7 @@ fn names(reader: &Reader<'_>, slot: Slot, field: &'static str) -> Judged<Vec<Nam
             let element = reader.skip(scanner)?;
             let is_text = matches!(element.kind, Kind::Plain | Kind::Escaped);
             if is_text && names.len() < SHORT_LIST {
-                names.extend(reader.name(element, field, reader.limits.name)?);
+                names.extend(reader.name(element, field, Bound::Name)?);
             }
             Ok(())
         })?;
@@ -107,13 +106,12 @@ fn names(reader: &Reader<'_>, slot: Slot, field: &'static str) -> Judged<Vec<Nam
 }
 
 fn client_of(reader: &Reader<'_>, slot: Slot) -> Judged<Client> {
-    let limit = reader.limits.name;
     if slot.object("client")?.of(reader.frame).is_empty() {
         return Ok(Client::default());
     }
     let (_, [kind, version, lang, features]) = reader.members(&mut reader.scanner(slot), &CLIENT)?;
     // A foreign client describes itself as it likes; what it says is for people to read.
-    let text = |slot, field| match reader.name(slot, field, limit) {
+    let text = |slot, field| match reader.name(slot, field, Bound::Name) {
         Ok(name) => Ok(name.unwrap_or(Name::from_static(""))),
         Err(Problem::Wrong { .. }) => Ok(Name::from_static("")),
         Err(problem) => Err(problem),
@@ -139,13 +137,16 @@ pub(super) fn services(raw: &Raw, limits: &Limits) -> Judged<Services> {
     let mut left = budget;
     reader.each_element(&mut scanner, |scanner| {
         if list.len() >= limits.services {
-            return Err(Problem::Limit { what: "services", limit: limits.services });
+            return Err(limits.exceeded("services", Bound::Services, None));
         }
         let service = service(reader, scanner)?;
         let used = service.actions.len().saturating_add(service.events.len()).saturating_add(2);
-        left = left
-            .checked_sub(used)
-            .ok_or(Problem::Limit { what: "definitions for an INFO this short", limit: budget })?;
+        left = left.checked_sub(used).ok_or(Problem::Limit {
+            what: "definitions for an INFO this short",
+            bound: None,
+            limit: budget,
+            size: budget.saturating_add(1),
+        })?;
         list.push(service);
         Ok(())
     })?;
@@ -157,15 +158,15 @@ pub(super) fn services(raw: &Raw, limits: &Limits) -> Judged<Services> {
 }
 
 fn service(reader: &Reader<'_>, scanner: &mut Scanner<'_>) -> Judged<ServiceInfo> {
-    let limit = reader.limits.name;
     let (whole, [name, version, full_name, settings, metadata, actions, events]) =
         reader.members(scanner, &SERVICE)?;
     if whole.kind != Kind::Object {
         return Err(Problem::Wrong { field: "services", expected: "an array of objects" });
     }
-    let name = reader.name(name, "service.name", limit)?.ok_or(Problem::Missing { field: "service.name" })?;
+    let name =
+        reader.name(name, "service.name", Bound::Name)?.ok_or(Problem::Missing { field: "service.name" })?;
     let version = version_of(reader, version)?;
-    let full_name = match (reader.name(full_name, "service.fullName", limit)?, &version) {
+    let full_name = match (reader.name(full_name, "service.fullName", Bound::Name)?, &version) {
         (Some(full_name), _) => full_name,
         (None, Some(version)) if !no_version_prefix(reader, settings)? => version.full_name(&name),
         (None, _) => name.clone(),
@@ -186,7 +187,7 @@ fn version_of(reader: &Reader<'_>, slot: Slot) -> Judged<Option<ServiceVersion>>
         let number = finite(reader.written(slot)).map(print_number);
         return Ok(number.map(|number| ServiceVersion::Number(number.into())));
     }
-    Ok(reader.name(slot, "service.version", reader.limits.name)?.map(ServiceVersion::Text))
+    Ok(reader.name(slot, "service.version", Bound::Name)?.map(ServiceVersion::Text))
 }
 
 fn no_version_prefix(reader: &Reader<'_>, settings: Slot) -> Judged<bool> {
@@ -207,7 +208,7 @@ fn actions_of(reader: &Reader<'_>, slot: Slot) -> Judged<Vec<ActionInfo>> {
     }
     reader.each_member(&mut reader.scanner(slot), |scanner, key| {
         if actions.len() >= limits.actions {
-            return Err(Problem::Limit { what: "actions of a service", limit: limits.actions });
+            return Err(limits.exceeded("actions of a service", Bound::Actions, None));
         }
         let (definition, [visibility, protected, timeout, name]) = reader.members(scanner, &ACTION)?;
         actions.push(ActionInfo {
@@ -229,12 +230,12 @@ fn events_of(reader: &Reader<'_>, slot: Slot) -> Judged<Vec<EventInfo>> {
     }
     reader.each_member(&mut reader.scanner(slot), |scanner, key| {
         if events.len() >= limits.actions {
-            return Err(Problem::Limit { what: "events of a service", limit: limits.actions });
+            return Err(limits.exceeded("events of a service", Bound::Actions, None));
         }
         let (definition, [group, name]) = reader.members(scanner, &EVENT)?;
         events.push(EventInfo {
             name: defined_name(reader, name, &key, "event.name")?,
-            group: reader.name(group, "event.group", limits.name)?,
+            group: reader.name(group, "event.group", Bound::Name)?,
             definition: definition.span.raw(reader.frame).unwrap_or_else(Raw::null),
         });
         Ok(())
@@ -245,10 +246,10 @@ fn events_of(reader: &Reader<'_>, slot: Slot) -> Judged<Vec<EventInfo>> {
 /// The name in the definition counts, as for Node (`registry/registry.js`, `registerActions`); the key
 /// where there is none.
 fn defined_name(reader: &Reader<'_>, slot: Slot, key: &str, field: &'static str) -> Judged<Name> {
-    let limit = reader.limits.name;
-    match reader.name(slot, field, limit)? {
+    let limits = reader.limits;
+    match reader.name(slot, field, Bound::Name)? {
         Some(name) => Ok(name),
-        None if key.len() > limit => Err(Problem::Limit { what: field, limit }),
+        None if key.len() > limits.name => Err(limits.exceeded(field, Bound::Name, Some(key.len()))),
         None => Ok(key.into()),
     }
 }
