@@ -8,6 +8,7 @@ pub use std::sync::Arc;
 pub use std::time::Duration;
 
 pub use crate::error::ErrorParts;
+pub use crate::service::Named;
 
 use crate::{Call, Caller, Error, Payload};
 
@@ -31,12 +32,31 @@ where
     Call::new(caller, action, Ok(Payload::typed(params)))
 }
 
-/// A value as JSON; null where that is impossible.
-pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Value {
-    serde_json::to_value(value).unwrap_or_default()
+/// A service's own error, with its fields as data. One that cannot be written makes it an error that says so.
+pub fn application<const N: usize>(
+    parts: ErrorParts,
+    fields: [(&'static str, Result<Value, String>); N],
+) -> Error {
+    let mut data = serde_json::Map::with_capacity(N);
+    for (field, value) in fields {
+        match value {
+            Ok(value) => data.insert(field.to_owned(), value),
+            Err(why) => return Error::unwritable_data(&parts, field, &why),
+        };
+    }
+    Error::application(ErrorParts { data: (N > 0).then_some(Value::Object(data)), ..parts })
 }
 
-/// A typed value from JSON, if it fits.
-pub fn from_value<T: DeserializeOwned>(value: Value) -> Option<T> {
-    serde_json::from_value(value).ok()
+/// A field of an error as JSON, so that it comes back as it was.
+///
+/// # Errors
+/// Says why it cannot be written.
+pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, String> {
+    crate::codec::to_error_data(value)
+}
+
+/// A field of an error, if it is a `T`. One that is not there is null.
+pub fn from_value<T: DeserializeOwned>(error: &Error, field: &str) -> Option<T> {
+    let value = error.data().and_then(|data| data.get(field)).unwrap_or(&Value::Null);
+    crate::codec::from_error_data(value).ok()
 }

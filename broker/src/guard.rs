@@ -6,8 +6,8 @@
 //!
 //! | whose code | where | what becomes of a panic |
 //! |---|---|---|
-//! | handlers, with the `Deserialize` of what they take | `handler.rs`, `Watch` | the call fails as `HANDLER_PANIC`; an event's is logged |
-//! | functions that layers made, and drops inside any handler | [`Guarded`], by whoever polls it: `broker/dispatch.rs`, `service/run.rs` | the same |
+//! | handlers, with the `Deserialize` of what they take and the drops of what they hold | `handler.rs`, `Watch` | the call fails as `HANDLER_PANIC`; an event's is logged |
+//! | functions that layers made, and handlers that are given up | [`Guarded`], by whoever polls it: `broker/running.rs`, `service/run.rs` | the same |
 //! | `ActionLayer`, `EventLayer` when they wrap | `middleware/pipeline.rs` | the start fails; a call to another node, or around the pick, is refused |
 //! | `WireLayer` | `middleware/pipeline.rs` | the packet is not sent, or dropped and counted |
 //! | `Lifecycle` | `broker/lifecycle.rs` | the start fails, the stop goes on and tells it |
@@ -88,11 +88,20 @@ pub(crate) fn discard<T>(value: T) {
     }
 }
 
+/// Drops something of the user's where it lies.
+pub(crate) fn discard_pinned<T>(mut value: Pin<&mut Option<T>>) {
+    if run(|| value.set(None)).is_err() {
+        tracing::error!("a value panicked when it was dropped");
+    }
+}
+
 /// A future of the user's. Neither making it, nor polling it, nor dropping it unwinds.
 pub(crate) struct Guarded<'a, T>(State<'a, T>);
 
 enum State<'a, T> {
     Runs(BoxFuture<'a, T>),
+    /// A function of ours made it: of its own it does not panic, unless it is dropped before its end.
+    Ours(BoxFuture<'a, T>),
     /// It panicked when it was to be made.
     Unmade(Panicked),
     Done,
@@ -111,11 +120,17 @@ impl<'a, T> Guarded<'a, T> {
         })
     }
 
+    /// As [`Guarded::made`] if a layer may have made the function, which otherwise is of ours.
+    #[inline]
+    pub(crate) fn begun(layered: bool, make: impl FnOnce() -> BoxFuture<'a, T>) -> Self {
+        if layered { Self::made(make) } else { Self(State::Ours(make())) }
+    }
+
     /// Tells it from all others that live at the same time.
     #[inline]
     pub(crate) fn address(&self) -> usize {
         match &self.0 {
-            State::Runs(future) => std::ptr::from_ref(&**future).cast::<()>().addr(),
+            State::Runs(future) | State::Ours(future) => std::ptr::from_ref(&**future).cast::<()>().addr(),
             State::Unmade(_) | State::Done => 0,
         }
     }
@@ -128,7 +143,7 @@ impl<T> Future for Guarded<'_, T> {
     fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Self::Output> {
         let state = &mut self.0;
         let polled = catch_unwind(AssertUnwindSafe(|| match state {
-            State::Runs(future) => {
+            State::Runs(future) | State::Ours(future) => {
                 let polled = future.as_mut().poll(task);
                 if polled.is_ready() {
                     *state = State::Done;
@@ -137,7 +152,7 @@ impl<T> Future for Guarded<'_, T> {
             }
             State::Unmade(_) => match std::mem::replace(state, State::Done) {
                 State::Unmade(panicked) => Poll::Ready(Err(panicked)),
-                State::Runs(_) | State::Done => Poll::Pending,
+                State::Runs(_) | State::Ours(_) | State::Done => Poll::Pending,
             },
             State::Done => Poll::Pending,
         }));
@@ -148,9 +163,26 @@ impl<T> Future for Guarded<'_, T> {
     }
 }
 
+impl<T> Guarded<'_, Result<T, Error>> {
+    /// Polls a handler. What is of ours is spared the guard.
+    #[inline]
+    pub(crate) fn poll_handler(&mut self, task: &mut Task<'_>) -> Poll<Result<T, Error>> {
+        if let State::Ours(future) = &mut self.0 {
+            let polled = future.as_mut().poll(task);
+            if polled.is_ready() {
+                self.0 = State::Done;
+            }
+            return polled;
+        }
+        let polled = Pin::new(self).poll(task);
+        polled.map(|result| result.unwrap_or_else(|panicked| Err(panicked.around_handler())))
+    }
+}
+
 impl<T> Guarded<'_, T> {
+    #[inline]
     fn end(&mut self) {
-        if let State::Runs(_) = &self.0 {
+        if let State::Runs(_) | State::Ours(_) = &self.0 {
             discard(std::mem::replace(&mut self.0, State::Done));
         }
     }

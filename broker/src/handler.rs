@@ -42,12 +42,12 @@ where
         let run = Arc::clone(&run);
         Box::pin(async move {
             let mut watch = Watch::over(&cx);
-            let mut work = pin!(async {
+            let mut work = pin!(Some(async {
                 match payload.take::<P>() {
                     Ok(params) => run(cx, params).await.map(reply).map_err(raised),
                     Err(error) => Err(invalid(&cx, error)),
                 }
-            });
+            }));
             poll_fn(|task| watch.poll(work.as_mut(), task)).await
         })
     })
@@ -63,7 +63,7 @@ where
         let run = Arc::clone(&run);
         Box::pin(async move {
             let mut watch = Watch::over(&cx);
-            let mut work = pin!(async { run(cx, payload).await.map_err(raised) });
+            let mut work = pin!(Some(async { run(cx, payload).await.map_err(raised) }));
             poll_fn(|task| watch.poll(work.as_mut(), task)).await
         })
     })
@@ -82,7 +82,7 @@ where
         let run = Arc::clone(&run);
         Box::pin(async move {
             let mut watch = Watch::over(&cx);
-            let mut work = pin!(async {
+            let mut work = pin!(Some(async {
                 let params = payload.take::<P>().map_err(|error| invalid(&cx, error))?;
                 // Blocking code cannot be cancelled: its thread ends when it returns, whatever the caller
                 // does meanwhile. The pool of tokio bounds how many run at once.
@@ -91,7 +91,7 @@ where
                     Ok(result) => result.map(reply),
                     Err(failed) => Err(crashed(failed)),
                 }
-            });
+            }));
             poll_fn(|task| watch.poll(work.as_mut(), task)).await
         })
     })
@@ -108,12 +108,12 @@ where
         let run = Arc::clone(&run);
         Box::pin(async move {
             let mut watch = Watch::over(&cx);
-            let mut work = pin!(async {
+            let mut work = pin!(Some(async {
                 match P::from_payload(payload) {
                     Ok(data) => run(cx, data).await.map_err(Into::into),
                     Err(error) => Err(invalid(&cx, error)),
                 }
-            });
+            }));
             poll_fn(|task| watch.poll(work.as_mut(), task)).await
         })
     })
@@ -132,7 +132,7 @@ fn reply<R: Serialize + Send + 'static>(result: R) -> Reply {
 /// Runs any work in the place of a handler until it is done, panics, or its deadline passes.
 pub(crate) async fn guarded<T>(cx: Context, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
     let mut watch = Watch::over(&cx);
-    let mut work = pin!(work);
+    let mut work = pin!(Some(work));
     poll_fn(|task| watch.poll(work.as_mut(), task)).await
 }
 
@@ -151,28 +151,33 @@ impl Watch {
         Self { cx: cx.without_place(), span: crate::telemetry::span(cx), timer: None, done: false }
     }
 
-    /// Polls a handler; ready when it is done, panics, or its deadline has passed.
+    /// Polls a handler; ready when it is done, panics, or its deadline has passed. What it still holds is dropped
+    /// then, which may panic as well.
     ///
     /// It is lent the work where that lies: handed over, the work would lie in the call's future twice.
     #[inline]
     fn poll<T>(
         &mut self,
-        work: Pin<&mut (impl Future<Output = Result<T>> + Send)>,
+        mut work: Pin<&mut Option<impl Future<Output = Result<T>> + Send>>,
         task: &mut Task<'_>,
     ) -> Poll<Result<T>> {
         let Self { cx, span, timer, done } = self;
         let _entered = span.as_deref().map(Span::enter);
-        match guard::run(|| work.poll(task)) {
-            Err(panicked) => Poll::Ready(Err(panicked.of_handler())),
+        let polled = guard::run(|| work.as_mut().as_pin_mut().map_or(Poll::Pending, |work| work.poll(task)));
+        let ended = match polled {
             Ok(Poll::Ready(result)) => {
                 *done = true;
-                Poll::Ready(result)
+                return Poll::Ready(result);
             }
             Ok(Poll::Pending) => {
                 let timer = timer.get_or_insert_with(|| cx.timer());
-                timer.poll_passed(task).map(|()| Err(cx.timed_out(Some(cx.broker().node_id()))))
+                std::task::ready!(timer.poll_passed(task));
+                cx.timed_out(Some(cx.broker().node_id()))
             }
-        }
+            Err(panicked) => panicked.of_handler(),
+        };
+        guard::discard_pinned(work);
+        Poll::Ready(Err(ended))
     }
 }
 

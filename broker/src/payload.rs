@@ -277,9 +277,7 @@ fn take_typed<T: DeserializeOwned + 'static>(
             return absent.decode(Codec::Json, b"null");
         }
         crate::codec::count();
-        // Read a second time to learn the path: only failures pay for it.
-        return T::deserialize(&*value)
-            .or_else(|_| serde_path_to_error::deserialize(*value).map_err(DecodeError::from));
+        return crate::codec::from_value(&value);
     }
     let mut out = BytesMut::with_capacity(128);
     body.encode(Codec::Json, &mut out).map_err(|error| whole(&error))?;

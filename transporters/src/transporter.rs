@@ -169,6 +169,10 @@ pub struct Capabilities {
     pub broadcast: bool,
     /// Its frames carry an [`Ack`](crate::Ack).
     pub acks: bool,
+    /// Of two processes with one node id, each packet for that id reaches only one (default false: each gets
+    /// a copy of its own). So it is where inboxes are queues that are named for the node, as AMQP's are. A
+    /// start that looks whether its id is taken must not empty the owner's inbox there.
+    pub shared_inboxes: bool,
     /// How nodes learn of each other.
     pub membership: Membership,
     /// Largest frame in bytes, where there is a limit. A larger one fails at the sender.
@@ -184,6 +188,7 @@ impl Capabilities {
             balanced_wildcards: true,
             broadcast: true,
             acks: false,
+            shared_inboxes: false,
             membership: Membership::Heartbeat,
             max_frame: None,
         }
@@ -197,6 +202,7 @@ impl Capabilities {
             balanced_wildcards: true,
             broadcast: false,
             acks: false,
+            shared_inboxes: false,
             membership: Membership::Gossip,
             max_frame: None,
         }

@@ -32,10 +32,7 @@ impl ServiceBroker {
         let shared = self.shared();
         shared.changed.send_modify(|count| *count = count.wrapping_add(1));
         self.publish_local("$services.changed", json!({ "localService": local }));
-        if local
-            && shared.lifecycle.is_running()
-            && let Some(transit) = shared.transit()
-        {
+        if local && let Some(transit) = shared.transit() {
             transit.tell(Message::ServicesChanged);
         }
     }

@@ -2,7 +2,7 @@
 
 use ligand_transporters::{IntoTransporter, Name, NodeId, TransportError, Transporter};
 use std::fmt;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::configured::configured;
 use super::{BuildError, Limits, LocalBus, LocalServices, ServiceBroker, Shared};
-use crate::config::{self, BrokerConfig, ConfigLoader, Timeout};
+use crate::config::{self, BrokerConfig, ConfigLoader, DiscovererConfig, Timeout};
 use crate::deadlines::Deadlines;
 use crate::middleware::{IntoLayer, Layer, Pipeline};
 use crate::protocol::PacketId;
@@ -147,6 +147,15 @@ impl BrokerBuilder {
             Some(transporter) => Some(transporter?),
             None => config.transporter.as_ref().map(configured).transpose()?,
         };
+        if let Some(unused) = config.registry.discoverer.as_ref().map(DiscovererConfig::unused)
+            && !unused.is_empty()
+        {
+            tracing::warn!(
+                options = unused.join(", "),
+                "options of the discoverer Local are passed over, it has none: heartbeatInterval and \
+                 heartbeatTimeout stand at the top level, cleanOfflineNodesTimeout under registry"
+            );
+        }
         let balances = transporter.as_ref().is_some_and(|transporter| transporter.capabilities().balanced);
         if config.disable_balancer && !balances {
             tracing::warn!(
@@ -196,6 +205,7 @@ impl BrokerBuilder {
             force_codec: AtomicBool::new(self.force_codec),
             runtime: OnceLock::new(),
             changed: watch::Sender::new(0),
+            waits: AtomicUsize::new(0),
             born,
         });
         for service in self.services {

@@ -16,7 +16,7 @@ use std::task::{Context as Task, Poll};
 use super::ServiceBroker;
 use super::action_ref::Site;
 use super::dispatch::{self, Attempt};
-use crate::codec::DecodeError;
+use crate::codec::{DecodeError, to_value};
 use crate::config::Timeout;
 use crate::context::Context;
 use crate::error::{Error, Outcome, Result};
@@ -186,16 +186,33 @@ impl<'a, R, By> Call<'a, R, By> {
         self
     }
 
-    /// Adds a value to the meta. What cannot be written as JSON becomes null.
+    /// Adds a value to the meta. One that cannot be written as JSON fails the call, which is not made then.
     pub fn meta(mut self, key: &str, value: impl Serialize) -> Self {
-        self.options().meta.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
+        if let Some(value) = self.written("meta value", key, &value) {
+            self.options().meta.insert(key.to_owned(), value);
+        }
         self
     }
 
-    /// Adds a header. What cannot be written as JSON becomes null.
+    /// Adds a header. One that cannot be written as JSON fails the call, which is not made then.
     pub fn header(mut self, key: &str, value: impl Serialize) -> Self {
-        self.options().headers.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
+        if let Some(value) = self.written("header", key, &value) {
+            self.options().headers.insert(key.to_owned(), value);
+        }
         self
+    }
+
+    /// A value as JSON; the first that cannot be written is what awaiting fails with.
+    fn written(&mut self, what: &str, key: &str, value: &impl Serialize) -> Option<Value> {
+        match to_value(format_args!("the {what} '{key}' of the call of '{}'", self.action), value) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                if self.params.is_ok() {
+                    self.params = Err(error);
+                }
+                None
+            }
+        }
     }
 
     /// The id of the tree of calls, where it comes from elsewhere.

@@ -83,7 +83,7 @@ pub(crate) fn begin_found(
         let timeout = budget(broker, parent, action, picked, options)?;
         let name = picked.map_or_else(|| action.into(), |action| action.name.clone());
         let cx = context(broker, parent, options, timeout, At::Unpicked, Some(name));
-        let running = Running::begin(|| around(cx.clone(), params));
+        let running = Running::begin(&cx, || around(cx.clone(), params));
         return Ok(Attempt { cx, parent: parent.map(Context::without_place), running, again: None });
     }
     let picked = picked?;
@@ -166,7 +166,7 @@ fn run(
                 let again = elsewhere.then(|| Box::new(Again { params, tried }));
                 return Ok(Attempt { cx, parent, running: Running::Refused(not_run(gone)), again });
             }
-            let running = Running::begin(|| (action.run)(cx.clone(), params));
+            let running = Running::begin(&cx, || (action.run)(cx.clone(), params));
             Ok(Attempt { cx, parent, running, again: None })
         }
         Picked::Remote(node, action) => {
@@ -175,7 +175,7 @@ fn run(
             let cx = make(At::Remote(node, action));
             let At::Remote(_, action) = cx.at() else { unreachable!("made for it the line above") };
             let again = cx.scope().pinned().is_none().then(|| Box::new(Again { params: copy, tried }));
-            let running = Running::begin(|| (action.run)(cx.clone(), params));
+            let running = Running::begin(&cx, || (action.run)(cx.clone(), params));
             Ok(Attempt { cx, parent, running, again })
         }
         Picked::Bus(action) => {
@@ -183,7 +183,7 @@ fn run(
             let cx = make(At::Bus(action));
             let At::Bus(action) = cx.at() else { unreachable!("made for it the line above") };
             let again = Some(Box::new(Again { params: copy, tried }));
-            let running = Running::begin(|| (action.run)(cx.clone(), params));
+            let running = Running::begin(&cx, || (action.run)(cx.clone(), params));
             Ok(Attempt { cx, parent, running, again })
         }
     }

@@ -13,6 +13,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::ServiceBroker;
 use crate::chain::{self, Chain, Stacked};
+use crate::codec::to_value;
 use crate::context::{At, Bag, Context, Scope};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::id::Id;
@@ -82,16 +83,33 @@ impl<'a> Emit<'a> {
         self
     }
 
-    /// Adds a value to the meta. What cannot be written as JSON becomes null.
+    /// Adds a value to the meta. One that cannot be written as JSON fails the event, which is not sent then.
     pub fn meta(mut self, key: &str, value: impl Serialize) -> Self {
-        self.options().meta.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
+        if let Some(value) = self.written("meta value", key, &value) {
+            self.options().meta.insert(key.to_owned(), value);
+        }
         self
     }
 
-    /// Adds a header. What cannot be written as JSON becomes null.
+    /// Adds a header. One that cannot be written as JSON fails the event, which is not sent then.
     pub fn header(mut self, key: &str, value: impl Serialize) -> Self {
-        self.options().headers.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
+        if let Some(value) = self.written("header", key, &value) {
+            self.options().headers.insert(key.to_owned(), value);
+        }
         self
+    }
+
+    /// A value as JSON; the first that cannot be written is what awaiting fails with.
+    fn written(&mut self, what: &str, key: &str, value: &impl Serialize) -> Option<Value> {
+        match to_value(format_args!("the {what} '{key}' of the event '{}'", self.event), value) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                if self.data.is_ok() {
+                    self.data = Err(error);
+                }
+                None
+            }
+        }
     }
 
     /// The id of the tree of calls, where it comes from elsewhere.
@@ -264,6 +282,7 @@ pub(crate) fn run_local(
 ) -> Vec<(Context, Run<()>)> {
     let mut waiting = Vec::new();
     let mut data = Some(data);
+    let layered = cx.broker().shared().pipeline.wraps_events();
     let beneath = match those_that_wait {
         Waiting::GiveBack => Beneath::Waits,
         Waiting::GoOn(_) => Beneath::GoesOn,
@@ -275,7 +294,7 @@ pub(crate) fn run_local(
             true => data.take(),
             false => data.as_ref().and_then(Payload::copy),
         };
-        let begun = first(sub.gate.as_ref(), beneath, || {
+        let begun = first(sub.gate.as_ref(), beneath, layered, || {
             run(cx.handed_to(At::Event(Arc::clone(sub))), data.unwrap_or_else(Payload::empty))
         });
         // Only now, for those that need it: most handlers are done, and well.

@@ -1,6 +1,7 @@
 //! What can go wrong around a broker, beside calls.
 
 use ligand_transporters::{InvalidId, TransportError};
+use std::collections::BTreeMap;
 
 use crate::config::ConfigError;
 use crate::error::Error;
@@ -106,10 +107,30 @@ pub enum StartError {
 
 /// Services that did not appear in time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no node offers {}", list(missing))]
+#[error("{}", reasons(missing, not_started))]
+#[non_exhaustive]
 pub struct WaitError {
     /// Full names of those that are missing.
     pub missing: Vec<String>,
+    /// Those of them that are services of this very node which have not started yet, each with the services
+    /// that it waits for itself; with none where its own hooks are what is waited for.
+    pub not_started: BTreeMap<String, Vec<String>>,
+}
+
+fn reasons(missing: &[String], not_started: &BTreeMap<String, Vec<String>>) -> String {
+    let elsewhere: Vec<_> = missing.iter().filter(|name| !not_started.contains_key(*name)).cloned().collect();
+    let mut reasons = Vec::new();
+    if !elsewhere.is_empty() {
+        reasons.push(format!("no node offers {}", list(&elsewhere)));
+    }
+    reasons.extend(not_started.iter().map(|(name, needs)| {
+        let why = match needs.as_slice() {
+            [] => String::new(),
+            needs => format!(", because it waits for {}", list(needs)),
+        };
+        format!("`{name}` is a service of this node that has not started yet{why}")
+    }));
+    reasons.join("; ")
 }
 
 fn list(names: &[String]) -> String {

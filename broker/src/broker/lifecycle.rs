@@ -1,17 +1,20 @@
 //! Starting and stopping, in phases with names.
 //!
-//! Start: layers, transporter, subscriptions, "who is there?", services, INFO. A failure stops again
-//! what had been started. Stop: announce that there are no services, keep serving until requests stop
-//! coming, refuse new ones, finish those that run, stop the services in reverse, say farewell, join the
-//! tasks. Each phase is bounded, and what fails is collected, not swallowed.
+//! Start: layers, transporter, "is our id free?", subscriptions, "who is there?", services, each announced
+//! when it has started. A failure takes that back, and stops again what had been started. Stop: announce
+//! that there are no services, keep serving until requests stop coming, refuse new ones, finish those that
+//! run, stop the services in reverse, say farewell, join the tasks. Each phase is bounded, and what fails is
+//! collected, not swallowed.
 
 use futures_util::FutureExt as _;
+use futures_util::future::{try_join, try_join_all};
 use ligand_transporters::NodeId;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -102,10 +105,17 @@ fn unwound(panicked: Panicked) -> CallResult<()> {
 }
 
 impl ServiceBroker {
-    /// Connects, starts the services, and announces them.
+    /// Connects, starts the services, and announces each as soon as it has started.
+    ///
+    /// The services start at the same time. Other nodes hear of this one once it is known that nobody else has
+    /// its id; from then on what has started is served, while the rest is still starting. What starts without
+    /// waiting for anything is in the first announcement, the first service that had to wait in one of its own;
+    /// those after it are announced together, after `transit.serviceChangedDebounceTime`, and all of them before
+    /// this returns.
     ///
     /// # Errors
-    /// [`StartError`]; what had been started has been stopped again then.
+    /// [`StartError`]; what had been announced has been taken back then, and what had been started has been
+    /// stopped again, as by [`ServiceBroker::stop`].
     ///
     /// # Cancel safety
     /// Dropped half-way, the broker is left half started: call [`ServiceBroker::stop`].
@@ -136,7 +146,10 @@ impl ServiceBroker {
             }
             Err(error) => {
                 tracing::error!(node = %self.node_id(), error = %error, "broker did not start");
-                self.stop_phases(Duration::ZERO).instrument(telemetry::stop(self.node_id())).await;
+                // Others may call it until they have heard that it goes.
+                let is_known = shared.transit().is_some_and(|transit| transit.is_announced());
+                let delay = if is_known { shared.config.registry.stop_delay } else { Duration::ZERO };
+                self.stop_phases(delay).instrument(telemetry::stop(self.node_id())).await;
                 shared.lifecycle.enter(Stage::Stopped);
             }
         }
@@ -163,11 +176,14 @@ impl ServiceBroker {
         // those that wait for each other.
         let services = shared.services.all();
         let starts = services.iter().map(|hosted| hosted.start(self));
-        futures_util::future::try_join_all(starts).await?;
-        shared.lifecycle.enter(Stage::Running);
-        if let Some(transit) = shared.transit() {
-            transit.ready(self).await?;
+        let mut starts = std::pin::pin!(try_join_all(starts));
+        // One turn before the first announcement, so that it has all that is ready at once.
+        match poll_fn(|task| Poll::Ready(starts.as_mut().poll(task))).await {
+            Poll::Ready(started) => _ = started?,
+            Poll::Pending => _ = try_join(starts, self.announce_started()).await?,
         }
+        shared.lifecycle.enter(Stage::Running);
+        self.announce_started().await?;
         for named in shared.pipeline.lifecycle() {
             let started = Guarded::new(async { named.layer.started(self).await }).await;
             started
@@ -175,6 +191,14 @@ impl ServiceBroker {
                 .map_err(|source| StartError::Layer { layer: named.name, source })?;
         }
         Ok(())
+    }
+
+    /// Tells everybody what has started so far.
+    async fn announce_started(&self) -> Result<(), StartError> {
+        match self.shared().transit() {
+            Some(transit) => transit.ready(self).await,
+            None => Ok(()),
+        }
     }
 
     /// Stops gracefully: no call is lost that reached this node, as long as its handler ends within

@@ -19,13 +19,14 @@ mod pick;
 mod running;
 mod services;
 mod signals;
+mod wait;
 
 use futures_util::future::BoxFuture;
 use ligand_transporters::{Name, NodeId, Transporter};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -114,6 +115,8 @@ pub(crate) struct Shared {
     pub(crate) runtime: OnceLock<Handle>,
     /// Counts changes of services, for those who wait for one.
     pub(crate) changed: watch::Sender<u64>,
+    /// How many wait for services.
+    pub(crate) waits: AtomicUsize,
     /// When the broker was built.
     pub(crate) born: Instant,
 }
@@ -237,56 +240,6 @@ impl ServiceBroker {
     #[must_use]
     pub fn local_events(&self, pattern: &str) -> LocalEvents {
         self.shared.local_bus.subscribe(pattern)
-    }
-
-    /// Waits until all these services (full names) are available, here or elsewhere, for at most
-    /// `dependencyTimeout` of the configuration.
-    ///
-    /// # Errors
-    /// [`WaitError`], which names those that are missing.
-    ///
-    /// # Cancel safety
-    /// Safe.
-    pub async fn wait_for(&self, services: &[&str]) -> Result<(), WaitError> {
-        self.wait_for_within(services, self.shared.config.dependency_timeout).await
-    }
-
-    /// As [`ServiceBroker::wait_for`], with a bound of its own.
-    ///
-    /// # Errors
-    /// [`WaitError`], which names those that are missing.
-    ///
-    /// # Cancel safety
-    /// Safe.
-    pub async fn wait_for_within(
-        &self,
-        services: &[&str],
-        timeout: impl Into<Timeout>,
-    ) -> Result<(), WaitError> {
-        let mut changed = self.shared.changed.subscribe();
-        let missing = || {
-            let snapshot = self.shared.registry.load();
-            let missing = services.iter().filter(|name| !snapshot.has_service(name));
-            missing.map(|name| (*name).to_owned()).collect::<Vec<_>>()
-        };
-        let wait = async {
-            while !missing().is_empty() {
-                if changed.changed().await.is_err() {
-                    break;
-                }
-            }
-        };
-        match timeout.into() {
-            Timeout::Never => wait.await,
-            Timeout::After(timeout) => {
-                // Whether it was in time shows by what is still missing.
-                let _ = tokio::time::timeout(timeout, wait).await;
-            }
-        }
-        match missing() {
-            missing if missing.is_empty() => Ok(()),
-            missing => Err(WaitError { missing }),
-        }
     }
 
     /// Asks a node whether it is there; `None` when no answer came within `pingTimeout` (2 s).

@@ -36,30 +36,36 @@ pub(super) struct InPlace {
 impl Running {
     /// Lets a function of the chain begin. A handler of this node has entered its service.
     #[inline]
-    pub(super) fn begin(make: impl FnOnce() -> BoxFuture<'static, Result<Reply>>) -> Self {
-        Self::InPlace(InPlace { future: Guarded::made(make), counted: None, seat: Seat::default() })
+    pub(super) fn begin(cx: &Context, make: impl FnOnce() -> BoxFuture<'static, Result<Reply>>) -> Self {
+        let layered = cx.broker().shared().pipeline.wraps_actions();
+        Self::InPlace(InPlace { future: Guarded::begun(layered, make), counted: None, seat: Seat::default() })
     }
 
+    #[inline]
     pub(super) fn poll(&mut self, cx: &Context, task: &mut Task<'_>) -> Poll<Result<Reply>> {
-        let gate = local_gate(cx);
-        match self {
-            Self::InPlace(InPlace { future, counted, seat }) => {
-                let place = gate.map(|gate| gate.place(future.address()));
-                let Some(_depth) = Stacked::try_enter(place) else {
-                    self.go_on_in_task(cx);
-                    return self.poll(cx, task);
-                };
+        if let Self::InPlace(InPlace { future, counted, seat }) = self {
+            let gate = local_gate(cx);
+            let place = gate.map(|gate| gate.place(future.address()));
+            if let Some(_depth) = Stacked::try_enter(place) {
                 let polled = poll_seated(gate, future, seat, task);
                 if polled.is_pending() && counted.is_none() && gate.is_some() {
                     *counted = cx.broker().shared().count_called();
                 }
-                polled
+                return polled;
             }
+            self.go_on_in_task(cx);
+        }
+        self.poll_elsewhere(task)
+    }
+
+    #[cold]
+    fn poll_elsewhere(&mut self, task: &mut Task<'_>) -> Poll<Result<Reply>> {
+        match self {
             Self::Task(handle) => {
                 Pin::new(handle).poll(task).map(|joined| joined.unwrap_or_else(|failed| Err(crashed(failed))))
             }
             Self::Refused(error) => Poll::Ready(Err(error.clone())),
-            Self::Done => panic!("a call was polled after it was ready"),
+            Self::InPlace(_) | Self::Done => panic!("a call was polled after it was ready"),
         }
     }
 
@@ -78,9 +84,11 @@ impl Running {
     }
 
     /// Nobody waits for it any more.
+    #[inline]
     pub(super) fn give_up(&mut self, cx: &Context) {
         match self {
-            Self::Done | Self::Refused(_) => {}
+            Self::Done => return,
+            Self::Refused(_) => {}
             Self::InPlace(_) => cx.cancel(),
             Self::Task(handle) => {
                 handle.abort();
@@ -92,12 +100,13 @@ impl Running {
 
     /// Lets go of what ran.
     pub(super) fn end(&mut self, cx: &Context) {
-        if let Self::InPlace(InPlace { future, mut seat, .. }) = std::mem::replace(self, Self::Done) {
-            drop(future);
-            if let Some(gate) = local_gate(cx) {
-                gate.vacate(&mut seat);
-                gate.leave();
-            }
+        let entered = match self {
+            Self::InPlace(InPlace { seat, .. }) => local_gate(cx).inspect(|gate| gate.vacate(seat)),
+            _ => None,
+        };
+        *self = Self::Done;
+        if let Some(gate) = entered {
+            gate.leave();
         }
     }
 }

@@ -20,7 +20,6 @@ use crate::middleware::{LayerPanicked, Pipeline, Side};
 use crate::protocol::Raw;
 use crate::registry::{Action, EventSub, LocalService};
 use crate::service::{Gate, IntoServiceDef, RunMode, ServiceCx, ServiceDef, Tasks};
-use crate::transit::Told;
 
 /// The services of this node, by full name, in the order in which they were given.
 #[derive(Default)]
@@ -38,6 +37,8 @@ pub(crate) struct Hosted {
     /// Who runs one of its handlers.
     pub(crate) gate: Arc<Gate>,
     tasks: Tasks,
+    /// Somebody starts it, or has.
+    begun: AtomicBool,
     /// Its `started` hooks have run, and its `stopped` hooks have not.
     started: AtomicBool,
 }
@@ -59,7 +60,8 @@ impl LocalServices {
             }
         }
         let gate = Gate::of(&def, cut);
-        let hosted = Arc::new(Hosted { def, gate, tasks: Tasks::default(), started: AtomicBool::new(false) });
+        let (tasks, begun) = (Tasks::default(), AtomicBool::new(false));
+        let hosted = Arc::new(Hosted { def, gate, tasks, begun, started: AtomicBool::new(false) });
         // Internal services start first and stop last.
         let at = if name.starts_with('$') { 0 } else { state.order.len() };
         state.order.insert(at, name.clone());
@@ -78,6 +80,13 @@ impl LocalServices {
     pub(crate) fn all(&self) -> Vec<Arc<Hosted>> {
         let state = self.lock();
         state.order.iter().filter_map(|name| state.services.get(name).cloned()).collect()
+    }
+
+    /// What a service of this node that has not started needs; `None` where there is no such service.
+    pub(crate) fn not_started(&self, name: &str) -> Option<Vec<Name>> {
+        let state = self.lock();
+        let hosted = state.services.get(name)?;
+        (!hosted.started.load(Ordering::Acquire)).then(|| hosted.def.depends_on.clone())
     }
 
     /// Names of the layers that wrap an action of this node.
@@ -123,11 +132,16 @@ impl Hosted {
 
     /// Waits for what it depends on, runs its hooks, and offers it to everybody.
     pub(crate) async fn start(&self, broker: &ServiceBroker) -> Result<(), StartError> {
+        // One that is added while the broker starts is started by whoever adds it.
+        if self.begun.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
         let service = || self.name().to_string();
         if !self.def.depends_on.is_empty() {
             let names: Vec<_> = self.def.depends_on.iter().map(Name::as_str).collect();
+            let limit = broker.config().dependency_timeout;
             broker
-                .wait_for(&names)
+                .wait_as(&names, limit, Some(&self.name()))
                 .await
                 .map_err(|missing| StartError::Dependency { service: service(), missing })?;
         }
@@ -138,7 +152,17 @@ impl Hosted {
             started.map_err(|source| StartError::Hook { service: service(), source })?;
         }
         self.started.store(true, Ordering::Release);
+        let transit = broker.shared().transit();
+        let unsettled = transit.and_then(|transit| transit.unsettled());
         self.offer(broker)?;
+        if let Some(transit) = transit {
+            let settled = transit.settle(broker, !broker.shared().lifecycle.is_running()).await;
+            if settled.is_err() && broker.shared().registry.remove_local(&self.name()) {
+                broker.services_changed(true);
+            }
+            settled?;
+        }
+        drop(unsettled);
         tracing::debug!(service = %self.name(), "service started");
         Ok(())
     }
@@ -301,9 +325,6 @@ impl ServiceBroker {
             }
         }
         let started = hosted.start(self).await;
-        if let (Ok(()), Some(transit)) = (&started, shared.transit()) {
-            transit.rebalance_now(self, Told::NotYet).await;
-        }
         if started.is_err() {
             shared.services.release(&hosted.name());
             let tell = |error: &dyn fmt::Display| {
@@ -362,7 +383,7 @@ mod tests {
 
     async fn node(network: &Network, id: &'static str) -> ServiceBroker {
         let math = ServiceDef::builder("math")
-            .action("where", move |_cx, (): ()| async move { Ok::<_, Error>(id.to_owned()) });
+            .action("where", move |_cx, _: serde_json::Value| async move { Ok::<_, Error>(id.to_owned()) });
         let builder = ServiceBroker::builder().node_id(id).transporter(network.transporter()).service(math);
         let broker = builder.configure(|config| config.control.thread = false).build().unwrap();
         broker.start().await.unwrap();

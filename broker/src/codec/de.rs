@@ -3,7 +3,9 @@
 //! What a handler asks for decides how a special value is shown: a Buffer is bytes to a type of bytes, an
 //! array of numbers to a sequence, and to everything else the object that JSON makes of it; a Date is
 //! milliseconds to a number, and an ISO text to everything else. So a [`serde_json::Value`] sees the same
-//! whatever the cluster speaks.
+//! whatever the cluster speaks. Where serde buffers a value, [`Shown`] finds out who asks.
+//!
+//! A float that is whole is an integer to who asks for one: Node has but one kind of number.
 
 use serde::de::value::{SeqDeserializer, StrDeserializer, StringDeserializer};
 use serde::de::{
@@ -11,10 +13,14 @@ use serde::de::{
     VariantAccess, Visitor,
 };
 
+use std::borrow::Cow;
+
+use super::data;
 use super::date;
 use super::failure::Failure;
 use super::json_ext::JsonExt;
 use super::keys::{Key, key_text};
+use super::shown::{Form, Shown, Special, is_buffer};
 use super::token::{Fault, Read, Token, digits};
 
 /// Reads one value.
@@ -22,12 +28,28 @@ pub(crate) struct De<'a, R> {
     reader: R,
     peeked: Option<Token<'a>>,
     depth: usize,
+    /// How special values are shown to serde's buffers; without it, as JSON has them.
+    shown: Option<&'a Shown>,
+    /// Whether texts are read as what [`ErrorData`](super::data::ErrorData) wrote as texts.
+    texts: bool,
 }
 
 impl<'a, R: Read<'a>> De<'a, R> {
     /// At most so many containers within each other are read.
     pub(crate) const fn new(reader: R, depth: usize) -> Self {
-        Self { reader, peeked: None, depth }
+        Self { reader, peeked: None, depth, shown: None, texts: false }
+    }
+
+    /// Shows special values to serde's buffers as those who ask there want them.
+    pub(super) const fn shown(mut self, shown: &'a Shown) -> Self {
+        self.shown = Some(shown);
+        self
+    }
+
+    /// Reads numbers and bytes from the forms that the data of errors has for them.
+    pub(super) const fn with_texts(mut self) -> Self {
+        self.texts = true;
+        self
     }
 
     /// Nothing may follow the value.
@@ -74,11 +96,24 @@ impl<'a, R: Read<'a>> De<'a, R> {
                 (true, _, Some(value)) => visitor.visit_i64(value),
                 _ => visitor.visit_string(digits(negative, size)),
             },
-            Token::Float(value) => visitor.visit_f64(value),
+            Token::Float(value) => match self.shown {
+                Some(shown) if shown.whole_as_integers() && is_buffer(&visitor) => whole(value, visitor),
+                _ => visitor.visit_f64(value),
+            },
             Token::Text(text) => visitor.visit_str(&text),
-            Token::Bytes(bytes) => visitor.visit_map(BufferObject { bytes: &bytes, at: 0 }),
+            Token::Bytes(bytes) => match self.form(Special::Bytes, &visitor) {
+                Err(probe) => visitor.visit_borrowed_bytes(probe),
+                Ok(Form::Bytes) => visitor.visit_byte_buf(bytes.into_owned()),
+                Ok(Form::Sequence) => visitor.visit_seq(SeqDeserializer::new(bytes.iter().copied())),
+                _ => visitor.visit_map(BufferObject { bytes: &bytes, at: 0 }),
+            },
             Token::Date(milliseconds) => match date::print(milliseconds) {
-                Some(text) => visitor.visit_string(text),
+                Some(text) => match self.form(Special::Date, &visitor) {
+                    Err(probe) => visitor.visit_borrowed_bytes(probe),
+                    Ok(Form::Integer) => visitor.visit_i64(milliseconds as i64),
+                    Ok(Form::Float) => visitor.visit_f64(milliseconds),
+                    _ => visitor.visit_string(text),
+                },
                 None => visitor.visit_unit(),
             },
             Token::Array(length) => self.within(|de| {
@@ -96,7 +131,7 @@ impl<'a, R: Read<'a>> De<'a, R> {
             Token::Inner(text) => {
                 let depth = self.depth;
                 let inner = JsonExt.checked(text.as_bytes(), depth)?;
-                let mut inner = De::new(inner, depth);
+                let mut inner = De { shown: self.shown, ..De::new(inner, depth) };
                 let token = inner.next()?;
                 let value = inner.visit(token, visitor)?;
                 inner.end()?;
@@ -104,6 +139,34 @@ impl<'a, R: Read<'a>> De<'a, R> {
             }
             Token::End => Err(Failure::custom("an end without a beginning")),
         }
+    }
+}
+
+impl<R> De<'_, R> {
+    /// How a special value is shown to whoever asks for anything; or the probe for a buffer.
+    fn form<'de>(&self, special: Special, visitor: &impl Visitor<'de>) -> Result<Form, &'static [u8]> {
+        match self.shown {
+            Some(shown) if is_buffer(visitor) => shown.form(special),
+            _ => Ok(Form::Json),
+        }
+    }
+}
+
+/// A float to who asks for an integer: the integer, where it is whole and there is one.
+fn whole<'de, V: Visitor<'de>>(value: f64, visitor: V) -> Result<V::Value, Failure> {
+    // Each bound is a power of two, and so a float.
+    const U64_END: f64 = 18_446_744_073_709_551_616.0;
+    const I64_START: f64 = -9_223_372_036_854_775_808.0;
+    const U128_END: f64 = U64_END * U64_END;
+    const I128_START: f64 = -U128_END / 2.0;
+    match value {
+        _ if value.fract() != 0.0 => visitor.visit_f64(value),
+        0.0..U64_END => visitor.visit_u64(value as u64),
+        I64_START..0.0 => visitor.visit_i64(value as i64),
+        U64_END..U128_END => visitor.visit_u128(value as u128),
+        I128_START..I64_START => visitor.visit_i128(value as i128),
+        // NaN, infinities, and what is larger.
+        _ => visitor.visit_f64(value),
     }
 }
 
@@ -168,7 +231,7 @@ impl<'de, 'a, R: Read<'a>> MapAccess<'de> for &mut Items<'_, 'a, R> {
         }
         let token = self.de.next()?;
         let text = key_text(&token)?;
-        seed.deserialize(Key(&text)).map(Some)
+        seed.deserialize(Key { text: &text, shown: self.de.shown }).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {
@@ -192,8 +255,8 @@ impl<'de> MapAccess<'de> for BufferObject<'_> {
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Failure> {
         self.at = self.at.saturating_add(1);
         match self.at {
-            1 => seed.deserialize(Key("type")).map(Some),
-            2 => seed.deserialize(Key("data")).map(Some),
+            1 => seed.deserialize(Key { text: "type", shown: None }).map(Some),
+            2 => seed.deserialize(Key { text: "data", shown: None }).map(Some),
             _ => Ok(None),
         }
     }
@@ -219,6 +282,20 @@ macro_rules! integers {
 }
 
 impl<'a, R: Read<'a>> De<'a, R> {
+    /// The next value, if it is a text and texts stand for numbers.
+    fn text_of_data(&mut self) -> Result<Option<Cow<'a, str>>, Failure> {
+        if !self.texts {
+            return Ok(None);
+        }
+        Ok(match self.next()? {
+            Token::Text(text) => Some(text),
+            token => {
+                self.peeked = Some(token);
+                None
+            }
+        })
+    }
+
     fn integer<'de, V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Failure> {
         match self.next()? {
             Token::Wide(true, size) => match (negated(size), 0_i128.checked_sub_unsigned(size)) {
@@ -230,7 +307,8 @@ impl<'a, R: Read<'a>> De<'a, R> {
                 Ok(value) => visitor.visit_u64(value),
                 Err(_) => visitor.visit_u128(size),
             },
-            Token::Date(milliseconds) if milliseconds.is_finite() => visitor.visit_i64(milliseconds as i64),
+            Token::Date(milliseconds) if date::holds(milliseconds) => visitor.visit_i64(milliseconds as i64),
+            Token::Float(value) => whole(value, visitor),
             token => self.visit(token, visitor),
         }
     }
@@ -240,8 +318,28 @@ impl<'de, 'a, R: Read<'a>> Deserializer<'de> for &mut De<'a, R> {
     type Error = Failure;
 
     integers! {
-        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
-        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64
+    }
+
+    fn deserialize_i128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.text_of_data()? {
+            Some(text) => match text.parse() {
+                Ok(value) => visitor.visit_i128(value),
+                Err(_) => visitor.visit_str(&text),
+            },
+            None => self.integer(visitor),
+        }
+    }
+
+    fn deserialize_u128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.text_of_data()? {
+            Some(text) => match text.parse() {
+                Ok(value) => visitor.visit_u128(value),
+                Err(_) => visitor.visit_str(&text),
+            },
+            None => self.integer(visitor),
+        }
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
@@ -254,8 +352,14 @@ impl<'de, 'a, R: Read<'a>> Deserializer<'de> for &mut De<'a, R> {
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        if let Some(text) = self.text_of_data()? {
+            return match data::float(&text) {
+                Some(value) => visitor.visit_f64(value),
+                None => visitor.visit_str(&text),
+            };
+        }
         match self.next()? {
-            Token::Date(milliseconds) => visitor.visit_f64(milliseconds),
+            Token::Date(milliseconds) if date::holds(milliseconds) => visitor.visit_f64(milliseconds),
             token => self.visit(token, visitor),
         }
     }
@@ -263,6 +367,10 @@ impl<'de, 'a, R: Read<'a>> Deserializer<'de> for &mut De<'a, R> {
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         match self.next()? {
             Token::Bytes(bytes) => visitor.visit_bytes(&bytes),
+            token @ Token::Array(_) if self.texts => {
+                self.peeked = Some(token);
+                visitor.visit_byte_buf(serde::Deserialize::deserialize(self)?)
+            }
             token => self.visit(token, visitor),
         }
     }
@@ -273,7 +381,11 @@ impl<'de, 'a, R: Read<'a>> Deserializer<'de> for &mut De<'a, R> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         match self.next()? {
-            Token::Bytes(bytes) => visitor.visit_seq(SeqDeserializer::new(bytes.iter().copied())),
+            Token::Bytes(bytes) => {
+                let mut bytes = SeqDeserializer::new(bytes.iter().copied());
+                let value = visitor.visit_seq(&mut bytes)?;
+                bytes.end().map(|()| value)
+            }
             token => self.visit(token, visitor),
         }
     }
@@ -294,6 +406,7 @@ impl<'de, 'a, R: Read<'a>> Deserializer<'de> for &mut De<'a, R> {
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         match self.next()? {
             Token::Null | Token::Undefined => visitor.visit_none(),
+            Token::Date(milliseconds) if !date::holds(milliseconds) => visitor.visit_none(),
             token => {
                 self.peeked = Some(token);
                 visitor.visit_some(self)

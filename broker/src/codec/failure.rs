@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use serde::de::{Expected, Unexpected};
+
+use super::shown::asked;
 use super::token::Fault;
 
 /// Why a value could not be written, or bytes could not be read.
@@ -25,6 +28,16 @@ impl serde::ser::Error for Failure {
 impl serde::de::Error for Failure {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self(message.to_string())
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        asked(&found, expected);
+        Self(format!("invalid type: {found}, expected {expected}"))
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        asked(&found, expected);
+        Self(format!("invalid value: {found}, expected {expected}"))
     }
 }
 

@@ -10,15 +10,16 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{Codec, Date};
 
-const ALL: [Codec; 5] = [Codec::Json, Codec::JsonExt, Codec::MsgPack, Codec::Notepack, Codec::Cbor];
+pub(super) const ALL: [Codec; 5] =
+    [Codec::Json, Codec::JsonExt, Codec::MsgPack, Codec::Notepack, Codec::Cbor];
 
-fn vectors(name: &str) -> Map<String, Value> {
+pub(super) fn vectors(name: &str) -> Map<String, Value> {
     let path = format!("{}/tests/vectors/serializers/{name}", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
 /// The bytes of a vector; `None` where Node could not write the value.
-fn bytes_of(codec: Codec, written: &Value) -> Option<Vec<u8>> {
+pub(super) fn bytes_of(codec: Codec, written: &Value) -> Option<Vec<u8>> {
     let text = written.as_str()?;
     Some(match codec {
         Codec::Json | Codec::JsonExt => text.as_bytes().to_vec(),
@@ -35,7 +36,7 @@ struct Of<T> {
 
 /// A type that is bytes to serde, as those of `serde_bytes` are.
 #[derive(Debug, Clone, PartialEq)]
-struct Buffer(Vec<u8>);
+pub(super) struct Buffer(pub(super) Vec<u8>);
 
 impl Serialize for Buffer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -280,6 +281,47 @@ fn integers_of_64_bits_are_not_rounded_between_nodes_of_ours() {
 }
 
 #[test]
+fn a_whole_number_that_is_written_as_a_float_is_an_integer_where_it_is_exact() {
+    fn read<T: serde::de::DeserializeOwned>(value: f64) -> Vec<Option<T>> {
+        let written = |codec: Codec| match codec {
+            // As `JSON.stringify` never writes it, but others do.
+            Codec::Json | Codec::JsonExt => format!("{value:e}").into_bytes(),
+            Codec::MsgPack | Codec::Notepack => [&[0xCB][..], &value.to_be_bytes()].concat(),
+            Codec::Cbor => [&[0xFB][..], &value.to_be_bytes()].concat(),
+        };
+        let mut found: Vec<_> = ALL.map(|codec| codec.decode(&written(codec)).ok()).into();
+        found.push(super::from_value(&json!(value)).ok());
+        found
+    }
+    let all = |value| vec![Some(value); ALL.len() + 1];
+    let none = vec![None; ALL.len() + 1];
+    for value in [0.0, -0.0, 5.0, 1e3, 9_007_199_254_740_991.0, 9_007_199_254_740_992.0, (1_u64 << 63) as f64]
+    {
+        assert_eq!(read::<u64>(value), all(value as u64), "{value}");
+        assert_eq!(read::<f64>(value), vec![Some(value); ALL.len() + 1], "{value}");
+    }
+    for value in [-1.0, -9_007_199_254_740_991.0, i64::MIN as f64] {
+        assert_eq!(read::<i64>(value), vec![Some(value as i64); ALL.len() + 1], "{value}");
+        assert_eq!(read::<u64>(value), none, "{value}");
+    }
+    assert_eq!(read::<u8>(255.0), vec![Some(255); ALL.len() + 1]);
+    assert_eq!(read::<u8>(256.0), vec![None; ALL.len() + 1]);
+    assert_eq!(read::<u128>(1e20), vec![Some(100_000_000_000_000_000_000); ALL.len() + 1]);
+    assert_eq!(read::<i128>(-1e20), vec![Some(-100_000_000_000_000_000_000); ALL.len() + 1]);
+    for value in [5.5, -0.5, 1e300, 18_446_744_073_709_551_616.0] {
+        assert_eq!(read::<u64>(value), none, "{value}");
+        let error = Codec::Json.decode::<Of<u64>>(format!("{{\"v\":{value:e}}}").as_bytes()).unwrap_err();
+        assert!(error.path == "v" && error.message.ends_with("expected u64"), "{error}");
+        let written = Codec::Notepack.encode(&Of { v: value }).unwrap();
+        let error = Codec::Notepack.decode::<Of<u64>>(&written).unwrap_err();
+        assert!(error.path == "v" && error.message.ends_with("expected u64"), "{error}");
+    }
+    // The mistake is named, not the float before it.
+    let error = Codec::Json.decode::<(u64, u64)>(b"[5.0, \"x\"]").unwrap_err();
+    assert_eq!((error.path.as_str(), &*error.message), ("[1]", "invalid type: string \"x\", expected u64"));
+}
+
+#[test]
 fn large_bigints_of_cbor_become_digits() {
     // 2^128, -1 - 2^128, and more than anybody computes with.
     let mut bytes = b"\xC2\x51\x01".to_vec();
@@ -350,6 +392,7 @@ fn bytes_that_are_no_value_are_refused() {
         (Codec::Cbor, b"\x9B\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"),
         (Codec::Cbor, b"\x1F"),
         (Codec::Cbor, b"\xC1\x61x"),
+        (Codec::Json, b"5 5"),
         (Codec::JsonExt, b"{\"a\" 1}"),
         (Codec::JsonExt, br#""[[BI]]x""#),
         (Codec::JsonExt, br#""[[MP]]{""#),

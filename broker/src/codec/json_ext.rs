@@ -45,7 +45,7 @@ impl Format for JsonExt {
     type Reader<'a> = Reader<'a>;
 
     fn reader(self, bytes: &[u8]) -> Reader<'_> {
-        Reader { input: Input::new(bytes) }
+        Reader { input: Input::new(bytes), plain: false }
     }
 
     fn null(self, out: &mut BytesMut) {
@@ -132,9 +132,15 @@ impl Format for JsonExt {
 #[derive(Debug, Clone)]
 pub(crate) struct Reader<'a> {
     input: Input<'a>,
+    plain: bool,
 }
 
 impl<'a> Reader<'a> {
+    /// Reads JSON, where no text has a meaning of its own.
+    pub(super) fn plain(self) -> Self {
+        Self { plain: true, ..self }
+    }
+
     fn blank(&mut self) {
         let length = self.input.rest().iter().take_while(|byte| b" \t\r\n,:".contains(byte)).count();
         self.input.advance(length);
@@ -243,7 +249,7 @@ impl<'a> Read<'a> for Reader<'a> {
             b'"' => {
                 let text = self.string()?;
                 // Keys have no prefixes.
-                if self.was_key() { Ok(Token::Text(text)) } else { special(text) }
+                if self.plain || self.was_key() { Ok(Token::Text(text)) } else { special(text) }
             }
             _ => self.number(),
         }

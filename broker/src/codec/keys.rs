@@ -6,6 +6,7 @@ use serde::ser::{Impossible, Serialize, Serializer};
 
 use super::date;
 use super::failure::Failure;
+use super::shown::Shown;
 use super::token::{Token, digits};
 
 /// A key as text: nodes of the `notepack.io` kind do the same with other keys.
@@ -25,14 +26,18 @@ pub(super) fn key_text<'t>(token: &'t Token<'_>) -> Result<std::borrow::Cow<'t, 
 }
 
 /// The key of a map, as `serde_json` gives it to who asks for something else than text.
-pub(super) struct Key<'t>(pub(super) &'t str);
+pub(super) struct Key<'t> {
+    pub(super) text: &'t str,
+    /// Is told of keys that are asked for as anything: of those that serde buffers.
+    pub(super) shown: Option<&'t Shown>,
+}
 
 macro_rules! parsed_keys {
     ($($name:ident $visit:ident;)*) => {
         $(fn $name<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-            match self.0.parse() {
+            match self.text.parse() {
                 Ok(value) => visitor.$visit(value),
-                Err(_) => visitor.visit_str(self.0),
+                Err(_) => visitor.visit_str(self.text),
             }
         })*
     };
@@ -50,7 +55,10 @@ impl<'de> Deserializer<'de> for Key<'_> {
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        visitor.visit_str(self.0)
+        if let Some(shown) = self.shown {
+            shown.at_key(self.text);
+        }
+        visitor.visit_str(self.text)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
@@ -71,12 +79,23 @@ impl<'de> Deserializer<'de> for Key<'_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Failure> {
-        StrDeserializer::new(self.0).deserialize_enum(name, variants, visitor)
+        StrDeserializer::new(self.text).deserialize_enum(name, variants, visitor)
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        visitor.visit_str(self.text)
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        visitor.visit_str(self.text)
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        visitor.visit_str(self.text)
     }
 
     serde::forward_to_deserialize_any! {
-        char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier
-        ignored_any
+        char bytes byte_buf unit unit_struct seq tuple tuple_struct map struct ignored_any
     }
 }
 

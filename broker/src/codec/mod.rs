@@ -16,7 +16,10 @@
 )]
 
 mod base64;
+#[cfg(test)]
+mod buffered;
 mod cbor;
+mod data;
 pub(crate) mod date;
 mod de;
 mod failure;
@@ -26,21 +29,26 @@ mod json_ext;
 mod keys;
 mod msgpack;
 mod ser;
+mod shown;
 pub(crate) mod token;
 mod transcode;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::fmt;
 
 use crate::error::Error;
 pub(crate) use cbor::Cbor;
+pub(crate) use data::{from_error_data, to_error_data};
 pub use date::Date;
 use de::De;
 use failure::Failure;
 pub(crate) use json_ext::{JsonExt, has_special};
 pub(crate) use msgpack::MsgPack;
 use ser::Ser;
+use shown::Shown;
 use token::{Fault, Format};
 pub(crate) use transcode::{from_json, to_json};
 
@@ -114,31 +122,23 @@ impl Codec {
     /// # Errors
     /// When the bytes are not a `T`; the message holds the path to the first field that did not fit.
     pub fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, DecodeError> {
-        fn read<'a, T: DeserializeOwned, R: token::Read<'a> + Clone>(reader: R) -> Result<T, DecodeError> {
-            let mut input = De::new(reader.clone(), MAX_DEPTH);
-            if let Ok(value) = T::deserialize(&mut input).and_then(|value| input.end().map(|()| value)) {
-                return Ok(value);
-            }
-            // Decoded a second time to learn the path: only failures pay for it.
-            let mut input = De::new(reader, MAX_DEPTH);
-            let value = serde_path_to_error::deserialize(&mut input).map_err(DecodeError::from)?;
-            let whole = |failure: Failure| DecodeError { path: String::new(), message: failure.0 };
-            input.end().map(|()| value).map_err(whole)
+        fn from<'a, T: DeserializeOwned, R: token::Read<'a> + Clone>(
+            reader: &R,
+            shown: &'a Shown,
+        ) -> Result<T, DecodeError> {
+            read(|| De::new(reader.clone(), MAX_DEPTH).shown(shown), shown)
         }
         count();
+        let shown = Shown::default;
         match self {
-            Self::Json => serde_json::from_slice(bytes).or_else(|_| {
-                // Decoded a second time to learn the path: only failures pay for it.
-                let mut input = serde_json::Deserializer::from_slice(bytes);
-                serde_path_to_error::deserialize(&mut input).map_err(DecodeError::from)
-            }),
+            Self::Json => serde_json::from_slice(bytes).or_else(|_| json_again(bytes)),
             Self::JsonExt => match JsonExt.checked(bytes, MAX_DEPTH) {
-                Ok(reader) => read(reader),
+                Ok(reader) => from(&reader, &shown()),
                 Err(Fault(what)) => Err(DecodeError { path: String::new(), message: what.to_owned() }),
             },
-            Self::MsgPack => read(MsgPack::Msgpack5.reader(bytes)),
-            Self::Notepack => read(MsgPack::Notepack.reader(bytes)),
-            Self::Cbor => read(Cbor.reader(bytes)),
+            Self::MsgPack => from(&MsgPack::Msgpack5.reader(bytes), &shown()),
+            Self::Notepack => from(&MsgPack::Notepack.reader(bytes), &shown()),
+            Self::Cbor => from(&Cbor.reader(bytes), &shown()),
         }
     }
 
@@ -161,6 +161,80 @@ impl Codec {
     }
 }
 
+/// Reads a whole value; again where [`Shown`] has found out something.
+fn read<'a, T: DeserializeOwned, R: token::Read<'a>>(
+    from_the_beginning: impl Fn() -> De<'a, R>,
+    shown: &Shown,
+) -> Result<T, DecodeError> {
+    loop {
+        let mut input = from_the_beginning();
+        let value = T::deserialize(&mut input).and_then(|value| input.end().map(|()| value));
+        match value {
+            _ if shown.again(value.is_ok()) => {}
+            Ok(value) => return Ok(value),
+            Err(_) => break,
+        }
+    }
+    // Decoded once more to learn the path: only failures pay for it.
+    shown.settle();
+    let mut input = from_the_beginning();
+    let value = serde_path_to_error::deserialize(&mut input).map_err(DecodeError::from)?;
+    let whole = |failure: Failure| DecodeError { path: String::new(), message: failure.0 };
+    input.end().map(|()| value).map_err(whole)
+}
+
+/// JSON that `serde_json` did not read: perhaps for a whole number that is written as a float, and else to learn
+/// the path. Only failures pay for it.
+fn json_again<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let shown = &Shown::default();
+    let lenient = match JsonExt.checked(bytes, MAX_DEPTH) {
+        Ok(reader) => Some(read(|| De::new(reader.clone().plain(), MAX_DEPTH).shown(shown), shown)),
+        // Malformed.
+        Err(_) => None,
+    };
+    if let Some(Ok(value)) = lenient {
+        return Ok(value);
+    }
+    let mut input = serde_json::Deserializer::from_slice(bytes);
+    let strict = serde_path_to_error::deserialize(&mut input).map_err(DecodeError::from).and_then(|value| {
+        let whole = |error: serde_json::Error| DecodeError { path: String::new(), message: plainly(&error) };
+        input.end().map(|()| value).map_err(whole)
+    });
+    match (strict, lenient) {
+        // What is wrong is behind a float that is no mistake.
+        (Err(strict), Some(Err(lenient))) if strict.message.starts_with("invalid type: floating point") => {
+            Err(lenient)
+        }
+        (strict, _) => strict,
+    }
+}
+
+/// A value of JSON as a `T`, with whole floats as integers where those are asked for.
+///
+/// # Errors
+/// As [`Codec::decode`].
+pub(crate) fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, DecodeError> {
+    T::deserialize(value).or_else(|_| Codec::Json.decode(value.to_string().as_bytes()))
+}
+
+/// A value as JSON, for what is JSON within the process: meta, headers, definitions of services.
+///
+/// # Errors
+/// Says that `what` cannot be written, and where in it the reason lies.
+pub(crate) fn to_value<T: Serialize + ?Sized>(what: impl fmt::Display, value: &T) -> Result<Value, Error> {
+    serde_json::to_value(value).map_err(|error| {
+        // Written a second time to learn the path: only failures pay for it.
+        let mut track = serde_path_to_error::Track::new();
+        let json = serde_json::value::Serializer;
+        let at = match value.serialize(serde_path_to_error::Serializer::new(json, &mut track)) {
+            Err(_) => track.path().to_string(),
+            Ok(_) => String::new(),
+        };
+        let at = if matches!(&*at, "" | ".") { String::new() } else { format!(" at `{at}`") };
+        Error::codec(format_args!("{what} cannot be written as JSON{at}: {error}"))
+    })
+}
+
 /// A body that is not what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{message}", if path.is_empty() { String::new() } else { format!("{path}: ") })]
@@ -175,11 +249,13 @@ impl From<serde_path_to_error::Error<serde_json::Error>> for DecodeError {
     fn from(error: serde_path_to_error::Error<serde_json::Error>) -> Self {
         let path = error.path().to_string();
         let path = if path == "." { String::new() } else { path };
-        // serde_json adds a position in the text, which means nothing to a caller.
-        let message = error.into_inner().to_string();
-        let message = message.split(" at line ").next().unwrap_or_default().to_owned();
-        Self { path, message }
+        Self { path, message: plainly(&error.into_inner()) }
     }
+}
+
+/// serde_json adds a position in the text, which means nothing to a caller.
+fn plainly(error: &serde_json::Error) -> String {
+    error.to_string().split(" at line ").next().unwrap_or_default().to_owned()
 }
 
 impl From<serde_path_to_error::Error<Failure>> for DecodeError {

@@ -101,7 +101,7 @@ impl<'de, S: Serializer> Visitor<'de> for Write<S> {
     type Value = S::Ok;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
+        f.write_str("any value that can be written")
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<S::Ok, E> {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::TransporterConfig;
+use super::{SerializerKind, TransporterConfig};
 
 /// A discoverer by name or URL, or as Moleculer's `{ type, options }`.
 ///
@@ -23,6 +23,8 @@ pub(crate) struct RedisDiscoverer {
     pub(crate) full_check: u32,
     /// How many names Redis is asked for at a time.
     pub(crate) scan_length: usize,
+    /// How records are written, whatever the cluster speaks.
+    pub(crate) serializer: SerializerKind,
 }
 
 impl DiscovererConfig {
@@ -53,14 +55,24 @@ impl DiscovererConfig {
         };
         match name.to_ascii_lowercase().as_str() {
             "redis" | "rediss" => RedisDiscoverer::read(url, options).map(Some),
-            "local" => match options.keys().next() {
-                None => Ok(None),
-                Some(option) => Err(unknown("Local", option, "none")),
-            },
+            // It has no options; some are given all the same, and passed over as in Node.
+            "local" => Ok(None),
             "etcd3" => {
                 Err("the discoverer `Etcd3` is planned, not there yet: there are Local and Redis".into())
             }
             _ => Err(format!("no discoverer is named `{}`: there are Local and Redis", super::redact(name))),
+        }
+    }
+}
+
+impl DiscovererConfig {
+    /// Options that are given to a discoverer that has none.
+    pub(crate) fn unused(&self) -> Vec<&str> {
+        match &self.0 {
+            TransporterConfig::Options { kind, options } if kind.eq_ignore_ascii_case("local") => {
+                options.keys().map(String::as_str).collect()
+            }
+            _ => Vec::new(),
         }
     }
 }
@@ -72,14 +84,23 @@ impl RedisDiscoverer {
                 "the discoverer `Redis` is not compiled in: enable the feature `discovery-redis` of ligand";
             return Err(text.into());
         }
-        let mut read = Self { redis: url.unwrap_or_default(), full_check: 10, scan_length: 100 };
+        let mut read = Self {
+            redis: url.unwrap_or_default(),
+            full_check: 10,
+            scan_length: 100,
+            // Node's default, even where the cluster speaks something else.
+            serializer: SerializerKind::Json,
+        };
         for (name, value) in options {
             let wrong =
                 |expected: &str| Err(format!("its option `{name}` has a wrong value: give {expected}"));
             match (name.as_str(), value) {
                 ("redis", value) => read.redis = value.clone(),
-                ("serializer", Value::String(name)) if name.eq_ignore_ascii_case("json") => {}
-                ("serializer", _) => return wrong("\"JSON\", the only one for its records"),
+                ("serializer", Value::Null) => {}
+                ("serializer", value) => match super::choices::serializer(value) {
+                    Ok(serializer) => read.serializer = serializer,
+                    Err(_) => return wrong(&format!("one of {}", SerializerKind::WORDS.join(", "))),
+                },
                 ("fullCheck", Value::Null) => read.full_check = 0,
                 ("fullCheck", value) => match value.as_u64().and_then(|count| count.try_into().ok()) {
                     Some(count) => read.full_check = count,
@@ -157,7 +178,8 @@ mod tests {
 
     #[test]
     fn all_of_moleculers_forms_are_read() {
-        let usual = |redis| RedisDiscoverer { redis, full_check: 10, scan_length: 100 };
+        let json = SerializerKind::Json;
+        let usual = |redis| RedisDiscoverer { redis, full_check: 10, scan_length: 100, serializer: json };
         assert_eq!(read(json!("Local")), Ok(None));
         assert_eq!(read(json!("Redis")), Ok(Some(usual(Value::Null))));
         assert_eq!(read(json!("redis://host:1/2")), Ok(Some(usual(json!("redis://host:1/2")))));
@@ -166,8 +188,37 @@ mod tests {
             "monitor": false });
         assert_eq!(
             read(json!({ "type": "Redis", "options": options })),
-            Ok(Some(RedisDiscoverer { redis: json!({ "host": "h" }), full_check: 0, scan_length: 5 }))
+            Ok(Some(RedisDiscoverer {
+                redis: json!({ "host": "h" }),
+                full_check: 0,
+                scan_length: 5,
+                serializer: json
+            }))
         );
+    }
+
+    #[test]
+    fn records_can_be_written_by_every_serializer_that_there_is() {
+        let chosen = |serializer: Value| {
+            let options = json!({ "serializer": serializer });
+            read(json!({ "type": "Redis", "options": options })).unwrap().unwrap().serializer
+        };
+        for word in SerializerKind::WORDS {
+            assert_eq!(chosen(json!(word)).as_str(), *word);
+            assert_eq!(chosen(json!({ "type": word.to_lowercase() })).as_str(), *word);
+        }
+        assert_eq!(chosen(Value::Null), SerializerKind::Json);
+    }
+
+    #[test]
+    fn options_of_a_discoverer_that_has_none_are_passed_over_and_known() {
+        let config = json!({ "type": "Local", "options": { "heartbeatInterval": 5, "x": null } });
+        let config: DiscovererConfig = serde_json::from_value(config).unwrap();
+        assert_eq!(config.redis(), Ok(None));
+        assert_eq!(config.unused(), ["heartbeatInterval", "x"]);
+        assert_eq!(DiscovererConfig::from("Local").unused(), [""; 0]);
+        let redis = json!({ "type": "Redis", "options": { "scanLength": 5 } });
+        assert_eq!(serde_json::from_value::<DiscovererConfig>(redis).unwrap().unused(), [""; 0]);
     }
 
     #[test]
@@ -178,7 +229,8 @@ mod tests {
             (json!({ "type": "Redis", "options": { "fullcheck": 1 } }), "`fullcheck`"),
             (json!({ "type": "Redis", "options": { "fullCheck": "canary" } }), "`fullCheck`"),
             (json!({ "type": "Redis", "options": { "scanLength": 0 } }), "`scanLength`"),
-            (json!({ "type": "Redis", "options": { "serializer": "MsgPack" } }), "`serializer`"),
+            (json!({ "type": "Redis", "options": { "serializer": "Avro" } }), "`serializer`"),
+            (json!({ "type": "Redis", "options": { "serializer": 5 } }), "MsgPack"),
             (json!({ "type": "Redis", "options": { "cluster": { "nodes": [] } } }), "`cluster`"),
             (json!({ "type": "Redis", "options": { "monitor": true } }), "`monitor`"),
             (json!({ "type": "Redis", "options": { "redis": { "pass": "canary" } } }), "`pass`"),

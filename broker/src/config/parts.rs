@@ -144,8 +144,8 @@ pub struct RegistryConfig {
     /// How nodes learn of each other. Without one they do it over the transporter. `"Redis"`,
     /// `"redis://host:6379/0"` or an object with `type` and `options` (`redis`, `fullCheck`, `scanLength`,
     /// `serializer`) puts what they are into Redis, as Moleculer's Redis discoverer does (feature
-    /// `discovery-redis`). All nodes of a cluster need the same one, or they do not see each other.
-    /// Passwords in it are never printed.
+    /// `discovery-redis`). Its `serializer` is `"JSON"` unless given, whatever the cluster speaks. All nodes
+    /// of a cluster need the same one, or they do not see each other. Passwords in it are never printed.
     ///
     /// Default: none.
     pub discoverer: Option<DiscovererConfig>,

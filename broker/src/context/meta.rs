@@ -8,6 +8,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::codec::{from_value, to_value};
+use crate::error::Result;
+
 /// A JSON object behind a lock; copies are shared until one is written to. `None`: it is empty.
 ///
 /// Every context has three, most of them empty, so what one holds lies elsewhere.
@@ -153,12 +156,16 @@ impl Meta<'_> {
     /// The value of a key, if it is there and is a `T`.
     #[must_use]
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
-        serde_json::from_value(self.0.get(key)?).ok()
+        from_value(&self.0.get(key)?).ok()
     }
 
-    /// Sets a key. What cannot be written as JSON becomes null.
-    pub fn set(&self, key: &str, value: impl Serialize) {
-        self.0.set(key, serde_json::to_value(value).unwrap_or_default());
+    /// Sets a key.
+    ///
+    /// # Errors
+    /// When the value cannot be written as JSON; then nothing is set. Names the key.
+    pub fn set(&self, key: &str, value: impl Serialize) -> Result<()> {
+        self.0.set(key, to_value(format_args!("the meta value '{key}'"), &value)?);
+        Ok(())
     }
 
     /// A copy of everything.
@@ -180,7 +187,7 @@ impl Headers<'_> {
     /// A header of the request, if it is there and is a `T`.
     #[must_use]
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
-        serde_json::from_value(self.request.get(key)?).ok()
+        from_value(&self.request.get(key)?).ok()
     }
 
     /// All headers of the request.
@@ -189,9 +196,13 @@ impl Headers<'_> {
         (*self.request.map()).clone()
     }
 
-    /// Sets a header of the response. What cannot be written as JSON becomes null.
-    pub fn set_response(&self, key: &str, value: impl Serialize) {
-        self.response.set(key, serde_json::to_value(value).unwrap_or_default());
+    /// Sets a header of the response.
+    ///
+    /// # Errors
+    /// When the value cannot be written as JSON; then nothing is set. Names the header.
+    pub fn set_response(&self, key: &str, value: impl Serialize) -> Result<()> {
+        self.response.set(key, to_value(format_args!("the header '{key}'"), &value)?);
+        Ok(())
     }
 }
 

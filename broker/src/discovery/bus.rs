@@ -18,7 +18,7 @@ use super::succession::{self, Succession};
 use crate::broker::ServiceBroker;
 use crate::config::BrokerConfig;
 use crate::protocol::{Heartbeat, Id, InfoPacket, Outgoing, Packet, PacketId, ProtocolVersion};
-use crate::registry::InfoKind;
+use crate::registry::{InfoKind, LocalInfo};
 use crate::transit::{Transit, wall_clock_ms};
 
 /// How often silence is looked for.
@@ -109,12 +109,10 @@ impl Bus {
                     instance: Some(info.instance_id.clone()).filter(|id| !id.is_empty()),
                 }),
                 Packet::Disconnect
-                    if chores.is_there()
-                        && broker.shared().lifecycle.is_running()
-                        && self.contradictions.take(now.into_std()) =>
+                    if chores.is_present(broker) && self.contradictions.take(now.into_std()) =>
                 {
                     tracing::debug!("somebody said farewell in this node's name");
-                    Self::announce(transit, broker);
+                    Self::announce(transit, &chores.for_asker(transit, broker));
                     None
                 }
                 _ => None,
@@ -123,8 +121,8 @@ impl Bus {
         match packet {
             Packet::Info(info) => self.claim(transit, broker, (sender, version), info, chores, now),
             Packet::Heartbeat(beat) => self.heartbeat(transit, broker, (sender, version), &beat, now),
-            Packet::Discover if chores.is_there() && broker.shared().lifecycle.is_running() => {
-                transit.send_info(broker, sender, version)
+            Packet::Discover if chores.is_present(broker) => {
+                transit.send_info(&chores.for_asker(transit, broker), sender, version)
             }
             Packet::Disconnect => self.disconnect(transit, broker, (sender, version), chores, now),
             _ => {}
@@ -310,9 +308,8 @@ impl Bus {
         }))
     }
 
-    /// Tells everybody what this node offers now.
-    pub(super) fn announce(transit: &Transit, broker: &ServiceBroker) {
-        let info = broker.shared().registry.local_info();
+    /// Tells everybody what this node offers.
+    pub(super) fn announce(transit: &Transit, info: &LocalInfo) {
         if let Err(error) = transit.broadcast(&Outgoing::Info(&info.json)) {
             tracing::warn!(error = %error, "INFO not sent");
         }
@@ -328,8 +325,7 @@ impl Bus {
         if now >= self.next_beat {
             self.next_beat = now + self.beat_every;
             let cpu = self.cpu.measure().map(f64::from);
-            if chores.is_there()
-                && broker.shared().lifecycle.is_running()
+            if chores.is_present(broker)
                 && let Err(error) = transit.broadcast(&Outgoing::Heartbeat { cpu })
             {
                 tracing::debug!(error = %error, "heartbeat not sent");

@@ -1,10 +1,13 @@
 //! What every kind of membership has to remember.
 
 use ligand_transporters::NodeId;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
 use super::limit::LinePerSender;
+use crate::broker::ServiceBroker;
+use crate::registry::LocalInfo;
 use crate::transit::{Mark, Transit};
 
 /// After a node has gone, answers that it sent before may still be on their way through a reader. So
@@ -22,10 +25,11 @@ pub(crate) struct Chores {
     /// When changed services are announced.
     pub(super) announce_at: Option<Instant>,
     wrong_versions: LinePerSender,
-    /// Whether this node has said that it is there. Before that it has no claim on its id, and nothing to
-    /// take back.
-    pub(super) announced: bool,
-    /// What it has taken back for as long as it does not hear everything.
+    /// What this node has said of itself, once it has. Before that it has nothing to take back.
+    pub(super) told: Option<Arc<LocalInfo>>,
+    /// Whether that had services, beside the broker's own.
+    pub(super) offered: bool,
+    /// What of that it has taken back, for as long as it does not hear everything.
     pub(super) taken_back: TakenBack,
 }
 
@@ -41,9 +45,62 @@ pub(super) enum TakenBack {
 }
 
 impl Chores {
-    /// Whether this node speaks for itself.
-    pub(super) fn is_there(&self) -> bool {
-        self.announced && self.taken_back == TakenBack::Nothing
+    /// Whether this node has said that it is there.
+    pub(super) fn announced(&self) -> bool {
+        self.told.is_some()
+    }
+
+    /// Whether it has, and has not taken it back.
+    pub(super) fn stands(&self) -> bool {
+        self.announced() && self.taken_back == TakenBack::Nothing
+    }
+
+    /// Whether that stands, and it still answers for itself.
+    pub(super) fn is_present(&self, broker: &ServiceBroker) -> bool {
+        self.stands() && !broker.shared().lifecycle.is_stopping()
+    }
+
+    /// What somebody is told who asks now. What the bus is to balance, and has not been told to yet, is not
+    /// in it.
+    pub(super) fn for_asker(&self, transit: &Transit, broker: &ServiceBroker) -> Arc<LocalInfo> {
+        match &self.told {
+            Some(told) if transit.is_balanced() => Arc::clone(told),
+            _ => broker.shared().registry.local_info(),
+        }
+    }
+
+    /// Services of this node came or went: when that is to be announced. The first that are ever offered are
+    /// announced at once, later ones together.
+    pub(super) fn changed(&mut self, broker: &ServiceBroker, now: Instant) {
+        // Until the first announcement there is nothing to add to.
+        if self.announced() {
+            let debounce = broker.config().transit.service_changed_debounce_time;
+            let at = if self.offered { now + debounce } else { now };
+            self.announce_at = Some(self.announce_at.map_or(at, |before| before.min(at)));
+        }
+    }
+
+    /// Everybody is told this; or what they were told, where that is newer. What has changed since it was
+    /// looked at follows.
+    pub(super) fn tell(
+        &mut self,
+        broker: &ServiceBroker,
+        info: Arc<LocalInfo>,
+        now: Instant,
+    ) -> Arc<LocalInfo> {
+        let info = match self.told.take() {
+            Some(told) if told.seq > info.seq => told,
+            _ => info,
+        };
+        self.told = Some(Arc::clone(&info));
+        match broker.shared().registry.local_info().seq == info.seq {
+            true => {
+                self.announce_at = None;
+                self.offered |= broker.offers_services();
+            }
+            false => self.changed(broker, now),
+        }
+        info
     }
 
     /// Fails the calls that wait for a node now, once its last answers had time to come through.

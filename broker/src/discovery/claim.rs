@@ -9,15 +9,26 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::conflict::{Evidence, Start};
+use super::conflict::{Evidence, Probe, Start};
 use super::driver::{Driver, Kind};
 use crate::broker::ServiceBroker;
 use crate::config::OnIdConflict;
 use crate::protocol::{GossipHello, Outgoing, PacketId, Ping, ProtocolVersion};
+use crate::registry::LocalInfo;
 use crate::transit::{Transit, echo, wall_clock_ms};
 
 /// Connections from nodes with our id that are remembered.
 const MAX_DOUBLES: usize = 64;
+
+/// A start that waits for the verdict on our id.
+pub(super) struct Starting {
+    /// Told who has it, or that nobody seems to.
+    pub(super) done: oneshot::Sender<Option<Name>>,
+    /// When to look again.
+    pub(super) look: Instant,
+    /// What is announced if nobody has; nothing yet by a start that only asks.
+    pub(super) announce: Option<Arc<LocalInfo>>,
+}
 
 impl Driver {
     /// Somebody with our id said HELLO over this connection.
@@ -50,11 +61,12 @@ impl Driver {
         now: Instant,
     ) {
         let nonce = ping.id.as_deref().unwrap_or_default();
+        let first = self.conflict.awaits_echo();
         if nonce.is_empty() || self.conflict.pinged(nonce, now.into_std()) {
-            self.settle_ready(transit, broker, now);
+            self.echoed(transit, broker, nonce, first, now);
             return;
         }
-        if !self.shared.announced {
+        if !self.holds_id(transit) {
             return;
         }
         // Between peers the answer goes to the address in the HELLO; the id would lead to ourselves.
@@ -66,47 +78,72 @@ impl Driver {
         }
     }
 
-    /// Nothing speaks against this node's id, so far: announces it.
-    pub(super) fn ready(
+    /// What we sent to our own id has come back, `first` or again.
+    pub(super) fn echoed(
         &mut self,
-        transit: &Arc<Transit>,
+        transit: &Transit,
+        broker: &ServiceBroker,
+        nonce: &str,
+        first: bool,
+        now: Instant,
+    ) {
+        if first && !nonce.is_empty() && !transit.is_claimed() {
+            transit.probe(&Probe { address: None, nonce: nonce.into() });
+        }
+        self.settle_start(transit, broker, now);
+    }
+
+    /// Whether our id is ours against anybody who asks. Over a bus it is once nobody has answered the probe.
+    /// Between peers, where an owner shows itself sooner or later, a start may be refused up to its end.
+    fn holds_id(&self, transit: &Transit) -> bool {
+        match &self.membership {
+            Kind::Tcp(_) => self.started,
+            _ => transit.is_claimed(),
+        }
+    }
+
+    /// Asks on a bus whether somebody has our id, before anything is done under it.
+    pub(super) fn claim(
+        &mut self,
+        transit: &Transit,
         broker: &ServiceBroker,
         done: oneshot::Sender<Option<Name>>,
         now: Instant,
     ) {
-        let on_bus = match &self.membership {
-            Kind::Bus(_) => true,
-            Kind::Tcp(_) => false,
-            Kind::Records(records) => !records.is_addressed(),
-        };
-        if on_bus {
-            let nonce = PacketId::random().to_string().into();
-            if let Some(probe) = self.conflict.probe_bus(nonce, now.into_std()) {
-                transit.probe(&probe);
-            }
+        let nonce = PacketId::random().to_string().into();
+        if let Some(probe) = self.conflict.probe_bus(nonce, now.into_std()) {
+            transit.probe(&probe);
         }
-        self.waiting.push((done, now));
-        self.settle_ready(transit, broker, now);
+        self.waiting.push(Starting { done, look: now, announce: None });
+        self.settle_start(transit, broker, now);
     }
 
-    /// Announces this node, or refuses its id, once the claim is decided or its time is over.
-    pub(super) fn settle_ready(&mut self, transit: &Transit, broker: &ServiceBroker, now: Instant) {
+    /// Lets the start go on, or refuses its id, once the claim is decided or its time is over.
+    pub(super) fn settle_start(&mut self, transit: &Transit, broker: &ServiceBroker, now: Instant) {
         if self.waiting.is_empty() {
             return;
         }
         let verdict = match self.conflict.start(now.into_std()) {
             Start::Wait(until) => {
                 let until = Instant::from_std(until);
-                self.waiting.iter_mut().for_each(|(_, look)| *look = until);
+                self.waiting.iter_mut().for_each(|starting| starting.look = until);
                 return;
             }
             Start::Refuse { owner } => Some(owner),
             Start::Go => None,
         };
         if verdict.is_none() {
-            self.announce(transit, broker, now);
+            self.conflict.claimed();
+            // So it is when the last announcement of a start is asked for.
+            self.started |= broker.shared().lifecycle.is_running();
         }
-        for (done, _) in self.waiting.drain(..) {
+        for Starting { done, announce, .. } in std::mem::take(&mut self.waiting) {
+            let news =
+                |info: &Arc<LocalInfo>| self.shared.told.as_ref().is_none_or(|told| told.seq < info.seq);
+            if let Some(info) = announce.filter(|info| verdict.is_none() && news(info)) {
+                self.announce(transit, broker, info, now);
+            }
+            // Who asked may have given up.
             let _ = done.send(verdict.clone());
         }
     }

@@ -11,9 +11,10 @@
 //! * nothing: a Node process takes a packet from its own id for its own and drops it, so this may be a
 //!   conflict that cannot be proven. A warning.
 //!
-//! Before this node is ready, its start waits for the answers, at most [`Options::wait`] after the first
+//! Before this node is announced, its start waits for the answers, at most [`Options::wait`] after the first
 //! evidence, and is refused by a proven conflict ([`Conflict::start`]). Without evidence it does not
-//! wait. Later a conflict is reported ([`Conflict::poll`]) and the node keeps its identity and goes on.
+//! wait. On a bus it asks without evidence, before it takes anything that is meant for its id. Later a
+//! conflict is reported ([`Conflict::poll`]) and the node keeps its identity and goes on.
 //! Everything is bounded: owners, open probes, and reports per minute.
 
 use ligand_transporters::Name;
@@ -28,7 +29,8 @@ pub(crate) struct Options {
     /// Whether a probe needs an address to connect to (TCP). On a bus it goes to our own topic.
     pub(crate) addressed: bool,
     /// On a bus: how long another owner may take to answer after our own copy of the probe came back, or
-    /// four times as long as that took (20 ms).
+    /// four times as long as that took (60 ms). A server that collects small packets (mosquitto does) gives the
+    /// owner its copy up to 40 ms after ours, when the owner's machine has confirmed what came before.
     pub(crate) after_echo: Duration,
     /// How long a probe may stay without answer, and a start may wait (500 ms).
     pub(crate) wait: Duration,
@@ -44,7 +46,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             addressed: true,
-            after_echo: Duration::from_millis(20),
+            after_echo: Duration::from_millis(60),
             wait: Duration::from_millis(500),
             report_every: Duration::from_secs(60),
             probe_every: Duration::from_secs(10),
@@ -154,6 +156,9 @@ impl Owner {
 
 /// The key of an owner that gave neither address nor instance.
 const UNNAMED: &str = "another node on this bus";
+/// What makes the id of a PONG to ourselves of that of a PING. It tells how fast a bus is on which our own
+/// copy of the PING may never come ([`Capabilities::shared_inboxes`](ligand_transporters::Capabilities)).
+const ECHO: &str = "-echo";
 
 impl Conflict {
     /// Nothing known yet. `instance` is our own instance id.
@@ -163,7 +168,10 @@ impl Conflict {
     }
 
     /// Asks on a bus before anything speaks for a conflict: whoever has our id receives what is sent to it.
+    /// Asked once more, it begins anew: what was sent before may have been lost.
     pub(crate) fn probe_bus(&mut self, nonce: Name, now: Instant) -> Option<Probe> {
+        self.owners.retain(|_, owner| owner.source != Source::Start || owner.state == State::Proven);
+        self.claimed();
         self.evidence(&Evidence { source: Source::Start, address: None, instance: None }, nonce, now)
     }
 
@@ -204,6 +212,33 @@ impl Conflict {
             self.echoed = Some(now);
         }
         ours
+    }
+
+    /// The id stands. Whatever comes up later has its own time to be answered.
+    pub(crate) fn claimed(&mut self) {
+        self.first_probe = None;
+        self.echoed = None;
+    }
+
+    /// Whether nothing of a probe has come back so far. Once something has, asking again also makes our
+    /// machine confirm it, so that a server which waits for that sends the answer of another owner on.
+    pub(crate) fn awaits_echo(&self) -> bool {
+        self.echoed.is_none()
+    }
+
+    /// The id of the PONG to ourselves that goes out with a PING of this id.
+    pub(crate) fn echo(nonce: &str) -> Name {
+        format!("{nonce}{ECHO}").into()
+    }
+
+    /// The PING with which such a PONG went out. It comes as fast as the PING reaches whoever else has our id.
+    pub(crate) fn echo_of<'a>(&mut self, nonce: &'a str, now: Instant) -> Option<&'a str> {
+        let asked = nonce.strip_suffix(ECHO)?;
+        if !self.owners.values().any(|owner| owner.awaits(asked)) {
+            return None;
+        }
+        self.echoed.get_or_insert(now);
+        Some(asked)
     }
 
     /// A PONG came. `true` if it answers a probe, and so proves a conflict.
@@ -425,8 +460,56 @@ mod tests {
         let mut conflict = Conflict::new("me-1".into(), Options { addressed: false, ..Options::default() });
         conflict.probe_bus("n1".into(), now).unwrap();
         assert!(conflict.pinged("n1", now + ms(2)));
-        assert_eq!(conflict.start(now + ms(3)), Start::Wait(now + ms(22)));
-        assert_eq!(conflict.start(now + ms(22)), Start::Go);
+        assert_eq!(conflict.start(now + ms(3)), Start::Wait(now + ms(62)));
+        assert_eq!(conflict.start(now + ms(62)), Start::Go);
+    }
+
+    #[test]
+    fn where_the_probe_itself_never_comes_back_its_echo_tells_how_fast_the_bus_is() {
+        let now = Instant::now();
+        let mut conflict = Conflict::new("me-1".into(), Options { addressed: false, ..Options::default() });
+        conflict.probe_bus("n1".into(), now).unwrap();
+        assert_eq!((conflict.echo_of("n1", now), conflict.echo_of("n2-echo", now)), (None, None));
+        assert_eq!(conflict.start(now), Start::Wait(now + ms(500)));
+        assert!(conflict.awaits_echo());
+        assert_eq!(conflict.echo_of(&Conflict::echo("n1"), now + ms(20)), Some("n1"));
+        assert!(
+            conflict.echo_of(&Conflict::echo("n1"), now + ms(400)).is_some(),
+            "a second one changes nothing"
+        );
+        assert!(!conflict.awaits_echo());
+        assert_eq!(conflict.start(now + ms(20)), Start::Wait(now + ms(100)));
+        assert_eq!(conflict.start(now + ms(100)), Start::Go);
+        assert!(conflict.ponged("n1"), "the answer itself still counts");
+        assert!(matches!(conflict.start(now + ms(110)), Start::Refuse { .. }));
+    }
+
+    #[test]
+    fn a_bus_that_was_lost_is_probed_anew() {
+        let now = Instant::now();
+        let mut conflict = Conflict::new("me-1".into(), Options { addressed: false, ..Options::default() });
+        conflict.probe_bus("n1".into(), now).unwrap();
+        assert!(conflict.pinged("n1", now + ms(1)));
+        let later = now + ms(50);
+        assert_eq!(conflict.probe_bus("n2".into(), later).unwrap().nonce, "n2");
+        assert_eq!(conflict.start(later), Start::Wait(later + ms(500)));
+        assert!(!conflict.ponged("n1") && conflict.ponged("n2"));
+        conflict.probe_bus("n3".into(), later);
+        assert!(matches!(conflict.start(later), Start::Refuse { .. }), "what was proven stays so");
+    }
+
+    #[test]
+    fn evidence_against_an_id_that_stands_has_its_own_time() {
+        let now = Instant::now();
+        let mut conflict = Conflict::new("me-1".into(), Options { addressed: false, ..Options::default() });
+        conflict.probe_bus("n1".into(), now).unwrap();
+        conflict.pinged("n1", now);
+        assert_eq!(conflict.start(now + ms(60)), Start::Go);
+        conflict.claimed();
+        let later = now + ms(100);
+        let info = Evidence { source: Source::Info, address: None, instance: Some("other".into()) };
+        conflict.evidence(&info, "n2".into(), later).unwrap();
+        assert_eq!(conflict.start(later), Start::Wait(later + ms(500)));
     }
 
     #[test]

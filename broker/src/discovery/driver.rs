@@ -15,12 +15,14 @@ use tokio::time::Instant;
 
 use super::bus::Bus;
 use super::chores::{Chores, TakenBack};
+use super::claim::Starting;
 use super::conflict::Conflict;
-use super::records::{Orders, Records};
+use super::records::{Records, Store};
 use super::tcp::Tcp;
 use super::versions::VersionsHeard;
 use crate::broker::ServiceBroker;
 use crate::protocol::{Incoming, Outgoing, Packet, Ping, Pong, ProtocolVersion};
+use crate::registry::LocalInfo;
 use crate::transit::{Message, Transit, echo, wall_clock_ms};
 
 /// How often the clock-driven parts are looked at.
@@ -32,7 +34,9 @@ pub(crate) struct Driver {
     pub(super) conflict: Conflict,
     pub(super) shared: Chores,
     versions: VersionsHeard,
-    pub(super) waiting: Vec<(oneshot::Sender<Option<Name>>, Instant)>,
+    pub(super) waiting: Vec<Starting>,
+    /// Whether the start has come to its end.
+    pub(super) started: bool,
     /// Connections over which somebody with our id said HELLO, and the address in it; the newest last.
     pub(super) doubles: VecDeque<(SocketAddr, Name)>,
     next: Instant,
@@ -45,11 +49,10 @@ pub(super) enum Kind {
 }
 
 impl Driver {
-    /// `discoverer` is the way to its store and after how many rolls values are read.
     pub(crate) fn new(
         transit: &Transit,
         broker: &ServiceBroker,
-        discoverer: Option<(Orders, u32)>,
+        discoverer: Option<Store>,
         now: Instant,
     ) -> Self {
         let config = broker.config();
@@ -58,8 +61,8 @@ impl Driver {
         let kind = transit.membership();
         options.addressed = kind == Membership::Gossip;
         let membership = match (discoverer, kind) {
-            (Some((orders, full_check)), kind) => {
-                Kind::Records(Box::new(Records::new(orders, full_check, transit.node(), kind, config, now)))
+            (Some(store), kind) => {
+                Kind::Records(Box::new(Records::new(store, transit.node(), kind, config, now)))
             }
             (None, Membership::Gossip) => Kind::Tcp(Box::new(Tcp::new(transit, broker, now))),
             (None, _) => Kind::Bus(Box::new(Bus::new(config, now))),
@@ -70,6 +73,7 @@ impl Driver {
             shared: Chores::default(),
             versions: VersionsHeard::default(),
             waiting: Vec::new(),
+            started: false,
             doubles: VecDeque::new(),
             next: now + TICK,
         }
@@ -82,7 +86,7 @@ impl Driver {
             Kind::Tcp(tcp) => tcp.next_tick(),
             Kind::Records(records) => records.next_tick(),
         };
-        let ready = self.waiting.iter().map(|(_, until)| *until);
+        let ready = self.waiting.iter().map(|starting| starting.look);
         self.shared.due().chain(ready).chain([own]).fold(self.next, Instant::min)
     }
 
@@ -97,6 +101,10 @@ impl Driver {
             Message::Frame(frame) => {
                 let peer = frame.peer;
                 let Some(incoming) = transit.open_control(frame.kind, frame.payload) else { return };
+                // Until the id stands, what others send to it is for its owner.
+                if !transit.is_claimed() && incoming.sender != *transit.node() {
+                    return;
+                }
                 // The gossip packets of TCP are not checked for their version (protocol chapter 1.1).
                 let version = match incoming.packet.kind() {
                     PacketKind::GossipHello | PacketKind::GossipRequest | PacketKind::GossipResponse => {
@@ -127,7 +135,7 @@ impl Driver {
                 }
                 if let Some(addr) = transit.stood_in_for(&node) {
                     self.conflict.unreachable(addr);
-                    self.settle_ready(transit, broker, now);
+                    self.settle_start(transit, broker, now);
                 }
                 // Even a node that was not known as online may be waited for.
                 self.shared.fail_later(transit, node, now);
@@ -147,44 +155,53 @@ impl Driver {
                 }
             }
             Message::Up(how) => transit.came_up(broker, how),
-            // A node that is not ready yet has nothing to repeat.
-            Message::Announce | Message::Back => {
-                if matches!(message, Message::Back) {
-                    self.shared.taken_back = TakenBack::Nothing;
-                }
-                if self.shared.is_there() && broker.shared().lifecycle.is_running() {
-                    self.announce(transit, broker, now);
-                    transit.announced(broker);
+            // A node that is not announced yet has nothing to repeat.
+            Message::Announce(info) if self.shared.is_present(broker) => {
+                self.announce(transit, broker, info, now);
+                transit.announced(broker);
+            }
+            Message::Announce(_) => {}
+            Message::Waiting => {
+                if let Kind::Records(records) = &mut self.membership {
+                    records.look(now);
                 }
             }
             Message::TakeBack(done) => self.take_back(transit, broker, done),
             Message::Away => self.go_away(transit),
+            Message::Back(info) => self.come_back(transit, broker, info, now),
             Message::WrongVersion { sender, ver } => {
                 self.versions.heard(false, now.into_std());
                 self.shared.wrong_version(transit, &sender, &ver, now);
             }
-            Message::ServicesChanged => {
-                let wait = broker.config().transit.service_changed_debounce_time;
-                self.shared.announce_at = Some(now + wait);
-            }
+            Message::ServicesChanged => self.shared.changed(broker, now),
             Message::CaughtUp(done) => {
                 // Who asked may have given up.
                 let _ = done.send(());
             }
-            Message::Ready(done) => self.ready(transit, broker, done, now),
+            Message::Claim(done) => self.claim(transit, broker, done, now),
+            Message::Ready(done, info) => {
+                self.waiting.push(Starting { done, look: now, announce: Some(info) });
+                self.settle_start(transit, broker, now);
+            }
             Message::Leaving(done) => {
+                let info = broker.shared().registry.stopping();
+                if !self.shared.stands() {
+                    // It is taken back already; or what it would take back may be what another node with our id has said.
+                    let _ = done.send(());
+                    return;
+                }
+                let info = self.shared.tell(broker, info, now);
                 self.shared.announce_at = None;
-                broker.shared().registry.stopping();
                 match &mut self.membership {
-                    // What it would take back may be what another node with our id has said.
-                    _ if !self.shared.is_there() => {}
-                    Kind::Bus(_) => Bus::announce(transit, broker),
+                    Kind::Bus(_) => Bus::announce(transit, &info),
                     Kind::Tcp(tcp) => {
                         let step = tcp.gossip.leaving();
                         tcp.apply(transit, broker, step, &mut self.conflict, &mut self.shared, now);
                     }
                     // Whoever waits is told when it is written.
-                    Kind::Records(records) => return records.announce(transit, broker, Some(done), now),
+                    Kind::Records(records) => {
+                        return records.announce(transit, broker, &info, Some(done), now);
+                    }
                 }
                 // Who asked may have gone; there is nobody else to tell.
                 let _ = done.send(());
@@ -195,14 +212,14 @@ impl Driver {
                     Kind::Tcp(_) => false,
                     Kind::Records(records) => !records.is_addressed(),
                 };
-                if self.shared.is_there()
+                if self.shared.stands()
                     && broadcasts
                     && let Err(error) = transit.broadcast(&Outgoing::Disconnect)
                 {
                     tracing::debug!(error = %error, "farewell not sent");
                 }
                 match &self.membership {
-                    Kind::Records(records) if self.shared.announced => records.leave(done),
+                    Kind::Records(records) if self.shared.announced() => records.leave(done),
                     _ => {
                         let _ = done.send(());
                     }
@@ -284,8 +301,12 @@ impl Driver {
         now: Instant,
     ) {
         if sender == transit.node() {
-            if pong.id.as_deref().is_some_and(|nonce| self.conflict.ponged(nonce)) {
-                self.settle_ready(transit, broker, now);
+            let Some(nonce) = pong.id.as_deref() else { return };
+            let first = self.conflict.awaits_echo();
+            if let Some(asked) = self.conflict.echo_of(nonce, now.into_std()) {
+                self.echoed(transit, broker, asked, first, now);
+            } else if self.conflict.ponged(nonce) {
+                self.settle_start(transit, broker, now);
             }
             return;
         }
@@ -306,7 +327,7 @@ impl Driver {
 
     /// This node does not hear everything any more: nobody is to reckon with it.
     fn take_back(&mut self, transit: &Transit, broker: &ServiceBroker, done: oneshot::Sender<()>) {
-        if self.shared.is_there() && broker.shared().lifecycle.is_running() {
+        if self.shared.is_present(broker) {
             self.shared.taken_back = TakenBack::Services;
             // What changed is announced when it is back.
             self.shared.announce_at = None;
@@ -315,6 +336,7 @@ impl Driver {
                 if let Err(error) = transit.broadcast_leaving(&Outgoing::Info(&info.json)) {
                     tracing::debug!(error = %error, "services not taken back");
                 }
+                self.shared.told = Some(info);
             }
         }
         let _ = done.send(());
@@ -335,12 +357,43 @@ impl Driver {
         }
     }
 
-    pub(super) fn announce(&mut self, transit: &Transit, broker: &ServiceBroker, now: Instant) {
-        self.shared.announce_at = None;
-        self.shared.announced = true;
+    /// The connection is back, and this node hears everything.
+    fn come_back(
+        &mut self,
+        transit: &Arc<Transit>,
+        broker: &ServiceBroker,
+        info: Arc<LocalInfo>,
+        now: Instant,
+    ) {
+        self.shared.taken_back = TakenBack::Nothing;
+        if !self.shared.is_present(broker) {
+            return;
+        }
+        // It was looked at before what this node offered was taken back.
+        let outdated = self.shared.told.as_ref().is_some_and(|told| told.seq > info.seq);
+        match outdated && transit.is_balanced() {
+            true => transit.rebalance_and_announce(broker),
+            false => {
+                let info = if outdated { broker.shared().registry.local_info() } else { info };
+                self.announce(transit, broker, info, now);
+                transit.announced(broker);
+            }
+        }
+    }
+
+    pub(super) fn announce(
+        &mut self,
+        transit: &Transit,
+        broker: &ServiceBroker,
+        info: Arc<LocalInfo>,
+        now: Instant,
+    ) {
+        let info = self.shared.tell(broker, info, now);
+        transit.opens();
         match &mut self.membership {
-            Kind::Bus(_) => Bus::announce(transit, broker),
-            Kind::Records(records) => records.announce(transit, broker, None, now),
+            Kind::Bus(_) => Bus::announce(transit, &info),
+            Kind::Records(records) => records.announce(transit, broker, &info, None, now),
+            // Says what there is now; between peers nothing else balances.
             Kind::Tcp(tcp) => {
                 let step = tcp.own_changed(broker);
                 tcp.apply(transit, broker, step, &mut self.conflict, &mut self.shared, now);
@@ -351,16 +404,16 @@ impl Driver {
     pub(crate) fn tick(&mut self, transit: &Arc<Transit>, broker: &ServiceBroker, now: Instant) {
         if self.shared.announce_at.is_some_and(|at| now >= at) {
             self.shared.announce_at = None;
-            match broker.shared().lifecycle.is_running() && self.shared.taken_back == TakenBack::Nothing {
+            match self.shared.is_present(broker) {
                 // Comes back as [`Message::Announce`] once the bus knows what to send here.
                 true if transit.is_balanced() => transit.rebalance_and_announce(broker),
-                true => self.announce(transit, broker, now),
+                true => self.announce(transit, broker, broker.shared().registry.local_info(), now),
                 false => {}
             }
         }
         self.shared.fail_due(transit, now);
-        if self.waiting.iter().any(|(_, until)| now >= *until) {
-            self.settle_ready(transit, broker, now);
+        if self.waiting.iter().any(|starting| now >= starting.look) {
+            self.settle_start(transit, broker, now);
         }
         match &mut self.membership {
             Kind::Bus(bus) => bus.tick(transit, broker, &mut self.shared, now),

@@ -294,6 +294,18 @@ impl Error {
         Self(Arc::new(Inner::of(ErrorKind::Codec, message.to_string())))
     }
 
+    /// A service's own error whose data cannot be written: a mistake in its type, which nobody shall overlook.
+    pub(crate) fn unwritable_data(parts: &ErrorParts, field: &str, why: &str) -> Self {
+        let ErrorParts { name, error_type, message, .. } = parts;
+        let error = Self::codec(format_args!(
+            "the error '{name}' of type '{error_type}' cannot be sent, because its field '{field}' cannot be \
+             written as JSON ({why}): give it another type, or leave it out by #[action_error(skip)]; it says: \
+             {message}"
+        ));
+        tracing::error!(error = %error, "a service's error cannot be sent");
+        error
+    }
+
     pub(crate) fn with_message(self, message: impl Into<String>) -> Self {
         self.edit(|inner| inner.message = message.into())
     }

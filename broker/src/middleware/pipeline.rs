@@ -96,6 +96,11 @@ impl Pipeline {
         !self.actions.is_empty()
     }
 
+    /// Whether any layer may wrap subscriptions.
+    pub(crate) fn wraps_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// A subscription's function with its layers.
     ///
     /// # Errors

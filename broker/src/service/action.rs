@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::codec::to_value;
 use crate::config::Timeout;
 use crate::protocol::{ActionInfo, Visibility};
 
@@ -31,6 +32,8 @@ pub struct ActionDef {
     pub(crate) mode: RunMode,
     pub(crate) encode: bool,
     pub(crate) extra: Map<String, Value>,
+    /// Why the first extra key that cannot be written cannot be.
+    pub(crate) unwritable: Option<String>,
     options: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
 }
 
@@ -44,6 +47,7 @@ impl ActionDef {
             mode: RunMode::default(),
             encode: false,
             extra: Map::new(),
+            unwritable: None,
             options: HashMap::new(),
         }
     }
@@ -77,11 +81,18 @@ impl ActionDef {
         self
     }
 
-    /// A key of the definition that is published untouched: `rest`, `description`, any JSON. What
-    /// cannot be written as JSON becomes null.
+    /// A key of the definition that is published untouched: `rest`, `description`, any JSON. A service
+    /// with one that cannot be written as JSON is refused by the broker.
     #[must_use]
     pub fn extra(mut self, key: &str, value: impl Serialize) -> Self {
-        self.extra.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
+        match to_value(format_args!("its key `{key}`"), &value) {
+            Ok(value) => {
+                self.extra.insert(key.to_owned(), value);
+            }
+            Err(error) => {
+                self.unwritable.get_or_insert_with(|| error.message().to_owned());
+            }
+        }
         self
     }
 

@@ -10,6 +10,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use super::{ActionDef, EventData, EventDef, Reply, ServiceCx, ServiceVersion};
+use crate::codec::to_value;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::handler::{self, ActionFn, EventFn};
@@ -25,6 +26,8 @@ pub struct ServiceDef {
     pub(crate) version: Option<ServiceVersion>,
     pub(crate) settings: Map<String, Value>,
     pub(crate) metadata: Map<String, Value>,
+    /// What of these two cannot be published, and why.
+    pub(crate) unwritable: Vec<String>,
     pub(crate) depends_on: Vec<Name>,
     pub(crate) actions: Vec<(ActionDef, ActionFn)>,
     pub(crate) events: Vec<(EventDef, EventFn)>,
@@ -58,6 +61,7 @@ impl ServiceDef {
             version: None,
             settings: Map::new(),
             metadata: Map::new(),
+            unwritable: Vec::new(),
             depends_on: Vec::new(),
             actions: Vec::new(),
             events: Vec::new(),
@@ -114,16 +118,30 @@ impl ServiceBuilder {
     }
 
     /// Settings, published in INFO except those named by `$secureSettings` (paths such as
-    /// `db.password`). What is not an object is ignored.
+    /// `db.password`). What is neither an object nor null, or cannot be written as JSON, makes the broker
+    /// refuse the service.
     pub fn settings(mut self, settings: impl Serialize) -> Self {
-        self.0.settings = object(settings);
+        self.0.settings = self.object("settings", &settings);
         self
     }
 
-    /// Metadata, published in INFO. What is not an object is ignored.
+    /// Metadata, published in INFO. What is neither an object nor null, or cannot be written as JSON, makes
+    /// the broker refuse the service.
     pub fn metadata(mut self, metadata: impl Serialize) -> Self {
-        self.0.metadata = object(metadata);
+        self.0.metadata = self.object("metadata", &metadata);
         self
+    }
+
+    /// An object; what is none is kept as a problem.
+    fn object(&mut self, what: &str, value: &impl Serialize) -> Map<String, Value> {
+        let problem = match to_value(format_args!("its {what}"), value) {
+            Ok(Value::Object(map)) => return map,
+            Ok(Value::Null) => return Map::new(),
+            Ok(_) => format!("its {what} must be an object: a map, or a struct with named fields"),
+            Err(error) => error.message().to_owned(),
+        };
+        self.0.unwritable.push(problem);
+        Map::new()
     }
 
     /// Services that must be there before this one starts, by full name.
@@ -223,13 +241,6 @@ impl ServiceBuilder {
     #[must_use]
     pub fn build(self) -> ServiceDef {
         self.0
-    }
-}
-
-fn object(value: impl Serialize) -> Map<String, Value> {
-    match serde_json::to_value(value) {
-        Ok(Value::Object(map)) => map,
-        _ => Map::new(),
     }
 }
 

@@ -4,6 +4,8 @@ use ligand_transporters::Name;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::codec::to_value;
+
 /// The definition of a subscription: event name or pattern, and options.
 #[derive(Debug, Clone)]
 pub struct EventDef {
@@ -11,12 +13,14 @@ pub struct EventDef {
     pub(crate) group: Option<Name>,
     pub(crate) concurrency: Option<usize>,
     pub(crate) extra: Map<String, Value>,
+    /// Why the first extra key that cannot be written cannot be.
+    pub(crate) unwritable: Option<String>,
 }
 
 impl EventDef {
     /// A subscription to an event, or to all that match a pattern (`*` one part, `**` any number).
     pub fn new(pattern: impl Into<Name>) -> Self {
-        Self { pattern: pattern.into(), group: None, concurrency: None, extra: Map::new() }
+        Self { pattern: pattern.into(), group: None, concurrency: None, extra: Map::new(), unwritable: None }
     }
 
     /// The group of which one member gets each emitted event; the service's name unless given.
@@ -39,11 +43,18 @@ impl EventDef {
         self
     }
 
-    /// A key of the definition that is published untouched. What cannot be written as JSON becomes
-    /// null.
+    /// A key of the definition that is published untouched. A service with one that cannot be written as
+    /// JSON is refused by the broker.
     #[must_use]
     pub fn extra(mut self, key: &str, value: impl Serialize) -> Self {
-        self.extra.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
+        match to_value(format_args!("its key `{key}`"), &value) {
+            Ok(value) => {
+                self.extra.insert(key.to_owned(), value);
+            }
+            Err(error) => {
+                self.unwritable.get_or_insert_with(|| error.message().to_owned());
+            }
+        }
         self
     }
 

@@ -174,12 +174,16 @@ impl Gate {
     #[inline]
     pub(crate) fn vacate(&self, seat: &mut Seat) {
         if let Some(at) = seat.0.take() {
-            let mut inside = self.inside();
-            // After a cut there are none left.
-            if let Some(taken) = inside.seats.get_mut(at) {
-                *taken = None;
-                inside.free.push(at);
-            }
+            self.free(at);
+        }
+    }
+
+    fn free(&self, at: usize) {
+        let mut inside = self.inside();
+        // After a cut there are none left.
+        if let Some(taken) = inside.seats.get_mut(at) {
+            *taken = None;
+            inside.free.push(at);
         }
     }
 

@@ -12,7 +12,7 @@ use std::task::{Context as Task, Poll, Waker};
 use super::gate::{Entered, Gate, Seat};
 use crate::chain::{Chain, Chained, Place, Stacked};
 use crate::error::Result;
-use crate::guard::{Guarded, Panicked};
+use crate::guard::Guarded;
 
 /// A handler that has begun. It counts at its service until it has ended, or is dropped.
 pub(crate) struct Run<T> {
@@ -38,21 +38,22 @@ pub(crate) enum Beneath {
     GoesOn,
 }
 
-/// Begins a handler and polls it once.
+/// Begins a handler, which layers may have wrapped, and polls it once.
 pub(crate) fn first<T>(
     gate: Option<&Arc<Gate>>,
     beneath: Beneath,
+    layered: bool,
     make: impl FnOnce() -> BoxFuture<'static, Result<T>>,
 ) -> First<T> {
     if gate.is_some_and(|gate| !gate.enter()) {
         return First::Closed;
     }
     let _apart = (beneath == Beneath::GoesOn).then(Stacked::apart);
-    let mut future = Guarded::made(make);
+    let mut future = Guarded::begun(layered, make);
     let place = gate.map(|gate| gate.place(future.address()));
     // A handler that emits what it listens to would otherwise run out of stack.
     let polled = match Stacked::try_enter(place) {
-        Some(_depth) => Pin::new(&mut future).poll(&mut Task::from_waker(Waker::noop())),
+        Some(_depth) => future.poll_handler(&mut Task::from_waker(Waker::noop())),
         None => Poll::Pending,
     };
     match polled {
@@ -60,7 +61,7 @@ pub(crate) fn first<T>(
             if let Some(gate) = gate {
                 gate.leave();
             }
-            First::Done(flat(result))
+            First::Done(result)
         }
         Poll::Pending => {
             First::Waits(Run { future, seat: Seat::default(), entered: gate.map(Entered::already) })
@@ -115,7 +116,7 @@ impl<T> Run<T> {
 impl<T> std::future::Future for Run<T> {
     type Output = Result<T>;
     fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<T>> {
-        Pin::new(&mut self.future).poll(task).map(flat)
+        self.future.poll_handler(task)
     }
 }
 
@@ -136,16 +137,12 @@ pub(crate) fn poll_seated<T>(
     task: &mut Task<'_>,
 ) -> Poll<Result<T>> {
     let run = future.address();
-    match Pin::new(future).poll(task) {
-        Poll::Ready(result) => Poll::Ready(flat(result)),
-        Poll::Pending => match gate {
-            Some(gate) if gate.cuts_seated(seat, run, task.waker()) => Poll::Ready(Err(gate.cut_short())),
-            _ => Poll::Pending,
-        },
+    let polled = future.poll_handler(task);
+    if polled.is_pending()
+        && let Some(gate) = gate
+        && gate.cuts_seated(seat, run, task.waker())
+    {
+        return Poll::Ready(Err(gate.cut_short()));
     }
-}
-
-#[inline]
-fn flat<T>(result: std::result::Result<Result<T>, Panicked>) -> Result<T> {
-    result.unwrap_or_else(|panicked| Err(panicked.around_handler()))
+    polled
 }

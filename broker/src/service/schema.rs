@@ -31,10 +31,16 @@ impl ServiceDef {
         if let Some(problem) = wrong_name(&self.name) {
             return wrong(format!("its name {problem}"));
         }
+        if let Some(problem) = self.unwritable.first() {
+            return wrong(problem.clone());
+        }
         let mut seen = HashSet::new();
         for (def, _) in &self.actions {
             if let Some(problem) = wrong_name(&def.name) {
                 return wrong(format!("the name of action `{}` {problem}", def.name.escape_debug()));
+            }
+            if let Some(problem) = &def.unwritable {
+                return wrong(format!("of its action `{}` {problem}", def.name));
             }
             if !seen.insert(def.name.as_str()) {
                 return wrong(format!("it has two actions named `{}`", def.name));
@@ -43,6 +49,9 @@ impl ServiceDef {
         for (def, _) in &self.events {
             if let Some(problem) = wrong_name(&def.pattern) {
                 return wrong(format!("the event `{}` {problem}", def.pattern.escape_debug()));
+            }
+            if let Some(problem) = &def.unwritable {
+                return wrong(format!("of its event `{}` {problem}", def.pattern));
             }
         }
         Ok(())

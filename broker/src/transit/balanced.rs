@@ -4,21 +4,23 @@
 //! A node takes part from the moment at which it is announced until it leaves. Before and after that its
 //! own calls and events go to itself directly, because over the bus nobody here would get them.
 //!
-//! A subscription is made before what it is for is announced, and ends once the others have heard that it
+//! A subscription is made before what it is for is announced: an announcement says what this node offered when
+//! the subscriptions were last looked at, and nothing newer. While one is being made, this node's calls and
+//! events go node by node, as without the option, for nobody here would get them over the bus. It ends once the others have heard that it
 //! is gone, still before this node stops serving. Node ends it before the announcement; what is asked for in
 //! between, and by several nodes that leave at once, would vanish there, and its callers wait for the deadline.
 
 use ligand_transporters::backoff::Backoff;
 use ligand_transporters::{Connection, Name, Subscription, TransportError};
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Transit;
 use super::control::Message;
-use crate::broker::ServiceBroker;
-use crate::registry::Event;
+use crate::broker::{ServiceBroker, StartError};
+use crate::registry::{Event, LocalInfo};
 
 /// An announcement has been heard by everybody after so long.
 const HEARD: Duration = Duration::from_millis(250);
@@ -27,7 +29,7 @@ const WARNED: usize = 1024;
 
 /// Whether the others have been told of what changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(super) enum Told {
     /// They will be.
     NotYet,
     /// They have been.
@@ -45,6 +47,8 @@ pub(super) struct Balanced {
     joined: AtomicBool,
     /// The subscriptions stand.
     active: AtomicBool,
+    /// Services that are offered here, and not subscribed for yet.
+    unsettled: Arc<AtomicUsize>,
     subscribed: tokio::sync::Mutex<Subscribed>,
     /// Counts changes of what this node offers.
     changes: AtomicU64,
@@ -74,6 +78,23 @@ impl Subscribed {
     }
 }
 
+/// A service that is offered and not subscribed for yet.
+#[derive(Debug)]
+pub(crate) struct Unsettled(Arc<AtomicUsize>);
+
+impl Unsettled {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Unsettled {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 impl Balanced {
     pub(super) fn new(on: bool, wildcards: bool) -> Self {
         Self {
@@ -81,6 +102,7 @@ impl Balanced {
             wildcards,
             joined: AtomicBool::new(false),
             active: AtomicBool::new(false),
+            unsettled: Arc::default(),
             subscribed: tokio::sync::Mutex::default(),
             changes: AtomicU64::new(0),
             warned: Mutex::default(),
@@ -102,22 +124,56 @@ impl Transit {
 
     /// Whether calls without a node and emitted events go to the bus now.
     pub(crate) fn is_balancing(&self) -> bool {
-        self.balanced.active.load(Ordering::Relaxed)
+        self.balanced.active.load(Ordering::Relaxed) && self.balanced.unsettled.load(Ordering::Acquire) == 0
     }
 
-    /// Begins to take part.
+    /// Begins to take part. What may be announced then.
     ///
     /// # Errors
     /// When the server refuses a subscription.
-    pub(super) async fn start_balancing(&self, broker: &ServiceBroker) -> Result<(), TransportError> {
+    pub(super) async fn start_balancing(
+        &self,
+        broker: &ServiceBroker,
+    ) -> Result<Arc<LocalInfo>, TransportError> {
         self.balanced.joined.store(true, Ordering::Relaxed);
+        self.balance(broker).await
+    }
+
+    async fn balance(&self, broker: &ServiceBroker) -> Result<Arc<LocalInfo>, TransportError> {
+        // Looked at before the subscriptions are, so that there is one for each thing in it.
+        let info = broker.shared().registry.local_info();
         match self.rebalance(broker, false, Told::NotYet).await {
             // The connection is gone; what there is to subscribe to is subscribed to when it is back.
             Err(error) if error.is_retryable() => {
                 tracing::debug!(error = %error, "balanced subscriptions not made yet");
+                Ok(info)
+            }
+            done => done.map(|()| info),
+        }
+    }
+
+    /// To be held from before a service is offered until [`Transit::settle`] has subscribed for it.
+    pub(crate) fn unsettled(&self) -> Option<Unsettled> {
+        self.balanced.on.then(|| Unsettled::new(&self.balanced.unsettled))
+    }
+
+    /// Subscribes for a service that has been offered, where this node takes part already.
+    ///
+    /// # Errors
+    /// When the server refuses, and the broker is still starting. Later it is reported.
+    pub(crate) async fn settle(&self, broker: &ServiceBroker, starting: bool) -> Result<(), StartError> {
+        if !self.balanced.joined.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match starting {
+            true => {
+                let refused = |source| StartError::Transporter { attempts: 1, source };
+                self.balance(broker).await.map(drop).map_err(refused)
+            }
+            false => {
+                self.rebalance_now(broker, Told::NotYet).await;
                 Ok(())
             }
-            done => done,
         }
     }
 
@@ -159,7 +215,7 @@ impl Transit {
 
     /// As [`Transit::rebalance`] for a node that takes part already; a refusal is reported, and tried again with
     /// the next announcement.
-    pub(crate) async fn rebalance_now(&self, broker: &ServiceBroker, told: Told) {
+    async fn rebalance_now(&self, broker: &ServiceBroker, told: Told) {
         if self.may_rebalance()
             && let Err(error) = self.rebalance(broker, false, told).await
         {
@@ -185,20 +241,26 @@ impl Transit {
         let change = self.balanced.changes.fetch_add(1, Ordering::Relaxed) + 1;
         self.link.spawn(async move {
             let mut backoff = Backoff::default();
-            while transit.may_rebalance()
-                && let Err(error) = transit.rebalance(&broker, false, Told::NotYet).await
-            {
-                if error.is_retryable() {
-                    tracing::debug!(error = %error, "balanced subscriptions not made yet");
-                    break;
+            let mut refused = None;
+            loop {
+                // Looked at before the subscriptions are, so that there is one for each thing in it.
+                let info = broker.shared().registry.local_info();
+                let made = match transit.may_rebalance() {
+                    true => transit.rebalance(&broker, false, Told::NotYet).await,
+                    false => Ok(()),
+                };
+                match made {
+                    Err(error) if !error.is_retryable() => transit.refused(&error),
+                    // With the connection that comes back everything is subscribed to anew.
+                    _ => return transit.control.tell(Message::Announce(info)),
                 }
-                transit.refused(&error);
+                // Meanwhile nothing of this node goes where nobody here would get it.
+                refused = refused.or_else(|| transit.unsettled());
                 tokio::time::sleep(backoff.next_wait()).await;
                 if transit.balanced.changes.load(Ordering::Relaxed) != change {
                     return;
                 }
             }
-            transit.control.tell(Message::Announce);
         });
     }
 
@@ -240,7 +302,7 @@ impl Transit {
     /// went since that turn: others are to serve its groups. They are made anew when it is back.
     pub(super) async fn pause_balanced(&self, turn: u64) {
         let mut subscribed = self.balanced.subscribed.lock().await;
-        if self.turn() == turn
+        if self.is_turn(turn)
             && let Some(cell) = self.connection.load_full()
             && let Err(error) = subscribed.end(&*cell.0, &HashSet::new()).await
         {

@@ -4,7 +4,7 @@
 //! each subscription is made by one party only.
 
 use ligand_transporters::backoff::Backoff;
-use ligand_transporters::{Connection, TransportError, Transporter, Up};
+use ligand_transporters::{Connection, Subscription, TransportError, Transporter, Up};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -56,17 +56,20 @@ impl Transit {
         }
     }
 
-    /// Subscribes for the first time. A connection that is lost meanwhile comes back by itself, and is
-    /// waited for as long as for the first one.
-    pub(super) async fn subscribe_first(&self) -> Result<(), StartError> {
-        let until = self.connect_until();
+    /// Subscribes for the first time; gives the turn of the connection that it was done in. One that is lost
+    /// meanwhile comes back by itself, and is waited for.
+    pub(super) async fn subscribe_first(
+        &self,
+        topics: &[Subscription],
+        until: Option<Instant>,
+    ) -> Result<u64, StartError> {
         let mut backoff = Backoff::default();
         let mut attempts = 0;
         loop {
             attempts += 1;
             let turn = self.turn();
-            let wait = match self.subscribe().await {
-                Ok(()) if self.mark_connected(turn) => return Ok(()),
+            let wait = match self.subscribe(topics).await {
+                Ok(()) if self.mark_connected(turn) => return Ok(turn),
                 Ok(()) => Duration::ZERO,
                 Err(source) => {
                     let wait = backoff.next_wait();
@@ -97,7 +100,10 @@ impl Transit {
     async fn restore(self: &Arc<Self>, broker: &ServiceBroker, turn: u64) {
         let mut backoff = Backoff::default();
         let mut leaving = false;
-        while let Err(error) = self.subscribe_again(broker).await {
+        let info = loop {
+            // Looked at before the subscriptions are, so that there is one for each thing in it.
+            let info = broker.shared().registry.local_info();
+            let Err(error) = self.hear_again(broker).await else { break info };
             if self.turn() != turn {
                 return;
             }
@@ -116,19 +122,19 @@ impl Transit {
             if self.turn() != turn {
                 return;
             }
-        }
+        };
         if !self.mark_connected(turn) {
             return;
         }
         tracing::info!("transporter connected again");
         self.discover_all();
-        self.control.tell(Message::Back);
+        self.control.tell(Message::Back(info));
         broker.publish_local("$transporter.connected", serde_json::json!({ "wasReconnect": true }));
     }
 
     /// What every node listens to, and what the server balances for this one.
-    async fn subscribe_again(&self, broker: &ServiceBroker) -> Result<(), TransportError> {
-        self.subscribe().await?;
+    async fn hear_again(&self, broker: &ServiceBroker) -> Result<(), TransportError> {
+        self.subscribe_again().await?;
         self.rebalance_joined(broker).await
     }
 
@@ -173,7 +179,7 @@ impl Transit {
     }
 
     /// Counts how often the connection came or went.
-    pub(super) fn turn(&self) -> u64 {
+    fn turn(&self) -> u64 {
         *self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -181,6 +187,11 @@ impl Transit {
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         *turn += 1;
         *turn
+    }
+
+    /// Whether the connection has neither come nor gone since that turn.
+    pub(super) fn is_turn(&self, turn: u64) -> bool {
+        self.turn() == turn
     }
 
     /// Opens the way for packets, unless the connection came or went since that turn.

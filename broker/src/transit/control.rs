@@ -18,6 +18,7 @@ use super::Transit;
 use crate::discovery::driver::Driver;
 use crate::discovery::records::Found;
 use crate::protocol::ProtocolVersion;
+use crate::registry::LocalInfo;
 
 /// Packets that wait for the control loop; above that, they are dropped and counted. What they say is said
 /// again: heartbeats and gossip come periodically, and a node that is not known is asked.
@@ -47,16 +48,20 @@ pub(crate) enum Message {
     ServicesChanged,
     /// Told when everything that came before this has been worked off.
     CaughtUp(oneshot::Sender<()>),
-    /// This node is ready: announce it. Told when that is done, or why it must not be.
-    Ready(oneshot::Sender<Option<Name>>),
+    /// Find out whether another node has our id. Told when nobody seems to, or who does.
+    Claim(oneshot::Sender<Option<Name>>),
+    /// Announce this node so, unless that has been said. Told when it is done, or who has our id.
+    Ready(oneshot::Sender<Option<Name>>, Arc<LocalInfo>),
     /// Announce this node once more.
-    Announce,
+    Announce(Arc<LocalInfo>),
+    /// A service begins to wait for others.
+    Waiting,
     /// This node does not hear everything: tell everybody that it has no services for now.
     TakeBack(oneshot::Sender<()>),
     /// And that it is away, unless it is back already.
     Away,
-    /// It hears everything, perhaps again, and is there: announce it.
-    Back,
+    /// It hears everything again, and is there: announce what is subscribed for.
+    Back(Arc<LocalInfo>),
     /// This node is about to stop: tell everybody that it has no services.
     Leaving(oneshot::Sender<()>),
     /// Say farewell.

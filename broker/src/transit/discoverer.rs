@@ -2,7 +2,7 @@
 
 use super::Transit;
 use crate::broker::{ServiceBroker, StartError};
-use crate::discovery::records::Orders;
+use crate::discovery::records::Store;
 
 impl Transit {
     /// Whether nodes learn of each other through a store.
@@ -11,17 +11,14 @@ impl Transit {
     }
 
     /// Connects to the store, again and again until `transit.connectTimeout` has passed, and starts the task
-    /// that keeps it. The way to that task, and after how many rolls values are read.
+    /// that keeps it.
     #[cfg(feature = "discovery-redis")]
-    pub(super) async fn open_discoverer(
-        &self,
-        broker: &ServiceBroker,
-    ) -> Result<Option<(Orders, u32)>, StartError> {
+    pub(super) async fn open_discoverer(&self, broker: &ServiceBroker) -> Result<Option<Store>, StartError> {
         use ligand_transporters::TransportError;
         use ligand_transporters::redis_kv::RedisKv;
 
         use super::Message;
-        use crate::discovery::records::{Keeper, Names};
+        use crate::discovery::records::{Keeper, Names, Orders};
 
         let wrong = |source| StartError::Discoverer { attempts: 1, source };
         let chosen = self.config.registry.discoverer.as_ref().map(crate::config::DiscovererConfig::redis);
@@ -44,7 +41,8 @@ impl Transit {
                 transit.control.tell(Message::Discovered(found));
             }
         }));
-        Ok(Some((orders, chosen.full_check)))
+        let serializer = crate::serializer::serializer(chosen.serializer.codec());
+        Ok(Some(Store { orders, full_check: chosen.full_check, serializer }))
     }
 
     #[cfg(feature = "discovery-redis")]
@@ -73,10 +71,7 @@ impl Transit {
 
     /// Without the feature there is no store to connect to; a configuration that names one was refused.
     #[cfg(not(feature = "discovery-redis"))]
-    pub(super) async fn open_discoverer(
-        &self,
-        _broker: &ServiceBroker,
-    ) -> Result<Option<(Orders, u32)>, StartError> {
+    pub(super) async fn open_discoverer(&self, _broker: &ServiceBroker) -> Result<Option<Store>, StartError> {
         std::future::ready(Ok(None)).await
     }
 }

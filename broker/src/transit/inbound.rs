@@ -51,6 +51,10 @@ impl Transit {
     }
 
     fn data(self: &Arc<Self>, broker: &ServiceBroker, frame: Frame) {
+        if !self.is_claimed() {
+            // The owner of our id, if there is one, gets its own copy, and answers.
+            return;
+        }
         let Frame { kind, payload, ack, shed, .. } = frame;
         let Some(incoming) = self.open(kind, payload) else { return };
         let Some(version) = self.accept(broker, &incoming) else { return };

@@ -11,13 +11,16 @@ use super::ping::wall_clock_ms;
 use super::stats::Counters;
 use crate::broker::{PingReply, ServiceBroker};
 use crate::discovery::chores::Chores;
-use crate::discovery::conflict::Probe;
+use crate::discovery::conflict::{Conflict, Probe};
 use crate::protocol::{self, Incoming, InfoPacket, Outgoing, Pong, ProtocolVersion};
-use crate::registry::InfoKind;
-use crate::serializer::{Json, Serializer as _};
+use crate::registry::{InfoKind, LocalInfo};
+use crate::serializer::Serializer;
 
 /// Larger records of a discoverer's store are ignored: as large as a packet may be.
 const LARGEST_RECORD: usize = 1024 * 1024;
+/// Where an inbox is shared, the server hands out by turns what comes for it; so many answers to a probe
+/// are not all handed to the owner itself.
+const SHARED_PROBES: usize = 4;
 /// Between our id and an address; holds blanks, which no id of a ligand node can.
 const STAND_IN: &str = " at ";
 
@@ -92,13 +95,18 @@ impl Transit {
         self.open(kind, payload)
     }
 
-    /// Reads a record of the discoverer's store, which is JSON and has passed no layers.
-    pub(crate) fn open_record(&self, kind: PacketKind, record: bytes::Bytes) -> Option<Incoming> {
+    /// Reads a record of the discoverer's store, which has a serializer of its own and has passed no layers.
+    pub(crate) fn open_record(
+        &self,
+        serializer: &dyn Serializer,
+        kind: PacketKind,
+        record: bytes::Bytes,
+    ) -> Option<Incoming> {
         if record.len() > LARGEST_RECORD {
             tracing::debug!(packet = kind.as_str(), size = record.len(), "record too large, ignored");
             return None;
         }
-        let read = Json.decode(kind, record, &self.limits);
+        let read = serializer.decode(kind, record, &self.limits);
         read.inspect_err(|error| {
             Counters::add(&self.stats.malformed);
             tracing::debug!(packet = kind.as_str(), error = %error, "record cannot be read");
@@ -107,10 +115,10 @@ impl Transit {
     }
 
     /// What this node says of itself, as a record of that store.
-    pub(crate) fn info_record(&self, info: &[u8]) -> Option<bytes::Bytes> {
+    pub(crate) fn info_record(&self, serializer: &dyn Serializer, info: &[u8]) -> Option<bytes::Bytes> {
         let info = Outgoing::Info(info);
         let write = &mut |frame: &mut ligand_transporters::FrameBuf<'_>| {
-            Json.encode(self.version, &self.node, &info, &mut |_| Ok(()), frame)
+            serializer.encode(self.version, &self.node, &info, &mut |_| Ok(()), frame)
         };
         ligand_transporters::collect(write, usize::MAX).ok()
     }
@@ -123,7 +131,16 @@ impl Transit {
     /// Asks whoever has our id whether that is somebody else.
     pub(crate) fn probe(&self, probe: &Probe) {
         let ping = Outgoing::Ping { time: wall_clock_ms(), id: protocol::Id::Text(&probe.nonce) };
-        self.send_to_double(probe.address.as_ref(), self.version, &ping);
+        if !self.shared_inboxes {
+            return self.send_to_double(probe.address.as_ref(), self.version, &ping);
+        }
+        for _ in 0..SHARED_PROBES {
+            self.send_to_double(probe.address.as_ref(), self.version, &ping);
+        }
+        let echo = Conflict::echo(&probe.nonce);
+        let echo = Some(protocol::Id::Text(&echo));
+        let pong = Outgoing::Pong { time: None, id: echo, arrived: wall_clock_ms() };
+        self.send_to_double(None, self.version, &pong);
     }
 
     /// Sends a packet to whoever else has our id: to an address, or over a bus to our own topic.
@@ -155,8 +172,7 @@ impl Transit {
     }
 
     /// Tells a node about this one, in the version in which it asked.
-    pub(crate) fn send_info(&self, broker: &ServiceBroker, to: &NodeId, version: ProtocolVersion) {
-        let info = broker.shared().registry.local_info();
+    pub(crate) fn send_info(&self, info: &LocalInfo, to: &NodeId, version: ProtocolVersion) {
         let sent = self.send_to(to, version, 0, &Outgoing::Info(&info.json), &mut |_| Ok(()));
         if let Err(error) = sent {
             tracing::debug!(node = %to, error = %error, "INFO not sent");

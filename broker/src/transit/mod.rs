@@ -22,6 +22,7 @@ mod pending;
 mod ping;
 mod requests;
 mod sink;
+mod standing;
 mod start;
 mod stats;
 mod stop;
@@ -42,7 +43,6 @@ use crate::middleware::Pipeline;
 use crate::protocol::ProtocolVersion;
 use crate::serializer::{Limits, Serializer};
 
-pub(crate) use balanced::Told;
 pub(crate) use budget::InHand;
 use control::Control;
 pub(crate) use control::Message;
@@ -70,6 +70,9 @@ pub(crate) struct Transit {
     /// Counts how often the connection came or went; see [`connection`].
     turn: Mutex<u64>,
     membership: Membership,
+    stands: standing::Stands,
+    /// See [`Capabilities::shared_inboxes`](ligand_transporters::Capabilities).
+    shared_inboxes: bool,
     serializer: Arc<dyn Serializer>,
     /// What bodies are written in.
     codec: Codec,

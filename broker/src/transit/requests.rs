@@ -47,7 +47,8 @@ impl Transit {
         let cx = Context::new(broker.clone(), At::Local(Arc::clone(&action)), scope);
         // A stop that comes meanwhile waits for this one too.
         let counted = broker.shared().tracker.token();
-        match first(action.gate.as_ref(), Beneath::GoesOn, || (action.run)(cx.clone(), params)) {
+        let layered = self.pipeline.wraps_actions();
+        match first(action.gate.as_ref(), Beneath::GoesOn, layered, || (action.run)(cx.clone(), params)) {
             First::Done(result) => self.answer(&to, &cx, result),
             First::Closed => {
                 // It was withdrawn since it was looked up.
@@ -98,7 +99,7 @@ impl Transit {
             Counters::add(&self.stats.streams_ignored);
             return Ok(None);
         }
-        if shared.lifecycle.is_stopping() {
+        if shared.lifecycle.is_stopping() || !self.is_announced() {
             return refuse(ErrorKind::ServiceNotAvailable);
         }
         if !self.has_room_for_request(size) {

@@ -1,17 +1,23 @@
-//! Connecting: the transporter, the subscriptions, "who is there?", and being ready.
+//! Connecting: the transporter, the probe of our id, the subscriptions, "who is there?", and being ready.
+//!
+//! On a bus nothing is subscribed to under an id but what the probe of it needs, until it is known that nobody
+//! else has it: what comes for it until then is for its owner.
 
 use ligand_transporters::{
-    Capabilities, Link, LinkOptions, Membership, PacketKind, Subscription, Transporter,
+    Capabilities, Link, LinkOptions, Membership, Name, PacketKind, Subscription, TransportError, Transporter,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::connection::is_over;
 use super::control::{Control, Message};
 use super::pending::Pending;
 use super::ping::Pings;
 use super::sink::NodeSink;
+use super::standing::{Standing, Stands};
 use super::{ConnectionCell, Transit, stats};
 use crate::broker::{ServiceBroker, StartError};
 use crate::config::Protocol;
@@ -20,8 +26,11 @@ use crate::discovery::driver::Driver;
 use crate::protocol::{Outgoing, ProtocolVersion};
 use crate::serializer::{Limits, serializer};
 
-/// What every node listens to, in Node's order (protocol chapter 3.1).
+/// What every node listens to: first what tells whether another node has our id, then in Node's order (protocol
+/// chapter 3.1).
 const TOPICS: [Subscription; 12] = [
+    Subscription::Own(PacketKind::Pong),
+    Subscription::Own(PacketKind::Ping),
     Subscription::Own(PacketKind::Event),
     Subscription::Own(PacketKind::Request),
     Subscription::Own(PacketKind::Response),
@@ -32,15 +41,14 @@ const TOPICS: [Subscription; 12] = [
     Subscription::Broadcast(PacketKind::Disconnect),
     Subscription::Broadcast(PacketKind::Heartbeat),
     Subscription::Broadcast(PacketKind::Ping),
-    Subscription::Own(PacketKind::Ping),
-    Subscription::Own(PacketKind::Pong),
 ];
 
 /// Between two lines about packets that a layer refused.
 const LAYER_LINES: std::time::Duration = std::time::Duration::from_secs(30);
 
 impl Transit {
-    /// Connects, subscribes, and asks who is there. The broker owns the transit from then on.
+    /// Connects, makes sure that the id is free, subscribes, and asks who is there. The broker owns the
+    /// transit from the beginning.
     pub(crate) async fn start(
         broker: &ServiceBroker,
         transporter: &Arc<dyn Transporter>,
@@ -51,7 +59,7 @@ impl Transit {
         let mut options = LinkOptions::new(shared.node_id.clone(), config.namespace.clone());
         options.patience = config.watchdog.patience;
         let link = Link::new(options, Arc::clone(&sink) as _);
-        let Capabilities { membership, balanced_wildcards, .. } = transporter.capabilities();
+        let Capabilities { membership, balanced_wildcards, shared_inboxes, .. } = transporter.capabilities();
         let transit = Arc::new(Self {
             node: shared.node_id.clone(),
             version: match config.protocol {
@@ -66,6 +74,12 @@ impl Transit {
             ever_connected: AtomicBool::new(false),
             turn: std::sync::Mutex::default(),
             membership,
+            // Between peers whatever comes was sent to this very process.
+            stands: Stands::at(match membership {
+                Membership::Gossip => Standing::Claimed,
+                _ => Standing::Asking,
+            }),
+            shared_inboxes,
             serializer: serializer(config.serializer.codec()),
             codec: config.serializer.codec(),
             limits: limits(&config.transit.limits),
@@ -102,40 +116,80 @@ impl Transit {
         transit.connected.store(membership == Membership::Gossip, Ordering::Relaxed);
         let driver = Driver::new(&transit, broker, discoverer, Instant::now());
         transit.control.start(&transit, driver, transit.config.control.thread).map_err(|error| {
-            let source = ligand_transporters::TransportError::Config(format!(
-                "no thread for the control loop: {error}"
-            ));
+            let source = TransportError::Config(format!("no thread for the control loop: {error}"));
             StartError::Transporter { attempts: 1, source }
         })?;
-        transit.subscribe_first().await?;
+        transit.claim().await?;
+        transit.subscribe_first(transit.first_topics().1, transit.connect_until()).await?;
         transit.discover_all();
         Ok(())
     }
 
-    pub(super) async fn subscribe(&self) -> Result<(), ligand_transporters::TransportError> {
+    /// What the probe of our id needs, and what can wait for its end. Where two processes share an inbox, our
+    /// own copy of the PING would be one that the owner misses.
+    fn first_topics(&self) -> (&'static [Subscription], &'static [Subscription]) {
+        TOPICS.split_at(if self.shared_inboxes { 1 } else { 2 })
+    }
+
+    /// Subscribes once more to what this node hears by now.
+    pub(super) async fn subscribe_again(&self) -> Result<(), TransportError> {
+        self.subscribe(if self.is_claimed() { &TOPICS } else { self.first_topics().0 }).await
+    }
+
+    pub(super) async fn subscribe(&self, topics: &[Subscription]) -> Result<(), TransportError> {
         match self.connection.load_full() {
-            Some(cell) => cell.0.subscribe(&TOPICS).await,
+            Some(cell) => cell.0.subscribe(topics).await,
             None => Ok(()),
         }
+    }
+
+    /// Asks whether another node has our id. Between peers nothing can be asked before somebody is known;
+    /// what speaks against the id is looked into there as it comes.
+    async fn claim(&self) -> Result<(), StartError> {
+        let until = self.connect_until();
+        while !self.is_claimed() {
+            let turn = self.subscribe_first(self.first_topics().0, until).await?;
+            self.verdict(Message::Claim).await?;
+            // What was asked on a connection that is gone since may never have arrived.
+            if self.is_turn(turn) {
+                self.claimed();
+            } else if is_over(until, Duration::ZERO) {
+                let why = "the connection breaks again and again while it is asked who has this node's id";
+                return Err(StartError::Transporter {
+                    attempts: 1,
+                    source: TransportError::Lost(why.into()),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Everybody who is ready answers with an INFO.
     pub(super) fn discover_all(&self) {
         if self.membership != Membership::Gossip
             && !self.has_discoverer()
+            && self.is_claimed()
             && let Err(error) = self.broadcast(&Outgoing::Discover)
         {
             tracing::warn!(error = %error, "DISCOVER not sent");
         }
     }
 
-    /// Announces this node, unless another one turns out to have its id.
+    /// Announces this node with what has started so far, unless another one turns out to have its id. Done
+    /// again, it announces what has been added since.
     pub(crate) async fn ready(&self, broker: &ServiceBroker) -> Result<(), StartError> {
-        if let Err(source) = self.start_balancing(broker).await {
-            return Err(StartError::Transporter { attempts: 1, source });
-        }
+        let refused = |source| StartError::Transporter { attempts: 1, source };
+        let info = self.start_balancing(broker).await.map_err(refused)?;
+        self.verdict(|done| Message::Ready(done, info)).await
+    }
+
+    /// What the control loop says to our claim on the id.
+    async fn verdict(
+        &self,
+        ask: impl FnOnce(oneshot::Sender<Option<Name>>) -> Message,
+    ) -> Result<(), StartError> {
         let (done, verdict) = oneshot::channel();
-        self.control.tell(Message::Ready(done));
+        self.control.tell(ask(done));
         // Where the loop has gone there is nobody to object either.
         match verdict.await.ok().flatten() {
             Some(owner) => {

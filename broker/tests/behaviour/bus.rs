@@ -10,6 +10,7 @@ use ligand::transport::{
 };
 use serde_json::Value;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -46,6 +47,7 @@ pub(crate) struct Server {
 struct State {
     asked: Mutex<Vec<Asked>>,
     refused: Mutex<Vec<Subscription>>,
+    held: watch::Sender<bool>,
     link: Mutex<Option<Link>>,
 }
 
@@ -64,6 +66,11 @@ impl Server {
     /// Refuses this subscription from now on.
     pub(crate) fn refuse(&self, subscription: Subscription) {
         lock(&self.state.refused).push(subscription);
+    }
+
+    /// Lets balanced subscriptions wait from now on, or no longer.
+    pub(crate) fn hold_balanced(&self, held: bool) {
+        self.state.held.send_replace(held);
     }
 
     pub(crate) fn allow_everything(&self) {
@@ -110,6 +117,9 @@ impl Connection for Session {
         let refused = lock(&self.state.refused).iter().find(|one| to.contains(one)).cloned();
         if let Some(refused) = refused {
             return Err(TransportError::subscribe(format!("{refused:?}"), "permissions violation"));
+        }
+        if to.iter().any(|one| !matches!(one, Subscription::Own(_) | Subscription::Broadcast(_))) {
+            let _ = self.state.held.subscribe().wait_for(|held| !held).await;
         }
         self.inner.subscribe(to).await?;
         lock(&self.state.asked).extend(to.iter().cloned().map(Asked::Subscribe));

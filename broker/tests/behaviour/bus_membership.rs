@@ -17,6 +17,9 @@ async fn everything_is_subscribed_before_anybody_is_asked() {
     let server = Server::on(&network);
     let broker = TestBroker::new().node_id("a").transporter(server.clone()).start().await;
     let asked = server.asked();
+    // But for the question whether its id is free, which goes to the id.
+    let asks = |asked: &Asked| matches!(asked, Asked::Send(Route::Node { id, .. }, PacketKind::Ping, _) if id.as_str() == "a");
+    let asked: Vec<_> = asked.into_iter().filter(|one| !asks(one)).collect();
     let first_sent = asked.iter().position(|asked| matches!(asked, Asked::Send(..))).unwrap();
     let (made, sent) = asked.split_at(first_sent);
     let own = ["EVENT", "REQ", "RES", "DISCOVER", "INFO", "PING", "PONG"];

@@ -43,8 +43,8 @@ impl Math {
 
     #[action(raw)]
     async fn echo(&self, ctx: Context, payload: Payload) -> Result<Reply> {
-        ctx.meta().set("seen", true);
-        ctx.headers().set_response("etag", "v1");
+        ctx.meta().set("seen", true)?;
+        ctx.headers().set_response("etag", "v1")?;
         Ok(Reply::from(payload))
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::bus::{Asked, Server};
 use crate::log::Log;
+use crate::outsider::peer::Peer;
 use crate::ways::{ms, ok, secs};
 
 fn service() -> ServiceDef {
@@ -187,7 +188,27 @@ async fn a_refusal_that_comes_later_raises_an_error_each_time_and_is_logged_once
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_that_is_not_ready_is_not_announced_by_a_connection_that_comes_back() {
+async fn a_connection_that_comes_back_before_the_first_announcement_repeats_nothing() {
+    let network = Network::new();
+    let peer = Peer::join(&network, "peer").await;
+    let broker = TestBroker::new().node_id("a").transporter(network.transporter());
+    let (broker, ()) = tokio::join!(broker.start(), async {
+        // While it asks whether its id is free.
+        tokio::time::sleep(ms(5)).await;
+        network.crash("a");
+        tokio::time::sleep(ms(5)).await;
+        let said =
+            [PacketKind::Info, PacketKind::Discover, PacketKind::Heartbeat].map(|kind| peer.heard(kind));
+        assert_eq!(said.concat(), Vec::<Value>::new());
+        network.restore("a");
+    });
+    assert_eq!(peer.heard(PacketKind::Discover).len(), 1);
+    assert_eq!(peer.heard(PacketKind::Info).len(), 1);
+    drop(broker);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_comes_back_while_services_start_announces_those_that_have() {
     let network = Network::new();
     let server = Server::on(&network);
     let slow = ServiceDef::builder("slow").started(|_| async {
@@ -195,6 +216,16 @@ async fn a_node_that_is_not_ready_is_not_announced_by_a_connection_that_comes_ba
         Ok::<_, ligand::Error>(())
     });
     let broker = TestBroker::new().node_id("a").transporter(server.clone()).service(slow);
+    let announced = |asked: &[Asked]| {
+        let services = |asked: &Asked| match asked {
+            Asked::Send(Route::Broadcast, PacketKind::Info, info) => {
+                let services = info["services"].as_array()?.iter();
+                Some(services.map(|one| one["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>())
+            }
+            _ => None,
+        };
+        asked.iter().filter_map(services).collect::<Vec<_>>()
+    };
     let ((), broker) = tokio::join!(
         async {
             tokio::time::sleep(secs(1)).await;
@@ -202,14 +233,11 @@ async fn a_node_that_is_not_ready_is_not_announced_by_a_connection_that_comes_ba
             tokio::time::sleep(secs(1)).await;
             network.restore("a");
             tokio::time::sleep(secs(2)).await;
-            let announced =
-                |asked: &Asked| matches!(asked, Asked::Send(Route::Broadcast, PacketKind::Info, _));
-            assert!(!server.asked().iter().any(announced));
+            assert_eq!(announced(&server.asked()), [["$node"], ["$node"]]);
         },
         broker.start()
     );
-    let announced = server.asked();
-    assert!(announced.iter().any(|asked| matches!(asked, Asked::Send(_, PacketKind::Info, _))));
+    assert_eq!(announced(&server.asked()), [["$node", "slow"]]);
     drop(broker);
 }
 

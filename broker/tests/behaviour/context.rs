@@ -31,11 +31,11 @@ fn chain() -> Vec<ServiceDef> {
         ServiceDef::builder(name)
             .action("go", move |cx: Context, _: Value| async move {
                 let mut seen = vec![describe(&cx)];
-                cx.meta().set(name, cx.level());
+                cx.meta().set(name, cx.level())?;
                 if let Some(next) = next {
                     let further: Vec<Value> = cx.call(next, json!({})).header("hop", name).await?;
                     seen.extend(further);
-                    cx.meta().set("back in", name);
+                    cx.meta().set("back in", name)?;
                 }
                 ok(seen)
             })
@@ -103,7 +103,7 @@ async fn headers_go_one_hop_and_no_further() {
 async fn meta_comes_back_from_a_call_that_failed() {
     let services = || {
         let fail = |cx: Context, _: Value| async move {
-            cx.meta().set("left behind", true);
+            cx.meta().set("left behind", true)?;
             Err::<(), _>(Error::client(400, "NO", "no"))
         };
         let outer = |cx: Context, _: Value| async move {
@@ -166,7 +166,7 @@ async fn extensions_stay_where_they_were_put() {
 async fn an_event_carries_the_context_of_the_call_that_sent_it() {
     let log = ligand::testing::EventLog::of("done");
     let work = ServiceDef::builder("work").action("do", |cx: Context, _: Value| async move {
-        cx.meta().set("user", 7);
+        cx.meta().set("user", 7)?;
         cx.emit("done", 1).meta("more", true).await
     });
     let cluster = Cluster::seeded(1)

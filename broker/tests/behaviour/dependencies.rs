@@ -5,7 +5,9 @@ use ligand::{ServiceBroker, ServiceCx, ServiceDef, StartError};
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
 use tokio::time::Instant;
+use tracing::Level;
 
+use crate::log::Log;
 use crate::ways::{ms, ok, secs};
 
 /// A service that notes when it starts, and takes a while for it.
@@ -87,6 +89,70 @@ async fn two_services_that_wait_for_each_other_fail_instead_of_hanging() {
         .unwrap();
     let error = tokio::time::timeout(secs(31), broker.start()).await.unwrap().unwrap_err();
     assert!(matches!(error, StartError::Dependency { .. }), "{error}");
+    let text = error.to_string();
+    let says = |one: &str, other: &str| {
+        text.contains(&format!(
+            "`{one}` is a service of this node that has not started yet, because it waits for `{other}`"
+        ))
+    };
+    assert!(says("one", "two") || says("two", "one"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dependency_of_this_node_that_has_not_started_says_what_it_waits_for() {
+    let notes = Arc::default();
+    let broker = ServiceBroker::builder()
+        .service(noted("device", &["tenant"], &notes))
+        .service(noted("location", &["device", "stock"], &notes))
+        .build()
+        .unwrap();
+    let start = tokio::spawn({
+        let broker = broker.clone();
+        async move { broker.start().await }
+    });
+    let error = broker.wait_for_within(&["location"], secs(2)).await.unwrap_err();
+    assert_eq!(error.not_started["location"], ["device", "stock"]);
+    let error = broker.wait_for_within(&["device", "stock"], secs(2)).await.unwrap_err();
+    assert_eq!(error.missing, ["device", "stock"]);
+    assert_eq!(
+        error.to_string(),
+        "no node offers `stock`; `device` is a service of this node that has not started yet, because it waits \
+         for `tenant`"
+    );
+    assert!(start.await.unwrap().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_says_what_is_waited_for_after_a_second_and_warns_after_ten() {
+    let log = Log::of_this_thread(Level::INFO);
+    let notes = Arc::default();
+    let broker = ServiceBroker::builder()
+        .configure(|config| config.dependency_timeout = secs(100).into())
+        .service(noted("orders", &["stock"], &notes))
+        .build()
+        .unwrap();
+    let start = tokio::spawn({
+        let broker = broker.clone();
+        async move { broker.start().await }
+    });
+    let lines = |wanted: [usize; 2]| {
+        let (info, warn) = (log.with("waiting for services"), log.with("still waiting for services"));
+        assert_eq!([info.len() - warn.len(), warn.len()], wanted, "{info:?}");
+        assert!(
+            info.iter().all(|line| line.contains("orders") && line.contains("no node offers `stock`")),
+            "{info:?}"
+        );
+        assert!(warn.iter().all(|line| line.contains("WARN")), "{warn:?}");
+    };
+    // As much later than the start as makes no difference.
+    for (at, wanted) in
+        [(900, [0, 0]), (200, [1, 0]), (8800, [1, 0]), (200, [1, 1]), (29_000, [1, 1]), (1100, [1, 2])]
+    {
+        tokio::time::sleep(ms(at)).await;
+        lines(wanted);
+    }
+    assert!(start.await.unwrap().is_err());
+    assert!(log.with("waiting for services").len() <= 6, "bounded");
 }
 
 #[tokio::test(start_paused = true)]

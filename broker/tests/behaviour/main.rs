@@ -22,6 +22,7 @@ mod hostile_bus;
 mod layers;
 mod lifecycle;
 mod liveness;
+mod local_discoverer;
 #[path = "../log/mod.rs"]
 mod log;
 mod lost_subscriptions;
@@ -43,7 +44,9 @@ mod run_modes;
 mod services_at_run_time;
 mod signals;
 mod spans;
+mod staged_start;
 mod testing_kit;
+mod unwritable;
 mod validation;
 mod visibility;
 mod waiting;

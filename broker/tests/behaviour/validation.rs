@@ -1,6 +1,8 @@
 //! Parameters that do not fit.
 
-use ligand::{ErrorKind, IntoServiceDef, Outcome, Params, Result, ServiceDef, service};
+use ligand::config::SerializerKind;
+use ligand::testing::Cluster;
+use ligand::{Context, ErrorKind, IntoServiceDef, Outcome, Params, Result, ServiceDef, service};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -25,6 +27,11 @@ impl Orders {
     #[action]
     async fn place(&self, Params(lines): Params<Vec<Line>>) -> Result<usize> {
         Ok(lines.len())
+    }
+
+    #[action]
+    async fn count(&self, ctx: Context, n: u64, at: i8) -> Result<(u64, i8, Option<u64>)> {
+        Ok((n, at, ctx.meta().get("n")))
     }
 }
 
@@ -81,4 +88,50 @@ async fn a_field_of_another_type_is_named_by_its_path() {
 async fn params_of_another_shape_altogether_are_reported_too() {
     let found = complaints("orders.place", json!({ "sku": "chair" })).await;
     assert_eq!((&found[0]["field"], &found[0]["type"]), (&json!(""), &json!("array")));
+}
+
+const SERIALIZERS: [SerializerKind; 5] = [
+    SerializerKind::Json,
+    SerializerKind::JsonExt,
+    SerializerKind::MsgPack,
+    SerializerKind::Notepack,
+    SerializerKind::Cbor,
+];
+
+#[tokio::test(start_paused = true)]
+async fn an_array_is_no_params_for_named_arguments() {
+    // By position it would fit.
+    let params = json!([1, "a note"]);
+    let expected = json!([{
+        "type": "object",
+        "message": "invalid type: sequence, expected an object, the params of `orders.add`",
+        "field": "",
+        "action": "orders.add",
+    }]);
+    assert_eq!(complaints("orders.add", params.clone()).await, expected);
+    for serializer in SERIALIZERS {
+        let cluster = Cluster::seeded(1).configure(move |config| config.serializer = serializer);
+        let cluster = cluster.node("caller", []).node("server", orders()).start().await;
+        let error = cluster.at("caller").call::<Value>("orders.add", &params).await.unwrap_err();
+        assert_eq!(error.data().unwrap()[0]["message"], expected[0]["message"], "{serializer}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_whole_number_that_is_written_as_a_float_fits_an_integer() {
+    let params = json!({ "n": 5.0, "at": -3.0 });
+    let expected = (5, -3, Some(7));
+    let found = every_way(orders, async |broker| {
+        let encoded = broker.call::<(u64, i8, _)>("orders.count", &params).meta("n", 7.0).await.unwrap();
+        let moved = broker.call_typed("orders.count", params.clone()).meta("n", 7.0).await.unwrap();
+        assert_eq!(encoded, moved);
+        encoded
+    });
+    assert_eq!(found.await, expected);
+    for serializer in SERIALIZERS {
+        let cluster = Cluster::seeded(1).configure(move |config| config.serializer = serializer);
+        let cluster = cluster.node("caller", []).node("server", orders()).start().await;
+        let count = cluster.at("caller").call::<(u64, i8, _)>("orders.count", &params).meta("n", 7.0);
+        assert_eq!(count.await.unwrap(), expected, "{serializer}");
+    }
 }

@@ -1,5 +1,6 @@
 //! The nodes of one case: they start, meet, and are stopped again.
 
+use ligand::transport::Membership;
 use ligand::{ServiceBroker, ServiceDef};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -109,6 +110,21 @@ impl Cluster {
         brokers.try_into().map_err(|_| "an array has its length".into())
     }
 
+    /// Starts one node per list of services, all at the same time.
+    pub(super) async fn start_together<const N: usize>(
+        &mut self,
+        services: [Vec<ServiceDef>; N],
+    ) -> Outcome<[ServiceBroker; N]> {
+        let mut brokers = Vec::new();
+        for (n, services) in services.into_iter().enumerate() {
+            let broker = self.build(n, services)?;
+            self.nodes.push(Node { broker: broker.clone(), runtime: None });
+            brokers.push(broker);
+        }
+        futures_util::future::try_join_all(brokers.iter().map(ServiceBroker::start)).await?;
+        brokers.try_into().map_err(|_| "an array has its length".into())
+    }
+
     /// Takes a node that was started apart from the world without a word.
     pub(super) async fn crash(&mut self, broker: &ServiceBroker) -> Outcome {
         self.fixture.crash(broker.node_id());
@@ -125,6 +141,16 @@ impl Cluster {
     /// Lets a node with the id of a crashed one in.
     pub(super) fn make_way(&self, broker: &ServiceBroker) {
         self.fixture.restore(broker.node_id());
+    }
+
+    /// Whether a start asks by itself who has its id: what is for an id goes to whoever has subscribed.
+    pub(super) fn asks_for_its_id(&self) -> bool {
+        self.fixture.transporter(0).capabilities().membership == Membership::Heartbeat
+    }
+
+    /// Whether a server takes its time before a new node hears anything.
+    pub(super) fn connects_slowly(&self) -> bool {
+        self.fixture.transporter(0).scheme() == "kafka"
     }
 
     /// The largest frame, where there is a limit.

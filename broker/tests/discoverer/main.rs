@@ -5,6 +5,7 @@
 
 mod server;
 
+use ligand::config::{DiscovererConfig, SerializerKind};
 use ligand::middleware::wire_layer;
 use ligand::{BrokerBuilder, BrokerConfig, Error, ServiceBroker, ServiceDef, StartError, Timeout};
 use serde_json::{Value, json};
@@ -92,6 +93,45 @@ fn local(builder: BrokerBuilder) -> BrokerBuilder {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_whose_services_need_each_other_crosswise_start_within_three_seconds() {
+    let Some(server) = Server::any().await else { return };
+    let service = |name: &str, needs: &[&str]| {
+        let builder =
+            ServiceDef::builder(name.to_owned()).depends_on(needs.iter().map(|name| (*name).to_owned()));
+        builder.action("get", |_, _: Value| async { Ok::<_, Error>(1) }).build()
+    };
+    for transporter in TRANSPORTERS {
+        let namespace = namespace();
+        let transporter = over(transporter, &namespace);
+        let node = |id, services: [ServiceDef; 2]| {
+            let node = services
+                .into_iter()
+                .fold(node(&server, &namespace, id, &transporter), BrokerBuilder::service);
+            // As by default: the next beat is long away.
+            let node = node.configure(|config| {
+                config.heartbeat_interval = Duration::from_secs(10);
+                config.heartbeat_timeout = Duration::from_secs(30);
+            });
+            local(node).build().unwrap()
+        };
+        let a = node("a", [service("tenant", &[]), service("location", &["device"])]);
+        let b = node("b", [service("device", &["tenant"]), service("alarm", &["location"])]);
+        let from = std::time::Instant::now();
+        let started = tokio::join!(a.start(), b.start());
+        started.0.unwrap();
+        started.1.unwrap();
+        a.wait_for(&["alarm"]).await.unwrap();
+        let took = from.elapsed();
+        assert!(took <= Duration::from_secs(3), "it took {took:.1?} over {transporter}");
+        sees(&a, "alarm.get", true).await;
+        sees(&b, "tenant.get", true).await;
+        for broker in [&a, &b] {
+            broker.stop().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_find_each_other_change_and_leave_over_any_transporter() {
     let Some(server) = Server::any().await else { return };
     for transporter in TRANSPORTERS {
@@ -171,6 +211,48 @@ async fn records_have_the_names_values_and_lives_of_node() {
     .await;
     a.stop().await.unwrap();
     assert_eq!(server.keys(&format!("MOL-{namespace}-*")).await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_have_a_serializer_of_their_own_whatever_the_cluster_speaks() {
+    use SerializerKind::{Cbor, Json, JsonExt, MsgPack, Notepack};
+    let Some(server) = Server::any().await else { return };
+    // What an INFO begins with.
+    let rows: [(_, _, &[u8]); 6] = [
+        (MsgPack, None, b"{"),
+        (MsgPack, Some(Json), b"{"),
+        (Json, Some(JsonExt), b"{"),
+        (Json, Some(MsgPack), b"\x8A"),
+        (Cbor, Some(Notepack), b"\x8A"),
+        (Json, Some(Cbor), b"\xB9"),
+    ];
+    for (spoken, written, begins) in rows {
+        let namespace = namespace();
+        let mut options = json!({ "redis": server.url(), "fullCheck": 1 });
+        if let Some(written) = written {
+            options["serializer"] = json!(written.as_str());
+        }
+        let Value::Object(options) = options else { unreachable!("it is written as one") };
+        let of = |id| {
+            let options = options.clone();
+            node(&server, &namespace, id, &format!("memory://{namespace}")).configure(move |config| {
+                config.serializer = spoken;
+                config.metadata = [("text".to_owned(), json!("[[DT]]5"))].into_iter().collect();
+                config.registry.discoverer = Some(DiscovererConfig::with_options("Redis", options));
+            })
+        };
+        let (a, b) = (started(of("a")).await, started(of("b")).await);
+        sees(&a, "b.who", true).await;
+        sees(&b, "a.who", true).await;
+        let all: Value = a.call("$node.list", json!({})).await.unwrap();
+        let b_as_seen = all.as_array().unwrap().iter().find(|node| node["id"] == "b").unwrap();
+        assert_eq!(b_as_seen["metadata"], json!({ "text": "[[DT]]5" }), "{spoken} {written:?}");
+        let record = server.ask_raw(&["GET", &format!("MOL-{namespace}-DSCVR-INFO:a")]).await.unwrap();
+        assert!(record.starts_with(begins), "{spoken} {written:?}: {record:x?}");
+        b.stop().await.unwrap();
+        sees(&a, "b.who", false).await;
+        a.stop().await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -30,10 +30,10 @@ struct Own {
 
 /// Whether to go on without a server: a suite that cannot run must not look green by accident.
 fn done_without(why: &str) -> bool {
-    let without = std::env::var("LIGAND_WITHOUT").unwrap_or_default();
+    let without = std::env::var("TEST_WITHOUT").unwrap_or_default();
     assert!(
         without.split([',', ' ']).any(|name| name == "redis"),
-        "NOT RUN: the Redis discoverer: {why}; install it, or set LIGAND_WITHOUT=redis to do without"
+        "NOT RUN: the Redis discoverer: {why}; install it, or set TEST_WITHOUT=redis to do without"
     );
     println!("NOT RUN: the Redis discoverer: {why}");
     true
@@ -105,14 +105,28 @@ impl Server {
         format!("redis://{}/0", self.address)
     }
 
-    /// What a command answers, as text: elements of lists in lines, null as empty.
-    pub(crate) async fn ask(&self, command: &[&str]) -> std::io::Result<String> {
+    /// What a command answers with one value, byte for byte.
+    pub(crate) async fn ask_raw(&self, command: &[&str]) -> std::io::Result<Vec<u8>> {
+        let mut stream = self.asked(command).await?;
+        let head = line(&mut stream).await?;
+        let mut value = vec![0; head[1..].parse().unwrap_or(0)];
+        stream.read_exact(&mut value).await?;
+        Ok(value)
+    }
+
+    async fn asked(&self, command: &[&str]) -> std::io::Result<BufReader<TcpStream>> {
         let mut stream = BufReader::new(TcpStream::connect(&self.address).await?);
         let mut request = format!("*{}\r\n", command.len());
         for word in command {
             request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
         }
         stream.write_all(request.as_bytes()).await?;
+        Ok(stream)
+    }
+
+    /// What a command answers, as text: elements of lists in lines, null as empty.
+    pub(crate) async fn ask(&self, command: &[&str]) -> std::io::Result<String> {
+        let mut stream = self.asked(command).await?;
         let first = line(&mut stream).await?;
         let (kind, rest) = first.split_at(1);
         match kind {

@@ -10,27 +10,33 @@ use crate::redis_server::{Server, namespace};
 with_both_versions! {
     both_learn_of_each_other_by_redis
     our_records_are_understood_and_theirs_read
+    records_in_every_serializer_are_understood_by_both
 }
 
 /// Options of a stock node over TCP that finds nobody by itself.
-fn js_options(cluster: &Cluster, server: &Server, namespace: &str) -> Value {
+fn js_options(cluster: &Cluster, discoverer: &Value, namespace: &str) -> Value {
     let mut options = cluster.js_options("js");
     options["transporter"]["options"]["urls"] = json!([]);
     options["namespace"] = json!(namespace);
     // Over TCP a stock node beats only when its services change, so the one beat has to last.
     options["heartbeatTimeout"] = json!(600);
-    options["registry"] = json!({ "discoverer": server.url() });
+    options["registry"] = json!({ "discoverer": discoverer });
     options
 }
 
-async fn rust(cluster: &Cluster, server: &Server, namespace: &str, heard: &Heard) -> ligand::ServiceBroker {
-    let (namespace, discoverer) = (namespace.to_owned(), server.url());
+async fn rust(
+    cluster: &Cluster,
+    discoverer: &Value,
+    namespace: &str,
+    heard: &Heard,
+) -> ligand::ServiceBroker {
+    let (namespace, discoverer) = (namespace.to_owned(), discoverer.clone());
     built(cluster, "rust", vec![rs(), mail(heard)], |builder| {
         builder.transporter("tcp://?udpDiscovery=false&useHostname=false&bind=127.0.0.1").configure(
             move |config| {
                 config.namespace = namespace;
                 config.heartbeat_interval = Duration::from_millis(200);
-                config.registry.discoverer = Some(discoverer.into());
+                config.registry.discoverer = serde_json::from_value(discoverer).unwrap();
             },
         )
     })
@@ -40,9 +46,10 @@ async fn rust(cluster: &Cluster, server: &Server, namespace: &str, heard: &Heard
 async fn both_learn_of_each_other_by_redis(version: Version) {
     let Some(server) = Server::any().await else { return };
     let (cluster, namespace, heard) = (Cluster::new(&["rust", "js"]), namespace(), Heard::default());
-    let rust = rust(&cluster, &server, &namespace, &heard).await;
+    let rust = rust(&cluster, &json!(server.url()), &namespace, &heard).await;
     // It looks when it starts: our records are there.
-    let js = Js::start(version, js_options(&cluster, &server, &namespace), &["js", "mail"]).await;
+    let js =
+        Js::start(version, js_options(&cluster, &json!(server.url()), &namespace), &["js", "mail"]).await;
     js.ask(json!({ "do": "waitForServicesOf", "node": "rust", "names": ["v3.rs", "mail"] })).await;
     until("our node knows the other", async || {
         let known = services_of(&rust, "js").await;
@@ -77,8 +84,8 @@ async fn both_learn_of_each_other_by_redis(version: Version) {
 async fn our_records_are_understood_and_theirs_read(version: Version) {
     let Some(server) = Server::any().await else { return };
     let (cluster, namespace) = (Cluster::new(&["rust", "js"]), namespace());
-    let rust = rust(&cluster, &server, &namespace, &Heard::default()).await;
-    let js = Js::start(version, js_options(&cluster, &server, &namespace), &["js"]).await;
+    let rust = rust(&cluster, &json!(server.url()), &namespace, &Heard::default()).await;
+    let js = Js::start(version, js_options(&cluster, &json!(server.url()), &namespace), &["js"]).await;
     let prefix = format!("MOL-{namespace}-DSCVR");
     let record = async |key: &str| -> Value {
         serde_json::from_str(&server.ask(&["GET", key]).await.unwrap()).expect(key)
@@ -112,4 +119,31 @@ async fn our_records_are_understood_and_theirs_read(version: Version) {
     rust.stop().await.unwrap();
     js.ask(json!({ "do": "stop" })).await;
     assert_eq!(server.keys(&format!("{prefix}-*")).await, [""; 0], "neither leaves anything behind");
+}
+
+/// The cluster speaks JSON all the while.
+async fn records_in_every_serializer_are_understood_by_both(version: Version) {
+    let Some(server) = Server::any().await else { return };
+    let serializers: &[&str] = match version {
+        Version::V015 => &["JSONExt", "MsgPack", "Notepack", "CBOR"],
+        Version::V014 => &["MsgPack", "Notepack", "CBOR"],
+    };
+    for serializer in serializers {
+        let (cluster, namespace) = (Cluster::new(&["rust", "js"]), namespace());
+        let options = json!({ "redis": server.url(), "serializer": serializer, "fullCheck": 1 });
+        let discoverer = json!({ "type": "Redis", "options": options });
+        let rust = rust(&cluster, &discoverer, &namespace, &Heard::default()).await;
+        let js = Js::start(version, js_options(&cluster, &discoverer, &namespace), &["js"]).await;
+        js.ask(json!({ "do": "waitForServicesOf", "node": "rust", "names": ["v3.rs"] })).await;
+        until("our node knows the other", async || {
+            services_of(&rust, "js").await.iter().any(|name| name == "v2.js").then_some(())
+        })
+        .await;
+        let back: Value = rust.call("v2.js.echo", json!({ "n": 1 })).await.unwrap();
+        assert_eq!(back, json!({ "n": 1 }), "{serializer}");
+        assert_eq!(js.call("v3.rs.echo", json!({ "n": 2 })).await, Ok(json!({ "n": 2 })), "{serializer}");
+        js.ask(json!({ "do": "stop" })).await;
+        until("it has left", async || services_of(&rust, "js").await.is_empty().then_some(())).await;
+        rust.stop().await.unwrap();
+    }
 }

@@ -3,6 +3,7 @@
 use ligand::{ActionError, Code, Context, Error, ErrorKind, Outcome, Result, ServiceDef, service};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 use crate::ways::on_every_way;
 
@@ -191,5 +192,126 @@ async fn an_error_with_data_that_does_not_fit_is_not_taken_for_ones_own() {
             assert_eq!(fail(data.clone()).await.downcast::<LimitError>(), None, "{way:?} {data}");
         }
     })
+    .await;
+}
+
+/// Data that JSON has no form for.
+#[derive(Debug, PartialEq, thiserror::Error, ActionError)]
+enum OddError {
+    #[error("over the limit")]
+    Limit { limit: u128, balance: i128, rate: f64, seen: Option<u128>, small: u128, raw: Raw },
+    #[error("no room")]
+    Room { by_shelf: BTreeMap<u128, f32>, list: Vec<f64> },
+    #[error("the map is torn")]
+    Torn { near: BTreeMap<(u8, u8), u8> },
+}
+
+/// A type that is bytes to serde, and nothing else.
+#[derive(Debug, PartialEq)]
+struct Raw(Vec<u8>);
+
+impl Serialize for Raw {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl serde::de::Visitor<'_> for Bytes {
+            type Value = Raw;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Raw, E> {
+                Ok(Raw(bytes))
+            }
+        }
+        from.deserialize_byte_buf(Bytes)
+    }
+}
+
+struct Odd;
+
+#[service(name = "odd")]
+impl Odd {
+    #[action]
+    async fn limit(&self) -> Result<(), OddError> {
+        Err(OddError::Limit {
+            limit: u128::MAX,
+            balance: i128::MIN,
+            rate: f64::INFINITY,
+            seen: Some(1 << 64),
+            small: 7,
+            raw: Raw(vec![0, 255]),
+        })
+    }
+
+    #[action]
+    async fn room(&self) -> Result<(), OddError> {
+        Err(OddError::Room {
+            by_shelf: [(u128::MAX, f32::NEG_INFINITY)].into(),
+            list: vec![1.5, 2.0, f64::INFINITY],
+        })
+    }
+
+    #[action]
+    async fn torn(&self) -> Result<(), OddError> {
+        Err(OddError::Torn { near: [((1, 2), 3)].into() })
+    }
+}
+
+#[tokio::test]
+async fn data_that_json_has_no_form_for_comes_back_as_it_was() {
+    on_every_way(
+        || Odd,
+        async |broker, way| {
+            let error = OddClient::new(broker).limit().await.unwrap_err();
+            let data = json!({
+                "limit": "340282366920938463463374607431768211455",
+                "balance": "-170141183460469231731687303715884105728",
+                "rate": "Infinity",
+                "seen": "18446744073709551616",
+                "small": 7,
+                "raw": [0, 255],
+            });
+            assert_eq!(error.data(), Some(&data), "{way:?}");
+            let expected = OddError::Limit {
+                limit: u128::MAX,
+                balance: i128::MIN,
+                rate: f64::INFINITY,
+                seen: Some(1 << 64),
+                small: 7,
+                raw: Raw(vec![0, 255]),
+            };
+            assert_eq!(error.downcast(), Some(expected), "{way:?}");
+            let error = OddClient::new(broker).room().await.unwrap_err();
+            let expected = OddError::Room {
+                by_shelf: [(u128::MAX, f32::NEG_INFINITY)].into(),
+                list: vec![1.5, 2.0, f64::INFINITY],
+            };
+            assert_eq!(error.downcast(), Some(expected), "{way:?} {:?}", error.data());
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_error_whose_data_cannot_be_written_says_so_and_names_the_field() {
+    on_every_way(
+        || Odd,
+        async |broker, way| {
+            let error = OddClient::new(broker).torn().await.unwrap_err();
+            assert_eq!((error.kind(), error.outcome()), (ErrorKind::Codec, Outcome::Ran), "{way:?}");
+            assert_eq!(
+                error.message(),
+                "the error 'OddError' of type 'TORN' cannot be sent, because its field 'near' cannot be written as \
+                 JSON (key must be a string): give it another type, or leave it out by #[action_error(skip)]; it \
+                 says: the map is torn",
+                "{way:?}"
+            );
+        },
+    )
     .await;
 }

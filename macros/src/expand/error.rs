@@ -83,26 +83,22 @@ fn outward(shape: &Shape, error: &ErrorType) -> TokenStream {
             let used = Ident::new(&binding.to_string(), span);
             let private = at(&private, span);
             let value = quote_spanned!(span=> #private::to_value(#used));
-            (quote!(#member: ref #binding,), quote!((::std::string::String::from(#key), #value)))
+            (quote!(#member: ref #binding,), quote!((#key, #value)))
         })
         .unzip();
-    let data = if entries.is_empty() {
-        quote!(::core::option::Option::None)
-    } else {
-        quote!(::core::option::Option::Some(#private::Value::Object(
-            ::core::iter::FromIterator::from_iter([#(#entries),*])
-        )))
-    };
     let message = quote_spanned!(located(error.ident.span())=> ::std::format!("{}", error));
     quote! {
-        #path { #(#patterns)* .. } => #krate::Error::application(#private::ErrorParts {
-            name: #name,
-            code: #code,
-            error_type: #error_type,
-            message: #message,
-            retryable: #retryable,
-            data: #data,
-        }),
+        #path { #(#patterns)* .. } => #private::application(
+            #private::ErrorParts {
+                name: #name,
+                code: #code,
+                error_type: #error_type,
+                message: #message,
+                retryable: #retryable,
+                data: ::core::option::Option::None,
+            },
+            [#(#entries),*],
+        ),
     }
 }
 
@@ -120,14 +116,10 @@ fn homeward(shape: &Shape, error: &ErrorType) -> Option<TokenStream> {
     let fields = shape.fields.iter().map(|field| {
         let (member, key, ty) = (&field.member, field.key(), &field.ty);
         // A missing field is null, which an `Option` accepts.
-        let value = quote!(data.and_then(|data| data.get(#key)).cloned().unwrap_or_default());
-        let decoded = quote_spanned!(located(ty.span())=> #private::from_value::<#ty>(#value)?);
+        let decoded = quote_spanned!(located(ty.span())=> #private::from_value::<#ty>(error, #key)?);
         quote!(#member: #decoded)
     });
     Some(quote! {
-        (#name, #error_type) => {
-            let data = error.data();
-            ::core::option::Option::Some(#path { #(#fields),* })
-        }
+        (#name, #error_type) => ::core::option::Option::Some(#path { #(#fields),* }),
     })
 }

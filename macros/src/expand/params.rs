@@ -81,16 +81,51 @@ pub(super) fn definition(
         };
         quote!(#[serde(expecting = #text)])
     });
+    // Makes the derived code a method of the struct, so that the trait can be written around it.
+    let remote = (travels != Travels::Out).then(|| quote!(, remote = "Self"));
     let quiet = quiet();
     let fields = arguments.iter().map(|argument| field(argument, travels));
+    let reads = (travels != Travels::Out).then(|| {
+        quote! {
+            #(#cfgs)*
+            #quiet
+            #[automatically_derived]
+            impl<'de> #private::serde::Deserialize<'de> for #ident {
+                fn deserialize<D>(from: D) -> ::core::result::Result<Self, D::Error>
+                where
+                    D: #private::serde::Deserializer<'de>,
+                {
+                    // Names what it calls: the method, not this function.
+                    #ident::deserialize(#private::Named(from))
+                }
+            }
+        }
+    });
+    let writes = (travels == Travels::BothWays).then(|| {
+        quote! {
+            #(#cfgs)*
+            #quiet
+            #[automatically_derived]
+            impl #private::serde::Serialize for #ident {
+                fn serialize<S>(&self, to: S) -> ::core::result::Result<S::Ok, S::Error>
+                where
+                    S: #private::serde::Serializer,
+                {
+                    #ident::serialize(self, to)
+                }
+            }
+        }
+    });
     quote! {
         #(#cfgs)*
         #[doc(hidden)]
         #quiet
         #[derive(#derives)]
-        #[serde(crate = #serde)]
+        #[serde(crate = #serde #remote)]
         #expecting
         struct #ident { #(#fields,)* }
+        #reads
+        #writes
     }
 }
 

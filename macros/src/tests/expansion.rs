@@ -99,6 +99,7 @@ fn named_arguments_become_a_struct_that_handler_and_client_share() {
         &code,
         &[
             quote!(#[derive(::ligand::__private::serde::Serialize, ::ligand::__private::serde::Deserialize)]),
+            quote!(::deserialize(::ligand::__private::Named(from))),
             quote!(#[serde(crate = "::ligand::__private::serde")]),
             quote!(
                 struct __TripsRequestParams {
@@ -341,19 +342,15 @@ fn an_error_goes_out_as_parts_and_comes_back_by_its_type() {
         &code,
         &[
             quote!(impl ::core::convert::From<TripError> for ::ligand::Error),
-            quote!(TripError::NoDriver { near: ref __field0, .. } => ::ligand::Error::application),
+            quote!(TripError::NoDriver { near: ref __field0, .. } => ::ligand::__private::application),
             quote!(name: "TripError", code: 404i64, error_type: "NO_DRIVER",),
-            quote!((::std::string::String::from("near"), ::ligand::__private::to_value(__field0))),
+            quote!([("near", ::ligand::__private::to_value(__field0))],),
             quote!(retryable: true),
             quote!(TripError::Unknown { 0: ref __field0, .. }),
             quote!(TripError::Call { 0: inner } => ::core::convert::Into::into(inner)),
-            quote!(("TripError", "NO_DRIVER") => {
-                let data = error.data();
-                ::core::option::Option::Some(TripError::NoDriver {
-                    near: ::ligand::__private::from_value::<Point>(
-                        data.and_then(|data| data.get("near")).cloned().unwrap_or_default())?
-                })
-            }),
+            quote!(("TripError", "NO_DRIVER") => ::core::option::Option::Some(TripError::NoDriver {
+                near: ::ligand::__private::from_value::<Point>(error, "near")?
+            }),),
         ],
     );
     // What was skipped cannot be rebuilt.

@@ -91,6 +91,7 @@ impl Transporter for Amqp {
             balanced: true,
             balanced_wildcards: false,
             acks: true,
+            shared_inboxes: true,
             max_frame: Some(self.options.limits.max_frame),
             ..Capabilities::bus()
         }

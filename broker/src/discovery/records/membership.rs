@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::names::Beat;
-use super::orders::{Found, Order, Orders};
+use super::orders::{Found, Order, Orders, Store};
 use super::roll::{Known, Roll};
 use crate::broker::ServiceBroker;
 use crate::config::BrokerConfig;
@@ -20,10 +20,14 @@ use crate::discovery::conflict::{Evidence, Source};
 use crate::discovery::cpu::Cpu;
 use crate::discovery::limit::Bucket;
 use crate::protocol::{InfoPacket, Packet, beat_record};
+use crate::registry::LocalInfo;
+use crate::serializer::Serializer;
 use crate::transit::Transit;
 
 /// How often signs of life in other packets are looked at.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
+/// How often the roll is called while a service waits for others: the next beat may be long away.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often nodes that are long gone are forgotten.
 const CLEAN_EVERY: Duration = Duration::from_secs(60);
 /// Packets that keep a node without a beat alive are at most this old, or one beat.
@@ -36,6 +40,7 @@ const LINES: Duration = Duration::from_secs(30);
 /// What this node knows of who is alive.
 pub(crate) struct Records {
     orders: Orders,
+    serializer: Arc<dyn Serializer>,
     roll: Roll,
     cpu: Cpu,
     beat_every: Duration,
@@ -49,12 +54,15 @@ pub(crate) struct Records {
     lines: Bucket,
     /// Whether nodes are reached by their addresses rather than over a server.
     addressed: bool,
+    /// The sequence number of the INFO that is written.
+    written: u64,
+    /// When the roll is called for services that wait for others.
+    next_look: Option<Instant>,
 }
 
 impl Records {
     pub(crate) fn new(
-        orders: Orders,
-        full_check: u32,
+        store: Store,
         node: &NodeId,
         membership: Membership,
         config: &BrokerConfig,
@@ -70,9 +78,11 @@ impl Records {
             clean_after,
             config.registry.max_nodes,
         );
+        let Store { orders, full_check, serializer } = store;
         orders.give(Order::Roll);
         Self {
             orders,
+            serializer,
             roll,
             cpu: Cpu::new(),
             beat_every,
@@ -85,6 +95,8 @@ impl Records {
             asked: Bucket::new(ASKED, Duration::from_secs(1) / ASKED),
             lines: Bucket::new(1, LINES),
             addressed: membership == Membership::Gossip,
+            written: 0,
+            next_look: None,
         }
     }
 
@@ -94,7 +106,13 @@ impl Records {
     }
 
     pub(crate) fn next_tick(&self) -> Instant {
-        self.next_beat.min(self.next_check).min(self.next_clean)
+        let own = self.next_beat.min(self.next_check).min(self.next_clean);
+        self.next_look.map_or(own, |look| own.min(look))
+    }
+
+    /// Somebody waits for services that others may write of at any moment.
+    pub(crate) fn look(&mut self, now: Instant) {
+        self.next_look.get_or_insert(now);
     }
 
     /// A packet about membership came all the same: a farewell, a greeting, or one of a node that does not
@@ -119,12 +137,8 @@ impl Records {
         match packet {
             Packet::Info(info) => self.info(transit, broker, sender, *info, chores, now),
             // As in Node, whoever asks finds our record renewed.
-            Packet::Discover
-                if chores.is_there()
-                    && broker.shared().lifecycle.is_running()
-                    && self.asked.take(now.into_std()) =>
-            {
-                self.announce(transit, broker, None, now);
+            Packet::Discover if chores.is_present(broker) && self.asked.take(now.into_std()) => {
+                self.announce(transit, broker, &chores.for_asker(transit, broker), None, now);
             }
             Packet::Disconnect => {
                 let registry = broker.shared().registry.snapshot();
@@ -181,7 +195,7 @@ impl Records {
                 tracing::debug!(node = %node, "a node with a beat has no INFO in the store");
             }
             Found::Info { node, value: Some(value) } => {
-                let incoming = transit.open_record(PacketKind::Info, value)?;
+                let incoming = transit.open_record(&*self.serializer, PacketKind::Info, value)?;
                 if incoming.sender != node || transit.accept(broker, &incoming).is_none() {
                     tracing::debug!(node = %node, "the INFO of a node in the store cannot be used");
                     return None;
@@ -201,8 +215,8 @@ impl Records {
     /// Records may be missing that their authors believe to be there.
     fn forgotten(&mut self, transit: &Transit, broker: &ServiceBroker, chores: &Chores, now: Instant) {
         self.roll.forbear(now.into_std());
-        match chores.is_there() && broker.shared().lifecycle.is_running() {
-            true => self.announce(transit, broker, None, now),
+        match chores.is_present(broker) {
+            true => self.announce(transit, broker, &chores.for_asker(transit, broker), None, now),
             false => self.orders.give(Order::Roll),
         }
     }
@@ -253,7 +267,9 @@ impl Records {
             self.orders.give(Order::Fetch(verdict.fetch));
         }
         for (node, value) in values {
-            let Some(incoming) = transit.open_record(PacketKind::Heartbeat, value) else { continue };
+            let Some(incoming) = transit.open_record(&*self.serializer, PacketKind::Heartbeat, value) else {
+                continue;
+            };
             if let Packet::Heartbeat(beat) = incoming.packet
                 && incoming.sender == node
             {
@@ -310,17 +326,18 @@ impl Records {
         transit.node_gone(broker, node, unexpected, chores, now);
     }
 
-    /// Writes what this node offers now, and a beat. `done` is told once the first is written.
+    /// Writes what this node offers, and a beat. `done` is told once the first is written.
     pub(crate) fn announce(
         &mut self,
         transit: &Transit,
         broker: &ServiceBroker,
+        info: &LocalInfo,
         done: Option<oneshot::Sender<()>>,
         now: Instant,
     ) {
-        let info = broker.shared().registry.local_info();
-        let Some(value) = transit.info_record(&info.json) else { return };
+        let Some(value) = transit.info_record(&*self.serializer, &info.json) else { return };
         self.orders.give(Order::Info { value, done });
+        self.written = info.seq;
         self.beat(transit, broker, now);
     }
 
@@ -332,9 +349,17 @@ impl Records {
     fn beat(&mut self, transit: &Transit, broker: &ServiceBroker, now: Instant) {
         self.next_beat = now + self.beat_every;
         self.rolls = self.rolls.wrapping_add(1);
-        let seq = broker.shared().registry.local_info().seq;
+        // What is not written yet would be looked for in vain.
+        let seq = self.written;
         let cpu = self.cpu.measure();
-        let value = beat_record(transit.own_version(), transit.node(), cpu, seq, broker.instance_id());
+        let beat = beat_record(transit.own_version(), transit.node(), cpu, seq, broker.instance_id());
+        let value = match self.serializer.codec().encode(&beat) {
+            Ok(value) => value,
+            Err(error) => {
+                tracing::error!(error = %error, "this node's beat cannot be written");
+                return;
+            }
+        };
         let values = self.full_check > 0 && self.rolls.is_multiple_of(self.full_check);
         self.orders.give(Order::Beat { seq, value, values });
     }
@@ -342,9 +367,16 @@ impl Records {
     pub(crate) fn tick(&mut self, transit: &Transit, broker: &ServiceBroker, chores: &Chores, now: Instant) {
         if now >= self.next_beat {
             self.next_beat = now + self.beat_every;
-            match chores.is_there() && broker.shared().lifecycle.is_running() {
+            match chores.is_present(broker) {
                 true => self.beat(transit, broker, now),
                 false => self.orders.give(Order::Roll),
+            }
+        }
+        if self.next_look.is_some_and(|look| now >= look) {
+            let wanted = broker.waits_for_services();
+            self.next_look = wanted.then(|| now + LOOK_EVERY);
+            if wanted {
+                self.orders.give(Order::Roll);
             }
         }
         if now >= self.next_check {

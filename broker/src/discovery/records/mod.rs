@@ -21,4 +21,6 @@ pub(crate) use keeper::Keeper;
 pub(super) use membership::Records;
 #[cfg(feature = "discovery-redis")]
 pub(crate) use names::Names;
-pub(crate) use orders::{Found, Orders};
+#[cfg(feature = "discovery-redis")]
+pub(crate) use orders::Orders;
+pub(crate) use orders::{Found, Store};

@@ -2,9 +2,11 @@
 
 use bytes::Bytes;
 use ligand_transporters::{NodeId, TransportError};
+use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::names::Beat;
+use crate::serializer::Serializer;
 
 /// Orders that wait for the store. It works them off in milliseconds; while it is out of reach they are
 /// dropped, and the next beat or the reconnect says everything again.
@@ -36,6 +38,16 @@ pub(crate) enum Found {
     Info { node: NodeId, value: Option<Bytes> },
     /// This node's INFO is not there any more, so others may be missing too.
     Forgotten,
+}
+
+/// The store, as the control loop knows it.
+pub(crate) struct Store {
+    /// The way to the task with the store.
+    pub(crate) orders: Orders,
+    /// Every so many rolls values are read and not only names; 0 for never.
+    pub(crate) full_check: u32,
+    /// How records are written, whatever the cluster speaks.
+    pub(crate) serializer: Arc<dyn Serializer>,
 }
 
 /// The way to the task.

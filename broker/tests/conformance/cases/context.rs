@@ -29,7 +29,7 @@ async fn run(cluster: &mut Cluster) -> Outcome {
     let outer = ServiceDef::builder("outer")
         .action("run", |cx: Context, _: Value| async move {
             let own = seen(&cx);
-            cx.meta().set("outer", true);
+            cx.meta().set("outer", true)?;
             let inner: Value = cx.call("inner.run", json!({})).meta("down", 2).header("h", "inner").await?;
             Ok::<_, Error>(json!({ "own": own, "inner": inner, "after": cx.meta().to_map() }))
         })
@@ -37,8 +37,8 @@ async fn run(cluster: &mut Cluster) -> Outcome {
     let inner = ServiceDef::builder("inner")
         .action("run", |cx: Context, _: Value| async move {
             let own = seen(&cx);
-            cx.meta().set("inner", json!({ "deep": [1] }));
-            cx.meta().set("user", "changed");
+            cx.meta().set("inner", json!({ "deep": [1] }))?;
+            cx.meta().set("user", "changed")?;
             Ok::<_, Error>(own)
         })
         .build();

@@ -5,11 +5,13 @@ mod broadcast;
 mod calls;
 mod context;
 mod crash;
+mod crosswise;
 mod errors;
 mod late_join;
 mod leave;
 mod oversized;
 mod ping;
+mod refused_start;
 mod rejoin;
 mod services;
 
@@ -29,4 +31,6 @@ pub(super) const ALL: &[Case] = &[
     leave::CASE,
     crash::CASE,
     rejoin::CASE,
+    crosswise::CASE,
+    refused_start::CASE,
 ];

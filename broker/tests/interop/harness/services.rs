@@ -56,12 +56,12 @@ pub(crate) fn rs() -> ServiceDef {
         )
         .action_raw("nothing", |_cx: Context, _params: Payload| async move { Ok::<_, Error>(Reply::empty()) })
         .action("context", |cx: Context, _params: Value| async move {
-            cx.meta().set("fromRust", "rust was here");
+            cx.meta().set("fromRust", "rust was here")?;
             Ok::<_, Error>(told(&cx))
         })
         // Calls on, and tells of both ends.
         .action("relay", |cx: Context, params: Value| async move {
-            cx.meta().set("relay", cx.broker().node_id().as_str());
+            cx.meta().set("relay", cx.broker().node_id().as_str())?;
             let mut call = cx.call::<Value>(params["action"].as_str().unwrap_or_default(), &params["params"]);
             if let Some(timeout) = params["opts"]["timeout"].as_u64() {
                 call = call.timeout(Duration::from_millis(timeout));
