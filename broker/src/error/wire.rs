@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Code, Error, ErrorKind, Inner, Outcome};
+use crate::codec::read_json;
 use crate::protocol::{self, Raw, WireError};
 
 impl Error {
@@ -44,6 +45,8 @@ impl Error {
             && !wire.extra.iter().any(|(key, _)| key == HANDLER_RAN);
         let of_sender = || data.as_ref().and_then(|data| data["nodeID"].as_str()).is_none_or(names_sender);
         let outcome = match kind {
+            // These are about the packet: nothing in it was understood, or looked at.
+            kind if is_about_packet(kind) && own_word => Outcome::NotRun,
             _ if !about_this || !own_word => Outcome::Ran,
             _ if is_refusal(kind) && of_sender() => Outcome::NotRun,
             // The handler was dropped at the deadline, wherever it was by then.
@@ -53,6 +56,8 @@ impl Error {
         let waited = data.as_ref().filter(|_| kind == ErrorKind::RequestTimeout);
         let waited = waited.and_then(|data| data["timeout"].as_f64());
         let waited = waited.and_then(|millis| Duration::try_from_secs_f64(millis / 1000.0).ok());
+        let hint = waited.map(|waited| format!("waited {waited:?}"));
+        let hint = hint.or_else(|| super::violations(kind, data.as_ref()));
         Self(Arc::new(Inner {
             kind,
             outcome,
@@ -75,7 +80,7 @@ impl Error {
                 .filter(|(key, _)| key != HANDLER_RAN)
                 .map(|(key, raw)| (key.clone(), value(raw)))
                 .collect::<Map<_, _>>(),
-            hint: waited.map(|waited| format!("waited {waited:?}")),
+            hint,
             source: None,
         }))
     }
@@ -87,6 +92,12 @@ const HANDLER_RAN: &str = "handlerRan";
 /// Whether a node that answers this says that it did not run the action that it was asked for.
 fn is_refusal(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::ServiceNotFound | ErrorKind::ServiceNotAvailable | ErrorKind::QueueIsFull)
+        || is_about_packet(kind)
+}
+
+/// Whether a node that answers this did not even take the request in.
+fn is_about_packet(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::InvalidPacketData | ErrorKind::ProtocolVersionMismatch)
 }
 
 fn raw(value: &Value) -> Raw {
@@ -94,5 +105,5 @@ fn raw(value: &Value) -> Raw {
 }
 
 fn value(raw: &Raw) -> Value {
-    serde_json::from_slice(raw.bytes()).unwrap_or_default()
+    read_json(raw.bytes()).unwrap_or_default()
 }
