@@ -30,6 +30,40 @@ pub use meta::{Headers, Meta};
 /// The context of one call or event: ids, meta, headers, deadline, and `call`, `emit`, `broadcast`.
 ///
 /// Owned and cheap to clone, so closures, spawned tasks and clients can keep it.
+///
+/// ```
+/// use ligand::{Context, Result, ServiceBroker, service};
+/// use serde_json::json;
+///
+/// struct Trips;
+///
+/// #[service(name = "trips")]
+/// impl Trips {
+///     #[action]
+///     async fn book(&self, ctx: Context, rider: u64) -> Result<String> {
+///         // Meta comes from the caller, goes along with nested calls, and comes back.
+///         let zone: String = ctx.meta().get("zone").unwrap_or_default();
+///         // No nested call gets more time than this one has left.
+///         let price: u32 = ctx.call("trips.price", json!({ "rider": rider })).await?;
+///         ctx.emit("trip.booked", json!({ "rider": rider, "price": price })).await?;
+///         Ok(format!("{zone}: {price}"))
+///     }
+///
+///     #[action]
+///     async fn price(&self, ctx: Context, rider: u64) -> Result<u32> {
+///         assert_eq!((ctx.level(), ctx.caller().map(|caller| caller.as_str())), (2, Some("trips")));
+///         Ok(rider as u32 * 10)
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let broker = ServiceBroker::builder().service(Trips).build()?;
+/// broker.start().await?;
+/// assert_eq!(TripsClient::new(&broker).book(7).meta("zone", "north").await?, "north: 70");
+/// # broker.stop().await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Context {
     inner: Arc<Inner>,

@@ -36,7 +36,8 @@ pub(crate) use incoming::{
 };
 pub use info::Visibility;
 pub(crate) use info::{
-    ActionInfo, Client, EventInfo, InfoPacket, NodeInfo, ServiceInfo, ServiceVersion, Services,
+    ActionInfo, Client, EventInfo, InfoPacket, MAX_CLAIM, MAX_SEQ, NodeInfo, ServiceInfo, ServiceVersion,
+    Services,
 };
 pub(crate) use outgoing::{Id, OutEvent, OutRequest, OutResponse, OutStream, Outcome, Outgoing};
 pub(crate) use raw::{Part, Raw, Span, TextSpan};

@@ -159,7 +159,7 @@ impl Transit {
                 transit.greeted(&to.node).await;
                 let route = Route::Node { id: to.node.clone(), addr: transit.address_of(&to.node) };
                 for _ in 0..ROOM_TRIES {
-                    let Some(connection) = transit.connection() else { break };
+                    let Some(connection) = transit.any_connection() else { break };
                     connection.room(&route).await;
                     let body;
                     let answer = match &answer {

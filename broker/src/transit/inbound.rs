@@ -104,9 +104,12 @@ impl Transit {
             Ok(incoming) => Some(incoming),
             Err(error) => {
                 self.tell_malformed(kind, &error);
-                match kind {
-                    PacketKind::Request => self.refuse_malformed(&error),
-                    PacketKind::Response => self.refuse_answer(error),
+                match (kind, &error.sender) {
+                    (PacketKind::Request, _) => self.refuse_malformed(&error),
+                    (PacketKind::Response, _) => self.refuse_answer(error),
+                    (PacketKind::Info, Some(sender)) if *sender != self.node => {
+                        self.tell_refused_info(sender, None, &error.problem);
+                    }
                     _ => {}
                 }
                 None

@@ -1,7 +1,7 @@
 //! Packets on their way out: encode, byte hooks, transporter.
 
 use bytes::{Bytes, BytesMut};
-use ligand_transporters::{Abandon, FrameBuf, Name, NodeId, Route, SendError};
+use ligand_transporters::{Abandon, Connection, FrameBuf, Name, NodeId, Route, SendError};
 use std::sync::Arc;
 
 use super::Transit;
@@ -37,7 +37,22 @@ impl Transit {
 
     /// Sends a packet to everybody: once, or once per version (protocol chapter 1.2).
     pub(crate) fn broadcast(&self, packet: &Outgoing<'_>) -> Result<(), SendError> {
-        let send = |version| self.send(&Route::Broadcast, version, 0, packet, &mut |_| Ok(()));
+        self.broadcast_by(self.connection(), packet)
+    }
+
+    /// The same of a node that is not to be reckoned with any more, as long as there is any connection.
+    pub(crate) fn broadcast_leaving(&self, packet: &Outgoing<'_>) -> Result<(), SendError> {
+        self.broadcast_by(self.any_connection(), packet)
+    }
+
+    fn broadcast_by(
+        &self,
+        connection: Option<Arc<dyn Connection>>,
+        packet: &Outgoing<'_>,
+    ) -> Result<(), SendError> {
+        let Some(connection) = connection else { return Err(SendError::Disconnected) };
+        let send =
+            |version| self.send_by(&*connection, &Route::Broadcast, version, 0, packet, &mut |_| Ok(()));
         // Whoever understands both goes by the last packet, and is to answer in the version that says more.
         let older = if self.both { send(ProtocolVersion::V4) } else { Ok(()) };
         send(self.version).and(older)
@@ -51,7 +66,23 @@ impl Transit {
         packet: &Outgoing<'_>,
         body: &mut WriteBody<'_>,
     ) -> Result<(), SendError> {
-        let Some(connection) = self.connection() else { return Err(SendError::Disconnected) };
+        let connection = match packet {
+            Outgoing::Response(_) => self.any_connection(),
+            _ => self.connection(),
+        };
+        let Some(connection) = connection else { return Err(SendError::Disconnected) };
+        self.send_by(&*connection, route, version, token, packet, body)
+    }
+
+    fn send_by(
+        &self,
+        connection: &dyn Connection,
+        route: &Route,
+        version: ProtocolVersion,
+        token: u64,
+        packet: &Outgoing<'_>,
+        body: &mut WriteBody<'_>,
+    ) -> Result<(), SendError> {
         let kind = packet.kind();
         if !self.pipeline.has_wire() {
             return connection.send(route, kind, token, &mut |frame| {
@@ -176,6 +207,10 @@ pub(crate) fn not_sent(error: SendError, name: &str, node: Option<&NodeId>, own:
             size,
             limit,
         ),
+        SendError::NoTopic { allowed } => {
+            let whose = node.map(|node| format!(" to node '{node}'")).unwrap_or_default();
+            Error::client(400, "NO_TOPIC", format!("'{name}' cannot be sent{whose}: {allowed}."))
+        }
         SendError::Abandoned => Error::codec(format_args!("the body of '{name}' could not be encoded")),
         other => Error::internal(other),
     };

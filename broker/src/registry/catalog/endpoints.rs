@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Catalog;
 use crate::codec::read_json;
+use crate::config::Timeout;
 use crate::protocol::{ActionInfo, Raw};
 use crate::registry::actions::{Action, ActionEntry};
 use crate::registry::endpoints::Endpoints;
@@ -83,7 +84,7 @@ impl Catalog {
         let info = ActionInfo {
             name: action.name.clone(),
             visibility: action.visibility,
-            timeout: action.timeout,
+            timeout: action.timeout.map(Timeout::for_node),
             definition: action.definition.clone(),
         };
         Arc::new(Action {
@@ -93,7 +94,7 @@ impl Catalog {
             run: (self.composer)(&info),
             name: info.name,
             visibility: info.visibility,
-            timeout: info.timeout,
+            timeout: action.timeout,
             definition: info.definition,
         })
     }

@@ -11,7 +11,8 @@ use super::number::{finite, print_number};
 use super::reader::{Judged, Reader};
 use super::scan::{Kind, Scanner};
 use crate::protocol::{
-    ActionInfo, Client, EventInfo, InfoPacket, Raw, ServiceInfo, ServiceVersion, Services, Visibility,
+    ActionInfo, Client, EventInfo, InfoPacket, MAX_SEQ, Raw, ServiceInfo, ServiceVersion, Services,
+    Visibility,
 };
 use crate::serializer::{Bound, Limits, Problem};
 
@@ -60,10 +61,51 @@ pub(super) fn packet(reader: &Reader<'_>, whole: Slot, slots: &[Slot; 11]) -> Ju
         config: object(reader, config, "config")?,
         instance_id: reader.name(instance, "instanceID", Bound::Id)?.unwrap_or(Name::from_static("")),
         metadata: object(reader, metadata, "metadata")?,
-        // Node takes 0 for a missing one as well (`registry/node.js`, `update`).
-        seq: reader.integer(seq, "seq")?.filter(|seq| *seq > 0).unwrap_or(1),
+        seq: seq_of(reader, seq)?,
         port: self::port(reader, port)?,
     })
+}
+
+/// The number of an INFO, as Node compares it (`registry/node.js`, `update`, with `>`): texts of digits and
+/// lists of one number count as numbers, and whatever is missing or 0 as 1. A fraction counts as the next
+/// integer and what is larger than 2^53 as that, so that whoever has to exceed the number can. What Node
+/// would never find to be larger than anything is refused.
+fn seq_of(reader: &Reader<'_>, slot: Slot) -> Judged<u64> {
+    const WRONG: Problem = Problem::Wrong { field: "seq", expected: "an integer from 0 to 2^53" };
+    let number = match slot.kind {
+        Kind::Absent | Kind::Null | Kind::True | Kind::False => return Ok(1),
+        // What a list is compared as depends on all that is in it; larger than anything is on the safe side.
+        Kind::Array => return Ok(MAX_SEQ),
+        Kind::Number => compared(reader.written(slot)),
+        Kind::Plain => as_number(reader.written(slot).trim_matches('"').trim()),
+        Kind::Escaped | Kind::Object => None,
+    };
+    match number {
+        Some(number) if number >= 0.0 => Ok((number.min(MAX_SEQ as f64).ceil() as u64).max(1)),
+        _ => Err(WRONG),
+    }
+}
+
+/// A literal of JSON, which may be too large for a number.
+fn compared(literal: &str) -> Option<f64> {
+    literal.parse().ok().filter(|number: &f64| !number.is_nan())
+}
+
+/// What `Number(text)` is in JavaScript.
+fn as_number(text: &str) -> Option<f64> {
+    let radix = |prefix: [&str; 2], radix| {
+        let digits = prefix.into_iter().find_map(|prefix| text.strip_prefix(prefix))?;
+        // What has too many digits for this is larger than 2^53 as well.
+        digits.chars().all(|digit| digit.is_digit(radix)).then_some(())?;
+        Some(u64::from_str_radix(digits, radix).map_or(f64::INFINITY, |number| number as f64))
+    };
+    match text {
+        "" => Some(0.0),
+        _ => radix(["0x", "0X"], 16)
+            .or_else(|| radix(["0b", "0B"], 2))
+            .or_else(|| radix(["0o", "0O"], 8))
+            .or_else(|| compared(text)),
+    }
 }
 
 /// Reads an INFO object inside another packet.

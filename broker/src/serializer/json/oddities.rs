@@ -333,9 +333,9 @@ fn wrong_types_in_other_packets_name_their_field() {
         (PacketKind::Info, r#""services":null"#, "`services` must be an array"),
         (PacketKind::Info, r#""ipList":"::1""#, "`ipList` must be an array of texts"),
         (PacketKind::Info, r#""client":[]"#, "`client` must be an object"),
-        (PacketKind::Info, r#""seq":"7""#, "`seq` must be an integer"),
+        (PacketKind::Info, r#""seq":"seven""#, "`seq` must be an integer"),
+        (PacketKind::Info, r#""seq":{}"#, "`seq` must be an integer"),
         (PacketKind::Info, r#""seq":-1"#, "`seq` must be an integer from 0 to 2^53"),
-        (PacketKind::Info, r#""seq":9007199254740993"#, "`seq` must be an integer from 0 to 2^53"),
         (PacketKind::Info, r#""port":65536"#, "`port` must be a port number"),
         (PacketKind::Info, r#""instanceID":5"#, "`instanceID` must be a text"),
         (PacketKind::Info, r#""metadata":"x""#, "`metadata` must be an object"),
@@ -366,5 +366,32 @@ fn an_answer_that_does_not_say_how_the_call_went_has_failed() {
             panic!()
         };
         assert!(!response.success && response.error().is_none());
+    }
+}
+
+#[test]
+fn the_number_of_an_info_is_what_node_compares_and_can_always_be_exceeded() {
+    const LAST: u64 = 1 << 53;
+    for (written, read) in [
+        ("7", 7),
+        ("\"7\"", 7),
+        ("\" 7 \"", 7),
+        ("\"0x10\"", 16),
+        ("\"1e3\"", 1_000),
+        ("7.25", 8),
+        ("0", 1),
+        ("\"\"", 1),
+        ("true", 1),
+        ("9007199254740991", LAST - 1),
+        ("9007199254740993", LAST),
+        ("1e300", LAST),
+        ("1e400", LAST),
+        ("\"Infinity\"", LAST),
+        ("\"0xffffffffffffffffff\"", LAST),
+        ("[99]", LAST),
+    ] {
+        let packet = format!(r#"{{"seq":{written},"ver":"5","sender":"x"}}"#);
+        let Packet::Info(info) = decoded(PacketKind::Info, packet.as_bytes()).packet else { panic!() };
+        assert_eq!(info.seq, read, "{written}");
     }
 }
