@@ -1,6 +1,7 @@
 //! What a node does when the message server does not let it: a start that cannot hear everything fails, and
 //! what may not be published is told by `$transporter.error`. Both name the topic. One that may not hear any more
 //! what it heard leaves until it may.
+#![allow(clippy::disallowed_methods, reason = "a test ends with all its tasks and threads")]
 
 #[path = "../../transporters/tests/support/added.rs"]
 #[allow(dead_code, reason = "the transporters' tests use more of it")]

@@ -1,7 +1,7 @@
 //! What the compiler says about wrong code, case by case, and that right code compiles.
 //!
 //! The messages are partly the compiler's, so they are compared under one version of it. Run under another, the
-//! suite says so and does nothing, or fails where `REQUIRE_UI_SUITE` is set. `LIGAND_UI_ONLY=two_contexts` runs one case, and `TRYBUILD=overwrite` accepts
+//! suite says so and does nothing, or fails where `REQUIRE_UI_SUITE` is set. `TEST_UI_ONLY=two_contexts` runs one case, and `TRYBUILD=overwrite` accepts
 //! what the compiler says now.
 
 use std::io::Write as _;
@@ -14,7 +14,7 @@ const COMPILER: &str = "1.95.";
 
 #[test]
 fn wrong_code_is_explained_and_right_code_compiles() {
-    let only = env::var("LIGAND_UI_ONLY").ok();
+    let only = env::var("TEST_UI_ONLY").ok();
     let (fail, pass) = (cases("fail", only.as_deref()), cases("pass", only.as_deref()));
     if let Some(only) = &only {
         assert!(fail.len() + pass.len() == 1, "no case is called `{only}`: see macros/tests/ui");

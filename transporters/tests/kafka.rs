@@ -190,7 +190,7 @@ async fn broken_connections_leave_as_many_connections_as_before_and_each_frame_c
     until_text(&node, "first").await;
     until_text(&other, "first").await;
     let first = proxy.open();
-    let rounds = std::env::var("LIGAND_TEST_CUTS").map_or(8, |rounds| rounds.parse().unwrap());
+    let rounds = std::env::var("TEST_CUTS").map_or(8, |rounds| rounds.parse().unwrap());
     for round in 1..=rounds {
         // With frames under way in both directions.
         for _ in 0..20 {
@@ -414,7 +414,7 @@ mod tls {
 
     #[tokio::test]
     async fn passwords_are_proved_without_being_sent() {
-        let ca = format!("tls.caFile={}/ca.pem", url("LIGAND_TLS_DIR"));
+        let ca = format!("tls.caFile={}/ca.pem", url("TEST_TLS_DIR"));
         for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
             let url = format!("{}?{ca}&sasl.mechanism={mechanism}", encrypted(&url("KAFKA_TLS_AUTH_URL")));
             let node = Node::connect(&Kafka::from_url(&url).unwrap(), &fresh("scram"), "me").await.unwrap();

@@ -89,7 +89,7 @@ impl Server {
 }
 
 fn number(name: &str, file: &str) -> Result<u16, String> {
-    let run = std::env::var("LIGAND_SERVERS").map_err(|_| "LIGAND_SERVERS is not set".to_owned())?;
+    let run = std::env::var("TEST_SERVERS").map_err(|_| "TEST_SERVERS is not set".to_owned())?;
     let path = PathBuf::from(run).join(name).join(file);
     let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     text.trim().parse().map_err(|error| format!("{}: {error}", path.display()))

@@ -14,7 +14,7 @@ use crate::outsider::packets::{forged, info};
 use crate::outsider::peer::{Peer, to};
 use crate::stage::{OWN, contains, within};
 
-const ROLE: &str = "LIGAND_HOSTILE_VICTIM";
+const ROLE: &str = "TEST_HOSTILE_VICTIM";
 const MIB: usize = 1 << 20;
 
 /// A node in a process of its own, and somebody who talks to it. Dropping it kills the process.

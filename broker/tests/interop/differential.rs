@@ -5,8 +5,8 @@
 //! `disagreements.json`, by the oddity of the value that it is about; an entry that explains nothing any
 //! more fails the test, too.
 //!
-//! `LIGAND_INTEROP_VALUES` says how many values each serializer is given, 20,000 if nothing else is said.
-//! What disagreed is counted, and written as a file per serializer into the folder `LIGAND_INTEROP_FOUND`.
+//! `TEST_INTEROP_VALUES` says how many values each serializer is given, 20,000 if nothing else is said.
+//! What disagreed is counted, and written as a file per serializer into the folder `TEST_INTEROP_FOUND`.
 
 use ligand::{Codec, Date, DecodeError};
 use rand::rngs::SmallRng;
@@ -61,8 +61,8 @@ struct Entry {
 }
 
 fn compare(codec: Codec) {
-    let count = match std::env::var("LIGAND_INTEROP_VALUES") {
-        Ok(count) => count.parse().expect("LIGAND_INTEROP_VALUES is a number"),
+    let count = match std::env::var("TEST_INTEROP_VALUES") {
+        Ok(count) => count.parse().expect("TEST_INTEROP_VALUES is a number"),
         Err(_) => USUAL,
     };
     let list: Vec<Entry> =
@@ -104,7 +104,7 @@ fn compare(codec: Codec) {
     assert!(unused.is_empty() || count < USUAL, "{codec:?}: nobody disagrees any more about {unused:?}");
     let disagreements: usize = found.iter().map(|(_, count)| count).sum();
     println!("{codec:?}: {count} values each way, {disagreements} disagreements, all of them explained");
-    if let Some(folder) = std::env::var_os("LIGAND_INTEROP_FOUND") {
+    if let Some(folder) = std::env::var_os("TEST_INTEROP_FOUND") {
         write_down(codec, count, &found, Path::new(&folder));
     }
 }
@@ -213,8 +213,8 @@ fn json_object(value: &Made) -> impl Serialize {
 }
 
 fn seed() -> u64 {
-    match std::env::var("LIGAND_INTEROP_SEED") {
-        Ok(seed) => seed.parse().expect("LIGAND_INTEROP_SEED is a number"),
+    match std::env::var("TEST_INTEROP_SEED") {
+        Ok(seed) => seed.parse().expect("TEST_INTEROP_SEED is a number"),
         Err(_) => 7,
     }
 }

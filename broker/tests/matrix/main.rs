@@ -11,6 +11,7 @@
 //! matrix [--all] [--only TEXT] [--list] [--without SERVER]... [--document FILE [--write]] [--values FOLDER]
 //! matrix --node NAME SET NAMESPACE URL      (a node of ours in a process of its own, until its input ends)
 //! ```
+#![allow(clippy::disallowed_methods, reason = "a test ends with all its tasks and threads")]
 
 mod checks;
 mod document;

@@ -210,7 +210,7 @@ async fn redis_takes_a_channel_away() {
 /// Mosquitto's plugin keeps its users in a file, and is told what to change by messages.
 async fn mosquitto() -> Added {
     let mosquitto = Added::new("mosquitto").await;
-    let run = std::env::var("LIGAND_SERVERS").unwrap();
+    let run = std::env::var("TEST_SERVERS").unwrap();
     let read = |file: &str| std::fs::read_to_string(format!("{run}/{file}")).unwrap();
     let mut users: Value = serde_json::from_str(&read("mosquitto-users.json")).unwrap();
     let may =

@@ -6,7 +6,7 @@ use crate::node::{Node, namespace, to};
 use crate::support::url;
 
 fn with(variable: &str, query: &str) -> String {
-    let files = std::env::var("LIGAND_TLS_DIR").expect("LIGAND_TLS_DIR is not set: see scripts/servers");
+    let files = std::env::var("TEST_TLS_DIR").expect("TEST_TLS_DIR is not set: see scripts/servers");
     format!("{}?{}", url(variable), query.replace('~', &files))
 }
 

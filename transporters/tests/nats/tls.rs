@@ -20,7 +20,7 @@ async fn is_refused(url: &str, words: &str) {
 }
 
 fn file(name: &str) -> String {
-    format!("{}/{name}", url("LIGAND_TLS_DIR"))
+    format!("{}/{name}", url("TEST_TLS_DIR"))
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ impl Added {
 
     /// Its files: `config`, `log` and others.
     pub(crate) fn file(&self, name: &str) -> std::path::PathBuf {
-        let run = std::env::var("LIGAND_SERVERS").expect("`scripts/servers` names the run");
+        let run = std::env::var("TEST_SERVERS").expect("`scripts/servers` names the run");
         [&run, &self.instances, name].iter().collect()
     }
 

@@ -31,7 +31,7 @@ impl Words {
 /// Connects to the servers of a kind (`NATS`) whose certificates are right, expired, for another host, and
 /// signed by somebody else.
 pub(crate) async fn verifies(kind: &str, make: Make, words: Words) {
-    let folder = url("LIGAND_TLS_DIR");
+    let folder = url("TEST_TLS_DIR");
     let file = |name: &str| format!("{folder}/{name}");
     let (ca, wrong_ca) = (file("ca.pem"), file("wrong-ca.pem"));
     let (certificate, key) = (file("client.pem"), file("client.key"));

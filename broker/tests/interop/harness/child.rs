@@ -5,8 +5,8 @@ use std::process::{Child, Command, Stdio};
 
 use super::{Cluster, rust_node};
 
-const URL: &str = "LIGAND_INTEROP_CHILD_URL";
-const NAME: &str = "LIGAND_INTEROP_CHILD_NAME";
+const URL: &str = "TEST_INTEROP_CHILD_URL";
+const NAME: &str = "TEST_INTEROP_CHILD_NAME";
 
 /// A running node with one service, `late`. Dropping it kills it.
 pub(crate) struct RustChild(Child);
