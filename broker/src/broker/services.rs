@@ -327,6 +327,9 @@ impl ServiceBroker {
         let started = hosted.start(self).await;
         if started.is_err() {
             shared.services.release(&hosted.name());
+            // It may have been offered already.
+            hosted.gate.close();
+            hosted.drain(shared.config.tracking.shutdown_timeout).await;
             let tell = |error: &dyn fmt::Display| {
                 tracing::warn!(service = %hosted.name(), error = %error, "service did not stop well");
             };

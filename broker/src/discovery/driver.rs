@@ -155,11 +155,13 @@ impl Driver {
                 }
             }
             Message::Up(how) => transit.came_up(broker, how),
-            Message::Announce(info) => self.announce_again(transit, broker, info, now),
-            Message::Back(info) => {
-                self.shared.taken_back = TakenBack::Nothing;
-                self.announce_again(transit, broker, info, now);
+            // A node that is not announced yet has nothing to repeat.
+            Message::Announce(info) if self.shared.is_present(broker) => {
+                self.announce(transit, broker, info, now);
+                transit.announced(broker);
             }
+            Message::Announce(_) => {}
+            Message::Back(info) => self.come_back(transit, broker, info, now),
             Message::Waiting => {
                 if let Kind::Records(records) = &mut self.membership {
                     records.look(now);
@@ -326,6 +328,7 @@ impl Driver {
                 if let Err(error) = transit.broadcast_leaving(&Outgoing::Info(&info.json)) {
                     tracing::debug!(error = %error, "services not taken back");
                 }
+                self.shared.told = Some(info);
             }
         }
         let _ = done.send(());
@@ -346,20 +349,27 @@ impl Driver {
         }
     }
 
-    /// Announces what this node has said before, or what is new in it. One that is not announced yet, or has
-    /// taken itself back, has nothing to repeat.
-    fn announce_again(
+    /// The connection is back, and this node hears everything.
+    fn come_back(
         &mut self,
         transit: &Arc<Transit>,
         broker: &ServiceBroker,
         info: Arc<LocalInfo>,
         now: Instant,
     ) {
-        if self.shared.is_present(broker) {
-            // Where nothing has to be subscribed to first, there may be newer things to say.
-            let info = if transit.is_balanced() { info } else { broker.shared().registry.local_info() };
-            self.announce(transit, broker, info, now);
-            transit.announced(broker);
+        self.shared.taken_back = TakenBack::Nothing;
+        if !self.shared.is_present(broker) {
+            return;
+        }
+        // It was looked at before what this node offered was taken back.
+        let outdated = self.shared.told.as_ref().is_some_and(|told| told.seq > info.seq);
+        match outdated && transit.is_balanced() {
+            true => transit.rebalance_and_announce(broker),
+            false => {
+                let info = if outdated { broker.shared().registry.local_info() } else { info };
+                self.announce(transit, broker, info, now);
+                transit.announced(broker);
+            }
         }
     }
 

@@ -28,6 +28,9 @@ impl Error {
         if inner.outcome == Outcome::Ran && is_refusal(inner.kind) {
             // A handler hands on a refusal that it met itself; it must not be taken for our own.
             wire.extra.push((HANDLER_RAN.to_owned(), Raw::from_static("true")));
+        } else if inner.outcome == Outcome::NotRun && is_about_packet(inner.kind) {
+            // A handler of Node's may raise such an error itself; this one says that there was none.
+            wire.extra.push((HANDLER_RAN.to_owned(), Raw::from_static("false")));
         }
         wire
     }
@@ -41,14 +44,15 @@ impl Error {
         // may come from a call that the handler made.
         let about_this = data.as_ref().is_some_and(|data| data["action"].as_str() == Some(action));
         let names_sender = |node: &str| node == sender.as_str();
+        let said = wire.extra.iter().find(|(key, _)| key == HANDLER_RAN).map(|(_, ran)| ran.as_str());
         let own_word = node.as_ref().is_none_or(|node| names_sender(node.as_str()))
-            && !wire.extra.iter().any(|(key, _)| key == HANDLER_RAN);
+            && matches!(said, None | Some("false"));
         let of_sender = || data.as_ref().and_then(|data| data["nodeID"].as_str()).is_none_or(names_sender);
         let outcome = match kind {
-            // These are about the packet: nothing in it was understood, or looked at.
-            kind if is_about_packet(kind) && own_word => Outcome::NotRun,
+            // The packet was not even taken in, so its action is not named.
+            kind if is_about_packet(kind) && own_word && said.is_some() => Outcome::NotRun,
             _ if !about_this || !own_word => Outcome::Ran,
-            _ if is_refusal(kind) && of_sender() => Outcome::NotRun,
+            _ if is_refusal(kind) && !is_about_packet(kind) && of_sender() => Outcome::NotRun,
             // The handler was dropped at the deadline, wherever it was by then.
             ErrorKind::RequestTimeout => Outcome::MayHaveRun,
             _ => Outcome::Ran,
@@ -86,7 +90,8 @@ impl Error {
     }
 }
 
-/// Key in the error object of a ligand node: the handler ran, and met this refusal in a call of its own.
+/// Key in the error object of a ligand node: whether the handler ran, and met this refusal in a call of its
+/// own.
 const HANDLER_RAN: &str = "handlerRan";
 
 /// Whether a node that answers this says that it did not run the action that it was asked for.

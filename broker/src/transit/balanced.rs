@@ -248,6 +248,7 @@ impl Transit {
         let change = self.balanced.changes.fetch_add(1, Ordering::Relaxed) + 1;
         self.link.spawn(async move {
             let mut backoff = Backoff::default();
+            let mut refused = None;
             loop {
                 // Looked at before the subscriptions are, so that there is one for each thing in it.
                 let info = broker.shared().registry.local_info();
@@ -257,13 +258,11 @@ impl Transit {
                 };
                 match made {
                     Err(error) if !error.is_retryable() => transit.refused(&error),
-                    made => {
-                        if let Err(error) = made {
-                            tracing::debug!(error = %error, "balanced subscriptions not made yet");
-                        }
-                        return transit.control.tell(Message::Announce(info));
-                    }
+                    // With the connection that comes back everything is subscribed to anew.
+                    _ => return transit.control.tell(Message::Announce(info)),
                 }
+                // Meanwhile nothing of this node goes where nobody here would get it.
+                refused = refused.or_else(|| transit.unsettled());
                 tokio::time::sleep(backoff.next_wait()).await;
                 if transit.balanced.changes.load(Ordering::Relaxed) != change {
                     return;

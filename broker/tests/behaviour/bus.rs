@@ -17,12 +17,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// What names of topics are on this server.
-pub(crate) const ALLOWED: &str = "a topic of the test's server has no `!`";
+pub(crate) const ALLOWED: &str = "a topic of the test's server has no `_`";
 
 fn no_topic(to: &Route) -> bool {
     match to {
-        Route::BalancedRequest { action } => action.contains('!'),
-        Route::BalancedEvent { event, group } => event.contains('!') || group.contains('!'),
+        Route::BalancedRequest { action } => action.contains('_'),
+        Route::BalancedEvent { event, group } => event.contains('_') || group.contains('_'),
         _ => false,
     }
 }

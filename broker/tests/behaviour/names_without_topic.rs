@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::bus::{ALLOWED, Server};
 use crate::ways::{ok, secs};
 
-/// A node that asks, and one that offers what has a `!` in its name and counts events.
+/// A node that asks, and one that offers what has a `_` in its name and counts events.
 async fn two(balanced: bool, events: &Arc<AtomicUsize>) -> (RunningBroker, RunningBroker) {
     let network = Network::new();
     let server = Server::on(&network);
@@ -20,8 +20,8 @@ async fn two(balanced: bool, events: &Arc<AtomicUsize>) -> (RunningBroker, Runni
         broker.configure(move |config| config.disable_balancer = balanced).start()
     };
     let events = Arc::clone(events);
-    let service = ServiceDef::builder("odd").action("is!odd", |_, _: Value| async { ok(1) }).event(
-        "was!odd",
+    let service = ServiceDef::builder("odd").action("is_odd", |_, _: Value| async { ok(1) }).event(
+        "was_odd",
         move |_: Context, _: Value| {
             events.fetch_add(1, Ordering::Relaxed);
             async { ok(()) }
@@ -44,12 +44,12 @@ fn is_refused(error: &Error, name: &str) {
 async fn what_the_bus_cannot_carry_fails_as_not_run_and_says_what_it_can() {
     let events = Arc::default();
     let (a, b) = two(true, &events).await;
-    is_refused(&a.emit("was!odd", 1).await.unwrap_err(), "was!odd");
-    is_refused(&a.call::<u64>("odd.is!odd", ()).await.unwrap_err(), "odd.is!odd");
-    is_refused(&a.emit("even", 1).group("no!group").await.unwrap_err(), "even");
+    is_refused(&a.emit("was_odd", 1).await.unwrap_err(), "was_odd");
+    is_refused(&a.call::<u64>("odd.is_odd", ()).await.unwrap_err(), "odd.is_odd");
+    is_refused(&a.emit("even", 1).group("no_group").await.unwrap_err(), "even");
     // To a node, by its name, it goes in the packet.
-    assert_eq!(a.call::<u64>("odd.is!odd", ()).node(b.node_id()).await.unwrap(), 1);
-    a.broadcast("was!odd", 2).await.unwrap();
+    assert_eq!(a.call::<u64>("odd.is_odd", ()).node(b.node_id()).await.unwrap(), 1);
+    a.broadcast("was_odd", 2).await.unwrap();
     tokio::time::sleep(secs(1)).await;
     assert_eq!(events.load(Ordering::Relaxed), 1, "only what was broadcast");
 }
@@ -58,8 +58,8 @@ async fn what_the_bus_cannot_carry_fails_as_not_run_and_says_what_it_can() {
 async fn where_nodes_balance_a_name_is_whatever_it_is() {
     let events = Arc::default();
     let (a, _b) = two(false, &events).await;
-    a.emit("was!odd", 1).await.unwrap();
-    assert_eq!(a.call::<u64>("odd.is!odd", ()).await.unwrap(), 1);
+    a.emit("was_odd", 1).await.unwrap();
+    assert_eq!(a.call::<u64>("odd.is_odd", ()).await.unwrap(), 1);
     tokio::time::sleep(secs(1)).await;
     assert_eq!(events.load(Ordering::Relaxed), 1);
 }

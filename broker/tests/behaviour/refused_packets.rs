@@ -138,6 +138,31 @@ async fn a_refusal_that_a_handler_met_itself_says_that_the_handler_ran() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_handler_of_node_js_that_raises_such_an_error_itself_ran() {
+    let network = Network::new();
+    let broker = TestBroker::new().node_id("a").transporter(network.transporter()).start().await;
+    let peer = Peer::join(&network, "peer").await;
+    peer.info("i", 1, &json!([published("other", &["it"], &[])]));
+    broker.wait_for(&["other"]).await.unwrap();
+    for (name, kind) in [
+        ("ProtocolVersionMismatchError", "PROTOCOL_VERSION_MISMATCH"),
+        ("InvalidPacketDataError", "INVALID_PACKET_DATA"),
+    ] {
+        for data in [json!({}), json!({ "action": "other.it", "nodeID": "peer" })] {
+            let call = broker.call::<Value>("other.it", ()).into_future();
+            let (answer, ()) = tokio::join!(call, async {
+                let request = peer.hears(PacketKind::Request).await;
+                let error =
+                    json!({ "name": name, "message": "no", "type": kind, "nodeID": "peer", "data": data });
+                let answer = json!({ "id": request["id"], "success": false, "error": error, "meta": {} });
+                peer.to("a", PacketKind::Response, answer);
+            });
+            assert_eq!(answer.unwrap_err().outcome(), Outcome::Ran, "{name}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn requests_and_events_that_a_node_of_ours_would_refuse_are_not_sent() {
     let cluster = Cluster::seeded(1).node("a", []).node("b", [service()]).start().await;
     let a = cluster.at("a");

@@ -265,10 +265,10 @@ async fn mosquitto_takes_topics_away(options: &str) {
         let acls = json!([{ "acltype": "subscribe", "allow": allow }]);
         command(&mosquitto, &json!({ "command": "setDefaultACLAccess", "acls": acls })).await;
     };
-    // The first of all that it listens to.
+    // All of them, of which the first that it listens to is named.
     leaves_and_comes_back(
         place,
-        "MOL-taken.EVENT.worker",
+        "MOL-taken.PONG.worker",
         async || allow(false).await,
         async || allow(true).await,
     )
