@@ -61,9 +61,8 @@ impl Driver {
         now: Instant,
     ) {
         let nonce = ping.id.as_deref().unwrap_or_default();
-        let first = self.conflict.awaits_echo();
         if nonce.is_empty() || self.conflict.pinged(nonce, now.into_std()) {
-            self.echoed(transit, broker, nonce, first, now);
+            self.echoed(transit, broker, nonce, now);
             return;
         }
         if !self.holds_id(transit) {
@@ -78,16 +77,9 @@ impl Driver {
         }
     }
 
-    /// What we sent to our own id has come back, `first` or again.
-    pub(super) fn echoed(
-        &mut self,
-        transit: &Transit,
-        broker: &ServiceBroker,
-        nonce: &str,
-        first: bool,
-        now: Instant,
-    ) {
-        if first && !nonce.is_empty() && !transit.is_claimed() {
+    /// What we sent to our own id has come back.
+    pub(super) fn echoed(&mut self, transit: &Transit, broker: &ServiceBroker, nonce: &str, now: Instant) {
+        if self.conflict.asks_again() {
             transit.probe(&Probe { address: None, nonce: nonce.into() });
         }
         self.settle_start(transit, broker, now);

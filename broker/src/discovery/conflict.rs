@@ -28,8 +28,8 @@ use super::limit::Bucket;
 pub(crate) struct Options {
     /// Whether a probe needs an address to connect to (TCP). On a bus it goes to our own topic.
     pub(crate) addressed: bool,
-    /// On a bus: how long another owner may take to answer after our own copy of the probe came back, or
-    /// four times as long as that took (60 ms). A server that collects small packets (mosquitto does) gives the
+    /// On a bus: how long another owner may take to answer after our own copy of the last probe came back, or
+    /// four times as long as the slowest took (60 ms). A server that collects small packets (mosquitto does) gives the
     /// owner its copy up to 40 ms after ours, when the owner's machine has confirmed what came before.
     pub(crate) after_echo: Duration,
     /// How long a probe may stay without answer, and a start may wait (500 ms).
@@ -124,9 +124,36 @@ pub(crate) struct Conflict {
     instance: Name,
     owners: BTreeMap<Name, Owner>,
     first_probe: Option<Instant>,
-    /// When a probe first came back over the bus.
-    echoed: Option<Instant>,
+    echoes: Echoes,
     reports: Bucket,
+}
+
+/// What came back over a bus of what we sent to ourselves. One that is slow for another owner is slow for us
+/// sooner or later; so it is asked several times, each time when the question before has come back. That also
+/// makes our machine confirm what came, for which some servers wait before they send the answer on.
+#[derive(Debug, Clone, Default)]
+struct Echoes {
+    asked: Option<Instant>,
+    rounds: u32,
+    slowest: Duration,
+    /// When the last one came.
+    done: Option<Instant>,
+    /// Whether to ask once more.
+    again: bool,
+}
+
+/// So often is asked.
+const ROUNDS: u32 = 3;
+
+impl Echoes {
+    fn came(&mut self, now: Instant) {
+        let Some(asked) = self.asked.filter(|_| self.rounds < ROUNDS) else { return };
+        self.rounds += 1;
+        self.slowest = self.slowest.max(now.saturating_duration_since(asked));
+        self.asked = Some(now);
+        self.again = self.rounds < ROUNDS;
+        self.done = (self.rounds == ROUNDS).then_some(now);
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -164,7 +191,14 @@ impl Conflict {
     /// Nothing known yet. `instance` is our own instance id.
     pub(crate) fn new(instance: Name, options: Options) -> Self {
         let reports = Bucket::new(10, Duration::from_secs(6));
-        Self { options, instance, owners: BTreeMap::new(), first_probe: None, echoed: None, reports }
+        Self {
+            options,
+            instance,
+            owners: BTreeMap::new(),
+            first_probe: None,
+            echoes: Echoes::default(),
+            reports,
+        }
     }
 
     /// Asks on a bus before anything speaks for a conflict: whoever has our id receives what is sent to it.
@@ -196,6 +230,7 @@ impl Conflict {
         let state = State::Asked { nonce: nonce.clone() };
         self.owners.insert(key, Owner { source: evidence.source, state, probed: now, reported });
         self.first_probe.get_or_insert(now);
+        self.echoes.asked.get_or_insert(now);
         Some(Probe { address: evidence.address.clone(), nonce })
     }
 
@@ -208,8 +243,8 @@ impl Conflict {
         // On a bus it always comes back to us, and says nothing about who else got it. But it shows how
         // fast the bus is: whoever else got it has answered after a few times as long.
         let ours = self.owners.values().any(|owner| owner.awaits(nonce));
-        if ours && self.echoed.is_none() {
-            self.echoed = Some(now);
+        if ours {
+            self.echoes.came(now);
         }
         ours
     }
@@ -217,13 +252,12 @@ impl Conflict {
     /// The id stands. Whatever comes up later has its own time to be answered.
     pub(crate) fn claimed(&mut self) {
         self.first_probe = None;
-        self.echoed = None;
+        self.echoes = Echoes::default();
     }
 
-    /// Whether nothing of a probe has come back so far. Once something has, asking again also makes our
-    /// machine confirm it, so that a server which waits for that sends the answer of another owner on.
-    pub(crate) fn awaits_echo(&self) -> bool {
-        self.echoed.is_none()
+    /// Whether the probe that has just come back is to be sent once more.
+    pub(crate) fn asks_again(&mut self) -> bool {
+        std::mem::take(&mut self.echoes.again)
     }
 
     /// The id of the PONG to ourselves that goes out with a PING of this id.
@@ -237,7 +271,7 @@ impl Conflict {
         if !self.owners.values().any(|owner| owner.awaits(asked)) {
             return None;
         }
-        self.echoed.get_or_insert(now);
+        self.echoes.came(now);
         Some(asked)
     }
 
@@ -264,9 +298,8 @@ impl Conflict {
         let open = self.owners.values().any(|owner| matches!(owner.state, State::Asked { .. }));
         let until = self.first_probe.and_then(|first| {
             let longest = first.checked_add(self.options.wait)?;
-            let answered = self.echoed.and_then(|at| {
-                at.checked_add((at.saturating_duration_since(first) * 4).max(self.options.after_echo))
-            });
+            let patience = (self.echoes.slowest * 4).max(self.options.after_echo);
+            let answered = self.echoes.done.and_then(|at| at.checked_add(patience));
             Some(answered.map_or(longest, |answered| longest.min(answered)))
         });
         match until {
@@ -459,9 +492,23 @@ mod tests {
         let now = Instant::now();
         let mut conflict = Conflict::new("me-1".into(), Options { addressed: false, ..Options::default() });
         conflict.probe_bus("n1".into(), now).unwrap();
-        assert!(conflict.pinged("n1", now + ms(2)));
-        assert_eq!(conflict.start(now + ms(3)), Start::Wait(now + ms(62)));
-        assert_eq!(conflict.start(now + ms(62)), Start::Go);
+        for (at, again) in [(2, true), (4, true), (6, false), (8, false)] {
+            assert_eq!(conflict.start(now + ms(5)), Start::Wait(now + ms(if at < 8 { 500 } else { 66 })));
+            assert!(conflict.pinged("n1", now + ms(at)));
+            assert_eq!(conflict.asks_again(), again, "after {at} ms");
+        }
+        assert_eq!(conflict.start(now + ms(66)), Start::Go);
+    }
+
+    #[test]
+    fn a_bus_that_is_slow_once_makes_for_a_longer_wait() {
+        let now = Instant::now();
+        let mut conflict = Conflict::new("me-1".into(), Options { addressed: false, ..Options::default() });
+        conflict.probe_bus("n1".into(), now).unwrap();
+        for at in [1, 41, 42] {
+            conflict.pinged("n1", now + ms(at));
+        }
+        assert_eq!(conflict.start(now + ms(50)), Start::Wait(now + ms(42 + 160)));
     }
 
     #[test]
@@ -471,17 +518,14 @@ mod tests {
         conflict.probe_bus("n1".into(), now).unwrap();
         assert_eq!((conflict.echo_of("n1", now), conflict.echo_of("n2-echo", now)), (None, None));
         assert_eq!(conflict.start(now), Start::Wait(now + ms(500)));
-        assert!(conflict.awaits_echo());
-        assert_eq!(conflict.echo_of(&Conflict::echo("n1"), now + ms(20)), Some("n1"));
-        assert!(
-            conflict.echo_of(&Conflict::echo("n1"), now + ms(400)).is_some(),
-            "a second one changes nothing"
-        );
-        assert!(!conflict.awaits_echo());
-        assert_eq!(conflict.start(now + ms(20)), Start::Wait(now + ms(100)));
-        assert_eq!(conflict.start(now + ms(100)), Start::Go);
+        for at in [20, 40, 60] {
+            assert_eq!(conflict.echo_of(&Conflict::echo("n1"), now + ms(at)), Some("n1"));
+        }
+        assert!(conflict.echo_of(&Conflict::echo("n1"), now + ms(400)).is_some(), "one more changes nothing");
+        assert_eq!(conflict.start(now + ms(60)), Start::Wait(now + ms(140)));
+        assert_eq!(conflict.start(now + ms(140)), Start::Go);
         assert!(conflict.ponged("n1"), "the answer itself still counts");
-        assert!(matches!(conflict.start(now + ms(110)), Start::Refuse { .. }));
+        assert!(matches!(conflict.start(now + ms(150)), Start::Refuse { .. }));
     }
 
     #[test]
@@ -503,7 +547,9 @@ mod tests {
         let now = Instant::now();
         let mut conflict = Conflict::new("me-1".into(), Options { addressed: false, ..Options::default() });
         conflict.probe_bus("n1".into(), now).unwrap();
-        conflict.pinged("n1", now);
+        for _ in 0..3 {
+            conflict.pinged("n1", now);
+        }
         assert_eq!(conflict.start(now + ms(60)), Start::Go);
         conflict.claimed();
         let later = now + ms(100);

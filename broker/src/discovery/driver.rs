@@ -298,9 +298,8 @@ impl Driver {
     ) {
         if sender == transit.node() {
             let Some(nonce) = pong.id.as_deref() else { return };
-            let first = self.conflict.awaits_echo();
             if let Some(asked) = self.conflict.echo_of(nonce, now.into_std()) {
-                self.echoed(transit, broker, asked, first, now);
+                self.echoed(transit, broker, asked, now);
             } else if self.conflict.ponged(nonce) {
                 self.settle_start(transit, broker, now);
             }
