@@ -32,6 +32,63 @@ where
     Call::new(caller, action, Ok(Payload::typed(params)))
 }
 
+/// What a caller reads of an error. A trait of its own for its message, which says what to do.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no text that a caller could be told",
+    label = "does not implement `Display`",
+    note = "derive `thiserror::Error` and write `#[error(\"…\")]` on each variant, or implement `std::fmt::Display`"
+)]
+pub trait Told {
+    /// The text.
+    fn told(&self) -> String;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: std::fmt::Display> Told for E {
+    fn told(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// A field of an error, on its way to the caller. A trait of its own for its message.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sent to a caller as part of an error",
+    label = "does not implement `Serialize`",
+    note = "the fields of an error are its `data`: derive `serde::Serialize` and `serde::Deserialize` for a type of yours",
+    note = "an error of another library, such as `std::io::Error`, stays here under `#[action_error(skip)]`, while \
+            the message can tell of it; or keep its text: `String` instead of `{Self}`"
+)]
+pub trait ErrorData {
+    /// As JSON, or why it cannot be written.
+    fn to_value(&self) -> Result<Value, String>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + ?Sized> ErrorData for T {
+    fn to_value(&self) -> Result<Value, String> {
+        crate::codec::to_error_data(self)
+    }
+}
+
+/// A field of an error, on its way back. A trait of its own for its message.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be read from an error that another node sent",
+    label = "does not implement `Deserialize`, or borrows",
+    note = "derive `serde::Deserialize` for a type of yours, and own the data: `String` instead of `&str`",
+    note = "with `#[action_error(skip)]` the field stays here, and `downcast` never makes this variant"
+)]
+pub trait ErrorDataBack: Sized {
+    /// From JSON, if it fits.
+    fn from_value(value: &Value) -> Option<Self>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned> ErrorDataBack for T {
+    fn from_value(value: &Value) -> Option<Self> {
+        crate::codec::from_error_data(value).ok()
+    }
+}
+
 /// A service's own error, with its fields as data. One that cannot be written makes it an error that says so.
 pub fn application<const N: usize>(
     parts: ErrorParts,
@@ -51,12 +108,12 @@ pub fn application<const N: usize>(
 ///
 /// # Errors
 /// Says why it cannot be written.
-pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, String> {
-    crate::codec::to_error_data(value)
+pub fn to_value<T: ErrorData + ?Sized>(value: &T) -> Result<Value, String> {
+    value.to_value()
 }
 
 /// A field of an error, if it is a `T`. One that is not there is null.
-pub fn from_value<T: DeserializeOwned>(error: &Error, field: &str) -> Option<T> {
+pub fn from_value<T: ErrorDataBack>(error: &Error, field: &str) -> Option<T> {
     let value = error.data().and_then(|data| data.get(field)).unwrap_or(&Value::Null);
-    crate::codec::from_error_data(value).ok()
+    T::from_value(value)
 }

@@ -22,6 +22,7 @@
 //! the user makes, before anything of ours has begun: their panics are his, as those of any function he calls.
 
 use futures_util::future::BoxFuture;
+use ligand_transporters::Name;
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
@@ -29,6 +30,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context as Task, Poll};
 
+use crate::context::{At, Context};
 use crate::error::{Error, ErrorKind, Outcome};
 
 /// What a panic said.
@@ -53,17 +55,37 @@ impl Panicked {
         Error::with_kind(ErrorKind::HandlerPanic, serde_json::Value::Null).with_message(message)
     }
 
-    /// The error of a call. The text stays here; a remote caller learns that it panicked, not why.
-    pub(crate) fn of_handler(&self) -> Error {
-        tracing::error!(panic = self.text(), "handler panicked");
-        Error::with_kind(ErrorKind::HandlerPanic, serde_json::Value::Null)
-            .with_message("the handler panicked")
-            .with_outcome(Outcome::Ran)
+    /// The error of a call or an event. The text stays here; a remote caller learns that it panicked, not why.
+    pub(crate) fn of_handler(&self, cx: &Context) -> Error {
+        let (service, request_id) = (cx.service().map(Name::as_str), cx.request_id());
+        match cx.at() {
+            At::Event(_) => tracing::error!(
+                service,
+                event = %cx.name(),
+                request_id = %request_id,
+                panic = self.text(),
+                "handler panicked"
+            ),
+            _ => tracing::error!(
+                service,
+                action = %cx.name(),
+                request_id = %request_id,
+                panic = self.text(),
+                "handler panicked"
+            ),
+        }
+        Self::told().with_outcome(Outcome::Ran)
     }
 
-    /// As [`Panicked::of_handler`], where it may have been a layer that did not call the handler.
+    /// As [`Panicked::of_handler`], where a layer panicked, which may not have called the handler.
     pub(crate) fn around_handler(&self) -> Error {
-        self.of_handler().with_outcome(Outcome::MayHaveRun)
+        tracing::error!(panic = self.text(), "a layer around a handler panicked");
+        Self::told().with_outcome(Outcome::MayHaveRun)
+    }
+
+    fn told() -> Error {
+        Error::with_kind(ErrorKind::HandlerPanic, serde_json::Value::Null)
+            .with_message("the handler panicked")
     }
 }
 

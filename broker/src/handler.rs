@@ -84,12 +84,13 @@ where
             let mut watch = Watch::over(&cx);
             let mut work = pin!(Some(async {
                 let params = payload.take::<P>().map_err(|error| invalid(&cx, error))?;
+                let about = cx.clone();
                 // Blocking code cannot be cancelled: its thread ends when it returns, whatever the caller
                 // does meanwhile. The pool of tokio bounds how many run at once.
                 let work = tokio::task::spawn_blocking(move || run(cx, params).map_err(raised));
                 match work.await {
                     Ok(result) => result.map(reply),
-                    Err(failed) => Err(crashed(failed)),
+                    Err(failed) => Err(crashed(&about, failed)),
                 }
             }));
             poll_fn(|task| watch.poll(work.as_mut(), task)).await
@@ -107,7 +108,7 @@ where
     Arc::new(move |cx, payload| {
         let run = Arc::clone(&run);
         Box::pin(async move {
-            let mut watch = Watch::over(&cx);
+            let mut watch = Watch::over_event(&cx);
             let mut work = pin!(Some(async {
                 match P::from_payload(payload) {
                     Ok(data) => run(cx, data).await.map_err(Into::into),
@@ -148,7 +149,18 @@ struct Watch {
 impl Watch {
     #[inline]
     fn over(cx: &Context) -> Self {
-        Self { cx: cx.without_place(), span: crate::telemetry::span(cx), timer: None, done: false }
+        Self::keeping(cx.without_place(), cx)
+    }
+
+    /// The same for an event, whose context is made for many.
+    #[inline]
+    fn over_event(cx: &Context) -> Self {
+        Self::keeping(cx.clone(), cx)
+    }
+
+    #[inline]
+    fn keeping(kept: Context, cx: &Context) -> Self {
+        Self { cx: kept, span: crate::telemetry::span(cx), timer: None, done: false }
     }
 
     /// Polls a handler; ready when it is done, panics, or its deadline has passed. What it still holds is dropped
@@ -174,7 +186,7 @@ impl Watch {
                 std::task::ready!(timer.poll_passed(task));
                 cx.timed_out(Some(cx.broker().node_id()))
             }
-            Err(panicked) => panicked.of_handler(),
+            Err(panicked) => panicked.of_handler(cx),
         };
         guard::discard_pinned(work);
         Poll::Ready(Err(ended))
@@ -191,9 +203,9 @@ impl Drop for Watch {
 }
 
 /// The error of a handler whose task did not come to its end.
-pub(crate) fn crashed(task: JoinError) -> Error {
+pub(crate) fn crashed(cx: &Context, task: JoinError) -> Error {
     match task.try_into_panic() {
-        Ok(panic) => Panicked::of(panic).of_handler(),
+        Ok(panic) => Panicked::of(panic).of_handler(cx),
         // The runtime ends.
         Err(task) => Error::with_kind(ErrorKind::RequestRejected, serde_json::Value::Null)
             .with_message(task.to_string())
@@ -204,6 +216,9 @@ pub(crate) fn crashed(task: JoinError) -> Error {
 /// Parameters that do not fit, worded as Node's validator does (protocol chapter 6.3).
 pub(crate) fn invalid(cx: &Context, error: DecodeError) -> Error {
     let DecodeError { path, message } = error;
+    if let Some(entry) = forbidden_key(cx, &path, &message) {
+        return entry;
+    }
     let missing = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
     let (field, kind) = match missing {
         Some(field) if path.is_empty() => (field.to_owned(), "required"),
@@ -215,7 +230,6 @@ pub(crate) fn invalid(cx: &Context, error: DecodeError) -> Error {
         field if missing.is_some() => format!("The '{field}' field is required."),
         field => format!("The '{field}' field does not fit: {message}."),
     };
-    let hint = message.clone();
     Error::validation(json!([{
         "type": kind,
         "message": message,
@@ -223,7 +237,32 @@ pub(crate) fn invalid(cx: &Context, error: DecodeError) -> Error {
         "nodeID": cx.node().as_str(),
         "action": cx.name().as_str(),
     }]))
-    .with_hint(hint)
+}
+
+/// A member that nobody asked for, where that is not allowed (`$$strict` in Node's validator).
+fn forbidden_key(cx: &Context, path: &str, message: &str) -> Option<Error> {
+    let rest = message.strip_prefix("unknown field `")?;
+    let (key, known) =
+        rest.rsplit_once("`, expected ").or_else(|| rest.rsplit_once("`, there are no fields"))?;
+    // Every second piece of "one of `a`, `b`" is a name.
+    let known = known.split('`').skip(1).step_by(2).collect::<Vec<_>>().join(", ");
+    // The path may lead to the member itself.
+    let object = match path.strip_suffix(key) {
+        Some(above) if above.is_empty() || above.ends_with('.') => above.trim_end_matches('.'),
+        _ => path,
+    };
+    let message = format!("The object '{object}' contains forbidden keys: '{key}'.");
+    let hint = message.clone();
+    let data = json!([{
+        "type": "objectStrict",
+        "message": message,
+        "field": object,
+        "expected": known,
+        "actual": key,
+        "nodeID": cx.node().as_str(),
+        "action": cx.name().as_str(),
+    }]);
+    Some(Error::validation(data).with_hint(hint))
 }
 
 /// The rule of Node's validator that comes closest to what serde expected.

@@ -18,6 +18,8 @@ enum Repr {
     /// takes in every context.
     Ours(u64, u64),
     Text(Name),
+    /// A number of a Node.js node, as its JSON is written: it goes on as one.
+    Number(Name),
 }
 
 impl Id {
@@ -31,7 +33,7 @@ impl Id {
     pub(crate) fn bits(&self) -> Option<PacketId> {
         match self.0 {
             Repr::Ours(high, low) => Some(joined(high, low)),
-            Repr::Text(_) => None,
+            Repr::Text(_) | Repr::Number(_) => None,
         }
     }
 
@@ -39,6 +41,7 @@ impl Id {
         match &self.0 {
             Repr::Ours(high, low) => protocol::Id::Ours(joined(*high, *low)),
             Repr::Text(text) => protocol::Id::Text(text),
+            Repr::Number(number) => protocol::Id::Number(number),
         }
     }
 }
@@ -50,6 +53,16 @@ fn joined(high: u64, low: u64) -> PacketId {
 impl From<PacketId> for Id {
     fn from(PacketId(bits): PacketId) -> Self {
         Self(Repr::Ours((bits >> 64) as u64, bits as u64))
+    }
+}
+
+impl From<protocol::Id<'_>> for Id {
+    fn from(id: protocol::Id<'_>) -> Self {
+        match id {
+            protocol::Id::Ours(id) => id.into(),
+            protocol::Id::Text(id) => id.into(),
+            protocol::Id::Number(id) => Self(Repr::Number(id.into())),
+        }
     }
 }
 
@@ -74,7 +87,7 @@ impl From<String> for Id {
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Repr::Text(text) => f.write_str(text),
+            Repr::Text(text) | Repr::Number(text) => f.write_str(text),
             Repr::Ours(high, low) => joined(*high, *low).fmt(f),
         }
     }

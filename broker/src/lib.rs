@@ -66,6 +66,12 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+/// Lets the tests run what the guide prints.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../../docs/guide.md")]
+#[derive(Debug)]
+pub struct Guide;
+
 // The macros write `::ligand`, also in the tests of this crate.
 #[cfg(test)]
 #[allow(unused_extern_crates, reason = "see above")]
@@ -106,8 +112,9 @@ pub mod __private;
 
 pub use broker::{
     ActionRef, BrokerBuilder, BuildError, ByClient, ByName, Call, CallFuture, CallOptions, Caller, Emit,
-    EmitFuture, LocalEvent, LocalEvents, NodeInfo, Origin, OutgoingCall, PingReply, RawCall, RawCallFuture,
-    Response, RunError, ServiceBroker, Spread, StartError, StopError, WaitError,
+    EmitFuture, LocalEvent, LocalEvents, NodeInfo, NodeWaitError, Origin, OutgoingCall, PingReply, RawCall,
+    RawCallFuture, Response, RunError, ServiceBroker, Spread, StartError, StopError, TransporterState,
+    WaitError,
 };
 /// The parts of [`ServiceBroker::health`].
 pub mod health {

@@ -442,3 +442,35 @@ fn passwords_are_printed_nowhere() -> Outcome {
     }
     Ok(())
 }
+
+#[test]
+fn what_main_returns_is_printed_as_text() {
+    let wrong = ConfigLoader::new().env_from([("LIGAND_REQUEST_TIMEOUT", "soon")]).load();
+    let error = wrong.expect_err("it is no duration");
+    assert!(
+        format!("{error:?}")
+            .starts_with("`requestTimeout` in environment variable `LIGAND_REQUEST_TIMEOUT` is")
+    );
+    let error = ligand::ServiceBroker::builder().request_timeout(Timeout::Never).node_id("a b").build();
+    let error: Box<dyn Error> = error.expect_err("it holds a blank").into();
+    assert_eq!(format!("{error:?}"), error.to_string());
+    let stop = ligand::StopError { failures: vec!["drain: one handler still ran".into()] };
+    assert_eq!(format!("{stop:?}"), "stopping failed in part: drain: one handler still ran");
+    let run = ligand::RunError::from(ligand::StartError::AlreadyDone("started"));
+    assert_eq!(format!("{run:?}"), "the broker has been started already: build another one");
+}
+
+#[test]
+fn a_transporter_that_cannot_be_is_blamed_on_the_file_that_names_it() -> Outcome {
+    let (_directory, path) = file("a.toml", "transporter = \"nast://a:4222\"")?;
+    let error = ligand::ServiceBroker::builder().from_file(&path).build().expect_err("there is none");
+    let said = error.to_string().replace(&path.display().to_string(), "FILE");
+    assert!(said.starts_with("`transporter` in file `FILE` cannot work: "), "{said}");
+    assert!(said.contains("did you mean `nats`?"), "{said}");
+    // What code says instead is blamed on nobody else.
+    let builder = ligand::ServiceBroker::builder().from_file(&path);
+    let error = builder.configure(|config| config.transporter = Some("ampq://a".into())).build();
+    let said = error.expect_err("there is none").to_string();
+    assert!(said.contains("did you mean `amqp`?") && !said.contains("file"), "{said}");
+    Ok(())
+}

@@ -1,5 +1,12 @@
 //! What a node does when the message server does not let it: a start that cannot hear everything fails, and
-//! what may not be published is told by `$transporter.error`. Both name the topic.
+//! what may not be published is told by `$transporter.error`. Both name the topic. One that may not hear any more
+//! what it heard leaves until it may.
+
+#[path = "../../transporters/tests/support/added.rs"]
+#[allow(dead_code, reason = "the transporters' tests use more of it")]
+mod added;
+#[path = "refusals_on_servers/taken_away.rs"]
+mod taken_away;
 
 use ligand::transport::TransportError;
 use ligand::{BrokerBuilder, ServiceBroker, StartError};

@@ -173,10 +173,10 @@ async fn bodies_above_the_limit_of_compression_fail_at_their_sender_and_name_it(
     let cluster = Cluster::seeded(1).node_with("a", [], small).node_with("b", [echo()], small).start().await;
     let error = cluster.at("a").call::<Value>("echo.it", "x".repeat(10_000)).await.unwrap_err();
     assert_eq!((error.error_type(), error.outcome()), (Some("PACKET_TOO_LARGE"), Outcome::NotRun));
-    assert!(error.message().contains("10000"), "{error}");
+    assert!(error.message().contains("10000") && !error.is_retryable(), "{error}");
     let error = cluster.at("a").call::<Value>("echo.long", 10_000).await.unwrap_err();
     assert_eq!(error.error_type(), Some("PACKET_TOO_LARGE"), "{error}");
-    assert_eq!(error.kind(), ErrorKind::Application);
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Application, false));
     assert_eq!(cluster.at("a").call::<String>("echo.long", 9000).await.unwrap().len(), 9000);
 }
 

@@ -418,6 +418,13 @@ struct Process {
     read: String,
 }
 
+#[test]
+fn logs_have_colours_in_a_terminal_only() {
+    let logged = Command::new(program()).env("LIGAND_LOG", "info").output().unwrap();
+    let logged = String::from_utf8(logged.stderr).unwrap();
+    assert!(logged.contains(" INFO ") && !logged.contains('\x1b'), "{logged}");
+}
+
 /// What it printed, what it complained about, and its exit code.
 type Ended = (String, String, i32);
 

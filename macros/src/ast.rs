@@ -12,6 +12,8 @@ pub(crate) struct Service {
     pub(crate) depends_on: Option<Expr>,
     pub(crate) settings: Option<Expr>,
     pub(crate) metadata: Option<Expr>,
+    /// Whether its actions refuse members that no argument is called like, unless they say otherwise.
+    pub(crate) strict: bool,
     /// The typed client to generate, if any.
     pub(crate) client: Option<Client>,
     /// The type's own name, the last segment of `self_ty`.
@@ -46,6 +48,8 @@ pub(crate) struct ServiceName {
     pub(crate) name: String,
     pub(crate) span: Span,
     pub(crate) version: Option<Version>,
+    /// Where the version is written, or the name where there is none.
+    pub(crate) version_span: Span,
 }
 
 /// Node writes a number as `v1` and any other version as it is.
@@ -72,7 +76,17 @@ pub(crate) struct Method {
     /// `#[cfg(…)]` of the method; whatever is generated for it stands under the same condition.
     pub(crate) cfgs: Vec<Attribute>,
     pub(crate) is_async: bool,
+    pub(crate) receiver: Receiver,
     pub(crate) returns: Returns,
+}
+
+/// What a method is called on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Receiver {
+    /// `&self`
+    Shared,
+    /// `self: Arc<Self>`
+    Arc,
 }
 
 /// A method under `#[action]`.
@@ -131,6 +145,18 @@ pub(crate) enum Inputs {
     Raw,
 }
 
+impl Action {
+    /// Whether it refuses members that no argument is called like. A type of the user's decides that itself.
+    pub(crate) fn is_strict(&self, service: &Service) -> bool {
+        matches!(self.inputs, Inputs::Named(_)) && self.options.strict.map_or(service.strict, |(on, _)| on)
+    }
+
+    /// Whether the typed client has it.
+    pub(crate) fn in_client(&self, service: &Service) -> bool {
+        service.client.is_some() && self.options.client
+    }
+}
+
 impl Inputs {
     /// Whether the data passes through a type of ours or the user's, rather than raw.
     pub(crate) const fn is_typed(&self) -> bool {
@@ -164,6 +190,13 @@ pub(crate) struct Returns {
     pub(crate) err: Option<Type>,
 }
 
+/// How long a call of an action may take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Timeout {
+    Millis(u64),
+    Never,
+}
+
 /// Who may call an action; the values of Node's `visibility`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Access {
@@ -189,13 +222,15 @@ pub(crate) struct Rename {
 /// What stands in `#[action(…)]`.
 pub(crate) struct ActionOptions {
     pub(crate) name: Option<Named>,
-    pub(crate) timeout_ms: Option<u64>,
+    pub(crate) timeout: Option<Timeout>,
     pub(crate) access: Option<Access>,
     /// Node's validation schema for the params.
     pub(crate) params: Option<Expr>,
     pub(crate) spawn: Option<Span>,
     pub(crate) blocking: Option<Span>,
     pub(crate) encode: bool,
+    /// Whether unknown members of the params are refused; as the service says if absent.
+    pub(crate) strict: Option<(bool, Span)>,
     pub(crate) raw: Option<Span>,
     /// Whether the typed client has this action.
     pub(crate) client: bool,

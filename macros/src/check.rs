@@ -4,9 +4,12 @@
 //! complain about everything that refers to it.
 
 use proc_macro2::Span;
+use syn::ext::IdentExt;
 use syn::{Expr, ExprLit, GenericParam, Ident, Lit};
 
-use crate::ast::{Action, Contract, ContractMethod, Event, Hook, Method, Named, Service, ServiceName};
+use crate::ast::{
+    Action, Contract, ContractMethod, Event, Hook, Inputs, Method, Named, Service, ServiceName, Version,
+};
 use crate::errors::Errors;
 use crate::{names, signature, wire};
 
@@ -27,6 +30,14 @@ pub(crate) fn service(service: &mut Service, errors: &mut Errors) {
         })
         .collect();
     let has_client = service.client.is_some();
+    for action in &mut service.actions {
+        // Nothing is a list of arguments, too: one that lets no member pass.
+        if matches!(action.inputs, Inputs::Empty)
+            && action.options.strict.map_or(service.strict, |(on, _)| on)
+        {
+            action.inputs = Inputs::Named(Vec::new());
+        }
+    }
     keep_sound(&mut service.actions, errors, |action, errors| {
         check_action(action, has_client, &parameters, errors)
     });
@@ -62,9 +73,12 @@ pub(crate) fn service(service: &mut Service, errors: &mut Errors) {
 
 /// Checks a contract and leaves out what cannot be generated.
 pub(crate) fn contract(contract: &mut Contract, errors: &mut Errors) {
-    check_service_name(&contract.name, errors);
+    check_name_of_another(&contract.name.name, "a service", contract.name.span, errors);
+    if let Some(Version::Text(version)) = &contract.name.version {
+        check_name_of_another(version, "a version", contract.name.version_span, errors);
+    }
     keep_sound(&mut contract.methods, errors, |method: &ContractMethod, errors| {
-        check_action_name(&method.name, errors);
+        check_name_of_another(&method.name.text, "an action", method.name.span, errors);
         check_client_method(&method.ident, errors);
     });
     let mut seen: Vec<String> = Vec::new();
@@ -117,6 +131,18 @@ fn check_service_name(name: &ServiceName, errors: &mut Errors) {
     if let Err(message) = names::check_name("a service", &name.name) {
         errors.at_span(name.span, message);
     }
+    if let Some(Version::Text(version)) = &name.version
+        && let Err(message) = names::check_name("a version", version)
+    {
+        errors.at_span(name.version_span, message);
+    }
+}
+
+/// A service that lives elsewhere is called what it is called: `$node`, or whatever Node lets pass.
+fn check_name_of_another(name: &str, what: &str, span: Span, errors: &mut Errors) {
+    if let Err(message) = names::check_foreign(what, name) {
+        errors.at_span(span, message);
+    }
 }
 
 fn check_depends_on(names: &Expr, errors: &mut Errors) {
@@ -145,17 +171,15 @@ fn check_action_name(name: &Named, errors: &mut Errors) {
 }
 
 fn check_client_method(ident: &Ident, errors: &mut Errors) {
-    if ident == "new" {
-        errors.at(
-            ident,
-            "the client's constructor is called `new`: name the method otherwise and write `#[action(name = \"new\")]`",
-        );
-    } else if ident == "NAME" {
-        errors.at(
-            ident,
-            "the client's constant is called `NAME`: name the method otherwise and write `#[action(name = \"NAME\")]`",
-        );
-    }
+    let name = ident.unraw().to_string();
+    let taken = match name.as_str() {
+        "new" => "the client's constructor is called `new`",
+        "NAME" => "the client's constant is called `NAME`",
+        // They take their value as it is, so they are found before a method that takes it by reference.
+        "into" | "try_into" => "on a client this would be the method that every type has",
+        _ => return,
+    };
+    errors.at(ident, format!("{taken}: name the method otherwise and write `#[action(name = \"{name}\")]`"));
 }
 
 fn check_action(action: &Action, has_client: bool, parameters: &[Ident], errors: &mut Errors) {
@@ -164,6 +188,9 @@ fn check_action(action: &Action, has_client: bool, parameters: &[Ident], errors:
     check_action_name(&action.name, errors);
     if in_client {
         check_client_method(&method.ident, errors);
+    }
+    if let Some((_, span)) = options.strict {
+        check_strict(&action.inputs, span, errors);
     }
     match (options.blocking, method.is_async) {
         (Some(_), true) => errors.at(
@@ -196,6 +223,23 @@ fn check_action(action: &Action, has_client: bool, parameters: &[Ident], errors:
             }
         }
         None => signature::check_result(&method.returns.ok, parameters, in_client, errors),
+    }
+}
+
+fn check_strict(inputs: &Inputs, span: Span, errors: &mut Errors) {
+    match inputs {
+        Inputs::Whole(ty) | Inputs::Shared(ty) => errors.at_span(
+            span,
+            format!(
+                "`strict` is for named arguments; the type of the whole object decides itself: write \
+                 `#[serde(deny_unknown_fields)]` on `{}`",
+                wire::compact(ty)
+            ),
+        ),
+        Inputs::Raw => {
+            errors.at_span(span, "`strict` is for named arguments: a raw action reads its params itself")
+        }
+        Inputs::Empty | Inputs::Named(_) => {}
     }
 }
 

@@ -181,6 +181,17 @@ impl Entry {
         }
     }
 
+    /// `key` or `key = true`, or `key = false`.
+    pub(crate) fn switch(&self) -> syn::Result<bool> {
+        match (&self.value, self.bool()) {
+            (Value::Flag, _) => Ok(true),
+            (_, Some(on)) => Ok(on),
+            _ => {
+                Err(self.error(format!("`{0}` stands alone, or is `{0} = true` or `{0} = false`", self.key)))
+            }
+        }
+    }
+
     pub(crate) fn path(&self, example: &str) -> syn::Result<Path> {
         match &self.value {
             Value::Expr(expr) => match &**expr {

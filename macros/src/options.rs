@@ -3,12 +3,13 @@
 use proc_macro2::Span;
 use syn::{Expr, Ident, Lit, Path, Visibility, parse_quote};
 
-use crate::ast::{Access, ActionOptions, EventOptions, Extra, Named, Rename, ServiceName, Version};
+use crate::ast::{Access, ActionOptions, EventOptions, Extra, Named, Rename, ServiceName, Timeout, Version};
 use crate::entries::{Entries, Entry};
 use crate::errors::Errors;
 use crate::{names, suggest};
 
-const SERVICE: &[&str] = &["name", "version", "depends_on", "settings", "metadata", "client", "crate"];
+const SERVICE: &[&str] =
+    &["name", "version", "depends_on", "settings", "metadata", "strict", "client", "crate"];
 const CONTRACT: &[&str] = &["name", "version", "crate"];
 const CLIENT: &[&str] = &["vis", "name"];
 const ACTION: &[&str] = &[
@@ -20,6 +21,7 @@ const ACTION: &[&str] = &[
     "spawn",
     "blocking",
     "encode",
+    "strict",
     "raw",
     "client",
     "rename",
@@ -30,8 +32,18 @@ const EVENT: &[&str] = &["group", "concurrency", "rename", "extra"];
 const ACCESS: &[&str] = &["published", "public", "protected", "private"];
 
 /// Keys of a definition that have an option of their own.
-const NOT_EXTRA: &[&str] =
-    &["name", "timeout", "visibility", "params", "rest", "group", "concurrency", "handler"];
+const NOT_EXTRA: &[&str] = &[
+    "name",
+    "rawName",
+    "timeout",
+    "visibility",
+    "protected",
+    "params",
+    "rest",
+    "group",
+    "concurrency",
+    "handler",
+];
 
 /// What stands in `#[service(…)]`.
 pub(crate) struct ServiceOptions {
@@ -41,6 +53,7 @@ pub(crate) struct ServiceOptions {
     pub(crate) depends_on: Option<Expr>,
     pub(crate) settings: Option<Expr>,
     pub(crate) metadata: Option<Expr>,
+    pub(crate) strict: bool,
     pub(crate) client: ClientOption,
 }
 
@@ -68,6 +81,7 @@ impl ServiceOptions {
             depends_on: None,
             settings: None,
             metadata: None,
+            strict: false,
             client: ClientOption::On { vis: parse_quote!(pub(crate)), name: None },
         };
         let (mut name, mut version) = (None, None);
@@ -84,6 +98,7 @@ impl ServiceOptions {
                 "depends_on" => this.depends_on = errors.check(entry.expr()),
                 "settings" => this.settings = errors.check(entry.expr()),
                 "metadata" => this.metadata = errors.check(entry.expr()),
+                "strict" => this.strict = errors.check(entry.switch()).unwrap_or_default(),
                 "client" => {
                     if let Some(client) = read_client(entry, errors) {
                         this.client = client;
@@ -97,7 +112,9 @@ impl ServiceOptions {
             }
         }
         if let Some(name) = name {
-            this.name = Some(ServiceName { name: name.value(), span: name.span(), version });
+            let (version, version_span) =
+                version.map_or((None, name.span()), |(version, span)| (Some(version), span));
+            this.name = Some(ServiceName { name: name.value(), span: name.span(), version, version_span });
         } else if errors.len() == before {
             errors.at_span(
                 Span::call_site(),
@@ -108,16 +125,14 @@ impl ServiceOptions {
     }
 }
 
-fn read_version(entry: &Entry) -> syn::Result<Version> {
-    match entry.string_or_int("1")? {
-        Lit::Int(number) => Ok(Version::Number(number.base10_parse()?)),
-        Lit::Str(text) => {
-            names::check_name("a version", &text.value())
-                .map_err(|message| syn::Error::new(text.span(), message))?;
-            Ok(Version::Text(text.value()))
-        }
-        _ => Err(entry.error("`version` takes a number or a string")),
-    }
+fn read_version(entry: &Entry) -> syn::Result<(Version, Span)> {
+    let lit = entry.string_or_int("1")?;
+    let version = match &lit {
+        Lit::Int(number) => Version::Number(number.base10_parse()?),
+        Lit::Str(text) => Version::Text(text.value()),
+        _ => return Err(entry.error("`version` takes a number or a string")),
+    };
+    Ok((version, lit.span()))
 }
 
 fn read_client(entry: &Entry, errors: &mut Errors) -> Option<ClientOption> {
@@ -150,12 +165,13 @@ impl ActionOptions {
     fn new() -> Self {
         Self {
             name: None,
-            timeout_ms: None,
+            timeout: None,
             access: None,
             params: None,
             spawn: None,
             blocking: None,
             encode: false,
+            strict: None,
             raw: None,
             client: true,
             rename: Vec::new(),
@@ -193,7 +209,7 @@ impl ActionOptions {
     fn set(&mut self, entry: &Entry, errors: &mut Errors) -> syn::Result<()> {
         match entry.key.as_str() {
             "name" => self.name = Some(Named::of(&entry.string("book")?)),
-            "timeout" => self.timeout_ms = Some(read_timeout(entry)?),
+            "timeout" => self.timeout = Some(read_timeout(entry)?),
             "visibility" => self.access = Some(read_access(entry)?),
             "params" => self.params = Some(entry.expr()?),
             "rest" => self.extra.push(Extra { key: "rest".into(), value: entry.expr()? }),
@@ -201,6 +217,7 @@ impl ActionOptions {
             "blocking" => self.blocking = entry.flag().map(|()| Some(entry.span))?,
             "raw" => self.raw = entry.flag().map(|()| Some(entry.span))?,
             "encode" => self.encode = entry.flag().map(|()| true)?,
+            "strict" => self.strict = Some((entry.switch()?, entry.span)),
             "client" => {
                 self.client = entry.bool().ok_or_else(|| {
                     entry.error("`client` takes `true` or `false`: whether the typed client has this action")
@@ -225,15 +242,25 @@ fn unknown_action_option(entry: &Entry, known: &[&str]) -> syn::Error {
     entry.error(message)
 }
 
-fn read_timeout(entry: &Entry) -> syn::Result<u64> {
+fn read_timeout(entry: &Entry) -> syn::Result<Timeout> {
     let lit = entry.string_or_int("\"3s\"")?;
     let millis = match &lit {
+        Lit::Str(text) if text.value() == "never" => return Ok(Timeout::Never),
         Lit::Str(text) => names::parse_duration(&text.value()),
         // A bare number is milliseconds, as in Node.
         Lit::Int(number) => names::parse_duration(&format!("{}ms", number.base10_digits())),
         _ => return Err(entry.error("`timeout` takes a string or a number")),
     };
-    millis.map_err(|message| syn::Error::new(lit.span(), message))
+    match millis {
+        Ok(0) => Err(
+            "a timeout of zero would fail every call: write `timeout = \"never\"` for no limit, or leave it out \
+             for the broker's `requestTimeout`"
+                .into(),
+        ),
+        Ok(millis) => Ok(Timeout::Millis(millis)),
+        Err(message) => Err(message),
+    }
+    .map_err(|message: String| syn::Error::new(lit.span(), message))
 }
 
 fn read_access(entry: &Entry) -> syn::Result<Access> {

@@ -47,6 +47,7 @@ pub(crate) fn service(attr: TokenStream, item: TokenStream, errors: &mut Errors)
             return Parsed { item, ast: None };
         }
     };
+    refuse_second_service(&mut item, errors);
     let options = entries.map(|entries| ServiceOptions::service(&entries, errors));
     let ident = service_ident(&item, errors);
     let parameters = parameters(&item, errors);
@@ -74,6 +75,7 @@ fn build(
         depends_on: options.depends_on,
         settings: options.settings,
         metadata: options.metadata,
+        strict: options.strict,
         client,
         ident,
         self_ty: (*item.self_ty).clone(),
@@ -87,6 +89,18 @@ fn build(
 
 fn client_ident(ident: &Ident) -> Ident {
     Ident::new(&format!("{}Client", ident.unraw()), ident.span())
+}
+
+/// A second `#[service]` on the same block; one on another block of the type is for the compiler to find.
+fn refuse_second_service(item: &mut ItemImpl, errors: &mut Errors) {
+    let is_service =
+        |attr: &Attribute| attr.path().segments.last().is_some_and(|last| last.ident == "service");
+    for attr in item.attrs.extract_if(.., |attr| is_service(attr)) {
+        errors.at(
+            &attr,
+            "a type is one service: remove one of the two attributes, or give the second service a type of its own",
+        );
+    }
 }
 
 /// The few tokens of an item worth underlining.
@@ -162,9 +176,17 @@ impl Methods {
     }
 }
 
-/// Lints that would have the user change what a signature has to be here: `async`, a receiver, owned arguments.
+/// Lints that would have the user change what a signature has to be here: `async`, a receiver, owned arguments, and
+/// a name that is the wire's.
 fn allow_what_we_ask_for() -> Attribute {
-    parse_quote!(#[allow(clippy::needless_pass_by_value, clippy::unused_async, clippy::unused_self)])
+    parse_quote!(#[allow(
+        clippy::needless_pass_by_value,
+        clippy::new_ret_no_self,
+        clippy::should_implement_trait,
+        clippy::unused_async,
+        clippy::unused_self,
+        clippy::wrong_self_convention
+    )])
 }
 
 /// Removes the role attributes and returns the first.
@@ -259,6 +281,7 @@ impl Source<'_> {
             docs: pick(&self.method.attrs, "doc"),
             cfgs: pick(&self.method.attrs, "cfg"),
             is_async: sig.asyncness.is_some(),
+            receiver: signature::receiver(sig),
             returns,
         })
     }

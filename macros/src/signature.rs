@@ -4,7 +4,7 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Attribute, FnArg, Ident, Pat, PatType, ReceiverKind, ReturnType, Safety, Signature, Type};
 
-use crate::ast::{Argument, Inputs, Rename, Returns, Slot};
+use crate::ast::{Argument, Inputs, Receiver, Rename, Returns, Slot};
 use crate::errors::Errors;
 use crate::{suggest, wire};
 
@@ -67,6 +67,14 @@ fn check_receiver(sig: &Signature, what: &str, errors: &mut Errors) {
         ),
         ReceiverKind::Typed(_, ty) if wire::is_named(ty, "Arc") || is_shared_self(ty) => {}
         _ => errors.at(receiver, format!("{what} takes `&self`: the service stays when the call is over")),
+    }
+}
+
+/// What the method is called on; only [`check_method`] knows whether that is possible.
+pub(crate) fn receiver(sig: &Signature) -> Receiver {
+    match sig.receiver().map(|receiver| &receiver.kind) {
+        Some(ReceiverKind::Typed(_, ty)) if wire::is_named(ty, "Arc") => Receiver::Arc,
+        _ => Receiver::Shared,
     }
 }
 
@@ -198,12 +206,12 @@ impl Sorter<'_> {
         if self.check_type(&argument.ty, errors) {
             let name = ident.unraw().to_string();
             let renamed = self.renames.iter().find(|rename| rename.argument == name);
-            let wire = renamed.map_or(name, |rename| rename.wire.clone());
+            let wire = renamed.map_or_else(|| wire_name(&name), |rename| rename.wire.clone());
             self.taken.push(Slot::Field(ident.clone(), argument.ty.span()));
             self.named.push(Argument { ident, ty: (*argument.ty).clone(), wire });
         } else {
             // Keeps `rename` from calling the argument unknown on top of what is wrong with its type.
-            let wire = ident.unraw().to_string();
+            let wire = wire_name(&ident.unraw().to_string());
             self.named.push(Argument { ident, ty: (*argument.ty).clone(), wire });
         }
     }
@@ -260,6 +268,12 @@ impl Sorter<'_> {
             }
         }
     }
+}
+
+/// The name on the wire. In Rust one underscore in front says that an argument is not used (yet), which is
+/// nothing that callers have to know.
+fn wire_name(argument: &str) -> String {
+    argument.strip_prefix('_').filter(|rest| !rest.is_empty()).unwrap_or(argument).to_owned()
 }
 
 fn is_context(ty: &Type) -> bool {

@@ -110,4 +110,10 @@ pub enum SendError {
     /// The transporter does not know how to reach that destination.
     #[error("no address is known for the destination")]
     NoRoute,
+    /// No topic can be made of the name of the action, event or node that the destination is.
+    #[error("the name makes no topic: {allowed}")]
+    NoTopic {
+        /// What the names of this transporter's topics are, beginning with whose they are.
+        allowed: &'static str,
+    },
 }

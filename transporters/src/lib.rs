@@ -57,6 +57,8 @@ pub mod redis;
 #[cfg_attr(docsrs, doc(cfg(feature = "redis-kv")))]
 pub mod redis_kv;
 mod scheme;
+#[doc(hidden)]
+pub mod suggest;
 #[cfg(feature = "tcp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tcp")))]
 pub mod tcp;

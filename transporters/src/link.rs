@@ -49,6 +49,17 @@ pub trait Sink: fmt::Debug + Send + Sync + 'static {
         let _ = why;
     }
 
+    /// This node does not hear all that it has subscribed to: the server has taken something away while the
+    /// connection stands, or does not give it back after a reconnect. `why` names it, and has been reported by
+    /// [`Sink::refused`].
+    ///
+    /// What there is to say can be said for a while, and requests that run can be answered: a message server
+    /// then gives up the session, and [`Sink::up`] follows when everything is subscribed to again. Where
+    /// [`Sink::up`] follows at once, the node has to try that itself.
+    fn deaf(&self, why: &TransportError) {
+        let _ = why;
+    }
+
     /// A frame that arrived was given up because too many waited to be handled.
     fn dropped(&self, kind: PacketKind) {
         let _ = kind;
@@ -186,6 +197,11 @@ impl Link {
     /// See [`Sink::refused`].
     pub fn refused(&self, why: &TransportError) {
         self.inner.sink.refused(why);
+    }
+
+    /// See [`Sink::deaf`].
+    pub fn deaf(&self, why: &TransportError) {
+        self.inner.sink.deaf(why);
     }
 
     /// See [`Sink::dropped`].

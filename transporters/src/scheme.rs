@@ -6,6 +6,7 @@ use std::sync::Arc;
 #[allow(unused_imports, reason = "some take Node's options in a way of their own")]
 use crate::bus::OptionText as _;
 
+use crate::suggest::nearest;
 use crate::{TransportError, Transporter};
 
 /// What the table below needs of a transporter.
@@ -123,11 +124,21 @@ configured! {
 fn unknown(scheme: &str) -> TransportError {
     let compiled: Vec<_> = SCHEMES.iter().map(|(scheme, _)| *scheme).collect();
     let compiled = compiled.join(", ");
-    TransportError::Config(match KNOWN.iter().find(|(known, _)| *known == scheme) {
+    let feature_of = |scheme: &str| KNOWN.iter().find(|(known, _)| *known == scheme);
+    TransportError::Config(match feature_of(scheme) {
         Some((_, feature)) => format!(
             "the transporter `{scheme}` is not compiled in: enable the feature `{feature}` of ligand (compiled in: {compiled})"
         ),
-        None => format!("unknown transporter scheme `{scheme}`: compiled in are {compiled}"),
+        // What is no scheme at all may hold a password.
+        None if !scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)) => format!(
+            "a transporter is named by a URL such as `nats://host:4222`, and this has no `://`: compiled in are {compiled}"
+        ),
+        None => {
+            let known = KNOWN.iter().map(|(known, _)| *known).chain(["memory"]);
+            let hint = nearest(scheme, known).map(|near| format!(", did you mean `{near}`?"));
+            let hint = hint.unwrap_or_default();
+            format!("unknown transporter scheme `{scheme}`{hint} (compiled in: {compiled})")
+        }
     })
 }
 
@@ -179,4 +190,38 @@ mod sealed {
     impl Sealed for &String {}
     impl<T: Transporter> Sealed for T {}
     impl Sealed for Arc<dyn Transporter> {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(url: &str) -> String {
+        transporter_for(url).err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_misspelt_scheme_is_answered_with_the_nearest() {
+        for (url, near) in [
+            ("nat://a", "nats"),
+            ("nast://a", "nats"),
+            ("redsi://a", "redis"),
+            ("ampq://a", "amqp"),
+            ("kakfa://a", "kafka"),
+            ("memroy://a", "memory"),
+            ("tcpp://", "tcp"),
+            ("mqttss", "mqtts"),
+        ] {
+            assert!(refused(url).contains(&format!("did you mean `{near}`?")), "{url}: {}", refused(url));
+        }
+        assert!(!refused("carrierpigeon://a").contains("did you mean"), "{}", refused("carrierpigeon://a"));
+    }
+
+    #[test]
+    fn what_is_no_url_is_not_printed() {
+        for text in ["nats:user:canary@host", "user:canary@host:4222", "canary/x"] {
+            let said = refused(text);
+            assert!(said.contains("no `://`") && !said.contains("canary"), "{said}");
+        }
+    }
 }

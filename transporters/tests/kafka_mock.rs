@@ -117,6 +117,38 @@ async fn a_coordinator_that_moves_is_found_again() {
     node.stop().await;
 }
 
+/// What happens to the topic, and what is said of it.
+async fn who_is_deaf_says_so_and_comes_back(what: Error, said: &str, query: &str) {
+    let mock = mock();
+    let query = format!("consumer.topic.metadata.refresh.interval.ms=100&closeTimeout=200ms{query}");
+    let node = node(&mock, &query).await;
+    mock.topic_error(TOPIC, what).unwrap();
+    node.until("it is told that it is deaf", |log| log.deaf.len() == 1 && log.downs == 1).await;
+    node.log(|log| {
+        assert!(log.deaf[0].contains(TOPIC) && log.deaf[0].contains(said), "{:?}", log.deaf);
+        assert!(log.refused[0].contains(TOPIC), "{:?}", log.refused);
+        assert_eq!(log.ups, [Up::First]);
+    });
+    mock.topic_error(TOPIC, Error::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
+    node.until("it is back", |log| log.ups == [Up::First, Up::Again]).await;
+    let to = Route::Node { id: NodeId::new("me").unwrap(), addr: None };
+    node.send(&to, PacketKind::Event, b"heard").unwrap();
+    node.until("it hears again", |log| log.frames.iter().any(|(_, payload)| payload == "heard")).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_topic_that_may_not_be_read_any_more_is_noticed_at_once() {
+    let what = Error::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    who_is_deaf_says_so_and_comes_back(what, "authorization failed", "").await;
+}
+
+#[tokio::test]
+async fn a_topic_that_is_gone_is_noticed_when_it_is_not_read_for_too_long() {
+    let what = Error::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    who_is_deaf_says_so_and_comes_back(what, "was it deleted", "&connectTimeout=5s").await;
+}
+
 #[tokio::test]
 async fn slow_servers_keep_order_and_frames() {
     let mock = mock();

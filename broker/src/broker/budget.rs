@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::registry::Action;
 
 /// How long the call may take: the caller's wish, the action's, the broker's; never more than what is
-/// left of the running call.
+/// left of the running call. Without a limit it is `None`; with nothing left the call is not made.
 pub(super) fn budget(
     broker: &ServiceBroker,
     parent: Option<&Context>,
@@ -18,15 +18,18 @@ pub(super) fn budget(
     options: Option<&CallOptions>,
 ) -> Result<Option<Duration>> {
     let wish = options.and_then(|options| options.timeout);
-    let wish = wish.or_else(|| picked.and_then(Action::own_timeout));
+    let wish = wish.or_else(|| picked.and_then(|action| action.timeout));
     let own = match wish.unwrap_or(broker.shared().limits.request_timeout) {
         Timeout::After(duration) => Some(duration),
         Timeout::Never => None,
     };
-    let Some(left) = parent.and_then(Context::remaining) else { return Ok(own) };
-    if left.is_zero() {
+    let granted = match (own, parent.and_then(Context::remaining)) {
+        (Some(own), Some(left)) => Some(own.min(left)),
+        (own, left) => own.or(left),
+    };
+    if granted.is_some_and(|granted| granted.is_zero()) {
         let error = Error::of_action(ErrorKind::RequestSkipped, action, Some(broker.node_id()));
         return Err(error.with_outcome(Outcome::NotRun));
     }
-    Ok(Some(own.map_or(left, |own| own.min(left))))
+    Ok(granted)
 }

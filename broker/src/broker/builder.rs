@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::configured::configured;
 use super::{BuildError, Limits, LocalBus, LocalServices, ServiceBroker, Shared};
-use crate::config::{self, BrokerConfig, ConfigLoader, DiscovererConfig, Timeout};
+use crate::config::{self, BrokerConfig, ConfigLoader, DiscovererConfig, Origin, Timeout};
 use crate::deadlines::Deadlines;
 use crate::middleware::{IntoLayer, Layer, Pipeline};
 use crate::protocol::PacketId;
@@ -54,7 +54,8 @@ impl BrokerBuilder {
         self
     }
 
-    /// Reads the `LIGAND_…` variables of the environment.
+    /// Reads the `LIGAND_…` variables of the environment. One that is nearly the name of an option is an
+    /// error; others that name none are passed over with a warning.
     pub fn from_env(mut self) -> Self {
         self.sources = self.sources.env();
         self
@@ -65,6 +66,13 @@ impl BrokerBuilder {
     #[cfg_attr(docsrs, doc(cfg(feature = "config-file")))]
     pub fn from_file(mut self, path: impl AsRef<std::path::Path>) -> Self {
         self.sources = self.sources.file(path);
+        self
+    }
+
+    /// Needs the feature `config-file`.
+    #[cfg(not(feature = "config-file"))]
+    #[doc(hidden)]
+    pub fn from_file<P: config::FilesAreRead>(self, _path: P) -> Self {
         self
     }
 
@@ -86,7 +94,8 @@ impl BrokerBuilder {
         self.configure(move |config| config.node_id = Some(id))
     }
 
-    /// How long a call may take unless the caller or the action says otherwise (30 s).
+    /// How long a call may take unless the caller or the action says otherwise (30 s). Zero is refused by
+    /// [`BrokerBuilder::build`], since every call would fail; [`Timeout::Never`] is no limit.
     pub fn request_timeout(self, timeout: impl Into<Timeout>) -> Self {
         let timeout = timeout.into();
         self.configure(move |config| config.request_timeout = timeout)
@@ -134,7 +143,8 @@ impl BrokerBuilder {
     /// # Errors
     /// [`BuildError`] names what was wrong and what to do.
     pub fn build(self) -> Result<ServiceBroker, BuildError> {
-        let mut config = self.sources.load()?;
+        let (mut config, origins) = self.sources.load_with_origins()?;
+        let written = config.transporter.clone();
         for change in self.changes {
             change(&mut config);
         }
@@ -145,7 +155,11 @@ impl BrokerBuilder {
         };
         let transporter = match self.transporter {
             Some(transporter) => Some(transporter?),
-            None => config.transporter.as_ref().map(configured).transpose()?,
+            None => {
+                let origin =
+                    if config.transporter == written { origins.of("transporter") } else { Origin::Code };
+                config.transporter.as_ref().map(|written| configured(written, origin)).transpose()?
+            }
         };
         if let Some(unused) = config.registry.discoverer.as_ref().map(DiscovererConfig::unused)
             && !unused.is_empty()

@@ -67,7 +67,7 @@ pub struct OutgoingCall {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct CallOptions {
-    /// How long it may take; the action's own or the broker's default otherwise.
+    /// How long it may take; the action's own or the broker's default otherwise. Zero is no time at all.
     pub timeout: Option<Timeout>,
     /// The node that has to answer.
     pub node: Option<NodeId>,
@@ -110,6 +110,34 @@ impl Response {
 }
 
 /// A call that has not been made yet: refine it, then await it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use ligand::{Context, Error, ServiceBroker, ServiceDef};
+/// use serde_json::json;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let greeter = ServiceDef::builder("greeter").action("hello", |ctx: Context, name: String| async move {
+///     let greeting: String = ctx.headers().get("greeting").unwrap_or_else(|| "Hello".to_owned());
+///     ctx.meta().set("greeted", &name);
+///     Ok::<_, Error>(format!("{greeting} {name}!"))
+/// });
+/// let broker = ServiceBroker::builder().service(greeter).build()?;
+/// broker.start().await?;
+///
+/// // What comes back is what is asked for.
+/// let text: String = broker.call("greeter.hello", "Ada").timeout(Duration::from_secs(2)).await?;
+/// assert_eq!(text, "Hello Ada!");
+///
+/// // With all that came along.
+/// let answer = broker.call("greeter.hello", "Bob").header("greeting", "Servus").raw().await?;
+/// assert_eq!(answer.meta["greeted"], json!("Bob"));
+/// assert_eq!(answer.decode::<String>()?, "Servus Bob!");
+/// # broker.stop().await?;
+/// # Ok(()) }
+/// ```
 ///
 /// # Cancel safety
 /// Dropping the future gives the call up: its pending entry goes at once, a local handler is dropped
@@ -174,7 +202,9 @@ impl<'a, R> Call<'a, R, ByName> {
 
 impl<'a, R, By> Call<'a, R, By> {
     /// How long it may take, instead of the action's or the broker's default. Never more than what is
-    /// left of the running call.
+    /// left of the running call. With zero the call is not made: it fails at once as
+    /// [`ErrorKind::RequestSkipped`](crate::ErrorKind::RequestSkipped), [`Outcome::NotRun`];
+    /// [`Timeout::Never`] is no limit.
     pub fn timeout(mut self, timeout: impl Into<Timeout>) -> Self {
         self.options().timeout = Some(timeout.into());
         self

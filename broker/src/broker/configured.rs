@@ -4,18 +4,28 @@ use ligand_transporters::Transporter;
 use std::sync::Arc;
 
 use super::BuildError;
-use crate::config::TransporterConfig;
+use crate::config::{ConfigError, Origin, TransporterConfig};
 
-/// The transporter that a configuration describes.
-pub(super) fn configured(transporter: &TransporterConfig) -> Result<Arc<dyn Transporter>, BuildError> {
-    Ok(match transporter {
-        TransporterConfig::Url(url) => ligand_transporters::transporter_for(url)?,
+/// The transporter that a configuration describes, which was written there.
+pub(super) fn configured(
+    transporter: &TransporterConfig,
+    origin: Origin,
+) -> Result<Arc<dyn Transporter>, BuildError> {
+    let made = match transporter {
+        TransporterConfig::Url(url) => ligand_transporters::transporter_for(url),
         TransporterConfig::Options { kind, options } => {
             // Node's way to leave an option out.
             let given = options.iter().filter(|(_, value)| !value.is_null());
             let options =
                 given.flat_map(|(key, value)| values(value).into_iter().map(|value| (key.clone(), value)));
-            ligand_transporters::transporter_with(kind, options)?
+            ligand_transporters::transporter_with(kind, options)
+        }
+    };
+    made.map_err(|error| match origin {
+        Origin::Code => error.into(),
+        origin => {
+            let (path, reason) = ("transporter".to_owned(), error.to_string());
+            ConfigError::Unusable { path, origin, reason }.into()
         }
     })
 }
@@ -48,7 +58,8 @@ mod tests {
     fn printed(kind: &str, options: &Value) -> String {
         let config = BrokerConfig::from_value(json!({ "transporter": { "type": kind, "options": options } }));
         let transporter = config.unwrap().transporter.expect("it is given");
-        let made = configured(&transporter).unwrap_or_else(|error| panic!("{kind} with {options}: {error}"));
+        let made = configured(&transporter, Origin::Code)
+            .unwrap_or_else(|error| panic!("{kind} with {options}: {error}"));
         let text = format!("{made:?}");
         assert!(!text.contains("canary"), "{kind} with {options}: {text}");
         text
@@ -217,7 +228,8 @@ mod tests {
             ("AMQP", json!({ "queueOptions": { "nonsense": ["canary"] } }), "queueOptions.nonsense"),
         ] {
             let options = options.as_object().unwrap().clone();
-            let error = configured(&TransporterConfig::Options { kind: kind.into(), options }).unwrap_err();
+            let error = configured(&TransporterConfig::Options { kind: kind.into(), options }, Origin::Code)
+                .unwrap_err();
             let error = error.to_string();
             assert!(error.contains(name) && !error.contains("canary"), "{error}");
         }

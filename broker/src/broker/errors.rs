@@ -1,13 +1,15 @@
 //! What can go wrong around a broker, beside calls.
+//!
+//! A `main` that returns one of these prints it by `Debug`, so that prints the text as well.
 
 use ligand_transporters::{InvalidId, TransportError};
 use std::collections::BTreeMap;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, debug_is_text};
 use crate::error::Error;
 
 /// A broker cannot be made as it was described.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// The configuration has a mistake.
@@ -25,7 +27,7 @@ pub enum BuildError {
 }
 
 /// A broker, or a service of it, did not start. What had been started was stopped again.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// The definition of a service has a mistake.
@@ -106,7 +108,7 @@ pub enum StartError {
 }
 
 /// Services that did not appear in time.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", reasons(missing, not_started))]
 #[non_exhaustive]
 pub struct WaitError {
@@ -133,12 +135,20 @@ fn reasons(missing: &[String], not_started: &BTreeMap<String, Vec<String>>) -> S
     reasons.join("; ")
 }
 
+/// Nodes that did not appear in time.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not available: {}", list(missing))]
+pub struct NodeWaitError {
+    /// Ids of those that are missing.
+    pub missing: Vec<String>,
+}
+
 fn list(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// Stopping went on to the end, but not everything went well.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("stopping failed in part: {}", failures.join("; "))]
 pub struct StopError {
     /// What went wrong, phase by phase.
@@ -146,7 +156,7 @@ pub struct StopError {
 }
 
 /// What `run_until` and `run_until_signal` can fail with.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
     /// The broker did not start.
@@ -159,3 +169,5 @@ pub enum RunError {
     #[error("cannot wait for signals: {0}")]
     Signal(#[from] std::io::Error),
 }
+
+debug_is_text!(BuildError, StartError, WaitError, NodeWaitError, StopError, RunError);

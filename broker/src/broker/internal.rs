@@ -68,7 +68,7 @@ fn service(broker: &ServiceBroker) -> ServiceDef {
         "rules": [{ "type": "string" }, { "type": "array", "items": "string" }],
     });
     let metrics = json!({ "types": text, "includes": text, "excludes": text });
-    let builder = ServiceDef::builder("$node");
+    let builder = ServiceDef::builder("$node").internal();
     let builder = view_action(
         builder,
         broker,

@@ -19,6 +19,7 @@ mod pick;
 mod running;
 mod services;
 mod signals;
+mod state;
 mod wait;
 
 use futures_util::future::BoxFuture;
@@ -55,7 +56,7 @@ pub use call::{
 pub(crate) use dispatch::{AnsweredBy, picked_and_run};
 pub use emit::{Emit, EmitFuture, Spread};
 pub(crate) use emit::{Waiting, run_local};
-pub use errors::{BuildError, RunError, StartError, StopError, WaitError};
+pub use errors::{BuildError, NodeWaitError, RunError, StartError, StopError, WaitError};
 pub use health::{
     ClientHealth, CpuHealth, Health, Load, Memory, MemoryHealth, NetHealth, OsHealth, ProcessHealth,
     TimeHealth,
@@ -65,6 +66,7 @@ pub(crate) use local_bus::LocalBus;
 pub use local_bus::{LocalEvent, LocalEvents};
 pub use nodes::NodeInfo;
 pub(crate) use services::LocalServices;
+pub use state::TransporterState;
 
 /// A node of the cluster: it hosts services, calls actions, and sends events. Cheap to clone.
 ///

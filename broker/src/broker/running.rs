@@ -55,15 +55,15 @@ impl Running {
             }
             self.go_on_in_task(cx);
         }
-        self.poll_elsewhere(task)
+        self.poll_elsewhere(cx, task)
     }
 
     #[cold]
-    fn poll_elsewhere(&mut self, task: &mut Task<'_>) -> Poll<Result<Reply>> {
+    fn poll_elsewhere(&mut self, cx: &Context, task: &mut Task<'_>) -> Poll<Result<Reply>> {
         match self {
-            Self::Task(handle) => {
-                Pin::new(handle).poll(task).map(|joined| joined.unwrap_or_else(|failed| Err(crashed(failed))))
-            }
+            Self::Task(handle) => Pin::new(handle)
+                .poll(task)
+                .map(|joined| joined.unwrap_or_else(|failed| Err(crashed(cx, failed)))),
             Self::Refused(error) => Poll::Ready(Err(error.clone())),
             Self::InPlace(_) | Self::Done => panic!("a call was polled after it was ready"),
         }

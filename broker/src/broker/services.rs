@@ -206,7 +206,7 @@ impl Hosted {
                 name,
                 service: service.clone(),
                 visibility: def.visibility,
-                timeout: def.timeout.map(|timeout| timeout.as_duration().unwrap_or_default()),
+                timeout: def.timeout,
                 definition: json(&def.published(&self.def.action_name(&def.name))),
                 encode: def.encode,
                 gate: Some(Arc::clone(&self.gate)),
@@ -287,11 +287,11 @@ fn spawned(broker: &ServiceBroker, run: &ActionFn) -> ActionFn {
         let (tracker, run) = (tracker.clone(), Arc::clone(&run));
         Box::pin(guarded(cx.clone(), async move {
             // Whoever polls this waits for the task.
-            let work = Chained { chain: chain::chain(), future: run(cx, params) };
+            let work = Chained { chain: chain::chain(), future: run(cx.clone(), params) };
             // The task ends when its caller gives up. The deadline is looked at here as well: the task itself
             // cannot, while it computes.
             let mut task = AbortOnDrop(tracker.spawn(work));
-            (&mut task.0).await.unwrap_or_else(|failed| Err(crashed(failed)))
+            (&mut task.0).await.unwrap_or_else(|failed| Err(crashed(&cx, failed)))
         }))
     })
 }
@@ -327,6 +327,9 @@ impl ServiceBroker {
         let started = hosted.start(self).await;
         if started.is_err() {
             shared.services.release(&hosted.name());
+            // It may have been offered already.
+            hosted.gate.close();
+            hosted.drain(shared.config.tracking.shutdown_timeout).await;
             let tell = |error: &dyn fmt::Display| {
                 tracing::warn!(service = %hosted.name(), error = %error, "service did not stop well");
             };

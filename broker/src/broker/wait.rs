@@ -39,7 +39,7 @@ impl ServiceBroker {
         self.wait_for_within(services, self.shared().config.dependency_timeout).await
     }
 
-    /// As [`ServiceBroker::wait_for`], with a bound of its own.
+    /// As [`ServiceBroker::wait_for`], with a bound of its own. With zero it looks once and does not wait.
     ///
     /// # Errors
     /// [`WaitError`], which names those that are missing.

@@ -155,6 +155,8 @@ fn values_that_node_writes_in_its_own_ways_are_the_same_in_every_form_of_type() 
     for (codec, name, value) in [
         (Codec::Json, "whole", &whole[..]),
         (Codec::Json, "whole", b"1e3"),
+        (Codec::Json, "large", b"1e300"),
+        (Codec::Notepack, "large", b"\xCB\x7E\x37\xE4\x3C\x88\0\x75\x9C"),
         (Codec::JsonExt, "whole", whole),
         (Codec::MsgPack, "whole", b"\xCA\x40\xA0\0\0"),
         (Codec::Notepack, "whole", b"\xCB\x40\x14\0\0\0\0\0\0"),

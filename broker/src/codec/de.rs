@@ -97,7 +97,10 @@ impl<'a, R: Read<'a>> De<'a, R> {
                 _ => visitor.visit_string(digits(negative, size)),
             },
             Token::Float(value) => match self.shown {
-                Some(shown) if shown.whole_as_integers() && is_buffer(&visitor) => whole(value, visitor),
+                // A buffer has no room for more.
+                Some(shown) if value.abs() < I64_END && shown.whole_as_integers() && is_buffer(&visitor) => {
+                    whole(value, visitor)
+                }
                 _ => visitor.visit_f64(value),
             },
             Token::Text(text) => visitor.visit_str(&text),
@@ -152,20 +155,23 @@ impl<R> De<'_, R> {
     }
 }
 
+// Where integers end. Each is a power of two, and so a float.
+const I64_END: f64 = 9_223_372_036_854_775_808.0;
+const U64_END: f64 = I64_END * 2.0;
+const U128_END: f64 = U64_END * U64_END;
+const I64_START: f64 = -I64_END;
+const I128_START: f64 = -U128_END / 2.0;
+
 /// A float to who asks for an integer: the integer, where it is whole and there is one.
 fn whole<'de, V: Visitor<'de>>(value: f64, visitor: V) -> Result<V::Value, Failure> {
-    // Each bound is a power of two, and so a float.
-    const U64_END: f64 = 18_446_744_073_709_551_616.0;
-    const I64_START: f64 = -9_223_372_036_854_775_808.0;
-    const U128_END: f64 = U64_END * U64_END;
-    const I128_START: f64 = -U128_END / 2.0;
     match value {
+        // NaN and infinities too.
         _ if value.fract() != 0.0 => visitor.visit_f64(value),
         0.0..U64_END => visitor.visit_u64(value as u64),
         I64_START..0.0 => visitor.visit_i64(value as i64),
         U64_END..U128_END => visitor.visit_u128(value as u128),
         I128_START..I64_START => visitor.visit_i128(value as i128),
-        // NaN, infinities, and what is larger.
+        // Larger than any.
         _ => visitor.visit_f64(value),
     }
 }

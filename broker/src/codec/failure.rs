@@ -11,6 +11,16 @@ use super::token::Fault;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure(pub(crate) String);
 
+impl Failure {
+    /// What writing says that was given only so much room.
+    pub(super) const TOO_LARGE: &'static str = "the value is too large";
+
+    /// Whether there was not enough room for what was written.
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.0.contains(Self::TOO_LARGE)
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

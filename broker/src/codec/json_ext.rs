@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::base64;
+use super::mended::read_json;
 use super::token::{Fault, Format, Input, Mark, Read, Token, open};
 
 /// What a text with a special meaning begins with; six characters decide which.
@@ -162,7 +163,7 @@ impl<'a> Reader<'a> {
             let inner = written.get(1..length.saturating_sub(1)).unwrap_or_default();
             Cow::Borrowed(std::str::from_utf8(inner).map_err(|_| Fault("a text that is not UTF-8"))?)
         } else {
-            Cow::Owned(serde_json::from_slice(written).map_err(|_| Fault("a text with a lone surrogate"))?)
+            Cow::Owned(read_json(written).map_err(|_| Fault("a text that is none"))?)
         };
         Ok(text)
     }

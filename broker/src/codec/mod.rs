@@ -27,6 +27,7 @@ mod failure;
 mod golden;
 mod json_ext;
 mod keys;
+mod mended;
 mod msgpack;
 mod ser;
 mod shown;
@@ -44,8 +45,9 @@ pub(crate) use cbor::Cbor;
 pub(crate) use data::{from_error_data, to_error_data};
 pub use date::Date;
 use de::De;
-use failure::Failure;
+pub(crate) use failure::Failure;
 pub(crate) use json_ext::{JsonExt, has_special};
+pub(crate) use mended::read_json;
 pub(crate) use msgpack::MsgPack;
 use ser::Ser;
 use shown::Shown;
@@ -131,7 +133,7 @@ impl Codec {
         count();
         let shown = Shown::default;
         match self {
-            Self::Json => serde_json::from_slice(bytes).or_else(|_| json_again(bytes)),
+            Self::Json => serde_json::from_slice(bytes).or_else(|error| json_again(bytes, &error)),
             Self::JsonExt => match JsonExt.checked(bytes, MAX_DEPTH) {
                 Ok(reader) => from(&reader, &shown()),
                 Err(Fault(what)) => Err(DecodeError { path: String::new(), message: what.to_owned() }),
@@ -183,9 +185,11 @@ fn read<'a, T: DeserializeOwned, R: token::Read<'a>>(
     input.end().map(|()| value).map_err(whole)
 }
 
-/// JSON that `serde_json` did not read: perhaps for a whole number that is written as a float, and else to learn
-/// the path. Only failures pay for it.
-fn json_again<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+/// JSON that `serde_json` did not read: perhaps for what only JavaScript reads, or for a whole number that is
+/// written as a float, and else to learn the path. Only failures pay for it.
+fn json_again<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Result<T, DecodeError> {
+    let mended = mended::mended_after(error, bytes);
+    let bytes = mended.as_deref().unwrap_or(bytes);
     let shown = &Shown::default();
     let lenient = match JsonExt.checked(bytes, MAX_DEPTH) {
         Ok(reader) => Some(read(|| De::new(reader.clone().plain(), MAX_DEPTH).shown(shown), shown)),

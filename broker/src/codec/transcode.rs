@@ -8,14 +8,20 @@ use std::fmt;
 
 use super::de::De;
 use super::failure::Failure;
+use super::mended::mended;
 use super::ser::Ser;
 use super::token::Format;
 
-/// Turns a value in JSON into one in `format`. Bytes that are no JSON become nothing.
+/// Turns a value in JSON into one in `format`. Bytes that are no JSON, not even to JavaScript, become
+/// nothing.
 pub(crate) fn from_json<F: Format>(json: &[u8], format: F, out: &mut BytesMut) {
     let start = out.len();
-    let mut input = serde_json::Deserializer::from_slice(json);
-    if Transcode::new(&mut input).serialize(Ser { out: &mut *out, format }).is_err() {
+    let mut write = |json: &[u8]| {
+        let mut input = serde_json::Deserializer::from_slice(json);
+        out.truncate(start);
+        Transcode::new(&mut input).serialize(Ser { out: &mut *out, format })
+    };
+    if write(json).is_err() && mended(json).is_none_or(|mended| write(&mended).is_err()) {
         out.truncate(start);
         format.null(out);
     }
@@ -45,7 +51,7 @@ struct Bounded {
 impl std::io::Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         if self.text.len().saturating_add(bytes.len()) > self.limit {
-            return Err(std::io::Error::other("the value is too large"));
+            return Err(std::io::Error::other(Failure::TOO_LARGE));
         }
         self.text.extend_from_slice(bytes);
         Ok(bytes.len())

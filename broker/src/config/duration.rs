@@ -22,8 +22,13 @@ const NANOS_PER_UNIT: &[(&str, u128)] = &[
 
 /// How long to wait for something that may never come.
 ///
-/// Written as a duration, or as `"never"`. Zero means [`Timeout::Never`], as in Moleculer; plain numbers are
-/// milliseconds.
+/// In code zero is no time at all: a call fails at once as `RequestSkipped`, without being sent, and waiting
+/// looks once. So `deadline.saturating_duration_since(now)` may be passed on as it is. Only
+/// [`Timeout::Never`] is for ever; where a time-out of zero could do nothing but harm, in a configuration or
+/// in the definition of an action, it is refused.
+///
+/// In files, in the environment and in JSON it is written as a duration, or as `"never"`; plain numbers are
+/// milliseconds. There 0 means [`Timeout::Never`], as in Moleculer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timeout {
     /// Give up after this long.
@@ -41,11 +46,29 @@ impl Timeout {
             Self::Never => None,
         }
     }
+
+    /// Whether it leaves no time at all.
+    pub(crate) fn is_zero(self) -> bool {
+        self == Self::After(Duration::ZERO)
+    }
+
+    /// As a number for Node, whose zero is none; what is shorter than a millisecond is no zero.
+    pub(crate) fn for_node(self) -> Duration {
+        match self {
+            Self::After(limit) => limit.max(Duration::from_millis(1)),
+            Self::Never => Duration::ZERO,
+        }
+    }
+
+    /// A number of Node's, from a configuration or a packet: its zero is none.
+    pub(crate) fn from_node(limit: Duration) -> Self {
+        if limit.is_zero() { Self::Never } else { Self::After(limit) }
+    }
 }
 
 impl From<Duration> for Timeout {
     fn from(limit: Duration) -> Self {
-        if limit.is_zero() { Self::Never } else { Self::After(limit) }
+        Self::After(limit)
     }
 }
 
@@ -67,7 +90,7 @@ impl Serialize for Timeout {
 impl<'de> Deserialize<'de> for Timeout {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let visitor = DurationVisitor { unit: Unit::Millis, never: true };
-        Ok(deserializer.deserialize_any(visitor)?.map_or(Self::Never, Self::from))
+        Ok(deserializer.deserialize_any(visitor)?.map_or(Self::Never, Self::from_node))
     }
 }
 
@@ -289,7 +312,14 @@ mod tests {
     }
 
     #[test]
-    fn zero_and_never_are_no_limit() -> Result<(), serde_json::Error> {
+    fn zero_is_no_time_in_code_and_no_limit_where_node_wrote_it() {
+        assert_eq!(Timeout::from(Duration::ZERO), Timeout::After(Duration::ZERO));
+        assert_eq!(Timeout::from_node(Duration::ZERO), Timeout::Never);
+        assert_eq!(Timeout::from_node(Duration::from_nanos(1)), Duration::from_nanos(1).into());
+    }
+
+    #[test]
+    fn zero_and_never_are_no_limit_in_a_configuration() -> Result<(), serde_json::Error> {
         for text in ["0", "\"0s\"", "\"never\"", "\"Never\"", "0.0"] {
             assert_eq!(serde_json::from_str::<Timeout>(text)?, Timeout::Never, "{text}");
         }

@@ -3,21 +3,33 @@
 //! `LIGAND_REGISTRY__PREFER_LOCAL=false` sets `registry.preferLocal`: two underscores lead into a group,
 //! single ones separate words and may be left out. Below `metadata` and `transporter` keys are free, so
 //! there `MAX_LOAD` becomes `maxLoad`, and a value that is JSON is taken as JSON.
+//!
+//! A variable that names no option is an error where it is nearly the name of one, or leads into a group.
+//! Any other is somebody else's: it is warned of and passed over.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
+use ligand_transporters::suggest::{fold, nearest};
 use serde_json::{Map, Value};
 
 use super::error::{ConfigError, Origin};
 use super::kind::{Kind, json_or_text};
-use super::suggest::{fold, nearest};
 use super::table::{self, OPTIONS};
 
 const PREFIX: &str = "LIGAND_";
 
 /// Variables with our prefix that are no options: they are read elsewhere.
 const NOT_OPTIONS: &[&str] = &["LIGAND_SCHEMA", "LIGAND_LOG"];
+
+/// What the variables say.
+#[derive(Debug, Default)]
+pub(super) struct Variables {
+    /// General ones (`LIGAND_METADATA`) before those inside them.
+    pub(super) settings: Vec<Setting>,
+    /// Names of those with our prefix that name no option, nor nearly.
+    pub(super) unknown: Vec<String>,
+}
 
 /// What one variable sets.
 #[derive(Debug)]
@@ -26,11 +38,10 @@ pub(super) struct Setting {
     pub(super) tree: Map<String, Value>,
 }
 
-/// The settings among these variables, general ones (`LIGAND_METADATA`) before those inside them. Empty
-/// variables count as not set.
+/// The settings among these variables. Empty variables count as not set.
 pub(super) fn read(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<Vec<Setting>, ConfigError> {
+) -> Result<Variables, ConfigError> {
     let ours: BTreeMap<String, OsString> = variables
         .into_iter()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value))
@@ -38,17 +49,23 @@ pub(super) fn read(
             name.starts_with(PREFIX) && !NOT_OPTIONS.contains(&&**name) && !value.is_empty()
         })
         .collect();
-    let mut settings = Vec::new();
+    let mut read = Variables::default();
     let mut seen: BTreeMap<Vec<String>, String> = BTreeMap::new();
     for (name, value) in ours {
-        let (keys, value) = setting(&name, value)?;
+        let (keys, value) = match setting(&name, value) {
+            Err(ConfigError::UnknownVariable { suggestion: None, .. }) if !is_in_a_group(&name) => {
+                read.unknown.push(name);
+                continue;
+            }
+            setting => setting?,
+        };
         if let Some(first) = seen.insert(keys.clone(), name.clone()) {
             let (first, second) = (format!("`{first}`"), format!("`{name}`"));
             return Err(ConfigError::Ambiguous { path: keys.join("."), first, second });
         }
-        settings.push(Setting { origin: Origin::Variable(name), tree: nested(&keys, value) });
+        read.settings.push(Setting { origin: Origin::Variable(name), tree: nested(&keys, value) });
     }
-    Ok(settings)
+    Ok(read)
 }
 
 /// The keys that a variable names, and the value for them.
@@ -127,6 +144,18 @@ pub(super) fn variable(path: &str) -> String {
     name
 }
 
+/// Whether a variable leads into a group of ours: then it is meant for us, however wrong the rest.
+fn is_in_a_group(name: &str) -> bool {
+    let group = name.strip_prefix(PREFIX).and_then(|path| path.split_once("__"));
+    let keys = table::keys_of("").into_iter().filter(|key| table::is_group(key));
+    group.is_some_and(|(group, _)| keys.into_iter().any(|key| fold(key) == fold(group)))
+}
+
+/// Whether Kubernetes gives this to every container beside a Service called `ligand`.
+fn is_injected(name: &str) -> bool {
+    name == "LIGAND_PORT" || name.starts_with("LIGAND_PORT_") || name.starts_with("LIGAND_SERVICE_")
+}
+
 fn unknown(name: &str, group: &str) -> ConfigError {
     let words = fold(name);
     let unsupported = table::UNSUPPORTED.iter().find(|path| {
@@ -137,8 +166,8 @@ fn unknown(name: &str, group: &str) -> ConfigError {
         let origin = Origin::Variable(name.to_owned());
         return ConfigError::Unsupported { path: (*path).to_owned(), origin };
     }
-    let suggestion = nearest(name.strip_prefix(PREFIX).unwrap_or(name), OPTIONS.iter().map(|row| row.path));
-    let suggestion = suggestion.map(variable);
+    let word = Some(name).filter(|name| !is_injected(name)).and_then(|name| name.strip_prefix(PREFIX));
+    let suggestion = word.and_then(|word| nearest(word, OPTIONS.iter().map(|row| row.path))).map(variable);
     let on_this_level = table::keys_of(group).into_iter().map(|key| {
         let path = if group.is_empty() { key.to_owned() } else { format!("{group}.{key}") };
         let ellipsis = if table::is_group(&path) { "__…" } else { "" };
@@ -163,8 +192,8 @@ mod tests {
     use super::*;
 
     fn read_one(name: &str, value: &str) -> Result<Value, ConfigError> {
-        let settings = read([(name.into(), value.into())])?;
-        Ok(settings.into_iter().next().map_or(Value::Null, |setting| Value::Object(setting.tree)))
+        let read = read([(name.into(), value.into())])?;
+        Ok(read.settings.into_iter().next().map_or(Value::Null, |setting| Value::Object(setting.tree)))
     }
 
     #[test]
@@ -224,23 +253,56 @@ mod tests {
     }
 
     #[test]
-    fn unknown_variables_are_errors_with_the_nearest_one() {
+    fn variables_that_are_nearly_an_option_are_errors_with_the_nearest_one() {
         for (name, nearest) in [
-            ("LIGAND_REQEST_TIMEOUT", Some("LIGAND_REQUEST_TIMEOUT")),
-            ("LIGAND_REGISTRY_PREFER_LOCAL", Some("LIGAND_REGISTRY__PREFER_LOCAL")),
-            ("LIGAND_REGISTRY__PREFERLOCL", Some("LIGAND_REGISTRY__PREFER_LOCAL")),
-            ("LIGAND_NAMESPACE__X__Y__Z__LONG", None),
-            ("LIGAND_", None),
-            ("LIGAND_METADATA__", Some("LIGAND_METADATA")),
-            ("LIGAND_COMPLETELY_DIFFERENT_THING", None),
+            ("LIGAND_REQEST_TIMEOUT", "LIGAND_REQUEST_TIMEOUT"),
+            ("LIGAND_REGISTRY_PREFER_LOCAL", "LIGAND_REGISTRY__PREFER_LOCAL"),
+            ("LIGAND_REGISTRY__PREFERLOCL", "LIGAND_REGISTRY__PREFER_LOCAL"),
+            ("LIGAND_METADATA__", "LIGAND_METADATA"),
         ] {
             match read_one(name, "x") {
                 Err(ConfigError::UnknownVariable { name: named, suggestion, .. }) => {
                     assert_eq!(named, name);
-                    assert_eq!(suggestion.as_deref(), nearest, "{name}");
+                    assert_eq!(suggestion.as_deref(), Some(nearest), "{name}");
                 }
                 other => panic!("{name}: {other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn other_variables_with_our_prefix_are_passed_over_and_named() -> Result<(), ConfigError> {
+        let others = [
+            "LIGAND_",
+            "LIGAND_COMPLETELY_DIFFERENT_THING",
+            "LIGAND_GATEWAY_SERVICE_HOST",
+            "LIGAND_NAMESPACE__X__Y__Z__LONG",
+            "LIGAND_PORT",
+            "LIGAND_PORT_3000_TCP",
+            "LIGAND_PORT_3000_TCP_PROTO",
+            "LIGAND_SERVICE_HOST",
+            "LIGAND_SERVICE_PORT",
+            "LIGAND_SERVICE_PORT_HTTP",
+        ];
+        let variables = others.iter().chain(&["LIGAND_NODE_ID"]).map(|name| (name.into(), "x".into()));
+        let read = read(variables)?;
+        assert_eq!(read.unknown, others);
+        assert_eq!(read.settings.len(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn whatever_leads_into_a_group_is_meant_for_us() {
+        for name in ["LIGAND_TRACKING__SHUTDOWN", "LIGAND_TRANSIT__LIMITS__NONSENSE", "LIGAND_REGISTRY__"] {
+            let said = read_one(name, "x");
+            assert!(matches!(said, Err(ConfigError::UnknownVariable { .. })), "{name}: {said:?}");
+        }
+    }
+
+    #[test]
+    fn what_kubernetes_injects_is_never_near() {
+        for row in OPTIONS {
+            assert!(!is_injected(&variable(row.path)), "{}", row.path);
         }
     }
 

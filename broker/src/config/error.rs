@@ -27,8 +27,9 @@ impl fmt::Display for Origin {
 
 /// A configuration that cannot be used.
 ///
-/// Messages name the option by its full path and never show passwords of a transporter.
-#[derive(Debug, thiserror::Error)]
+/// Messages name the option by its full path and never show passwords of a transporter. `Debug` prints the
+/// message, because a `main` that returns an error prints it so.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// No option has this name.
@@ -118,6 +119,20 @@ pub enum ConfigError {
         path: PathBuf,
     },
 }
+
+/// Lets `Debug` print the message of an error: that is how `main` shows what it returns.
+macro_rules! debug_is_text {
+    ($($error:ty),+) => {
+        $(impl std::fmt::Debug for $error {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(self, f)
+            }
+        })+
+    };
+}
+pub(crate) use debug_is_text;
+
+debug_is_text!(ConfigError);
 
 fn hint(suggestion: Option<&str>) -> String {
     suggestion.map(|nearest| format!(": did you mean `{nearest}`?")).unwrap_or_default()

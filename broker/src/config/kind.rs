@@ -126,7 +126,13 @@ impl Kind {
                 .filter(|_| text.len() < 20),
                 other => Some(other.to_string()),
             },
-            (Self::Timeout, Value::String(text)) => duration::parse(text).err().map(|why| why.to_string()),
+            (Self::Timeout, Value::String(text)) => match duration::parse(text) {
+                Ok(limit) if limit.is_zero() => {
+                    Some("in code zero leaves no time at all: `Timeout::Never` is no limit".into())
+                }
+                Ok(_) => None,
+                Err(why) => Some(why.to_string()),
+            },
             (Self::Transporter | Self::Discoverer, Value::Object(keys)) => {
                 match keys.keys().find(|key| !matches!(key.as_str(), "type" | "options")) {
                     Some(key) => Some(format!("its keys are `type` and `options`, not `{key}`")),
@@ -164,7 +170,10 @@ impl Kind {
             (Self::Duration { zero, .. }, Value::String(text)) => {
                 duration::parse(text).is_ok_and(|duration| zero || !duration.is_zero())
             }
-            (Self::Timeout, Value::String(text)) => text == "never" || duration::parse(text).is_ok(),
+            // A zero that was read is `never` by now.
+            (Self::Timeout, Value::String(text)) => {
+                text == "never" || duration::parse(text).is_ok_and(|limit| !limit.is_zero())
+            }
             _ => true,
         }
     }

@@ -2,20 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use ligand_transporters::suggest::{fold, nearest};
 use serde_json::{Map, Value};
 
 use super::error::{ConfigError, Origin};
 use super::kind::describe;
-use super::suggest::{fold, nearest};
 use super::table::{self, OPTIONS};
 
 /// Who set each option last, by its path.
 #[derive(Debug, Default)]
-pub(super) struct Origins(BTreeMap<&'static str, Origin>);
+pub(crate) struct Origins(BTreeMap<&'static str, Origin>);
 
 impl Origins {
     /// Where the option at `path`, or the one that `path` leads into, was written.
-    pub(super) fn of(&self, path: &str) -> Origin {
+    pub(crate) fn of(&self, path: &str) -> Origin {
         let row = table::option_above(path).and_then(|row| self.0.get(row.path));
         // A group that is wrong as a whole is blamed on whoever set any of it.
         let within = || self.0.iter().find(|(set, _)| set.starts_with(path)).map(|(_, origin)| origin);

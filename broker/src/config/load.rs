@@ -35,6 +35,16 @@ pub struct ConfigLoader {
     values: Vec<Value>,
 }
 
+/// What nothing is without the feature `config-file`, so that the compiler says what is missing.
+#[cfg(not(feature = "config-file"))]
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "reading configuration files needs the feature `config-file` of ligand",
+    label = "this build reads no files",
+    note = "in Cargo.toml: `ligand = {{ …, features = [\"config-file\"] }}`"
+)]
+pub trait FilesAreRead {}
+
 /// Values of variables may be passwords, so this prints none.
 enum Environment {
     Process,
@@ -68,7 +78,17 @@ impl ConfigLoader {
         self
     }
 
+    /// Needs the feature `config-file`.
+    #[cfg(not(feature = "config-file"))]
+    #[doc(hidden)]
+    pub fn file<P: FilesAreRead>(self, _path: P) -> Self {
+        self
+    }
+
     /// Adds the variables of this process that begin with `LIGAND_`.
+    ///
+    /// One that is nearly the name of an option is an error; others that name none are passed over with a
+    /// warning.
     pub fn env(mut self) -> Self {
         self.environment = Some(Environment::Process);
         self
@@ -96,6 +116,12 @@ impl ConfigLoader {
     /// # Errors
     /// [`ConfigError`], naming the option and where it was written.
     pub fn load(self) -> Result<BrokerConfig, ConfigError> {
+        Ok(self.load_with_origins()?.0)
+    }
+
+    /// The same, with where each option was written.
+    pub(crate) fn load_with_origins(self) -> Result<(BrokerConfig, Origins), ConfigError> {
+        validate::check_base(&self.base)?;
         let mut tree = self.base.to_plain_tree();
         let mut origins = Origins::default();
         #[cfg(feature = "config-file")]
@@ -103,14 +129,18 @@ impl ConfigLoader {
             let options = super::file::read(&path)?;
             merge(&mut tree, adopt(options, &Origin::File(path), &mut origins)?);
         }
-        let settings = match self.environment {
+        let variables = match self.environment {
             Some(Environment::Process) => env::read(std::env::vars_os())?,
             Some(Environment::Given(variables)) => env::read(variables)?,
-            None => Vec::new(),
+            None => env::Variables::default(),
         };
+        if !variables.unknown.is_empty() {
+            let names = variables.unknown.join(", ");
+            tracing::warn!(variables = %names, "environment variables that name no option are passed over");
+        }
         // Variables are one source: the type of a transporter and its options belong together.
         let mut environment = Map::new();
-        for setting in settings {
+        for setting in variables.settings {
             merge(&mut environment, adopt(setting.tree, &setting.origin, &mut origins)?);
         }
         merge(&mut tree, environment);
@@ -120,7 +150,7 @@ impl ConfigLoader {
         }
         let config = read_tree(&tree, &origins)?;
         validate::check(&config, &origins)?;
-        Ok(config)
+        Ok((config, origins))
     }
 }
 
@@ -187,6 +217,16 @@ impl BrokerConfig {
     #[cfg(feature = "config-file")]
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         ConfigLoader::new().file(path).load()
+    }
+
+    /// Needs the feature `config-file`.
+    ///
+    /// # Errors
+    /// Never: it does not compile.
+    #[cfg(not(feature = "config-file"))]
+    #[doc(hidden)]
+    pub fn from_file<P: FilesAreRead>(_path: P) -> Result<Self, ConfigError> {
+        ConfigLoader::new().load()
     }
 
     /// Whether the options can work, each by itself and all together.
@@ -257,6 +297,17 @@ mod tests {
             }
             assert!(BrokerConfig::from_value(nested(row.path, Value::Null)).is_ok(), "{} = null", row.path);
         }
+    }
+
+    #[test]
+    fn a_zero_in_code_is_refused_rather_than_read_back_as_no_limit() {
+        let base =
+            BrokerConfig { request_timeout: std::time::Duration::ZERO.into(), ..BrokerConfig::default() };
+        let error = ConfigLoader::over(base).load().unwrap_err().to_string();
+        assert!(
+            error.starts_with("`requestTimeout` in the configuration given in code is \"0s\""),
+            "{error}"
+        );
     }
 
     #[test]

@@ -25,7 +25,6 @@ mod parts;
 mod redact;
 #[cfg(test)]
 mod reference;
-pub(crate) mod suggest;
 mod table;
 mod transit;
 mod transporter;
@@ -35,8 +34,12 @@ pub use broker::BrokerConfig;
 pub use choices::{OnIdConflict, Protocol, SerializerKind, StrategyKind};
 pub use discoverer::DiscovererConfig;
 pub use duration::Timeout;
+pub(crate) use error::debug_is_text;
 pub use error::{ConfigError, Origin};
 pub use load::ConfigLoader;
+#[cfg(not(feature = "config-file"))]
+#[doc(hidden)]
+pub use load::FilesAreRead;
 pub use parts::{
     AdvertiseConfig, ControlConfig, ErrorsConfig, InternalServices, RegistryConfig, TrackingConfig,
     WatchdogConfig,

@@ -135,8 +135,9 @@ pub struct RegistryConfig {
     #[serde(with = "duration::seconds")]
     pub clean_offline_nodes_timeout: Duration,
 
-    /// How many nodes are remembered, offline ones included; further ones are ignored. It bounds what a
-    /// flood of invented node ids can make us store; lower than the cluster, and real nodes stay unseen.
+    /// How many nodes are remembered, offline ones included. A further one takes the place of the one that is
+    /// offline longest, and is ignored where all are online. It bounds what a flood of invented node ids can
+    /// make us store; lower than the cluster, and real nodes stay unseen. No more than 65,000.
     ///
     /// Unit: nodes. Default: `10000`.
     pub max_nodes: usize,

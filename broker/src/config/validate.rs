@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use ligand_transporters::NodeId;
 
 use super::error::ConfigError;
-use super::kind::{describe, value_at};
+use super::kind::{Kind, describe, value_at};
 use super::layer::Origins;
-use super::table::OPTIONS;
+use super::table::{OPTIONS, Row};
 use super::{BrokerConfig, Protocol};
 
 /// Longest namespace in bytes: together with a node id it has to fit into a topic name.
@@ -15,18 +15,7 @@ const LONGEST_NAMESPACE: usize = 128;
 
 /// Checks the range of each option, then what only makes sense together.
 pub(super) fn check(config: &BrokerConfig, origins: &Origins) -> Result<(), ConfigError> {
-    let tree = config.to_plain_tree();
-    for row in OPTIONS {
-        let Some(value) = value_at(&tree, row.path) else { continue };
-        if !row.kind.admits(value) {
-            return Err(ConfigError::InvalidValue {
-                path: row.path.to_owned(),
-                origin: origins.of(row.path),
-                found: describe(value),
-                expected: row.kind.expected_instead_of(value),
-            });
-        }
-    }
+    check_ranges(config, OPTIONS.iter(), origins)?;
     let unusable = |path: &str, reason: String| {
         Err(ConfigError::Unusable { path: path.to_owned(), origin: origins.of(path), reason })
     };
@@ -72,6 +61,33 @@ pub(super) fn check(config: &BrokerConfig, origins: &Origins) -> Result<(), Conf
         let reason =
             format!("{} is no IP address, such as 10.0.0.1 or fd00::1", describe(&wrong.as_str().into()));
         return unusable("advertise.ipList", reason);
+    }
+    Ok(())
+}
+
+/// Checks what a configuration made in code cannot have, before sources are laid over it: written as text, its
+/// zero would be read back as Moleculer's, which is no limit.
+pub(super) fn check_base(config: &BrokerConfig) -> Result<(), ConfigError> {
+    let timeouts = OPTIONS.iter().filter(|row| matches!(row.kind, Kind::Timeout));
+    check_ranges(config, timeouts, &Origins::default())
+}
+
+fn check_ranges<'a>(
+    config: &BrokerConfig,
+    rows: impl Iterator<Item = &'a Row>,
+    origins: &Origins,
+) -> Result<(), ConfigError> {
+    let tree = config.to_plain_tree();
+    for row in rows {
+        let Some(value) = value_at(&tree, row.path) else { continue };
+        if !row.kind.admits(value) {
+            return Err(ConfigError::InvalidValue {
+                path: row.path.to_owned(),
+                origin: origins.of(row.path),
+                found: describe(value),
+                expected: row.kind.expected_instead_of(value),
+            });
+        }
     }
     Ok(())
 }
@@ -138,6 +154,18 @@ mod tests {
             refused(|config| config.ping_timeout = Duration::ZERO),
             "`pingTimeout` in the configuration given in code is \"0s\": expected a duration above zero such as \"5s\", \"100ms\" or \"1m30s\", or a number of milliseconds"
         );
+        let zeros: [fn(&mut BrokerConfig); 3] = [
+            |config| config.request_timeout = Duration::ZERO.into(),
+            |config| config.dependency_timeout = Duration::ZERO.into(),
+            |config| config.transit.connect_timeout = Duration::ZERO.into(),
+        ];
+        for zero in zeros {
+            let message = refused(zero);
+            assert!(
+                message.contains("is \"0s\"") && message.contains("`Timeout::Never` is no limit"),
+                "{message}"
+            );
+        }
         assert!(
             refused(|config| config.request_timeout = Timeout::After(Duration::MAX))
                 .contains("the longest duration is 365d")

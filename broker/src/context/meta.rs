@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::codec::{from_value, to_value};
+use crate::codec::{from_value, read_json, to_value};
 use crate::error::Result;
 
 /// A JSON object behind a lock; copies are shared until one is written to. `None`: it is empty.
@@ -141,9 +141,15 @@ impl Content {
     }
 }
 
-/// What is not an object counts as none.
+/// The members of an object that came with a packet.
+///
+/// Whatever a decoder lets through can be read: it refuses meta that is no object, or is malformed or too
+/// deep. Should it ever fail to, that is told, because a handler may take no user for nobody.
 fn parse(raw: &[u8]) -> Map<String, Value> {
-    serde_json::from_slice(raw).unwrap_or_default()
+    read_json(raw).unwrap_or_else(|error| {
+        tracing::error!(error = %error, "meta or headers of a packet cannot be read and are left out");
+        Map::new()
+    })
 }
 
 /// Values that travel down with every nested call, and come back merged.
@@ -227,8 +233,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_counts_as_empty() {
-        assert_eq!(Bag::from_raw(Bytes::from_static(b"[1]")).map().len(), 0);
-        assert!(Bag::from_raw(Bytes::from_static(b"null")).is_empty());
+    fn null_and_nothing_are_empty() {
+        for nothing in ["null", "{}", ""] {
+            assert!(Bag::from_raw(Bytes::from_static(nothing.as_bytes())).is_empty());
+        }
+    }
+
+    #[test]
+    fn half_a_pair_or_a_number_above_all_floats_costs_nothing_of_what_stands_beside() {
+        let arrived = br#"{"token":"t","who":"Ada \ud83d","\ude00":1e400}"#;
+        let expected = json!({ "token": "t", "who": "Ada \u{fffd}", "\u{fffd}": null });
+        let bag = Bag::from_raw(Bytes::from_static(arrived));
+        assert_eq!(bag.to_json(), &arrived[..], "it is handed on as it came");
+        assert_eq!(Value::Object((*bag.map()).clone()), expected);
+        let written = Bag::from_raw(Bytes::from_static(arrived));
+        written.set("token", json!("u"));
+        assert_eq!((written.get("token"), written.map().len()), (Some(json!("u")), 3));
+        let absorbing = Bag::from_raw(Bytes::from_static(br#"{"mine":1}"#));
+        absorbing.absorb(Bytes::from_static(arrived));
+        assert_eq!((absorbing.get("mine"), absorbing.get("token")), (Some(json!(1)), Some(json!("t"))));
     }
 }

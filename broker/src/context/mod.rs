@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use ligand_transporters::{Name, NodeId};
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -18,6 +19,7 @@ use crate::deadlines::Timer;
 use crate::error::{Error, Result};
 use crate::id::{Id, LazyId};
 use crate::payload::IntoPayload;
+use crate::protocol::PacketId;
 use crate::registry::{Action, EventSub, Node};
 
 pub(crate) use deadline::Deadline;
@@ -28,6 +30,40 @@ pub use meta::{Headers, Meta};
 /// The context of one call or event: ids, meta, headers, deadline, and `call`, `emit`, `broadcast`.
 ///
 /// Owned and cheap to clone, so closures, spawned tasks and clients can keep it.
+///
+/// ```
+/// use ligand::{Context, Result, ServiceBroker, service};
+/// use serde_json::json;
+///
+/// struct Trips;
+///
+/// #[service(name = "trips")]
+/// impl Trips {
+///     #[action]
+///     async fn book(&self, ctx: Context, rider: u64) -> Result<String> {
+///         // Meta comes from the caller, goes along with nested calls, and comes back.
+///         let zone: String = ctx.meta().get("zone").unwrap_or_default();
+///         // No nested call gets more time than this one has left.
+///         let price: u32 = ctx.call("trips.price", json!({ "rider": rider })).await?;
+///         ctx.emit("trip.booked", json!({ "rider": rider, "price": price })).await?;
+///         Ok(format!("{zone}: {price}"))
+///     }
+///
+///     #[action]
+///     async fn price(&self, ctx: Context, rider: u64) -> Result<u32> {
+///         assert_eq!((ctx.level(), ctx.caller().map(|caller| caller.as_str())), (2, Some("trips")));
+///         Ok(rider as u32 * 10)
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let broker = ServiceBroker::builder().service(Trips).build()?;
+/// broker.start().await?;
+/// assert_eq!(TripsClient::new(&broker).book(7).meta("zone", "north").await?, "north: 70");
+/// # broker.stop().await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Context {
     inner: Arc<Inner>,
@@ -67,6 +103,8 @@ pub(crate) struct Scope {
     pub(crate) id: LazyId,
     pub(crate) level: u32,
     pub(crate) tracing: Option<bool>,
+    /// Whether an answer to a request with this id may still come: then another request needs another id.
+    pub(crate) awaited: AtomicBool,
     /// How an event is spread; `None` for a call.
     pub(crate) spread: Option<Spread>,
     pub(crate) meta: Bag,
@@ -100,6 +138,7 @@ impl Scope {
             id: LazyId::default(),
             level: 1,
             tracing: None,
+            awaited: AtomicBool::new(false),
             spread: None,
             meta: Bag::default(),
             headers: Bag::default(),
@@ -194,6 +233,21 @@ impl Context {
     #[must_use]
     pub fn id(&self) -> Id {
         self.scope().id.get().clone()
+    }
+
+    /// The id for a request: that of the context, unless an answer to one with it may still come.
+    ///
+    /// A layer may call `next` again while the first call is under way, or after it was given up.
+    pub(crate) fn request_packet_id(&self) -> PacketId {
+        let own = self.scope().id.get().bits();
+        own.filter(|_| !self.scope().awaited.swap(true, Ordering::Relaxed)).unwrap_or_else(PacketId::random)
+    }
+
+    /// A request with this id has been answered, or was not sent: nothing can come for it any more.
+    pub(crate) fn is_over(&self, request: PacketId) {
+        if self.scope().id.get().bits() == Some(request) {
+            self.scope().awaited.store(false, Ordering::Relaxed);
+        }
     }
 
     /// Id of the whole tree of calls that this one belongs to.

@@ -2,7 +2,6 @@
 
 use ligand_transporters::{Name, NodeId};
 use rand::RngExt as _;
-use serde_json::json;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use super::chores::Chores;
 use super::conflict::{Evidence, Source};
 use super::cpu::Cpu;
 use super::farewell::{Farewells, Verdict};
+use super::held::{Held, What};
 use super::limit::Bucket;
 use super::liveness::{Heard, Liveness};
 use super::succession::{self, Succession};
@@ -29,8 +29,8 @@ const CLEAN_EVERY: Duration = Duration::from_secs(60);
 const INFO_RATE: u32 = 10;
 /// Shortest time between two DISCOVERs to one node.
 const DISCOVER_EVERY: Duration = Duration::from_secs(1);
-/// Shortest time between two announcements because somebody said farewell in our name.
-const CONTRADICT_EVERY: Duration = Duration::from_secs(5);
+/// Shortest time between two DISCOVERs to everybody because something was lost here.
+const DISCOVER_ALL_EVERY: Duration = Duration::from_secs(10);
 /// Senders whose rates are remembered.
 const MAX_RATED: usize = 10_000;
 
@@ -54,10 +54,15 @@ pub(super) struct Bus {
     next_check: Instant,
     next_clean: Instant,
     rates: HashMap<NodeId, Rates>,
+    /// What came above those rates.
+    held: Held,
     succession: Succession,
     farewells: Farewells,
-    /// Farewells in our own name are answered by announcing us again.
-    contradictions: Bucket,
+    /// Something was lost of which nobody knows whose it was: everybody is to be asked.
+    lost: bool,
+    /// How many control packets were lost when that was last looked at.
+    dropped: u64,
+    discover_all: Bucket,
 }
 
 struct Rates {
@@ -71,25 +76,33 @@ struct Rates {
 impl Bus {
     pub(super) fn new(config: &BrokerConfig, now: Instant) -> Self {
         let beat_every = beat_every(config);
-        let clean_after = config.registry.clean_offline_nodes_timeout;
         Self {
-            liveness: Liveness::new(config.heartbeat_timeout, clean_after, config.registry.max_nodes),
+            liveness: Liveness::new(config.heartbeat_timeout),
             cpu: Cpu::new(),
             beat_every,
             next_beat: now + beat_every,
             next_check: now + CHECK_EVERY,
             next_clean: now + CLEAN_EVERY,
             rates: HashMap::new(),
+            held: Held::default(),
             succession: Succession::default(),
             farewells: Farewells::default(),
-            contradictions: Bucket::new(1, CONTRADICT_EVERY),
+            lost: false,
+            dropped: 0,
+            discover_all: Bucket::new(1, DISCOVER_ALL_EVERY),
         }
     }
 
     pub(super) fn next_tick(&self) -> Instant {
         let own = self.next_beat.min(self.next_check).min(self.next_clean);
-        let asked = self.succession.next().into_iter().chain(self.farewells.next());
+        let asked = self.succession.next().into_iter().chain(self.farewells.next()).chain(self.held.next());
         asked.map(Instant::from_std).fold(own, Instant::min)
+    }
+
+    /// Nodes that are watched, and whether they are online.
+    #[cfg(test)]
+    pub(super) fn watched(&self) -> std::collections::BTreeMap<NodeId, bool> {
+        self.liveness.all()
     }
 
     pub(super) fn packet(
@@ -108,18 +121,22 @@ impl Bus {
                     address: None,
                     instance: Some(info.instance_id.clone()).filter(|id| !id.is_empty()),
                 }),
-                Packet::Disconnect
-                    if chores.is_present(broker) && self.contradictions.take(now.into_std()) =>
-                {
-                    tracing::debug!("somebody said farewell in this node's name");
-                    Self::announce(transit, &chores.for_asker(transit, broker));
+                Packet::Info(info) => {
+                    chores.heard_of_us(broker, &info, now);
+                    None
+                }
+                Packet::Disconnect => {
+                    chores.defence.farewell(now.into_std());
                     None
                 }
                 _ => None,
             };
         }
         match packet {
-            Packet::Info(info) => self.claim(transit, broker, (sender, version), info, chores, now),
+            Packet::Info(info) => {
+                self.farewells.heard(sender);
+                self.claim(transit, broker, (sender, version), info, chores, now);
+            }
             Packet::Heartbeat(beat) => self.heartbeat(transit, broker, (sender, version), &beat, now),
             Packet::Discover if chores.is_present(broker) => {
                 transit.send_info(&chores.for_asker(transit, broker), sender, version)
@@ -182,6 +199,7 @@ impl Bus {
     ) {
         self.liveness.offline(node, now.into_std());
         self.succession.forget(node);
+        self.held.forget(node);
         transit.node_gone(broker, node, unexpected, chores, now);
     }
 
@@ -197,17 +215,30 @@ impl Bus {
     ) {
         let online = online_instance(broker, sender);
         let is_claim = online.as_ref().is_some_and(|known| *known != info.instance_id);
-        let take = |rates: &mut Rates| match is_claim {
-            true => rates.claims.take(now.into_std()),
-            false => rates.info.take(now.into_std()),
-        };
-        if !self.rates(sender).is_some_and(take) {
-            tracing::debug!(node = %sender, "too many INFO packets, ignored");
+        let rates = self.rates(sender);
+        let rate = if is_claim { &mut rates.claims } else { &mut rates.info };
+        if !rate.take(now.into_std()) {
+            tracing::debug!(node = %sender, "INFO packets come too fast, the newest waits");
+            let due = rate.ready_at(now.into_std());
+            // Which of several processes is the one that is there now, the node itself has to say.
+            let is_kept = match is_claim {
+                true => self.held.ask(sender, version, due),
+                false => self.held.info(sender, version, info, due),
+            };
+            self.lost |= !is_kept;
             return;
         }
-        self.farewells.heard(sender);
+        if !is_claim {
+            self.held.taken(sender, &info);
+        }
         let verdict = match online {
-            Some(known) => self.succession.info(sender, &known, info, nonce(), now.into_std()),
+            Some(known) => {
+                if is_claim && let Some(other) = self.succession.make_room(sender) {
+                    let due = now.into_std() + DISCOVER_EVERY;
+                    self.lost |= !self.held.ask(&other, transit.version_of(&other), due);
+                }
+                self.succession.info(sender, &known, info, nonce(), now.into_std())
+            }
             None => succession::Verdict::Take(info),
         };
         match verdict {
@@ -231,18 +262,25 @@ impl Bus {
         chores: &mut Chores,
         now: Instant,
     ) {
-        if !self.liveness.online(sender, now.into_std()) {
-            return;
-        }
         let instance = info.instance_id.clone();
-        match transit.apply_info(broker, sender, info, chores, now) {
-            Some(InfoKind::Restarted) => self.liveness.replaced(sender),
-            Some(InfoKind::Reconnected) if self.farewells.is_back(sender, &instance) => {
+        let Some(change) = transit.apply_info(broker, sender, info, chores, now) else {
+            // It cannot be read, but it was sent.
+            self.liveness.heard(sender, now.into_std());
+            return;
+        };
+        if let Some(evicted) = &change.evicted {
+            self.forget(evicted);
+        }
+        match change.kind {
+            InfoKind::Refused | InfoKind::Own | InfoKind::Conflict => return,
+            InfoKind::Restarted => self.liveness.replaced(sender),
+            InfoKind::Reconnected if self.farewells.is_back(sender, &instance) => {
                 // It never was away, so the calls that it serves are not lost.
                 chores.forgive(sender);
             }
             _ => {}
         }
+        self.liveness.online(sender, now.into_std());
         // Nothing keeps topics in order: it left after all.
         if self.farewells.doubts(sender) && !offers(broker, sender) {
             self.disconnect(transit, broker, (sender, transit.version_of(sender)), chores, now);
@@ -284,9 +322,18 @@ impl Bus {
         }
     }
 
-    /// Asks a node who it is, in the version that it was heard in: it may know no other one.
+    /// The registry does not know the node any more.
+    fn forget(&mut self, node: &NodeId) {
+        self.liveness.forget(node);
+        self.succession.forget(node);
+        self.farewells.forget(node);
+        self.held.forget(node);
+    }
+
+    /// Asks a node who it is, in the version that it was heard in: it may know no other one. Where it was
+    /// asked a moment ago its answer is on its way, and its next packet leads here again.
     fn discover(&mut self, transit: &Transit, node: &NodeId, version: ProtocolVersion, now: Instant) {
-        if !self.rates(node).is_some_and(|rates| rates.discover.take(now.into_std())) {
+        if !self.rates(node).discover.take(now.into_std()) {
             return;
         }
         let sent = transit.send_to(node, version, 0, &Outgoing::Discover, &mut |_| Ok(()));
@@ -295,17 +342,48 @@ impl Bus {
         }
     }
 
-    fn rates(&mut self, node: &NodeId) -> Option<&mut Rates> {
+    /// What came too fast and may be taken now.
+    fn take_held(&mut self, transit: &Transit, broker: &ServiceBroker, chores: &mut Chores, now: Instant) {
+        for (node, version, what) in self.held.due(now.into_std()) {
+            match what {
+                What::Take(info) => self.claim(transit, broker, (&node, version), info, chores, now),
+                What::Ask => {
+                    let rate = &mut self.rates(&node).discover;
+                    match rate.has(now.into_std()) {
+                        true => self.discover(transit, &node, version, now),
+                        false => {
+                            let due = rate.ready_at(now.into_std());
+                            self.lost |= !self.held.ask(&node, version, due);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks everybody, where something was lost: what a node says of itself it says once.
+    fn discover_what_was_lost(&mut self, transit: &Transit, now: Instant) {
+        let dropped = transit.control_dropped();
+        self.lost |= dropped > self.dropped;
+        self.dropped = dropped;
+        if self.lost && self.discover_all.take(now.into_std()) {
+            self.lost = false;
+            tracing::debug!("packets about nodes were lost, everybody is asked");
+            transit.discover_all();
+        }
+    }
+
+    fn rates(&mut self, node: &NodeId) -> &mut Rates {
         if self.rates.len() >= MAX_RATED && !self.rates.contains_key(node) {
             // Somebody invents senders. To forget all of them lets each begin anew; to refuse newcomers
             // would keep out those that are not invented.
             self.rates.clear();
         }
-        Some(self.rates.entry(node.clone()).or_insert_with(|| Rates {
+        self.rates.entry(node.clone()).or_insert_with(|| Rates {
             info: Bucket::new(INFO_RATE, Duration::from_secs(1) / INFO_RATE),
             claims: Bucket::new(INFO_RATE, Duration::from_secs(1) / INFO_RATE),
             discover: Bucket::new(1, DISCOVER_EVERY),
-        }))
+        })
     }
 
     /// Tells everybody what this node offers.
@@ -339,7 +417,9 @@ impl Bus {
             for node in self.liveness.expire(now.into_std()) {
                 self.gone(transit, broker, &node, true, chores, now);
             }
+            self.discover_what_was_lost(transit, now);
         }
+        self.take_held(transit, broker, chores, now);
         let due = self.farewells.due(now.into_std());
         for node in due.ask {
             ping(transit, &node, transit.version_of(&node), &nonce());
@@ -353,10 +433,9 @@ impl Bus {
         if now >= self.next_clean {
             self.next_clean = now + CLEAN_EVERY;
             self.rates.clear();
-            for node in self.liveness.clean(now.into_std()) {
-                broker.shared().registry.remove_node(node.as_str());
-                self.farewells.forget(&node);
-                broker.publish_local("$node.removed", json!({ "node": { "id": node.as_str() } }));
+            let heard = |node: &NodeId| self.liveness.last_heard(node);
+            for node in transit.sweep(broker, heard, now) {
+                self.forget(&node);
             }
         }
     }

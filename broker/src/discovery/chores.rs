@@ -1,13 +1,16 @@
 //! What every kind of membership has to remember.
 
 use ligand_transporters::NodeId;
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-use super::limit::LinePerSender;
+use super::defence::Defence;
+use super::limit::{Bucket, LinePerSender};
 use crate::broker::ServiceBroker;
-use crate::registry::LocalInfo;
+use crate::protocol::InfoPacket;
+use crate::registry::{LocalInfo, OwnWords};
 use crate::transit::{Mark, Transit};
 
 /// After a node has gone, answers that it sent before may still be on their way through a reader. So
@@ -17,8 +20,10 @@ const GRACE: Duration = Duration::from_millis(50);
 /// than the farewell, and on a busy machine waits behind others that the farewell does not wait behind.
 const FAREWELL_GRACE: Duration = Duration::from_secs(1);
 
+/// Between two lines about INFOs that somebody forged in this node's name.
+const FORGED_LINES: Duration = Duration::from_secs(60);
+
 /// See the module.
-#[derive(Default)]
 pub(crate) struct Chores {
     /// Nodes whose waiting calls are failed at that time.
     to_fail: Vec<(Instant, NodeId, Mark)>,
@@ -29,6 +34,37 @@ pub(crate) struct Chores {
     pub(super) told: Option<Arc<LocalInfo>>,
     /// Whether that had services, beside the broker's own.
     pub(super) offered: bool,
+    /// What it has taken back for as long as it does not hear everything.
+    pub(super) taken_back: TakenBack,
+    /// What others say in this node's name.
+    pub(super) defence: Defence,
+    forged_lines: Bucket,
+}
+
+impl Default for Chores {
+    fn default() -> Self {
+        Self {
+            to_fail: Vec::new(),
+            announce_at: None,
+            wrong_versions: LinePerSender::default(),
+            told: None,
+            offered: false,
+            taken_back: TakenBack::default(),
+            defence: Defence::default(),
+            forged_lines: Bucket::new(1, FORGED_LINES),
+        }
+    }
+}
+
+/// What a node has taken back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum TakenBack {
+    #[default]
+    Nothing,
+    /// Its services, not yet that it is there.
+    Services,
+    /// That it is there.
+    All,
 }
 
 impl Chores {
@@ -37,9 +73,14 @@ impl Chores {
         self.told.is_some()
     }
 
-    /// Whether it has, and still answers for itself.
+    /// Whether it has, and has not taken that back.
+    pub(super) fn is_there(&self) -> bool {
+        self.announced() && self.taken_back == TakenBack::Nothing
+    }
+
+    /// Whether it is there, and still answers for itself.
     pub(super) fn is_present(&self, broker: &ServiceBroker) -> bool {
-        self.announced() && !broker.shared().lifecycle.is_stopping()
+        self.is_there() && !broker.shared().lifecycle.is_stopping()
     }
 
     /// What somebody is told who asks now. What the bus is to balance, and has not been told to yet, is not
@@ -97,7 +138,8 @@ impl Chores {
 
     /// When something of it is to be done.
     pub(super) fn due(&self) -> impl Iterator<Item = Instant> + '_ {
-        self.to_fail.iter().map(|(at, ..)| *at).chain(self.announce_at)
+        let defence = self.defence.next().map(Instant::from_std);
+        self.to_fail.iter().map(|(at, ..)| *at).chain(self.announce_at).chain(defence)
     }
 
     /// The node is there after all, as the same process.
@@ -116,6 +158,28 @@ impl Chores {
             }
             false
         });
+    }
+
+    /// An INFO came under this node's own id and instance.
+    pub(super) fn heard_of_us(&mut self, broker: &ServiceBroker, info: &InfoPacket, now: Instant) {
+        match broker.shared().registry.heard_of_us(info) {
+            OwnWords::Ours => {}
+            OwnWords::Unsure => self.defence.unsure(now.into_std()),
+            OwnWords::Forged => self.defence.forged(info.seq, now.into_std()),
+        }
+    }
+
+    /// Says that somebody else speaks under this node's own instance id: in the log once a minute.
+    pub(super) fn report_forged(&mut self, transit: &Transit, broker: &ServiceBroker, now: Instant) {
+        let instance = broker.instance_id().as_str();
+        if self.forged_lines.take(now.into_std()) {
+            tracing::warn!(
+                node = %transit.node(), instance,
+                "somebody else sends INFO in this node's name and under its instance id; this node announces itself again"
+            );
+        }
+        let data = json!({ "owner": instance, "proven": false, "reason": "forgedInfo" });
+        broker.publish_local("$node.conflict", data);
     }
 
     /// Says so, once a minute for each sender.

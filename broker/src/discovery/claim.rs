@@ -60,7 +60,7 @@ impl Driver {
         peer: Option<SocketAddr>,
         now: Instant,
     ) {
-        let nonce = ping.id.as_deref().unwrap_or_default();
+        let nonce = ping.nonce().unwrap_or_default();
         if nonce.is_empty() || self.conflict.pinged(nonce, now.into_std()) {
             self.echoed(transit, broker, nonce, now);
             return;
@@ -143,13 +143,17 @@ impl Driver {
     /// Tells of those who have this node's id.
     pub(super) fn report_conflicts(&mut self, transit: &Transit, broker: &ServiceBroker, now: Instant) {
         for report in self.conflict.poll(now.into_std()) {
-            let data = json!({ "owner": report.owner.as_str(), "proven": report.proven });
+            let mut data = json!({ "owner": report.owner.as_str(), "proven": report.proven });
+            if report.others > 0 {
+                data["others"] = report.others.into();
+            }
+            let others = report.others;
             match report.proven {
                 true => {
-                    tracing::error!(node = %transit.node(), owner = %report.owner, "another node uses this node's id")
+                    tracing::error!(node = %transit.node(), owner = %report.owner, others, "another node uses this node's id")
                 }
                 false => {
-                    tracing::warn!(node = %transit.node(), owner = %report.owner, "another node may use this node's id")
+                    tracing::warn!(node = %transit.node(), owner = %report.owner, others, "another node may use this node's id")
                 }
             }
             broker.publish_local("$node.conflict", data);

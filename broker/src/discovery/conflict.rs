@@ -34,7 +34,7 @@ pub(crate) struct Options {
     pub(crate) after_echo: Duration,
     /// How long a probe may stay without answer, and a start may wait (500 ms).
     pub(crate) wait: Duration,
-    /// Shortest time between two reports about one owner (60 s).
+    /// Shortest time between two reports of owners that answered, and between two of others (60 s).
     pub(crate) report_every: Duration,
     /// Shortest time between two probes of one owner (10 s).
     pub(crate) probe_every: Duration,
@@ -115,6 +115,8 @@ pub(crate) struct Report {
     pub(crate) proven: bool,
     /// What made us look.
     pub(crate) source: Source,
+    /// How many others there are of whom the same can be said, and of whom nothing was said yet.
+    pub(crate) others: usize,
 }
 
 /// The state of all that.
@@ -125,7 +127,10 @@ pub(crate) struct Conflict {
     owners: BTreeMap<Name, Owner>,
     first_probe: Option<Instant>,
     echoes: Echoes,
-    reports: Bucket,
+    /// Of owners that answered, and of others: who makes up owners that do not must not keep quiet about one
+    /// that does.
+    proven: Bucket,
+    silent: Bucket,
 }
 
 /// What came back over a bus of what we sent to ourselves. One that is slow for another owner is slow for us
@@ -190,14 +195,15 @@ const ECHO: &str = "-echo";
 impl Conflict {
     /// Nothing known yet. `instance` is our own instance id.
     pub(crate) fn new(instance: Name, options: Options) -> Self {
-        let reports = Bucket::new(10, Duration::from_secs(6));
+        let reports = Bucket::new(1, options.report_every);
         Self {
             options,
             instance,
             owners: BTreeMap::new(),
             first_probe: None,
             echoes: Echoes::default(),
-            reports,
+            proven: reports.clone(),
+            silent: reports,
         }
     }
 
@@ -308,31 +314,40 @@ impl Conflict {
         }
     }
 
-    /// Gives up probes that nobody answered, and returns what is worth telling. To be called about every
-    /// second, and once when a start went on.
+    /// Gives up probes that nobody answered, and returns what is worth telling: however many owners there
+    /// seem to be, one report of those that answered and one of the others every
+    /// [`Options::report_every`]. To be called about every second, and once when a start went on.
     pub(crate) fn poll(&mut self, now: Instant) -> Vec<Report> {
-        let mut reports = Vec::new();
-        for (key, owner) in &mut self.owners {
+        for owner in self.owners.values_mut() {
             let waited = now.saturating_duration_since(owner.probed);
             // Silence to the question that a start asks unprompted is what everybody hopes for.
             if matches!(owner.state, State::Asked { .. }) && waited >= self.options.wait {
                 owner.state = if owner.source == Source::Start { State::Cleared } else { State::Silent };
             }
-            let proven = match owner.state {
-                State::Proven => true,
-                State::Silent => false,
-                State::Asked { .. } | State::Cleared => continue,
-            };
+        }
+        [State::Proven, State::Silent].into_iter().filter_map(|state| self.report(&state, now)).collect()
+    }
+
+    /// One report of all owners in this state of whom something is to be told. Those that the rate keeps back
+    /// are told of with the next.
+    fn report(&mut self, state: &State, now: Instant) -> Option<Report> {
+        let (options, is_proven) = (&self.options, *state == State::Proven);
+        let lines = if is_proven { &mut self.proven } else { &mut self.silent };
+        let mut news = self.owners.iter_mut().filter(|(_, owner)| {
             // Told of this probe already, or of an earlier one not long ago.
             let quiet = owner.reported.is_some_and(|at| {
-                at >= owner.probed || now.saturating_duration_since(at) < self.options.report_every
+                at >= owner.probed || now.saturating_duration_since(at) < options.report_every
             });
-            if !quiet && self.reports.take(now) {
-                owner.reported = Some(now);
-                reports.push(Report { owner: key.clone(), proven, source: owner.source });
-            }
+            owner.state == *state && !quiet
+        });
+        let (key, owner) = news.next().filter(|_| lines.take(now))?;
+        let mut report = Report { owner: key.clone(), proven: is_proven, source: owner.source, others: 0 };
+        owner.reported = Some(now);
+        for (_, owner) in news {
+            owner.reported = Some(now);
+            report.others += 1;
         }
-        reports
+        Some(report)
     }
 
     fn settle(&mut self, nonce: &str, state: State) -> bool {
@@ -446,13 +461,13 @@ mod tests {
         conflict.evidence(&hello("vm:4000"), "n1".into(), now).unwrap();
         assert_eq!(conflict.poll(now + ms(499)), []);
         assert_eq!(conflict.start(now + ms(500)), Start::Go);
-        let report = Report { owner: "vm:4000".into(), proven: false, source: Source::Hello };
+        let report = Report { owner: "vm:4000".into(), proven: false, source: Source::Hello, others: 0 };
         assert_eq!(conflict.poll(now + ms(500)), [report]);
         assert_eq!(conflict.poll(now + ms(501)), []);
     }
 
     #[test]
-    fn a_later_conflict_is_reported_once_a_minute_per_owner() {
+    fn a_later_conflict_is_reported_once_a_minute_however_many_owners_there_are() {
         let start = Instant::now();
         let mut conflict = conflict();
         let mut reports = Vec::new();
@@ -466,8 +481,8 @@ mod tests {
             }
             reports.extend(conflict.poll(now));
         }
-        assert_eq!(reports.len(), 6, "{reports:?}");
-        assert!(reports.iter().all(|report| report.proven));
+        assert_eq!(reports.len(), 3, "{reports:?}");
+        assert!(reports.iter().all(|report| report.proven && report.others == 1));
     }
 
     #[test]
@@ -559,13 +574,33 @@ mod tests {
     }
 
     #[test]
+    fn owners_that_change_share_one_report_and_do_not_hide_one_that_answers() {
+        let start = Instant::now();
+        let options = Options { addressed: false, ..Options::default() };
+        let mut conflict = Conflict::new("me-1".into(), options);
+        let mut reports = Vec::new();
+        for second in 0..120 {
+            let now = start + ms(1000 * second);
+            let info =
+                Evidence { source: Source::Info, address: None, instance: Some(format!("i{second}").into()) };
+            let nonce = format!("n{second}");
+            conflict.evidence(&info, nonce.clone().into(), now).unwrap();
+            if second == 30 {
+                assert!(conflict.ponged(&nonce));
+            }
+            reports.extend(conflict.poll(now + ms(500)).into_iter().map(|r| (second, r.proven, r.others)));
+        }
+        assert_eq!(reports, [(0, false, 0), (30, true, 0), (60, false, 58)]);
+    }
+
+    #[test]
     fn floods_of_evidence_stay_bounded() {
         let now = Instant::now();
         let mut conflict = conflict();
         let probes = (0..10_000)
             .filter(|i| conflict.evidence(&hello(&format!("vm:{i}")), format!("{i}").into(), now).is_some());
         assert_eq!(probes.count(), 64);
-        assert_eq!(conflict.poll(now + ms(600)).len(), 10);
+        assert_eq!(conflict.poll(now + ms(600)).iter().map(|report| report.others).collect::<Vec<_>>(), [63]);
         for i in 0..10_000 {
             let _ = conflict.evidence(&hello(&format!("xm:{i}")), format!("{i}").into(), now + ms(700));
         }

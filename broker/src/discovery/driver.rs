@@ -10,17 +10,18 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::bus::Bus;
-use super::chores::Chores;
+use super::chores::{Chores, TakenBack};
 use super::claim::Starting;
 use super::conflict::Conflict;
 use super::records::{Records, Store};
 use super::tcp::Tcp;
 use super::versions::VersionsHeard;
 use crate::broker::ServiceBroker;
-use crate::protocol::{Incoming, Outgoing, Packet, Ping, Pong, ProtocolVersion};
+use crate::protocol::{Incoming, MAX_CLAIM, Outgoing, Packet, Ping, Pong, ProtocolVersion};
 use crate::registry::LocalInfo;
 use crate::transit::{Message, Transit, echo, wall_clock_ms};
 
@@ -160,11 +161,14 @@ impl Driver {
                 transit.announced(broker);
             }
             Message::Announce(_) => {}
+            Message::Back(info) => self.come_back(transit, broker, info, now),
             Message::Waiting => {
                 if let Kind::Records(records) = &mut self.membership {
                     records.look(now);
                 }
             }
+            Message::TakeBack(done) => self.take_back(transit, broker, done),
+            Message::Away => self.go_away(transit),
             Message::WrongVersion { sender, ver } => {
                 self.versions.heard(false, now.into_std());
                 self.shared.wrong_version(transit, &sender, &ver, now);
@@ -181,7 +185,7 @@ impl Driver {
             }
             Message::Leaving(done) => {
                 let info = broker.shared().registry.stopping();
-                if !self.shared.announced() {
+                if !self.shared.is_there() {
                     // What it would take back may be what another node with our id has said.
                     let _ = done.send(());
                     return;
@@ -203,16 +207,8 @@ impl Driver {
                 let _ = done.send(());
             }
             Message::Farewell(done) => {
-                let broadcasts = match &self.membership {
-                    Kind::Bus(_) => true,
-                    Kind::Tcp(_) => false,
-                    Kind::Records(records) => !records.is_addressed(),
-                };
-                if self.shared.announced()
-                    && broadcasts
-                    && let Err(error) = transit.broadcast(&Outgoing::Disconnect)
-                {
-                    tracing::debug!(error = %error, "farewell not sent");
+                if self.shared.is_there() {
+                    self.say_farewell(transit);
                 }
                 match &self.membership {
                     Kind::Records(records) if self.shared.announced() => records.leave(done),
@@ -297,7 +293,7 @@ impl Driver {
         now: Instant,
     ) {
         if sender == transit.node() {
-            let Some(nonce) = pong.id.as_deref() else { return };
+            let Some(nonce) = pong.nonce() else { return };
             if let Some(asked) = self.conflict.echo_of(nonce, now.into_std()) {
                 self.echoed(transit, broker, asked, now);
             } else if self.conflict.ponged(nonce) {
@@ -305,7 +301,7 @@ impl Driver {
             }
             return;
         }
-        if let (Kind::Bus(bus), Some(nonce)) = (&mut self.membership, pong.id.as_deref()) {
+        if let (Kind::Bus(bus), Some(nonce)) = (&mut self.membership, pong.nonce()) {
             bus.ponged(sender, nonce, now);
         }
         if let Some(reply) = transit.pinged(sender, pong, now) {
@@ -320,6 +316,62 @@ impl Driver {
         }
     }
 
+    /// This node does not hear everything any more: nobody is to reckon with it.
+    fn take_back(&mut self, transit: &Transit, broker: &ServiceBroker, done: oneshot::Sender<()>) {
+        if self.shared.is_present(broker) {
+            self.shared.taken_back = TakenBack::Services;
+            // What changed is announced when it is back.
+            self.shared.announce_at = None;
+            if let Kind::Bus(_) = &self.membership {
+                let info = broker.shared().registry.taken_back();
+                if let Err(error) = transit.broadcast_leaving(&Outgoing::Info(&info.json)) {
+                    tracing::debug!(error = %error, "services not taken back");
+                }
+                self.shared.told = Some(info);
+            }
+        }
+        let _ = done.send(());
+    }
+
+    /// Says farewell for the time being.
+    fn go_away(&mut self, transit: &Transit) {
+        if self.shared.taken_back != TakenBack::Services {
+            return;
+        }
+        self.shared.taken_back = TakenBack::All;
+        if let Err(error) = transit.broadcast_leaving(&Outgoing::Disconnect) {
+            tracing::debug!(error = %error, "farewell not sent");
+        }
+        if let Kind::Records(records) = &self.membership {
+            // Nobody waits for it.
+            records.leave(oneshot::channel().0);
+        }
+    }
+
+    /// The connection is back, and this node hears everything.
+    fn come_back(
+        &mut self,
+        transit: &Arc<Transit>,
+        broker: &ServiceBroker,
+        info: Arc<LocalInfo>,
+        now: Instant,
+    ) {
+        self.shared.taken_back = TakenBack::Nothing;
+        if !self.shared.is_present(broker) {
+            return;
+        }
+        // It was looked at before what this node offered was taken back.
+        let outdated = self.shared.told.as_ref().is_some_and(|told| told.seq > info.seq);
+        match outdated && transit.is_balanced() {
+            true => transit.rebalance_and_announce(broker),
+            false => {
+                let info = if outdated { broker.shared().registry.local_info() } else { info };
+                self.announce(transit, broker, info, now);
+                transit.announced(broker);
+            }
+        }
+    }
+
     pub(super) fn announce(
         &mut self,
         transit: &Transit,
@@ -329,6 +381,7 @@ impl Driver {
     ) {
         let info = self.shared.tell(broker, info, now);
         transit.opens();
+        transit.tell_own_oversize(&info.json);
         match &mut self.membership {
             Kind::Bus(_) => Bus::announce(transit, &info),
             Kind::Records(records) => records.announce(transit, broker, &info, None, now),
@@ -340,7 +393,40 @@ impl Driver {
         }
     }
 
+    /// Says again what this node is, where somebody else spoke in its name.
+    fn defend(&mut self, transit: &Transit, broker: &ServiceBroker, now: Instant) {
+        let Some(answer) = self.shared.defence.take(now.into_std()) else { return };
+        if !self.shared.is_present(broker) {
+            return;
+        }
+        if let Some(seq) = answer.forged {
+            self.shared.report_forged(transit, broker, now);
+            let registry = &broker.shared().registry;
+            if seq < MAX_CLAIM {
+                registry.outdo(seq);
+            } else {
+                // Not to be exceeded for ever. After a farewell every number counts, for Node as well.
+                registry.outdo(registry.local_info().seq);
+                self.say_farewell(transit);
+            }
+        }
+        self.shared.announce_at = Some(now);
+    }
+
+    /// As far as this membership knows the word.
+    fn say_farewell(&self, transit: &Transit) {
+        let broadcasts = match &self.membership {
+            Kind::Bus(_) => true,
+            Kind::Tcp(_) => false,
+            Kind::Records(records) => !records.is_addressed(),
+        };
+        if broadcasts && let Err(error) = transit.broadcast(&Outgoing::Disconnect) {
+            tracing::debug!(error = %error, "farewell not sent");
+        }
+    }
+
     pub(crate) fn tick(&mut self, transit: &Arc<Transit>, broker: &ServiceBroker, now: Instant) {
+        self.defend(transit, broker, now);
         if self.shared.announce_at.is_some_and(|at| now >= at) {
             self.shared.announce_at = None;
             match self.shared.is_present(broker) {

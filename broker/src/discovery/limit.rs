@@ -32,6 +32,14 @@ impl Bucket {
         self.left > 0
     }
 
+    /// When [`Bucket::take`] will succeed.
+    pub(crate) fn ready_at(&mut self, now: Instant) -> Instant {
+        match self.has(now) {
+            true => now,
+            false => self.refilled.and_then(|at| at.checked_add(self.every)).unwrap_or(now),
+        }
+    }
+
     fn refill(&mut self, now: Instant) {
         let since = *self.refilled.get_or_insert(now);
         if self.left >= self.capacity {
@@ -108,6 +116,8 @@ mod tests {
         let at = |ms| start + Duration::from_millis(ms);
         assert_eq!((0..5).filter(|_| bucket.take(at(0))).count(), 3);
         assert!(!bucket.take(at(99)));
+        assert_eq!(bucket.ready_at(at(99)), at(100));
+        assert_eq!(bucket.ready_at(at(100)), at(100));
         assert!(bucket.take(at(100)));
         assert!(!bucket.take(at(199)));
         assert!(bucket.take(at(250)));

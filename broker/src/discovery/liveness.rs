@@ -6,8 +6,8 @@
 //! heartbeat intervals where those are longer: nothing announces the interval, so it is learned from what
 //! arrives (moleculer-go beats every 5 s, Node every 10 s, and both can be configured).
 //!
-//! Nodes that went offline stay listed until they are cleaned up. No clock: the driver passes `now`, and
-//! calls [`Liveness::expire`] about once a second.
+//! Whom the registry knows, and nobody else, is watched: it owns the table of nodes, and what it forgets is to
+//! be forgotten here. No clock: the driver passes `now`, and calls [`Liveness::expire`] about once a second.
 
 use ligand_transporters::NodeId;
 use std::collections::HashMap;
@@ -37,11 +37,7 @@ pub(crate) enum Heard {
 #[derive(Debug, Clone)]
 pub(crate) struct Liveness {
     timeout: Duration,
-    clean_after: Duration,
-    max_nodes: usize,
     peers: HashMap<NodeId, Peer>,
-    /// Whether some of them may be offline.
-    any_offline: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -54,38 +50,23 @@ struct Peer {
 }
 
 impl Liveness {
-    /// `timeout` is `heartbeatTimeout`, `clean_after` is `cleanOfflineNodesTimeout`. At most `max_nodes`
-    /// are watched: of those that are offline the one that was silent longest makes room, and
-    /// [`Liveness::online`] refuses more where none is.
-    pub(crate) fn new(timeout: Duration, clean_after: Duration, max_nodes: usize) -> Self {
-        Self { timeout, clean_after, max_nodes, peers: HashMap::new(), any_offline: false }
+    /// `timeout` is `heartbeatTimeout`.
+    pub(crate) fn new(timeout: Duration) -> Self {
+        Self { timeout, peers: HashMap::new() }
     }
 
-    /// An INFO brought the node online, or the node is online and sent one. `false` when the table is full.
-    pub(crate) fn online(&mut self, node: &NodeId, now: Instant) -> bool {
-        if let Some(peer) = self.peers.get_mut(node) {
-            peer.online = true;
-            peer.last = peer.last.max(now);
-            return true;
+    /// An INFO brought the node online, or the node is online and sent one.
+    pub(crate) fn online(&mut self, node: &NodeId, now: Instant) {
+        match self.peers.get_mut(node) {
+            Some(peer) => {
+                peer.online = true;
+                peer.last = peer.last.max(now);
+            }
+            None => {
+                let peer = Peer { online: true, last: now, beat: None, gaps: [None; REMEMBERED] };
+                self.peers.insert(node.clone(), peer);
+            }
         }
-        let room = self.peers.len() < self.max_nodes || self.make_room();
-        if room {
-            let peer = Peer { online: true, last: now, beat: None, gaps: [None; REMEMBERED] };
-            self.peers.insert(node.clone(), peer);
-        }
-        room
-    }
-
-    /// Forgets the offline node that was silent longest. Looks at every node, but not when a look a moment
-    /// ago found none: only [`Liveness::expire`] and [`Liveness::offline`] make more.
-    fn make_room(&mut self) -> bool {
-        if !self.any_offline {
-            return false;
-        }
-        let offline = self.peers.iter().filter(|(_, peer)| !peer.online);
-        let oldest = offline.min_by_key(|(_, peer)| peer.last).map(|(node, _)| node.clone());
-        self.any_offline = oldest.is_some();
-        oldest.is_some_and(|node| self.peers.remove(&node).is_some())
     }
 
     /// A packet of any kind came from the node.
@@ -125,7 +106,6 @@ impl Liveness {
         if let Some(peer) = self.peers.get_mut(node) {
             peer.online = false;
             peer.last = peer.last.max(now);
-            self.any_offline = true;
         }
     }
 
@@ -142,7 +122,6 @@ impl Liveness {
             if peer.online && now.saturating_duration_since(peer.last) > peer.allowed(timeout) {
                 peer.online = false;
                 peer.last = now;
-                self.any_offline = true;
                 gone.push(node.clone());
             }
         }
@@ -150,15 +129,15 @@ impl Liveness {
         gone
     }
 
-    /// Nodes that have been offline and silent for the clean-up time, in order of their ids. They are
-    /// forgotten.
-    pub(crate) fn clean(&mut self, now: Instant) -> Vec<NodeId> {
-        let limit = self.clean_after;
-        let old = |peer: &Peer| !peer.online && now.saturating_duration_since(peer.last) > limit;
-        let mut forgotten: Vec<_> =
-            self.peers.extract_if(|_, peer| old(peer)).map(|(node, _)| node).collect();
-        forgotten.sort();
-        forgotten
+    /// The last sign of life of a node; of an offline one not before the moment at which it went.
+    pub(crate) fn last_heard(&self, node: &NodeId) -> Option<Instant> {
+        self.peers.get(node).map(|peer| peer.last)
+    }
+
+    /// All that are watched, and whether they are online, in order of their ids.
+    #[cfg(test)]
+    pub(crate) fn all(&self) -> std::collections::BTreeMap<NodeId, bool> {
+        self.peers.iter().map(|(node, peer)| (node.clone(), peer.online)).collect()
     }
 
     /// How long the node may be silent.
@@ -186,7 +165,7 @@ mod tests {
     }
 
     fn liveness() -> Liveness {
-        Liveness::new(TIMEOUT, Duration::from_secs(600), 10_000)
+        Liveness::new(TIMEOUT)
     }
 
     fn secs(s: u64) -> Duration {
@@ -197,7 +176,7 @@ mod tests {
     fn a_silent_node_expires_once_after_the_timeout() {
         let (now, a) = (Instant::now(), node("a"));
         let mut live = liveness();
-        assert!(live.online(&a, now));
+        live.online(&a, now);
         assert!(live.expire(now + secs(30)).is_empty());
         assert_eq!(live.expire(now + secs(31)), std::slice::from_ref(&a));
         assert!(live.expire(now + secs(99)).is_empty());
@@ -218,15 +197,16 @@ mod tests {
     }
 
     #[test]
-    fn an_offline_node_is_cleaned_up_once_it_has_been_silent_for_long() {
+    fn an_offline_node_is_last_heard_when_it_went_or_when_a_packet_came_since() {
         let (now, a) = (Instant::now(), node("a"));
         let mut live = liveness();
         live.online(&a, now);
-        live.offline(&a, now);
+        live.offline(&a, now + secs(5));
+        assert_eq!(live.last_heard(&a), Some(now + secs(5)));
         live.heard(&a, now + secs(300));
-        assert!(live.clean(now + secs(700)).is_empty());
-        assert_eq!(live.clean(now + secs(901)), std::slice::from_ref(&a));
-        assert_eq!(live.heard(&a, now + secs(902)), Heard::Unknown);
+        assert_eq!(live.last_heard(&a), Some(now + secs(300)));
+        live.forget(&a);
+        assert_eq!((live.last_heard(&a), live.heard(&a, now)), (None, Heard::Unknown));
     }
 
     #[test]
@@ -262,30 +242,6 @@ mod tests {
         assert_eq!(live.allowed(&a), secs(180));
         live.replaced(&a);
         assert_eq!(live.allowed(&a), TIMEOUT);
-    }
-
-    #[test]
-    fn a_full_table_refuses_newcomers() {
-        let now = Instant::now();
-        let mut live = Liveness::new(TIMEOUT, secs(600), 2);
-        assert!(live.online(&node("a"), now) && live.online(&node("b"), now));
-        assert!(!live.online(&node("c"), now));
-        assert!(live.online(&node("a"), now));
-    }
-
-    #[test]
-    fn in_a_full_table_the_longest_silent_offline_node_makes_room() {
-        let now = Instant::now();
-        let mut live = Liveness::new(TIMEOUT, secs(600), 3);
-        for (n, id) in ["a", "b", "c"].into_iter().enumerate() {
-            live.online(&node(id), now);
-            live.offline(&node(id), now + secs(10 - n as u64));
-        }
-        assert!(live.online(&node("c"), now + secs(20)));
-        assert!(live.online(&node("d"), now + secs(20)));
-        assert_eq!(live.heard(&node("b"), now + secs(20)), Heard::Unknown);
-        assert_eq!(live.heard(&node("a"), now + secs(20)), Heard::Offline);
-        assert!(live.online(&node("e"), now + secs(20)) && !live.online(&node("f"), now + secs(20)));
     }
 
     proptest! {

@@ -17,14 +17,18 @@ pub(crate) mod chores;
 mod claim;
 pub(crate) mod conflict;
 mod cpu;
+mod defence;
 pub(crate) mod driver;
 mod farewell;
 pub(crate) mod gossip;
+mod held;
 pub(crate) mod limit;
 pub(crate) mod liveness;
 pub(crate) mod records;
 mod succession;
 mod tcp;
+#[cfg(test)]
+mod tests;
 mod versions;
 
 pub(crate) use limit::{Bucket, LinePerSender};

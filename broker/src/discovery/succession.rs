@@ -91,17 +91,23 @@ impl Succession {
                 self.ask_again(node, || nonce, now).map_or(Verdict::Wait, Verdict::Ask)
             }
             None => {
-                if self.0.len() >= MAX_CLAIMS
-                    && let Some(oldest) = self.0.iter().min_by_key(|(_, claim)| claim.asked)
-                {
-                    let oldest = oldest.0.clone();
-                    self.0.remove(&oldest);
-                }
                 let claim = Claim { info, nonce: nonce.clone(), asked: now, echoed: None, repeated: false };
                 self.0.insert(node.clone(), claim);
                 Verdict::Ask(nonce)
             }
         }
+    }
+
+    /// Makes room for a claim of this node, where all places are taken: at the cost of the one that was asked
+    /// about first. Returns it, since it has to be asked who it is before that is forgotten for good. To be
+    /// called before [`Succession::info`].
+    pub(super) fn make_room(&mut self, node: &NodeId) -> Option<NodeId> {
+        if self.0.len() < MAX_CLAIMS || self.0.contains_key(node) {
+            return None;
+        }
+        let oldest = self.0.iter().min_by_key(|(_, claim)| claim.asked)?.0.clone();
+        self.0.remove(&oldest);
+        Some(oldest)
     }
 
     /// Another packet came from the node: the nonce to ask it with, where it has not answered yet.
@@ -251,12 +257,19 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_claims_is_bounded() {
+    fn a_flood_of_claims_is_bounded_and_tells_whom_it_pushes_out() {
         let (mut claims, now) = (Succession::default(), Instant::now());
+        let mut pushed_out = Vec::new();
         for n in 0..2 * MAX_CLAIMS {
-            let _ =
-                claims.info(&NodeId::new(format!("n{n}")).unwrap(), "old", info("new", 1), nonce("x"), now);
+            let node = NodeId::new(format!("n{n:03}")).unwrap();
+            for _ in 0..2 {
+                pushed_out.extend(claims.make_room(&node));
+                let asked = now + Duration::from_millis(n as u64);
+                let _ = claims.info(&node, "old", info("new", 1), nonce("x"), asked);
+            }
         }
         assert_eq!(claims.0.len(), MAX_CLAIMS);
+        let expected = (0..MAX_CLAIMS).map(|n| NodeId::new(format!("n{n:03}")).unwrap());
+        assert_eq!(pushed_out, expected.collect::<Vec<_>>());
     }
 }

@@ -17,7 +17,7 @@ use crate::protocol::{
     self, Answer, AnswerRow, GossipResponse, InfoPacket, Offline, Online, OnlineRow, Outgoing, Packet,
     PacketId, ProtocolVersion,
 };
-use crate::registry::LocalInfo;
+use crate::registry::{LocalInfo, Registry};
 use crate::transit::Transit;
 
 /// The INFO of a node, as gossip passes it on.
@@ -149,7 +149,7 @@ impl Tcp {
         let options = Options {
             use_hostname: peering.use_hostname,
             period: peering.gossip_period,
-            max_nodes: config.registry.max_nodes,
+            max_nodes: config.registry.max_nodes.min(Registry::MOST_NODES),
             forget_after: config.registry.clean_offline_nodes_timeout,
             ..Options::default()
         };
@@ -210,6 +210,9 @@ impl Tcp {
         for send in step.sends {
             self.send(transit, broker, &send.to, &send.what, chores, now);
         }
+        if let Some(seq) = step.forged {
+            chores.defence.forged(seq, now.into_std());
+        }
         for evidence in step.evidence {
             let nonce = PacketId::random().to_string().into();
             if let Some(probe) = conflict.evidence(&evidence, nonce, now.into_std()) {
@@ -229,7 +232,11 @@ impl Tcp {
         match change {
             Change::Online { node, info, .. } | Change::Updated { node, info, .. } => {
                 transit.set_address(&node, self.gossip.address_of(&node).as_ref());
-                transit.apply_info(broker, &node, info.0.packet.clone(), chores, now);
+                let change = transit.apply_info(broker, &node, info.0.packet.clone(), chores, now);
+                // The table has no more rows than the registry has room, so it evicts and refuses nobody.
+                if change.is_some() {
+                    self.gossip.listed(&node);
+                }
             }
             Change::Offline { node, unexpected } => transit.node_gone(broker, &node, unexpected, chores, now),
             Change::Cpu { node, cpu } => {
@@ -238,7 +245,7 @@ impl Tcp {
             }
             Change::Forgotten { node } => {
                 transit.set_address(&node, None);
-                broker.shared().registry.remove_node(node.as_str());
+                Transit::forget_node(broker, &node);
             }
         }
     }
@@ -278,7 +285,12 @@ impl Tcp {
                     self.change(transit, broker, change, chores, now);
                 }
             }
-            Err(error) => tracing::debug!(node = %to, error = %error, "gossip not sent"),
+            Err(error) => {
+                if let SendError::TooLarge { .. } = error {
+                    transit.tell_own_too_large(&error);
+                }
+                tracing::debug!(node = %to, error = %error, "gossip not sent");
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ pub enum ErrorKind {
     Validation,
     /// The deadline passed.
     RequestTimeout,
-    /// The deadline had passed before the call was made.
+    /// The deadline had passed before the call was made, or the caller gave it no time: it was not sent.
     RequestSkipped,
     /// The node that was asked has gone, or this broker is not running, or stops.
     RequestRejected,

@@ -46,6 +46,9 @@ struct Inner {
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
+/// How many violations a validation error prints; its data holds them all.
+const VIOLATIONS: usize = 8;
+
 /// The code of an error: HTTP-like numbers, or the text of a system error (`ECONNREFUSED`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Code {
@@ -163,7 +166,8 @@ impl Error {
         &self.0.name
     }
 
-    /// The message, without the hints that only a local caller gets.
+    /// The message, without what printing the error adds for people: hints that only a local caller gets,
+    /// and what a validation found wrong.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
@@ -236,6 +240,7 @@ impl Error {
 impl Error {
     pub(crate) fn with_kind(kind: ErrorKind, data: Value) -> Self {
         let mut inner = Inner::of(kind, kind.message(&data));
+        inner.hint = violations(kind, Some(&data));
         inner.data = Some(data);
         Self(Arc::new(inner))
     }
@@ -290,6 +295,17 @@ impl Error {
         Self::with_kind(ErrorKind::Disconnected, Value::Null).with_outcome(Outcome::NotRun)
     }
 
+    /// A packet that is not sent, or not taken, as it is. It will be the same again, so this is not
+    /// retryable.
+    pub(crate) fn of_packet(code: i64, error_type: &'static str, message: String, data: Value) -> Self {
+        Self::classed("MoleculerError", false, code, error_type.into(), message).with_data(data)
+    }
+
+    /// A packet above the limit of the transporter or of a layer.
+    pub(crate) fn packet_too_large(message: String, size: usize, limit: usize) -> Self {
+        Self::of_packet(413, "PACKET_TOO_LARGE", message, json!({ "size": size, "limit": limit }))
+    }
+
     pub(crate) fn codec(message: impl fmt::Display) -> Self {
         Self(Arc::new(Inner::of(ErrorKind::Codec, message.to_string())))
     }
@@ -335,9 +351,25 @@ impl Error {
         })
     }
 
-    /// More for the local caller's eyes; never sent.
+    /// More for the eyes of whoever reads it here; never sent.
     pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
         self.edit(|inner| inner.hint = Some(hint.into()))
+    }
+}
+
+/// What Node's validator found wrong, for people: the error's own message does not say it.
+fn violations(kind: ErrorKind, data: Option<&Value>) -> Option<String> {
+    if kind != ErrorKind::Validation {
+        return None;
+    }
+    let message = |violation: &Value| violation["message"].as_str().map(str::to_owned);
+    let all: Vec<_> = data?.as_array()?.iter().filter_map(message).collect();
+    let shown: Vec<_> = all.iter().take(VIOLATIONS).map(String::as_str).collect();
+    let more = all.len().saturating_sub(VIOLATIONS);
+    match (shown.join(" "), more) {
+        (text, _) if text.is_empty() => None,
+        (text, 0) => Some(text),
+        (text, more) => Some(format!("{text} And {more} more.")),
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Code, Error, ErrorKind, Inner, Outcome};
+use crate::codec::read_json;
 use crate::protocol::{self, Raw, WireError};
 
 impl Error {
@@ -27,6 +28,9 @@ impl Error {
         if inner.outcome == Outcome::Ran && is_refusal(inner.kind) {
             // A handler hands on a refusal that it met itself; it must not be taken for our own.
             wire.extra.push((HANDLER_RAN.to_owned(), Raw::from_static("true")));
+        } else if inner.outcome == Outcome::NotRun && is_about_packet(inner.kind) {
+            // A handler of Node's may raise such an error itself; this one says that there was none.
+            wire.extra.push((HANDLER_RAN.to_owned(), Raw::from_static("false")));
         }
         wire
     }
@@ -40,12 +44,15 @@ impl Error {
         // may come from a call that the handler made.
         let about_this = data.as_ref().is_some_and(|data| data["action"].as_str() == Some(action));
         let names_sender = |node: &str| node == sender.as_str();
+        let said = wire.extra.iter().find(|(key, _)| key == HANDLER_RAN).map(|(_, ran)| ran.as_str());
         let own_word = node.as_ref().is_none_or(|node| names_sender(node.as_str()))
-            && !wire.extra.iter().any(|(key, _)| key == HANDLER_RAN);
+            && matches!(said, None | Some("false"));
         let of_sender = || data.as_ref().and_then(|data| data["nodeID"].as_str()).is_none_or(names_sender);
         let outcome = match kind {
+            // The packet was not even taken in, so its action is not named.
+            kind if is_about_packet(kind) && own_word && said.is_some() => Outcome::NotRun,
             _ if !about_this || !own_word => Outcome::Ran,
-            _ if is_refusal(kind) && of_sender() => Outcome::NotRun,
+            _ if is_refusal(kind) && !is_about_packet(kind) && of_sender() => Outcome::NotRun,
             // The handler was dropped at the deadline, wherever it was by then.
             ErrorKind::RequestTimeout => Outcome::MayHaveRun,
             _ => Outcome::Ran,
@@ -53,6 +60,8 @@ impl Error {
         let waited = data.as_ref().filter(|_| kind == ErrorKind::RequestTimeout);
         let waited = waited.and_then(|data| data["timeout"].as_f64());
         let waited = waited.and_then(|millis| Duration::try_from_secs_f64(millis / 1000.0).ok());
+        let hint = waited.map(|waited| format!("waited {waited:?}"));
+        let hint = hint.or_else(|| super::violations(kind, data.as_ref()));
         Self(Arc::new(Inner {
             kind,
             outcome,
@@ -75,18 +84,25 @@ impl Error {
                 .filter(|(key, _)| key != HANDLER_RAN)
                 .map(|(key, raw)| (key.clone(), value(raw)))
                 .collect::<Map<_, _>>(),
-            hint: waited.map(|waited| format!("waited {waited:?}")),
+            hint,
             source: None,
         }))
     }
 }
 
-/// Key in the error object of a ligand node: the handler ran, and met this refusal in a call of its own.
+/// Key in the error object of a ligand node: whether the handler ran, and met this refusal in a call of its
+/// own.
 const HANDLER_RAN: &str = "handlerRan";
 
 /// Whether a node that answers this says that it did not run the action that it was asked for.
 fn is_refusal(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::ServiceNotFound | ErrorKind::ServiceNotAvailable | ErrorKind::QueueIsFull)
+        || is_about_packet(kind)
+}
+
+/// Whether a node that answers this did not even take the request in.
+fn is_about_packet(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::InvalidPacketData | ErrorKind::ProtocolVersionMismatch)
 }
 
 fn raw(value: &Value) -> Raw {
@@ -94,5 +110,5 @@ fn raw(value: &Value) -> Raw {
 }
 
 fn value(raw: &Raw) -> Value {
-    serde_json::from_slice(raw.bytes()).unwrap_or_default()
+    read_json(raw.bytes()).unwrap_or_default()
 }

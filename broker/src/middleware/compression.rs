@@ -166,8 +166,11 @@ impl Compression {
     }
 
     fn bomb(&self) -> Error {
-        let text = format!("The packet has more than {} bytes when decompressed.", self.max_size);
-        Error::server(413, "PACKET_TOO_LARGE", text).with_data(json!({ "limit": self.max_size }))
+        let text = format!(
+            "The packet has more than {} bytes when decompressed, the limit `Compression::max_size`.",
+            self.max_size
+        );
+        Error::of_packet(413, "PACKET_TOO_LARGE", text, json!({ "limit": self.max_size }))
     }
 }
 
@@ -179,9 +182,8 @@ impl WireLayer for Compression {
     fn outgoing(&self, packet: Bytes) -> Result<Bytes> {
         let (size, limit) = (packet.len(), self.max_size);
         if size > limit {
-            let text = format!("The packet has {size} bytes, the layer `compression` allows {limit}.");
-            return Err(Error::server(413, "PACKET_TOO_LARGE", text)
-                .with_data(json!({ "size": size, "limit": limit })));
+            let text = format!("The packet has {size} bytes, `Compression::max_size` allows {limit}.");
+            return Err(Error::packet_too_large(text, size, limit));
         }
         if size < self.threshold {
             return Ok([&[PLAIN][..], &packet].concat().into());
@@ -239,10 +241,12 @@ mod tests {
             assert_eq!(layer.incoming(layer.outgoing(fits.clone()).unwrap()).unwrap(), fits);
             let larger = bytes(&vec![b'x'; 100_001]);
             let error = layer.outgoing(larger.clone()).unwrap_err();
-            assert_eq!(error.error_type(), Some("PACKET_TOO_LARGE"));
+            assert_eq!((error.error_type(), error.is_retryable()), (Some("PACKET_TOO_LARGE"), false));
             assert_eq!(error.data().unwrap(), &json!({ "size": 100_001, "limit": 100_000 }));
+            assert!(error.to_string().contains("`Compression::max_size`"), "{error}");
             let error = layer.incoming(open.outgoing(larger).unwrap()).unwrap_err();
-            assert_eq!(error.error_type(), Some("PACKET_TOO_LARGE"));
+            assert_eq!((error.error_type(), error.is_retryable()), (Some("PACKET_TOO_LARGE"), false));
+            assert!(error.to_string().contains("`Compression::max_size`"), "{error}");
         }
     }
 

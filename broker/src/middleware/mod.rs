@@ -52,6 +52,9 @@ pub trait ActionLayer: Send + Sync + 'static {
     }
 
     /// Wraps one endpoint. For the remote side, the definition is what the other node published.
+    ///
+    /// `next` may be called more than once with one context, one after the other or at the same time: each
+    /// call gets its own answer.
     fn action(&self, def: &ActionDef, side: Side, next: ActionFn) -> ActionFn {
         let _ = (def, side);
         next

@@ -1,6 +1,9 @@
-//! Ids of the packets that we send.
+//! Ids of packets: those that we make, and those of other nodes.
 
+use ligand_transporters::Name;
 use std::fmt;
+
+use super::Id;
 
 /// 128 random bits, written as a dashed UUID in lower case.
 ///
@@ -50,6 +53,45 @@ impl PacketId {
         let id = [a, b, c, d].into_iter().fold(0, |id, digits| id << 32 | u128::from(value(digits)));
         // Characters that are no digits have become some number or other; they do not come out again.
         (Self(id).text() == text).then_some(Self(id))
+    }
+}
+
+/// An id that another node made, kept to be sent back.
+///
+/// A `uidGenerator` of Node may make numbers, and Node finds what an answer belongs to in a `Map`, to which
+/// the number 5 and the text "5" are two keys (`transit.js`, `responseHandler`): so it goes back as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ForeignId {
+    /// A text.
+    Text(Name),
+    /// A number, as its JSON was written.
+    Number(Name),
+}
+
+impl ForeignId {
+    /// The text, or the number as text.
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Text(id) | Self::Number(id) => id,
+        }
+    }
+
+    /// The id in a packet.
+    pub(crate) fn as_wire(&self) -> Id<'_> {
+        match self {
+            Self::Text(id) => Id::Text(id),
+            Self::Number(id) => Id::Number(id),
+        }
+    }
+}
+
+impl From<Id<'_>> for ForeignId {
+    fn from(id: Id<'_>) -> Self {
+        match id {
+            Id::Ours(id) => Self::Text(id.to_string().into()),
+            Id::Text(id) => Self::Text(id.into()),
+            Id::Number(id) => Self::Number(id.into()),
+        }
     }
 }
 

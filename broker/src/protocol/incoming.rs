@@ -4,7 +4,7 @@ use bytes::Bytes;
 use ligand_transporters::{Name, NodeId, PacketKind};
 use smallvec::SmallVec;
 
-use super::{Digest, GossipResponse, InfoPacket, Part, Raw, Span, TextSpan, Ver};
+use super::{Digest, ForeignId, GossipResponse, Id, InfoPacket, Part, Raw, Span, TextSpan, Ver};
 
 /// One decoded packet.
 #[derive(Debug, Clone)]
@@ -95,6 +95,11 @@ impl ContextFields {
         self.id.get(&self.frame).unwrap_or_default()
     }
 
+    /// The same, to be sent back as it came.
+    pub(crate) fn wire_id(&self) -> Id<'_> {
+        self.id.id(&self.frame).unwrap_or(Id::Text(""))
+    }
+
     /// An object; `{}` when it is missing or null.
     pub(crate) fn meta(&self) -> Raw {
         self.meta.raw(&self.frame).unwrap_or_else(Raw::empty_object)
@@ -106,13 +111,13 @@ impl ContextFields {
     }
 
     /// Id of the context or span that caused this.
-    pub(crate) fn parent_id(&self) -> Option<&str> {
-        self.parent_id.get(&self.frame)
+    pub(crate) fn parent_id(&self) -> Option<Id<'_>> {
+        self.parent_id.id(&self.frame)
     }
 
     /// Id of the root of the call tree.
-    pub(crate) fn request_id(&self) -> Option<&str> {
-        self.request_id.get(&self.frame)
+    pub(crate) fn request_id(&self) -> Option<Id<'_>> {
+        self.request_id.id(&self.frame)
     }
 
     /// Full name of the calling service.
@@ -255,7 +260,14 @@ pub(crate) struct Ping {
     /// The sender's clock, milliseconds since 1970; echoed.
     pub(crate) time: Option<f64>,
     /// Echoed when there is one.
-    pub(crate) id: Option<Name>,
+    pub(crate) id: Option<ForeignId>,
+}
+
+impl Ping {
+    /// The id as text.
+    pub(crate) fn nonce(&self) -> Option<&str> {
+        self.id.as_ref().map(ForeignId::as_str)
+    }
 }
 
 /// Answers a [`Ping`].
@@ -264,9 +276,16 @@ pub(crate) struct Pong {
     /// What the ping said.
     pub(crate) time: Option<f64>,
     /// What the ping said.
-    pub(crate) id: Option<Name>,
+    pub(crate) id: Option<ForeignId>,
     /// The responder's clock when the ping arrived, milliseconds since 1970.
     pub(crate) arrived: Option<f64>,
+}
+
+impl Pong {
+    /// The id as text.
+    pub(crate) fn nonce(&self) -> Option<&str> {
+        self.id.as_ref().map(ForeignId::as_str)
+    }
 }
 
 /// TCP: where the sender can be reached (protocol chapter 4.4).

@@ -7,6 +7,14 @@ use std::time::Duration;
 
 use super::Raw;
 
+/// Largest sequence number: what a JavaScript number holds exactly. Larger ones are read as this.
+pub(crate) const MAX_SEQ: u64 = 1 << 53;
+
+/// Largest number that says which of two statements about a node is newer. A node counts its changes from 1
+/// and never comes here; whoever speaks in its name may. Above this the word that came last counts, so that
+/// nobody can pin a node with a number that it cannot exceed.
+pub(crate) const MAX_CLAIM: u64 = MAX_SEQ - (1 << 20);
+
 /// An INFO, or the row of a gossip response that holds one, with its services not yet read.
 ///
 /// Most INFOs repeat what is known: with `seq` and `instance_id` in hand the receiver can leave
@@ -30,7 +38,7 @@ pub(crate) struct InfoPacket {
     pub(crate) instance_id: Name,
     /// What the node's user says about it; `{}` when it is missing.
     pub(crate) metadata: Raw,
-    /// Grows with each change of the services; 1 when it is missing, at most 2^53.
+    /// Grows with each change of the services; 1 when it is missing, at most [`MAX_SEQ`].
     pub(crate) seq: u64,
     /// TCP port.
     pub(crate) port: Option<u16>,

@@ -30,13 +30,14 @@ mod wire_error;
 
 pub(crate) use beat::beat_record;
 pub(crate) use gossip::{Answer, AnswerRow, Cpu, Digest, GossipResponse, Offline, Online, OnlineRow};
-pub(crate) use id::PacketId;
+pub(crate) use id::{ForeignId, PacketId};
 pub(crate) use incoming::{
     ContextFields, Event, GossipHello, Heartbeat, Incoming, Packet, Ping, Pong, Request, Response,
 };
 pub use info::Visibility;
 pub(crate) use info::{
-    ActionInfo, Client, EventInfo, InfoPacket, NodeInfo, ServiceInfo, ServiceVersion, Services,
+    ActionInfo, Client, EventInfo, InfoPacket, MAX_CLAIM, MAX_SEQ, NodeInfo, ServiceInfo, ServiceVersion,
+    Services,
 };
 pub(crate) use outgoing::{Id, OutEvent, OutRequest, OutResponse, OutStream, Outcome, Outgoing};
 pub(crate) use raw::{Part, Raw, Span, TextSpan};

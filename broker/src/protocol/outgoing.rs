@@ -8,12 +8,14 @@ use ligand_transporters::{Name, PacketKind};
 use super::{Answer, Digest, PacketId, WireError};
 
 /// An id in a packet.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Id<'a> {
     /// One that this node made.
     Ours(PacketId),
     /// One that came with a packet, or from the user.
     Text(&'a str),
+    /// One that came with a packet as a number: its JSON.
+    Number(&'a str),
 }
 
 /// What a packet says.

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use std::fmt;
 
+use super::Id;
+
 /// One complete value as bytes that share the frame they came in: `params` and `data` in the node's codec,
 /// everything else in JSON.
 ///
@@ -138,6 +140,8 @@ pub(crate) enum TextSpan {
     Plain(Span),
     /// The frame holds it with escapes.
     Unescaped(Box<str>),
+    /// Where ids may be numbers: one, as its JSON is written.
+    Number(Box<str>),
 }
 
 impl TextSpan {
@@ -146,7 +150,15 @@ impl TextSpan {
         match self {
             Self::Absent => None,
             Self::Plain(span) => std::str::from_utf8(span.of(frame)).ok(),
-            Self::Unescaped(text) => Some(text),
+            Self::Unescaped(text) | Self::Number(text) => Some(text),
+        }
+    }
+
+    /// The same as an id, which may have been a number.
+    pub(crate) fn id<'a>(&'a self, frame: &'a [u8]) -> Option<Id<'a>> {
+        match self {
+            Self::Number(number) => Some(Id::Number(number)),
+            text => text.get(frame).map(Id::Text),
         }
     }
 }

@@ -21,6 +21,15 @@ impl ProtocolVersion {
         }
     }
 
+    /// What a node of this version accepts, which may accept no other one.
+    pub(crate) const fn accepted(self, strict: bool) -> &'static str {
+        match self {
+            _ if !strict => "\"4\" or \"5\"",
+            Self::V4 => "\"4\", since `transit.strictVersion` is set",
+            Self::V5 => "\"5\", since `transit.strictVersion` is set",
+        }
+    }
+
     /// The other one.
     pub(crate) const fn other(self) -> Self {
         match self {

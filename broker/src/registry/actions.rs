@@ -3,7 +3,6 @@
 use ligand_transporters::Name;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::endpoints::{Definition, Endpoints, Target, fingerprint};
 use super::nodes::{Node, NodeIx};
@@ -25,8 +24,8 @@ pub(crate) struct Action {
     pub(crate) service: Name,
     /// Who may call it.
     pub(crate) visibility: Visibility,
-    /// Its own timeout; zero switches timeouts off for it.
-    pub(crate) timeout: Option<Duration>,
+    /// Its own timeout.
+    pub(crate) timeout: Option<Timeout>,
     /// The definition as INFO carries it.
     pub(crate) definition: Raw,
     /// Whether its bodies always go through the codec; only local ones ask for that.
@@ -41,14 +40,6 @@ impl Action {
     /// Whether a request from another node may reach it. To such a node any other action does not exist.
     pub(crate) fn callable_remotely(&self) -> bool {
         self.visibility.is_remote()
-    }
-
-    /// Its own timeout, if it has one.
-    pub(crate) fn own_timeout(&self) -> Option<Timeout> {
-        self.timeout.map(|timeout| match timeout {
-            Duration::ZERO => Timeout::Never,
-            timeout => Timeout::After(timeout),
-        })
     }
 
     pub(super) fn fingerprint_of(service: &str, definition: &Raw) -> u64 {

@@ -15,6 +15,7 @@ mod chunked;
 mod endpoints;
 mod events;
 mod expression;
+mod fingerprint;
 mod idle;
 mod local;
 mod nodes;
@@ -30,7 +31,7 @@ use ligand_transporters::{Name, NodeId};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::handler::ActionFn;
 use crate::protocol::{ActionInfo, InfoPacket, ProtocolVersion, Raw, Services};
@@ -67,12 +68,14 @@ pub(crate) struct RegistryOptions {
 }
 
 /// What an INFO did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct InfoChange {
     /// To the node.
     pub(crate) kind: InfoKind,
     /// Whether actions or subscriptions came, went or were defined anew.
     pub(crate) services_changed: bool,
+    /// A node that is not known any more, because this one took its place.
+    pub(crate) evicted: Option<NodeId>,
 }
 
 /// What an INFO did to its node.
@@ -98,8 +101,19 @@ pub(crate) enum InfoKind {
 
 impl InfoChange {
     fn quiet(kind: InfoKind) -> Self {
-        Self { kind, services_changed: false }
+        Self { kind, services_changed: false, evicted: None }
     }
+}
+
+/// Whose words an INFO under our own id and instance is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OwnWords {
+    /// Ours: what we said, come back.
+    Ours,
+    /// Older than what we remember having said.
+    Unsure,
+    /// Somebody else's.
+    Forged,
 }
 
 /// Where somebody who is not known by an INFO can be reached.
@@ -155,7 +169,7 @@ impl fmt::Debug for Registry {
 
 impl Registry {
     /// Most nodes that `max_nodes` can ask for.
-    const MOST_NODES: usize = 65_000;
+    pub(crate) const MOST_NODES: usize = 65_000;
 
     /// A registry that knows only this node.
     pub(crate) fn new(
@@ -206,7 +220,9 @@ impl Registry {
     ///
     /// The services count if the node is new, comes back, is another process than before, or has a higher
     /// sequence number; `parse` is called only then, and not if another node has the very same services.
-    /// An INFO that is older than what is known changes nothing.
+    /// An INFO that is older than what is known changes nothing; above [`MAX_CLAIM`](crate::protocol::MAX_CLAIM)
+    /// numbers do not tell what is older, and whatever comes counts. A new node may take the place of the one
+    /// that is offline longest.
     ///
     /// # Errors
     /// What `parse` returns; then nothing has changed.
@@ -229,6 +245,32 @@ impl Registry {
     /// Forgets a remote node, online or not.
     pub(crate) fn remove_node(&self, id: &str) -> Option<Arc<Node>> {
         self.update(|catalog| catalog.remove_node(id))
+    }
+
+    /// Forgets remote nodes that have been offline for longer than `after`, unless `heard` says that a packet
+    /// of them came since. In order of their ids.
+    pub(crate) fn sweep(
+        &self,
+        now: Instant,
+        after: Duration,
+        heard: impl Fn(&NodeId) -> Option<Instant>,
+    ) -> Vec<NodeId> {
+        self.update(|catalog| catalog.sweep(now, after, heard))
+    }
+
+    /// How many more nodes can be known; those that are offline make room.
+    pub(crate) fn room(&self) -> usize {
+        self.writer().room()
+    }
+
+    /// Whose words an INFO is that came under our own id and instance.
+    pub(crate) fn heard_of_us(&self, packet: &InfoPacket) -> OwnWords {
+        self.writer().heard_of_us(packet)
+    }
+
+    /// Makes sure that our sequence number is higher than what somebody believes of us.
+    pub(crate) fn outdo(&self, seq: u64) {
+        self.update(|catalog| catalog.outdo(seq));
     }
 
     /// Learns where a node can be reached. Tells whether the node is new.
@@ -283,6 +325,12 @@ impl Registry {
     /// What this node says about itself. The first one after a change has the next sequence number.
     pub(crate) fn local_info(&self) -> Arc<LocalInfo> {
         self.update(Catalog::local_info)
+    }
+
+    /// What this node says about itself while it is not to be reckoned with: no services. The next INFO after
+    /// it offers again what there is.
+    pub(crate) fn taken_back(&self) -> Arc<LocalInfo> {
+        self.update(Catalog::taken_back)
     }
 
     /// What this node says about itself when it stops: no services, and the next sequence number.

@@ -176,6 +176,11 @@ impl Node {
         }
     }
 
+    /// Whether `packet` says what is known already.
+    pub(super) fn says(&self, packet: &InfoPacket) -> bool {
+        self.about.says(packet) && self.services.raw() == packet.services_raw.bytes()
+    }
+
     /// Its INFO as it was received, for passing it on. Empty when there was none or the node is offline.
     pub(crate) fn info_json(&self) -> Bytes {
         let (before, behind) = &self.about.frame;

@@ -10,6 +10,7 @@ use super::events::EventList;
 use super::nodes::{Node, NodeIx};
 use super::services::Service;
 use super::snapshot::Snapshot;
+use crate::codec::read_json;
 use crate::protocol::{Raw, ServiceVersion, Visibility};
 
 /// Parameters of `$node.list`.
@@ -309,7 +310,7 @@ fn is_private(action: &Action) -> bool {
 }
 
 fn value(raw: &Raw) -> Value {
-    serde_json::from_slice(raw.bytes()).unwrap_or_default()
+    read_json(raw.bytes()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use ligand_transporters::{InvalidId, NodeId};
 use std::fmt;
 
-use crate::protocol::Ver;
+use super::Bound;
+use crate::protocol::{ForeignId, ProtocolVersion};
 
 /// A frame that could not be decoded.
 ///
@@ -14,23 +15,36 @@ pub(crate) struct DecodeError {
     /// What is wrong.
     pub(crate) problem: Problem,
     /// The packet's id, if one could be found.
-    pub(crate) id: Option<Box<str>>,
+    pub(crate) id: Option<ForeignId>,
     /// The packet's sender, if one could be found.
     pub(crate) sender: Option<NodeId>,
-    /// The packet's version, if one could be found.
-    pub(crate) ver: Option<Ver>,
+    /// The packet's version, if one that we speak could be found.
+    pub(crate) ver: Option<ProtocolVersion>,
 }
 
 impl DecodeError {
     /// The id and sender to which an error response can be sent.
     pub(crate) fn answer_to(&self) -> Option<(&str, &NodeId)> {
-        Some((self.id.as_deref()?, self.sender.as_ref()?))
+        Some((self.id.as_ref()?.as_str(), self.sender.as_ref()?))
     }
 }
 
 impl From<Problem> for DecodeError {
     fn from(problem: Problem) -> Self {
         Self { problem, id: None, sender: None, ver: None }
+    }
+}
+
+#[cfg(test)]
+impl Problem {
+    /// What exceeds a limit: its name, the option, how much is allowed, and how much there is.
+    pub(crate) fn exceeded(&self) -> Option<(&'static str, Option<&'static str>, usize, usize)> {
+        match self {
+            Self::Limit { what, bound, limit, size } => {
+                Some((what, bound.and_then(Bound::option), *limit, *size))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -99,7 +113,11 @@ pub(crate) enum Problem {
     Limit {
         /// What.
         what: &'static str,
+        /// Which of the broker's limits; `None` for one that follows from something else.
+        bound: Option<Bound>,
         /// How much of it is allowed.
         limit: usize,
+        /// How much there is, or at least is.
+        size: usize,
     },
 }

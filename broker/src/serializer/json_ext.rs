@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use ligand_transporters::{Abandon, FrameBuf, NodeId, PacketKind};
 use std::borrow::Cow;
 
+use super::json::salvaged;
 use super::{Codec, DecodeError, Json, Limits, Problem, Serializer, WriteBody};
 use crate::codec::{JsonExt, from_json, has_special, to_json};
 use crate::protocol::{
@@ -69,13 +70,16 @@ impl Serializer for JsonExtended {
         if !has_special(&frame) {
             return Json.decode(kind, frame, limits);
         }
+        let refused = |problem| salvaged(problem, &frame);
         if !matches!(kind, PacketKind::Request | PacketKind::Response | PacketKind::Event) {
             // Read first as it is, for the limits and for words about what is wrong.
             Json.decode(kind, frame.clone(), limits)?;
-            let plain = self::plain(&frame, limits).map_err(DecodeError::from)?;
+            let plain = self::plain(&frame, limits.max_depth()).map_err(refused)?;
             return Json.decode(kind, plain, limits);
         }
-        let mut incoming = Json.decode(kind, frame, limits)?;
+        let mut incoming = Json.decode(kind, frame.clone(), limits)?;
+        // Each part is within the packet, and what a text of it stands for may be nested, too.
+        let depth = limits.max_depth().saturating_sub(1);
         let mut parts = Vec::new();
         match &mut incoming.packet {
             Packet::Request(packet) => {
@@ -99,7 +103,7 @@ impl Serializer for JsonExtended {
         }
         for (frame, part) in parts {
             if let Some(raw) = part.raw(frame).filter(|raw| has_special(raw.bytes())) {
-                *part = Part::from(Raw::new(plain(raw.bytes(), limits).map_err(DecodeError::from)?));
+                *part = Part::from(Raw::new(plain(raw.bytes(), depth).map_err(refused)?));
             }
         }
         Ok(incoming)
@@ -119,10 +123,10 @@ impl Serializer for JsonExtended {
 }
 
 /// Special texts as plain JSON: a date as its ISO text, and so on.
-fn plain(json: &[u8], limits: &Limits) -> Result<Bytes, Problem> {
+fn plain(json: &[u8], depth: usize) -> Result<Bytes, Problem> {
     // Four characters of base64 become three numbers of up to four characters each.
     let limit = json.len().saturating_mul(4);
-    let plain = to_json(json, JsonExt, limits.max_depth(), limit);
+    let plain = to_json(json, JsonExt, depth, limit);
     plain.map(Bytes::from).map_err(|_| Problem::Malformed {
         codec: Codec::JsonExt.as_str(),
         at: 0,

@@ -1,5 +1,9 @@
 //! How large the parts of a packet may be.
 
+use ligand_transporters::NodeId;
+
+use super::Problem;
+
 /// Limits of everything that a decoder reads. A packet one over any of them is refused with a
 /// [`Problem::Limit`](super::Problem::Limit) that names it.
 ///
@@ -38,6 +42,69 @@ impl Limits {
     /// [`Limits::depth`], kept within [`Limits::MAX_DEPTH`].
     pub(crate) fn max_depth(&self) -> usize {
         self.depth.min(Self::MAX_DEPTH)
+    }
+}
+
+/// One of the [`Limits`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bound {
+    Depth,
+    String,
+    Entries,
+    Name,
+    Id,
+    Meta,
+    Groups,
+    Services,
+    Actions,
+    Nodes,
+    /// [`NodeId::MAX_LEN`], which nobody can change.
+    NodeId,
+}
+
+impl Bound {
+    /// The option of the broker that sets it, if there is one.
+    pub(crate) const fn option(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Depth => "transit.limits.depth",
+            Self::String => "transit.limits.string",
+            Self::Entries => "transit.limits.entries",
+            Self::Name => "transit.limits.name",
+            Self::Id => "transit.limits.id",
+            Self::Meta => "transit.limits.meta",
+            Self::Groups => "transit.limits.groups",
+            Self::Services => "transit.limits.services",
+            Self::Actions => "transit.limits.actions",
+            Self::Nodes | Self::NodeId => return None,
+        })
+    }
+}
+
+impl Limits {
+    /// How much is allowed.
+    #[inline]
+    pub(crate) fn of(&self, bound: Bound) -> usize {
+        match bound {
+            Bound::Depth => self.max_depth(),
+            Bound::String => self.string,
+            Bound::Entries => self.entries,
+            Bound::Name => self.name,
+            Bound::Id => self.id,
+            Bound::Meta => self.meta,
+            Bound::Groups => self.groups,
+            Bound::Services => self.services,
+            Bound::Actions => self.actions,
+            Bound::Nodes => self.nodes,
+            Bound::NodeId => NodeId::MAX_LEN,
+        }
+    }
+
+    /// Something has more than is allowed: `size`, if that was counted to its end.
+    #[cold]
+    pub(crate) fn exceeded(&self, what: &'static str, bound: Bound, size: Option<usize>) -> Problem {
+        let limit = self.of(bound);
+        let size = size.unwrap_or(limit.saturating_add(1));
+        Problem::Limit { what, bound: Some(bound), limit, size }
     }
 }
 

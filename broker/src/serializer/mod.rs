@@ -24,6 +24,7 @@ mod error;
 mod json;
 mod json_ext;
 mod limits;
+mod timeout;
 
 use bytes::Bytes;
 use ligand_transporters::{Abandon, FrameBuf, NodeId, PacketKind};
@@ -37,7 +38,7 @@ use binary::Binary;
 pub(crate) use error::{DecodeError, Problem};
 pub(crate) use json::Json;
 use json_ext::JsonExtended;
-pub(crate) use limits::Limits;
+pub(crate) use limits::{Bound, Limits};
 
 /// The serializer of a codec.
 pub(crate) fn serializer(codec: Codec) -> Arc<dyn Serializer> {

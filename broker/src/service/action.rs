@@ -7,7 +7,6 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::codec::to_value;
 use crate::config::Timeout;
@@ -30,6 +29,8 @@ pub struct ActionDef {
     pub(crate) visibility: Visibility,
     pub(crate) timeout: Option<Timeout>,
     pub(crate) mode: RunMode,
+    /// Its handler has a thread of its own.
+    pub(crate) blocking: bool,
     pub(crate) encode: bool,
     pub(crate) extra: Map<String, Value>,
     /// Why the first extra key that cannot be written cannot be.
@@ -38,13 +39,14 @@ pub struct ActionDef {
 }
 
 impl ActionDef {
-    /// An action of this name within its service.
+    /// An action of this name within its service: letters, digits, `_`, `-` and `.`.
     pub fn new(name: impl Into<Name>) -> Self {
         Self {
             name: name.into(),
             visibility: Visibility::default(),
             timeout: None,
             mode: RunMode::default(),
+            blocking: false,
             encode: false,
             extra: Map::new(),
             unwritable: None,
@@ -52,7 +54,9 @@ impl ActionDef {
         }
     }
 
-    /// How long a call may take unless the caller says otherwise. Published, so remote callers use it.
+    /// How long a call may take unless the caller says otherwise. Published, so remote callers use it, in
+    /// whole milliseconds, at least one. Zero is refused when the service is given to a broker: every call
+    /// would fail; [`Timeout::Never`] is no limit.
     #[must_use]
     pub fn timeout(mut self, timeout: impl Into<Timeout>) -> Self {
         self.timeout = Some(timeout.into());
@@ -124,14 +128,11 @@ impl ActionDef {
     /// What another node published of an action.
     pub(crate) fn published_by(info: &ActionInfo) -> Self {
         let mut extra: Map<String, Value> =
-            serde_json::from_slice(info.definition.bytes()).unwrap_or_default();
+            crate::codec::read_json(info.definition.bytes()).unwrap_or_default();
         let raw_name = extra.remove("rawName");
         extra.retain(|key, _| !matches!(key.as_str(), "name" | "timeout" | "visibility"));
         let name = raw_name.as_ref().and_then(Value::as_str).map_or_else(|| info.name.clone(), Name::from);
-        let timeout = info.timeout.map(|timeout| match timeout {
-            Duration::ZERO => Timeout::Never,
-            timeout => Timeout::After(timeout),
-        });
+        let timeout = info.timeout.map(Timeout::from_node);
         Self { visibility: info.visibility, timeout, extra, ..Self::new(name) }
     }
 
@@ -142,11 +143,8 @@ impl ActionDef {
             definition.insert("visibility".to_owned(), self.visibility.as_str().into());
         }
         if let Some(timeout) = self.timeout {
-            let millis = match timeout {
-                Timeout::After(duration) => duration_millis(duration),
-                Timeout::Never => 0.into(),
-            };
-            definition.insert("timeout".to_owned(), millis);
+            let millis = u64::try_from(timeout.for_node().as_millis()).unwrap_or(u64::MAX);
+            definition.insert("timeout".to_owned(), millis.into());
         }
         definition.insert("rawName".to_owned(), self.name.as_str().into());
         definition.insert("name".to_owned(), full_name.into());
@@ -154,12 +152,20 @@ impl ActionDef {
     }
 }
 
-fn duration_millis(duration: Duration) -> Value {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).into()
-}
-
 impl From<&str> for ActionDef {
     fn from(name: &str) -> Self {
+        Self::new(name)
+    }
+}
+
+impl From<String> for ActionDef {
+    fn from(name: String) -> Self {
+        Self::new(name)
+    }
+}
+
+impl From<Name> for ActionDef {
+    fn from(name: Name) -> Self {
         Self::new(name)
     }
 }

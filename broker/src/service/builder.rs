@@ -24,6 +24,8 @@ pub(crate) type StoppedHook = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + S
 pub struct ServiceDef {
     pub(crate) name: Name,
     pub(crate) version: Option<ServiceVersion>,
+    /// One of the broker's own, whose name may begin with `$`.
+    pub(crate) internal: bool,
     pub(crate) settings: Map<String, Value>,
     pub(crate) metadata: Map<String, Value>,
     /// What of these two cannot be published, and why.
@@ -59,6 +61,7 @@ impl ServiceDef {
         ServiceBuilder(Self {
             name: name.into(),
             version: None,
+            internal: false,
             settings: Map::new(),
             metadata: Map::new(),
             unwritable: Vec::new(),
@@ -105,13 +108,51 @@ impl fmt::Debug for ServiceDef {
     }
 }
 
-/// Builds a [`ServiceDef`].
+/// Builds a [`ServiceDef`]: what [`service`](macro@crate::service) writes, by hand.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use ligand::{ActionDef, Context, Error, EventDef, ServiceBroker, ServiceDef, Visibility};
+/// use serde::Deserialize;
+/// use serde_json::json;
+///
+/// #[derive(Deserialize)]
+/// struct Sum {
+///     a: i64,
+///     b: i64,
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let math = ServiceDef::builder("math")
+///     .version(2)
+///     .settings(json!({ "precision": 3 }))
+///     .action("add", |_ctx, sum: Sum| async move { Ok::<_, Error>(sum.a + sum.b) })
+///     .action(
+///         ActionDef::new("seed").timeout(Duration::from_secs(1)).visibility(Visibility::Protected),
+///         |_ctx, _: ligand::Empty| async { Ok::<_, Error>(7) },
+///     )
+///     .event(EventDef::new("math.asked").group("tally"), |ctx: Context, times: u32| async move {
+///         println!("{} says {times}", ctx.node());
+///         Ok::<_, Error>(())
+///     })
+///     .started(|cx| async move {
+///         println!("on {}", cx.broker().node_id());
+///         Ok::<_, Error>(())
+///     });
+/// let broker = ServiceBroker::builder().service(math).build()?;
+/// broker.start().await?;
+/// assert_eq!(broker.call::<i64>("v2.math.add", json!({ "a": 2, "b": 3 })).await?, 5);
+/// # broker.stop().await?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `build`, or until it is given to a broker"]
 pub struct ServiceBuilder(ServiceDef);
 
 impl ServiceBuilder {
-    /// The version: a number or a text.
+    /// The version: a number, or a text of the characters that names have.
     pub fn version(mut self, version: impl Into<ServiceVersion>) -> Self {
         self.0.version = Some(version.into());
         self
@@ -192,7 +233,9 @@ impl ServiceBuilder {
         R: Serialize + Send + 'static,
         E: Into<Error>,
     {
-        self.0.actions.push((def.into(), handler::action_blocking(run)));
+        let mut def = def.into();
+        def.blocking = true;
+        self.0.actions.push((def, handler::action_blocking(run)));
         self
     }
 
@@ -237,7 +280,14 @@ impl ServiceBuilder {
         self
     }
 
-    /// The service.
+    /// Marks one of the broker's own services.
+    pub(crate) fn internal(mut self) -> Self {
+        self.0.internal = true;
+        self
+    }
+
+    /// The service. Whether it can work is looked at when it is given to a broker, whose
+    /// [`build`](crate::BrokerBuilder::build) or [`add`](crate::ServiceBroker::add) then names what is wrong.
     #[must_use]
     pub fn build(self) -> ServiceDef {
         self.0

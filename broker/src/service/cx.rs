@@ -11,6 +11,39 @@ use crate::guard::Guarded;
 
 /// Handed to `started` hooks. Tasks started here belong to the service: they are cancelled and awaited
 /// when it stops.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use ligand::{Result, ServiceBroker, ServiceCx, service};
+///
+/// struct Weather;
+///
+/// #[service(name = "weather")]
+/// impl Weather {
+///     #[started]
+///     async fn begin(&self, cx: ServiceCx) -> Result<()> {
+///         let broker = cx.broker().clone();
+///         cx.every(Duration::from_secs(60), move || {
+///             let broker = broker.clone();
+///             async move {
+///                 if let Err(error) = broker.emit("weather.measured", 21.5).await {
+///                     eprintln!("nobody was told: {error}");
+///                 }
+///             }
+///         });
+///         Ok(())
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let broker = ServiceBroker::builder().service(Weather).build()?;
+/// broker.start().await?;
+/// // The task that measures ends here.
+/// broker.stop().await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct ServiceCx {
     broker: ServiceBroker,

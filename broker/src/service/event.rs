@@ -32,14 +32,15 @@ impl EventDef {
 
     /// How many events are handled at once. With 1, events of one sender are handled in the order they
     /// were sent. Without it there is no bound and no promise about order. What waits is bounded by
-    /// `transit.eventQueue`; above that, the newest is dropped and counted.
+    /// `transit.eventQueue`; above that, the newest is dropped and counted. Zero is refused when the service
+    /// is given to a broker: no event would ever be handled.
     ///
     /// A handler that awaits [`broadcast_local`](crate::ServiceBroker::broadcast_local) of an event that its own
     /// subscription gets, itself or by way of other handlers of this process, would wait for itself. It is given
     /// an error of type `EVENT_WAITS_FOR_ITSELF`, whatever the number is.
     #[must_use]
     pub fn concurrency(mut self, concurrency: usize) -> Self {
-        self.concurrency = Some(concurrency.max(1));
+        self.concurrency = Some(concurrency);
         self
     }
 
@@ -77,6 +78,18 @@ impl EventDef {
 
 impl From<&str> for EventDef {
     fn from(pattern: &str) -> Self {
+        Self::new(pattern)
+    }
+}
+
+impl From<String> for EventDef {
+    fn from(pattern: String) -> Self {
+        Self::new(pattern)
+    }
+}
+
+impl From<Name> for EventDef {
+    fn from(pattern: Name) -> Self {
         Self::new(pattern)
     }
 }

@@ -23,10 +23,12 @@
 
 mod action;
 mod builder;
+mod check;
 mod cx;
 mod event;
 mod gate;
 mod named;
+mod names;
 mod params;
 mod reply;
 mod run;

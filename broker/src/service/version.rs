@@ -64,3 +64,9 @@ impl From<&str> for ServiceVersion {
         Self::Text(text.into())
     }
 }
+
+impl From<String> for ServiceVersion {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}

@@ -61,7 +61,7 @@ impl EventLog {
     /// Hears these events as well.
     #[must_use]
     pub fn and(mut self, pattern: impl Into<Name>) -> Self {
-        self.patterns.push(pattern.into());
+        self.add(pattern.into());
         self
     }
 
@@ -107,8 +107,11 @@ impl EventLog {
         Self { patterns: Vec::new(), heard: Arc::default(), count: watch::Sender::new(0) }
     }
 
+    /// A service listens to a pattern once.
     pub(super) fn add(&mut self, pattern: Name) {
-        self.patterns.push(pattern);
+        if !self.patterns.contains(&pattern) {
+            self.patterns.push(pattern);
+        }
     }
 
     /// Puts the subscriptions into a service.

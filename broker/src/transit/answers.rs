@@ -6,9 +6,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Transit;
+use super::fits::{is_ours, refused};
 use super::stats::Counters;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::id::Id;
 use crate::payload::Payload;
 use crate::protocol::{self, OutResponse, Outcome, Outgoing, ProtocolVersion};
 use crate::service::Reply;
@@ -27,6 +29,11 @@ impl Transit {
     pub(super) fn answer(self: &Arc<Self>, to: &Asker, cx: &Context, result: Result<Reply>) {
         let meta = cx.scope().meta.to_json();
         let headers = cx.response_headers().to_json();
+        if let Some(problem) = self.oversize(&meta, &headers, || self.is_ours(&to.node)) {
+            // It would be refused there as a whole.
+            let error = refused(&format!("The answer of '{}'", cx.name()), &problem);
+            return self.answer_failure(to, b"{}", &error);
+        }
         match result {
             Ok(reply) => {
                 let body = reply.into_body();
@@ -43,11 +50,7 @@ impl Transit {
                         self.answer_failure(to, &meta, &error);
                     }
                     Err(SendError::TooLarge { size, limit }) => {
-                        let text = format!(
-                            "The result of '{}' has {size} bytes, the transporter carries at most {limit}.",
-                            cx.name()
-                        );
-                        self.answer_failure(to, &meta, &Error::server(413, "PACKET_TOO_LARGE", text));
+                        self.answer_failure(to, &meta, &too_large(cx.name(), size, limit));
                     }
                     Err(_) => Counters::add(&self.stats.responses_lost),
                 }
@@ -59,11 +62,16 @@ impl Transit {
                     Err(SendError::Full | SendError::NoRoute) => {
                         self.answer_later(to, meta, Some(headers), Owned::Error(wire));
                     }
-                    Err(SendError::TooLarge { .. }) => {
-                        // The data is what can be large.
-                        let short = protocol::WireError { data: None, ..wire };
-                        if self.send_answer(to, b"{}", None, Answer::Error(&short)).is_err() {
-                            Counters::add(&self.stats.responses_lost);
+                    Err(SendError::TooLarge { size, limit }) => {
+                        // Mostly the data or the meta is what is large.
+                        let short =
+                            protocol::WireError { data: None, stack: None, extra: Vec::new(), ..wire };
+                        match self.send_answer(to, b"{}", None, Answer::Error(&short)) {
+                            Ok(()) => {}
+                            Err(SendError::TooLarge { .. }) => {
+                                self.answer_failure(to, b"{}", &too_large(cx.name(), size, limit));
+                            }
+                            Err(_) => Counters::add(&self.stats.responses_lost),
                         }
                     }
                     Err(_) => Counters::add(&self.stats.responses_lost),
@@ -77,6 +85,8 @@ impl Transit {
         let wire = error.to_wire(&self.node, self.config.errors.stack);
         match self.send_answer(to, meta, None, Answer::Error(&wire)) {
             Ok(()) => {}
+            // The error itself is short.
+            Err(SendError::TooLarge { .. }) if meta.len() > 2 => self.answer_failure(to, b"{}", error),
             // A storm of bad requests must not pile up answers, nor hold up a stop.
             Err(SendError::Full | SendError::NoRoute)
                 if self.broker().is_some_and(|broker| !broker.shared().lifecycle.is_stopping())
@@ -86,6 +96,11 @@ impl Transit {
             }
             Err(_) => Counters::add(&self.stats.responses_lost),
         }
+    }
+
+    fn is_ours(&self, node: &NodeId) -> bool {
+        let Some(broker) = self.broker() else { return false };
+        broker.shared().registry.load().node_by_id(node.as_str()).is_some_and(|node| is_ours(node))
     }
 
     fn send_answer(
@@ -100,13 +115,8 @@ impl Transit {
             Answer::Body(_) => Outcome::Data,
             Answer::Error(error) => Outcome::Error(error),
         };
-        let packet = Outgoing::Response(OutResponse {
-            id: protocol::Id::Text(&to.id),
-            meta,
-            headers,
-            outcome,
-            stream: None,
-        });
+        let packet =
+            Outgoing::Response(OutResponse { id: to.id.as_wire(), meta, headers, outcome, stream: None });
         self.send_to(&to.node, to.version, 0, &packet, &mut |frame| match &answer {
             Answer::Body(body) => body.write_to(self.codec, frame).map_err(|error| {
                 tracing::warn!(error = %error, "a result could not be encoded");
@@ -149,7 +159,7 @@ impl Transit {
                 transit.greeted(&to.node).await;
                 let route = Route::Node { id: to.node.clone(), addr: transit.address_of(&to.node) };
                 for _ in 0..ROOM_TRIES {
-                    let Some(connection) = transit.connection() else { break };
+                    let Some(connection) = transit.any_connection() else { break };
                     connection.room(&route).await;
                     let body;
                     let answer = match &answer {
@@ -177,12 +187,20 @@ impl Transit {
     }
 }
 
+/// The answer in place of one that cannot be sent.
+fn too_large(action: &str, size: usize, limit: usize) -> Error {
+    let text = format!(
+        "The answer of '{action}' has {size} bytes, the transporter or a layer carries at most {limit}."
+    );
+    Error::packet_too_large(text, size, limit)
+}
+
 /// Who gets the answer, and in which version.
 #[derive(Clone)]
 pub(super) struct Asker {
     pub(super) version: ProtocolVersion,
     pub(super) node: NodeId,
-    pub(super) id: Box<str>,
+    pub(super) id: Id,
     /// Goes with the last copy, and with it the bus may forget the request: not before its answer was
     /// accepted, be it after a wait for room.
     #[expect(dead_code, reason = "only its end matters")]

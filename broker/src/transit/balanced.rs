@@ -12,15 +12,15 @@
 //! before the announcement; what is asked for in between, and by several nodes that leave at once, would
 //! vanish there, and its callers wait for the deadline.
 
+use ligand_transporters::backoff::Backoff;
 use ligand_transporters::{Connection, Name, Subscription, TransportError};
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Transit;
 use super::control::Message;
-use super::trouble::transporter_error;
 use crate::broker::{ServiceBroker, StartError};
 use crate::registry::{Event, LocalInfo};
 
@@ -52,6 +52,8 @@ pub(super) struct Balanced {
     /// Services that are offered here, and not subscribed for yet.
     unsettled: Arc<AtomicUsize>,
     subscribed: tokio::sync::Mutex<Subscribed>,
+    /// Counts changes of what this node offers.
+    changes: AtomicU64,
     warned: Mutex<HashSet<Name>>,
 }
 
@@ -104,6 +106,7 @@ impl Balanced {
             active: AtomicBool::new(false),
             unsettled: Arc::default(),
             subscribed: tokio::sync::Mutex::default(),
+            changes: AtomicU64::new(0),
             warned: Mutex::default(),
         }
     }
@@ -170,7 +173,7 @@ impl Transit {
                 self.balance(broker).await.map(drop).map_err(refused)
             }
             false => {
-                self.rebalance_now(broker, false, Told::NotYet).await;
+                self.rebalance_now(broker, Told::NotYet).await;
                 Ok(())
             }
         }
@@ -207,30 +210,64 @@ impl Transit {
         Ok(())
     }
 
-    /// As [`Transit::rebalance`] for a node that takes part already; a refusal is reported. What may be
-    /// announced then.
-    pub(super) async fn rebalance_now(
-        &self,
-        broker: &ServiceBroker,
-        anew: bool,
-        told: Told,
-    ) -> Arc<LocalInfo> {
-        let info = broker.shared().registry.local_info();
-        if self.balanced.joined.load(Ordering::Relaxed)
-            && let Err(error) = self.rebalance(broker, anew, told).await
-        {
-            tracing::error!(error = %error, "balanced subscriptions could not be changed");
-            transporter_error(broker, &error);
-        }
-        info
+    /// With a connection that comes back everything is subscribed to anew.
+    fn may_rebalance(&self) -> bool {
+        self.balanced.joined.load(Ordering::Relaxed) && self.connected.load(Ordering::Relaxed)
     }
 
-    /// Changes the subscriptions, then announces this node.
+    /// As [`Transit::rebalance`] for a node that takes part already; a refusal is reported, and tried again with
+    /// the next announcement.
+    pub(super) async fn rebalance_now(&self, broker: &ServiceBroker, told: Told) {
+        if self.may_rebalance()
+            && let Err(error) = self.rebalance(broker, false, told).await
+        {
+            self.refused(&error);
+        }
+    }
+
+    /// Makes the subscriptions of a node anew that took part before its connection was lost. What may be
+    /// announced then.
+    ///
+    /// # Errors
+    /// As [`Transit::rebalance`].
+    pub(super) async fn rebalance_joined(
+        &self,
+        broker: &ServiceBroker,
+    ) -> Result<Arc<LocalInfo>, TransportError> {
+        let info = broker.shared().registry.local_info();
+        if self.balanced.joined.load(Ordering::Relaxed) {
+            self.rebalance(broker, true, Told::NotYet).await?;
+        }
+        Ok(info)
+    }
+
+    /// Changes the subscriptions, then announces this node. What the server refuses is asked for again until it
+    /// allows it, or until there is another change; it is not announced before.
     pub(crate) fn rebalance_and_announce(self: &Arc<Self>, broker: &ServiceBroker) {
         let (transit, broker) = (Arc::clone(self), broker.clone());
+        let change = self.balanced.changes.fetch_add(1, Ordering::Relaxed) + 1;
         self.link.spawn(async move {
-            let info = transit.rebalance_now(&broker, false, Told::NotYet).await;
-            transit.control.tell(Message::Announce(info));
+            let mut backoff = Backoff::default();
+            let mut refused = None;
+            loop {
+                // Looked at before the subscriptions are, so that there is one for each thing in it.
+                let info = broker.shared().registry.local_info();
+                let made = match transit.may_rebalance() {
+                    true => transit.rebalance(&broker, false, Told::NotYet).await,
+                    false => Ok(()),
+                };
+                match made {
+                    Err(error) if !error.is_retryable() => transit.refused(&error),
+                    // With the connection that comes back everything is subscribed to anew.
+                    _ => return transit.control.tell(Message::Announce(info)),
+                }
+                // Meanwhile nothing of this node goes where nobody here would get it.
+                refused = refused.or_else(|| transit.unsettled());
+                tokio::time::sleep(backoff.next_wait()).await;
+                if transit.balanced.changes.load(Ordering::Relaxed) != change {
+                    return;
+                }
+            }
         });
     }
 
@@ -240,7 +277,7 @@ impl Transit {
             let (transit, broker) = (Arc::clone(self), broker.clone());
             self.link.spawn(async move {
                 tokio::time::sleep(HEARD).await;
-                transit.rebalance_now(&broker, false, Told::Yes).await;
+                transit.rebalance_now(&broker, Told::Yes).await;
             });
         }
     }
@@ -264,6 +301,18 @@ impl Transit {
             && let Err(error) = subscribed.end(&*cell.0, &HashSet::new()).await
         {
             // Where the connection is gone, so are they.
+            tracing::debug!(error = %error, "balanced subscriptions were not ended");
+        }
+    }
+
+    /// Ends every balanced subscription of a node that does not hear everything, unless the connection came or
+    /// went since that turn: others are to serve its groups. They are made anew when it is back.
+    pub(super) async fn pause_balanced(&self, turn: u64) {
+        let mut subscribed = self.balanced.subscribed.lock().await;
+        if self.turn() == turn
+            && let Some(cell) = self.connection.load_full()
+            && let Err(error) = subscribed.end(&*cell.0, &HashSet::new()).await
+        {
             tracing::debug!(error = %error, "balanced subscriptions were not ended");
         }
     }

@@ -9,6 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::Transit;
+use super::fits::{is_ours, refused};
 use super::outbound::not_sent;
 use super::pending::{Answer, token};
 use crate::broker::AnsweredBy;
@@ -41,13 +42,16 @@ impl Transit {
                 return Err(error.at_node(&self.node).with_outcome(Outcome::NotRun));
             }
             let body = params.peek(self.codec).map_err(|error| error.with_outcome(Outcome::NotRun))?;
-            let id = cx.scope().id.get().bits().unwrap_or_else(PacketId::random);
+            let id = cx.request_packet_id();
             let Some(ticket) = self.pending.open(id, node.map(|node| node.id().clone())) else {
+                cx.is_over(id);
                 return Err(self.queue_is_full(&cx));
             };
+            let id = ticket.id();
             // From here on an answer may come; dropping the ticket forgets the call.
             if let Err(error) = self.send_request(&cx, node, id, remaining, body.as_ref()) {
                 ticket.not_sent();
+                cx.is_over(id);
                 return Err(error);
             }
             let mut timer = cx.timer_within(remaining);
@@ -65,6 +69,9 @@ impl Transit {
                 })
             })
             .await;
+            if let Some(Answer::Response(..) | Answer::Refused(..) | Answer::NeverSent) = &answer {
+                cx.is_over(id);
+            }
             let of_node = |kind| Error::of_action(kind, cx.name(), node.map(Node::id)).at_node(&self.node);
             match answer {
                 Some(Answer::Response(response, chosen)) => match (chosen, node) {
@@ -75,6 +82,14 @@ impl Transit {
                     (None, Some(node)) => self.read(&cx, node.id(), &response),
                     (None, None) => Err(Error::internal("an answer came from nobody")),
                 },
+                Some(Answer::Refused(problem, chosen)) => {
+                    if let Some(chosen) = &chosen {
+                        cx.extensions().insert(AnsweredBy(chosen.clone()));
+                    }
+                    let from = chosen.as_ref().or(node.map(Node::id)).map_or("nobody", NodeId::as_str);
+                    let what = format!("The answer of '{}' from '{from}'", cx.name());
+                    Err(refused(&what, &problem).at_node(&self.node).with_outcome(Outcome::Ran))
+                }
                 Some(Answer::NeverSent) => {
                     Err(of_node(ErrorKind::RequestRejected).with_outcome(Outcome::NotRun))
                 }
@@ -98,6 +113,10 @@ impl Transit {
         let scope = cx.scope();
         let meta = scope.meta.to_json();
         let headers = scope.headers.to_json();
+        if let Some(problem) = self.oversize(&meta, &headers, || node.is_some_and(is_ours)) {
+            let error = refused(&format!("The request '{}'", cx.name()), &problem);
+            return Err(error.at_node(&self.node).with_outcome(Outcome::NotRun));
+        }
         let parent_id = cx.parent_id();
         let timeout = remaining.map_or(0.0, |left| (left.as_secs_f64() * 1000.0).max(1.0));
         let packet = Outgoing::Request(OutRequest {
@@ -109,7 +128,7 @@ impl Transit {
             level: scope.level,
             tracing: scope.tracing,
             parent_id: parent_id.as_ref().map(crate::id::Id::as_wire),
-            request_id: Some(scope.request_id().map_or(Id::Ours(id), crate::id::Id::as_wire)),
+            request_id: Some(scope.request_id().unwrap_or_else(|| scope.id.get()).as_wire()),
             caller: cx.caller().map(|caller| caller.as_str()),
             stream: Some(false),
             seq: None,

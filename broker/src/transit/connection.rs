@@ -11,10 +11,15 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::Transit;
-use super::balanced::Told;
 use super::control::Message;
 use crate::broker::{ServiceBroker, StartError};
 use crate::config::{Timeout, TransporterConfig, redact};
+use crate::registry::LocalInfo;
+
+/// Who is told that a node has left gives up what that still has to answer; so long that is waited for.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
+/// How often it is looked whether it has.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 impl Transit {
     /// Opens the connection, again and again until `transit.connectTimeout` has passed.
@@ -93,9 +98,14 @@ impl Transit {
 
     /// Makes the subscriptions again, then takes part again. Ends when the connection is lost once more, or
     /// has been restored once more: that is another turn's business.
-    async fn restore(&self, broker: &ServiceBroker, turn: u64) {
+    async fn restore(self: &Arc<Self>, broker: &ServiceBroker, turn: u64) {
         let mut backoff = Backoff::default();
-        while let Err(error) = self.subscribe_again().await {
+        let mut leaving = false;
+        let info = loop {
+            let error = match self.hear_again(broker).await {
+                Ok(info) => break info,
+                Err(error) => error,
+            };
             if self.turn() != turn {
                 return;
             }
@@ -105,20 +115,58 @@ impl Transit {
                 tracing::debug!(error = %error, "subscriptions not restored yet");
             } else {
                 self.refused(&error);
+                self.pause_balanced(turn).await;
+                if !std::mem::replace(&mut leaving, true) {
+                    self.leave_for_now(turn);
+                }
             }
             tokio::time::sleep(backoff.next_wait()).await;
             if self.turn() != turn {
                 return;
             }
-        }
-        let info = self.rebalance_now(broker, true, Told::NotYet).await;
+        };
         if !self.mark_connected(turn) {
             return;
         }
         tracing::info!("transporter connected again");
         self.discover_all();
-        self.control.tell(Message::Announce(info));
+        self.control.tell(Message::Back(info));
         broker.publish_local("$transporter.connected", serde_json::json!({ "wasReconnect": true }));
+    }
+
+    /// Subscribes to what every node listens to, and to what the server balances for this one. What may be
+    /// announced then.
+    async fn hear_again(&self, broker: &ServiceBroker) -> Result<Arc<LocalInfo>, TransportError> {
+        self.subscribe_again().await?;
+        self.rebalance_joined(broker).await
+    }
+
+    /// The server has taken subscriptions away. Calls to this node would vanish, so it takes back what it offers
+    /// and takes part no more until it hears everything again; its own calls fail at once, as without a
+    /// connection.
+    pub(super) fn went_deaf(self: &Arc<Self>, why: &TransportError) {
+        let turn = self.next_turn();
+        if self.connected.swap(false, Ordering::Relaxed) {
+            tracing::error!(error = %why, "this node does not hear everything any more and leaves until it does");
+            if let Some(broker) = self.broker() {
+                broker.publish_local("$transporter.disconnected", serde_json::json!({ "graceFul": false }));
+            }
+        }
+        self.leave_for_now(turn);
+    }
+
+    /// Takes back what this node offers, lets what runs end for a moment, and says farewell.
+    fn leave_for_now(self: &Arc<Self>, turn: u64) {
+        let transit = Arc::clone(self);
+        self.link.spawn(async move {
+            transit.tell_and_wait(Message::TakeBack).await;
+            transit.pause_balanced(turn).await;
+            let until = Instant::now() + LAST_ANSWERS;
+            while transit.in_flight.load(Ordering::Relaxed) > 0 && Instant::now() < until {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            transit.control.tell(Message::Away);
+        });
     }
 
     /// The connection is gone for now. From here on calls to other nodes fail at once; those under way
@@ -134,7 +182,7 @@ impl Transit {
     }
 
     /// Counts how often the connection came or went.
-    fn turn(&self) -> u64 {
+    pub(super) fn turn(&self) -> u64 {
         *self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

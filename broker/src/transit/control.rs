@@ -56,6 +56,12 @@ pub(crate) enum Message {
     Announce(Arc<LocalInfo>),
     /// A service begins to wait for others.
     Waiting,
+    /// This node does not hear everything: tell everybody that it has no services for now.
+    TakeBack(oneshot::Sender<()>),
+    /// And that it is away, unless it is back already.
+    Away,
+    /// It hears everything, perhaps again, and is there: announce it so.
+    Back(Arc<LocalInfo>),
     /// This node is about to stop: tell everybody that it has no services.
     Leaving(oneshot::Sender<()>),
     /// Say farewell.

@@ -2,6 +2,7 @@
 
 use ligand_transporters::{Ack, Name, NodeId};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::Transit;
 use super::budget::InHand;
@@ -60,6 +61,7 @@ impl Transit {
             id: LazyId::default(),
             level: context.level.unwrap_or(1),
             tracing: context.tracing,
+            awaited: AtomicBool::new(false),
             spread: Some(if event.broadcast { Spread::Broadcast } else { Spread::Emit }),
             meta: Bag::from_raw(context.meta().into_bytes()),
             headers: context.headers().map(|headers| Bag::from_raw(headers.into_bytes())).unwrap_or_default(),

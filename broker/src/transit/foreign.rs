@@ -15,7 +15,7 @@ use crate::codec::Codec;
 use crate::discovery::limit::Bucket;
 use crate::serializer::serializer;
 
-/// Senders that are remembered. Later ones go unnamed.
+/// Senders that are remembered. Later ones go unnamed until one of these was not heard for [`AGAIN`].
 const MAX_NAMED: usize = 64;
 /// A sender is named again after so long.
 const AGAIN: Duration = Duration::from_secs(600);
@@ -93,7 +93,11 @@ impl Foreign {
         let named = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = sender.cloned();
         if named.senders.len() >= MAX_NAMED && !named.senders.contains_key(&sender) {
-            return false;
+            // Looked at a few times a second at most.
+            named.senders.retain(|_, lines| !lines.has(now));
+            if named.senders.len() >= MAX_NAMED {
+                return false;
+            }
         }
         named.senders.entry(sender).or_insert_with(|| Bucket::new(1, AGAIN)).take(now)
     }
@@ -163,6 +167,8 @@ mod tests {
         assert!(!foreign.is_news(Some(&id(1)), now + AGAIN / 2));
         assert!(foreign.is_news(Some(&id(1)), now + AGAIN));
         assert_eq!((0..1000).filter(|n| foreign.is_news(Some(&id(*n)), now)).count(), MAX_NAMED - 1);
+        let later = now + 2 * AGAIN;
+        assert_eq!((1000..2000).filter(|n| foreign.is_news(Some(&id(*n)), later)).count(), MAX_NAMED);
         assert_eq!((0..1000).filter(|_| foreign.may_look(now)).count(), LOOKS as usize);
     }
 }

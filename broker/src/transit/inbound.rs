@@ -13,7 +13,7 @@ use crate::broker::ServiceBroker;
 use crate::error::Error;
 use crate::guard;
 use crate::protocol::{Incoming, Packet, ProtocolVersion};
-use crate::serializer::DecodeError;
+use crate::serializer::{DecodeError, Problem};
 
 /// Data frames handled before the writers get a chance to flush what was answered.
 const TURN_FRAMES: u32 = 256;
@@ -65,20 +65,29 @@ impl Transit {
             Packet::Request(request) if shed => self.turn_away(version, sender, &request, ack),
             Packet::Request(request) => self.serve(broker, version, sender, &request, ack),
             Packet::Event(event) => self.receive_event(broker, sender, &event, ack),
-            Packet::Response(response) => match self.pending.complete(&sender, response) {
-                Found::Call => {}
-                Found::Orphan => Counters::add(&self.stats.orphans),
-                Found::Forged => {
-                    Counters::add(&self.stats.forged);
-                    tracing::debug!(sender = %sender, "response from a node that was not asked");
-                }
-            },
+            Packet::Response(response) => {
+                let found = self.pending.complete(&sender, response);
+                self.count(found, &sender);
+            }
             _ => Counters::add(&self.stats.malformed),
         }
     }
 
-    /// Decodes a packet. A request that cannot be read but names its id and sender is answered, so that
-    /// its caller does not wait in vain.
+    /// Counts what a response did not find.
+    #[inline]
+    fn count(&self, found: Found, sender: &NodeId) {
+        match found {
+            Found::Call => {}
+            Found::Orphan => Counters::add(&self.stats.orphans),
+            Found::Forged => {
+                Counters::add(&self.stats.forged);
+                tracing::debug!(sender = %sender, "response from a node that was not asked");
+            }
+        }
+    }
+
+    /// Decodes a packet. A request that cannot be read but names its id and sender is answered, and a
+    /// response that does ends its call, so that no caller waits in vain.
     pub(super) fn open(self: &Arc<Self>, kind: PacketKind, payload: bytes::Bytes) -> Option<Incoming> {
         let payload = match self.pipeline.has_wire() {
             false => payload,
@@ -95,12 +104,25 @@ impl Transit {
             Ok(incoming) => Some(incoming),
             Err(error) => {
                 self.tell_malformed(kind, &error);
-                if kind == PacketKind::Request {
-                    self.refuse_malformed(&error);
+                match (kind, &error.sender) {
+                    (PacketKind::Request, _) => self.refuse_malformed(&error),
+                    (PacketKind::Response, _) => self.refuse_answer(error),
+                    (PacketKind::Info, Some(sender)) if *sender != self.node => {
+                        self.tell_refused_info(sender, None, &error.problem);
+                    }
+                    _ => {}
                 }
                 None
             }
         }
+    }
+
+    /// Ends the call whose answer cannot be read, where that says who answers: somebody who was not asked
+    /// cannot do that, as with any answer.
+    fn refuse_answer(&self, error: DecodeError) {
+        let DecodeError { problem, id: Some(id), sender: Some(sender), .. } = error else { return };
+        let found = self.pending.refuse(&sender, id.as_str(), problem);
+        self.count(found, &sender);
     }
 
     /// A line a minute for each sender, so that none can fill the log of whoever looks at it.
@@ -159,8 +181,17 @@ impl Transit {
                     sender: incoming.sender.clone(),
                     ver: incoming.ver.to_string().into(),
                 });
-                if let Packet::Request(request) = &incoming.packet {
-                    self.refuse_version(&incoming.sender, request.id(), &incoming.ver);
+                match &incoming.packet {
+                    Packet::Request(request) => {
+                        self.refuse_version(&incoming.sender, request.context.wire_id(), &incoming.ver);
+                    }
+                    Packet::Response(response) => {
+                        let expected = self.version.accepted(self.config.transit.strict_version);
+                        let problem = Problem::Wrong { field: "ver", expected };
+                        let found = self.pending.refuse(&incoming.sender, response.id(), problem);
+                        self.count(found, &incoming.sender);
+                    }
+                    _ => {}
                 }
                 None
             }

@@ -13,7 +13,7 @@ use crate::broker::{PingReply, ServiceBroker};
 use crate::discovery::chores::Chores;
 use crate::discovery::conflict::{Conflict, Probe};
 use crate::protocol::{self, Incoming, InfoPacket, Outgoing, Pong, ProtocolVersion};
-use crate::registry::{InfoKind, LocalInfo};
+use crate::registry::{InfoChange, InfoKind, LocalInfo};
 use crate::serializer::Serializer;
 
 /// Larger records of a discoverer's store are ignored: as large as a packet may be.
@@ -69,6 +69,20 @@ impl Transit {
                 addresses.remove(node);
             }
         }
+    }
+
+    /// Where a node can be reached that the registry does not know yet. It is forgotten by
+    /// [`Transit::keep_addresses`] if that goes on; there are as many such addresses as there may be nodes.
+    pub(crate) fn set_stranger_address(&self, node: &NodeId, addr: Name) {
+        let mut addresses = self.addresses.write().unwrap_or_else(PoisonError::into_inner);
+        if addresses.contains_key(node) || addresses.len() < 2 * self.config.registry.max_nodes {
+            addresses.insert(node.clone(), addr);
+        }
+    }
+
+    /// Forgets the addresses of all other nodes.
+    pub(crate) fn keep_addresses(&self, of: impl Fn(&NodeId) -> bool) {
+        self.addresses.write().unwrap_or_else(PoisonError::into_inner).retain(|node, _| of(node));
     }
 
     /// First packet on a connection to a peer (protocol chapter 4.4).
@@ -179,6 +193,26 @@ impl Transit {
         }
     }
 
+    /// Forgets nodes that have been offline for long, and says so; those.
+    pub(crate) fn sweep(
+        &self,
+        broker: &ServiceBroker,
+        heard: impl Fn(&NodeId) -> Option<std::time::Instant>,
+        now: Instant,
+    ) -> Vec<NodeId> {
+        let after = self.config.registry.clean_offline_nodes_timeout;
+        let forgotten = broker.shared().registry.sweep(now.into_std(), after, heard);
+        forgotten.iter().for_each(|node| removed(broker, node));
+        forgotten
+    }
+
+    /// Forgets a node, and says so.
+    pub(crate) fn forget_node(broker: &ServiceBroker, node: &NodeId) {
+        if broker.shared().registry.remove_node(node.as_str()).is_some() {
+            removed(broker, node);
+        }
+    }
+
     /// Works an INFO in; what it did, unless it could not be read.
     pub(crate) fn apply_info(
         &self,
@@ -187,15 +221,19 @@ impl Transit {
         info: InfoPacket,
         chores: &mut Chores,
         now: Instant,
-    ) -> Option<InfoKind> {
+    ) -> Option<InfoChange> {
         let parse = |raw: &protocol::Raw| self.serializer.services(raw, &self.limits);
+        let services = info.services_raw.clone();
         let change = match broker.shared().registry.apply_info(node, info, now.into_std(), parse) {
             Ok(change) => change,
             Err(problem) => {
-                tracing::debug!(node = %node, error = %problem, "services of a node cannot be read");
+                self.tell_refused_info(node, Some(&services), &problem);
                 return None;
             }
         };
+        if let Some(evicted) = &change.evicted {
+            removed(broker, evicted);
+        }
         match change.kind {
             InfoKind::New | InfoKind::Reconnected => {
                 let reconnected = change.kind == InfoKind::Reconnected;
@@ -212,13 +250,22 @@ impl Transit {
                 tracing::debug!(node = %node, "node updated");
                 broker.publish_local("$node.updated", json!({ "node": { "id": node.as_str() } }));
             }
-            InfoKind::Refused => tracing::warn!(node = %node, "no room for another node"),
+            InfoKind::Refused => self.no_room(node, now),
             InfoKind::Unchanged | InfoKind::Own | InfoKind::Conflict => {}
         }
         if change.services_changed {
             broker.services_changed(false);
         }
-        Some(change.kind)
+        Some(change)
+    }
+
+    /// A line a minute: whoever invents nodes must not fill the log.
+    fn no_room(&self, node: &NodeId, now: Instant) {
+        let mut lines = self.no_room_lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.take(now.into_std()) {
+            let limit = self.config.registry.max_nodes;
+            tracing::warn!(node = %node, limit, "more nodes than registry.maxNodes, this one and others stay unseen");
+        }
     }
 
     /// A node has gone: its services are no longer offered, and calls that wait for it are failed soon.
@@ -254,4 +301,9 @@ impl Transit {
     pub(crate) fn fail_node(&self, node: &NodeId, then: Mark) -> usize {
         self.pending.fail_node(node, then)
     }
+}
+
+fn removed(broker: &ServiceBroker, node: &NodeId) {
+    tracing::debug!(node = %node, "node forgotten");
+    broker.publish_local("$node.removed", json!({ "node": { "id": node.as_str() } }));
 }

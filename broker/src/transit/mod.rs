@@ -12,11 +12,13 @@ mod connection;
 mod control;
 mod discoverer;
 mod events;
+mod fits;
 mod foreign;
 mod heard;
 mod inbound;
 mod members;
 mod outbound;
+mod oversize;
 mod own;
 mod pending;
 mod ping;
@@ -103,6 +105,10 @@ pub(crate) struct Transit {
     layer_lines: Mutex<Bucket>,
     /// How often a packet that cannot be read may be told of.
     malformed_lines: Mutex<LinePerSender>,
+    /// How often a node for which there is no room may be told of.
+    no_room_lines: Mutex<Bucket>,
+    /// INFOs that nodes with these limits refuse.
+    oversize: oversize::Oversize,
 }
 
 /// The connection, behind one more box because it is a trait object.
@@ -114,15 +120,26 @@ impl Transit {
         self.broker.upgrade().map(ServiceBroker::from_shared)
     }
 
+    /// Whether packets go out and come in.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
+    }
+
     /// The connection while it is up.
     fn connection(&self) -> Option<Arc<dyn Connection>> {
-        if !self.connected.load(Ordering::Relaxed) {
+        if !self.is_connected() {
             return None;
         }
         self.connection.load().as_ref().map(|cell| Arc::clone(&cell.0))
     }
 
-    fn address_of(&self, node: &NodeId) -> Option<Name> {
+    /// The connection as long as there is any: to answer what was asked before it was lost or deaf, and to
+    /// take leave.
+    fn any_connection(&self) -> Option<Arc<dyn Connection>> {
+        self.connection.load().as_ref().map(|cell| Arc::clone(&cell.0))
+    }
+
+    pub(crate) fn address_of(&self, node: &NodeId) -> Option<Name> {
         self.addresses.read().unwrap_or_else(PoisonError::into_inner).get(node).cloned()
     }
 
@@ -134,6 +151,11 @@ impl Transit {
     /// A handler had no room for an event.
     pub(crate) fn dropped_event(&self) {
         stats::Counters::add(&self.stats.events_dropped);
+    }
+
+    /// Messages that the control loop had no room for.
+    pub(crate) fn control_dropped(&self) -> u64 {
+        self.control.dropped()
     }
 
     pub(crate) fn stats(&self) -> TransitStats {

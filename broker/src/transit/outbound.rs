@@ -1,10 +1,11 @@
 //! Packets on their way out: encode, byte hooks, transporter.
 
 use bytes::{Bytes, BytesMut};
-use ligand_transporters::{Abandon, FrameBuf, Name, NodeId, Route, SendError};
+use ligand_transporters::{Abandon, Connection, FrameBuf, Name, NodeId, Route, SendError};
 use std::sync::Arc;
 
 use super::Transit;
+use super::fits::{is_ours, refused};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::protocol::{Id, OutEvent, Outgoing, PacketId, ProtocolVersion};
@@ -36,7 +37,22 @@ impl Transit {
 
     /// Sends a packet to everybody: once, or once per version (protocol chapter 1.2).
     pub(crate) fn broadcast(&self, packet: &Outgoing<'_>) -> Result<(), SendError> {
-        let send = |version| self.send(&Route::Broadcast, version, 0, packet, &mut |_| Ok(()));
+        self.broadcast_by(self.connection(), packet)
+    }
+
+    /// The same of a node that is not to be reckoned with any more, as long as there is any connection.
+    pub(crate) fn broadcast_leaving(&self, packet: &Outgoing<'_>) -> Result<(), SendError> {
+        self.broadcast_by(self.any_connection(), packet)
+    }
+
+    fn broadcast_by(
+        &self,
+        connection: Option<Arc<dyn Connection>>,
+        packet: &Outgoing<'_>,
+    ) -> Result<(), SendError> {
+        let Some(connection) = connection else { return Err(SendError::Disconnected) };
+        let send =
+            |version| self.send_by(&*connection, &Route::Broadcast, version, 0, packet, &mut |_| Ok(()));
         // Whoever understands both goes by the last packet, and is to answer in the version that says more.
         let older = if self.both { send(ProtocolVersion::V4) } else { Ok(()) };
         send(self.version).and(older)
@@ -50,7 +66,23 @@ impl Transit {
         packet: &Outgoing<'_>,
         body: &mut WriteBody<'_>,
     ) -> Result<(), SendError> {
-        let Some(connection) = self.connection() else { return Err(SendError::Disconnected) };
+        let connection = match packet {
+            Outgoing::Response(_) => self.any_connection(),
+            _ => self.connection(),
+        };
+        let Some(connection) = connection else { return Err(SendError::Disconnected) };
+        self.send_by(&*connection, route, version, token, packet, body)
+    }
+
+    fn send_by(
+        &self,
+        connection: &dyn Connection,
+        route: &Route,
+        version: ProtocolVersion,
+        token: u64,
+        packet: &Outgoing<'_>,
+        body: &mut WriteBody<'_>,
+    ) -> Result<(), SendError> {
         let kind = packet.kind();
         if !self.pipeline.has_wire() {
             return connection.send(route, kind, token, &mut |frame| {
@@ -98,6 +130,11 @@ impl Transit {
         let scope = cx.scope();
         let meta = scope.meta.to_json();
         let headers = scope.headers.to_json();
+        let is_for_ours = || matches!(to, EventTarget::Node(node) if is_ours(node));
+        if let Some(problem) = self.oversize(&meta, &headers, is_for_ours) {
+            let error = refused(&format!("The event '{}'", cx.name()), &problem);
+            return Err(error.at_node(&self.node).with_outcome(Outcome::NotRun));
+        }
         let request_id = cx.request_id();
         let parent_id = cx.parent_id();
         let packet = Outgoing::Event(OutEvent {
@@ -163,11 +200,17 @@ pub(crate) fn not_sent(error: SendError, name: &str, node: Option<&NodeId>, own:
                 None => error,
             }
         }
-        SendError::TooLarge { size, limit } => Error::server(
-            413,
-            "PACKET_TOO_LARGE",
-            format!("The packet of '{name}' has {size} bytes, the transporter carries at most {limit}."),
+        SendError::TooLarge { size, limit } => Error::packet_too_large(
+            format!(
+                "The packet of '{name}' has {size} bytes, the transporter or a layer carries at most {limit}."
+            ),
+            size,
+            limit,
         ),
+        SendError::NoTopic { allowed } => {
+            let whose = node.map(|node| format!(" to node '{node}'")).unwrap_or_default();
+            Error::client(400, "NO_TOPIC", format!("'{name}' cannot be sent{whose}: {allowed}."))
+        }
         SendError::Abandoned => Error::codec(format_args!("the body of '{name}' could not be encoded")),
         other => Error::internal(other),
     };

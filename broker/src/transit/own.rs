@@ -3,6 +3,7 @@
 use ligand_transporters::{Name, NodeId};
 use std::sync::{Arc, Weak};
 
+use super::fits::CLIENT;
 use crate::broker::Shared;
 use crate::config::BrokerConfig;
 use crate::error::{Error, Outcome};
@@ -29,7 +30,7 @@ pub(crate) fn identity(config: &BrokerConfig, id: &NodeId, instance_id: &Name) -
         hostname,
         ip_list,
         client: Client {
-            kind: Name::from_static("rust"),
+            kind: Name::from_static(CLIENT),
             version: Name::from_static(env!("CARGO_PKG_VERSION")),
             lang_version: Name::from_static(concat!("rust ", env!("CARGO_PKG_RUST_VERSION"))),
             features: Vec::new(),

@@ -1,10 +1,11 @@
 //! Calls that wait for another node's answer.
 //!
 //! An entry is made before the request is sent, so that no answer can come too early, and leaves in
-//! exactly one of six ways: a response, never sent, deadline, node lost, caller gone, broker stopped.
+//! exactly one of six ways: a response, taken or not, never sent, deadline, node lost, caller gone, broker
+//! stopped.
 //! The [`Ticket`] makes the fifth impossible to forget.
 
-use dashmap::DashMap;
+use dashmap::{DashMap, Entry as MapEntry};
 use foldhash::fast::RandomState;
 use ligand_transporters::NodeId;
 use std::fmt;
@@ -16,12 +17,16 @@ use std::task::{Context as Task, Poll};
 use tokio::sync::oneshot;
 
 use crate::protocol::{PacketId, Response};
+use crate::serializer::Problem;
 
 /// How a wait ended, as far as the network decides it.
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// The node that was asked has answered; its id where the bus chose it.
     Response(Box<Response>, Option<NodeId>),
+    /// The node that was asked has answered, but this one does not take the answer; its id where the bus
+    /// chose it.
+    Refused(Box<Problem>, Option<NodeId>),
     /// Not one byte of the request left this process.
     NeverSent,
     /// The node that was asked has gone.
@@ -44,6 +49,7 @@ struct Entry {
     id: PacketId,
     /// `None` where the bus chooses: then whoever answers is believed, as nobody here knows who was asked.
     node: Option<NodeId>,
+    /// Which call this is, whatever its id.
     number: u64,
     answer: oneshot::Sender<Answer>,
 }
@@ -78,7 +84,8 @@ pub(crate) enum Found {
 #[must_use = "dropping the ticket gives the call up"]
 pub(crate) struct Ticket {
     pending: Arc<Pending>,
-    key: u64,
+    id: PacketId,
+    number: u64,
     answer: oneshot::Receiver<Answer>,
     settled: bool,
 }
@@ -94,26 +101,45 @@ impl Pending {
         })
     }
 
-    /// Begins to wait for an answer of `node`, or of whomever the bus chooses; `None` when `limit` calls wait already.
+    /// Begins to wait for an answer of `node`, or of whomever the bus chooses; `None` when `limit` calls wait
+    /// already.
+    ///
+    /// The call goes by [`Ticket::id`]: a new one where another call waits under this id, because their answers
+    /// could not be told apart.
     pub(crate) fn open(self: &Arc<Self>, id: PacketId, node: Option<NodeId>) -> Option<Ticket> {
         let counted = self
             .len
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |len| (len < self.limit).then_some(len + 1));
         counted.ok()?;
         let (sender, answer) = oneshot::channel();
-        let key = token(id);
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
-        if self.entries.insert(key, Entry { id, node, number, answer: sender }).is_some() {
-            // The same id again: the older call has been given up in favour of this one.
-            self.len.fetch_sub(1, Ordering::Relaxed);
+        let mut id = id;
+        loop {
+            match self.entries.entry(token(id)) {
+                MapEntry::Vacant(free) => {
+                    free.insert(Entry { id, node, number, answer: sender });
+                    return Some(Ticket { pending: Arc::clone(self), id, number, answer, settled: false });
+                }
+                MapEntry::Occupied(_) => id = PacketId::random(),
+            }
         }
-        Some(Ticket { pending: Arc::clone(self), key, answer, settled: false })
     }
 
     /// Settles a call with the response of `sender`, which must be the node that was asked where that is
     /// known.
     pub(crate) fn complete(&self, sender: &NodeId, response: Box<Response>) -> Found {
         let Some(id) = PacketId::parse(response.id()) else { return Found::Orphan };
+        self.settle(sender, id, |chosen| Answer::Response(response, chosen))
+    }
+
+    /// Settles a call with an answer of `sender` that this node does not take, under the same condition.
+    pub(crate) fn refuse(&self, sender: &NodeId, id: &str, problem: Problem) -> Found {
+        let Some(id) = PacketId::parse(id) else { return Found::Orphan };
+        self.settle(sender, id, |chosen| Answer::Refused(Box::new(problem), chosen))
+    }
+
+    #[inline]
+    fn settle(&self, sender: &NodeId, id: PacketId, answer: impl FnOnce(Option<NodeId>) -> Answer) -> Found {
         let asked =
             |_: &u64, entry: &Entry| entry.id == id && entry.node.as_ref().is_none_or(|node| node == sender);
         match self.entries.remove_if(&token(id), asked) {
@@ -121,7 +147,7 @@ impl Pending {
                 self.count_out(&self.left.response);
                 // The caller may have gone this very moment.
                 let chosen = entry.node.is_none().then(|| sender.clone());
-                let _ = entry.answer.send(Answer::Response(response, chosen));
+                let _ = entry.answer.send(answer(chosen));
                 Found::Call
             }
             None if self.entries.contains_key(&token(id)) => Found::Forged,
@@ -202,9 +228,14 @@ impl Ticket {
     pub(crate) fn poll_answer(&mut self, task: &mut Task<'_>) -> Poll<Answer> {
         Pin::new(&mut self.answer).poll(task).map(|answer| {
             self.settled = true;
-            // An entry is only removed together with an answer, except by a newer call of the same id.
+            // An entry is only removed together with an answer.
             answer.unwrap_or(Answer::Stopped)
         })
+    }
+
+    /// The id to send, by which the answer is known.
+    pub(crate) fn id(&self) -> PacketId {
+        self.id
     }
 
     /// Gives up because the deadline has passed.
@@ -218,7 +249,12 @@ impl Ticket {
     }
 
     fn forget(&mut self, way: impl FnOnce(&Left) -> &AtomicU64) {
-        if !std::mem::replace(&mut self.settled, true) && self.pending.entries.remove(&self.key).is_some() {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        // Where this call was settled a moment ago, a newer one may wait under its id.
+        let own = |_: &u64, entry: &Entry| entry.number == self.number;
+        if self.pending.entries.remove_if(&token(self.id), own).is_some() {
             self.pending.count_out(way(&self.pending.left));
         }
     }
@@ -232,13 +268,14 @@ impl Drop for Ticket {
 
 impl fmt::Debug for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ticket").field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("Ticket").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::TextSpan;
     use proptest::prelude::*;
     use std::task::Waker;
 
@@ -262,48 +299,143 @@ mod tests {
 
     #[derive(Debug, Clone)]
     enum Way {
+        Response,
+        Refused,
         NeverSent,
         Deadline,
         NodeLost,
         CallerGone,
         Stopped,
+        /// Another call begins under the id that the one in this place was made with.
+        Again,
     }
 
     fn way() -> impl Strategy<Value = Way> {
         prop_oneof![
+            Just(Way::Response),
+            Just(Way::Refused),
             Just(Way::NeverSent),
             Just(Way::Deadline),
             Just(Way::NodeLost),
             Just(Way::CallerGone),
             Just(Way::Stopped),
+            Just(Way::Again),
         ]
+    }
+
+    fn response(id: PacketId) -> Box<Response> {
+        Box::new(Response { id: TextSpan::Unescaped(id.to_string().into()), ..Response::default() })
+    }
+
+    fn problem() -> Problem {
+        Problem::Missing { field: "success" }
+    }
+
+    /// A call as its caller sees it: the id it was to have, and whether it was settled by somebody else.
+    struct Call {
+        wished: PacketId,
+        ticket: Ticket,
+        settled: bool,
     }
 
     proptest! {
         #[test]
-        fn whatever_happens_in_whatever_order_an_entry_leaves_exactly_once(ways in prop::collection::vec((way(), 0usize..8), 0..40)) {
+        fn whatever_happens_in_whatever_order_an_entry_leaves_exactly_once(ways in prop::collection::vec((way(), 0usize..8), 0..60)) {
             let pending = Pending::new(100);
-            let mut open: Vec<Option<(PacketId, Ticket)>> = (0..8)
-                .map(|i| {
-                    let id = PacketId::random();
-                    Some((id, pending.open(id, Some(node(if i % 2 == 0 { "even" } else { "odd" }))).unwrap()))
-                })
-                .collect();
+            let of_place = |at: usize| node(if at.is_multiple_of(2) { "even" } else { "odd" });
+            let begin = |at: usize, wished: PacketId| {
+                Call { wished, ticket: pending.open(wished, Some(of_place(at))).unwrap(), settled: false }
+            };
+            let mut begun = 8;
+            let mut calls: Vec<Vec<Call>> = (0..8).map(|at| vec![begin(at, PacketId::random())]).collect();
             for (way, at) in ways {
+                let ids = |calls: &[Vec<Call>]| calls[at].last().map(|call| call.ticket.id());
+                let settle = |call: &mut Call| call.settled = true;
                 match way {
-                    Way::NeverSent => if let Some((id, _)) = &open[at] { pending.never_sent(&[token(*id)]) },
-                    Way::Deadline => if let Some((_, ticket)) = open[at].take() { ticket.expire() },
-                    Way::NodeLost => { pending.fail_node(&node("odd"), pending.mark()); }
-                    Way::CallerGone => open[at] = None,
-                    Way::Stopped => { pending.fail_all(); }
+                    Way::Response => if let Some(id) = ids(&calls) {
+                        let settled = calls[at].last().unwrap().settled;
+                        let found = pending.complete(&of_place(at), response(id));
+                        prop_assert_eq!(found, if settled { Found::Orphan } else { Found::Call });
+                        calls[at].last_mut().map(settle);
+                    }
+                    Way::Refused => if let Some(id) = ids(&calls) {
+                        prop_assert_ne!(pending.refuse(&node("liar"), &id.to_string(), problem()), Found::Call);
+                        pending.refuse(&of_place(at), &id.to_string(), problem());
+                        calls[at].last_mut().map(settle);
+                    }
+                    Way::NeverSent => if let Some(id) = ids(&calls) {
+                        pending.never_sent(&[token(id)]);
+                        calls[at].last_mut().map(settle);
+                    }
+                    Way::Deadline => if let Some(call) = calls[at].pop() { call.ticket.expire() },
+                    Way::NodeLost => {
+                        pending.fail_node(&node("odd"), pending.mark());
+                        calls.iter_mut().skip(1).step_by(2).flatten().for_each(settle);
+                    }
+                    // The oldest of its place: a newer one may have the same id.
+                    Way::CallerGone => if !calls[at].is_empty() { drop(calls[at].remove(0)) },
+                    Way::Stopped => {
+                        pending.fail_all();
+                        calls.iter_mut().flatten().for_each(settle);
+                    }
+                    Way::Again => {
+                        let wished = calls[at].last().map_or_else(PacketId::random, |call| call.wished);
+                        calls[at].push(begin(at, wished));
+                        begun += 1;
+                    }
+                }
+                // Nobody is settled by what happened to another one.
+                for call in calls.iter_mut().flatten() {
+                    let waits = pending.entries.get(&token(call.ticket.id()));
+                    let waits = waits.is_some_and(|entry| entry.number == call.ticket.number);
+                    prop_assert_eq!(waits, !call.settled);
                 }
             }
-            drop(open);
+            drop(calls);
             let left = pending.left();
             let all = [&left.response, &left.never_sent, &left.deadline, &left.node_lost, &left.caller_gone, &left.stopped];
-            prop_assert_eq!(all.iter().map(|way| way.load(Ordering::Relaxed)).sum::<u64>(), 8);
+            prop_assert_eq!(all.iter().map(|way| way.load(Ordering::Relaxed)).sum::<u64>(), begun);
             prop_assert_eq!((pending.len(), pending.entries.len()), (0, 0));
         }
+    }
+
+    #[test]
+    fn two_calls_under_one_id_are_kept_apart() {
+        let pending = Pending::new(10);
+        let id = PacketId::random();
+        let mut first = pending.open(id, Some(node("a"))).unwrap();
+        let mut second = pending.open(id, Some(node("a"))).unwrap();
+        assert_eq!(first.id(), id);
+        assert_ne!(second.id(), id);
+        assert_eq!(pending.complete(&node("a"), response(second.id())), Found::Call);
+        assert!(poll(&mut first).is_pending());
+        assert!(matches!(poll(&mut second), Poll::Ready(Answer::Response(..))));
+        // Settled, but nobody has looked yet when a third one takes the id that is free now.
+        assert_eq!(pending.complete(&node("a"), response(id)), Found::Call);
+        let mut third = pending.open(id, Some(node("a"))).unwrap();
+        assert_eq!(third.id(), id);
+        drop(first);
+        assert_eq!((pending.len(), poll(&mut third).is_pending()), (1, true));
+        assert_eq!(pending.complete(&node("a"), response(id)), Found::Call);
+        assert!(poll(&mut third).is_ready());
+    }
+
+    #[test]
+    fn an_answer_that_is_not_taken_settles_the_call_unless_somebody_else_sent_it() {
+        let pending = Pending::new(10);
+        let id = PacketId::random();
+        let mut ticket = pending.open(id, Some(node("a"))).unwrap();
+        assert_eq!(pending.refuse(&node("liar"), &id.to_string(), problem()), Found::Forged);
+        assert!(poll(&mut ticket).is_pending());
+        assert_eq!(pending.refuse(&node("a"), &id.to_string(), problem()), Found::Call);
+        assert_eq!(pending.refuse(&node("a"), &id.to_string(), problem()), Found::Orphan);
+        assert!(
+            matches!(poll(&mut ticket), Poll::Ready(Answer::Refused(found, None)) if *found == problem())
+        );
+        // Where the bus chose, whoever knows the id is believed, as with any answer.
+        let mut ticket = pending.open(id, None).unwrap();
+        assert_eq!(pending.refuse(&node("b"), &id.to_string(), problem()), Found::Call);
+        assert!(matches!(poll(&mut ticket), Poll::Ready(Answer::Refused(_, Some(by))) if by == node("b")));
     }
 
     #[test]

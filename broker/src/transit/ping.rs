@@ -1,6 +1,6 @@
 //! PING and PONG: is a node there, how far away, and how wrong is its clock (protocol chapter 2.9).
 
-use ligand_transporters::{Name, NodeId};
+use ligand_transporters::NodeId;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,7 +11,7 @@ use super::Transit;
 use super::outbound::not_sent;
 use crate::broker::PingReply;
 use crate::error::Result;
-use crate::protocol::{Id, Outgoing, PacketId, Pong};
+use crate::protocol::{ForeignId, Id, Outgoing, PacketId, Pong};
 
 /// Pings that wait for their answer at the same time; above that, the next one fails.
 const MAX_WAITING: usize = 4096;
@@ -43,7 +43,7 @@ impl Pings {
 
     /// Settles the ping that this answers, and gives what it found out.
     pub(super) fn answered(&self, sender: &NodeId, pong: &Pong, now: Instant) -> Option<PingReply> {
-        let id = PacketId::parse(pong.id.as_deref()?)?;
+        let id = PacketId::parse(pong.nonce()?)?;
         let mut waiting = self.lock();
         if waiting.get(&id)?.node != *sender {
             return None;
@@ -87,6 +87,6 @@ pub(crate) fn wall_clock_ms() -> f64 {
 }
 
 /// The id of a ping or pong, to send back.
-pub(crate) fn echo(id: Option<&Name>) -> Option<Id<'_>> {
-    id.map(|id| Id::Text(id))
+pub(crate) fn echo(id: Option<&ForeignId>) -> Option<Id<'_>> {
+    id.map(ForeignId::as_wire)
 }

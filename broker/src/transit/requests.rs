@@ -2,12 +2,13 @@
 
 use ligand_transporters::{Ack, NodeId};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::Transit;
 use super::answers::{Asker, InFlight};
 use super::budget::InHand;
+use super::fits::limit_data;
 use super::stats::Counters;
 use crate::broker::ServiceBroker;
 use crate::chain::Chain;
@@ -16,9 +17,9 @@ use crate::context::{At, Bag, Context, Deadline, Descent, Scope};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::id::{Id, LazyId};
 use crate::payload::Payload;
-use crate::protocol::{ProtocolVersion, Request, Ver};
+use crate::protocol::{self, ProtocolVersion, Request, Ver};
 use crate::registry::Action;
-use crate::serializer::DecodeError;
+use crate::serializer::{DecodeError, Problem};
 use crate::service::{Beneath, First, first};
 
 impl Transit {
@@ -33,7 +34,8 @@ impl Transit {
     ) {
         let size = request.context.frame.len();
         self.arrived.fetch_add(1, Ordering::Relaxed);
-        let to = Asker { version, node: sender, id: request.id().into(), ack: ack.map(Arc::new) };
+        let id = Id::from(request.context.wire_id());
+        let to = Asker { version, node: sender, id, ack: ack.map(Arc::new) };
         let action = match self.admit(broker, request, size) {
             Ok(Some(action)) => action,
             Ok(None) => return,
@@ -43,7 +45,7 @@ impl Transit {
             Some(params) => Payload::from_encoded(self.codec, params.into_bytes()),
             None => Payload::empty(),
         };
-        let scope = Self::scope(broker, request, &action, &to.node);
+        let scope = Self::scope(broker, request, &action, &to);
         let cx = Context::new(broker.clone(), At::Local(Arc::clone(&action)), scope);
         // A stop that comes meanwhile waits for this one too.
         let counted = broker.shared().tracker.token();
@@ -85,7 +87,8 @@ impl Transit {
         }
         Counters::add(&self.stats.refused);
         let error = Error::of_action(ErrorKind::QueueIsFull, request.action(), Some(&self.node));
-        let to = Asker { version, node: sender, id: request.id().into(), ack: ack.map(Arc::new) };
+        let id = Id::from(request.context.wire_id());
+        let to = Asker { version, node: sender, id, ack: ack.map(Arc::new) };
         self.answer_failure(&to, request.context.meta().bytes(), &error.with_outcome(Outcome::NotRun));
     }
 
@@ -125,13 +128,14 @@ impl Transit {
         Ok(Some(Arc::clone(action)))
     }
 
-    fn scope(broker: &ServiceBroker, request: &Request, action: &Action, sender: &NodeId) -> Scope {
+    fn scope(broker: &ServiceBroker, request: &Request, action: &Action, asker: &Asker) -> Scope {
         let context = &request.context;
+        let id = asker.id.clone();
         let timeout = match request.timeout {
             Some(millis) if millis > 0.0 => Some(Duration::from_secs_f64((millis / 1000.0).min(1e9))),
             Some(_) => None,
             // The caller said nothing: the action's own, or this broker's (protocol chapter 6.2).
-            None => match action.own_timeout().unwrap_or(broker.shared().limits.request_timeout) {
+            None => match action.timeout.unwrap_or(broker.shared().limits.request_timeout) {
                 Timeout::After(timeout) => Some(timeout),
                 Timeout::Never => None,
             },
@@ -140,14 +144,15 @@ impl Transit {
             request_id: context.request_id().map(Id::from),
             parent_id: context.parent_id().map(Id::from),
             caller: context.caller().map(Into::into),
-            from: Some(sender.clone()),
+            from: Some(asker.node.clone()),
             ..Descent::default()
         };
         Scope {
             name: None,
-            id: LazyId::known(Id::from(context.id())),
+            id: LazyId::known(id),
             level: context.level.unwrap_or(1),
             tracing: context.tracing,
+            awaited: AtomicBool::new(false),
             spread: None,
             meta: Bag::from_raw(context.meta().into_bytes()),
             headers: context.headers().map(|headers| Bag::from_raw(headers.into_bytes())).unwrap_or_default(),
@@ -158,10 +163,14 @@ impl Transit {
 
     /// Answers a request that could not be read, where it says who asked.
     pub(super) fn refuse_malformed(self: &Arc<Self>, error: &DecodeError) {
-        let Some((id, sender)) = error.answer_to() else { return };
-        let version = error.ver.as_ref().and_then(Ver::known).unwrap_or(self.version);
-        let to = Asker { version, node: sender.clone(), id: id.into(), ack: None };
-        let data = serde_json::json!({ "nodeID": self.node.as_str() });
+        let (Some(id), Some(sender)) = (&error.id, &error.sender) else { return };
+        let version = error.ver.unwrap_or(self.version);
+        let to = Asker { version, node: sender.clone(), id: id.as_wire().into(), ack: None };
+        let mut data = match error.problem {
+            Problem::Limit { bound, limit, size, .. } => limit_data(bound, limit, size),
+            _ => serde_json::json!({}),
+        };
+        data["nodeID"] = self.node.as_str().into();
         let answer = Error::with_kind(ErrorKind::InvalidPacketData, data)
             .with_message(format!("Invalid packet data: {error}."))
             .with_outcome(Outcome::NotRun);
@@ -169,7 +178,7 @@ impl Transit {
     }
 
     /// Answers a request of a version that is not accepted. Node says nothing here, and its peers wait.
-    pub(super) fn refuse_version(self: &Arc<Self>, sender: &NodeId, id: &str, ver: &Ver) {
+    pub(super) fn refuse_version(self: &Arc<Self>, sender: &NodeId, id: protocol::Id<'_>, ver: &Ver) {
         let version = ver.known().unwrap_or(self.version);
         let to = Asker { version, node: sender.clone(), id: id.into(), ack: None };
         let data = serde_json::json!({

@@ -56,6 +56,12 @@ impl Sink for NodeSink {
         }
     }
 
+    fn deaf(&self, why: &TransportError) {
+        if let Some(transit) = self.transit() {
+            transit.went_deaf(why);
+        }
+    }
+
     fn dropped(&self, kind: PacketKind) {
         if let Some(transit) = self.transit() {
             let stats = &transit.stats;

@@ -45,6 +45,8 @@ const TOPICS: [Subscription; 12] = [
 
 /// Between two lines about packets that a layer refused.
 const LAYER_LINES: std::time::Duration = std::time::Duration::from_secs(30);
+/// Between two lines about nodes that there is no room for.
+const NO_ROOM_LINES: std::time::Duration = std::time::Duration::from_secs(60);
 
 impl Transit {
     /// Connects, makes sure that the id is free, subscribes, and asks who is there. The broker owns the
@@ -101,6 +103,8 @@ impl Transit {
             stats: stats::Counters::default(),
             layer_lines: std::sync::Mutex::new(Bucket::new(1, LAYER_LINES)),
             malformed_lines: std::sync::Mutex::default(),
+            no_room_lines: std::sync::Mutex::new(Bucket::new(1, NO_ROOM_LINES)),
+            oversize: super::oversize::Oversize::default(),
             config,
         });
         // Set before anything can arrive.
@@ -165,7 +169,7 @@ impl Transit {
     }
 
     /// Everybody who is ready answers with an INFO.
-    pub(super) fn discover_all(&self) {
+    pub(crate) fn discover_all(&self) {
         if self.membership != Membership::Gossip
             && !self.has_discoverer()
             && self.is_claimed()

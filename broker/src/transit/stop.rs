@@ -72,7 +72,7 @@ impl Transit {
         closed
     }
 
-    async fn tell_and_wait(&self, message: impl FnOnce(oneshot::Sender<()>) -> Message) {
+    pub(super) async fn tell_and_wait(&self, message: impl FnOnce(oneshot::Sender<()>) -> Message) {
         if !self.control.has_started() {
             // A start that could not connect: there is nobody to tell.
             return;

@@ -56,7 +56,7 @@ impl Transit {
 }
 
 /// Raises `$transporter.error`, in the shape of Node's with the topic beside it.
-pub(super) fn transporter_error(broker: &ServiceBroker, why: &TransportError) {
+fn transporter_error(broker: &ServiceBroker, why: &TransportError) {
     let data = json!({
         "error": { "message": why.to_string() },
         "topic": why.topic(),

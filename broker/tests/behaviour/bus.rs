@@ -16,6 +16,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What names of topics are on this server.
+pub(crate) const ALLOWED: &str = "a topic of the test's server has no `_`";
+
+fn no_topic(to: &Route) -> bool {
+    match to {
+        Route::BalancedRequest { action } => action.contains('_'),
+        Route::BalancedEvent { event, group } => event.contains('_') || group.contains('_'),
+        _ => false,
+    }
+}
+
 /// What a node asked of its server.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Asked {
@@ -127,6 +138,9 @@ impl Connection for Session {
         token: u64,
         write: &mut WriteFrame<'_>,
     ) -> Result<(), SendError> {
+        if no_topic(to) {
+            return Err(SendError::NoTopic { allowed: ALLOWED });
+        }
         let packet = ligand::transport::collect(write, usize::MAX)?;
         let value = serde_json::from_slice(&packet).unwrap_or_default();
         self.inner.send(to, kind, token, &mut |frame| {

@@ -243,6 +243,111 @@ async fn a_call_that_is_done_in_time_is_not_disturbed() {
     assert_eq!(found.await, 900);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_call_with_no_time_left_fails_at_once_and_nobody_is_asked() {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = || {
+        let runs = Arc::clone(&runs);
+        ServiceDef::builder("svc")
+            .action("get", move |_, _: Value| {
+                runs.fetch_add(1, Ordering::Relaxed);
+                async { ok(1) }
+            })
+            .build()
+    };
+    every_way(
+        || vec![counted()],
+        async |broker| {
+            let from = Instant::now();
+            // What is left of a deadline that has passed.
+            let left = from.saturating_duration_since(from + secs(1));
+            let mut options = ligand::CallOptions::default();
+            options.timeout = Some(left.into());
+            let site = broker.action("svc.get");
+            for error in [
+                broker.call::<u8>("svc.get", ()).timeout(left).await.unwrap_err(),
+                broker.call::<u8>("svc.get", ()).with(options).await.unwrap_err(),
+                broker.call("svc.get", ()).timeout(left).raw().await.unwrap_err(),
+                site.call::<u8>(()).timeout(left).await.unwrap_err(),
+            ] {
+                assert_eq!((error.kind(), error.outcome()), (ErrorKind::RequestSkipped, Outcome::NotRun));
+                assert!(error.message().contains("'svc.get' is skipped"), "{error}");
+            }
+            assert_eq!(from.elapsed(), Duration::ZERO);
+        },
+    )
+    .await;
+    assert_eq!(runs.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn within_a_call_zero_is_no_time_either() {
+    let relay = |cx: Context, _: Value| async move {
+        let error = cx.call::<Value>("sleepy.hang", ()).timeout(Duration::ZERO).await.unwrap_err();
+        ok((error.kind() == ErrorKind::RequestSkipped, error.outcome() == Outcome::NotRun))
+    };
+    let relay = ServiceDef::builder("relay").action("go", relay);
+    let broker = TestBroker::new().service(sleepy()).service(relay).start().await;
+    let call = broker.call::<(bool, bool)>("relay.go", ()).timeout(Timeout::Never);
+    assert_eq!(call.await.unwrap(), (true, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn layers_around_the_pick_are_not_asked_for_a_call_without_time() {
+    struct Fallback;
+    impl ligand::middleware::ActionLayer for Fallback {
+        fn name(&self) -> &'static str {
+            "fallback"
+        }
+        fn around(&self, _action: &str, _next: ligand::ActionFn) -> ligand::ActionFn {
+            Arc::new(|_, _| panic!("it was asked"))
+        }
+    }
+    let broker = TestBroker::new().layer(Fallback).start().await;
+    let error = broker.call::<()>("no.such", ()).timeout(Duration::ZERO).await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::RequestSkipped, Outcome::NotRun));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_of_zero_is_refused_where_every_call_would_fail() {
+    let zero = ServiceDef::builder("svc")
+        .action(ActionDef::new("get").timeout(Duration::ZERO), |_, (): ()| async { ok(1) });
+    let error = ServiceBroker::builder().service(zero).build().unwrap_err().to_string();
+    assert!(error.contains("`get`") && error.contains("`Timeout::Never`"), "{error}");
+    let error = ServiceBroker::builder().request_timeout(Duration::ZERO).build().unwrap_err().to_string();
+    assert!(error.contains("`requestTimeout`") && error.contains("`Timeout::Never`"), "{error}");
+    let mut config = ligand::BrokerConfig::default();
+    config.dependency_timeout = Duration::ZERO.into();
+    let error = ServiceBroker::builder().config(config).build().unwrap_err().to_string();
+    assert!(error.contains("`dependencyTimeout`") && error.contains("`Timeout::Never`"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_below_a_millisecond_is_published_as_one_not_as_none() {
+    let short = || {
+        let hang = |_, _: Value| pending::<Result<(), Error>>();
+        vec![
+            ServiceDef::builder("svc")
+                .action(ActionDef::new("short").timeout(Duration::from_micros(300)), hang)
+                .action(ActionDef::new("patient").timeout(Timeout::Never), hang)
+                .build(),
+        ]
+    };
+    let cluster = Cluster::seeded(1).node("caller", []).node("server", short()).start().await;
+    let caller = cluster.at("caller");
+    let list = caller.call::<Value>("$node.actions", json!({})).await.unwrap();
+    let published = |name: &str| {
+        let entry = list.as_array().unwrap().iter().find(|entry| entry["name"] == name).unwrap();
+        entry["action"]["timeout"].clone()
+    };
+    assert_eq!((published("svc.short"), published("svc.patient")), (json!(1), json!(0)));
+    // And a peer that reads it keeps to it.
+    let from = Instant::now();
+    let error = caller.call::<()>("svc.short", ()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RequestTimeout);
+    assert!(from.elapsed() < ms(10), "{:?}", from.elapsed());
+}
+
 /// Fails by its deadline; says who was to answer, for how long he was waited for, and the text.
 async fn given_up(broker: &ServiceBroker, action: &str, timeout: Option<Duration>) -> (Value, String) {
     let call = broker.call::<()>(action, ());

@@ -76,6 +76,15 @@ fn failures_are_told_apart_by_node() {
 }
 
 #[test]
+fn a_node_that_is_sent_calls_to_the_end_was_never_left_whatever_became_of_them() {
+    let tally = tally();
+    assert_eq!(tally.went_to("a", &(ms(15)..ms(90)), ms(20)), None, "the last of them went well");
+    assert_eq!(tally.went_to("a", &(ms(15)..ms(79)), ms(20)), Some(ms(40)));
+    assert_eq!(tally.went_to("a", &(ms(15)..ms(79)), ms(24)), None);
+    assert_eq!(tally.went_to("nobody", &(ms(15)..ms(90)), ms(20)), Some(ms(0)));
+}
+
+#[test]
 fn the_99th_of_100_is_their_p99() {
     let calls = (1..=200).map(|n| ok(n, n, n + n, "a")).collect();
     let tally = Tally { calls, handled: Vec::new() };

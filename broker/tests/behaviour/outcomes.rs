@@ -77,6 +77,7 @@ async fn a_request_that_is_too_large_was_not_run() {
     let cluster = pair().await;
     let error = cluster.at("a").call::<()>("svc.echo", "x".repeat(2 << 20)).await.unwrap_err();
     assert_eq!((error.error_type(), error.outcome()), (Some("PACKET_TOO_LARGE"), Outcome::NotRun));
+    assert!(!error.is_retryable(), "it will be as large again");
     assert_eq!(cluster.at("a").stats().pending, 0);
 }
 
@@ -87,6 +88,7 @@ async fn an_answer_that_is_too_large_says_that_the_handler_ran() {
     let cluster = Cluster::seeded(3).node("a", []).node("b", [large]).start().await;
     let error = cluster.at("a").call::<Value>("large.get", ()).await.unwrap_err();
     assert_eq!((error.error_type(), error.outcome()), (Some("PACKET_TOO_LARGE"), Outcome::Ran));
+    assert!(!error.is_retryable(), "it will be as large again");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@ use ligand::testing::{Cluster, EventLog, TestBroker};
 use ligand::{ActionDef, Context, Error, ErrorKind, Outcome, ServiceBroker, ServiceDef};
 use serde_json::Value;
 
+use crate::log::Log;
 use crate::ways::{every_way, face, ms, ok};
 
 const SECRET: &str = "the password is swordfish";
@@ -86,4 +87,24 @@ async fn a_panic_inside_a_nested_call_is_the_callers_error_too() {
     let error = broker.call::<()>("outer.call", ()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::HandlerPanic);
     is_fine(&broker).await;
+}
+
+#[tokio::test]
+async fn the_line_of_a_panic_names_service_action_and_request() {
+    let log = Log::of_this_thread(tracing::Level::INFO);
+    let broker = TestBroker::new().service(fragile()).start().await;
+    for action in ["now", "late", "spawned", "early", "blocking"] {
+        let call = broker.call::<()>(format!("fragile.{action}"), ()).request_id(format!("asked-{action}"));
+        call.await.unwrap_err();
+        let lines = log.with("handler panicked");
+        let line = lines.iter().find(|line| line.contains(&format!("request_id=asked-{action}")));
+        let line = line.unwrap_or_else(|| panic!("{action}: {lines:?}"));
+        for part in ["ERROR", "service=\"fragile\"", &format!("action=fragile.{action}"), SECRET] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+    }
+    broker.broadcast_local("break", 1).await.unwrap();
+    let lines = log.with("handler panicked");
+    let line = lines.iter().find(|line| line.contains("event=break")).unwrap();
+    assert!(line.contains("service=\"fragile\"") && line.contains("request_id="), "{line}");
 }

@@ -112,3 +112,12 @@ async fn the_same_seed_brings_the_same_faults() {
     assert_eq!(lost(7).await, lost(7).await);
     assert_ne!(lost(7).await, lost(8).await);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_is_told_twice_to_hear_an_event_hears_it_once() {
+    let log = EventLog::of("order.placed").and("order.placed");
+    let mock = Mock::service("mail").listens("order.*").listens("order.*");
+    let broker = TestBroker::new().service(log.clone()).service(mock.clone()).start().await;
+    broker.broadcast_local("order.placed", 1).await.unwrap();
+    assert_eq!((log.names().len(), mock.events("order.*").len()), (1, 1));
+}

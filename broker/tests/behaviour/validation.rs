@@ -49,6 +49,8 @@ async fn complaints(action: &str, params: Value) -> Value {
         assert_eq!((error.kind(), error.outcome()), (ErrorKind::Validation, Outcome::Ran));
         assert_eq!((error.name(), error.message()), ("ValidationError", "Parameters validation error!"));
         let mut data = error.data().cloned().unwrap();
+        let printed = format!("Parameters validation error! ({})", data[0]["message"].as_str().unwrap());
+        assert_eq!(error.to_string(), printed, "wherever it was raised");
         for entry in data.as_array_mut().unwrap() {
             let entry = entry.as_object_mut().unwrap();
             assert_eq!(

@@ -37,6 +37,10 @@ async fn waiting_is_bounded_and_names_what_is_missing() {
     let from = Instant::now();
     broker.wait_for_within(&["prices"], ms(50)).await.unwrap_err();
     assert!(from.elapsed() < ms(60));
+    let from = Instant::now();
+    broker.wait_for_within(&["stock"], secs(0)).await.unwrap();
+    let error = broker.wait_for_within(&["stock", "prices"], secs(0)).await.unwrap_err();
+    assert_eq!((error.missing, from.elapsed()), (vec!["prices".to_owned()], secs(0)));
     let never = broker.wait_for_within(&["prices"], Timeout::Never);
     assert!(tokio::time::timeout(secs(7200), never).await.is_err());
 }

@@ -45,6 +45,8 @@ pub(crate) struct Figure {
     pub(crate) name: &'static str,
     /// Nothing if it never came to pass.
     value: Option<f64>,
+    /// How long that was waited for.
+    waited: Option<u64>,
     unit: &'static str,
     /// What it should be at most.
     target: Option<f64>,
@@ -54,7 +56,7 @@ pub(crate) struct Figure {
 
 impl Figure {
     fn new(name: &'static str, value: Option<f64>, unit: &'static str) -> Self {
-        Self { name, value, unit, target: None, limit: None }
+        Self { name, value, waited: None, unit, target: None, limit: None }
     }
 
     pub(crate) fn count(name: &'static str, count: usize) -> Self {
@@ -72,6 +74,11 @@ impl Figure {
 
     pub(crate) fn kib(name: &'static str, kib: u64) -> Self {
         Self::new(name, u32::try_from(kib).ok().map(f64::from), " KiB")
+    }
+
+    /// Had it come to pass, it would have done so within these seconds.
+    pub(crate) fn waited_for(self, seconds: u64) -> Self {
+        Self { waited: Some(seconds), ..self }
     }
 
     /// What it should be; missing it is shown, and nothing else.
@@ -99,7 +106,10 @@ impl Figure {
 
     pub(crate) fn shown(&self) -> String {
         match (self.value, self.unit) {
-            (None, _) => "never".to_owned(),
+            (None, _) => match self.waited {
+                Some(seconds) => format!("never (in {seconds} s)"),
+                None => "never".to_owned(),
+            },
             (Some(value), " ×") => format!("{value:.1}{}", self.unit),
             (Some(value), _) => format!("{value:.0}{}", self.unit),
         }

@@ -87,7 +87,7 @@ fn story(scenario: &str) -> &'static str {
             "Three workers are sent SIGTERM and started again under their names, one after the other, under 500 calls a second of 20 ms, without retries, with a deadline of 10 s.\n"
         }
         "worker frozen" => {
-            "One of three workers gets SIGSTOP, and SIGCONT later, under the same load. It is given up after 3 s of silence, looked at every second; calls that go to it until then fail at their deadline. To notice it sooner is work to come.\n"
+            "One of three workers gets SIGSTOP, and SIGCONT later, under the same load. Over a message server it is given up after 3 s of silence, looked at every second; calls that go to it until then fail at their deadline. Over TCP it is not given up as long as its connections stand, which they do while the system takes what it does not read; \"never\" says so. To notice it, and sooner, is work to come.\n"
         }
         "worker killed" => {
             "One of three workers gets SIGKILL under the same load. Over TCP the machine tells at once; a message server tells nobody, so as above.\n"

@@ -135,6 +135,20 @@ impl Tally {
         lost.map(|call| call.sent - during.start).max().unwrap_or_default()
     }
 
+    /// For how long calls went to a node that stood still during some time; nothing if they did to the end, of
+    /// which `gap` is the last bit. What is sent in the end is answered when the node goes on, so those that
+    /// failed do not tell.
+    pub(crate) fn went_to(&self, node: &str, during: &Range<Duration>, gap: Duration) -> Option<Duration> {
+        let of = |call: &&Made| match &call.settled {
+            Some((_, End::Ok(by))) => by == node,
+            Some((_, End::Failed { node: to, .. })) => to.as_deref() == Some(node),
+            None => false,
+        };
+        let calls = self.calls.iter().filter(|call| during.contains(&call.sent)).filter(of);
+        let last = calls.map(|call| call.sent).max().unwrap_or(during.start);
+        (last + gap < during.end).then(|| last - during.start)
+    }
+
     /// Whether the calls of some time all succeeded, and 99 of 100 fast.
     pub(crate) fn all_well(&self, during: &Range<Duration>, fast: Duration) -> bool {
         let mut calls = self.calls.iter().filter(|call| during.contains(&call.sent));

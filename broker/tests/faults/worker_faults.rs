@@ -15,6 +15,8 @@ const WORK_MS: u64 = 20;
 const STEADY: Duration = Duration::from_secs(1);
 /// The deadline of calls of which none may fail: one that a busy machine keeps waiting is not lost.
 const PATIENT: Duration = Duration::from_secs(10);
+/// Who is sent calls until so shortly before it is thawed was never given up.
+const LAST_BIT: Duration = Duration::from_secs(1);
 /// A server tells that a worker has gone by its silence: 3 s, looked at every second (RT3).
 const DETECTION_MS: f64 = 3_000.0;
 
@@ -86,7 +88,8 @@ async fn freeze(cluster: &Cluster, seconds: u64, row: &mut Row) -> Result<(), St
     let (_, elsewhere) = tally.failures(&(Duration::ZERO..EVER), &victim.name);
     row.figures.extend([
         Figure::count("failed on other workers", elsewhere).must_be(0.0),
-        Figure::time("calls went to it for", tally.last_lost_on(&victim.name, &(struck..thawed)))
+        Figure::time("calls went to it for", tally.went_to(&victim.name, &(struck..thawed), LAST_BIT))
+            .waited_for(seconds)
             .target(DETECTION_MS),
         Figure::time("it answers again after", tally.first_success(thawed, Some(&victim.name)))
             .limit(10_000.0),

@@ -114,6 +114,11 @@ impl Desk {
         Ok(format!("{from} {}", r#type.unwrap_or_default()))
     }
 
+    #[action(rename(_id = "_id"))]
+    async fn unused(&self, name: String, _tag: Option<u32>, _id: Option<u32>) -> Result<String> {
+        Ok(format!("{name} {_id:?}"))
+    }
+
     #[action(visibility = "public")]
     async fn public(&self) -> Result<u8> {
         Ok(1)
@@ -293,6 +298,20 @@ async fn names_on_the_wire_are_the_renamed_ones() {
         let error =
             broker.call::<Value>("v2.desk.of.another.name", json!({ "from": "Rome" })).await.unwrap_err();
         assert_eq!(error.data().unwrap()[0]["field"], "fromCity", "{way:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_argument_that_is_not_used_yet_keeps_its_name_on_the_wire() {
+    on_every_way(Desk::new, async |broker, way| {
+        let params = json!({ "name": "a", "tag": "no number", "_id": 3 });
+        let error = broker.call::<Value>("v2.desk.unused", params).await.unwrap_err();
+        assert_eq!(error.data().unwrap()[0]["field"], "tag", "{way:?}");
+        let params = json!({ "name": "a", "_tag": "nobody's", "_id": 3 });
+        assert_eq!(broker.call::<String>("v2.desk.unused", params).await.unwrap(), "a Some(3)", "{way:?}");
+        let text = DeskClient::new(broker).unused("a".into(), Some(1), Some(2)).await.unwrap();
+        assert_eq!(text, "a Some(2)", "{way:?}");
     })
     .await;
 }

@@ -198,3 +198,32 @@ async fn the_client_has_the_name_and_the_visibility_that_were_asked_for() {
     assert_eq!(shop::ShopApi::NAME, "shop");
     broker.stop().await.unwrap();
 }
+
+/// The broker's own service: its name is no word of Rust, and none that a service of ours may have.
+#[client(name = "$node")]
+trait Node {
+    async fn list() -> Vec<Value>;
+    #[action(name = "services", rename(only_local = "onlyLocal"))]
+    async fn services_of(only_local: bool) -> Vec<Value>;
+}
+
+/// What Node lets pass as a name of a service, a version and an action.
+#[client(name = "my mail", version = "1 beta")]
+trait MyMail {
+    #[action(name = "send all")]
+    async fn send_all(to: Vec<String>) -> u32;
+}
+
+#[tokio::test]
+async fn a_client_may_be_of_a_service_whose_name_is_no_word_of_rust() {
+    on_way(Way::Moved, Counter, async |broker| {
+        let node = NodeClient::new(broker);
+        assert_eq!(node.list().await.unwrap().len(), 1);
+        assert_eq!(node.services_of(true).await.unwrap().len(), 2);
+        assert_eq!(NodeClient::NAME, "$node");
+    })
+    .await;
+    let caller = ligand::testing::MockCaller::new()
+        .on("1 beta.my mail.send all", |params| Ok(json!(params["to"].as_array().map(Vec::len))));
+    assert_eq!(MyMailClient::new(&caller).send_all(vec!["a".into()]).await.unwrap(), 1);
+}

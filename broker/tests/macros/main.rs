@@ -7,5 +7,7 @@ mod definition;
 mod errors;
 mod events;
 mod hooks;
+mod names;
 mod story;
+mod strict;
 mod ways;

@@ -34,6 +34,7 @@ pub(super) fn service(service: &Service) -> TokenStream {
                 // Not `DeserializeOwned`: for this trait serde says what to derive.
                 T: #serde::Serialize + for<'de> #serde::Deserialize<'de> + ::core::marker::Send + 'static,
             {}
+            fn an_argument_arrives<T: for<'de> #serde::Deserialize<'de> + ::core::marker::Send + 'static>() {}
             fn a_payload_arrives<T: for<'de> #serde::Deserialize<'de> + ::core::marker::Send + 'static>() {}
             fn a_shared_payload_arrives<T: #krate::EventData>() {}
             fn a_result_travels<T: #serde::Serialize + ::core::marker::Send + 'static>() {}
@@ -79,11 +80,11 @@ pub(super) fn contract(contract: &Contract) -> TokenStream {
 
 fn action(action: &Action, service: &Service) -> TokenStream {
     let cfgs = &action.method.cfgs;
-    let data = data(&action.inputs, "an_argument_travels");
+    let in_client = action.in_client(service);
+    let data = data(&action.inputs, if in_client { "an_argument_travels" } else { "an_argument_arrives" });
     let result = action.inputs.is_typed().then(|| {
         let ok = &action.method.returns.ok;
-        let decoded = (service.client.is_some() && action.options.client)
-            .then(|| one("the_client_decodes_the_result", ok));
+        let decoded = in_client.then(|| one("the_client_decodes_the_result", ok));
         let travels = one("a_result_travels", ok);
         quote!(#travels #decoded)
     });
@@ -135,7 +136,7 @@ fn future(method: &Method, inputs: &Inputs, slots: &[Slot], service: &Service) -
     let krate = at(&service.krate, span);
     let self_ty = &service.self_ty;
     let params = params::ty(inputs, &params::ident(&service.ident, &method.ident), &krate);
-    let call = invocation::method(&method.ident, slots, &krate);
+    let call = invocation::method(method, slots, self_ty, &krate);
     quote_spanned! {span=>
         let _ = |__this: #krate::__private::Arc<#self_ty>, ctx: #krate::Context, params: #params| {
             a_handler_may_change_threads(#call)

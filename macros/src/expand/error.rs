@@ -86,7 +86,8 @@ fn outward(shape: &Shape, error: &ErrorType) -> TokenStream {
             (quote!(#member: ref #binding,), quote!((#key, #value)))
         })
         .unzip();
-    let message = quote_spanned!(located(error.ident.span())=> ::std::format!("{}", error));
+    let told = at(&quote!(#private::Told), located(error.ident.span()));
+    let message = quote_spanned!(located(error.ident.span())=> #told::told(&error));
     quote! {
         #path { #(#patterns)* .. } => #private::application(
             #private::ErrorParts {

@@ -12,15 +12,25 @@ use super::quiet;
 use crate::ast::{Argument, Inputs};
 use crate::wire;
 
-/// Which directions a struct has to travel.
+/// What a struct is for, and so which directions it has to travel.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Travels {
-    /// Params of an action: encoded by the client, decoded by the handler.
-    BothWays,
+    /// Params of an action, decoded by the handler; encoded only where a client is made.
+    Params { client: bool, strict: bool },
     /// Params of somebody else's action.
     Out,
     /// The payload of an event.
-    In,
+    Payload,
+}
+
+impl Travels {
+    fn is_encoded(self) -> bool {
+        matches!(self, Self::Out | Self::Params { client: true, .. })
+    }
+
+    fn is_decoded(self) -> bool {
+        self != Self::Out
+    }
 }
 
 /// The name of the struct for one method: `__TripsRequestParams`.
@@ -68,24 +78,23 @@ pub(super) fn definition(
     let Inputs::Named(arguments) = inputs else { return TokenStream::new() };
     let private = quote!(#krate::__private);
     let serde = quote!(#private::serde).to_string().replace(' ', "");
-    let derives = match travels {
-        Travels::BothWays => quote!(#private::serde::Serialize, #private::serde::Deserialize),
-        Travels::Out => quote!(#private::serde::Serialize),
-        Travels::In => quote!(#private::serde::Deserialize),
-    };
+    let serialize = travels.is_encoded().then(|| quote!(#private::serde::Serialize,));
+    let deserialize = travels.is_decoded().then(|| quote!(#private::serde::Deserialize));
     // Otherwise a caller who sends `null` would read the name of a struct that nobody has written.
-    let expecting = (travels != Travels::Out).then(|| {
+    let expecting = travels.is_decoded().then(|| {
         let text = match travels {
-            Travels::In => format!("an object, the payload of `{full_name}`"),
+            Travels::Payload => format!("an object, the payload of `{full_name}`"),
             _ => format!("an object, the params of `{full_name}`"),
         };
         quote!(#[serde(expecting = #text)])
     });
+    let strict = matches!(travels, Travels::Params { strict: true, .. })
+        .then(|| quote!(#[serde(deny_unknown_fields)]));
     // Makes the derived code a method of the struct, so that the trait can be written around it.
-    let remote = (travels != Travels::Out).then(|| quote!(, remote = "Self"));
+    let remote = travels.is_decoded().then(|| quote!(, remote = "Self"));
     let quiet = quiet();
     let fields = arguments.iter().map(|argument| field(argument, travels));
-    let reads = (travels != Travels::Out).then(|| {
+    let reads = travels.is_decoded().then(|| {
         quote! {
             #(#cfgs)*
             #quiet
@@ -101,7 +110,7 @@ pub(super) fn definition(
             }
         }
     });
-    let writes = (travels == Travels::BothWays).then(|| {
+    let writes = (travels.is_decoded() && travels.is_encoded()).then(|| {
         quote! {
             #(#cfgs)*
             #quiet
@@ -120,9 +129,10 @@ pub(super) fn definition(
         #(#cfgs)*
         #[doc(hidden)]
         #quiet
-        #[derive(#derives)]
+        #[derive(#serialize #deserialize)]
         #[serde(crate = #serde #remote)]
         #expecting
+        #strict
         struct #ident { #(#fields,)* }
         #reads
         #writes
@@ -133,8 +143,9 @@ fn field(argument: &Argument, travels: Travels) -> TokenStream {
     let Argument { ident, ty, wire } = argument;
     let rename = (ident.unraw() != wire.as_str()).then(|| quote!(#[serde(rename = #wire)]));
     let optional = wire::optional(ty).map(|_| {
-        let default = (travels != Travels::Out).then(|| quote!(#[serde(default)]));
-        let skip = (travels != Travels::In)
+        let default = travels.is_decoded().then(|| quote!(#[serde(default)]));
+        let skip = travels
+            .is_encoded()
             .then(|| quote!(#[serde(skip_serializing_if = "::core::option::Option::is_none")]));
         quote!(#default #skip)
     });

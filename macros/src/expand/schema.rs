@@ -120,6 +120,9 @@ fn changes(stored: &BTreeMap<String, String>, now: &BTreeMap<String, String>) ->
 fn text(service: &Service) -> String {
     let actions = service.actions.iter().map(|action| {
         let mut entry = inputs(&action.inputs);
+        if action.is_strict(service) {
+            entry.push(("strict".into(), Json::Flag(true)));
+        }
         if !matches!(action.inputs, Inputs::Raw) {
             entry.push(("returns".into(), Json::Text(compact(&action.method.returns.ok))));
         }

@@ -5,20 +5,24 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Ident, Path};
+use syn::Ident;
+use syn::ext::IdentExt;
 
 use super::params::{self, Travels};
 use super::{at, checks, client, invocation, located, quiet};
-use crate::ast::{Access, Action, Event, Extra, Hook, Service, Version};
+use crate::ast::{Access, Action, Event, Extra, Hook, Receiver, Service, Timeout, Version};
+use crate::wire;
 
 /// Everything beside the user's own impl block.
 pub(crate) fn service(service: &Service) -> TokenStream {
+    let once = once(service);
     let structs = structs(service);
     let checks = checks::service(service);
     let glue = glue(service);
     let client = client::of_service(service);
     quote! {
         // First, because the compiler reports in this order and these errors are the clearest.
+        #once
         const _: () = { #checks };
         #structs
         const _: () = {
@@ -27,6 +31,38 @@ pub(crate) fn service(service: &Service) -> TokenStream {
             const _: ::core::option::Option<&str> = ::core::option_env!("LIGAND_SCHEMA");
         };
         #client
+    }
+}
+
+/// What a type can have once. A second `#[service]` on it would only be told that an `impl` conflicts with another;
+/// so it is told by the name of what there is twice: in the same module by the struct, in another one by the
+/// constant.
+fn once(service: &Service) -> TokenStream {
+    let Service { ident, self_ty, .. } = service;
+    let quiet = quiet();
+    let (impl_generics, _, where_clause) = service.generics.split_for_impl();
+    let span = located(ident.span());
+    let marker = |of: &str| {
+        let text =
+            format!("__{of}_is_a_service_already_so_move_its_methods_into_one_impl_under_one_attribute");
+        Ident::new(&text, span)
+    };
+    // The arguments of the type, too: `Trips<A>` and `Trips<B>` are two.
+    let whole: String =
+        wire::compact(self_ty).chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
+    let (in_module, on_type) = (marker(whole.trim_end_matches('_')), marker(&ident.unraw().to_string()));
+    quote! {
+        #[doc(hidden)]
+        #quiet
+        struct #in_module;
+        const _: () = {
+            #quiet
+            impl #impl_generics #self_ty #where_clause {
+                #[doc(hidden)]
+                #[allow(non_upper_case_globals)]
+                const #on_type: () = ();
+            }
+        };
     }
 }
 
@@ -40,7 +76,7 @@ fn structs(service: &Service) -> TokenStream {
             &ident,
             &name,
             &action.method.cfgs,
-            Travels::BothWays,
+            Travels::Params { client: action.in_client(service), strict: action.is_strict(service) },
             &service.krate,
         )
     });
@@ -51,7 +87,7 @@ fn structs(service: &Service) -> TokenStream {
             &ident,
             &event.pattern.text,
             &event.method.cfgs,
-            Travels::In,
+            Travels::Payload,
             &service.krate,
         )
     });
@@ -66,8 +102,8 @@ fn glue(service: &Service) -> TokenStream {
     let about = about(service);
     let actions = service.actions.iter().map(|item| action(item, service));
     let events = service.events.iter().map(|item| event(item, service));
-    let started = service.started.iter().map(|hook| started(hook, krate));
-    let stopped = service.stopped.iter().map(|hook| stopped(hook, krate));
+    let started = service.started.iter().map(|hook| started(hook, service));
+    let stopped = service.stopped.iter().map(|hook| stopped(hook, service));
     quote! {
         #quiet
         #[automatically_derived]
@@ -105,9 +141,9 @@ fn action(action: &Action, service: &Service) -> TokenStream {
     let cfgs = &action.method.cfgs;
     let definition = action_definition(action, &krate, span);
     let params = params::ty(&action.inputs, &params::ident(&service.ident, &action.method.ident), &krate);
-    let call = invocation::method(&action.method.ident, &action.slots, &krate);
+    let call = invocation::method(&action.method, &action.slots, &service.self_ty, &krate);
     let (method, body) = if action.options.blocking.is_some() {
-        (quote_spanned!(span=> action_blocking), call)
+        (quote_spanned!(span=> action_blocking), at_once(&call, action.method.receiver, &krate, span))
     } else if action.options.raw.is_some() {
         (quote_spanned!(span=> action_raw), in_future(&call, &krate, span))
     } else {
@@ -128,7 +164,8 @@ fn event(event: &Event, service: &Service) -> TokenStream {
     let cfgs = &event.method.cfgs;
     let definition = event_definition(event, &krate, span);
     let params = params::ty(&event.inputs, &params::ident(&service.ident, &event.method.ident), &krate);
-    let body = in_future(&invocation::method(&event.method.ident, &event.slots, &krate), &krate, span);
+    let call = invocation::method(&event.method, &event.slots, &service.self_ty, &krate);
+    let body = in_future(&call, &krate, span);
     quote_spanned! {span=>
         #(#cfgs)*
         let __builder = {
@@ -138,13 +175,12 @@ fn event(event: &Event, service: &Service) -> TokenStream {
     }
 }
 
-fn started(hook: &Hook, krate: &Path) -> TokenStream {
-    let method = &hook.method.ident;
-    let span = located(method.span());
-    let krate = at(krate, span);
+fn started(hook: &Hook, service: &Service) -> TokenStream {
+    let span = located(hook.method.ident.span());
+    let krate = at(&service.krate, span);
     let cfgs = &hook.method.cfgs;
-    let cx = hook.takes_cx.then(|| quote_spanned!(span=> cx));
-    let body = in_future(&quote_spanned!(span=> __this.#method(#cx)), &krate, span);
+    let cx = if hook.takes_cx { quote_spanned!(span=> , cx) } else { TokenStream::new() };
+    let body = in_future(&invocation::by_type(&hook.method, &service.self_ty, &cx), &krate, span);
     quote_spanned! {span=>
         #(#cfgs)*
         let __builder = {
@@ -154,12 +190,12 @@ fn started(hook: &Hook, krate: &Path) -> TokenStream {
     }
 }
 
-fn stopped(hook: &Hook, krate: &Path) -> TokenStream {
-    let method = &hook.method.ident;
-    let span = located(method.span());
-    let krate = at(krate, span);
+fn stopped(hook: &Hook, service: &Service) -> TokenStream {
+    let span = located(hook.method.ident.span());
+    let krate = at(&service.krate, span);
     let cfgs = &hook.method.cfgs;
-    let body = in_future(&quote_spanned!(span=> __this.#method()), &krate, span);
+    let call = invocation::by_type(&hook.method, &service.self_ty, &TokenStream::new());
+    let body = in_future(&call, &krate, span);
     quote_spanned! {span=>
         #(#cfgs)*
         let __builder = {
@@ -177,13 +213,26 @@ fn in_future(call: &TokenStream, krate: &TokenStream, span: Span) -> TokenStream
     }}
 }
 
+/// The call of a plain `fn`, which is over when its handler is.
+fn at_once(call: &TokenStream, receiver: Receiver, krate: &TokenStream, span: Span) -> TokenStream {
+    match receiver {
+        Receiver::Shared => call.clone(),
+        Receiver::Arc => quote_spanned! {span=> {
+            let __this = #krate::__private::Arc::clone(&__this);
+            #call
+        }},
+    }
+}
+
 fn action_definition(action: &Action, krate: &TokenStream, span: Span) -> TokenStream {
     let options = &action.options;
     let name = &action.name.text;
-    let timeout = options
-        .timeout_ms
-        .iter()
-        .map(|millis| quote_spanned!(span=> .timeout(#krate::__private::Duration::from_millis(#millis))));
+    let timeout = options.timeout.iter().map(|timeout| match timeout {
+        Timeout::Millis(millis) => {
+            quote_spanned!(span=> .timeout(#krate::__private::Duration::from_millis(#millis)))
+        }
+        Timeout::Never => quote_spanned!(span=> .timeout(#krate::Timeout::Never)),
+    });
     let access = options.access.iter().map(|access| {
         let variant = Ident::new(
             match access {

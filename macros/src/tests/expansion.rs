@@ -62,7 +62,12 @@ fn the_impl_keeps_everything_but_the_helper_attributes_which_give_way_to_an_allo
         impl Trips {
             /// Asks for a car.
             #[must_use]
-            #[allow(clippy::needless_pass_by_value, clippy::unused_async, clippy::unused_self)]
+            #[allow(clippy::needless_pass_by_value,
+        clippy::new_ret_no_self,
+        clippy::should_implement_trait,
+        clippy::unused_async,
+        clippy::unused_self,
+        clippy::wrong_self_convention)]
             pub async fn request(&self) -> Result<()> { Ok(()) }
             const LIMIT: u8 = 3;
         }
@@ -75,7 +80,12 @@ fn the_impl_is_emitted_even_when_nothing_else_can_be() {
     let parsed = parse::service(quote!(), quote!(impl Trips { #[action] fn a() {} }), &mut Errors::default());
     let expected = quote! {
         impl Trips {
-            #[allow(clippy::needless_pass_by_value, clippy::unused_async, clippy::unused_self)]
+            #[allow(clippy::needless_pass_by_value,
+        clippy::new_ret_no_self,
+        clippy::should_implement_trait,
+        clippy::unused_async,
+        clippy::unused_self,
+        clippy::wrong_self_convention)]
             fn a() {}
         }
     };
@@ -100,7 +110,7 @@ fn named_arguments_become_a_struct_that_handler_and_client_share() {
         &[
             quote!(#[derive(::ligand::__private::serde::Serialize, ::ligand::__private::serde::Deserialize)]),
             quote!(::deserialize(::ligand::__private::Named(from))),
-            quote!(#[serde(crate = "::ligand::__private::serde")]),
+            quote!(#[serde(crate = "::ligand::__private::serde", remote = "Self")]),
             quote!(
                 struct __TripsRequestParams {
                     rider: RiderId,
@@ -111,7 +121,7 @@ fn named_arguments_become_a_struct_that_handler_and_client_share() {
                 }
             ),
             quote!(::ligand::ActionDef::new("book"), move |ctx: ::ligand::Context, params: __TripsRequestParams|),
-            quote!(async move { __this.request(params.rider, ctx, params.to).await }),
+            quote!(async move { <Trips>::request(&*__this, params.rider, ctx, params.to).await }),
             quote!(
                 /// Books a car.
                 pub(crate) fn request(&self, rider: RiderId, to: Option<Point>) -> ::ligand::Call<'a, Trip> {
@@ -192,16 +202,20 @@ fn whole_raw_and_blocking_actions_have_their_own_ways() {
     contains(
         &code,
         &[
-            quote!(async move { __this.place(::ligand::Params(params)).await }),
+            quote!(async move { <Trips>::place(&*__this, ::ligand::Params(params)).await }),
             quote!(fn place(&self, params: Cart) -> ::ligand::Call<'a, Order>),
             quote!(__builder.action_raw),
             quote!(::ligand::ActionDef::new("follow"), move |ctx: ::ligand::Context, params: ::ligand::Payload|),
             quote!(-> ::ligand::Call<'a, ::ligand::__private::Value>),
             quote!(__builder.action_blocking(
                 ::ligand::ActionDef::new("hash"),
-                move |ctx: ::ligand::Context, params: __TripsHashParams| __this.hash(params.password)
+                move |ctx: ::ligand::Context, params: __TripsHashParams| <Trips>::hash(
+                    &*__this,
+                    params.password
+                )
             )),
             quote!(call::<::ligand::Empty, ()>(self.caller, "trips.ping", ::ligand::Empty {})),
+            quote!(async move { <Trips>::ping(__this).await }),
         ],
     );
 }
@@ -233,14 +247,14 @@ fn events_and_hooks_are_registered() {
                     .concurrency(1usize)
                     .extra("debounce", 5)
             ),
-            quote!(__this.on_user(ctx, params.id)),
+            quote!(<Mail>::on_user(&*__this, ctx, params.id)),
             quote!(params: Shared<User>),
-            quote!(__this.on_any(params)),
+            quote!(<Mail>::on_any(&*__this, params)),
             quote!(__builder.started),
             quote!(move |cx: ::ligand::ServiceCx|),
-            quote!(__this.open(cx)),
+            quote!(<Mail>::open(&*__this, cx)),
             quote!(__builder.stopped),
-            quote!(__this.close()),
+            quote!(<Mail>::close(&*__this)),
         ],
     );
 }
@@ -258,7 +272,7 @@ fn a_condition_on_a_method_is_on_everything_made_for_it() {
         ),
     );
     let conditions = text(&code).matches("#[cfg(feature=\"sms\")]").count();
-    assert_eq!(conditions, 4, "struct, check, glue and client method: {}", text(&code));
+    assert_eq!(conditions, 6, "struct, reading, writing, check, glue and client method: {}", text(&code));
 }
 
 #[test]
@@ -276,6 +290,110 @@ fn the_client_can_be_renamed_reduced_and_left_out() {
     );
     lacks(&code, "fna(");
     lacks(&service(quote!(name = "t", client = false), item), "Client");
+}
+
+#[test]
+fn params_are_encoded_only_where_a_client_is_made() {
+    let item = quote!(
+        impl Trips {
+            #[action(client = false)]
+            async fn a(&self, of: Point, at: Option<u8>) -> Result<()> {}
+        }
+    );
+    for code in [
+        service(quote!(name = "t"), item.clone()),
+        service(
+            quote!(name = "t", client = false),
+            quote!(impl Trips { #[action] async fn a(&self, of: Point) -> Result<()> {} }),
+        ),
+    ] {
+        contains(
+            &code,
+            &[
+                quote!(#[derive(::ligand::__private::serde::Deserialize)]),
+                quote!(#[serde(expecting = "an object, the params of `t.a`")]),
+                quote!(an_argument_arrives::<Point>();),
+            ],
+        );
+        lacks(&code, "derive(::ligand::__private::serde::Serialize");
+        lacks(&code, "skip_serializing_if");
+    }
+}
+
+#[test]
+fn strict_actions_refuse_unknown_members_even_without_arguments() {
+    let code = service(
+        quote!(name = "t", strict),
+        quote!(
+            impl Trips {
+                #[action]
+                async fn a(&self, of: u8) -> Result<()> {}
+                #[action]
+                async fn b(&self) -> Result<()> {}
+                #[action(strict = false)]
+                async fn c(&self, of: u8) -> Result<()> {}
+                #[action(strict = false)]
+                async fn d(&self) -> Result<()> {}
+                #[action]
+                async fn e(&self, of: Params<Cart>) -> Result<()> {}
+                #[event("x")]
+                async fn f(&self, of: u8) -> Result<()> {}
+            }
+        ),
+    );
+    contains(
+        &code,
+        &[
+            quote!(
+                #[serde(deny_unknown_fields)]
+                struct __TripsAParams {
+                    of: u8,
+                }
+            ),
+            quote!(
+                #[serde(deny_unknown_fields)]
+                struct __TripsBParams {}
+            ),
+            quote!(call::<__TripsBParams, ()>(self.caller, "t.b", __TripsBParams {})),
+            quote!(call::<::ligand::Empty, ()>(self.caller, "t.d", ::ligand::Empty {})),
+        ],
+    );
+    assert_eq!(text(&code).matches("deny_unknown_fields").count(), 2, "{}", text(&code));
+}
+
+#[test]
+fn an_underscore_in_front_is_no_part_of_the_name_on_the_wire() {
+    let code = service(
+        quote!(name = "t"),
+        quote!(
+            impl Trips {
+                #[action(rename(_kept = "_kept"))]
+                async fn a(&self, _name: u8, _kept: u8, __two: u8) -> Result<()> {}
+                #[event("x")]
+                async fn b(&self, _of: u8) -> Result<()> {}
+            }
+        ),
+    );
+    contains(
+        &code,
+        &[
+            quote!(
+                struct __TripsAParams {
+                    #[serde(rename = "name")]
+                    _name: u8,
+                    _kept: u8,
+                    #[serde(rename = "_two")]
+                    __two: u8,
+                }
+            ),
+            quote!(
+                struct __TripsBParams {
+                    #[serde(rename = "of")]
+                    _of: u8,
+                }
+            ),
+        ],
+    );
 }
 
 #[test]
@@ -344,7 +462,7 @@ fn an_error_goes_out_as_parts_and_comes_back_by_its_type() {
             quote!(impl ::core::convert::From<TripError> for ::ligand::Error),
             quote!(TripError::NoDriver { near: ref __field0, .. } => ::ligand::__private::application),
             quote!(name: "TripError", code: 404i64, error_type: "NO_DRIVER",),
-            quote!([("near", ::ligand::__private::to_value(__field0))],),
+            quote!([("near", ::ligand::__private::to_value(__field0))]),
             quote!(retryable: true),
             quote!(TripError::Unknown { 0: ref __field0, .. }),
             quote!(TripError::Call { 0: inner } => ::core::convert::Into::into(inner)),

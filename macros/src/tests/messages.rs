@@ -147,7 +147,15 @@ fn options_of_actions() {
         ),
         ("#[action(bulkhead = 3)] async fn a(&self) -> Result<()> {}", "goes into `extra(bulkhead = …)`"),
         ("#[action(timeout = \"3x\")] async fn a(&self) -> Result<()> {}", "`3x` is no duration"),
-        ("#[action(timeout = 0)] async fn a(&self) -> Result<()> {}", "a timeout of zero"),
+        (
+            "#[action(timeout = 0)] async fn a(&self) -> Result<()> {}",
+            "write `timeout = \"never\"` for no limit",
+        ),
+        (
+            "#[action(timeout = \"0s\")] async fn a(&self) -> Result<()> {}",
+            "a timeout of zero would fail every call",
+        ),
+        ("#[action(timeout = \"Never\")] async fn a(&self) -> Result<()> {}", "`Never` is no duration"),
         ("#[action(timeout = true)] async fn a(&self) -> Result<()> {}", "takes a string or a number"),
         ("#[action(timeout)] async fn a(&self) -> Result<()> {}", "takes a string or a number"),
         (
@@ -173,10 +181,31 @@ fn options_of_actions() {
             "`raw` and `blocking` exclude each other",
         ),
         ("#[action(client)] async fn a(&self) -> Result<()> {}", "takes `true` or `false`"),
+        (
+            "#[action(strict = 3)] async fn a(&self) -> Result<()> {}",
+            "or is `strict = true` or `strict = false`",
+        ),
+        (
+            "#[action(strict)] async fn a(&self, a: Params<Cart>) -> Result<()> {}",
+            "write `#[serde(deny_unknown_fields)]` on `Cart`",
+        ),
+        (
+            "#[action(strict, raw)] async fn a(&self) -> Result<Reply> {}",
+            "a raw action reads its params itself",
+        ),
+        ("#[event(\"x\", strict)] async fn a(&self, a: u8) -> Result<()> {}", "unknown option `strict`"),
+        (
+            "#[action] async fn a(&self, a: u8, _a: u8) -> Result<()> {}",
+            "two arguments are called `a` on the wire",
+        ),
         ("#[action(extra(timeout = 3))] async fn a(&self) -> Result<()> {}", "`timeout` is no extra key"),
         ("#[action(extra(cache))] async fn a(&self) -> Result<()> {}", "`cache` needs a value"),
         ("#[action = \"x\"] async fn a(&self) -> Result<()> {}", "write the options in parentheses"),
         ("#[action] async fn new(&self) -> Result<()> {}", "the client's constructor is called `new`"),
+        ("#[action] async fn r#new(&self) -> Result<()> {}", "the client's constructor is called `new`"),
+        ("#[action] async fn NAME(&self) -> Result<()> {}", "write `#[action(name = \"NAME\")]`"),
+        ("#[action] async fn into(&self) -> Result<()> {}", "write `#[action(name = \"into\")]`"),
+        ("#[action] async fn try_into(&self) -> Result<()> {}", "write `#[action(name = \"try_into\")]`"),
     ]);
 }
 
@@ -231,8 +260,13 @@ fn the_service_itself() {
         (quote!(name = "a", version = -1), "takes a string or a number"),
         (quote!(name = "a", version = 5_000_000_000), "number too large"),
         (quote!(name = "a", version = ""), "the name of a version is empty"),
+        (quote!(name = "a", version = "$next"), "reserved"),
+        (quote!(name = "a", version = "1 beta"), "' ' cannot be part of the name of a version"),
+        (quote!(name = "a", version = "*"), "'*' cannot be part of the name of a version"),
+        (quote!(name = "a", version = "1."), "something on both sides"),
         (quote!(name = "a", depends_on = "b"), "`depends_on` takes a list"),
         (quote!(name = "a", depends_on = ["b c"]), "' ' cannot be part"),
+        (quote!(name = "a", strict = "yes"), "or is `strict = true` or `strict = false`"),
         (quote!(name = "a", client = 3), "or `client = false`"),
         (quote!(name = "a", client(viz = pub)), "did you mean `vis`?"),
         (quote!(name = "a", client(vis = 3)), "`vis` takes a visibility"),
@@ -265,6 +299,13 @@ fn the_wrong_item() {
             "goes on the `impl` block",
         ),
         (quote!(impl Trait for Trips {}), "not on the impl of a trait"),
+        (
+            quote!(
+                #[ligand::service(name = "b")]
+                impl Trips {}
+            ),
+            "a type is one service",
+        ),
         (
             quote!(
                 impl (u8, u8) {}
@@ -414,6 +455,23 @@ fn contracts() {
         assert!(
             found.len() == 1 && found[0].contains(expected),
             "{item}\nexpected: {expected}\nfound: {found:#?}"
+        );
+    }
+    let empty = quote!(
+        trait Mail {}
+    );
+    for (attr, expected) in [
+        (quote!(name = ""), "the name of a service is empty"),
+        (quote!(name = "a\nb"), "'\\n' cannot be part of the name of a service"),
+        (quote!(name = "a", version = ""), "the name of a version is empty"),
+    ] {
+        assert!(client_mistakes(attr.clone(), empty.clone())[0].contains(expected), "{attr}");
+    }
+    for name in ["$node", "my mail", "send-mail", "füße", "api/v2"] {
+        assert_eq!(
+            client_mistakes(quote!(name = #name, version = "1 beta"), empty.clone()),
+            [""; 0],
+            "{name}"
         );
     }
     assert!(

@@ -84,7 +84,7 @@ impl Client for AmqpClient {
     type Topic = Destination;
     type Session = AmqpSession;
 
-    fn topic(&self, topics: &Topics, to: &Route, kind: PacketKind) -> Destination {
+    fn topic(&self, topics: &Topics, to: &Route, kind: PacketKind) -> Result<Destination, &'static str> {
         Destination::of(topics, to, kind)
     }
 

@@ -115,11 +115,6 @@ impl Publisher {
             let (exchange, key) = match &parcel.topic {
                 Destination::Queue(name) => (ShortString::default(), name.clone()),
                 Destination::Exchange(name) => (name.clone(), ShortString::default()),
-                Destination::TooLong(_) => {
-                    number = Some(parcel.number);
-                    parcels.pop_front();
-                    continue;
-                }
             };
             // Each is written after those before it: without confirmations the last one tells enough.
             let taken = if self.confirms || parcels.len() == 1 {

@@ -144,10 +144,8 @@ impl Recent {
     fn topics(&self, of: impl Fn(&Destination) -> bool) -> Vec<String> {
         let mut topics = Vec::new();
         for to in self.0.iter().flatten().filter(|to| of(to)) {
-            let name = match to {
-                Destination::Queue(name) | Destination::Exchange(name) => name.to_string(),
-                Destination::TooLong(name) => name.to_string(),
-            };
+            let (Destination::Queue(name) | Destination::Exchange(name)) = to;
+            let name = name.to_string();
             if !topics.contains(&name) {
                 topics.push(name);
             }

@@ -102,11 +102,6 @@ impl AmqpSession {
                         _ => _ = parcels.remove(at),
                     }
                 }
-                Destination::TooLong(name) => {
-                    let why = "names in AMQP have at most 255 bytes";
-                    self.port.refused(&TransportError::refused(&**name, why));
-                    parcels.remove(at);
-                }
             }
         }
         Ok(())

@@ -15,18 +15,20 @@ pub(super) enum Destination {
     Queue(ShortString),
     /// Into every queue that is bound to this exchange.
     Exchange(ShortString),
-    /// AMQP has no names of more than 255 bytes.
-    TooLong(std::sync::Arc<str>),
 }
 
+/// What no queue or exchange may exceed.
+const ALLOWED: &str = "names of queues and exchanges in AMQP have at most 255 bytes";
+
 impl Destination {
-    pub(super) fn of(topics: &Topics, to: &Route, kind: PacketKind) -> Self {
-        let topic = topics.to(to, kind);
-        match (ShortString::try_new(topic.as_str()), to) {
-            (Ok(name), Route::Broadcast) => Self::Exchange(name),
-            (Ok(name), _) => Self::Queue(name),
-            (Err(_), _) => Self::TooLong(topic.into()),
-        }
+    /// # Errors
+    /// What names may be, where this is none.
+    pub(super) fn of(topics: &Topics, to: &Route, kind: PacketKind) -> Result<Self, &'static str> {
+        let name = ShortString::try_new(topics.to(to, kind)).map_err(|_| ALLOWED)?;
+        Ok(match to {
+            Route::Broadcast => Self::Exchange(name),
+            _ => Self::Queue(name),
+        })
     }
 }
 
@@ -113,8 +115,7 @@ impl Queue {
 }
 
 fn short(name: &str) -> Result<ShortString, TransportError> {
-    ShortString::try_new(name)
-        .map_err(|_| TransportError::subscribe(name, "names in AMQP have at most 255 bytes"))
+    ShortString::try_new(name).map_err(|_| TransportError::subscribe(name, ALLOWED))
 }
 
 fn millis(time: std::time::Duration) -> i64 {
@@ -200,7 +201,13 @@ mod tests {
         let to = Subscription::Own(PacketKind::Request);
         let error = Queue::of(&AmqpOptions::default(), &topics, &to).unwrap_err();
         assert!(error.to_string().contains("255 bytes"));
-        let to = Destination::of(&topics, &Route::Broadcast, PacketKind::Heartbeat);
-        assert!(matches!(to, Destination::TooLong(_)), "{to:?}");
+        assert_eq!(Destination::of(&topics, &Route::Broadcast, PacketKind::Heartbeat), Err(ALLOWED));
+        let topics = Topics::new("", NodeId::new("me").unwrap());
+        let of = |event: usize| {
+            let to = Route::BalancedEvent { event: "e".repeat(event).into(), group: "g".into() };
+            Destination::of(&topics, &to, PacketKind::Event)
+        };
+        assert_eq!(of(243), Err(ALLOWED), "with `MOL.EVENTB.g.` before it");
+        assert!(matches!(of(242), Ok(Destination::Queue(_))));
     }
 }

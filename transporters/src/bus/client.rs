@@ -21,7 +21,11 @@ pub(crate) trait Client: fmt::Debug + Send + Sync + 'static {
     type Session: Session<Topic = Self::Topic>;
 
     /// The topic of a destination.
-    fn topic(&self, topics: &Topics, to: &Route, kind: PacketKind) -> Self::Topic;
+    ///
+    /// # Errors
+    /// What a topic of this server may be called, if that is none. Nothing that the server could object to,
+    /// or read as something else, may get past this.
+    fn topic(&self, topics: &Topics, to: &Route, kind: PacketKind) -> Result<Self::Topic, &'static str>;
 
     /// How many servers there are to try; at least one.
     fn servers(&self) -> usize;
@@ -81,8 +85,15 @@ pub(crate) trait Session: Send + Sync + 'static {
         false
     }
 
-    /// Resolves once the session is of no more use, with the reason. Called once.
+    /// Resolves once the session is of no more use, with the reason.
     async fn lost(&self) -> TransportError;
+
+    /// Resolves once the server has taken something away that was subscribed to, and that it has not been
+    /// told to end, while the session goes on. The reason names it, and has been reported by
+    /// [`Port::refused`].
+    async fn deaf(&self) -> TransportError {
+        std::future::pending().await
+    }
 
     /// Sends what the library still holds, and disconnects. Bounded by its caller.
     ///

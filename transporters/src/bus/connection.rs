@@ -111,7 +111,14 @@ impl<C: Client> Connection for Bus<C> {
         write: &mut WriteFrame<'_>,
     ) -> Result<(), SendError> {
         let Shared { client, link, outbox, .. } = &*self.shared;
-        outbox.push(to, kind, token, write, || client.topic(link.topics(), to, kind))
+        let topic =
+            || client.topic(link.topics(), to, kind).map_err(|allowed| SendError::NoTopic { allowed });
+        let sent = outbox.push(to, kind, token, write, topic);
+        if let Err(SendError::NoTopic { allowed }) = sent {
+            // Few look at what became of an event or an answer.
+            link.refused(&TransportError::refused(link.topics().to(to, kind), allowed));
+        }
+        sent
     }
 
     fn room<'a>(&'a self, _to: &'a Route) -> BoxFuture<'a, ()> {

@@ -118,7 +118,7 @@ impl<T: Clone> Outbox<T> {
         kind: PacketKind,
         token: u64,
         write: &mut WriteFrame<'_>,
-        make: impl FnOnce() -> T,
+        make: impl FnOnce() -> Result<T, SendError>,
     ) -> Result<(), SendError> {
         let mut inner = self.lock();
         let limit = inner.open.as_ref().ok_or(SendError::Disconnected)?.max_frame;
@@ -131,7 +131,7 @@ impl<T: Clone> Outbox<T> {
         if inner.bytes > 0 && inner.bytes + payload.len() > bytes {
             return Err(SendError::Full);
         }
-        let topic = inner.topics.topic(to, kind, make);
+        let topic = inner.topics.topic(to, kind, make)?;
         // Only changed under the lock, so numbers rise from the front of the queue to its end.
         let number = self.accepted.fetch_add(1, Ordering::AcqRel) + 1;
         let since = Instant::now();
@@ -299,7 +299,7 @@ mod tests {
             frame.buf().extend_from_slice(&vec![b'x'; bytes]);
             Ok(())
         };
-        outbox.push(&TO, kind, 7, &mut write, || ())
+        outbox.push(&TO, kind, 7, &mut write, || Ok(()))
     }
 
     #[tokio::test]
@@ -395,14 +395,14 @@ mod tests {
                 frame.buf().extend_from_slice(b"half");
                 panic!("a bug of the caller")
             };
-            outbox.push(&TO, PacketKind::Event, 0, &mut write, || ())
+            outbox.push(&TO, PacketKind::Event, 0, &mut write, || Ok(()))
         }));
         assert!(panicked.is_err());
         let mut give_up = |frame: &mut FrameBuf<'_>| {
             frame.buf().extend_from_slice(b"half");
             Err(Abandon)
         };
-        let abandoned = outbox.push(&TO, PacketKind::Event, 0, &mut give_up, || ());
+        let abandoned = outbox.push(&TO, PacketKind::Event, 0, &mut give_up, || Ok(()));
         assert_eq!(abandoned, Err(SendError::Abandoned));
         push(&outbox, PacketKind::Event, 3).unwrap();
         let mut batch = VecDeque::new();
@@ -421,7 +421,7 @@ mod tests {
             frame.buf().extend_from_slice(b">");
             Ok(())
         };
-        outbox.push(&TO, PacketKind::Event, 0, &mut write, || ()).unwrap();
+        outbox.push(&TO, PacketKind::Event, 0, &mut write, || Ok(())).unwrap();
         let mut batch = VecDeque::new();
         outbox.try_take(&mut batch);
         let payload = batch.pop_front().unwrap().payload;

@@ -57,9 +57,11 @@ impl<S: Session> Live<S> {
     }
 }
 
-/// How a session ended.
+/// How a session ended, or its work as usual.
 enum End {
     Lost(TransportError),
+    /// It goes on, and does not bring all that was subscribed to.
+    Deaf(TransportError),
     Closing,
 }
 
@@ -73,21 +75,21 @@ pub(super) async fn run<C: Client>(
     let mut backoff = Backoff::default();
     loop {
         let mut batch = VecDeque::new();
-        let why = match serve(shared, &live, &mut batch).await {
+        let mut end = serve(shared, &live, &mut batch, live.session.deaf()).await;
+        let deaf = matches!(end, End::Deaf(_));
+        if let End::Deaf(why) = end {
+            end = take_leave(shared, &live, &mut batch, why).await;
+        }
+        let why = match end {
             End::Closing => return finish(shared, live, batch).await,
-            End::Lost(why) => why,
+            End::Lost(why) | End::Deaf(why) => why,
         };
-        shared.outbox.shut();
-        shared.set_session(None);
-        // Told before calls fail, so that none of them finds the connection still up.
-        shared.link.down(&why);
-        let mut unsent = tokens(batch);
-        unsent.extend(shared.outbox.clear());
-        shared.link.unsent(&unsent);
         if live.since.elapsed() >= LASTED {
             backoff.reset();
         }
-        drop(live);
+        give_up(shared, live, batch, &why);
+        // The others have been told that this node does not hear all of them.
+        let mut told = deaf;
         live = loop {
             tokio::select! {
                 () = shared.closing.cancelled() => return Ok(()),
@@ -100,15 +102,59 @@ pub(super) async fn run<C: Client>(
             };
             match reopened {
                 Ok(live) => break live,
-                Err(why) => tracing::debug!(error = %why, "not connected again yet"),
+                Err((Some(deaf), why)) if !std::mem::replace(&mut told, true) => {
+                    deaf.begin(shared);
+                    let mut batch = VecDeque::new();
+                    match take_leave(shared, &deaf, &mut batch, why).await {
+                        End::Closing => return finish(shared, deaf, batch).await,
+                        End::Lost(why) | End::Deaf(why) => give_up(shared, deaf, batch, &why),
+                    }
+                }
+                Err((_, why)) => tracing::debug!(error = %why, "not connected again yet"),
             }
         };
     }
 }
 
+/// Throws a session away, with all that waits for it.
+fn give_up<C: Client>(
+    shared: &Shared<C>,
+    live: Live<C::Session>,
+    batch: VecDeque<Parcel<C::Topic>>,
+    why: &TransportError,
+) {
+    shared.outbox.shut();
+    shared.set_session(None);
+    // Told before calls fail, so that none of them finds the connection still up.
+    shared.link.down(why);
+    let mut unsent = tokens(batch);
+    unsent.extend(shared.outbox.clear());
+    shared.link.unsent(&unsent);
+    drop(live);
+}
+
+/// Lets the node say, by a session that does not bring all that was subscribed to, that it is not to be reckoned
+/// with, and answer what it has begun: for half of the time that a close has.
+async fn take_leave<C: Client>(
+    shared: &Shared<C>,
+    live: &Live<C::Session>,
+    batch: &mut VecDeque<Parcel<C::Topic>>,
+    why: TransportError,
+) -> End {
+    shared.link.deaf(&why);
+    let leaving = serve(shared, live, batch, std::future::pending());
+    timeout(shared.limits.close_timeout / 2, leaving).await.unwrap_or(End::Deaf(why))
+}
+
 /// Opens a session, restores the subscriptions in it and puts it to work.
-async fn reopen<C: Client>(shared: &Shared<C>, server: usize) -> Result<Live<C::Session>, TransportError> {
-    let live = Live::open(shared, server).await?;
+///
+/// # Errors
+/// Why not; with a session that stands all the same where the server refuses a subscription.
+async fn reopen<C: Client>(
+    shared: &Shared<C>,
+    server: usize,
+) -> Result<Live<C::Session>, (Option<Live<C::Session>>, TransportError)> {
+    let live = Live::open(shared, server).await.map_err(|why| (None, why))?;
     // Held until the session is in place: what is asked for from then on is made in it.
     let wanted = shared.wanted.lock().await;
     if !wanted.is_empty() {
@@ -117,7 +163,8 @@ async fn reopen<C: Client>(shared: &Shared<C>, server: usize) -> Result<Live<C::
         let late = |_| TransportError::Lost(format!("subscriptions were not restored within {limit:?}"));
         if let Err(why) = restored.map_err(late).flatten() {
             shared.link.refused(&why);
-            return Err(why);
+            let stands = matches!(why, TransportError::Subscribe { .. });
+            return Err((stands.then_some(live), why));
         }
     }
     live.begin(shared);
@@ -126,18 +173,20 @@ async fn reopen<C: Client>(shared: &Shared<C>, server: usize) -> Result<Live<C::
     Ok(live)
 }
 
-/// Publishes until the session or the connection ends. `batch` then holds what was taken out of the
+/// Publishes until the session or the connection ends, or the session turns out to be deaf. `batch` then holds what was taken out of the
 /// outbox and not handed over.
 async fn serve<C: Client>(
     shared: &Shared<C>,
     live: &Live<C::Session>,
     batch: &mut VecDeque<Parcel<C::Topic>>,
+    deaf: impl Future<Output = TransportError>,
 ) -> End {
-    let mut lost = std::pin::pin!(live.session.lost());
+    let (mut lost, mut deaf) = (std::pin::pin!(live.session.lost()), std::pin::pin!(deaf));
     loop {
         tokio::select! {
             biased;
             why = &mut lost => return End::Lost(why),
+            why = &mut deaf => return End::Deaf(why),
             () = shared.closing.cancelled() => return End::Closing,
             expired = shared.outbox.take(batch) => shared.link.unsent(&expired),
         }

@@ -33,6 +33,8 @@ struct Fake {
     flowing: watch::Sender<bool>,
     /// Whether they say so when they take none.
     polite: Arc<AtomicBool>,
+    /// What they do not let anybody subscribe to; who has is told.
+    denied: watch::Sender<Option<Subscription>>,
     sessions: Arc<AtomicUsize>,
 }
 
@@ -42,6 +44,7 @@ struct FakeSession {
     up: watch::Receiver<bool>,
     flowing: watch::Receiver<bool>,
     polite: Arc<AtomicBool>,
+    denied: watch::Receiver<Option<Subscription>>,
     sessions: Arc<AtomicUsize>,
 }
 
@@ -56,8 +59,9 @@ impl Client for Arc<Fake> {
     type Topic = String;
     type Session = FakeSession;
 
-    fn topic(&self, topics: &Topics, to: &Route, kind: PacketKind) -> String {
-        topics.to(to, kind)
+    fn topic(&self, topics: &Topics, to: &Route, kind: PacketKind) -> Result<String, &'static str> {
+        let topic = topics.to(to, kind);
+        if topic.contains(' ') { Err("a fake topic has no blanks") } else { Ok(topic) }
     }
 
     fn servers(&self) -> usize {
@@ -82,6 +86,7 @@ impl Client for Arc<Fake> {
             up: self.up.subscribe(),
             flowing: self.flowing.subscribe(),
             polite: Arc::clone(&self.polite),
+            denied: self.denied.subscribe(),
             sessions: Arc::clone(&self.sessions),
         })
     }
@@ -96,6 +101,9 @@ impl Session for FakeSession {
     }
 
     async fn subscribe(&self, to: &[Subscription]) -> Result<(), TransportError> {
+        if self.denied.borrow().as_ref().is_some_and(|denied| to.contains(denied)) {
+            return Err(TransportError::subscribe("denied", "no"));
+        }
         self.record.lock().unwrap().subscribed[self.number].extend(to.iter().cloned());
         Ok(())
     }
@@ -123,6 +131,12 @@ impl Session for FakeSession {
         TransportError::Lost("it went down".to_owned())
     }
 
+    async fn deaf(&self) -> TransportError {
+        // An error says that the test is over.
+        let _ = self.denied.clone().wait_for(Option::is_some).await;
+        TransportError::refused("denied", "no more")
+    }
+
     async fn close(&self) -> Result<(), TransportError> {
         Ok(())
     }
@@ -132,6 +146,8 @@ impl Session for FakeSession {
 struct Log {
     ups: Mutex<Vec<Up>>,
     downs: AtomicUsize,
+    deaf: AtomicUsize,
+    refused: Mutex<Vec<String>>,
     unsent: Mutex<Vec<u64>>,
 }
 
@@ -151,6 +167,14 @@ impl Sink for Log {
     fn down(&self, _why: &TransportError) {
         self.downs.fetch_add(1, Ordering::SeqCst);
     }
+
+    fn deaf(&self, _why: &TransportError) {
+        self.deaf.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn refused(&self, why: &TransportError) {
+        self.refused.lock().unwrap().push(why.to_string());
+    }
 }
 
 struct World {
@@ -168,6 +192,7 @@ impl World {
             up: watch::channel(true).0,
             flowing: watch::channel(true).0,
             polite: Arc::default(),
+            denied: watch::channel(None).0,
             sessions: Arc::default(),
         });
         let log = Arc::new(Log::default());
@@ -224,6 +249,57 @@ async fn a_lost_session_is_replaced_at_the_next_server_and_subscriptions_are_res
     });
     assert_eq!(world.fake.sessions.load(Ordering::SeqCst), 1, "lost sessions are dropped");
     assert!(world.log.ups.lock().unwrap()[1..].iter().all(|how| *how == Up::Again));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_hear_everything_may_say_so_once_and_comes_back_when_it_does() {
+    let world = World::new(1).await;
+    world.live.subscribe(&[EVENTS, PINGS]).await.unwrap();
+    world.fake.denied.send_replace(Some(PINGS));
+    world.until(|world| world.log.deaf.load(Ordering::SeqCst) == 1).await;
+    // What it has to say leaves by the session that stands.
+    world.send(1).unwrap();
+    world.until(|world| world.record(|record| record.published.len() == 1)).await;
+    world.until(|world| world.log.downs.load(Ordering::SeqCst) == 1).await;
+    assert_eq!(world.send(2), Err(SendError::Disconnected));
+    // It is tried again, and as long as it is in vain nobody is told that the node is back.
+    world.until(|world| world.log.refused.lock().unwrap().len() >= 10).await;
+    assert_eq!(world.log.deaf.load(Ordering::SeqCst), 1, "said once");
+    assert_eq!(world.log.ups.lock().unwrap().len(), 1);
+    world.fake.denied.send_replace(None);
+    world.until(|world| world.log.ups.lock().unwrap().len() == 2).await;
+    world.record(|record| assert_eq!(record.subscribed.last().unwrap(), &[EVENTS, PINGS]));
+    assert_eq!(world.send(3), Ok(()));
+    assert_eq!(world.fake.sessions.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_refused_a_subscription_on_return_may_say_so_by_the_session_that_stands() {
+    let world = World::new(1).await;
+    world.live.subscribe(&[EVENTS, PINGS]).await.unwrap();
+    world.fake.up.send_replace(false);
+    world.until(|world| world.log.downs.load(Ordering::SeqCst) == 1).await;
+    world.fake.denied.send_replace(Some(EVENTS));
+    world.fake.up.send_replace(true);
+    world.until(|world| world.log.deaf.load(Ordering::SeqCst) == 1).await;
+    world.send(1).unwrap();
+    world.until(|world| world.record(|record| record.published.len() == 1)).await;
+    world.live.close().await.unwrap();
+    assert_eq!(world.fake.sessions.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_no_topic_fails_where_it_is_sent_and_harms_nothing_else() {
+    let world = World::new(1).await;
+    let to = |action: &str| Route::BalancedRequest { action: action.into() };
+    let send = |to: &Route| world.live.send(to, PacketKind::Request, 7, &mut |_| Ok(()));
+    for _ in 0..2 {
+        assert_eq!(send(&to("a b")), Err(SendError::NoTopic { allowed: "a fake topic has no blanks" }));
+        assert_eq!(send(&to("ab")), Ok(()));
+    }
+    world.until(|world| world.record(|record| record.published.len() == 2)).await;
+    assert!(world.log.unsent.lock().unwrap().is_empty());
+    assert!(world.log.refused.lock().unwrap()[0].contains("MOL.REQB.a b"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::{Name, NodeId, PacketKind, Route};
+use crate::{Name, NodeId, PacketKind, Route, SendError};
 
 /// Destinations that are remembered; at one more, all are forgotten.
 const MAX: usize = 16_384;
@@ -30,30 +30,59 @@ impl<T> Default for TopicCache<T> {
 }
 
 impl<T: Clone> TopicCache<T> {
-    /// The topic of a destination, made by `make` the first time.
-    pub(super) fn topic(&mut self, to: &Route, kind: PacketKind, make: impl FnOnce() -> T) -> T {
+    /// The topic of a destination, made by `make` the first time. What cannot be made is not kept.
+    pub(super) fn topic(
+        &mut self,
+        to: &Route,
+        kind: PacketKind,
+        make: impl FnOnce() -> Result<T, SendError>,
+    ) -> Result<T, SendError> {
         if self.nodes.len() + self.requests.len() + self.events.len() > MAX {
             *self = Self::default();
         }
         let nth = kind as usize;
         match to {
-            Route::Broadcast => self.broadcast[nth].get_or_insert_with(make).clone(),
+            Route::Broadcast => kept(&mut self.broadcast[nth], make),
             Route::Node { id, .. } => match self.nodes.get_mut(id) {
-                Some(kinds) => kinds[nth].get_or_insert_with(make).clone(),
+                Some(kinds) => kept(&mut kinds[nth], make),
                 None => {
+                    let topic = make()?;
                     let kinds = self.nodes.entry(id.clone());
                     let kinds = kinds.or_insert([const { None }; PacketKind::ALL.len()]);
-                    kinds[nth].get_or_insert_with(make).clone()
+                    kinds[nth] = Some(topic.clone());
+                    Ok(topic)
                 }
             },
             Route::BalancedRequest { action } => match self.requests.get(action) {
-                Some(topic) => topic.clone(),
-                None => self.requests.entry(action.clone()).or_insert_with(make).clone(),
+                Some(topic) => Ok(topic.clone()),
+                None => {
+                    let topic = make()?;
+                    self.requests.insert(action.clone(), topic.clone());
+                    Ok(topic)
+                }
             },
             Route::BalancedEvent { event, group } => {
-                self.events.entry((event.clone(), group.clone())).or_insert_with(make).clone()
+                let key = (event.clone(), group.clone());
+                match self.events.get(&key) {
+                    Some(topic) => Ok(topic.clone()),
+                    None => {
+                        let topic = make()?;
+                        self.events.insert(key, topic.clone());
+                        Ok(topic)
+                    }
+                }
             }
         }
+    }
+}
+
+fn kept<T: Clone>(
+    place: &mut Option<T>,
+    make: impl FnOnce() -> Result<T, SendError>,
+) -> Result<T, SendError> {
+    match place {
+        Some(topic) => Ok(topic.clone()),
+        None => Ok(place.insert(make()?).clone()),
     }
 }
 
@@ -75,8 +104,8 @@ mod tests {
         .into_iter()
         .enumerate()
         {
-            assert_eq!(cache.topic(route, kind, || number), number);
-            assert_eq!(cache.topic(route, kind, || unreachable!("made already")), number);
+            assert_eq!(cache.topic(route, kind, || Ok(number)), Ok(number));
+            assert_eq!(cache.topic(route, kind, || unreachable!("made already")), Ok(number));
         }
     }
 
@@ -85,7 +114,7 @@ mod tests {
         let mut cache = TopicCache::default();
         for number in 0..3 * MAX {
             let id = NodeId::new(format!("node-{number}")).unwrap();
-            cache.topic(&Route::Node { id, addr: None }, PacketKind::Response, || ());
+            cache.topic(&Route::Node { id, addr: None }, PacketKind::Response, || Ok(())).unwrap();
         }
         assert!(cache.nodes.len() <= MAX + 1);
     }

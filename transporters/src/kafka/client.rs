@@ -10,7 +10,7 @@ use super::events::{Events, Told};
 use super::handles::{Handles, aside};
 use super::session::KafkaSession;
 use super::topics::Topics as ServerTopics;
-use super::{KafkaOptions, Partitioning, settings};
+use super::{KafkaOptions, Partitioning, names, settings};
 use crate::bus::{Client, Port};
 use crate::{Link, PacketKind, Route, Topics, TransportError};
 
@@ -38,8 +38,12 @@ impl Client for KafkaClient {
     type Topic = Arc<str>;
     type Session = KafkaSession;
 
-    fn topic(&self, topics: &Topics, to: &Route, kind: PacketKind) -> Self::Topic {
-        topics.to(to, kind).into()
+    fn topic(&self, topics: &Topics, to: &Route, kind: PacketKind) -> Result<Self::Topic, &'static str> {
+        let topic = topics.to(to, kind);
+        match names::is_valid(&topic) {
+            true => Ok(topic.into()),
+            false => Err(names::ALLOWED),
+        }
     }
 
     fn servers(&self) -> usize {

@@ -33,6 +33,8 @@ pub(super) struct Events {
     lost: watch::Sender<Option<String>>,
     /// Why this node may not read, with the topic where it is about one.
     denied: watch::Sender<Option<(Option<String>, String)>>,
+    /// The first that this node may not read any more, or a topic of it, and why.
+    taken: watch::Sender<Option<(String, String)>>,
     health: Mutex<Health>,
     /// Said of all servers that they are down, and not to be believed without asking.
     doubted: Notify,
@@ -49,6 +51,7 @@ impl Events {
             reading: Reading::new(),
             lost: watch::channel(None).0,
             denied: watch::channel(None).0,
+            taken: watch::channel(None).0,
             health: Mutex::default(),
             doubted: Notify::new(),
             topics: Mutex::default(),
@@ -109,6 +112,18 @@ impl Events {
         TransportError::subscribe(topic.unwrap_or_else(|| GROUPS.to_owned()), why)
     }
 
+    /// Resolves once this node may not read any more what it was let in to.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost by dropping it.
+    pub(super) async fn taken(&self) -> TransportError {
+        let mut taken = self.taken.subscribe();
+        // The sender lives as long as this.
+        let why = taken.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
+        let (topic, why) = why.unwrap_or_default();
+        TransportError::refused(topic, why)
+    }
+
     /// Says which topics are going to be read.
     pub(super) fn begin_reading(&self, topics: Vec<String>) {
         *self.topics.lock().unwrap_or_else(PoisonError::into_inner) = topics;
@@ -142,7 +157,7 @@ impl Events {
     }
 
     /// Says once per topic that the server refuses it.
-    fn report(&self, topic: &str, why: String) {
+    pub(super) fn report(&self, topic: &str, why: String) {
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         if reported.len() >= REPORTED {
             reported.clear();
@@ -186,7 +201,13 @@ impl Events {
         let topic = self.named(why);
         if self.denied.receiver_count() == 0 {
             // Nobody waits to be let in, so this was taken back.
-            self.report(topic.as_deref().unwrap_or(GROUPS), why.to_owned());
+            let about = topic.as_deref().unwrap_or(GROUPS);
+            self.report(about, why.to_owned());
+            self.taken.send_if_modified(|taken| {
+                let first = taken.is_none();
+                taken.get_or_insert_with(|| (about.to_owned(), why.to_owned()));
+                first
+            });
         }
         self.denied.send_replace(Some((topic, why.to_owned())));
     }

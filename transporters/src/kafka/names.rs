@@ -5,6 +5,10 @@ use crate::{Link, PacketKind, Route, TransportError};
 /// The longest name of a topic.
 const LONGEST: usize = 249;
 
+/// What topics may be called.
+pub(super) const ALLOWED: &str =
+    "a topic of Kafka has letters of ASCII, digits, `.`, `_` and `-`, and at most 249 of them";
+
 /// Whether a topic may be called that.
 pub(super) fn is_valid(topic: &str) -> bool {
     !topic.is_empty() && topic.len() <= LONGEST && topic.bytes().all(is_allowed)

@@ -12,11 +12,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
+use super::KafkaOptions;
 use super::events::Events;
 use super::handles::{Handles, aside};
 use super::reading::Partition;
 use super::topics::Topics as ServerTopics;
-use super::{KafkaOptions, names};
 use crate::bus::{Parcel, Port, Pump, Session};
 use crate::{Frame, PacketKind, Subscription, Topics, TransportError};
 
@@ -79,6 +79,33 @@ impl KafkaSession {
             why = denied => Err(why),
             // An error says that nobody assigns any more.
             settled = settled => settled.map(drop).map_err(|_| TransportError::Closed),
+        }
+    }
+
+    /// Resolves with a topic that is wanted and has not been read for as long as it may take to make
+    /// subscriptions: a topic that is gone the group no longer assigns, and says so only in passing.
+    async fn unread(&self) -> String {
+        let mut assigned = self.events.reading.assigned();
+        let mut since: Option<tokio::time::Instant> = None;
+        loop {
+            // Held while subscriptions are made.
+            let wanted = self.wanted.lock().await;
+            let now = assigned.borrow_and_update().clone();
+            let missing = wanted.values().flatten().find(|partition| !now.contains(*partition)).cloned();
+            drop(wanted);
+            since = missing.as_ref().and(since.or_else(|| Some(tokio::time::Instant::now())));
+            let until = since.map(|since| since + self.options.limits.connect_timeout);
+            let late = async {
+                match until {
+                    Some(until) => tokio::time::sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // An error says that nobody assigns any more; the session has ended then.
+                changed = assigned.changed() => if changed.is_err() { std::future::pending::<()>().await },
+                () = late => return missing.map(|(topic, _)| topic).unwrap_or_default(),
+            }
         }
     }
 
@@ -150,11 +177,6 @@ impl Session for KafkaSession {
 
     async fn publish(&self, parcels: &mut VecDeque<Parcel<Arc<str>>>) -> Result<(), TransportError> {
         while let Some(parcel) = parcels.front() {
-            if !names::is_valid(&parcel.topic) {
-                self.events.refused(&parcel.topic, parcel.token, "Kafka allows no topic of that name");
-                parcels.pop_front();
-                continue;
-            }
             match self.hand_over(parcel) {
                 Ok(()) => {}
                 Err(KafkaError::MessageProduction(Code::QueueFull)) => {
@@ -169,12 +191,22 @@ impl Session for KafkaSession {
     }
 
     fn publish_now(&self, parcel: Parcel<Arc<str>>) -> Option<Parcel<Arc<str>>> {
-        let handed_over = names::is_valid(&parcel.topic) && self.hand_over(&parcel).is_ok();
-        (!handed_over).then_some(parcel)
+        self.hand_over(&parcel).is_err().then_some(parcel)
     }
 
     async fn lost(&self) -> TransportError {
         TransportError::Lost(self.events.lost().await)
+    }
+
+    async fn deaf(&self) -> TransportError {
+        tokio::select! {
+            why = self.events.taken() => why,
+            topic = self.unread() => {
+                let why = "nothing is read from it any more: was it deleted?";
+                self.events.report(&topic, why.to_owned());
+                TransportError::refused(topic, why)
+            }
+        }
     }
 
     async fn close(&self) -> Result<(), TransportError> {

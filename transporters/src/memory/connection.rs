@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use std::pin::pin;
 use std::sync::Arc;
 
-use super::hub::{Hub, Space, Tally};
+use super::hub::{DENIED, Hub, Space, Tally};
 use super::inbox::Inbox;
 use super::port::{Port, Refused};
 use super::routes::Routes;
@@ -128,11 +128,20 @@ impl Refused {
 #[async_trait]
 impl Connection for Live {
     async fn subscribe(&self, to: &[Subscription]) -> Result<(), TransportError> {
-        self.hub.resubscribe(&self.port, &self.namespace, |all| all.extend(to.iter().cloned()))
+        self.hub.resubscribe(&self.port, &self.namespace, |all, denied| {
+            if let Some(denied) = to.iter().find(|one| denied.contains(*one)) {
+                return Err(TransportError::subscribe(self.port.topic(&self.namespace, denied), DENIED));
+            }
+            all.extend(to.iter().cloned());
+            Ok(())
+        })
     }
 
     async fn unsubscribe(&self, from: &[Subscription]) -> Result<(), TransportError> {
-        self.hub.resubscribe(&self.port, &self.namespace, |all| all.retain(|one| !from.contains(one)))
+        self.hub.resubscribe(&self.port, &self.namespace, |all, _| {
+            all.retain(|one| !from.contains(one));
+            Ok(())
+        })
     }
 
     fn send(

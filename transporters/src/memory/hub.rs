@@ -26,6 +26,9 @@ pub(crate) struct Hub {
     stormy: AtomicBool,
 }
 
+/// What a node is told of a subscription that it may not have.
+pub(super) const DENIED: &str = "the in-memory network denies it to this node";
+
 /// What happened to frames that did not simply arrive.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -49,6 +52,8 @@ struct Registry {
     spaces: BTreeMap<String, Members>,
     /// Ids that are cut off, whether they have connected before or not.
     crashed: BTreeSet<Name>,
+    /// What nodes may not subscribe to.
+    denied: BTreeMap<Name, HashSet<Subscription>>,
 }
 
 #[derive(Default)]
@@ -103,14 +108,14 @@ impl Hub {
         }
     }
 
-    /// Changes what a node receives.
+    /// Changes what a node receives, which is given with what it may not receive.
     pub(crate) fn resubscribe(
         &self,
         port: &Arc<Port>,
         namespace: &str,
-        change: impl FnOnce(&mut HashSet<Subscription>),
+        change: impl FnOnce(&mut HashSet<Subscription>, &HashSet<Subscription>) -> Result<(), TransportError>,
     ) -> Result<(), TransportError> {
-        let mut registry = self.registry();
+        let registry = &mut *self.registry();
         if port.is_gone() {
             return Err(TransportError::Closed);
         }
@@ -119,10 +124,33 @@ impl Hub {
         }
         let Some(space) = registry.spaces.get_mut(namespace) else { return Err(TransportError::Closed) };
         if let Some(member) = space.members.iter_mut().find(|member| Arc::ptr_eq(&member.port, port)) {
-            change(&mut member.subscriptions);
+            let none = HashSet::new();
+            change(&mut member.subscriptions, registry.denied.get(port.id().as_name()).unwrap_or(&none))?;
             space.publish();
         }
         Ok(())
+    }
+
+    /// Takes a subscription away from every node of this id.
+    pub(crate) fn deny(&self, id: &Name, subscription: Subscription) {
+        let mut registry = self.registry();
+        for (namespace, space) in &mut registry.spaces {
+            let mut found = false;
+            for member in space.members.iter_mut().filter(|member| member.port.id().as_name() == id) {
+                if member.subscriptions.remove(&subscription) {
+                    member.port.deafen(member.port.topic(namespace, &subscription));
+                    found = true;
+                }
+            }
+            if found {
+                space.publish();
+            }
+        }
+        registry.denied.entry(id.clone()).or_default().insert(subscription);
+    }
+
+    pub(crate) fn allow(&self, id: &Name) {
+        self.registry().denied.remove(id);
     }
 
     /// Sends a frame from one node to another.

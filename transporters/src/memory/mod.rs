@@ -9,7 +9,7 @@
 //! no copy. The queue is bounded ([`Options`]), and a sender that meets a full one is told so at once.
 //!
 //! Tests break the network while it runs, with turmoil's words: [`Network::partition`],
-//! [`Network::hold`], [`Network::crash`] and their opposites, and [`Faults`] that delay, lose, repeat
+//! [`Network::hold`], [`Network::crash`] and their opposites, [`Network::deny`], and [`Faults`] that delay, lose, repeat
 //! and reorder frames at random. With the same seed, on a current-thread runtime with paused time, the
 //! same program sees the same faults.
 //!

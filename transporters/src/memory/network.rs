@@ -8,7 +8,7 @@ use super::connection::Live;
 use super::faults::Weather;
 use super::hub::Hub;
 use super::{Faults, Options, named};
-use crate::{Capabilities, Connection, Link, Name, NodeId, TransportError, Transporter};
+use crate::{Capabilities, Connection, Link, Name, NodeId, Subscription, TransportError, Transporter};
 
 /// A message bus inside this process; clones are the same network.
 ///
@@ -128,6 +128,18 @@ impl Network {
     /// Undoes [`Network::crash`]: the node is told ([`Link::up`]), and has to subscribe again.
     pub fn restore(&self, node: impl AsRef<str>) {
         self.hub.restore(&Name::from(node.as_ref()));
+    }
+
+    /// Takes a subscription away from a node, now and whenever it asks for it, until [`Network::allow`]: as a
+    /// server does whose permissions change. The node is told ([`Link::deaf`]) if it has it, and then has to
+    /// subscribe again ([`Link::up`]).
+    pub fn deny(&self, node: impl AsRef<str>, subscription: Subscription) {
+        self.hub.deny(&Name::from(node.as_ref()), subscription);
+    }
+
+    /// Undoes [`Network::deny`] for a node. What it has lost it has to subscribe to itself.
+    pub fn allow(&self, node: impl AsRef<str>) {
+        self.hub.allow(&Name::from(node.as_ref()));
     }
 
     /// Random faults between all nodes, in place of those set before. `Faults::default()` ends them.

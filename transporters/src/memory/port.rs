@@ -7,8 +7,9 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::Options;
+use super::hub::DENIED;
 use super::queue::{Overflow, Queue, When};
-use crate::{Frame, Link, Name, NodeId, TransportError, Up};
+use crate::{Frame, Link, Name, NodeId, Subscription, Topics, TransportError, Up};
 
 /// Why a frame was not taken.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub(crate) struct Port {
     connected: AtomicBool,
     /// Times the connection broke or came back: even while connected.
     changes: watch::Sender<u64>,
+    /// Topics that were taken away and the node has not been told of.
+    taken: watch::Sender<Vec<String>>,
     /// Notified when any node of the network has room again.
     room: Arc<Notify>,
 }
@@ -69,6 +72,7 @@ impl Port {
             inbox: Mutex::default(),
             connected: AtomicBool::new(true),
             changes: watch::Sender::new(0),
+            taken: watch::Sender::default(),
             room,
         }
     }
@@ -138,10 +142,33 @@ impl Port {
         self.change(Presence::Crashed, Presence::Gone);
     }
 
-    /// Tells the node of broken and restored connections, until it leaves.
+    /// The topic that a subscription of this node has elsewhere.
+    pub(crate) fn topic(&self, namespace: &str, subscription: &Subscription) -> String {
+        Topics::new(namespace, self.id.clone()).of(subscription)
+    }
+
+    /// The node does not receive this any more, and is to be told.
+    pub(crate) fn deafen(&self, topic: String) {
+        self.taken.send_modify(|taken| taken.push(topic));
+    }
+
+    /// Tells the node of broken and restored connections and of what was taken away, until it leaves.
     pub(crate) async fn report(self: Arc<Self>, link: Link) {
         let (mut changes, mut seen) = (self.changes.subscribe(), 0);
+        let mut taken = self.taken.subscribe();
         while !self.is_gone() {
+            let any = !taken.borrow_and_update().is_empty();
+            let topics = if any { self.taken.send_replace(Vec::new()) } else { Vec::new() };
+            // With a connection all that was subscribed to is lost, and it is subscribed to anew.
+            if let [first, ..] = &topics[..]
+                && self.is_connected()
+            {
+                for topic in &topics {
+                    link.refused(&TransportError::refused(topic, DENIED));
+                }
+                link.deaf(&TransportError::refused(first, DENIED));
+                link.up(Up::Again);
+            }
             let now = *changes.borrow_and_update();
             // What came and went between two looks is told once, so that the two stay in turn.
             let broken = now > seen && seen % 2 == 0;
@@ -153,8 +180,10 @@ impl Port {
             if back {
                 link.up(Up::Again);
             }
-            if changes.changed().await.is_err() {
-                return;
+            // The senders live as long as this.
+            tokio::select! {
+                _ = changes.changed() => {}
+                _ = taken.changed() => {}
             }
         }
     }

@@ -116,13 +116,34 @@ impl MqttClient {
     }
 }
 
+/// Servers end the connection of whoever publishes to what is no topic.
+const ALLOWED: &str =
+    "an MQTT topic has no `+`, no `#` and no control characters, at most 200 `/` and 65,535 bytes";
+
+/// Names of foreign nodes are taken as they come.
+fn topic(name: String) -> Result<String, &'static str> {
+    // The last two of each plane, and a row of 32, are no characters either.
+    let is_none = |c: char| {
+        let code = u32::from(c);
+        matches!(c, '+' | '#')
+            || c.is_control()
+            || code & 0xFFFE == 0xFFFE
+            || (0xFDD0..=0xFDEF).contains(&code)
+    };
+    let levels = name.matches('/').count();
+    match name.contains(is_none) || levels > 200 || name.len() > usize::from(u16::MAX) {
+        true => Err(ALLOWED),
+        false => Ok(name),
+    }
+}
+
 #[async_trait]
 impl Client for MqttClient {
     type Topic = std::sync::Arc<str>;
     type Session = MqttSession;
 
-    fn topic(&self, _topics: &Topics, to: &Route, kind: PacketKind) -> Self::Topic {
-        self.topics.to(to, kind).into()
+    fn topic(&self, _topics: &Topics, to: &Route, kind: PacketKind) -> Result<Self::Topic, &'static str> {
+        topic(self.topics.to(to, kind)).map(Into::into)
     }
 
     fn servers(&self) -> usize {
@@ -158,5 +179,23 @@ impl Client for MqttClient {
 impl fmt::Debug for MqttClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MqttClient").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_servers_end_the_connection_for_is_no_topic() {
+        for wrong in ["a+b", "#", "a\0", "a\r", "a\u{7f}", "a\u{9f}", "a\u{fffe}", "a\u{1ffff}", "a\u{fdd0}"]
+        {
+            assert_eq!(topic(format!("MOL.RES.{wrong}")), Err(ALLOWED), "{wrong:?}");
+        }
+        assert_eq!(topic("/".repeat(201)), Err(ALLOWED));
+        assert_eq!(topic("x".repeat(65_536)), Err(ALLOWED));
+        for right in ["a b", "ä", "$x", "\u{fffd}", "a/b"] {
+            assert_eq!(topic(right.to_owned()), Ok(right.to_owned()));
+        }
     }
 }

@@ -1,17 +1,21 @@
-//! Whether the server still answers.
+//! Whether the server still answers, and still lets this node hear what it has subscribed to.
 //!
 //! The client library pings as seldom as the server is told (`keepalive`), with MQTT 5 every 5 s at the
 //! most, and notices a silence one ping later: too late for what it still holds. So the server is asked
 //! more often, by a question that it has to answer and that changes nothing: to subscribe once more to what
-//! is subscribed to already.
+//! is subscribed to already. By its answer it also tells what it would not let this node subscribe to any more;
+//! it says so of itself never. Most end the connection when they change their mind, and what some withhold
+//! without a word nobody can know.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use super::session::{Waiting, lock};
 use super::wire::{Asker, Ended};
+use crate::TransportError;
+use crate::bus::Port;
 
 /// Topics that are subscribed to. Held while something about subscriptions is asked for, so that answers
 /// come in the order of those who wait for them.
@@ -25,6 +29,9 @@ pub(super) struct Pulse {
     pub(super) waiting: Arc<Mutex<Waiting>>,
     /// Time for which frames may be held.
     pub(super) hold: Duration,
+    /// The first subscription that the server has taken away, and why.
+    pub(super) taken: watch::Sender<Option<(String, String)>>,
+    pub(super) port: Port,
 }
 
 impl Pulse {
@@ -44,12 +51,25 @@ impl Pulse {
 
     async fn ask(&self) -> Result<(), Ended> {
         let (told, answer) = oneshot::channel();
-        {
+        let topics = {
             let subscribed = self.subscribed.lock().await;
-            let Some(topic) = subscribed.first() else { return Ok(()) };
+            if subscribed.is_empty() {
+                return Ok(());
+            }
             lock(&self.waiting).subscribes.push_back(told);
-            self.asker.subscribe(std::slice::from_ref(topic), self.qos).await?;
+            self.asker.subscribe(&subscribed, self.qos).await?;
+            subscribed.clone()
+        };
+        let codes = answer.await.map_err(|_| Ended)?;
+        let refused = topics.into_iter().zip(codes).find_map(|(topic, why)| Some(topic).zip(why));
+        // What was given up meanwhile is nobody's loss.
+        if let Some((topic, why)) = refused
+            && self.taken.borrow().is_none()
+            && self.subscribed.lock().await.contains(&topic)
+        {
+            self.port.refused(&TransportError::refused(&*topic, &*why));
+            self.taken.send_replace(Some((topic, why)));
         }
-        answer.await.map(drop).map_err(|_| Ended)
+        Ok(())
     }
 }

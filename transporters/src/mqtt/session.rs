@@ -9,19 +9,20 @@ use tokio::sync::{oneshot, watch};
 use super::pulse::{Pulse, Subscribed};
 use super::wire::{Asker, Happening, Loop};
 use crate::bus::{Parcel, Port, Pump, Session};
-use crate::{Frame, Link, Subscription, Topics, TransportError};
+use crate::{Frame, Subscription, Topics, TransportError};
 
 /// See the module.
 pub(super) struct MqttSession {
     asker: Asker,
     topics: Topics,
-    link: Link,
     qos: u8,
     max_frame: usize,
     shared: Arc<Mutex<Waiting>>,
     subscribed: Arc<Subscribed>,
     /// Publishes of quality 1 and 2 that the server has not settled.
     open: Arc<watch::Sender<usize>>,
+    /// A subscription that the server has taken away, and why.
+    taken: watch::Receiver<Option<(String, String)>>,
     /// Why the event loop has ended: an error of the library, or `None` after a farewell.
     ended: watch::Receiver<Option<Result<(), String>>>,
 }
@@ -65,7 +66,10 @@ impl MqttSession {
             subscribed: Arc::clone(&subscribed),
             waiting: Arc::clone(&shared),
             hold: port.limits().max_hold,
+            taken: watch::channel(None).0,
+            port: port.clone(),
         };
+        let taken = pulse.taken.subscribe();
         port.spawn(async move {
             // With the reader goes all that the library still holds.
             let result = tokio::select! {
@@ -74,7 +78,7 @@ impl MqttSession {
             };
             over.send_replace(Some(result));
         });
-        Self { asker, topics, link: port.link().clone(), qos, max_frame, shared, subscribed, open, ended }
+        Self { asker, topics, qos, max_frame, shared, subscribed, open, ended, taken }
     }
 }
 
@@ -190,11 +194,6 @@ impl Session for MqttSession {
 
     async fn publish(&self, parcels: &mut VecDeque<Parcel<Arc<str>>>) -> Result<(), TransportError> {
         while let Some(parcel) = parcels.pop_front() {
-            // Ids of foreign nodes are taken as they come; one that is a wildcard has no topic.
-            if parcel.topic.contains(['+', '#']) {
-                self.link.unsent(&[parcel.token]);
-                continue;
-            }
             if self.qos > 0 {
                 lock(&self.shared).published.push_back(Arc::clone(&parcel.topic));
                 self.open.send_modify(|open| *open += 1);
@@ -206,7 +205,7 @@ impl Session for MqttSession {
 
     /// Only what the server does not acknowledge: there is no account of it that has to be in order.
     fn publish_now(&self, parcel: Parcel<Arc<str>>) -> Option<Parcel<Arc<str>>> {
-        if self.qos > 0 || parcel.topic.contains(['+', '#']) {
+        if self.qos > 0 {
             return Some(parcel);
         }
         match self.asker.publish(&parcel.topic, self.qos, parcel.payload.clone()).now_or_never() {
@@ -219,6 +218,14 @@ impl Session for MqttSession {
         // An error says that the event loop has gone without a word.
         let _ = self.ended.clone().wait_for(Option::is_some).await;
         self.gone()
+    }
+
+    async fn deaf(&self) -> TransportError {
+        match self.taken.clone().wait_for(Option::is_some).await.map(|taken| taken.clone()) {
+            Ok(Some((topic, why))) => TransportError::refused(topic, why),
+            // With the one who asks the session has ended.
+            _ => std::future::pending().await,
+        }
     }
 
     async fn close(&self) -> Result<(), TransportError> {

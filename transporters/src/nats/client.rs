@@ -1,6 +1,6 @@
 //! Opens sessions with NATS servers.
 
-use async_nats::{ConnectError, ConnectErrorKind, ConnectOptions, ReconnectToServer, ServerAddr};
+use async_nats::{ConnectError, ConnectErrorKind, ConnectOptions, ReconnectToServer, ServerAddr, Subject};
 use async_trait::async_trait;
 use rustls::ClientConfig;
 use std::error::Error as StdError;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::options::NatsOptions;
 use super::session::NatsSession;
 use super::signals::Signals;
-use super::subjects::Target;
+use super::subjects::subject;
 use crate::bus::{Client, Port, Server, TlsOptions};
 use crate::{Link, PacketKind, Route, Topics, TransportError};
 
@@ -198,11 +198,11 @@ fn tls_error(error: &ConnectError) -> Option<&rustls::Error> {
 
 #[async_trait]
 impl Client for NatsClient {
-    type Topic = Target;
+    type Topic = Subject;
     type Session = NatsSession;
 
-    fn topic(&self, topics: &Topics, to: &Route, kind: PacketKind) -> Target {
-        Target::new(topics.to(to, kind))
+    fn topic(&self, topics: &Topics, to: &Route, kind: PacketKind) -> Result<Subject, &'static str> {
+        subject(topics.to(to, kind))
     }
 
     fn servers(&self) -> usize {

@@ -15,14 +15,22 @@ use crate::{Frame, PacketKind, Source};
 /// When a subscription is to end.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum End {
-    /// After so many messages more. Server and library count them alike, so none is lost.
-    After(u64),
-    /// At once. The library drops what the server sends until it knows.
+    /// As soon as the server knows. The library goes on delivering what comes until then, and after: it has
+    /// to be told once more, when the server is known to know.
+    Told,
+    /// At once. The library drops what the server sends until it knows (async-nats 0.51).
     Now,
 }
 
-/// An order to end a subscription, answered by how many messages it has had when the library was told.
-type Order = (End, oneshot::Sender<u64>);
+/// After so many messages a subscription ends for the library, which is never. For the server it is no number that
+/// it can count to, and so an order to end the subscription at once (`processUnsub` in nats-server's
+/// `server/client.go` goes by what `parseSize` makes of it: -1 of more than nine digits, a negative number where an
+/// old one lets it overflow). A server that did count to it would be told once more together with the library, and
+/// what it sent in that instant would be lost.
+const FAR: u64 = 1 << 63;
+
+/// An order to end a subscription, answered when the library has been told.
+type Order = (End, oneshot::Sender<()>);
 
 /// Ends a subscription that is read elsewhere; dropping it does so at once.
 pub(super) struct Stop {
@@ -31,11 +39,13 @@ pub(super) struct Stop {
 }
 
 impl Stop {
-    /// Tells the library. `None`: the reader has ended, and the subscription with it.
-    pub(super) async fn end(&self, when: End) -> Option<u64> {
+    /// Tells the library.
+    pub(super) async fn end(&self, when: End) {
         let (answer, answered) = oneshot::channel();
-        self.orders.send((when, answer)).await.ok()?;
-        answered.await.ok()
+        // An error says that the reader has ended, and the subscription with it.
+        if self.orders.send((when, answer)).await.is_ok() {
+            let _ = answered.await;
+        }
     }
 
     /// Resolves when the subscription has ended and all that it had is handed over.
@@ -54,8 +64,6 @@ pub(super) struct Tap {
     orders: mpsc::Receiver<Order>,
     /// Nobody can end it any more, so it was ended.
     forgotten: bool,
-    /// Messages so far.
-    taken: u64,
     /// The subscription or the connection has ended.
     over: bool,
     /// Dropped when all of it is handed over.
@@ -65,8 +73,7 @@ pub(super) struct Tap {
 impl Tap {
     pub(super) fn new(kind: PacketKind, subscriber: Subscriber) -> (Self, Stop) {
         let ((sender, orders), (open, ended)) = (mpsc::channel(1), oneshot::channel());
-        let tap =
-            Self { kind, subscriber, orders, forgotten: false, taken: 0, over: false, open: Some(open) };
+        let tap = Self { kind, subscriber, orders, forgotten: false, over: false, open: Some(open) };
         (tap, Stop { orders: sender, ended })
     }
 
@@ -88,7 +95,7 @@ impl Tap {
     async fn obey(&mut self, when: End) {
         // An error says that the connection is gone, and so is the subscription.
         let _ = match when {
-            End::After(more) => self.subscriber.unsubscribe_after(self.taken + more).await,
+            End::Told => self.subscriber.unsubscribe_after(FAR).await,
             End::Now => self.subscriber.drain().await,
         };
     }
@@ -142,7 +149,6 @@ impl Reader {
                 }
                 match tap.subscriber.poll_next_unpin(cx) {
                     Poll::Ready(Some(message)) => {
-                        tap.taken += 1;
                         let frame = self.intake.accept(Frame::new(tap.kind, message.payload));
                         match tap.comes_last() {
                             true => self.last.extend(frame),
@@ -187,7 +193,7 @@ impl Source for Reader {
                 Found::Order(number, (when, answer)) => {
                     let tap = &mut self.taps[number];
                     tap.obey(when).await;
-                    let _ = answer.send(tap.taken);
+                    let _ = answer.send(());
                 }
                 Found::End => return false,
             }

@@ -8,19 +8,36 @@ pub(super) struct Refusal {
 }
 
 /// Reads `Permissions Violation for Publish to "subject"` and
-/// `Permissions Violation for Subscription to "subject"`, with or without `using queue "name"`.
+/// `Permissions Violation for Subscription to "subject"`, and whatever follows the subject: `using queue "name"`,
+/// and `(sid "7")` where a server that reads its configuration again takes a subscription away.
 pub(super) fn refusal(error: &str) -> Option<Refusal> {
     let what = strip(error, "permissions violation for ")?;
     let (publish, rest) = match strip(what, "publish to ") {
         Some(rest) => (true, rest),
         None => (false, strip(what, "subscription to ")?),
     };
-    let rest = rest.trim_start().strip_prefix('"').unwrap_or(rest);
-    let subject = match rest.split_once("\" using queue ") {
-        Some((subject, _)) => subject,
-        None => rest.trim_end().trim_end_matches('"'),
+    let rest = rest.trim();
+    let subject = match rest.strip_prefix('"') {
+        Some(quoted) => unquoted(quoted),
+        // A subject has no blanks.
+        None => rest.split_whitespace().next().unwrap_or_default().to_owned(),
     };
-    (!subject.is_empty()).then(|| Refusal { subject: subject.to_owned(), publish })
+    (!subject.is_empty()).then_some(Refusal { subject, publish })
+}
+
+/// What stands before the closing quote. The server quotes as Go does (`%q`): what would end the text has a
+/// backslash before it.
+fn unquoted(text: &str) -> String {
+    let mut subject = String::new();
+    let mut rest = text.chars();
+    while let Some(next) = rest.next() {
+        match next {
+            '"' => break,
+            '\\' => subject.extend(rest.next()),
+            next => subject.push(next),
+        }
+    }
+    subject
 }
 
 fn strip<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
@@ -40,10 +57,23 @@ mod tests {
             (r#"Permissions Violation for Subscription to "MOL.REQ.node-1""#, false),
             (r#"Permissions Violation for Subscription to "MOL.REQ.node-1" using queue "math.add""#, false),
             (r#"permissions violation for subscription to "MOL.REQ.node-1""#, false),
+            // As 2.9 and later say it when they read their configuration again.
+            (r#"Permissions Violation for Subscription to "MOL.REQ.node-1" (sid "7")"#, false),
+            (
+                r#"Permissions Violation for Subscription to "MOL.REQ.node-1" using queue "g" (sid "7")"#,
+                false,
+            ),
+            ("Permissions Violation for Subscription to MOL.REQ.node-1 (sid 7)", false),
         ] {
             let expected = Refusal { subject: "MOL.REQ.node-1".to_owned(), publish };
             assert_eq!(refusal(error), Some(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn a_subject_with_a_quote_in_it_is_read_as_it_is() {
+        let error = r#"Permissions Violation for Publish to "MOL.EVENTB.g.say \"hi\" (sid \\)""#;
+        assert_eq!(refusal(error).unwrap().subject, r#"MOL.EVENTB.g.say "hi" (sid \)"#);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A connection with a NATS server.
 
-use async_nats::Client;
+use async_nats::{Client, Subject};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -13,22 +13,12 @@ use tokio::time::{sleep, timeout};
 
 use super::reader::{End, Reader, Stop, Tap};
 use super::signals::{ECHO, Listening, Signals};
-use super::subjects::{Interest, Target};
+use super::subjects::Interest;
 use crate::bus::{Parcel, Port, Session};
 use crate::{PacketKind, Subscription, TransportError};
 
 /// The library passes errors on by way of a task of its own, which was woken before the echo came.
 const AFTER_ECHO: Duration = Duration::from_millis(10);
-
-/// So many messages more a queue group may hand over before a node has left it: as many as can be on their way
-/// when it leaves, and fewer where fewer come within a [`STEP`].
-const STEPS: [u64; 4] = [1024, 128, 16, 4];
-const STEP: Duration = Duration::from_millis(50);
-/// How long the last one is waited for where they are few.
-const LAST: Duration = Duration::from_millis(250);
-/// In which the server does what it was told last. What comes meanwhile on a connection that is left alone is
-/// still taken.
-const UNTOUCHED: Duration = Duration::from_millis(20);
 
 /// Bytes that are handed over without waiting for the library to write them out.
 const UNWRITTEN: usize = 256 * 1024;
@@ -46,6 +36,7 @@ pub(super) struct NatsSession {
 
 struct Made {
     number: u64,
+    subject: String,
     stop: Stop,
 }
 
@@ -71,10 +62,10 @@ impl NatsSession {
             Some(queue) => self.client.queue_subscribe(subject.clone(), queue).await,
             None => self.client.subscribe(subject.clone()).await,
         };
-        let subscriber = asked.map_err(|why| TransportError::subscribe(subject, why))?;
+        let subscriber = asked.map_err(|why| TransportError::subscribe(&*subject, why))?;
         let number = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
         let (tap, stop) = Tap::new(kind(subscription), subscriber);
-        Ok((tap, Made { number, stop }))
+        Ok((tap, Made { number, subject, stop }))
     }
 
     /// Waits until the server has done everything that it was asked for before.
@@ -96,13 +87,19 @@ impl NatsSession {
         }
     }
 
-    /// Ends subscriptions; what they had already received is still read.
-    async fn stop(&self, gone: impl Iterator<Item = &Made>) {
-        join_all(gone.map(async |made| {
+    /// Ends subscriptions. All that the server sends until it knows is still read, so that a queue group hands
+    /// no message to nobody.
+    async fn leave(&self, gone: &mut [Made], listening: &Listening<'_>) -> Result<(), TransportError> {
+        join_all(gone.iter().map(|made| made.stop.end(End::Told))).await;
+        self.settled(listening).await?;
+        // What the server sent before its answer has been taken.
+        join_all(gone.iter_mut().map(async |made| {
             made.stop.end(End::Now).await;
             self.signals.unsubscribed(made.number);
+            made.stop.ended().await;
         }))
         .await;
+        Ok(())
     }
 
     /// Starts readers: one for control packets, one for the data of other nodes, one for their answers, and
@@ -135,7 +132,7 @@ enum Lane {
 
 #[async_trait]
 impl Session for NatsSession {
-    type Topic = Target;
+    type Topic = Subject;
 
     fn max_frame(&self) -> usize {
         self.client.max_payload()
@@ -151,16 +148,9 @@ impl Session for NatsSession {
         }
         self.settled(&listening).await?;
         sleep(AFTER_ECHO).await;
-        for (subject, error) in listening.errors() {
-            let subjects = || to.iter().map(|one| Interest::of(self.port.link().topics(), one).subject);
-            match subject {
-                // About something else that is going on.
-                Some(subject) if !subjects().any(|one| one == subject) => {}
-                subject => {
-                    let topic = subject.or_else(|| subjects().next()).unwrap_or_default();
-                    return Err(TransportError::subscribe(topic, error));
-                }
-            }
+        let subjects: Vec<_> = made.iter().map(|(_, one)| &*one.subject).collect();
+        if let Some((subject, error)) = listening.stands(&subjects) {
+            return Err(TransportError::subscribe(subject, error));
         }
         for (subscription, one) in &made {
             self.signals.subscribed(one.number, kind(subscription));
@@ -171,34 +161,20 @@ impl Session for NatsSession {
     }
 
     async fn unsubscribe(&self, from: &[Subscription]) -> Result<(), TransportError> {
-        let (mut shared, own): (Vec<_>, Vec<_>) = {
+        let mut gone: Vec<Made> = {
             let mut made = self.made();
-            let gone = from.iter().filter_map(|one| Some((made.remove(one)?, one)));
-            gone.partition(|(_, one)| Interest::of(self.port.link().topics(), one).queue.is_some())
+            from.iter().filter_map(|one| made.remove(one)).collect()
         };
-        join_all(shared.iter_mut().map(|(made, _)| leave(&mut made.stop))).await;
-        self.stop(shared.iter().chain(&own).map(|(made, _)| made)).await;
-        sleep(UNTOUCHED).await;
-        self.settled(&self.signals.listen()).await?;
-        join_all(shared.iter_mut().map(|(made, _)| made.stop.ended())).await;
-        Ok(())
+        self.signals.given_up(gone.iter().map(|made| &*made.subject));
+        self.leave(&mut gone, &self.signals.listen()).await
     }
 
-    async fn publish(&self, parcels: &mut VecDeque<Parcel<Target>>) -> Result<(), TransportError> {
+    async fn publish(&self, parcels: &mut VecDeque<Parcel<Subject>>) -> Result<(), TransportError> {
         let failed = |why: &dyn std::fmt::Display| TransportError::Lost(why.to_string());
         while let Some(parcel) = parcels.front() {
-            match &parcel.topic {
-                Target::Subject(subject) => {
-                    let published = self.client.publish(subject.clone(), parcel.payload.clone());
-                    published.await.map_err(|why| failed(&why))?;
-                    self.unwritten.fetch_add(parcel.payload.len(), Ordering::Relaxed);
-                }
-                Target::Impossible(topic) => {
-                    let why = TransportError::refused(topic.as_str(), "a NATS subject has no blanks");
-                    self.port.refused(&why);
-                    self.port.link().unsent(Some(parcel.token).filter(|token| *token != 0).as_slice());
-                }
-            }
+            let published = self.client.publish(parcel.topic.clone(), parcel.payload.clone());
+            published.await.map_err(|why| failed(&why))?;
+            self.unwritten.fetch_add(parcel.payload.len(), Ordering::Relaxed);
             parcels.pop_front();
             if self.unwritten.load(Ordering::Relaxed) >= UNWRITTEN {
                 self.unwritten.store(0, Ordering::Relaxed);
@@ -208,14 +184,13 @@ impl Session for NatsSession {
         Ok(())
     }
 
-    fn publish_now(&self, parcel: Parcel<Target>) -> Option<Parcel<Target>> {
+    fn publish_now(&self, parcel: Parcel<Subject>) -> Option<Parcel<Subject>> {
         let bytes = parcel.payload.len();
         // Beyond that somebody has to wait for the library.
         if self.unwritten.load(Ordering::Relaxed) + bytes >= UNWRITTEN {
             return Some(parcel);
         }
-        let Target::Subject(subject) = &parcel.topic else { return Some(parcel) };
-        let handed_over = self.client.publish(subject.clone(), parcel.payload.clone()).now_or_never();
+        let handed_over = self.client.publish(parcel.topic.clone(), parcel.payload.clone()).now_or_never();
         match handed_over {
             Some(Ok(())) => {
                 self.unwritten.fetch_add(bytes, Ordering::Relaxed);
@@ -230,16 +205,17 @@ impl Session for NatsSession {
         self.signals.over().await
     }
 
+    async fn deaf(&self) -> TransportError {
+        self.signals.taken().await
+    }
+
     async fn close(&self) -> Result<(), TransportError> {
         let listening = self.signals.listen();
         // A connection that ends with something unread takes with it what the server has not read. So first
         // the server reads everything, then it sends nothing more, and what it has sent is still handled.
         self.settled(&listening).await?;
-        let leaving = async {
-            let made = std::mem::take(&mut *self.made());
-            self.stop(made.values()).await;
-            self.settled(&listening).await
-        };
+        let mut made: Vec<Made> = std::mem::take(&mut *self.made()).into_values().collect();
+        let leaving = self.leave(&mut made, &listening);
         // A handler that keeps its reader busy does not make what was sent any less so.
         let _ = timeout(self.port.limits().close_timeout / 2, leaving).await;
         self.client.drain().await.map_err(|why| TransportError::Publish(why.into()))?;
@@ -252,25 +228,6 @@ impl Session for NatsSession {
 impl Drop for NatsSession {
     fn drop(&mut self) {
         let _ = self.client.drain().now_or_never();
-    }
-}
-
-/// Ends a subscription of a queue group while others publish to it, so that no message is handed to nobody:
-/// what the server chooses this node for until it knows would be gone.
-async fn leave(stop: &mut Stop) {
-    let mut before = None;
-    for more in STEPS {
-        let taken = stop.end(End::After(more)).await;
-        if taken.is_none() || timeout(STEP, stop.ended()).await.is_ok() {
-            return;
-        }
-        if taken == before {
-            break;
-        }
-        before = taken;
-    }
-    if stop.end(End::After(1)).await.is_some() {
-        let _ = timeout(LAST, stop.ended()).await;
     }
 }
 

@@ -28,10 +28,14 @@ struct Heard {
     error: Option<String>,
     /// Those since [`Signals::listen`]; none while nobody listens.
     errors: Option<Errors>,
+    /// Subjects of subscriptions that the server has accepted, each as often as it was subscribed to.
+    standing: HashMap<String, usize>,
+    /// The first of them that the server took away, and what it said.
+    taken: Option<(String, String)>,
 }
 
 /// Errors of the server, each with the subject that it is about.
-pub(super) type Errors = Vec<(Option<String>, String)>;
+type Errors = Vec<(Option<String>, String)>;
 
 /// Errors that are kept for one listener.
 const MAX_ERRORS: usize = 1024;
@@ -64,15 +68,17 @@ impl Signals {
 
     fn error(&self, error: String) {
         let about = refusal(&error);
-        let subject = about.as_ref().map(|about| about.subject.clone());
         let mut listening = false;
-        self.heard.send_modify(|heard| match &mut heard.errors {
-            Some(errors) if errors.len() < MAX_ERRORS => {
-                listening = true;
-                errors.push((subject, error.clone()));
+        self.heard.send_modify(|heard| match (&about, &mut heard.errors) {
+            (Some(about), _) if !about.publish && heard.standing.contains_key(&about.subject) => {
+                heard.taken.get_or_insert_with(|| (about.subject.clone(), error.clone()));
             }
-            _ if about.is_some() => {}
-            _ => heard.error = Some(error.clone()),
+            (_, Some(errors)) if errors.len() < MAX_ERRORS => {
+                listening = true;
+                errors.push((about.as_ref().map(|about| about.subject.clone()), error.clone()));
+            }
+            (Some(_), _) => {}
+            (None, _) => heard.error = Some(error.clone()),
         });
         // Whoever listens asks about subscriptions.
         if let Some(about) = about
@@ -106,6 +112,29 @@ impl Signals {
         })
     }
 
+    /// Resolves once the server has taken away a subscription that stood.
+    pub(super) async fn taken(&self) -> TransportError {
+        let mut heard = self.heard.subscribe();
+        // An error says that the sender is gone, which this borrows.
+        let taken = heard.wait_for(|heard| heard.taken.is_some()).await.ok();
+        let (subject, error) = taken.and_then(|heard| heard.taken.clone()).unwrap_or_default();
+        TransportError::refused(subject, error)
+    }
+
+    /// These subscriptions are about to be ended from here.
+    pub(super) fn given_up<'a>(&self, subjects: impl Iterator<Item = &'a str>) {
+        self.heard.send_modify(|heard| {
+            for subject in subjects {
+                if let Some(count) = heard.standing.get_mut(subject) {
+                    *count -= 1;
+                    if *count == 0 {
+                        heard.standing.remove(subject);
+                    }
+                }
+            }
+        });
+    }
+
     pub(super) fn subscribed(&self, number: u64, kind: PacketKind) {
         self.kinds().insert(number, kind);
     }
@@ -123,8 +152,25 @@ impl Signals {
 pub(super) struct Listening<'a>(&'a Signals);
 
 impl Listening<'_> {
-    pub(super) fn errors(&self) -> Errors {
-        self.0.heard.borrow().errors.clone().unwrap_or_default()
+    /// What the server has against subscriptions to these subjects: the first one that it refused, and what it
+    /// said. Without that they stand, and whatever the server says of them from here on takes them away.
+    pub(super) fn stands(&self, subjects: &[&str]) -> Option<(String, String)> {
+        let about = |subject: &Option<String>| match subject {
+            // Another one is about something else that is going on.
+            Some(subject) => subjects.contains(&subject.as_str()).then(|| subject.clone()),
+            None => Some(subjects.first().copied().unwrap_or_default().to_owned()),
+        };
+        let mut refused = None;
+        self.0.heard.send_modify(|heard| {
+            let mut errors = heard.errors.iter().flatten();
+            refused = errors.find_map(|(subject, error)| Some((about(subject)?, error.clone())));
+            if refused.is_none() {
+                for subject in subjects {
+                    *heard.standing.entry((*subject).to_owned()).or_default() += 1;
+                }
+            }
+        });
+        refused
     }
 
     /// Resolves when the server has refused this subject.

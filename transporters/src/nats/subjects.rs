@@ -32,20 +32,20 @@ impl Interest {
     }
 }
 
-/// Where to publish. A topic with a blank in it would be read as more than a subject by the server.
-#[derive(Debug, Clone)]
-pub(super) enum Target {
-    Subject(Subject),
-    Impossible(Subject),
-}
+/// What makes no subject. A blank ends one in the server's eyes, and to a subject with an empty part nobody is
+/// subscribed, whatever the patterns say.
+const ALLOWED: &str =
+    "a NATS subject has no blanks and no control characters, and none of its parts, between dots, is empty";
 
-impl Target {
-    pub(super) fn new(topic: String) -> Self {
-        let impossible = topic.contains(|c: char| c.is_ascii_whitespace() || c.is_control());
-        match impossible {
-            true => Self::Impossible(topic.into()),
-            false => Self::Subject(topic.into()),
-        }
+/// Where to publish.
+///
+/// # Errors
+/// What subjects are, where this is none.
+pub(super) fn subject(topic: String) -> Result<Subject, &'static str> {
+    let unreadable = topic.contains(|c: char| c.is_ascii_whitespace() || c.is_control());
+    match unreadable || topic.split('.').any(str::is_empty) {
+        true => Err(ALLOWED),
+        false => Ok(topic.into()),
     }
 }
 
@@ -82,10 +82,16 @@ mod tests {
     }
 
     #[test]
-    fn a_name_with_blanks_is_no_subject() {
-        for topic in ["MOL.RES.a b", "MOL.RES.a\r\nPUB b 0", "MOL.RES.\t"] {
-            assert!(matches!(Target::new(topic.to_owned()), Target::Impossible(_)), "{topic:?}");
+    fn a_name_with_blanks_or_empty_parts_is_no_subject() {
+        for topic in ["MOL.RES.a b", "MOL.RES.a\r\nPUB b 0", "MOL.RES.\t", "MOL.RES.\u{1}", "MOL.RES.\u{85}"]
+        {
+            assert_eq!(subject(topic.to_owned()), Err(ALLOWED), "{topic:?}");
         }
-        assert!(matches!(Target::new("MOL.RES.ä-1".to_owned()), Target::Subject(_)));
+        for topic in ["MOL.EVENTB.g.", "MOL.EVENTB.g.a..b", "MOL.EVENTB.g.a.", "MOL.EVENTB.g..a"] {
+            assert_eq!(subject(topic.to_owned()), Err(ALLOWED), "{topic:?}");
+        }
+        for topic in ["MOL.RES.ä-1", "MOL.EVENTB.g.a/b+c#d:e"] {
+            assert_eq!(subject(topic.to_owned()), Ok(Subject::from(topic)));
+        }
     }
 }

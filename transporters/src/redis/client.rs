@@ -116,8 +116,9 @@ impl Client for RedisClient {
     type Topic = Arc<str>;
     type Session = RedisSession;
 
-    fn topic(&self, topics: &Topics, to: &Route, kind: PacketKind) -> Self::Topic {
-        topics.to(to, kind).into()
+    /// Anything names a channel.
+    fn topic(&self, topics: &Topics, to: &Route, kind: PacketKind) -> Result<Self::Topic, &'static str> {
+        Ok(topics.to(to, kind).into())
     }
 
     fn servers(&self) -> usize {

@@ -1,6 +1,6 @@
 //! What the server does not let this node do.
 
-use ligand_transporters::{PacketKind, Route, Subscription, TransportError};
+use ligand_transporters::{PacketKind, Route, SendError, Subscription, TransportError};
 
 use super::node::Node;
 use super::url;
@@ -39,9 +39,18 @@ async fn a_topic_that_is_no_subject_is_refused_and_harms_nobody() {
     let node = Node::connect(&url).await.unwrap().listens(&[EVENTS]).await;
     let injected = format!("x\r\nPUB MOL.EVENT.{} 2", node.id);
     let to = Route::BalancedRequest { action: injected.as_str().into() };
-    node.send(&to, PacketKind::Request, 7, b"{}").unwrap();
+    let refused = node.send(&to, PacketKind::Request, 7, b"{}").unwrap_err();
+    assert!(
+        matches!(refused, SendError::NoTopic { .. }) && refused.to_string().contains("NATS"),
+        "{refused}"
+    );
+    for nowhere in ["a b", "a..b", ".a", "a.", ""] {
+        let to = Route::BalancedEvent { event: nowhere.into(), group: "g".into() };
+        let refused = node.send(&to, PacketKind::Event, 0, b"{}").unwrap_err();
+        assert!(matches!(refused, SendError::NoTopic { .. }), "{nowhere:?}");
+    }
     node.send(&node.route(), PacketKind::Event, 0, b"still here").unwrap();
-    node.until(|told| told.unsent == [7] && told.refused.len() == 1 && told.frames.len() == 1).await;
+    node.until(|told| told.unsent.is_empty() && told.refused.len() == 6 && told.frames.len() == 1).await;
     assert_eq!(node.told(|told| told.frames[0].1.clone()), "still here");
 
     let balanced = Subscription::BalancedRequest { action: "a b".into() };

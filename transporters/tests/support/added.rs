@@ -27,13 +27,20 @@ impl Added {
         servers(&[command, instance]).await;
     }
 
+    /// Its files: `config`, `log` and others.
+    pub(crate) fn file(&self, name: &str) -> std::path::PathBuf {
+        let run = std::env::var("LIGAND_SERVERS").expect("`scripts/servers` names the run");
+        [&run, &self.instances, name].iter().collect()
+    }
+
     /// Stops all of them and forgets their data.
     pub(crate) async fn remove(self) {
         servers(&["remove", &self.instances]).await;
     }
 }
 
-async fn servers(arguments: &[&str]) -> String {
+/// Runs `scripts/servers`.
+pub(crate) async fn servers(arguments: &[&str]) -> String {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/servers");
     let done = Command::new(script).args(arguments).output().await.unwrap();
     let complaint = String::from_utf8_lossy(&done.stderr);

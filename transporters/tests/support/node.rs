@@ -17,6 +17,8 @@ pub(crate) struct Log {
     /// Why, each time.
     pub(crate) reasons: Vec<String>,
     pub(crate) refused: Vec<String>,
+    /// Why, each time.
+    pub(crate) deaf: Vec<String>,
     pub(crate) dropped: Vec<PacketKind>,
     /// Tokens of frames that were certainly not sent.
     pub(crate) unsent: Vec<u64>,
@@ -44,6 +46,10 @@ impl Sink for Recorder {
 
     fn refused(&self, why: &TransportError) {
         self.0.lock().unwrap().refused.push(why.to_string());
+    }
+
+    fn deaf(&self, why: &TransportError) {
+        self.0.lock().unwrap().deaf.push(why.to_string());
     }
 
     fn unsent(&self, tokens: &[u64]) {

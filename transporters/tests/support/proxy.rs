@@ -19,6 +19,18 @@ enum Mode {
     Cut,
     /// Connections stay, no byte passes, new ones are accepted and get no answer.
     Frozen,
+    /// What clients send waits; what the server sends passes.
+    Unheard,
+}
+
+impl Mode {
+    fn passes_to_server(self) -> bool {
+        !matches!(self, Self::Frozen | Self::Unheard)
+    }
+
+    fn passes_to_client(self) -> bool {
+        self != Self::Frozen
+    }
 }
 
 /// A proxy in front of one server, for as long as it lives.
@@ -79,6 +91,11 @@ impl Proxy {
         self.mode.send_replace(Mode::Frozen);
     }
 
+    /// Stops what clients send, as if the server took its time to read it.
+    pub(crate) fn hold_back(&self) {
+        self.mode.send_replace(Mode::Unheard);
+    }
+
     /// Lets connections through again.
     pub(crate) fn restore(&self) {
         self.mode.send_replace(Mode::Open);
@@ -137,8 +154,8 @@ async fn pass(
     let (from_server, to_server) = server.into_split();
     let (there, back) = (modes.clone(), modes.clone());
     tokio::select! {
-        done = forward(from_client, to_server, None, there) => done,
-        done = forward(from_server, to_client, translation, back) => done,
+        done = forward(from_client, to_server, None, there, Mode::passes_to_server) => done,
+        done = forward(from_server, to_client, translation, back, Mode::passes_to_client) => done,
         _ = modes.wait_for(|mode| *mode == Mode::Cut) => Ok(()),
     }
 }
@@ -151,6 +168,7 @@ async fn forward(
     mut to: OwnedWriteHalf,
     mut translation: Option<Translation>,
     mut modes: watch::Receiver<Mode>,
+    passes: fn(Mode) -> bool,
 ) -> std::io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -158,9 +176,9 @@ async fn forward(
         if count == 0 {
             return Ok(());
         }
-        if *modes.borrow() == Mode::Frozen {
+        if !passes(*modes.borrow()) {
             // An error says that the proxy has gone.
-            let thawed = modes.wait_for(|mode| *mode != Mode::Frozen).await.is_ok();
+            let thawed = modes.wait_for(|mode| passes(*mode)).await.is_ok();
             let state = from.ready(Interest::READABLE).now_or_never();
             if !thawed || matches!(state, Some(Ok(state)) if state.is_read_closed()) {
                 return Ok(());

@@ -3,12 +3,9 @@
 use ligand_transporters::NodeId;
 use std::collections::BTreeMap;
 
-/// Largest sequence number: what a JavaScript number holds exactly.
-pub(crate) const MAX_SEQ: u64 = 1 << 53;
-
-/// Largest number at which a node may be called *offline*, or be stated to us about ourselves. Above it
-/// only the node itself can speak, by its INFO, so nobody can pin it with a number that it cannot exceed.
-pub(crate) const MAX_CLAIM: u64 = MAX_SEQ - (1 << 20);
+// Up to `MAX_CLAIM` anybody may state a number about anybody. Above it only the node itself is believed, by
+// an INFO that it sends itself, so nobody can pin it with a number that it cannot exceed.
+pub(crate) use crate::protocol::{MAX_CLAIM, MAX_SEQ};
 
 /// What gossip has to know of an INFO; the rest of it is passed through untouched.
 pub(crate) trait Info: Clone {

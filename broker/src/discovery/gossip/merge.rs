@@ -91,6 +91,8 @@ impl<I: Info> Gossip<I> {
             Said::Online(seen) if seen.seq > self.own.seq && seen.seq <= MAX_CLAIM => {
                 self.renumber_own(seen.seq + 1);
             }
+            // Somebody spoke in our name. Our own row counts, whatever its number, as it comes from us.
+            Said::Online(seen) if seen.seq > self.own.seq => {}
             Said::Online(seen) if seen.seq >= self.own.seq => {
                 if seen.cpu_seq > self.own.cpu_seq {
                     self.own.cpu_seq = seen.cpu_seq.saturating_add(1).min(MAX_SEQ);
@@ -115,6 +117,8 @@ impl<I: Info> Gossip<I> {
             }
             match self.peers.get(node) {
                 Some(peer) if node == sender => !peer.available || *seq > peer.seq,
+                // Only the node itself is believed above that.
+                _ if *seq > MAX_CLAIM => false,
                 Some(peer) => *seq > peer.seq,
                 None => *seq > 0 && room,
             }
@@ -172,11 +176,18 @@ impl<I: Info> Gossip<I> {
         step
     }
 
-    /// We know ourselves best, but another instance under our id is worth a look.
-    fn check_own_row(&self, row: &Row<I>, step: &mut Step<I>) {
-        if let Row::Info { info, .. } = row
-            && info.instance_id() != self.own.info.instance_id()
-        {
+    /// We know ourselves best, but another instance under our id is worth a look, and one with our instance
+    /// and a number that we have not come to was forged: whoever has it is told better.
+    fn check_own_row(&mut self, row: &Row<I>, step: &mut Step<I>) {
+        let Row::Info { info, .. } = row else { return };
+        if info.instance_id() == self.own.info.instance_id() {
+            if info.seq() > self.own.seq {
+                if info.seq() <= MAX_CLAIM {
+                    self.renumber_own(info.seq() + 1);
+                }
+                step.forged = step.forged.max(Some(info.seq()));
+            }
+        } else {
             let host = if self.options.use_hostname { info.hostname().or(info.ip()) } else { info.ip() };
             let address = host.zip(info.port()).map(|(host, port)| format!("{host}:{port}").into());
             let instance = Some(info.instance_id().into());
@@ -187,13 +198,15 @@ impl<I: Info> Gossip<I> {
     /// An INFO of `node` came; `direct` if from the node itself.
     fn take_info(&mut self, node: &NodeId, info: &I, direct: bool, now: Instant, step: &mut Step<I>) {
         let seq = info.seq().max(1);
-        if seq > MAX_SEQ {
+        if seq > MAX_SEQ || (!direct && seq > MAX_CLAIM) {
             return;
         }
         let hold = self.options.hold;
         if let Some(peer) = self.peers.get_mut(node) {
             let same = peer.same_instance(info);
-            let replaces = direct && peer.available && seq == peer.seq && !same;
+            // Above that a number does not tell what is newer, but what the node says itself does.
+            let corrects = direct && peer.available && same && peer.seq > MAX_CLAIM && seq != peer.seq;
+            let replaces = corrects || (direct && peer.available && seq == peer.seq && !same);
             if direct && peer.available && same && seq >= peer.seq {
                 // It is there and is itself, which is all that a question without a claim wants to know.
                 self.suspects.retain(|suspect, s| suspect != node || s.claim.is_some());

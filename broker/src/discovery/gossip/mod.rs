@@ -33,8 +33,12 @@
 //! * *A sighting does not move an online node* (Node redirects it by one unsigned datagram): the new address
 //!   is tried when the old one fails. Addresses of an unreachable node are tried in turn.
 //! * *Offline nodes are forgotten* after [`Options::forget_after`] unless configured; Node on TCP keeps
-//!   the ghosts of every id it ever met. The table has a fixed size, too.
-//! * *Numbers have a ceiling*: [`MAX_SEQ`] and [`MAX_CLAIM`], so that an owner always has the last word.
+//!   the ghosts of every id it ever met. The table has a fixed size, too. It is the only one: the registry
+//!   follows its changes.
+//! * *Numbers have a ceiling*: [`MAX_SEQ`] and [`MAX_CLAIM`], so that an owner always has the last word. Above
+//!   the second one only an INFO from the node itself counts, and there its last word does.
+//! * *An INFO under our own instance that we did not make* is outdone and told; Node ignores rows about
+//!   itself.
 
 mod digest;
 mod merge;

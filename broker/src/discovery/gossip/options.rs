@@ -10,7 +10,8 @@ pub(crate) struct Options {
     /// Time between two rounds (Node's `gossipPeriod`, 2 s). Here it only paces requests outside rounds.
     pub(crate) period: Duration,
     /// Largest number of other nodes in the table (10,000). When it is full, nodes that were never
-    /// online make room, oldest first; when there are none, newcomers are refused.
+    /// online make room, oldest first, then the one that is offline longest; when there are none, newcomers are
+    /// refused. Configured ones stay.
     pub(crate) max_nodes: usize,
     /// INFO rows per second taken about one node, whoever relays them (10).
     pub(crate) info_rate: u32,

@@ -34,7 +34,10 @@ pub(super) struct Peer<I> {
     asks: Bucket,
     /// Number of our own row when it was last sent there; 0 for never.
     pub(super) told: u64,
-    /// INFO rows about it, whoever relays them (reliability requirement S12).
+    /// Whether the registry knows it: it does not know a node whose INFO it could not read.
+    pub(super) listed: bool,
+    /// INFO rows about it, whoever relays them (reliability requirement S12). A row above that is not
+    /// remembered either, so that the next round asks for it.
     pub(super) infos: Bucket,
 }
 
@@ -57,6 +60,7 @@ impl<I: Info> Peer<I> {
             unasked: false,
             asks: Bucket::new(3, options.period),
             told: 0,
+            listed: false,
             infos: Bucket::new(rate, Duration::from_secs(1) / rate),
         }
     }

@@ -281,6 +281,20 @@ impl<I: Info> Gossip<I> {
         self.peers.iter().filter(|(_, peer)| peer.available).map(|(node, _)| node)
     }
 
+    /// The registry knows a node, by an INFO of it that it could read.
+    pub(crate) fn listed(&mut self, node: &NodeId) {
+        if let Some(peer) = self.peers.get_mut(node) {
+            peer.listed = true;
+        }
+    }
+
+    /// Nodes that the registry knows, and whether they are online.
+    #[cfg(test)]
+    pub(crate) fn all_listed(&self) -> BTreeMap<NodeId, bool> {
+        let listed = self.peers.iter().filter(|(_, peer)| peer.listed);
+        listed.map(|(node, peer)| (node.clone(), peer.available)).collect()
+    }
+
     /// How many other nodes are in the table.
     pub(crate) fn len(&self) -> usize {
         self.peers.len()

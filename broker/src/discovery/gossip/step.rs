@@ -16,11 +16,13 @@ pub(crate) struct Step<I> {
     pub(crate) sends: Vec<Send<I>>,
     /// Signs that another process uses our id, for [`conflict`](crate::discovery::conflict).
     pub(crate) evidence: Vec<Evidence>,
+    /// The number of an INFO under our own instance that we did not make.
+    pub(crate) forged: Option<u64>,
 }
 
 impl<I> Default for Step<I> {
     fn default() -> Self {
-        Self { changes: Vec::new(), sends: Vec::new(), evidence: Vec::new() }
+        Self { changes: Vec::new(), sends: Vec::new(), evidence: Vec::new(), forged: None }
     }
 }
 

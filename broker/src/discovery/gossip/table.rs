@@ -28,13 +28,19 @@ impl<I: Info> Gossip<I> {
         self.peers.get_mut(node)
     }
 
+    /// Nodes that were never online make room, oldest first; then the one that is offline longest.
     fn make_room(&mut self, step: &mut Step<I>) -> bool {
         while self.peers.len() >= self.options.max_nodes {
-            let Some(oldest) = self.unproven.pop_front() else { return false };
-            if self.peers.get(&oldest).is_some_and(Peer::is_unproven) {
-                self.peers.remove(&oldest);
-                step.changes.push(Change::Forgotten { node: oldest });
-            }
+            let node = match self.unproven.pop_front() {
+                Some(oldest) if self.peers.get(&oldest).is_some_and(Peer::is_unproven) => oldest,
+                Some(_) => continue,
+                None => match self.offline_longest() {
+                    Some(node) => node,
+                    None => return false,
+                },
+            };
+            self.peers.remove(&node);
+            step.changes.push(Change::Forgotten { node });
         }
         if self.unproven.len() > self.options.max_nodes.saturating_mul(2) {
             // Names that left the table by other ways have piled up.
@@ -44,6 +50,11 @@ impl<I: Info> Gossip<I> {
                 .retain(|node| peers.get(node).is_some_and(Peer::is_unproven) && known.insert(node.clone()));
         }
         true
+    }
+
+    fn offline_longest(&self) -> Option<NodeId> {
+        let offline = self.peers.iter().filter(|(_, peer)| !peer.available && !peer.reach.is_configured());
+        offline.min_by_key(|(_, peer)| peer.offline_since).map(|(node, _)| node.clone())
     }
 
     /// Sends a request outside the rounds, if the limits allow.

@@ -20,7 +20,7 @@ use crate::discovery::conflict::{Evidence, Source};
 use crate::discovery::cpu::Cpu;
 use crate::discovery::limit::Bucket;
 use crate::protocol::{InfoPacket, Packet, beat_record};
-use crate::registry::LocalInfo;
+use crate::registry::{InfoKind, LocalInfo};
 use crate::serializer::Serializer;
 use crate::transit::Transit;
 
@@ -58,6 +58,10 @@ pub(crate) struct Records {
     written: u64,
     /// When the roll is called for services that wait for others.
     next_look: Option<Instant>,
+    /// What this node is could not be given to the store, which did not keep up.
+    unsaid: bool,
+    /// How many control packets were lost when that was last looked at.
+    dropped: u64,
 }
 
 impl Records {
@@ -70,14 +74,7 @@ impl Records {
     ) -> Self {
         let beat_every = beat_every(config);
         let silence = config.heartbeat_interval.max(SHORTEST_SILENCE);
-        let clean_after = config.registry.clean_offline_nodes_timeout;
-        let roll = Roll::new(
-            node.clone(),
-            config.heartbeat_timeout,
-            silence,
-            clean_after,
-            config.registry.max_nodes,
-        );
+        let roll = Roll::new(node.clone(), config.heartbeat_timeout, silence);
         let Store { orders, full_check, serializer } = store;
         orders.give(Order::Roll);
         Self {
@@ -97,7 +94,15 @@ impl Records {
             addressed: membership == Membership::Gossip,
             written: 0,
             next_look: None,
+            unsaid: false,
+            dropped: 0,
         }
+    }
+
+    /// Nodes that are watched, and whether they are online.
+    #[cfg(test)]
+    pub(crate) fn watched(&self) -> std::collections::BTreeMap<NodeId, bool> {
+        self.roll.all()
     }
 
     /// Whether nodes are reached by their addresses rather than over a server.
@@ -131,6 +136,14 @@ impl Records {
                 Packet::Info(info) if info.instance_id != *broker.instance_id() => {
                     self.evidence(Some(info.instance_id))
                 }
+                Packet::Info(info) => {
+                    chores.heard_of_us(broker, &info, now);
+                    None
+                }
+                Packet::Disconnect => {
+                    chores.defence.farewell(now.into_std());
+                    None
+                }
                 _ => None,
             };
         }
@@ -149,7 +162,7 @@ impl Records {
             }
             Packet::GossipHello(hello) if self.addressed => {
                 // Its requests follow at once, and are to be answered.
-                transit.set_address(sender, Some(&address(&hello.host, hello.port)));
+                transit.set_stranger_address(sender, address(&hello.host, hello.port));
                 self.stranger(sender, now);
             }
             _ => {}
@@ -256,7 +269,8 @@ impl Records {
             let node = registry.node_by_id(node.as_str()).filter(|node| node.is_available())?;
             Some(Known { instance: node.instance_id().clone(), seq: node.seq() })
         };
-        let verdict = self.roll.call(&beats, known, now.into_std());
+        let room = broker.shared().registry.room();
+        let verdict = self.roll.call(&beats, known, room, now.into_std());
         for node in &verdict.alive {
             broker.shared().registry.heartbeat(node.as_str(), None, now.into_std());
         }
@@ -296,19 +310,30 @@ impl Records {
         chores: &mut Chores,
         now: Instant,
     ) {
-        if !self.roll.online(sender, now.into_std()) {
+        let by_name = transit.peering().use_hostname;
+        let host = info.hostname.as_ref().filter(|_| by_name).or(info.ip_list.first());
+        let host = host.or(info.hostname.as_ref());
+        let at = host.zip(info.port).map(|(host, port)| address(host, port));
+        let Some(change) = transit.apply_info(broker, sender, info, chores, now) else {
+            self.roll.heard(sender, now.into_std());
+            return;
+        };
+        if let Some(evicted) = &change.evicted {
+            self.forget(transit, evicted);
+        }
+        if matches!(change.kind, InfoKind::Refused | InfoKind::Own | InfoKind::Conflict) {
             return;
         }
-        if self.addressed
-            && let Some(port) = info.port
-        {
-            let by_name = transit.peering().use_hostname;
-            let host = info.hostname.as_ref().filter(|_| by_name).or(info.ip_list.first());
-            if let Some(host) = host.or(info.hostname.as_ref()) {
-                transit.set_address(sender, Some(&address(host, port)));
-            }
+        self.roll.online(sender, now.into_std());
+        if let Some(at) = at.filter(|_| self.addressed) {
+            transit.set_address(sender, Some(&at));
         }
-        transit.apply_info(broker, sender, info, chores, now);
+    }
+
+    /// The registry does not know the node any more.
+    fn forget(&mut self, transit: &Transit, node: &NodeId) {
+        self.roll.forget(node);
+        transit.set_address(node, None);
     }
 
     fn gone(
@@ -336,8 +361,10 @@ impl Records {
         now: Instant,
     ) {
         let Some(value) = transit.info_record(&*self.serializer, &info.json) else { return };
-        self.orders.give(Order::Info { value, done });
-        self.written = info.seq;
+        self.unsaid = !self.orders.offer(Order::Info { value, done });
+        if !self.unsaid {
+            self.written = info.seq;
+        }
         self.beat(transit, broker, now);
     }
 
@@ -384,13 +411,22 @@ impl Records {
             transit.heard_since(broker, |node, at| {
                 self.roll.heard(node, at);
             });
+            if self.unsaid {
+                self.announce(transit, broker, &chores.for_asker(transit, broker), None, now);
+            }
+            let dropped = transit.control_dropped();
+            if dropped > self.dropped {
+                self.dropped = dropped;
+                self.orders.give(Order::Roll);
+            }
         }
         if now >= self.next_clean {
             self.next_clean = now + CLEAN_EVERY;
-            for node in self.roll.clean(now.into_std()) {
-                broker.shared().registry.remove_node(node.as_str());
-                broker.publish_local("$node.removed", json!({ "node": { "id": node.as_str() } }));
+            for node in transit.sweep(broker, |node| self.roll.last_heard(node), now) {
+                self.forget(transit, &node);
             }
+            let registry = broker.shared().registry.snapshot();
+            transit.keep_addresses(|node| registry.node_by_id(node.as_str()).is_some());
         }
     }
 }

@@ -21,6 +21,8 @@ pub(crate) use keeper::Keeper;
 pub(super) use membership::Records;
 #[cfg(feature = "discovery-redis")]
 pub(crate) use names::Names;
-#[cfg(feature = "discovery-redis")]
+#[cfg(any(feature = "discovery-redis", test))]
 pub(crate) use orders::Orders;
 pub(crate) use orders::{Found, Store};
+#[cfg(test)]
+pub(super) use {names::Beat, orders::Order};

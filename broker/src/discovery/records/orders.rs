@@ -9,7 +9,8 @@ use super::names::Beat;
 use crate::serializer::Serializer;
 
 /// Orders that wait for the store. It works them off in milliseconds; while it is out of reach they are
-/// dropped, and the next beat or the reconnect says everything again.
+/// dropped, and the next beat or the reconnect says everything again. What this node is, is given again where
+/// there was no room for it.
 const WAITING: usize = 1024;
 
 /// What is to be done with the records.
@@ -62,8 +63,15 @@ impl Orders {
 
     /// Passes an order on; never waits.
     pub(super) fn give(&self, order: Order) {
-        if self.0.try_send(order).is_err() {
+        self.offer(order);
+    }
+
+    /// The same. `false` when there was no room for it.
+    pub(super) fn offer(&self, order: Order) -> bool {
+        let taken = self.0.try_send(order).is_ok();
+        if !taken {
             tracing::debug!("the store of the discoverer does not keep up");
         }
+        taken
     }
 }

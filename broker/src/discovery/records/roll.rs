@@ -9,7 +9,8 @@
 //! * nobody is gone whose packets came a moment ago (`silence`);
 //! * the beat that a process leaves behind for a moment when it says farewell does not bring it back.
 //!
-//! No clock and no I/O: the driver passes what was found, and `now`.
+//! Whom the registry knows, and nobody else, is watched: it owns the table of nodes. No clock and no I/O: the
+//! driver passes what was found, and `now`.
 
 use ligand_transporters::{Name, NodeId};
 use std::collections::{BTreeMap, HashMap};
@@ -29,8 +30,6 @@ pub(crate) struct Roll {
     own: NodeId,
     timeout: Duration,
     silence: Duration,
-    clean_after: Duration,
-    max_nodes: usize,
     /// Until then nobody is declared gone.
     forbearing: Option<Instant>,
     peers: HashMap<NodeId, Peer>,
@@ -68,32 +67,41 @@ pub(crate) struct Verdict {
 }
 
 impl Roll {
-    /// `own` is this node, `timeout` is how long beats last, `silence` how long packets say that a node without one lives,
-    /// `clean_after` how long one that is offline stays listed. At most `max_nodes` are watched.
-    pub(crate) fn new(
-        own: NodeId,
-        timeout: Duration,
-        silence: Duration,
-        clean_after: Duration,
-        max_nodes: usize,
-    ) -> Self {
-        Self { own, timeout, silence, clean_after, max_nodes, forbearing: None, peers: HashMap::new() }
+    /// `own` is this node, `timeout` is how long beats last, `silence` how long packets say that a node without
+    /// one lives.
+    pub(crate) fn new(own: NodeId, timeout: Duration, silence: Duration) -> Self {
+        Self { own, timeout, silence, forbearing: None, peers: HashMap::new() }
     }
 
-    /// An INFO brought the node online, or the node is online and sent one. `false` when the table is full.
-    pub(crate) fn online(&mut self, node: &NodeId, now: Instant) -> bool {
-        if let Some(peer) = self.peers.get_mut(node) {
-            peer.online = true;
-            peer.left = None;
-            peer.last = peer.last.max(now);
-            return true;
+    /// An INFO brought the node online, or the node is online and sent one.
+    pub(crate) fn online(&mut self, node: &NodeId, now: Instant) {
+        match self.peers.get_mut(node) {
+            Some(peer) => {
+                peer.online = true;
+                peer.left = None;
+                peer.last = peer.last.max(now);
+            }
+            None => {
+                let peer = Peer { online: true, packet: None, last: now, beats: Vec::new(), left: None };
+                self.peers.insert(node.clone(), peer);
+            }
         }
-        let room = self.peers.len() < self.max_nodes;
-        if room {
-            let peer = Peer { online: true, packet: None, last: now, beats: Vec::new(), left: None };
-            self.peers.insert(node.clone(), peer);
-        }
-        room
+    }
+
+    /// Nothing is to be remembered of the node.
+    pub(crate) fn forget(&mut self, node: &NodeId) {
+        self.peers.remove(node);
+    }
+
+    /// The last sign of life of a node; of an offline one not before the moment at which it went.
+    pub(crate) fn last_heard(&self, node: &NodeId) -> Option<Instant> {
+        self.peers.get(node).map(|peer| peer.last)
+    }
+
+    /// All that are watched, and whether they are online, in order of their ids.
+    #[cfg(test)]
+    pub(crate) fn all(&self) -> BTreeMap<NodeId, bool> {
+        self.peers.iter().map(|(node, peer)| (node.clone(), peer.online)).collect()
     }
 
     /// A packet came from the node. Whether it is known as online.
@@ -119,12 +127,13 @@ impl Roll {
         self.forbearing = now.checked_add(self.timeout);
     }
 
-    /// Works a roll in. `known` tells what the registry has of a node that is online. A roll without any
-    /// beat says nothing.
+    /// Works a roll in. `known` tells what the registry has of a node that is online, and `room` for how many
+    /// strangers it has room. A roll without any beat says nothing.
     pub(crate) fn call(
         &mut self,
         beats: &[Beat],
         known: impl Fn(&NodeId) -> Option<Known>,
+        room: usize,
         now: Instant,
     ) -> Verdict {
         let mut verdict = Verdict::default();
@@ -138,7 +147,6 @@ impl Roll {
                 of_node.push((beat.instance.clone(), beat.seq));
             }
         }
-        let room = self.max_nodes.saturating_sub(self.peers.len());
         let mut strangers = 0;
         for (node, beats) in &present {
             match self.peers.get_mut(*node) {
@@ -168,17 +176,6 @@ impl Roll {
         }
         verdict.gone.sort();
         verdict
-    }
-
-    /// Nodes that have been offline and silent for the clean-up time, in order of their ids. They are
-    /// forgotten.
-    pub(crate) fn clean(&mut self, now: Instant) -> Vec<NodeId> {
-        let limit = self.clean_after;
-        let old = |peer: &Peer| !peer.online && now.saturating_duration_since(peer.last) > limit;
-        let mut forgotten: Vec<_> =
-            self.peers.extract_if(|_, peer| old(peer)).map(|(node, _)| node).collect();
-        forgotten.sort();
-        forgotten
     }
 }
 
@@ -217,6 +214,7 @@ mod tests {
 
     const TIMEOUT: Duration = Duration::from_secs(30);
     const SILENCE: Duration = Duration::from_secs(10);
+    const ROOM: usize = 10_000;
 
     fn node(id: &str) -> NodeId {
         NodeId::new(id).unwrap()
@@ -231,7 +229,7 @@ mod tests {
     }
 
     fn roll() -> Roll {
-        Roll::new(node("own"), TIMEOUT, SILENCE, Duration::from_secs(600), 10_000)
+        Roll::new(node("own"), TIMEOUT, SILENCE)
     }
 
     fn secs(s: u64) -> Duration {
@@ -252,17 +250,17 @@ mod tests {
         let (now, mut roll) = (Instant::now(), roll());
         let a = beat("a", "12345678", 1);
         for _ in 0..2 {
-            assert_eq!(roll.call(std::slice::from_ref(&a), |_| None, now).fetch, ids(&["a"]));
+            assert_eq!(roll.call(std::slice::from_ref(&a), |_| None, ROOM, now).fetch, ids(&["a"]));
         }
-        assert!(roll.online(&node("a"), now));
+        roll.online(&node("a"), now);
         let known = known("12345678-rest", 1);
         for second in 0..100 {
-            let verdict = roll.call(std::slice::from_ref(&a), &known, now + secs(second));
+            let verdict = roll.call(std::slice::from_ref(&a), &known, ROOM, now + secs(second));
             assert_eq!(verdict, Verdict { alive: ids(&["a"]), ..Verdict::default() });
         }
-        let verdict = roll.call(&[own()], &known, now + secs(100));
+        let verdict = roll.call(&[own()], &known, ROOM, now + secs(100));
         assert_eq!(verdict.gone, ids(&["a"]));
-        assert!(roll.call(&[own()], &known, now + secs(101)).gone.is_empty(), "once");
+        assert!(roll.call(&[own()], &known, ROOM, now + secs(101)).gone.is_empty(), "once");
     }
 
     #[test]
@@ -271,7 +269,7 @@ mod tests {
         roll.online(&node("a"), now);
         let known = known("12345678-rest", 3);
         for (instance, seq) in [("12345678", 4), ("12345678", 2), ("87654321", 3)] {
-            let verdict = roll.call(&[beat("a", instance, seq)], &known, now);
+            let verdict = roll.call(&[beat("a", instance, seq)], &known, ROOM, now);
             assert_eq!((verdict.fetch, verdict.alive), (ids(&["a"]), ids(&[])), "{instance} {seq}");
         }
     }
@@ -282,18 +280,18 @@ mod tests {
         roll.online(&node("a"), now);
         let both = [beat("a", "11111111", 9), beat("a", "22222222", 1)];
         let old = known("11111111-x", 9);
-        assert_eq!(roll.call(&both[..1], &old, now).alive, ids(&["a"]));
-        assert_eq!(roll.call(&both, &old, now).fetch, ids(&["a"]), "restarted");
+        assert_eq!(roll.call(&both[..1], &old, ROOM, now).alive, ids(&["a"]));
+        assert_eq!(roll.call(&both, &old, ROOM, now).fetch, ids(&["a"]), "restarted");
         let new = known("22222222-x", 1);
-        assert_eq!(roll.call(&both, &new, now).alive, ids(&["a"]));
-        assert_eq!(roll.call(&both[1..], &new, now).alive, ids(&["a"]));
+        assert_eq!(roll.call(&both, &new, ROOM, now).alive, ids(&["a"]));
+        assert_eq!(roll.call(&both[1..], &new, ROOM, now).alive, ids(&["a"]));
     }
 
     #[test]
     fn a_roll_without_any_beat_says_nothing() {
         let (now, mut roll) = (Instant::now(), roll());
         roll.online(&node("a"), now);
-        assert_eq!(roll.call(&[], |_| None, now + secs(999)), Verdict::default());
+        assert_eq!(roll.call(&[], |_| None, ROOM, now + secs(999)), Verdict::default());
     }
 
     #[test]
@@ -302,9 +300,9 @@ mod tests {
         roll.online(&node("a"), now);
         roll.online(&node("b"), now);
         roll.forbear(now);
-        assert_eq!(roll.call(&[own()], |_| None, now + secs(29)).gone, ids(&[]));
+        assert_eq!(roll.call(&[own()], |_| None, ROOM, now + secs(29)).gone, ids(&[]));
         let back = [own(), beat("b", "12345678", 1)];
-        assert_eq!(roll.call(&back, known("12345678", 1), now + secs(30)).gone, ids(&["a"]));
+        assert_eq!(roll.call(&back, known("12345678", 1), ROOM, now + secs(30)).gone, ids(&["a"]));
     }
 
     #[test]
@@ -313,10 +311,10 @@ mod tests {
         roll.online(&node("a"), now);
         for second in 0..100 {
             roll.heard(&node("a"), now + secs(second));
-            assert_eq!(roll.call(&[own()], |_| None, now + secs(second)).gone, ids(&[]));
+            assert_eq!(roll.call(&[own()], |_| None, ROOM, now + secs(second)).gone, ids(&[]));
         }
-        assert_eq!(roll.call(&[own()], |_| None, now + secs(109)).gone, ids(&[]));
-        assert_eq!(roll.call(&[own()], |_| None, now + secs(110)).gone, ids(&["a"]));
+        assert_eq!(roll.call(&[own()], |_| None, ROOM, now + secs(109)).gone, ids(&[]));
+        assert_eq!(roll.call(&[own()], |_| None, ROOM, now + secs(110)).gone, ids(&["a"]));
     }
 
     #[test]
@@ -325,22 +323,36 @@ mod tests {
         roll.online(&node("a"), now);
         roll.left(&node("a"), "12345678-x".into(), now);
         let lingering = [beat("a", "12345678", 2)];
-        assert_eq!(roll.call(&lingering, |_| None, now + secs(2)), Verdict::default());
-        assert_eq!(roll.call(&[beat("a", "99999999", 1)], |_| None, now).fetch, ids(&["a"]));
-        assert_eq!(roll.call(&lingering, |_| None, now + secs(3)).fetch, ids(&["a"]), "it lives after all");
+        assert_eq!(roll.call(&lingering, |_| None, ROOM, now + secs(2)), Verdict::default());
+        assert_eq!(roll.call(&[beat("a", "99999999", 1)], |_| None, ROOM, now).fetch, ids(&["a"]));
+        assert_eq!(
+            roll.call(&lingering, |_| None, ROOM, now + secs(3)).fetch,
+            ids(&["a"]),
+            "it lives after all"
+        );
     }
 
     #[test]
-    fn a_full_table_asks_for_no_stranger_and_forgets_who_is_long_gone() {
-        let now = Instant::now();
-        let mut roll = Roll::new(node("own"), TIMEOUT, SILENCE, secs(600), 2);
+    fn no_more_strangers_are_fetched_than_there_is_room_for() {
+        let (now, mut roll) = (Instant::now(), roll());
         roll.online(&node("a"), now);
-        let beats = [beat("b", "12345678", 1), beat("c", "12345678", 1)];
-        assert_eq!(roll.call(&beats, |_| None, now).fetch.len(), 1);
-        assert!(roll.online(&node("b"), now) && !roll.online(&node("c"), now));
-        roll.left(&node("a"), "x".into(), now);
-        assert_eq!(roll.clean(now + secs(601)), ids(&["a"]));
-        assert!(roll.online(&node("c"), now));
+        let beats = ["a", "b", "c", "d"].map(|id| beat(id, "12345678", 1));
+        for room in 0..3 {
+            let fetch = roll.call(&beats, |_| None, room, now).fetch;
+            assert_eq!(fetch, ids(&["a", "b", "c"][..=room]), "who is known needs none");
+        }
+    }
+
+    #[test]
+    fn an_offline_node_is_last_heard_when_it_went_or_when_a_packet_came_since() {
+        let (now, mut roll) = (Instant::now(), roll());
+        roll.online(&node("a"), now);
+        roll.left(&node("a"), "x".into(), now + secs(5));
+        assert_eq!(roll.last_heard(&node("a")), Some(now + secs(5)));
+        roll.heard(&node("a"), now + secs(7));
+        assert_eq!(roll.last_heard(&node("a")), Some(now + secs(7)));
+        roll.forget(&node("a"));
+        assert_eq!(roll.last_heard(&node("a")), None);
     }
 
     /// A peer and the store, as they really are: what the roll makes of them.
@@ -404,7 +416,7 @@ mod tests {
                         let of = |asked: &NodeId| (0..3).find(|peer| id(*peer) == *asked);
                         let view = registry.clone();
                         let known = |asked: &NodeId| of(asked).and_then(|peer| view[peer].clone());
-                        let verdict = roll.call(&found, known, now);
+                        let verdict = roll.call(&found, known, ROOM, now);
                         for gone in &verdict.gone {
                             let peer = of(gone).unwrap();
                             prop_assert!(registry[peer].take().is_some(), "gone twice");
@@ -415,7 +427,7 @@ mod tests {
                             let Some(peer) = of(fetched) else { continue };
                             let (run, seq) = truth[peer];
                             registry[peer] = Some(Known { instance: instance(run).into(), seq });
-                            prop_assert!(roll.online(fetched, now));
+                            roll.online(fetched, now);
                         }
                         for peer in 0..3 {
                             let (run, seq) = truth[peer];

@@ -5,6 +5,8 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 use super::Catalog;
+use crate::codec::read_json;
+use crate::config::Timeout;
 use crate::protocol::{ActionInfo, Raw};
 use crate::registry::actions::{Action, ActionEntry};
 use crate::registry::endpoints::Endpoints;
@@ -82,7 +84,7 @@ impl Catalog {
         let info = ActionInfo {
             name: action.name.clone(),
             visibility: action.visibility,
-            timeout: action.timeout,
+            timeout: action.timeout.map(Timeout::for_node),
             definition: action.definition.clone(),
         };
         Arc::new(Action {
@@ -92,7 +94,7 @@ impl Catalog {
             run: (self.composer)(&info),
             name: info.name,
             visibility: info.visibility,
-            timeout: info.timeout,
+            timeout: action.timeout,
             definition: info.definition,
         })
     }
@@ -215,9 +217,8 @@ impl Catalog {
 /// The strategy that the first definition of a name asks for, else the broker's.
 fn strategy(definition: &Raw, otherwise: StrategyKind) -> Arc<dyn Strategy> {
     #[derive(Deserialize)]
-    struct Wish<'a> {
-        #[serde(borrow)]
-        strategy: Option<std::borrow::Cow<'a, str>>,
+    struct Wish {
+        strategy: Option<String>,
     }
 
     const KEY: &[u8] = br#""strategy""#;
@@ -225,6 +226,6 @@ fn strategy(definition: &Raw, otherwise: StrategyKind) -> Arc<dyn Strategy> {
     if !text.windows(KEY.len()).any(|window| window == KEY) {
         return otherwise.build();
     }
-    let wish = serde_json::from_slice::<Wish<'_>>(text).ok().and_then(|wish| wish.strategy);
+    let wish = read_json::<Wish>(text).ok().and_then(|wish| wish.strategy);
     wish.and_then(|name| StrategyKind::from_name(&name).ok()).unwrap_or(otherwise).build()
 }

@@ -6,6 +6,7 @@ use ligand_transporters::Name;
 use std::sync::{Arc, Weak};
 
 use super::Catalog;
+use crate::config::Timeout;
 use crate::protocol::{ActionInfo, EventInfo, Raw, ServiceInfo, Services};
 use crate::registry::actions::Action;
 use crate::registry::endpoints::fingerprint;
@@ -112,7 +113,7 @@ impl Catalog {
             name: info.name,
             service: service.clone(),
             visibility: info.visibility,
-            timeout: info.timeout,
+            timeout: info.timeout.map(Timeout::from_node),
             definition: info.definition.detached(),
             run,
         })

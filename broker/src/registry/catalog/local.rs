@@ -6,10 +6,15 @@ use ligand_transporters::Name;
 use std::sync::Arc;
 
 use super::Catalog;
-use crate::registry::RegisterError;
+use crate::protocol::InfoPacket;
+use crate::registry::fingerprint::fingerprint;
 use crate::registry::local::{LocalInfo, LocalService, service_json, services_json};
 use crate::registry::nodes::{About, Node, NodeIx};
 use crate::registry::services::{NodeServices, Service};
+use crate::registry::{OwnWords, RegisterError};
+
+/// So many of the last things that this node said of itself are told from what others say of it.
+const SAID: usize = 64;
 
 impl Catalog {
     /// Adds a service of this node; see [`Registry::add_local`](super::Registry::add_local).
@@ -72,6 +77,15 @@ impl Catalog {
         }
     }
 
+    /// An INFO without services, under the next sequence number; the one after that has them again.
+    pub(crate) fn taken_back(&mut self) -> Arc<LocalInfo> {
+        let stopping = std::mem::replace(&mut self.stopping, true);
+        self.renew_local_info(self.local_info.seq.saturating_add(1));
+        self.stopping = stopping;
+        self.local_changed = true;
+        Arc::clone(&self.local_info)
+    }
+
     /// Makes the next INFO say where this node can be reached, with a new sequence number.
     pub(crate) fn set_local_place(&mut self, hostname: Option<Name>, port: Option<u16>) {
         let Some(node) = self.snapshot.node(NodeIx::LOCAL).cloned() else { return };
@@ -81,6 +95,18 @@ impl Catalog {
             let about = Arc::new(About::of_local(&self.identity, port));
             self.put(Node { about, ..node.copy() });
             self.local_changed = true;
+        }
+    }
+
+    /// Whose words an INFO is; see [`Registry::heard_of_us`](super::Registry::heard_of_us).
+    pub(crate) fn heard_of_us(&self, packet: &InfoPacket) -> OwnWords {
+        let said = self.said.iter().find(|(seq, _)| *seq == packet.seq);
+        match (said, self.said.front()) {
+            // What cannot be read back cannot be told from what was sent.
+            (Some((_, None)), _) => OwnWords::Ours,
+            (Some((_, print)), _) if *print == fingerprint(packet.raw.bytes()) => OwnWords::Ours,
+            (None, Some((oldest, _))) if packet.seq < *oldest => OwnWords::Unsure,
+            _ => OwnWords::Forged,
         }
     }
 
@@ -108,6 +134,10 @@ impl Catalog {
             services_json(self.local.iter().map(|(name, json)| (name, json.as_str())))
         };
         self.local_info = Arc::new(LocalInfo::new(&self.identity, seq, node.port(), &services));
+        if self.said.len() >= SAID {
+            self.said.pop_front();
+        }
+        self.said.push_back((seq, fingerprint(&self.local_info.json)));
         self.local_changed = false;
         self.put(Node { seq, ..node.copy() });
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::chunked::Chunked;
 use super::events::{EventIndex, EventLists};
+use super::fingerprint::fingerprint;
 use super::idle::Idle;
 use super::local::{Identity, LocalInfo};
 use super::nodes::{About, Indexed, Live, Node, NodeIx};
@@ -16,7 +17,7 @@ use super::services::{NodeServices, Service};
 use super::snapshot::Snapshot;
 use super::trie::Trie;
 use super::{Composer, InfoChange, InfoKind, RegistryOptions, Sighting};
-use crate::protocol::{InfoPacket, Raw, Services};
+use crate::protocol::{InfoPacket, MAX_CLAIM, Raw, Services};
 
 mod endpoints;
 mod intern;
@@ -50,6 +51,8 @@ pub(crate) struct Catalog {
     /// Entry in INFO by full name, in order of registration.
     local: Vec<(Name, String)>,
     local_info: Arc<LocalInfo>,
+    /// Numbers and fingerprints of what was said last, in order.
+    said: VecDeque<(u64, Option<u64>)>,
     local_changed: bool,
     stopping: bool,
 }
@@ -81,6 +84,7 @@ impl Catalog {
         let mut ids = Trie::default();
         ids.insert(Indexed { id: local.id.clone(), ix: local.ix });
         nodes.push(Some(local));
+        let local_info = Arc::new(LocalInfo::new(&identity, 1, None, "[]"));
         Self {
             snapshot: Snapshot {
                 nodes,
@@ -104,7 +108,8 @@ impl Catalog {
             offline: BTreeSet::new(),
             free: VecDeque::new(),
             local: Vec::new(),
-            local_info: Arc::new(LocalInfo::new(&identity, 1, None, "[]")),
+            said: VecDeque::from([(1, fingerprint(&local_info.json))]),
+            local_info,
             identity,
             local_changed: false,
             stopping: false,
@@ -149,9 +154,10 @@ impl Catalog {
             }
             Some(node) if *node.instance_id() != packet.instance_id => InfoKind::Restarted,
             Some(node) if packet.seq > node.seq => InfoKind::Updated,
+            Some(node) if node.seq > MAX_CLAIM && !node.says(&packet) => InfoKind::Updated,
             Some(node) => return Ok(self.apply_same(node, packet)),
         };
-        if known.is_none() && !self.has_room() {
+        if known.is_none() && self.room() == 0 {
             return Ok(InfoChange::quiet(InfoKind::Refused));
         }
         let services = match self.shared_services(&packet.services_raw) {
@@ -161,6 +167,8 @@ impl Catalog {
                 self.intern(services)
             }
         };
+        // Only now: whoever cannot be read takes nobody's place.
+        let evicted = if known.is_none() { self.make_room() } else { None };
 
         let since_base = now.saturating_duration_since(self.options.base);
         let ix = known.as_ref().map_or_else(|| self.next_index(), |node| node.ix);
@@ -188,7 +196,7 @@ impl Catalog {
             live: Arc::clone(&live),
         });
         live.available.store(true, Ordering::Relaxed);
-        Ok(InfoChange { kind, services_changed })
+        Ok(InfoChange { kind, services_changed, evicted })
     }
 
     /// An INFO that does not count: its services are known, or it is older than what is known.
@@ -248,9 +256,10 @@ impl Catalog {
         }
         let Sighting { hostname, port, address, announced } = sighting;
         let Some(node) = self.snapshot.node_by_id(id.as_str()).cloned() else {
-            if !self.has_room() {
+            if self.room() == 0 {
                 return false;
             }
+            self.make_room();
             let ix = self.next_index();
             let about = About::of_sighting(hostname, address.iter().cloned().collect(), port);
             self.offline.insert((now, ix));
@@ -296,14 +305,41 @@ impl Catalog {
         node
     }
 
-    /// Makes room for one more node, at the cost of the one that is offline longest.
-    fn has_room(&mut self) -> bool {
-        if self.snapshot.ids.len() <= self.options.max_nodes {
-            return true;
+    /// Forgets nodes that have been offline for long; see [`Registry::sweep`](super::Registry::sweep).
+    pub(crate) fn sweep(
+        &mut self,
+        now: Instant,
+        after: Duration,
+        heard: impl Fn(&NodeId) -> Option<Instant>,
+    ) -> Vec<NodeId> {
+        let is_old = |at: Instant| now.saturating_duration_since(at) > after;
+        let offline = self.offline.iter().take_while(|(since, _)| is_old(*since));
+        let offline = offline.filter_map(|(_, ix)| self.snapshot.node(*ix)).map(|node| &node.id);
+        let mut old: Vec<_> = offline.filter(|id| heard(id).is_none_or(is_old)).cloned().collect();
+        old.sort();
+        for id in &old {
+            self.remove_node(id.as_str());
         }
-        let Some((_, oldest)) = self.offline.first().copied() else { return false };
-        let id = self.snapshot.node(oldest).map(|node| node.id.clone());
-        id.is_some_and(|id| self.remove_node(id.as_str()).is_some())
+        old
+    }
+
+    /// See [`Registry::room`](super::Registry::room).
+    pub(crate) fn room(&self) -> usize {
+        let online = self.snapshot.ids.len().saturating_sub(1).saturating_sub(self.offline.len());
+        self.options.max_nodes.saturating_sub(online)
+    }
+
+    /// Whether there are as many nodes as may be, this one apart.
+    fn is_full(&self) -> bool {
+        self.snapshot.ids.len() > self.options.max_nodes
+    }
+
+    /// Makes room for one more node, at the cost of the one that is offline longest: that one.
+    fn make_room(&mut self) -> Option<NodeId> {
+        let (_, oldest) = self.offline.first().filter(|_| self.is_full()).copied()?;
+        let id = self.snapshot.node(oldest)?.id.clone();
+        self.remove_node(id.as_str());
+        Some(id)
     }
 
     fn next_index(&mut self) -> NodeIx {

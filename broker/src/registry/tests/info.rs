@@ -6,7 +6,7 @@ use super::*;
 fn an_info_of_the_same_seq_and_instance_changes_no_service() {
     let (registry, _) = registry();
     let first = learn(&registry, "a", "i", 1, &[service("math", &["math.add"], &[])]);
-    assert_eq!(first, InfoChange { kind: InfoKind::New, services_changed: true });
+    assert_eq!(first, InfoChange { kind: InfoKind::New, services_changed: true, evicted: None });
     let before = registry.snapshot();
     let again = learn(&registry, "a", "i", 1, &[service("math", &["math.sub"], &[])]);
     assert!(!again.services_changed);
@@ -32,7 +32,7 @@ fn what_an_equal_info_says_about_the_node_is_taken_over_but_an_older_one_is_igno
     moved.hostname = Some("elsewhere".into());
     moved.raw = Raw::new(Bytes::from_static(br#"{"hostname":"elsewhere"}"#));
     let change = registry.apply_info(&id("a"), moved.clone(), now, parse).unwrap();
-    assert_eq!(change, InfoChange { kind: InfoKind::Updated, services_changed: false });
+    assert_eq!(change, InfoChange { kind: InfoKind::Updated, services_changed: false, evicted: None });
     assert_eq!(registry.load().node_by_id("a").unwrap().hostname().unwrap(), "elsewhere");
     moved.seq = 4;
     moved.hostname = None;
@@ -45,7 +45,7 @@ fn a_restart_with_a_lower_seq_and_another_instance_replaces_the_services() {
     let (registry, _) = registry();
     learn(&registry, "a", "first", 120, &[service("math", &["math.add"], &["x"])]);
     let change = learn(&registry, "a", "second", 1, &[service("math", &["math.sub"], &["y"])]);
-    assert_eq!(change, InfoChange { kind: InfoKind::Restarted, services_changed: true });
+    assert_eq!(change, InfoChange { kind: InfoKind::Restarted, services_changed: true, evicted: None });
     assert_eq!(picked(&registry, "math.add"), None);
     assert_eq!(picked(&registry, "math.sub").as_deref(), Some("a"));
     assert_eq!(registry.load().node_by_id("a").unwrap().seq(), 1);
@@ -65,7 +65,7 @@ fn a_lost_node_keeps_its_name_and_comes_back_with_any_seq() {
     assert_eq!(registry.load().action("math.add").unwrap().available(), 0);
     assert!(!registry.heartbeat("a", Some(7.0), now));
     let back = learn(&registry, "a", "i", 3, &[service("math", &["math.add"], &[])]);
-    assert_eq!(back, InfoChange { kind: InfoKind::Reconnected, services_changed: true });
+    assert_eq!(back, InfoChange { kind: InfoKind::Reconnected, services_changed: true, evicted: None });
     assert_eq!(picked(&registry, "math.add").as_deref(), Some("a"));
     assert_eq!(registry.load().node_by_id("a").unwrap().seq(), 3);
 }
@@ -114,7 +114,10 @@ fn a_full_registry_forgets_the_node_that_is_offline_longest_or_refuses() {
     assert!(!registry.sighted(&id("d"), Sighting::default(), now));
     registry.node_lost("b", now + Duration::from_secs(1));
     registry.node_lost("a", now + Duration::from_secs(2));
-    assert_eq!(learn(&registry, "d", "d", 1, &[]).kind, InfoKind::New);
+    assert!(registry.apply_info(&id("d"), packet("i", 1, "7"), now, parse).is_err());
+    assert!(registry.load().node_by_id("b").is_some(), "who cannot be read takes nobody's place");
+    let came = learn(&registry, "d", "d", 1, &[]);
+    assert_eq!((came.kind, came.evicted), (InfoKind::New, Some(id("b"))));
     assert!(registry.load().node_by_id("b").is_none());
     assert!(registry.load().node_by_id("a").is_some());
     assert!(registry.sighted(&id("e"), Sighting::default(), now));
@@ -161,4 +164,39 @@ fn sightings_fill_in_what_no_info_has_told() {
     assert_eq!(node.ip_list(), ["192.0.2.3", "192.0.2.1"].map(Name::from));
     assert_eq!(learn(&registry, "a", "i", 1, &[]).kind, InfoKind::New);
     assert_eq!(registry.load().node_by_id("a").unwrap().udp_address().unwrap(), "192.0.2.3");
+}
+
+#[test]
+fn who_is_offline_for_long_is_swept_unless_a_packet_came_since() {
+    let (registry, now) = registry();
+    let secs = Duration::from_secs;
+    for node in ["a", "b", "c", "d"] {
+        learn(&registry, node, "i", 1, &[]);
+    }
+    for (node, at) in [("a", 0), ("b", 0), ("c", 50)] {
+        registry.node_lost(node, now + secs(at));
+    }
+    let heard = |node: &NodeId| (node == "b").then_some(now + secs(60));
+    assert!(registry.sweep(now + secs(100), secs(100), heard).is_empty());
+    assert_eq!(registry.sweep(now + secs(101), secs(100), heard), [id("a")]);
+    assert_eq!(registry.sweep(now + secs(161), secs(100), heard), [id("b"), id("c")]);
+    assert!(registry.sweep(now + secs(999), secs(100), heard).is_empty(), "the last one is online");
+    assert!(registry.load().node_by_id("a").is_none() && registry.load().node_by_id("d").is_some());
+}
+
+#[test]
+fn among_numbers_that_nobody_can_exceed_the_last_word_counts() {
+    let (registry, _) = registry();
+    let math = || [service("math", &["math.add"], &[])];
+    learn(&registry, "a", "i", 5, &math());
+    let forged = learn(&registry, "a", "i", MAX_SEQ, &[]);
+    assert_eq!((forged.kind, picked(&registry, "math.add")), (InfoKind::Updated, None));
+    for seq in [6, MAX_SEQ, MAX_SEQ - 1] {
+        learn(&registry, "a", "i", MAX_SEQ, &[]);
+        assert_eq!(learn(&registry, "a", "i", seq, &math()).kind, InfoKind::Updated);
+        assert_eq!(picked(&registry, "math.add").as_deref(), Some("a"), "{seq}");
+        assert_eq!(learn(&registry, "a", "i", seq, &math()).kind, InfoKind::Unchanged);
+    }
+    learn(&registry, "a", "i", 6, &math());
+    assert_eq!(learn(&registry, "a", "i", 5, &[]).kind, InfoKind::Unchanged, "numbers count again");
 }

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::*;
-use crate::protocol::Visibility;
+use crate::protocol::{MAX_SEQ, Visibility};
 use crate::serializer::Problem;
 
 pub(super) use support::{id, learn, local, packet, parse, picked, registry, registry_of, service};

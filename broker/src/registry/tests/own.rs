@@ -86,3 +86,33 @@ fn an_equal_definition_of_another_node_never_stands_for_the_local_handler() {
     let Some(Picked::Remote(_, action)) = entry.pick_node(&snapshot, "a") else { panic!("not remote") };
     assert!(!Arc::ptr_eq(&action, entry.local().unwrap()));
 }
+
+#[test]
+fn what_we_said_is_told_from_what_others_say_of_us() {
+    let (registry, _) = registry();
+    let said = |registry: &Registry| {
+        let info = registry.local_info();
+        let mut said = packet("own", info.seq, "[]");
+        said.raw = Raw::new(info.json.clone());
+        said
+    };
+    let mut all = vec![said(&registry)];
+    for n in 0..63 {
+        registry.add_local(local(&format!("s{n}"), &[], &[])).unwrap();
+        all.push(said(&registry));
+    }
+    for ours in &all {
+        assert_eq!(registry.heard_of_us(ours), OwnWords::Ours, "{}", ours.seq);
+        let forged = InfoPacket { raw: Raw::from_static(r#"{"services":[]}"#), ..ours.clone() };
+        assert_eq!(registry.heard_of_us(&forged), OwnWords::Forged, "{}", ours.seq);
+    }
+    for seq in [65, MAX_SEQ] {
+        assert_eq!(registry.heard_of_us(&packet("own", seq, "[]")), OwnWords::Forged);
+    }
+    registry.remove_local("s0");
+    registry.outdo(100);
+    assert_eq!(said(&registry).seq, 101);
+    assert_eq!(registry.heard_of_us(&all[0]), OwnWords::Unsure);
+    assert_eq!(registry.heard_of_us(&all[1]), OwnWords::Ours);
+    assert_eq!(registry.heard_of_us(&packet("own", 90, "[]")), OwnWords::Forged, "never said");
+}

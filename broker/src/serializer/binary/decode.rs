@@ -4,13 +4,13 @@ use bytes::Bytes;
 use ligand_transporters::{NodeId, PacketKind};
 use smallvec::SmallVec;
 
-use super::fields::{Key, Slot, members};
+use super::fields::{Key, Slot, members, number};
 use crate::codec::token::{Format, Read as _, Token};
-use crate::codec::{Codec, to_json};
+use crate::codec::{Codec, Failure, to_json};
 use crate::protocol::{
     ContextFields, Event, Incoming, Packet, Part, Raw, Request, Response, Span, TextSpan, Ver,
 };
-use crate::serializer::{Limits, Problem};
+use crate::serializer::{Bound, Limits, Problem, timeout};
 
 type Judged<T> = Result<T, Problem>;
 
@@ -44,7 +44,8 @@ pub(super) fn packet<F: Format>(
         return Err(Problem::Empty);
     }
     if u32::try_from(frame.len()).is_err() {
-        return Err(Problem::Limit { what: "length of a frame", limit: u32::MAX as usize });
+        let limit = u32::MAX as usize;
+        return Err(Problem::Limit { what: "length of a frame", bound: None, limit, size: frame.len() });
     }
     let judge = Judge { codec, format, frame, limits };
     match kind {
@@ -94,10 +95,10 @@ impl<'a, F: Format> Judge<'a, F> {
         let request = Request {
             context: ContextFields {
                 frame: self.frame.clone(),
-                id: self.needed_text(&id, "id", self.limits.id)?,
+                id: self.needed_id(&id, "id")?,
                 ..self.context(&meta, &headers, &level, &tracing, &parent, &request, &caller)?
             },
-            action: self.needed_text(&action, "action", self.limits.name)?,
+            action: self.needed_text(&action, "action", Bound::Name)?,
             params: body(&params),
             timeout: milliseconds(&timeout)?,
             stream: stream_flag(&stream)?,
@@ -110,7 +111,7 @@ impl<'a, F: Format> Judge<'a, F> {
         let [id, meta, headers, success, data, error, stream, seq, ver, sender] = self.open(&RESPONSE)?;
         let response = Response {
             frame: self.frame.clone(),
-            id: self.needed_text(&id, "id", self.limits.id)?,
+            id: self.needed_id(&id, "id")?,
             success: flag(&success, "success")?.unwrap_or(false),
             data: body(&data),
             error: self.error(&error)?,
@@ -142,10 +143,10 @@ impl<'a, F: Format> Judge<'a, F> {
         let event = Event {
             context: ContextFields {
                 frame: self.frame.clone(),
-                id: self.text(&id, "id", self.limits.id)?,
+                id: self.id(&id, "id")?,
                 ..self.context(&meta, &headers, &level, &tracing, &parent, &request, &caller)?
             },
-            event: self.needed_text(&event, "event", self.limits.name)?,
+            event: self.needed_text(&event, "event", Bound::Name)?,
             data: body(&data),
             groups: self.groups(&groups)?,
             broadcast: flag(&broadcast, "broadcast")?.unwrap_or(false),
@@ -169,20 +170,19 @@ impl<'a, F: Format> Judge<'a, F> {
             headers: self.object(headers, "headers")?,
             level: integer(level, "level")?,
             tracing: flag(tracing, "tracing")?,
-            parent_id: self.text(parent, "parentID", self.limits.id)?,
-            request_id: self.text(request, "requestID", self.limits.id)?,
-            caller: self.text(caller, "caller", self.limits.name)?,
+            parent_id: self.id(parent, "parentID")?,
+            request_id: self.id(request, "requestID")?,
+            caller: self.text(caller, "caller", Bound::Name)?,
             ..ContextFields::default()
         })
     }
 
     fn incoming(&self, ver: &Slot<'a>, sender: &Slot<'a>, packet: Packet) -> Judged<Incoming> {
-        let id = self.needed_text(sender, "sender", NodeId::MAX_LEN)?;
+        let id = self.needed_text(sender, "sender", Bound::NodeId)?;
         let sender = NodeId::foreign(id.get(self.frame).unwrap_or_default())?;
-        let limit = self.limits.name;
         let ver = match &ver.head {
-            Some(Token::Text(ver)) if ver.len() > limit => {
-                return Err(Problem::Limit { what: "ver", limit });
+            Some(Token::Text(ver)) if ver.len() > self.limits.name => {
+                return Err(self.limits.exceeded("ver", Bound::Name, Some(ver.len())));
             }
             Some(Token::Text(ver)) => Ver::from(&**ver),
             None | Some(Token::Null | Token::Undefined) => Ver::from(""),
@@ -193,11 +193,29 @@ impl<'a, F: Format> Judge<'a, F> {
         Ok(Incoming { ver, sender, packet })
     }
 
-    /// A text of at most `limit` bytes; missing and null are [`TextSpan::Absent`].
-    fn text(&self, slot: &Slot<'a>, field: &'static str, limit: usize) -> Judged<TextSpan> {
+    /// An id: a text, or a number.
+    fn id(&self, slot: &Slot<'a>, field: &'static str) -> Judged<TextSpan> {
+        match slot.head.as_ref().and_then(number) {
+            Some(number) => Ok(TextSpan::Number(number.into())),
+            None => self.text(slot, field, Bound::Id),
+        }
+    }
+
+    /// An id that must be there.
+    fn needed_id(&self, slot: &Slot<'a>, field: &'static str) -> Judged<TextSpan> {
+        match self.id(slot, field)? {
+            TextSpan::Absent => Err(Problem::Missing { field }),
+            id => Ok(id),
+        }
+    }
+
+    /// A text of at most so many bytes; missing and null are [`TextSpan::Absent`].
+    fn text(&self, slot: &Slot<'a>, field: &'static str, bound: Bound) -> Judged<TextSpan> {
         match &slot.head {
             None | Some(Token::Null | Token::Undefined) => Ok(TextSpan::Absent),
-            Some(Token::Text(text)) if text.len() > limit => Err(Problem::Limit { what: field, limit }),
+            Some(Token::Text(text)) if text.len() > self.limits.of(bound) => {
+                Err(self.limits.exceeded(field, bound, Some(text.len())))
+            }
             Some(Token::Text(std::borrow::Cow::Borrowed(text))) => {
                 // A text ends where its value ends.
                 let length = text.len() as u32;
@@ -213,8 +231,8 @@ impl<'a, F: Format> Judge<'a, F> {
     }
 
     /// A text that must be there.
-    fn needed_text(&self, slot: &Slot<'a>, field: &'static str, limit: usize) -> Judged<TextSpan> {
-        match self.text(slot, field, limit)? {
+    fn needed_text(&self, slot: &Slot<'a>, field: &'static str, bound: Bound) -> Judged<TextSpan> {
+        match self.text(slot, field, bound)? {
             TextSpan::Absent => Err(Problem::Missing { field }),
             text => Ok(text),
         }
@@ -226,14 +244,26 @@ impl<'a, F: Format> Judge<'a, F> {
             None | Some(Token::Null | Token::Undefined) => Ok(Part::default()),
             Some(Token::Map(Some(0))) => Ok(Part::from(Raw::empty_object())),
             Some(Token::Map(_)) => {
-                let limit = self.limits.meta;
                 let written = slot.span.of(self.frame);
-                let json = to_json(written, self.format, self.limits.max_depth(), limit);
-                json.map(|json| Part::from(Raw::new(json.into())))
-                    .map_err(|_| Problem::Limit { what: field, limit })
+                match to_json(written, self.format, self.limits.max_depth(), self.limits.meta) {
+                    Ok(json) => Ok(Part::from(Raw::new(json.into()))),
+                    Err(failure) => Err(self.no_meta(written, field, &failure)),
+                }
             }
             Some(_) => Err(Problem::Wrong { field, expected: "an object" }),
         }
+    }
+
+    /// Why an object could not be translated.
+    #[cold]
+    fn no_meta(&self, written: &[u8], field: &'static str, failure: &Failure) -> Problem {
+        if !failure.is_too_large() {
+            return Problem::Wrong { field, expected: "an object that can be read" };
+        }
+        // An empty Buffer grows most. The size is worth a second look where that costs little.
+        let most = written.len().min(self.limits.meta).saturating_mul(32);
+        let size = to_json(written, self.format, self.limits.max_depth(), most).map(|json| json.len()).ok();
+        self.limits.exceeded(field, Bound::Meta, size)
     }
 
     /// An error object, or whatever is in its place.
@@ -242,10 +272,16 @@ impl<'a, F: Format> Judge<'a, F> {
             return Ok(Part::default());
         }
         let written = slot.span.of(self.frame);
-        let limit = written.len().saturating_mul(super::JSON_FACTOR).saturating_add(super::JSON_LEAST);
-        let json = to_json(written, self.format, self.limits.max_depth(), limit);
-        json.map(|json| Part::from(Raw::new(json.into())))
-            .map_err(|_| Problem::Limit { what: "error", limit })
+        let limit = super::json_length(written);
+        match to_json(written, self.format, self.limits.max_depth(), limit) {
+            Ok(json) => Ok(Part::from(Raw::new(json.into()))),
+            Err(_) => Err(Problem::Limit {
+                what: "length of the error as JSON",
+                bound: None,
+                limit,
+                size: limit.saturating_add(1),
+            }),
+        }
     }
 
     fn groups(&self, slot: &Slot<'a>) -> Judged<Option<SmallVec<[TextSpan; 2]>>> {
@@ -264,11 +300,11 @@ impl<'a, F: Format> Judge<'a, F> {
                 break;
             }
             if groups.len() >= self.limits.groups {
-                return Err(Problem::Limit { what: "groups", limit: self.limits.groups });
+                return Err(self.limits.exceeded("groups", Bound::Groups, None));
             }
             let end = slot.span.start.saturating_add(reader.at() as u32);
             let slot = Slot { span: Span { start: slot.span.start, end }, head: Some(head) };
-            groups.push(self.needed_text(&slot, "groups", self.limits.name)?);
+            groups.push(self.needed_text(&slot, "groups", Bound::Name)?);
         }
         Ok(Some(groups))
     }
@@ -316,18 +352,13 @@ fn integer(slot: &Slot<'_>, field: &'static str) -> Judged<Option<u32>> {
 }
 
 fn milliseconds(slot: &Slot<'_>) -> Judged<Option<f64>> {
-    const MAX: f64 = (1_u64 << 53) as f64;
-    let timeout = match slot.head {
+    let timeout = match &slot.head {
         None | Some(Token::Null | Token::Undefined) => return Ok(None),
-        Some(Token::Unsigned(value)) => value as f64,
-        Some(Token::Float(value)) => value,
-        Some(Token::Negative(value)) => value as f64,
+        Some(Token::Unsigned(value)) => *value as f64,
+        Some(Token::Float(value)) => *value,
+        Some(Token::Negative(value)) => *value as f64,
+        Some(Token::Text(text)) => return timeout::numeric_text(text).map(Some),
         _ => return Err(Problem::Wrong { field: "timeout", expected: "a number" }),
     };
-    match (0.0..=MAX).contains(&timeout) {
-        true => Ok(Some(timeout)),
-        false => {
-            Err(Problem::Wrong { field: "timeout", expected: "a number of milliseconds from 0 to 2^53" })
-        }
-    }
+    timeout::milliseconds(timeout).map(Some)
 }

@@ -217,6 +217,7 @@ impl<F: Format> Put<'_, F> {
         match id {
             Id::Ours(id) => self.text(out, key, std::str::from_utf8(&id.text()).unwrap_or_default()),
             Id::Text(id) => self.text(out, key, id),
+            Id::Number(id) => self.json(out, key, id.as_bytes()),
         }
     }
 

@@ -4,8 +4,9 @@ use ligand_transporters::NodeId;
 
 use crate::codec::Codec;
 use crate::codec::token::{Fault, Format, Read, Token, skip, skip_rest};
-use crate::protocol::{Span, Ver};
-use crate::serializer::{DecodeError, Limits, Problem};
+use crate::protocol::{ForeignId, Span, Ver};
+use crate::serializer::json::print_number;
+use crate::serializer::{Bound, DecodeError, Limits, Problem};
 
 /// A key that is looked for, and whether its value is a body: limited by the frame alone.
 #[derive(Debug, Clone, Copy)]
@@ -22,8 +23,8 @@ pub(super) struct Slot<'a> {
 pub(super) enum Stop {
     /// It is not well-formed.
     Fault(Fault),
-    /// A limit that was exceeded, by its name.
-    Limit(&'static str, usize),
+    /// Something is larger than is allowed.
+    Limit(Problem),
     /// It is no map.
     NotAnObject,
 }
@@ -35,11 +36,19 @@ impl From<Fault> for Stop {
 }
 
 impl Stop {
+    fn entries(limits: &Limits) -> Self {
+        Self::Limit(limits.exceeded("members of an object or array", Bound::Entries, None))
+    }
+
+    fn string(limits: &Limits, size: usize) -> Self {
+        Self::Limit(limits.exceeded("bytes of a string", Bound::String, Some(size)))
+    }
+
     pub(super) fn problem(self, codec: Codec, at: usize, limits: &Limits) -> Problem {
         match self {
-            Self::Fault(Fault::DEPTH) => Problem::Limit { what: "depth", limit: limits.max_depth() },
+            Self::Fault(Fault::DEPTH) => limits.exceeded("depth", Bound::Depth, None),
             Self::Fault(Fault(what)) => Problem::Malformed { codec: codec.as_str(), at, what },
-            Self::Limit(what, limit) => Problem::Limit { what, limit },
+            Self::Limit(problem) => problem,
             Self::NotAnObject => Problem::NotAnObject,
         }
     }
@@ -64,7 +73,7 @@ pub(super) fn members<'a, R: Read<'a>, const N: usize>(
         }
         read = read.saturating_add(1);
         if read > limits.entries {
-            return Err(Stop::Limit("members of an object or array", limits.entries));
+            return Err(Stop::entries(limits));
         }
         let index = match &key {
             Token::Text(name) if keys.get(next).is_some_and(|key| key.0 == name) => Some(next),
@@ -109,10 +118,10 @@ fn bounded_rest<'a, R: Read<'a>>(
 ) -> Result<(), Stop> {
     let (length, map) = match head {
         Token::Text(text) if text.len() > limits.string => {
-            return Err(Stop::Limit("bytes of a string", limits.string));
+            return Err(Stop::string(limits, text.len()));
         }
         Token::Bytes(bytes) if bytes.len() > limits.string => {
-            return Err(Stop::Limit("bytes of a string", limits.string));
+            return Err(Stop::string(limits, bytes.len()));
         }
         Token::Array(length) => (*length, false),
         Token::Map(length) => (*length, true),
@@ -128,7 +137,7 @@ fn bounded_rest<'a, R: Read<'a>>(
         }
         read = read.saturating_add(1);
         if read > limits.entries {
-            return Err(Stop::Limit("members of an object or array", limits.entries));
+            return Err(Stop::entries(limits));
         }
         bounded_rest(reader, &first, limits, depth)?;
         if map {
@@ -150,26 +159,105 @@ pub(super) fn fault<F: Format>(
     let stop = match bounded(&mut reader, limits, limits.max_depth()) {
         Err(stop) => stop,
         Ok(_) if reader.left() > 0 => Stop::Fault(Fault("something follows the packet")),
-        Ok(_) => Stop::Limit("length of a packet as JSON", limit),
+        Ok(_) => Stop::Limit(Problem::Limit {
+            what: "length of a packet as JSON",
+            bound: None,
+            limit,
+            size: limit.saturating_add(1),
+        }),
     };
     stop.problem(codec, reader.at(), limits)
 }
 
-/// Adds to a problem what can be read of the frame: whom to answer.
+/// Containers without a length within each other, behind which a frame is still searched.
+const LEAPT: usize = 65_536;
+
+/// Adds to a problem what can be read of the frame: whom to answer. What is too large or too deep is
+/// somebody's packet all the same, and the sender comes last in it.
 pub(super) fn salvage<F: Format>(format: F, problem: Problem, frame: &[u8]) -> DecodeError {
-    const KEYS: [Key; 3] = [Key("id", true), Key("sender", true), Key("ver", true)];
-    // Whatever is too large or too deep is somebody's packet all the same.
-    let limits = Limits { string: usize::MAX, entries: usize::MAX, ..Limits::default() };
-    let mut slots = [const { Slot { span: Span { start: 0, end: 0 }, head: None } }; 3];
-    let _ = members(&mut format.reader(frame), &KEYS, &limits, &mut slots);
-    let [id, sender, ver] = slots.map(|slot| match slot.head {
-        Some(Token::Text(text)) => Some(text),
-        _ => None,
-    });
     let mut found = DecodeError::from(problem);
-    found.id = id.map(|id| id.as_ref().into());
-    found.sender =
-        sender.filter(|sender| sender.len() <= NodeId::MAX_LEN).and_then(|id| NodeId::foreign(&*id).ok());
-    found.ver = ver.filter(|ver| ver.len() <= NodeId::MAX_LEN).map(|ver| Ver::from(&*ver));
+    // What was found before the frame ends, or is none any more, stays.
+    let _ = search(&mut format.reader(frame), &mut found);
     found
+}
+
+fn search<'a, R: Read<'a>>(reader: &mut R, found: &mut DecodeError) -> Result<(), Fault> {
+    let Token::Map(length) = reader.token()? else { return Ok(()) };
+    let mut read = 0_usize;
+    while length.is_none_or(|length| read < length) {
+        read = read.saturating_add(1);
+        let key = reader.token()?;
+        match &key {
+            Token::End => break,
+            Token::Text(_) => {}
+            other => leap(reader, other)?,
+        }
+        let value = reader.token()?;
+        if let Token::Text(key) = key {
+            note(&key, &value, found);
+        }
+        leap(reader, &value)?;
+    }
+    Ok(())
+}
+
+/// Keeps a member if it is one of those looked for; of several with one key the last.
+fn note(key: &str, value: &Token<'_>, found: &mut DecodeError) {
+    let text = match value {
+        Token::Text(text) => Some(&**text),
+        _ => None,
+    };
+    match key {
+        "id" => {
+            let number = || number(value).map(|id| ForeignId::Number(id.into()));
+            found.id = text.map(|id| ForeignId::Text(id.into())).or_else(number);
+        }
+        "sender" => {
+            let short = text.filter(|sender| sender.len() <= NodeId::MAX_LEN);
+            found.sender = short.and_then(|id| NodeId::foreign(id).ok());
+        }
+        "ver" => {
+            let short = text.filter(|ver| ver.len() <= NodeId::MAX_LEN);
+            found.ver = short.and_then(|ver| Ver::from(ver).known());
+        }
+        _ => {}
+    }
+}
+
+/// A number as JSON.
+pub(super) fn number(value: &Token<'_>) -> Option<String> {
+    match value {
+        Token::Unsigned(number) => Some(number.to_string()),
+        Token::Negative(number) => Some(number.to_string()),
+        Token::Float(number) if number.is_finite() => Some(print_number(*number)),
+        _ => None,
+    }
+}
+
+/// Goes behind what follows the first part of a value, however deep that is.
+fn leap<'a, R: Read<'a>>(reader: &mut R, head: &Token<'a>) -> Result<(), Fault> {
+    // How many values are left here, and around each container without a length.
+    let (mut left, mut around) = (0_usize, Vec::new());
+    let enter = |token: &Token<'a>, left: &mut usize, around: &mut Vec<usize>| {
+        match token {
+            Token::Array(Some(length)) => *left = left.saturating_add(*length),
+            Token::Map(Some(length)) => *left = left.saturating_add(length.saturating_mul(2)),
+            Token::Array(None) | Token::Map(None) if around.len() >= LEAPT => return Err(Fault::DEPTH),
+            Token::Array(None) | Token::Map(None) => around.push(std::mem::take(left)),
+            _ => {}
+        }
+        Ok(())
+    };
+    enter(head, &mut left, &mut around)?;
+    while left > 0 || !around.is_empty() {
+        match reader.token()? {
+            Token::End if left > 0 => return Err(Fault("an end without a beginning")),
+            Token::End => left = around.pop().unwrap_or_default(),
+            token => {
+                left = left.saturating_sub(1);
+                enter(&token, &mut left, &mut around)?;
+            }
+        }
+    }
+    Ok(())
 }

@@ -9,6 +9,8 @@ mod decode;
 mod encode;
 mod fields;
 #[cfg(test)]
+mod oddities;
+#[cfg(test)]
 mod tests;
 
 use bytes::Bytes;
@@ -24,6 +26,11 @@ use fields::salvage;
 const JSON_FACTOR: usize = 2;
 const JSON_LEAST: usize = 16 * 1024;
 
+/// How long the JSON of these bytes may be.
+fn json_length(bytes: &[u8]) -> usize {
+    bytes.len().saturating_mul(JSON_FACTOR).saturating_add(JSON_LEAST)
+}
+
 /// A serializer for one binary format.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Binary<F> {
@@ -38,7 +45,7 @@ impl<F: Format> Binary<F> {
 
     /// A packet as JSON.
     fn json(&self, frame: &[u8], limits: &Limits) -> Result<Bytes, Problem> {
-        let limit = frame.len().saturating_mul(JSON_FACTOR).saturating_add(JSON_LEAST);
+        let limit = json_length(frame);
         let json = to_json(frame, self.format, limits.max_depth(), limit);
         json.map(Bytes::from).map_err(|_| fields::fault(self.codec, self.format, frame, limits, limit))
     }

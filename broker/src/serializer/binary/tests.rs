@@ -10,15 +10,15 @@ use crate::protocol::{
     Id, Incoming, OutEvent, OutRequest, OutResponse, OutStream, Outcome, Outgoing, Packet, ProtocolVersion,
 };
 use crate::serializer::json::{decoded, echoed, single_packets};
-use crate::serializer::{Limits, Problem, Serializer, serializer};
+use crate::serializer::{Limits, Serializer, serializer};
 
-const ALL: [Codec; 4] = [Codec::JsonExt, Codec::MsgPack, Codec::Notepack, Codec::Cbor];
+pub(super) const ALL: [Codec; 4] = [Codec::JsonExt, Codec::MsgPack, Codec::Notepack, Codec::Cbor];
 
 type Vector = (String, PacketKind, Vec<u8>);
 static PACKETS: LazyLock<Vec<Vector>> = LazyLock::new(single_packets);
 
 /// JSON in another format.
-fn translated(codec: Codec, json: &[u8]) -> Bytes {
+pub(super) fn translated(codec: Codec, json: &[u8]) -> Bytes {
     let mut out = BytesMut::new();
     match codec {
         Codec::MsgPack => from_json(json, MsgPack::Msgpack5, &mut out),
@@ -29,7 +29,12 @@ fn translated(codec: Codec, json: &[u8]) -> Bytes {
     out.freeze()
 }
 
-fn encode(serializer: &dyn Serializer, ver: ProtocolVersion, packet: &Outgoing<'_>, body: &[u8]) -> Bytes {
+pub(super) fn encode(
+    serializer: &dyn Serializer,
+    ver: ProtocolVersion,
+    packet: &Outgoing<'_>,
+    body: &[u8],
+) -> Bytes {
     let (mut buf, mut spliced) = (BytesMut::new(), Vec::new());
     let mut write = |frame: &mut FrameBuf<'_>| {
         frame.buf().extend_from_slice(body);
@@ -40,7 +45,7 @@ fn encode(serializer: &dyn Serializer, ver: ProtocolVersion, packet: &Outgoing<'
     buf.freeze()
 }
 
-fn decode(serializer: &Arc<dyn Serializer>, kind: PacketKind, frame: &[u8]) -> Incoming {
+pub(super) fn decode(serializer: &Arc<dyn Serializer>, kind: PacketKind, frame: &[u8]) -> Incoming {
     serializer
         .decode(kind, Bytes::copy_from_slice(frame), &Limits::default())
         .unwrap_or_else(|error| panic!("{error} in {frame:02x?}"))
@@ -127,7 +132,7 @@ fn a_packet_of_ours_is_read_back_in_every_format() {
             assert_eq!(request.context.headers().is_some(), ver == ProtocolVersion::V5);
             assert_eq!(
                 (request.context.request_id(), request.context.caller()),
-                (Some("root"), Some("v2.posts"))
+                (Some(Id::Text("root")), Some("v2.posts"))
             );
             assert_eq!((request.context.level, request.context.tracing), (Some(3), Some(true)));
             assert_eq!(request.params().unwrap().bytes(), &body);
@@ -154,7 +159,10 @@ fn a_packet_of_ours_is_read_back_in_every_format() {
                 };
                 assert_eq!((event.event(), event.broadcast), ("user.created", true));
                 assert_eq!(event.groups().map(Iterator::count), groups.map(<[_]>::len));
-                assert_eq!((event.context.parent_id(), event.context.level), (Some("parent"), None));
+                assert_eq!(
+                    (event.context.parent_id(), event.context.level),
+                    (Some(Id::Text("parent")), None)
+                );
                 assert_eq!(event.data().unwrap().bytes(), &body);
             }
         }
@@ -225,8 +233,8 @@ fn the_request_that_node_wrote_is_read_and_written_again() {
             timeout: request.timeout,
             level: context.level.unwrap(),
             tracing: context.tracing,
-            parent_id: context.parent_id().map(Id::Text),
-            request_id: context.request_id().map(Id::Text),
+            parent_id: context.parent_id(),
+            request_id: context.request_id(),
             caller: context.caller(),
             stream: request.stream,
             seq: request.seq,
@@ -243,7 +251,8 @@ fn whom_to_answer_is_known_whatever_is_wrong_with_a_request() {
         let json = br#"{"id":"one","sender":"n","ver":"5","action":"an.action.too.long"}"#;
         let frame = translated(codec, json);
         let error = serializer(codec).decode(PacketKind::Request, frame.clone(), &limits).unwrap_err();
-        assert_eq!(error.problem, Problem::Limit { what: "action", limit: 8 });
+        let action = ("action", Some("transit.limits.name"), 8, 18);
+        assert_eq!(error.problem.exceeded(), Some(action));
         let sender = NodeId::foreign("n").unwrap();
         assert_eq!(error.answer_to(), Some(("one", &sender)), "{codec:?}");
         // Cut off behind the sender.
@@ -266,7 +275,10 @@ fn what_is_too_deep_is_refused() {
         frame.extend_from_slice(close);
         let error =
             serializer(codec).decode(PacketKind::Request, frame.into(), &Limits::default()).unwrap_err();
-        assert_eq!(error.problem, Problem::Limit { what: "depth", limit: 128 }, "{codec:?}");
+        let depth = ("depth", Some("transit.limits.depth"), 128, 129);
+        assert_eq!(error.problem.exceeded(), Some(depth), "{codec:?}");
+        let sender = NodeId::foreign("n").unwrap();
+        assert_eq!(error.answer_to(), Some(("one", &sender)), "{codec:?}");
     }
 }
 
@@ -291,15 +303,17 @@ fn everything_outside_of_bodies_is_limited_as_in_json() {
     let (request, event) = (PacketKind::Request, PacketKind::Event);
     // What is allowed of each, and by how much the second packet exceeds it.
     type Change = fn(&mut serde_json::Value, usize);
-    let rows: [(PacketKind, &str, usize, Change); 8] = [
-        (request, "id", 8, |packet, n| packet["id"] = "x".repeat(n).into()),
-        (request, "action", 10, |packet, n| packet["action"] = "x".repeat(n).into()),
-        (request, "caller", 10, |packet, n| packet["caller"] = "x".repeat(n).into()),
-        (request, "requestID", 8, |packet, n| packet["requestID"] = "x".repeat(n).into()),
-        (event, "groups", 2, |packet, n| packet["groups"] = vec!["g"; n].into()),
-        (request, "bytes of a string", 20, |packet, n| packet["more"] = "x".repeat(n).into()),
-        (request, "members of an object or array", 16, |packet, n| packet["more"] = vec![1; n].into()),
-        (request, "depth", 6, |packet, n| {
+    let rows: [(PacketKind, &str, &str, usize, Change); 8] = [
+        (request, "id", "id", 8, |packet, n| packet["id"] = "x".repeat(n).into()),
+        (request, "action", "name", 10, |packet, n| packet["action"] = "x".repeat(n).into()),
+        (request, "caller", "name", 10, |packet, n| packet["caller"] = "x".repeat(n).into()),
+        (request, "requestID", "id", 8, |packet, n| packet["requestID"] = "x".repeat(n).into()),
+        (event, "groups", "groups", 2, |packet, n| packet["groups"] = vec!["g"; n].into()),
+        (request, "bytes of a string", "string", 20, |packet, n| packet["more"] = "x".repeat(n).into()),
+        (request, "members of an object or array", "entries", 16, |packet, n| {
+            packet["more"] = vec![1; n].into()
+        }),
+        (request, "depth", "depth", 6, |packet, n| {
             packet["params"] = (1..n).fold(serde_json::json!(1), |inner, _| serde_json::json!([inner]));
         }),
     ];
@@ -308,16 +322,18 @@ fn everything_outside_of_bodies_is_limited_as_in_json() {
             let frame = translated(codec, packet.to_string().as_bytes());
             serializer(codec).decode(kind, frame, &limits).map_err(|error| error.problem)
         };
-        for (kind, what, limit, change) in rows {
+        for (kind, what, option, limit, change) in rows {
             assert!(read(packet(kind, change, limit)).is_ok(), "{codec:?} {what}");
             let problem = read(packet(kind, change, limit + 1)).unwrap_err();
-            assert_eq!(problem, Problem::Limit { what, limit }, "{codec:?} {what}");
+            let option = format!("transit.limits.{option}");
+            assert_eq!(problem.exceeded(), Some((what, Some(&*option), limit, limit + 1)), "{codec:?}");
         }
         // Sixteen letters, their quotes, two keys and a number: 30 bytes as JSON.
         let meta: Change = |packet, n| packet["meta"] = serde_json::json!({ "k": "x".repeat(n), "l": 1 });
         assert!(read(packet(request, meta, 16)).is_ok(), "{codec:?}");
         let problem = read(packet(request, meta, 17)).unwrap_err();
-        assert_eq!(problem, Problem::Limit { what: "meta", limit: 30 }, "{codec:?}");
+        let exceeded = ("meta", Some("transit.limits.meta"), 30, 31);
+        assert_eq!(problem.exceeded(), Some(exceeded), "{codec:?}");
         // Bodies are limited by the frame alone.
         let body: Change = |packet, n| packet["params"] = serde_json::json!(["x".repeat(n), vec![1; n]]);
         assert!(read(packet(request, body, 1000)).is_ok(), "{codec:?}");
@@ -333,7 +349,8 @@ fn a_packet_whose_json_would_be_many_times_as_long_is_refused() {
     let limit = frame.len() * 2 + 16 * 1024;
     let error =
         serializer(Codec::MsgPack).decode(PacketKind::Info, frame.into(), &Limits::default()).unwrap_err();
-    assert_eq!(error.problem, Problem::Limit { what: "length of a packet as JSON", limit });
+    let length = ("length of a packet as JSON", None, limit, limit + 1);
+    assert_eq!(error.problem.exceeded(), Some(length));
 }
 
 #[test]

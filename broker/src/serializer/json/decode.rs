@@ -1,7 +1,7 @@
 //! From frames to packets.
 
 use bytes::Bytes;
-use ligand_transporters::{Name, NodeId, PacketKind};
+use ligand_transporters::{NodeId, PacketKind};
 use smallvec::SmallVec;
 
 use super::fields::{Key, Slot, keys};
@@ -9,10 +9,10 @@ use super::reader::{Judged, Reader};
 use super::scan::Kind;
 use super::{gossip, info};
 use crate::protocol::{
-    ContextFields, Event, GossipHello, Heartbeat, Incoming, Packet, Ping, Pong, Request, Response, TextSpan,
-    Ver,
+    ContextFields, Event, ForeignId, GossipHello, Heartbeat, Incoming, Packet, Ping, Pong, Request, Response,
+    TextSpan, Ver,
 };
-use crate::serializer::{Limits, Problem};
+use crate::serializer::{Bound, Limits, Problem, timeout};
 
 const REQUEST: [Key; 15] = keys![
     "id", "action", @body "params", "meta", "headers", "timeout", "level", "tracing", "parentID", "requestID",
@@ -84,17 +84,19 @@ fn open<const N: usize>(reader: &Reader<'_>, keys: &[Key; N]) -> Judged<(Slot, [
 
 #[inline]
 fn incoming(reader: &Reader<'_>, ver: Slot, sender: Slot, packet: Packet) -> Judged<Incoming> {
-    let id = reader.needed_text(sender, "sender", NodeId::MAX_LEN)?;
+    let id = reader.needed_text(sender, "sender", Bound::NodeId)?;
     let sender = NodeId::foreign(id.get(reader.frame).unwrap_or_default())?;
     Ok(Incoming { ver: version(reader, ver)?, sender, packet })
 }
 
 fn version(reader: &Reader<'_>, slot: Slot) -> Judged<Ver> {
-    let limit = reader.limits.name;
+    let limits = reader.limits;
     let text = match slot.kind {
         Kind::Absent => TextSpan::Absent,
-        Kind::Plain | Kind::Escaped => reader.text(slot, "ver", limit)?,
-        _ if reader.written(slot).len() > limit => return Err(Problem::Limit { what: "ver", limit }),
+        Kind::Plain | Kind::Escaped => reader.text(slot, "ver", Bound::Name)?,
+        _ if reader.written(slot).len() > limits.name => {
+            return Err(limits.exceeded("ver", Bound::Name, Some(reader.written(slot).len())));
+        }
         // A number 5 is not version 5.
         _ => return Ok(Ver::Other(reader.written(slot).into())),
     };
@@ -107,7 +109,6 @@ fn bare(reader: &Reader<'_>, packet: Packet) -> Judged<Incoming> {
 }
 
 fn request(reader: &Reader<'_>) -> Judged<Incoming> {
-    let limits = reader.limits;
     let (_, slots) = open(reader, &REQUEST)?;
     let [
         id,
@@ -129,16 +130,16 @@ fn request(reader: &Reader<'_>) -> Judged<Incoming> {
     let request = Request {
         context: ContextFields {
             frame: reader.frame.clone(),
-            id: reader.needed_text(id, "id", limits.id)?,
+            id: reader.needed_id(id, "id")?,
             meta: reader.meta(meta, "meta")?.into(),
             headers: reader.meta(headers, "headers")?.into(),
             level: reader.small_integer(level, "level")?,
             tracing: tracing.flag("tracing")?,
-            parent_id: reader.text(parent, "parentID", limits.id)?,
-            request_id: reader.text(request, "requestID", limits.id)?,
-            caller: reader.text(caller, "caller", limits.name)?,
+            parent_id: reader.id(parent, "parentID")?,
+            request_id: reader.id(request, "requestID")?,
+            caller: reader.text(caller, "caller", Bound::Name)?,
         },
-        action: reader.needed_text(action, "action", limits.name)?,
+        action: reader.needed_text(action, "action", Bound::Name)?,
         params: params.span,
         timeout: milliseconds(reader, timeout)?,
         stream: reader.stream(stream)?,
@@ -148,19 +149,17 @@ fn request(reader: &Reader<'_>) -> Judged<Incoming> {
 }
 
 fn milliseconds(reader: &Reader<'_>, slot: Slot) -> Judged<Option<f64>> {
-    const MAX: f64 = (1_u64 << 53) as f64;
-    let timeout = reader.number(slot, "timeout")?;
-    if timeout.is_some_and(|timeout| !(0.0..=MAX).contains(&timeout)) {
-        return Err(Problem::Wrong { field: "timeout", expected: "a number of milliseconds from 0 to 2^53" });
+    if slot.kind == Kind::Plain {
+        return timeout::numeric_text(reader.written(slot).trim_matches('"')).map(Some);
     }
-    Ok(timeout)
+    reader.number(slot, "timeout")?.map(timeout::milliseconds).transpose()
 }
 
 fn response(reader: &Reader<'_>) -> Judged<Incoming> {
     let (_, [id, meta, headers, success, data, error, stream, seq, ver, sender]) = open(reader, &RESPONSE)?;
     let response = Response {
         frame: reader.frame.clone(),
-        id: reader.needed_text(id, "id", reader.limits.id)?,
+        id: reader.needed_id(id, "id")?,
         success: success.flag("success")?.unwrap_or(false),
         data: data.span,
         error: error.span.into(),
@@ -173,7 +172,6 @@ fn response(reader: &Reader<'_>) -> Judged<Incoming> {
 }
 
 fn event(reader: &Reader<'_>) -> Judged<Incoming> {
-    let limits = reader.limits;
     let (_, slots) = open(reader, &EVENT)?;
     let [
         id,
@@ -194,16 +192,16 @@ fn event(reader: &Reader<'_>) -> Judged<Incoming> {
     let event = Event {
         context: ContextFields {
             frame: reader.frame.clone(),
-            id: reader.text(id, "id", limits.id)?,
+            id: reader.id(id, "id")?,
             meta: reader.meta(meta, "meta")?.into(),
             headers: reader.meta(headers, "headers")?.into(),
             level: reader.small_integer(level, "level")?,
             tracing: tracing.flag("tracing")?,
-            parent_id: reader.text(parent, "parentID", limits.id)?,
-            request_id: reader.text(request, "requestID", limits.id)?,
-            caller: reader.text(caller, "caller", limits.name)?,
+            parent_id: reader.id(parent, "parentID")?,
+            request_id: reader.id(request, "requestID")?,
+            caller: reader.text(caller, "caller", Bound::Name)?,
         },
-        event: reader.needed_text(event, "event", limits.name)?,
+        event: reader.needed_text(event, "event", Bound::Name)?,
         data: data.span,
         groups: event_groups(reader, groups)?,
         broadcast: broadcast.flag("broadcast")?.unwrap_or(false),
@@ -220,9 +218,9 @@ fn event_groups(reader: &Reader<'_>, slot: Slot) -> Judged<Option<SmallVec<[Text
     let mut groups = SmallVec::new();
     reader.each_element(&mut reader.scanner(slot), |scanner| {
         if groups.len() >= reader.limits.groups {
-            return Err(Problem::Limit { what: "groups", limit: reader.limits.groups });
+            return Err(reader.limits.exceeded("groups", Bound::Groups, None));
         }
-        groups.push(reader.needed_text(reader.skip(scanner)?, "groups", reader.limits.name)?);
+        groups.push(reader.needed_text(reader.skip(scanner)?, "groups", Bound::Name)?);
         Ok(())
     })?;
     Ok(Some(groups))
@@ -235,7 +233,7 @@ fn heartbeat(reader: &Reader<'_>) -> Judged<Incoming> {
     let heartbeat = Heartbeat {
         cpu: reader.number(cpu, "cpu").ok().flatten(),
         seq: reader.integer(seq, "seq")?,
-        instance_id: reader.name(instance, "instanceID", reader.limits.id)?,
+        instance_id: reader.name(instance, "instanceID", Bound::Id)?,
     };
     incoming(reader, ver, sender, Packet::Heartbeat(heartbeat))
 }
@@ -256,13 +254,13 @@ fn pong(reader: &Reader<'_>) -> Judged<Incoming> {
     incoming(reader, ver, sender, Packet::Pong(pong))
 }
 
-fn ping_id(reader: &Reader<'_>, slot: Slot) -> Judged<Option<Name>> {
-    reader.name(slot, "id", reader.limits.id)
+fn ping_id(reader: &Reader<'_>, slot: Slot) -> Judged<Option<ForeignId>> {
+    Ok(reader.id(slot, "id")?.id(reader.frame).map(ForeignId::from))
 }
 
 fn hello(reader: &Reader<'_>) -> Judged<Incoming> {
     let (_, [host, port, ver, sender]) = open(reader, &HELLO)?;
-    let host = reader.name(host, "host", reader.limits.name)?.ok_or(Problem::Missing { field: "host" })?;
+    let host = reader.name(host, "host", Bound::Name)?.ok_or(Problem::Missing { field: "host" })?;
     let port = info::port(reader, port)?.ok_or(Problem::Missing { field: "port" })?;
     incoming(reader, ver, sender, Packet::GossipHello(GossipHello { host, port }))
 }

@@ -341,6 +341,7 @@ fn put_id(out: &mut BytesMut, id: &Id<'_>) {
             put(out, b"\"");
         }
         Id::Text(id) => put_text(out, id),
+        Id::Number(id) => put(out, id.as_bytes()),
     }
 }
 

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use super::Json;
 use crate::protocol::{
-    Answer, AnswerRow, ContextFields, Cpu, Id, Incoming, OnlineRow, OutEvent, OutRequest, OutResponse,
-    OutStream, Outcome, Outgoing, Packet, ProtocolVersion, Ver, Visibility,
+    Answer, AnswerRow, ContextFields, Cpu, ForeignId, Id, Incoming, OnlineRow, OutEvent, OutRequest,
+    OutResponse, OutStream, Outcome, Outgoing, Packet, ProtocolVersion, Ver, Visibility,
 };
 use crate::serializer::{Limits, Serializer};
 
@@ -44,15 +44,15 @@ pub(in crate::serializer) fn echoed(incoming: &Incoming) -> Vec<u8> {
             let ContextFields { level, tracing, .. } = request.context;
             let (meta, headers) = (request.context.meta(), request.context.headers());
             let packet = OutRequest {
-                id: Id::Text(request.id()),
+                id: request.context.wire_id(),
                 action: request.action(),
                 meta: meta.bytes(),
                 headers: headers.as_ref().map(|headers| headers.bytes().as_ref()),
                 timeout: request.timeout,
                 level: level.unwrap(),
                 tracing,
-                parent_id: request.context.parent_id().map(Id::Text),
-                request_id: request.context.request_id().map(Id::Text),
+                parent_id: request.context.parent_id(),
+                request_id: request.context.request_id(),
                 caller: request.context.caller(),
                 stream: request.stream,
                 seq: request.seq,
@@ -80,7 +80,7 @@ pub(in crate::serializer) fn echoed(incoming: &Incoming) -> Vec<u8> {
             let (meta, headers) = (event.context.meta(), event.context.headers());
             let groups: Option<Vec<Name>> = event.groups().map(|groups| groups.map(Name::from).collect());
             let packet = OutEvent {
-                id: Id::Text(event.context.id()),
+                id: event.context.wire_id(),
                 event: event.event(),
                 groups: groups.as_deref(),
                 broadcast: event.broadcast,
@@ -88,8 +88,8 @@ pub(in crate::serializer) fn echoed(incoming: &Incoming) -> Vec<u8> {
                 headers: headers.as_ref().map(|headers| headers.bytes().as_ref()),
                 level,
                 tracing,
-                parent_id: event.context.parent_id().map(Id::Text),
-                request_id: event.context.request_id().map(Id::Text),
+                parent_id: event.context.parent_id(),
+                request_id: event.context.request_id(),
                 caller: event.context.caller(),
             };
             encoded(&Outgoing::Event(packet), event.data().as_ref().map(|raw| raw.bytes().as_ref()))
@@ -104,11 +104,11 @@ pub(in crate::serializer) fn echoed(incoming: &Incoming) -> Vec<u8> {
         Packet::Disconnect => encoded(&Outgoing::Disconnect, None),
         Packet::Heartbeat(heartbeat) => encoded(&Outgoing::Heartbeat { cpu: heartbeat.cpu }, None),
         Packet::Ping(ping) => {
-            let id = Id::Text(ping.id.as_deref().unwrap());
+            let id = ping.id.as_ref().unwrap().as_wire();
             encoded(&Outgoing::Ping { time: ping.time.unwrap(), id }, None)
         }
         Packet::Pong(pong) => {
-            let id = pong.id.as_deref().map(Id::Text);
+            let id = pong.id.as_ref().map(ForeignId::as_wire);
             encoded(&Outgoing::Pong { time: pong.time, id, arrived: pong.arrived.unwrap() }, None)
         }
         Packet::GossipHello(hello) => {
@@ -244,7 +244,7 @@ fn a_request_says_what_was_captured() {
     assert_eq!(request.context.headers().unwrap().as_str(), "{}");
     assert_eq!((request.timeout, request.context.level), (Some(4999.71824), Some(2)));
     assert_eq!((request.context.tracing, request.stream, request.seq), (None, Some(false), None));
-    assert_eq!(request.context.parent_id(), Some("93197bea-85ed-4691-bc47-d3857ef916ab"));
+    assert_eq!(request.context.parent_id(), Some(Id::Text("93197bea-85ed-4691-bc47-d3857ef916ab")));
     assert_eq!(request.context.caller(), Some("caller"));
 }
 

@@ -11,7 +11,7 @@ use super::number::{finite, whole};
 use super::reader::{Judged, Reader};
 use super::scan::Kind;
 use crate::protocol::{Cpu, Digest, GossipResponse, Offline, Online, OnlineRow};
-use crate::serializer::Problem;
+use crate::serializer::Bound;
 
 /// Reads a GOSSIP_REQ.
 pub(super) fn digest(reader: &Reader<'_>, online: Slot, offline: Slot) -> Judged<Digest> {
@@ -74,7 +74,7 @@ fn rows(
     reader.each_member(&mut reader.scanner(slot), |scanner, key| {
         count = count.saturating_add(1);
         if count > limit {
-            return Err(Problem::Limit { what: "nodes in a gossip packet", limit });
+            return Err(reader.limits.exceeded("nodes in a gossip packet", Bound::Nodes, None));
         }
         let value = reader.skip(scanner)?;
         // A key that is too long to be an id is not worth copying.

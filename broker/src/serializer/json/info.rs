@@ -11,9 +11,10 @@ use super::number::{finite, print_number};
 use super::reader::{Judged, Reader};
 use super::scan::{Kind, Scanner};
 use crate::protocol::{
-    ActionInfo, Client, EventInfo, InfoPacket, Raw, ServiceInfo, ServiceVersion, Services, Visibility,
+    ActionInfo, Client, EventInfo, InfoPacket, MAX_SEQ, Raw, ServiceInfo, ServiceVersion, Services,
+    Visibility,
 };
-use crate::serializer::{Limits, Problem};
+use crate::serializer::{Bound, Limits, Problem};
 
 pub(super) const INFO: [Key; 11] = keys![
     "services",
@@ -45,7 +46,6 @@ const FREE_DEFINITIONS: usize = 400;
 
 /// Judges the members of an INFO object.
 pub(super) fn packet(reader: &Reader<'_>, whole: Slot, slots: &[Slot; 11]) -> Judged<InfoPacket> {
-    let limits = reader.limits;
     let [services, ip_list, hostname, client, config, instance, metadata, seq, port, _, _] = *slots;
     let services_raw = match services.kind {
         Kind::Absent => Raw::from_static("[]"),
@@ -56,15 +56,56 @@ pub(super) fn packet(reader: &Reader<'_>, whole: Slot, slots: &[Slot; 11]) -> Ju
         raw: reader.raw(whole).unwrap_or_else(Raw::empty_object),
         services_raw,
         ip_list: names(reader, ip_list, "ipList")?,
-        hostname: reader.name(hostname, "hostname", limits.name)?,
+        hostname: reader.name(hostname, "hostname", Bound::Name)?,
         client: client_of(reader, client)?,
         config: object(reader, config, "config")?,
-        instance_id: reader.name(instance, "instanceID", limits.id)?.unwrap_or(Name::from_static("")),
+        instance_id: reader.name(instance, "instanceID", Bound::Id)?.unwrap_or(Name::from_static("")),
         metadata: object(reader, metadata, "metadata")?,
-        // Node takes 0 for a missing one as well (`registry/node.js`, `update`).
-        seq: reader.integer(seq, "seq")?.filter(|seq| *seq > 0).unwrap_or(1),
+        seq: seq_of(reader, seq)?,
         port: self::port(reader, port)?,
     })
+}
+
+/// The number of an INFO, as Node compares it (`registry/node.js`, `update`, with `>`): texts of digits and
+/// lists of one number count as numbers, and whatever is missing or 0 as 1. A fraction counts as the next
+/// integer and what is larger than 2^53 as that, so that whoever has to exceed the number can. What Node
+/// would never find to be larger than anything is refused.
+fn seq_of(reader: &Reader<'_>, slot: Slot) -> Judged<u64> {
+    const WRONG: Problem = Problem::Wrong { field: "seq", expected: "an integer from 0 to 2^53" };
+    let number = match slot.kind {
+        Kind::Absent | Kind::Null | Kind::True | Kind::False => return Ok(1),
+        // What a list is compared as depends on all that is in it; larger than anything is on the safe side.
+        Kind::Array => return Ok(MAX_SEQ),
+        Kind::Number => compared(reader.written(slot)),
+        Kind::Plain => as_number(reader.written(slot).trim_matches('"').trim()),
+        Kind::Escaped | Kind::Object => None,
+    };
+    match number {
+        Some(number) if number >= 0.0 => Ok((number.min(MAX_SEQ as f64).ceil() as u64).max(1)),
+        _ => Err(WRONG),
+    }
+}
+
+/// A literal of JSON, which may be too large for a number.
+fn compared(literal: &str) -> Option<f64> {
+    literal.parse().ok().filter(|number: &f64| !number.is_nan())
+}
+
+/// What `Number(text)` is in JavaScript.
+fn as_number(text: &str) -> Option<f64> {
+    let radix = |prefix: [&str; 2], radix| {
+        let digits = prefix.into_iter().find_map(|prefix| text.strip_prefix(prefix))?;
+        // What has too many digits for this is larger than 2^53 as well.
+        digits.chars().all(|digit| digit.is_digit(radix)).then_some(())?;
+        Some(u64::from_str_radix(digits, radix).map_or(f64::INFINITY, |number| number as f64))
+    };
+    match text {
+        "" => Some(0.0),
+        _ => radix(["0x", "0X"], 16)
+            .or_else(|| radix(["0b", "0B"], 2))
+            .or_else(|| radix(["0o", "0O"], 8))
+            .or_else(|| compared(text)),
+    }
 }
 
 /// Reads an INFO object inside another packet.
@@ -98,7 +139,7 @@ fn names(reader: &Reader<'_>, slot: Slot, field: &'static str) -> Judged<Vec<Nam
             let element = reader.skip(scanner)?;
             let is_text = matches!(element.kind, Kind::Plain | Kind::Escaped);
             if is_text && names.len() < SHORT_LIST {
-                names.extend(reader.name(element, field, reader.limits.name)?);
+                names.extend(reader.name(element, field, Bound::Name)?);
             }
             Ok(())
         })?;
@@ -107,13 +148,12 @@ fn names(reader: &Reader<'_>, slot: Slot, field: &'static str) -> Judged<Vec<Nam
 }
 
 fn client_of(reader: &Reader<'_>, slot: Slot) -> Judged<Client> {
-    let limit = reader.limits.name;
     if slot.object("client")?.of(reader.frame).is_empty() {
         return Ok(Client::default());
     }
     let (_, [kind, version, lang, features]) = reader.members(&mut reader.scanner(slot), &CLIENT)?;
     // A foreign client describes itself as it likes; what it says is for people to read.
-    let text = |slot, field| match reader.name(slot, field, limit) {
+    let text = |slot, field| match reader.name(slot, field, Bound::Name) {
         Ok(name) => Ok(name.unwrap_or(Name::from_static(""))),
         Err(Problem::Wrong { .. }) => Ok(Name::from_static("")),
         Err(problem) => Err(problem),
@@ -139,13 +179,16 @@ pub(super) fn services(raw: &Raw, limits: &Limits) -> Judged<Services> {
     let mut left = budget;
     reader.each_element(&mut scanner, |scanner| {
         if list.len() >= limits.services {
-            return Err(Problem::Limit { what: "services", limit: limits.services });
+            return Err(limits.exceeded("services", Bound::Services, None));
         }
         let service = service(reader, scanner)?;
         let used = service.actions.len().saturating_add(service.events.len()).saturating_add(2);
-        left = left
-            .checked_sub(used)
-            .ok_or(Problem::Limit { what: "definitions for an INFO this short", limit: budget })?;
+        left = left.checked_sub(used).ok_or(Problem::Limit {
+            what: "definitions for an INFO this short",
+            bound: None,
+            limit: budget,
+            size: budget.saturating_add(1),
+        })?;
         list.push(service);
         Ok(())
     })?;
@@ -157,15 +200,15 @@ pub(super) fn services(raw: &Raw, limits: &Limits) -> Judged<Services> {
 }
 
 fn service(reader: &Reader<'_>, scanner: &mut Scanner<'_>) -> Judged<ServiceInfo> {
-    let limit = reader.limits.name;
     let (whole, [name, version, full_name, settings, metadata, actions, events]) =
         reader.members(scanner, &SERVICE)?;
     if whole.kind != Kind::Object {
         return Err(Problem::Wrong { field: "services", expected: "an array of objects" });
     }
-    let name = reader.name(name, "service.name", limit)?.ok_or(Problem::Missing { field: "service.name" })?;
+    let name =
+        reader.name(name, "service.name", Bound::Name)?.ok_or(Problem::Missing { field: "service.name" })?;
     let version = version_of(reader, version)?;
-    let full_name = match (reader.name(full_name, "service.fullName", limit)?, &version) {
+    let full_name = match (reader.name(full_name, "service.fullName", Bound::Name)?, &version) {
         (Some(full_name), _) => full_name,
         (None, Some(version)) if !no_version_prefix(reader, settings)? => version.full_name(&name),
         (None, _) => name.clone(),
@@ -186,7 +229,7 @@ fn version_of(reader: &Reader<'_>, slot: Slot) -> Judged<Option<ServiceVersion>>
         let number = finite(reader.written(slot)).map(print_number);
         return Ok(number.map(|number| ServiceVersion::Number(number.into())));
     }
-    Ok(reader.name(slot, "service.version", reader.limits.name)?.map(ServiceVersion::Text))
+    Ok(reader.name(slot, "service.version", Bound::Name)?.map(ServiceVersion::Text))
 }
 
 fn no_version_prefix(reader: &Reader<'_>, settings: Slot) -> Judged<bool> {
@@ -207,7 +250,7 @@ fn actions_of(reader: &Reader<'_>, slot: Slot) -> Judged<Vec<ActionInfo>> {
     }
     reader.each_member(&mut reader.scanner(slot), |scanner, key| {
         if actions.len() >= limits.actions {
-            return Err(Problem::Limit { what: "actions of a service", limit: limits.actions });
+            return Err(limits.exceeded("actions of a service", Bound::Actions, None));
         }
         let (definition, [visibility, protected, timeout, name]) = reader.members(scanner, &ACTION)?;
         actions.push(ActionInfo {
@@ -229,12 +272,12 @@ fn events_of(reader: &Reader<'_>, slot: Slot) -> Judged<Vec<EventInfo>> {
     }
     reader.each_member(&mut reader.scanner(slot), |scanner, key| {
         if events.len() >= limits.actions {
-            return Err(Problem::Limit { what: "events of a service", limit: limits.actions });
+            return Err(limits.exceeded("events of a service", Bound::Actions, None));
         }
         let (definition, [group, name]) = reader.members(scanner, &EVENT)?;
         events.push(EventInfo {
             name: defined_name(reader, name, &key, "event.name")?,
-            group: reader.name(group, "event.group", limits.name)?,
+            group: reader.name(group, "event.group", Bound::Name)?,
             definition: definition.span.raw(reader.frame).unwrap_or_else(Raw::null),
         });
         Ok(())
@@ -245,10 +288,10 @@ fn events_of(reader: &Reader<'_>, slot: Slot) -> Judged<Vec<EventInfo>> {
 /// The name in the definition counts, as for Node (`registry/registry.js`, `registerActions`); the key
 /// where there is none.
 fn defined_name(reader: &Reader<'_>, slot: Slot, key: &str, field: &'static str) -> Judged<Name> {
-    let limit = reader.limits.name;
-    match reader.name(slot, field, limit)? {
+    let limits = reader.limits;
+    match reader.name(slot, field, Bound::Name)? {
         Some(name) => Ok(name),
-        None if key.len() > limit => Err(Problem::Limit { what: field, limit }),
+        None if key.len() > limits.name => Err(limits.exceeded(field, Bound::Name, Some(key.len()))),
         None => Ok(key.into()),
     }
 }

@@ -18,9 +18,16 @@ fn refusal(kind: PacketKind, members: &str) -> Option<Problem> {
 }
 
 /// Checks a limit on packets made by `members` for a size.
-fn check(kind: PacketKind, what: &'static str, limit: usize, members: impl Fn(usize) -> String) {
+fn check(
+    kind: PacketKind,
+    what: &'static str,
+    option: impl Into<Option<&'static str>>,
+    limit: usize,
+    members: impl Fn(usize) -> String,
+) {
     assert_eq!(refusal(kind, &members(limit)), None, "{what}");
-    assert_eq!(refusal(kind, &members(limit + 1)), Some(Problem::Limit { what, limit }), "{what}");
+    let problem = refusal(kind, &members(limit + 1)).unwrap_or_else(|| panic!("{what} is not limited"));
+    assert_eq!(problem.exceeded(), Some((what, option.into(), limit, limit + 1)));
 }
 
 fn request(member: &str) -> String {
@@ -38,20 +45,22 @@ fn nested(levels: usize) -> String {
 #[test]
 fn depth_counts_the_packet_itself() {
     for member in ["params", "unknown"] {
-        check(PacketKind::Request, "depth of nesting", 128, |depth| {
+        check(PacketKind::Request, "depth of nesting", "transit.limits.depth", 128, |depth| {
             request(&format!("\"{member}\":{}", nested(depth - 1)))
         });
     }
-    check(PacketKind::Request, "depth of nesting", 128, |depth| {
+    check(PacketKind::Request, "depth of nesting", "transit.limits.depth", 128, |depth| {
         request(&format!("\"meta\":{{\"a\":{}}}", nested(depth - 2)))
     });
-    check(PacketKind::Response, "depth of nesting", 128, |depth| {
+    check(PacketKind::Response, "depth of nesting", "transit.limits.depth", 128, |depth| {
         format!("\"id\":\"1\",\"data\":{}", nested(depth - 1))
     });
-    check(PacketKind::Event, "depth of nesting", 128, |depth| {
+    check(PacketKind::Event, "depth of nesting", "transit.limits.depth", 128, |depth| {
         format!("\"event\":\"1\",\"data\":{}", nested(depth - 1))
     });
-    check(PacketKind::Info, "depth of nesting", 128, |depth| format!("\"services\":{}", nested(depth - 1)));
+    check(PacketKind::Info, "depth of nesting", "transit.limits.depth", 128, |depth| {
+        format!("\"services\":{}", nested(depth - 1))
+    });
 }
 
 #[test]
@@ -62,13 +71,15 @@ fn a_body_that_passes_can_be_deserialized() {
 #[test]
 fn texts_and_entries_are_limited_outside_of_bodies_only() {
     let text = |length| format!("\"{}\"", "x".repeat(length));
-    check(PacketKind::Request, "length of a string", 1 << 20, |length| {
+    check(PacketKind::Request, "length of a string", "transit.limits.string", 1 << 20, |length| {
         request(&format!("\"x\":{}", text(length)))
     });
-    check(PacketKind::Request, "number of entries", 65_536, |entries| {
+    check(PacketKind::Request, "number of entries", "transit.limits.entries", 65_536, |entries| {
         request(&format!("\"x\":{}", list(entries)))
     });
-    check(PacketKind::Info, "number of entries", 65_536, |entries| format!("\"ipList\":{}", list(entries)));
+    check(PacketKind::Info, "number of entries", "transit.limits.entries", 65_536, |entries| {
+        format!("\"ipList\":{}", list(entries))
+    });
     for body in [text(1 << 21), list(100_000)] {
         assert_eq!(refusal(PacketKind::Request, &request(&format!("\"params\":{body}"))), None);
         assert_eq!(refusal(PacketKind::Response, &format!("\"id\":\"1\",\"data\":{body}")), None);
@@ -79,7 +90,7 @@ fn texts_and_entries_are_limited_outside_of_bodies_only() {
 #[test]
 fn meta_and_headers_are_limited() {
     for field in ["meta", "headers"] {
-        check(PacketKind::Request, field, 65_536, |length| {
+        check(PacketKind::Request, field, "transit.limits.meta", 65_536, |length| {
             request(&format!("\"{field}\":{{\"a\":\"{}\"}}", "x".repeat(length - 8)))
         });
     }
@@ -92,26 +103,40 @@ fn ids_and_names_are_limited() {
         let others: String = others.map(|other| format!("\"{other}\":\"1\",")).collect();
         format!("{others}\"{field}\":\"{}\"", "x".repeat(length))
     };
-    for (field, limit) in
-        [("id", 128), ("parentID", 128), ("requestID", 128), ("action", 255), ("caller", 255)]
-    {
-        check(PacketKind::Request, field, limit, |length| request(field, length));
+    const ID: &str = "transit.limits.id";
+    const NAME: &str = "transit.limits.name";
+    for (field, option, limit) in [
+        ("id", ID, 128),
+        ("parentID", ID, 128),
+        ("requestID", ID, 128),
+        ("action", NAME, 255),
+        ("caller", NAME, 255),
+    ] {
+        check(PacketKind::Request, field, option, limit, |length| request(field, length));
     }
-    check(PacketKind::Response, "id", 128, |length| format!("\"id\":\"{}\"", "x".repeat(length)));
-    check(PacketKind::Event, "event", 255, |length| format!("\"event\":\"{}\"", "x".repeat(length)));
-    check(PacketKind::Event, "groups", 255, |length| {
+    // Numbers count as they are written.
+    check(PacketKind::Event, "parentID", ID, 128, |length| {
+        format!("\"event\":\"a\",\"parentID\":{}", "1".repeat(length))
+    });
+    check(PacketKind::Response, "id", ID, 128, |length| format!("\"id\":\"{}\"", "x".repeat(length)));
+    check(PacketKind::Event, "event", NAME, 255, |length| format!("\"event\":\"{}\"", "x".repeat(length)));
+    check(PacketKind::Event, "groups", NAME, 255, |length| {
         format!("\"event\":\"a\",\"groups\":[\"{}\"]", "x".repeat(length))
     });
-    check(PacketKind::Ping, "id", 128, |length| format!("\"id\":\"{}\"", "x".repeat(length)));
-    check(PacketKind::Heartbeat, "instanceID", 128, |length| {
+    check(PacketKind::Ping, "id", ID, 128, |length| format!("\"id\":\"{}\"", "x".repeat(length)));
+    check(PacketKind::Heartbeat, "instanceID", ID, 128, |length| {
         format!("\"instanceID\":\"{}\"", "x".repeat(length))
     });
-    check(PacketKind::Info, "hostname", 255, |length| format!("\"hostname\":\"{}\"", "x".repeat(length)));
-    check(PacketKind::GossipHello, "host", 255, |length| {
+    check(PacketKind::Info, "hostname", NAME, 255, |length| {
+        format!("\"hostname\":\"{}\"", "x".repeat(length))
+    });
+    check(PacketKind::GossipHello, "host", NAME, 255, |length| {
         format!("\"port\":1,\"host\":\"{}\"", "x".repeat(length))
     });
     // Escapes count as what they stand for.
-    check(PacketKind::Event, "event", 255, |length| format!("\"event\":\"{}\"", "\\u0061".repeat(length)));
+    check(PacketKind::Event, "event", NAME, 255, |length| {
+        format!("\"event\":\"{}\"", "\\u0061".repeat(length))
+    });
 }
 
 #[test]
@@ -121,12 +146,12 @@ fn a_sender_is_limited() {
         Json.decode(PacketKind::Discover, frame.into(), &Limits::default())
     };
     assert!(discover(255).is_ok());
-    assert_eq!(discover(256).unwrap_err().problem, Problem::Limit { what: "sender", limit: 255 });
+    assert_eq!(discover(256).unwrap_err().problem.exceeded(), Some(("sender", None, 255, 256)));
 }
 
 #[test]
 fn groups_are_limited() {
-    check(PacketKind::Event, "groups", 64, |count| {
+    check(PacketKind::Event, "groups", "transit.limits.groups", 64, |count| {
         format!("\"event\":\"a\",\"groups\":[{}]", vec!["\"g\""; count].join(","))
     });
 }
@@ -134,7 +159,7 @@ fn groups_are_limited() {
 #[test]
 fn gossip_is_limited() {
     for part in ["online", "offline"] {
-        check(PacketKind::GossipRequest, "nodes in a gossip packet", 10_000, |count| {
+        check(PacketKind::GossipRequest, "nodes in a gossip packet", None, 10_000, |count| {
             let rows: Vec<_> = (0..count).map(|at| format!("\"n{at}\":1")).collect();
             format!("\"{part}\":{{{}}}", rows.join(","))
         });
@@ -143,6 +168,13 @@ fn gossip_is_limited() {
 
 fn services_refusal(json: String) -> Option<Problem> {
     Json.services(&Raw::new(Bytes::from(json)), &Limits::default()).err()
+}
+
+/// What of a list of services is over its limit by one.
+#[track_caller]
+fn is_over(json: String, what: &str, option: &str, limit: usize) {
+    let problem = services_refusal(json).unwrap_or_else(|| panic!("{what} is not limited"));
+    assert_eq!(problem.exceeded(), Some((what, Some(option), limit, limit + 1)));
 }
 
 #[test]
@@ -154,7 +186,7 @@ fn services_and_their_definitions_are_limited() {
         )
     };
     assert_eq!(services_refusal(services(1000)), None);
-    assert_eq!(services_refusal(services(1001)), Some(Problem::Limit { what: "services", limit: 1000 }));
+    is_over(services(1001), "services", "transit.limits.services", 1000);
     for (field, what) in [("actions", "actions of a service"), ("events", "events of a service")] {
         let service = |count: usize| {
             let members: Vec<_> = (0..count)
@@ -163,7 +195,7 @@ fn services_and_their_definitions_are_limited() {
             format!("[{{\"name\":\"a\",\"{field}\":{{{}}}}}]", members.join(","))
         };
         assert_eq!(services_refusal(service(1000)), None);
-        assert_eq!(services_refusal(service(1001)), Some(Problem::Limit { what, limit: 1000 }));
+        is_over(service(1001), what, "transit.limits.actions", 1000);
     }
     for (json, what) in [
         (r#"[{"name":"@"}]"#, "service.name"),
@@ -173,9 +205,9 @@ fn services_and_their_definitions_are_limited() {
         (r#"[{"name":"a","events":{"@":{}}}]"#, "event.name"),
         (r#"[{"name":"a","events":{"b":{"group":"@"}}}]"#, "event.group"),
     ] {
-        let with = |length: usize| services_refusal(json.replace('@', &"x".repeat(length)));
-        assert_eq!(with(255), None);
-        assert_eq!(with(256), Some(Problem::Limit { what, limit: 255 }));
+        let with = |length: usize| json.replace('@', &"x".repeat(length));
+        assert_eq!(services_refusal(with(255)), None);
+        is_over(with(256), what, "transit.limits.name", 255);
     }
 }
 

@@ -30,6 +30,7 @@ mod wire_error;
 
 #[cfg(test)]
 pub(super) use golden::{decoded, echoed, single_packets};
+pub(super) use number::print_number;
 
 use bytes::Bytes;
 use ligand_transporters::{Abandon, FrameBuf, NodeId, PacketKind};
@@ -37,6 +38,11 @@ use ligand_transporters::{Abandon, FrameBuf, NodeId, PacketKind};
 use super::{DecodeError, Limits, Problem, Serializer, WriteBody};
 use crate::codec::Codec;
 use crate::protocol::{Incoming, Outgoing, ProtocolVersion, Raw, Services, WireError};
+
+/// Adds to a problem what can be read of the frame: whom to answer.
+pub(super) fn salvaged(problem: Problem, frame: &[u8]) -> DecodeError {
+    salvage::error(problem, frame)
+}
 
 /// The JSON serializer, Node's default.
 #[derive(Debug, Clone, Copy, Default)]
@@ -59,7 +65,7 @@ impl Serializer for Json {
     }
 
     fn decode(&self, kind: PacketKind, frame: Bytes, limits: &Limits) -> Result<Incoming, DecodeError> {
-        decode::packet(kind, &frame, limits).map_err(|problem| salvage::error(problem, &frame))
+        decode::packet(kind, &frame, limits).map_err(|problem| salvaged(problem, &frame))
     }
 
     fn services(&self, raw: &Raw, limits: &Limits) -> Result<Services, Problem> {

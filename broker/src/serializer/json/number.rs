@@ -77,7 +77,7 @@ pub(super) fn put_number(out: &mut BytesMut, number: f64) {
 }
 
 /// A number as text.
-pub(super) fn print_number(number: f64) -> String {
+pub(in crate::serializer) fn print_number(number: f64) -> String {
     let mut out = BytesMut::new();
     put_number(&mut out, number);
     String::from_utf8_lossy(&out).into_owned()

@@ -5,10 +5,10 @@ use ligand_transporters::PacketKind;
 use std::time::{Duration, Instant};
 
 use super::Json;
-use super::golden::decoded;
+use super::golden::{decoded, encoded};
 use crate::protocol::{
-    Code, Incoming, OnlineRow, Packet, ProtocolVersion, Raw, Request, ServiceVersion, Services, Ver,
-    Visibility, WireError,
+    Code, ForeignId, Id, Incoming, OnlineRow, OutResponse, Outcome, Outgoing, Packet, ProtocolVersion, Raw,
+    Request, ServiceVersion, Services, Ver, Visibility, WireError,
 };
 use crate::serializer::{DecodeError, Limits, Problem, Serializer};
 
@@ -37,7 +37,7 @@ fn answerable(frame: impl AsRef<[u8]>) -> String {
         Ok(packet) => panic!("{text} was read as {packet:?}"),
     };
     let (id, sender) = error.answer_to().unwrap_or_else(|| panic!("nobody to answer for {text}: {error}"));
-    assert_eq!((id, sender.as_str(), &error.ver), ("1", "node-1", &Some(Ver::V5)), "{text}");
+    assert_eq!((id, sender.as_str(), &error.ver), ("1", "node-1", &Some(ProtocolVersion::V5)), "{text}");
     error.to_string()
 }
 
@@ -174,13 +174,14 @@ fn frames_that_are_no_object_are_refused_for_every_kind() {
 #[test]
 fn a_wrong_type_names_its_field_and_is_answered() {
     const TEXTS: &[&str] = &["5", "true", "{}", "[]"];
+    const IDS: &[&str] = &["true", "{}", "[]"];
     const OBJECTS: &[&str] = &["[]", "5", "\"x\"", "true"];
     const FLAGS: &[&str] = &["\"yes\"", "0", "1", "{}", "[]"];
     const INTEGERS: &[&str] = &["\"1\"", "-1", "1.5", "1e400", "4294967296", "{}", "true"];
     for (field, values) in [
         ("action", TEXTS),
-        ("parentID", TEXTS),
-        ("requestID", TEXTS),
+        ("parentID", IDS),
+        ("requestID", IDS),
         ("caller", TEXTS),
         ("meta", OBJECTS),
         ("headers", OBJECTS),
@@ -188,7 +189,7 @@ fn a_wrong_type_names_its_field_and_is_answered() {
         ("stream", &["\"yes\"", "1", "{}", "[]"]),
         ("level", INTEGERS),
         ("seq", INTEGERS),
-        ("timeout", &["\"NaN\"", "-1", "1e308", "1e400", "{}", "true"]),
+        ("timeout", &["\"NaN\"", "\"5s\"", "\"\"", "-1", "\"-1\"", "1e308", "1e400", "{}", "true"]),
     ] {
         for value in values {
             let found = answerable(request_with(field, value));
@@ -217,8 +218,59 @@ fn what_node_tolerates_is_tolerated() {
     assert_eq!(request(request_with("level", "2.0")).context.level, Some(2));
 }
 
+/// A `uidGenerator` of Node may make numbers; `Map` tells them from texts.
 #[test]
-fn the_id_and_sender_of_a_request_have_to_be_texts() {
+fn an_id_that_is_a_number_comes_back_as_it_was_written() {
+    for number in ["5", "-5", "0", "1.5", "1e21", "9007199254740993"] {
+        let frame = format!(
+            r#"{{"id":{number},"action":"a.b","parentID":{number},"requestID":{number},"ver":"5","sender":"n"}}"#
+        );
+        let request = request(&frame);
+        let id = Id::Number(number);
+        assert_eq!((request.context.wire_id(), request.id()), (id, number));
+        assert_eq!((request.context.parent_id(), request.context.request_id()), (Some(id), Some(id)));
+        let error = decode(PacketKind::Request, frame.replace(r#""a.b""#, "5")).unwrap_err();
+        assert_eq!(error.problem, Problem::Wrong { field: "action", expected: "a text" });
+        assert_eq!((error.id.unwrap().as_wire(), error.sender.unwrap().as_str()), (id, "n"));
+        let Packet::Ping(ping) =
+            decoded(PacketKind::Ping, format!(r#"{{"time":1,"id":{number},"sender":"n"}}"#).as_bytes())
+                .packet
+        else {
+            panic!()
+        };
+        assert_eq!(ping.id.unwrap().as_wire(), id);
+        let packet = OutResponse { id, meta: b"{}", headers: None, outcome: Outcome::NoData, stream: None };
+        let answer = encoded(ProtocolVersion::V4, "us", &Outgoing::Response(packet), None);
+        let written = format!(r#"{{"id":{number},"meta":{{}},"success":true,"ver":"4","sender":"us"}}"#);
+        assert_eq!(String::from_utf8(answer).unwrap(), written);
+    }
+}
+
+#[test]
+fn of_a_refused_packet_the_last_id_counts_whatever_it_is() {
+    for (ids, found) in [
+        (r#""id":"1","id":2"#, Some(ForeignId::Number("2".into()))),
+        (r#""id":1,"id":"2""#, Some(ForeignId::Text("2".into()))),
+        (r#""\u0069d": -1.5e3 "#, Some(ForeignId::Number("-1.5e3".into()))),
+        (r#""id":1.,"x":2"#, None),
+        (r#""id":-"#, None),
+        (r#""iddd":1"#, None),
+    ] {
+        let error = decode(PacketKind::Response, format!(r#"{{{ids},"success":x,"sender":"n"}}"#));
+        assert_eq!(error.unwrap_err().id, found, "{ids}");
+    }
+}
+
+#[test]
+fn a_timeout_may_be_written_as_a_text() {
+    for (timeout, milliseconds) in [("\"5000\"", 5000.0), ("\"0\"", 0.0), ("\"1.5\"", 1.5), ("5000", 5000.0)]
+    {
+        assert_eq!(request(request_with("timeout", timeout)).timeout, Some(milliseconds), "{timeout}");
+    }
+}
+
+#[test]
+fn the_id_and_sender_of_a_request_have_to_be_there() {
     let without_id = decode(PacketKind::Request, r#"{"action":"a","ver":"5","sender":"x"}"#).unwrap_err();
     assert_eq!(without_id.problem, Problem::Missing { field: "id" });
     assert_eq!(without_id.sender.unwrap().as_str(), "x");
@@ -232,7 +284,7 @@ fn the_id_and_sender_of_a_request_have_to_be_texts() {
         let error = decode(PacketKind::Request, format!(r#"{{"id":"1","action":"a","sender":{sender}}}"#));
         let error = error.unwrap_err();
         assert!(error.to_string().starts_with(problem), "{error}");
-        assert_eq!((error.id.as_deref(), error.sender), (Some("1"), None));
+        assert_eq!((error.id, error.sender), (Some(ForeignId::Text("1".into())), None));
     }
 }
 
@@ -260,7 +312,7 @@ fn wrong(kind: PacketKind, members: &str) -> String {
 #[test]
 fn wrong_types_in_other_packets_name_their_field() {
     for (kind, members, problem) in [
-        (PacketKind::Response, r#""id":5"#, "`id` must be a text"),
+        (PacketKind::Response, r#""id":true"#, "`id` must be a text"),
         (PacketKind::Response, r#""success":true"#, "`id` is missing"),
         (PacketKind::Response, r#""id":"1","success":1"#, "`success` must be true or false"),
         (PacketKind::Response, r#""id":"1","meta":[]"#, "`meta` must be an object"),
@@ -281,9 +333,9 @@ fn wrong_types_in_other_packets_name_their_field() {
         (PacketKind::Info, r#""services":null"#, "`services` must be an array"),
         (PacketKind::Info, r#""ipList":"::1""#, "`ipList` must be an array of texts"),
         (PacketKind::Info, r#""client":[]"#, "`client` must be an object"),
-        (PacketKind::Info, r#""seq":"7""#, "`seq` must be an integer"),
+        (PacketKind::Info, r#""seq":"seven""#, "`seq` must be an integer"),
+        (PacketKind::Info, r#""seq":{}"#, "`seq` must be an integer"),
         (PacketKind::Info, r#""seq":-1"#, "`seq` must be an integer from 0 to 2^53"),
-        (PacketKind::Info, r#""seq":9007199254740993"#, "`seq` must be an integer from 0 to 2^53"),
         (PacketKind::Info, r#""port":65536"#, "`port` must be a port number"),
         (PacketKind::Info, r#""instanceID":5"#, "`instanceID` must be a text"),
         (PacketKind::Info, r#""metadata":"x""#, "`metadata` must be an object"),
@@ -314,5 +366,32 @@ fn an_answer_that_does_not_say_how_the_call_went_has_failed() {
             panic!()
         };
         assert!(!response.success && response.error().is_none());
+    }
+}
+
+#[test]
+fn the_number_of_an_info_is_what_node_compares_and_can_always_be_exceeded() {
+    const LAST: u64 = 1 << 53;
+    for (written, read) in [
+        ("7", 7),
+        ("\"7\"", 7),
+        ("\" 7 \"", 7),
+        ("\"0x10\"", 16),
+        ("\"1e3\"", 1_000),
+        ("7.25", 8),
+        ("0", 1),
+        ("\"\"", 1),
+        ("true", 1),
+        ("9007199254740991", LAST - 1),
+        ("9007199254740993", LAST),
+        ("1e300", LAST),
+        ("1e400", LAST),
+        ("\"Infinity\"", LAST),
+        ("\"0xffffffffffffffffff\"", LAST),
+        ("[99]", LAST),
+    ] {
+        let packet = format!(r#"{{"seq":{written},"ver":"5","sender":"x"}}"#);
+        let Packet::Info(info) = decoded(PacketKind::Info, packet.as_bytes()).packet else { panic!() };
+        assert_eq!(info.seq, read, "{written}");
     }
 }

@@ -8,7 +8,7 @@ use super::number::{finite, whole};
 use super::scan::{Bounds, Kind, Scanner};
 use super::text::unescape;
 use crate::protocol::{Raw, Span, TextSpan};
-use crate::serializer::{Limits, Problem};
+use crate::serializer::{Bound, Limits, Problem};
 
 /// Judges slots of a frame.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +26,8 @@ impl<'a> Reader<'a> {
     #[inline]
     pub(super) fn new(frame: &'a Bytes, limits: &'a Limits) -> Judged<Self> {
         if u32::try_from(frame.len()).is_err() {
-            return Err(Problem::Limit { what: "length of a frame", limit: u32::MAX as usize });
+            let limit = u32::MAX as usize;
+            return Err(Problem::Limit { what: "length of a frame", bound: None, limit, size: frame.len() });
         }
         let text = std::str::from_utf8(frame)
             .map_err(|error| Problem::Syntax { at: error.valid_up_to(), what: "bytes that are not UTF-8" })?;
@@ -57,9 +58,9 @@ impl<'a> Reader<'a> {
         if slot.kind == Kind::Null { None } else { slot.span.raw(self.frame) }
     }
 
-    /// A text of at most `limit` bytes; missing and null are [`TextSpan::Absent`].
+    /// A text of at most so many bytes; missing and null are [`TextSpan::Absent`].
     #[inline]
-    pub(super) fn text(&self, slot: Slot, field: &'static str, limit: usize) -> Judged<TextSpan> {
+    pub(super) fn text(&self, slot: Slot, field: &'static str, bound: Bound) -> Judged<TextSpan> {
         let inner = Span { start: slot.span.start.saturating_add(1), end: slot.span.end.saturating_sub(1) };
         let (text, length) = match slot.kind {
             Kind::Absent | Kind::Null => return Ok(TextSpan::Absent),
@@ -72,16 +73,44 @@ impl<'a> Reader<'a> {
             }
             _ => return Err(Problem::Wrong { field, expected: "a text" }),
         };
-        if length > limit {
-            return Err(Problem::Limit { what: field, limit });
+        if length > self.limits.of(bound) {
+            return Err(self.limits.exceeded(field, bound, Some(length)));
         }
         Ok(text)
     }
 
+    /// An id: a text, or a number.
+    #[inline]
+    pub(super) fn id(&self, slot: Slot, field: &'static str) -> Judged<TextSpan> {
+        match slot.kind {
+            Kind::Number => self.numeric_id(slot, field),
+            _ => self.text(slot, field, Bound::Id),
+        }
+    }
+
+    #[cold]
+    fn numeric_id(&self, slot: Slot, field: &'static str) -> Judged<TextSpan> {
+        match self.written(slot) {
+            number if number.len() > self.limits.id => {
+                Err(self.limits.exceeded(field, Bound::Id, Some(number.len())))
+            }
+            number => Ok(TextSpan::Number(number.into())),
+        }
+    }
+
+    /// An id that must be there.
+    #[inline]
+    pub(super) fn needed_id(&self, slot: Slot, field: &'static str) -> Judged<TextSpan> {
+        match self.id(slot, field)? {
+            TextSpan::Absent => Err(Problem::Missing { field }),
+            id => Ok(id),
+        }
+    }
+
     /// A text that must be there.
     #[inline]
-    pub(super) fn needed_text(&self, slot: Slot, field: &'static str, limit: usize) -> Judged<TextSpan> {
-        match self.text(slot, field, limit)? {
+    pub(super) fn needed_text(&self, slot: Slot, field: &'static str, bound: Bound) -> Judged<TextSpan> {
+        match self.text(slot, field, bound)? {
             TextSpan::Absent => Err(Problem::Missing { field }),
             text => Ok(text),
         }
@@ -89,8 +118,8 @@ impl<'a> Reader<'a> {
 
     /// A text to keep; `None` when it is missing or null.
     #[inline]
-    pub(super) fn name(&self, slot: Slot, field: &'static str, limit: usize) -> Judged<Option<Name>> {
-        Ok(self.text(slot, field, limit)?.get(self.frame).map(Name::from))
+    pub(super) fn name(&self, slot: Slot, field: &'static str, bound: Bound) -> Judged<Option<Name>> {
+        Ok(self.text(slot, field, bound)?.get(self.frame).map(Name::from))
     }
 
     /// A flag that Moleculer 0.14 computes as `params && …`: a call with the params `0` or `""` carries
@@ -146,8 +175,11 @@ impl<'a> Reader<'a> {
     #[inline]
     pub(super) fn meta(&self, slot: Slot, field: &'static str) -> Judged<Span> {
         let span = slot.object(field)?;
-        let limit = self.limits.meta;
-        if span.of(self.frame).len() > limit { Err(Problem::Limit { what: field, limit }) } else { Ok(span) }
+        let size = span.of(self.frame).len();
+        if size > self.limits.meta {
+            return Err(self.limits.exceeded(field, Bound::Meta, Some(size)));
+        }
+        Ok(span)
     }
 }
 

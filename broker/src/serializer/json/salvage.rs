@@ -8,7 +8,7 @@ use ligand_transporters::NodeId;
 
 use super::scan::plain_prefix;
 use super::text::unescape;
-use crate::protocol::Ver;
+use crate::protocol::{ForeignId, Ver};
 use crate::serializer::{DecodeError, Problem};
 
 /// Adds to a problem what can be read of the frame.
@@ -43,13 +43,15 @@ fn search(frame: &[u8], found: &mut DecodeError) {
             b'"' => {
                 let (inner, behind) = string(rest);
                 rest = behind;
-                if key_next
-                    && let Some(value) = trimmed(behind).strip_prefix(b":")
-                    && let Some(value) = trimmed(value).strip_prefix(b"\"")
-                {
-                    let (value, behind) = string(value);
-                    rest = behind;
-                    note(inner, value, found);
+                if key_next && let Some(value) = trimmed(behind).strip_prefix(b":") {
+                    let value = trimmed(value);
+                    if let Some(value) = value.strip_prefix(b"\"") {
+                        let (value, behind) = string(value);
+                        rest = behind;
+                        note(inner, value, found);
+                    } else if let Some(b'-' | b'0'..=b'9') = value.first() {
+                        note_number(inner, value, found);
+                    }
                 }
                 key_next = false;
             }
@@ -65,14 +67,26 @@ fn note(key: &[u8], value: &[u8], found: &mut DecodeError) {
         return;
     }
     match unescape(key).as_deref() {
-        Some("id") => found.id = unescape(value).map(Into::into),
+        Some("id") => found.id = unescape(value).map(|id| ForeignId::Text(id.into())),
         Some("sender") if value.len() <= NodeId::MAX_LEN.saturating_mul(6) => {
             found.sender = unescape(value).and_then(|id| NodeId::foreign(id).ok());
         }
         Some("ver") if value.len() <= NodeId::MAX_LEN => {
-            found.ver = unescape(value).map(|ver| Ver::from(ver.as_str()));
+            found.ver = unescape(value).and_then(|ver| Ver::from(ver.as_str()).known());
         }
         _ => {}
+    }
+}
+
+/// Keeps an id that is a number.
+fn note_number(key: &[u8], value: &[u8], found: &mut DecodeError) {
+    if key.len() <= "id".len().saturating_mul(6) && unescape(key).as_deref() == Some("id") {
+        let digit = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+        let length = value.iter().take_while(digit).count();
+        let number = std::str::from_utf8(value.get(..length).unwrap_or_default()).unwrap_or_default();
+        // It goes back as it came, so it has to be one.
+        let is_number = serde_json::from_str::<serde::de::IgnoredAny>(number).is_ok();
+        found.id = is_number.then(|| ForeignId::Number(number.into()));
     }
 }
 

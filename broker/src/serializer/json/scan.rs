@@ -5,7 +5,7 @@
 //! the grammar, and fail where a text is made of them. Nesting is bounded by the depth limit, so its
 //! recursion is too.
 
-use crate::serializer::{Limits, Problem};
+use crate::serializer::{Bound, Limits, Problem};
 
 /// What kind of value was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -107,11 +107,9 @@ impl<'a> Scanner<'a> {
     /// Says where and why a scan stopped.
     pub(super) fn problem(&self, fault: Fault, limits: &Limits) -> Problem {
         match fault {
-            Fault::Depth => {
-                Problem::Limit { what: "depth of nesting", limit: limits.depth.min(Limits::MAX_DEPTH) }
-            }
-            Fault::String => Problem::Limit { what: "length of a string", limit: limits.string },
-            Fault::Entries => Problem::Limit { what: "number of entries", limit: limits.entries },
+            Fault::Depth => limits.exceeded("depth of nesting", Bound::Depth, None),
+            Fault::String => limits.exceeded("length of a string", Bound::String, None),
+            Fault::Entries => limits.exceeded("number of entries", Bound::Entries, None),
             _ => Problem::Syntax { at: self.at, what: fault.what() },
         }
     }

@@ -8,7 +8,7 @@ macro_rules! store {
     ($service:ident, $vis:vis, $name:literal, $limit:expr, $item:ty, $result:ty, $action:ident($argument:ident)) => {
         $vis struct $service;
 
-        #[service(name = $name, settings = $limit, client(vis = $vis))]
+        #[service(name = $name, settings = std::collections::BTreeMap::from([("limit", $limit)]), client(vis = $vis))]
         impl $service {
             #[action(timeout = "1s")]
             async fn $action(&self, $argument: $item, other: Option<$item>) -> Result<$item> {

@@ -1,8 +1,8 @@
 //! Clusters under faults.
 
 use super::network::Network;
-use super::{ms, secs};
-use crate::discovery::gossip::Change;
+use super::{Card, Response, ms, secs};
+use crate::discovery::gossip::{Change, MAX_CLAIM, Row};
 
 fn five(seed: u64) -> Network {
     let mut network = Network::new(seed);
@@ -157,5 +157,24 @@ fn a_node_that_only_some_can_reach_does_not_come_and_go() {
         }
         network.cut = None;
         network.converge(secs(5));
+    }
+}
+
+#[test]
+fn a_row_that_was_forged_in_a_nodes_name_does_not_stay() {
+    for (seed, ahead) in [(1, 1), (2, 1_000), (3, MAX_CLAIM)] {
+        let mut network = five(seed);
+        let truth = network.gossip(2).own().clone();
+        for (believer, author) in [(0, 1), (3, 2)] {
+            let mut rows = Response::default();
+            let info = Card { seq: truth.seq + ahead, services: 0, ..truth.clone() };
+            rows.online.insert(Network::name(2), Row::Info { info, cpu_seq: 0, cpu: 0 });
+            let now = network.instant();
+            // Whoever sends it says who it is.
+            let step = network.gossip(believer).response(&Network::name(author), &rows, now);
+            network.take(believer, step);
+        }
+        assert!(!network.disagreements().is_empty(), "it is believed at first");
+        network.converge(secs(20));
     }
 }

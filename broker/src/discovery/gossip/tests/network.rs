@@ -314,7 +314,7 @@ impl Network {
         self.take(slot, step);
     }
 
-    fn take(&mut self, slot: usize, step: Step<Card>) {
+    pub(super) fn take(&mut self, slot: usize, step: Step<Card>) {
         let now = self.now;
         self.slots[slot].changes.extend(step.changes.into_iter().map(|change| (now, change)));
         for send in step.sends {

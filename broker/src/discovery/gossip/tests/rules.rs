@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::{Card, digest, id, ms, requests, responses, secs, seen, start};
 use crate::discovery::conflict::Source;
-use crate::discovery::gossip::{Change, Gossip, MAX_CLAIM, Options, Response, Row, Step, What};
+use crate::discovery::gossip::{Change, Gossip, MAX_CLAIM, MAX_SEQ, Options, Response, Row, Step, What};
 
 fn table() -> Gossip<Card> {
     Gossip::new(id("me"), &Card::new("me", 4_000, "me-1"), Options::default())
@@ -439,4 +439,78 @@ fn news_go_to_peers_that_have_only_said_hello_so_far_and_not_to_those_that_are_s
     let _ = gossip.lost(&id("b"), false, now + ms(1));
     let step = gossip.own_changed(&Card::new("me", 4_000, "me-1"), &mut |_| 0);
     assert_eq!(sent_to(&step), ["a", "c"]);
+}
+
+/// As `me` says of itself, with another number and without services.
+fn forged(seq: u64) -> Response<Card> {
+    online(&[("me", Card { seq, services: 0, ..Card::new("me", 4_000, "me-1") })])
+}
+
+#[test]
+fn a_row_about_us_that_we_did_not_make_is_outdone_and_told() {
+    let now = start();
+    let mut gossip = with_two(now);
+    for (seq, told, own) in [(2, Some(2), 3), (3, None, 3), (1, None, 3), (9, Some(9), 10)] {
+        let step = gossip.response(&id("a"), &forged(seq), now);
+        assert_eq!((step.forged, gossip.own().seq), (told, own), "{seq}");
+        assert!(step.changes.is_empty() && step.evidence.is_empty());
+    }
+    let step = gossip.response(&id("a"), &forged(MAX_SEQ), now);
+    assert_eq!((step.forged, gossip.own().seq), (Some(MAX_SEQ), 10), "that cannot be exceeded");
+}
+
+#[test]
+fn whoever_states_a_number_of_ours_that_cannot_be_exceeded_is_told_our_own_row() {
+    let now = start();
+    let mut gossip = with_two(now);
+    let step = gossip.request(&id("a"), &digest(&[("me", MAX_SEQ), ("a", 5), ("b", 5)], &[]), now);
+    assert!(responses(&step.sends)[0].1.online.contains_key(&id("me")));
+    assert_eq!(gossip.own().seq, 1);
+}
+
+#[test]
+fn above_the_ceiling_only_a_node_itself_is_believed_and_its_last_word_counts() {
+    let now = start();
+    let mut gossip = with_two(now);
+    let step = gossip.response(&id("b"), &online(&[("a", card("a", MAX_CLAIM + 1))]), now);
+    assert_eq!((step.changes.len(), gossip.peers["a"].seq), (0, 5), "somebody else's word");
+    let step = gossip.request(&id("b"), &digest(&[("b", 5), ("a", MAX_CLAIM + 1), ("me", 1)], &[]), now);
+    assert_eq!(requests(&step.sends), [], "and no news either");
+    // Whoever said this said it was `a`.
+    let _ = gossip.response(&id("a"), &online(&[("a", card("a", MAX_SEQ))]), now);
+    assert_eq!(gossip.peers["a"].seq, MAX_SEQ);
+    let step = gossip.response(&id("b"), &online(&[("a", card("a", 6))]), now);
+    assert_eq!((step.changes.len(), gossip.peers["a"].seq), (0, MAX_SEQ));
+    for seq in [6, 7] {
+        let _ = gossip.response(&id("a"), &online(&[("a", card("a", seq))]), now);
+        assert_eq!(gossip.peers["a"].seq, seq);
+    }
+    let _ = gossip.response(&id("a"), &online(&[("a", card("a", 6))]), now);
+    assert_eq!(gossip.peers["a"].seq, 7, "numbers count again");
+}
+
+#[test]
+fn in_a_full_table_the_node_that_is_offline_longest_makes_room_and_configured_ones_do_not() {
+    let now = start();
+    let options = Options { max_nodes: 3, ..Options::default() };
+    let mut gossip = Gossip::new(id("me"), &Card::new("me", 4_000, "me-1"), options);
+    let _ = gossip.sighted(&id("a"), "192.0.2.9:4000", None, now);
+    let _ = gossip.response(
+        &id("x"),
+        &online(&[("a", card("a", 5)), ("b", card("b", 5)), ("c", card("c", 5))]),
+        now,
+    );
+    let step = gossip.response(&id("x"), &online(&[("d", card("d", 5))]), now);
+    assert!(step.changes.is_empty() && gossip.len() == 3, "all are online");
+    for (at, node) in ["a", "c", "b"].iter().enumerate() {
+        let _ = gossip.lost(&id(node), true, now + secs(at as u64));
+    }
+    let later = now + secs(10);
+    let step = gossip.response(&id("x"), &online(&[("d", card("d", 5))]), later);
+    assert_eq!(step.changes[0], Change::Forgotten { node: id("c") });
+    assert!(gossip.is_online(&id("d")) && gossip.len() == 3);
+    let step = gossip.response(&id("x"), &online(&[("e", card("e", 5))]), later);
+    assert_eq!(step.changes[0], Change::Forgotten { node: id("b") });
+    let step = gossip.response(&id("x"), &online(&[("f", card("f", 5))]), later);
+    assert!(step.changes.is_empty(), "the only offline one is configured");
 }

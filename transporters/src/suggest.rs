@@ -5,7 +5,7 @@ const LONGEST: usize = 80;
 
 /// The candidate that `word` most likely means, if any is near enough: one slip in three characters, where
 /// case and separators do not count.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = fold(word);
     let length = word.chars().count();
     if length > LONGEST {
@@ -21,7 +21,7 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
 }
 
 /// Lower case without separators, so that `request_timeout`, `REQUEST_TIMEOUT` and `requestTimeout` are one.
-pub(crate) fn fold(name: &str) -> String {
+pub fn fold(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '_' | '-' | '.' | ' ')).flat_map(char::to_lowercase).collect()
 }
 

@@ -1,0 +1,111 @@
+//! Where a broker stands: whether it is ready, how its transporter is, who is there.
+
+use super::lifecycle::Stage;
+use super::{NodeWaitError, ServiceBroker};
+use crate::config::Timeout;
+
+/// How the connection of a broker to its cluster stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TransporterState {
+    /// There is no transporter: the broker is alone.
+    Absent,
+    /// The broker has not been started.
+    Idle,
+    /// The first connection is being made.
+    Connecting,
+    /// Packets go out and come in.
+    Connected,
+    /// The connection is gone, or the server lets this node not hear everything. It is tried again; until then
+    /// calls to other nodes fail as `Disconnected`.
+    Disconnected,
+    /// The broker is stopped.
+    Closed,
+}
+
+impl ServiceBroker {
+    /// Whether this node does its work: it has started, does not stop, and its transporter, if there is one, is
+    /// connected. What a readiness probe asks; `false` before `start`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let broker = ligand::ServiceBroker::builder().transporter("memory://doc-ready").build()?;
+    /// assert!(!broker.is_ready());
+    /// broker.start().await?;
+    /// assert!(broker.is_ready());
+    /// broker.stop().await?;
+    /// assert!(!broker.is_ready());
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let connected =
+            matches!(self.transporter_state(), TransporterState::Absent | TransporterState::Connected);
+        connected && self.shared().lifecycle.is_running()
+    }
+
+    /// How the connection to the cluster stands, now. To be told of changes, read
+    /// [`local_events`](Self::local_events) of `$transporter.*`.
+    #[must_use]
+    pub fn transporter_state(&self) -> TransporterState {
+        let shared = self.shared();
+        if shared.transporter.is_none() {
+            return TransporterState::Absent;
+        }
+        match (shared.lifecycle.state(), shared.transit()) {
+            (Stage::Stopped, _) => TransporterState::Closed,
+            (_, Some(transit)) if transit.is_connected() => TransporterState::Connected,
+            (Stage::Built, _) => TransporterState::Idle,
+            (Stage::Starting, _) => TransporterState::Connecting,
+            (Stage::Running | Stage::Stopping, _) => TransporterState::Disconnected,
+        }
+    }
+
+    /// Waits until all these nodes are available, for at most `dependencyTimeout` of the configuration. May be
+    /// asked before `start`.
+    ///
+    /// # Errors
+    /// [`NodeWaitError`], which names those that are missing.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn wait_for_nodes(&self, nodes: &[&str]) -> Result<(), NodeWaitError> {
+        self.wait_for_nodes_within(nodes, self.shared().config.dependency_timeout).await
+    }
+
+    /// As [`ServiceBroker::wait_for_nodes`], with a bound of its own.
+    ///
+    /// # Errors
+    /// [`NodeWaitError`], which names those that are missing.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn wait_for_nodes_within(
+        &self,
+        nodes: &[&str],
+        timeout: impl Into<Timeout>,
+    ) -> Result<(), NodeWaitError> {
+        // Subscribed to before the first look, so that nothing is missed in between.
+        let mut changed = self.local_events("$node.*");
+        let wait = async { while !self.absent(nodes).is_empty() && changed.recv().await.is_some() {} };
+        match timeout.into() {
+            Timeout::Never => wait.await,
+            Timeout::After(timeout) => {
+                // Whether it was in time shows by who is still missing.
+                let _ = tokio::time::timeout(timeout, wait).await;
+            }
+        }
+        match self.absent(nodes) {
+            missing if missing.is_empty() => Ok(()),
+            missing => Err(NodeWaitError { missing }),
+        }
+    }
+
+    /// Those of these nodes that are not available. This node itself is from its start on.
+    fn absent(&self, nodes: &[&str]) -> Vec<String> {
+        let snapshot = self.shared().registry.load();
+        let is_there = |id: &str| snapshot.node_by_id(id).is_some_and(|node| node.is_available());
+        nodes.iter().filter(|id| !is_there(id)).map(|id| (*id).to_owned()).collect()
+    }
+}

@@ -1,0 +1,72 @@
+//! Which names a service, its parts and its versions may have (pure).
+//!
+//! The same rules as in `macros/src/names.rs`, which cannot be called from here. `tests/macros/service-names.json`
+//! holds both together.
+
+/// Longest name of a service, action or event, in bytes: what other nodes take (`transit.limits.name`).
+pub(super) const MAX_NAME: usize = 255;
+
+/// What is wrong with the name of a service, a version, an action or a group. Names become parts of topics and
+/// of `service.action`, so only characters that every transporter carries pass. Completes "the name …".
+pub(super) fn wrong_name(name: &str) -> Option<String> {
+    if name.starts_with('$') {
+        return Some("begins with `$`, which is reserved for the broker itself".into());
+    }
+    if let Some(problem) = wrong_length(name) {
+        return Some(problem);
+    }
+    if let Some(bad) = name.chars().find(|c| !is_name_char(*c)) {
+        return Some(format!("holds {bad:?}: use letters, digits, `_`, `-` and `.`"));
+    }
+    name.split('.').any(str::is_empty).then(|| "has a `.` with nothing beside it".into())
+}
+
+/// What is wrong with what an event handler listens to; `$…` is fine, since the broker's own events can be
+/// heard.
+pub(super) fn wrong_pattern(pattern: &str) -> Option<String> {
+    if let Some(problem) = wrong_length(pattern) {
+        return Some(problem);
+    }
+    let bad = pattern.chars().find(|c| !is_name_char(*c) && !"$*?:/@#".contains(*c))?;
+    Some(format!("holds {bad:?}, which cannot be part of an event's name"))
+}
+
+/// What is wrong with the length of a name, full ones included.
+pub(super) fn wrong_length(name: &str) -> Option<String> {
+    match name.len() {
+        0 => Some("is empty".into()),
+        1..=MAX_NAME => None,
+        _ => Some(format!("is longer than {MAX_NAME} bytes")),
+    }
+}
+
+fn is_name_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "_-.".contains(c)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn names_and_patterns_are_judged_as_the_macros_judge_them() {
+        let table: Value =
+            serde_json::from_str(include_str!("../../tests/macros/service-names.json")).unwrap();
+        let judge = |kind: &str, name: &str| match kind {
+            "names" => wrong_name(name),
+            _ => wrong_pattern(name),
+        };
+        for kind in ["names", "patterns"] {
+            for (verdict, refused) in [("good", false), ("bad", true)] {
+                for name in table[kind][verdict].as_array().unwrap() {
+                    let name = name.as_str().unwrap();
+                    let judged = judge(kind, name);
+                    assert_eq!(judged.is_some(), refused, "{kind} {verdict} {name:?}: {judged:?}");
+                }
+            }
+            assert!(judge(kind, &"x".repeat(255)).is_none() && judge(kind, &"x".repeat(256)).is_some());
+        }
+    }
+}
