@@ -14,7 +14,7 @@ use super::farewell::{Farewells, Verdict};
 use super::held::{Held, What};
 use super::limit::Bucket;
 use super::liveness::{Heard, Liveness};
-use super::succession::{self, Succession};
+use super::succession::{self, Room, Succession};
 use crate::broker::ServiceBroker;
 use crate::config::BrokerConfig;
 use crate::protocol::{Heartbeat, Id, InfoPacket, Outgoing, Packet, PacketId, ProtocolVersion};
@@ -233,9 +233,17 @@ impl Bus {
         }
         let verdict = match online {
             Some(known) => {
-                if is_claim && let Some(other) = self.succession.make_room(sender) {
-                    let due = now.into_std() + DISCOVER_EVERY;
-                    self.lost |= !self.held.ask(&other, transit.version_of(&other), due);
+                let due = now.into_std() + DISCOVER_EVERY;
+                match is_claim.then(|| self.succession.make_room(sender, now.into_std())) {
+                    Some(Room::InsteadOf(other)) => {
+                        self.lost |= !self.held.ask(&other, transit.version_of(&other), due);
+                    }
+                    Some(Room::None) => {
+                        self.liveness.heard(sender, now.into_std());
+                        self.lost |= !self.held.ask(sender, version, due);
+                        return;
+                    }
+                    Some(Room::Free) | None => {}
                 }
                 self.succession.info(sender, &known, info, nonce(), now.into_std())
             }

@@ -26,8 +26,11 @@ const AFTER_ECHO: Duration = Duration::from_millis(500);
 const ECHOES: u32 = 4;
 /// And so long at least.
 const LEAST: Duration = Duration::from_millis(20);
-/// Claims that are kept, each with its INFO; above that, the one that was asked about first makes room.
+/// Claims that are kept, each with its INFO. Above that one whose node does not answer makes room, else the
+/// newcomer waits: who has answered is done in a moment, and must not have to begin anew.
 const MAX_CLAIMS: usize = 64;
+/// A node that has not answered for so long makes room.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Claims that are being looked into.
 #[derive(Debug, Default)]
@@ -53,6 +56,17 @@ impl Claim {
         };
         Some(echoed + wait)
     }
+}
+
+/// Whether another claim can be kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// It can.
+    Free,
+    /// It can, at the cost of this node's, which has to be asked who it is before that is forgotten for good.
+    InsteadOf(NodeId),
+    /// It cannot: its node is to be asked later.
+    None,
 }
 
 /// What to do with an INFO.
@@ -98,16 +112,17 @@ impl Succession {
         }
     }
 
-    /// Makes room for a claim of this node, where all places are taken: at the cost of the one that was asked
-    /// about first. Returns it, since it has to be asked who it is before that is forgotten for good. To be
-    /// called before [`Succession::info`].
-    pub(super) fn make_room(&mut self, node: &NodeId) -> Option<NodeId> {
+    /// Makes room for a claim of this node. To be called before [`Succession::info`].
+    pub(super) fn make_room(&mut self, node: &NodeId, now: Instant) -> Room {
         if self.0.len() < MAX_CLAIMS || self.0.contains_key(node) {
-            return None;
+            return Room::Free;
         }
-        let oldest = self.0.iter().min_by_key(|(_, claim)| claim.asked)?.0.clone();
+        let silent =
+            |claim: &Claim| claim.echoed.is_none() && now.saturating_duration_since(claim.asked) >= PATIENCE;
+        let silent = self.0.iter().filter(|(_, claim)| silent(claim)).min_by_key(|(_, claim)| claim.asked);
+        let Some(oldest) = silent.map(|(node, _)| node.clone()) else { return Room::None };
         self.0.remove(&oldest);
-        Some(oldest)
+        Room::InsteadOf(oldest)
     }
 
     /// Another packet came from the node: the nonce to ask it with, where it has not answered yet.
@@ -258,18 +273,23 @@ mod tests {
 
     #[test]
     fn a_flood_of_claims_is_bounded_and_tells_whom_it_pushes_out() {
-        let (mut claims, now) = (Succession::default(), Instant::now());
-        let mut pushed_out = Vec::new();
-        for n in 0..2 * MAX_CLAIMS {
-            let node = NodeId::new(format!("n{n:03}")).unwrap();
+        let (mut claims, start) = (Succession::default(), Instant::now());
+        let node = |n: usize| NodeId::new(format!("n{n:03}")).unwrap();
+        let at = |n: usize| start + Duration::from_millis(n as u64);
+        for n in 0..MAX_CLAIMS {
             for _ in 0..2 {
-                pushed_out.extend(claims.make_room(&node));
-                let asked = now + Duration::from_millis(n as u64);
-                let _ = claims.info(&node, "old", info("new", 1), nonce("x"), asked);
+                assert_eq!(claims.make_room(&node(n), at(n)), Room::Free);
+                let _ = claims.info(&node(n), "old", info("new", 1), nonce("x"), at(n));
             }
         }
+        // Each is given the time to answer; who has answered stays.
+        let newcomer = node(MAX_CLAIMS);
+        assert_eq!(claims.make_room(&newcomer, at(MAX_CLAIMS)), Room::None);
+        claims.ponged(&node(0), "x", at(MAX_CLAIMS));
+        assert_eq!(claims.make_room(&newcomer, start + PATIENCE), Room::None);
+        assert_eq!(claims.make_room(&newcomer, at(1) + PATIENCE), Room::InsteadOf(node(1)));
+        let _ = claims.info(&newcomer, "old", info("new", 1), nonce("x"), at(1) + PATIENCE);
+        assert_eq!(claims.make_room(&node(1), at(1) + PATIENCE), Room::None);
         assert_eq!(claims.0.len(), MAX_CLAIMS);
-        let expected = (0..MAX_CLAIMS).map(|n| NodeId::new(format!("n{n:03}")).unwrap());
-        assert_eq!(pushed_out, expected.collect::<Vec<_>>());
     }
 }
