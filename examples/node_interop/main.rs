@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let broker = broker.clone();
         let mut started = broker.local_events("$broker.started");
         async move {
-            // Before that, nothing can be called or emitted.
+            // By then the services of this node have started.
             started.recv().await;
             for (action, params) in &cli.call {
                 watch::call(&broker, action, params).await;

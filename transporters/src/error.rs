@@ -113,7 +113,7 @@ pub enum SendError {
     /// No topic can be made of the name of the action, event or node that the destination is.
     #[error("the name makes no topic: {allowed}")]
     NoTopic {
-        /// What the names of this transporter's topics are, beginning with whose they are.
+        /// Which names make a topic here, as a sentence: `a NATS subject has no blanks …`.
         allowed: &'static str,
     },
 }

@@ -54,8 +54,9 @@ pub trait Sink: fmt::Debug + Send + Sync + 'static {
     /// [`Sink::refused`].
     ///
     /// What there is to say can be said for a while, and requests that run can be answered: a message server
-    /// then gives up the session, and [`Sink::up`] follows when everything is subscribed to again. Where
-    /// [`Sink::up`] follows at once, the node has to try that itself.
+    /// then gives up the session, and [`Sink::up`] follows when everything is subscribed to again. Without a
+    /// session to give up (the in-memory network), [`Sink::up`] follows at once, and the node has to subscribe
+    /// again itself.
     fn deaf(&self, why: &TransportError) {
         let _ = why;
     }

@@ -121,7 +121,7 @@ impl Response {
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let greeter = ServiceDef::builder("greeter").action("hello", |ctx: Context, name: String| async move {
 ///     let greeting: String = ctx.headers().get("greeting").unwrap_or_else(|| "Hello".to_owned());
-///     ctx.meta().set("greeted", &name);
+///     ctx.meta().set("greeted", &name)?;
 ///     Ok::<_, Error>(format!("{greeting} {name}!"))
 /// });
 /// let broker = ServiceBroker::builder().service(greeter).build()?;

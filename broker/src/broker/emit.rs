@@ -169,7 +169,9 @@ impl<'a> Emit<'a> {
         let mut data = data;
         let failed = send_remote(&cx, &remote, &mut data, self.spread == Spread::Broadcast);
         if local.len() > 1 || shared.force_codec() {
-            data = data.into_shared(self.broker.codec())?;
+            // What cannot be written has gone nowhere.
+            let shared = data.into_shared(self.broker.codec());
+            data = shared.map_err(|error| error.with_outcome(Outcome::NotRun))?;
         }
         let waiting = run_local(
             &cx,

@@ -137,7 +137,7 @@ fn reasons(missing: &[String], not_started: &BTreeMap<String, Vec<String>>) -> S
 
 /// Nodes that did not appear in time.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not available: {}", list(missing))]
+#[error("no such node is available: {}", list(missing))]
 pub struct NodeWaitError {
     /// Ids of those that are missing.
     pub missing: Vec<String>,

@@ -13,7 +13,7 @@ use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -49,6 +49,8 @@ pub(crate) struct Lifecycle {
     stage: AtomicU8,
     turn: tokio::sync::Mutex<()>,
     failures: Mutex<Vec<String>>,
+    /// A stop has begun.
+    leaving: AtomicBool,
     /// Cancelled once nothing is left to stop.
     over: CancellationToken,
     /// Stops that nobody waits for in person.
@@ -62,6 +64,11 @@ impl Lifecycle {
 
     pub(crate) fn is_running(&self) -> bool {
         self.state() == Stage::Running
+    }
+
+    /// Whether it runs, and no stop has begun.
+    pub(crate) fn is_staying(&self) -> bool {
+        self.is_running() && !self.leaving.load(Ordering::Acquire)
     }
 
     /// Whether new requests from other nodes are refused.
@@ -227,7 +234,8 @@ impl ServiceBroker {
     /// is returned by whoever awaits `stop` then, and by [`ServiceBroker::run_until_signal`] and
     /// [`ServiceBroker::run_until`], which end when it does.
     ///
-    /// Before the start, and without a tokio runtime, there is nothing to stop, and nothing happens.
+    /// A broker that was never started counts as stopped then, and cannot be started any more. Before the start
+    /// that takes the runtime that this is called in; without one nothing happens.
     ///
     /// ```
     /// use ligand::{Context, Error, ServiceBroker, ServiceDef};
@@ -269,6 +277,7 @@ impl ServiceBroker {
         let _turn = shared.lifecycle.turn.lock().await;
         if shared.lifecycle.state() != Stage::Stopped {
             let from = Instant::now();
+            shared.lifecycle.leaving.store(true, Ordering::Release);
             self.publish_local("$broker.stopping", serde_json::Value::Null);
             let phases = self.stop_phases(shared.config.registry.stop_delay);
             phases.instrument(telemetry::stop(self.node_id())).await;

@@ -16,8 +16,8 @@ pub enum TransporterState {
     Connecting,
     /// Packets go out and come in.
     Connected,
-    /// The connection is gone, or the server lets this node not hear everything. It is tried again; until then
-    /// calls to other nodes fail as `Disconnected`.
+    /// The connection is gone, or the server does not let this node hear everything. It is tried again; until
+    /// then calls to other nodes fail as `Disconnected`.
     Disconnected,
     /// The broker is stopped.
     Closed,
@@ -42,7 +42,7 @@ impl ServiceBroker {
     pub fn is_ready(&self) -> bool {
         let connected =
             matches!(self.transporter_state(), TransporterState::Absent | TransporterState::Connected);
-        connected && self.shared().lifecycle.is_running()
+        connected && self.shared().lifecycle.is_staying()
     }
 
     /// How the connection to the cluster stands, now. To be told of changes, read
@@ -74,7 +74,7 @@ impl ServiceBroker {
         self.wait_for_nodes_within(nodes, self.shared().config.dependency_timeout).await
     }
 
-    /// As [`ServiceBroker::wait_for_nodes`], with a bound of its own.
+    /// As [`ServiceBroker::wait_for_nodes`], with a bound of its own. With zero it looks once.
     ///
     /// # Errors
     /// [`NodeWaitError`], which names those that are missing.

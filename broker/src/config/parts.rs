@@ -137,7 +137,7 @@ pub struct RegistryConfig {
 
     /// How many nodes are remembered, offline ones included. A further one takes the place of the one that is
     /// offline longest, and is ignored where all are online. It bounds what a flood of invented node ids can
-    /// make us store; lower than the cluster, and real nodes stay unseen. No more than 65,000.
+    /// make us store; lower than the cluster, and real nodes stay unseen. More than 65,000 count as 65,000.
     ///
     /// Unit: nodes. Default: `10000`.
     pub max_nodes: usize,

@@ -329,7 +329,8 @@ impl Error {
     /// The same error that tells something else about the handler: a layer that refuses a call before it
     /// reaches the handler knows that it did not run.
     ///
-    /// The wire has no place for it: a caller on another node goes by the rules of `docs/semantics.md`.
+    /// The wire has a place for it only where a ligand node refuses a packet, or passes a refusal on; otherwise a
+    /// caller on another node goes by the rules of `docs/semantics.md`.
     ///
     /// ```
     /// use ligand::{Error, Outcome};

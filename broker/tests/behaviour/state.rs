@@ -30,7 +30,13 @@ async fn a_broker_is_ready_from_its_start_to_its_stop_and_while_it_is_connected(
     network.restore("a");
     assert_eq!(events.recv().await.unwrap().name.as_str(), "$transporter.connected");
     assert_eq!((broker.is_ready(), broker.transporter_state()), (true, TransporterState::Connected));
-    broker.stop().await.unwrap();
+    let mut stopping = broker.local_events("$broker.stopping");
+    let (stopped, ()) = tokio::join!(broker.stop(), async {
+        stopping.recv().await.unwrap();
+        // It still serves, and is not to be sent anything more.
+        assert_eq!((broker.is_ready(), broker.transporter_state()), (false, TransporterState::Connected));
+    });
+    stopped.unwrap();
     assert_eq!((broker.is_ready(), broker.transporter_state()), (false, TransporterState::Closed));
 }
 
@@ -83,7 +89,7 @@ async fn waiting_for_nodes_is_bounded_and_names_those_that_are_missing() {
     let from = Instant::now();
     let error = broker.wait_for_nodes(&["a", "b", "c"]).await.unwrap_err();
     assert_eq!((&error.missing[..], from.elapsed().as_secs()), (&["b".to_owned(), "c".to_owned()][..], 30));
-    assert_eq!(error.to_string(), "not available: `b`, `c`");
+    assert_eq!(error.to_string(), "no such node is available: `b`, `c`");
     let from = Instant::now();
     broker.wait_for_nodes_within(&["b"], ms(50)).await.unwrap_err();
     assert!(from.elapsed() < ms(60));

@@ -163,3 +163,12 @@ async fn a_service_with_a_definition_that_cannot_be_written_is_refused() {
     // Nothing is nothing, and no mistake.
     running.add(builder().settings(()).metadata(None::<Value>)).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_event_for_several_whose_data_cannot_be_written_has_reached_nobody() {
+    let (runs, services) = counting();
+    let other = ServiceDef::builder("other").event("made", |_, _: Value| async { ok(()) }).build();
+    let broker = TestBroker::new().service(services().remove(0)).service(other).start().await;
+    refused(broker.emit("made", Payload::typed(BTreeMap::from([((1, 2), 3)]))).await);
+    assert_eq!(runs.load(Ordering::Relaxed), 0);
+}

@@ -49,7 +49,7 @@ pub(crate) fn total(rows: &[Row]) -> String {
 /// The document for `docs/faults.md`: a table for each scenario.
 pub(crate) fn document(rows: &[Row], how: &str) -> String {
     let mut text = String::from(
-        "# Faults\n\nMade by `scripts/faults --write`, which breaks real servers and worker processes while calls are made at a fixed rate, whatever becomes of those before. Calls have 2 s, nodes send heartbeats every second and are given up after 3 s of silence. \"Never settled\" is counted 3 s after the deadline. **Bold** misses its target.\n\n",
+        "# Faults\n\nMade by `scripts/faults --write`, which breaks real servers and worker processes while calls are made at a fixed rate, whatever becomes of those before. Calls have 2 s, nodes send heartbeats every second and, over a message server, are given up after 3 s of silence. \"Never settled\" is counted 3 s after the deadline. **Bold** misses its target.\n\n",
     );
     let date = Command::new("date").args(["-u", "+%Y-%m-%d"]).output();
     let date = date.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
