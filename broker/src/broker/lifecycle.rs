@@ -211,19 +211,22 @@ impl ServiceBroker {
     /// Stops gracefully: no call is lost that reached this node, as long as its handler ends within
     /// `tracking.shutdownTimeout`. Stopping twice is the same as once.
     ///
-    /// A handler that awaits this waits for itself; [`ServiceBroker::stop_in_background`] is for handlers.
+    /// A handler that awaits this waits for itself, until it is cut; [`ServiceBroker::stop_in_background`] is for
+    /// handlers.
     ///
     /// # Errors
     /// [`StopError`] lists what went wrong, here or in the background; the broker is stopped all the same.
     ///
     /// # Cancel safety
-    /// Dropped half-way, stopping stops where it is; calling it again goes on.
+    /// Dropped half-way, stopping goes on in the background.
     pub async fn stop(&self) -> Result<(), StopError> {
         let lifecycle = &self.shared().lifecycle;
-        self.stop_once().await;
-        // Where one in the background has been faster, it is about to end.
+        // Not by whoever awaits this: it may be a handler or a task of a service, which end on the way.
+        self.stop_in_background();
         lifecycle.background.close();
         lifecycle.background.wait().await;
+        // Where the runtime has gone in which the broker was started.
+        self.stop_once().await;
         let failures =
             std::mem::take(&mut *lifecycle.failures.lock().unwrap_or_else(PoisonError::into_inner));
         if failures.is_empty() { Ok(()) } else { Err(StopError { failures }) }

@@ -76,6 +76,18 @@ impl LocalServices {
         state.services.remove(name)
     }
 
+    /// Lets this very service go, and not another one of its name; whether it was there.
+    fn release_this(&self, hosted: &Arc<Hosted>) -> bool {
+        let mut state = self.lock();
+        let name = hosted.name();
+        let is_there = state.services.get(&name).is_some_and(|known| Arc::ptr_eq(known, hosted));
+        if is_there {
+            state.order.retain(|known| *known != name);
+            state.services.remove(&name);
+        }
+        is_there
+    }
+
     /// All services, in the order in which they were given.
     pub(crate) fn all(&self) -> Vec<Arc<Hosted>> {
         let state = self.lock();
@@ -320,13 +332,13 @@ impl ServiceBroker {
             Stage::Built => return Ok(()),
             Stage::Starting | Stage::Running => {}
             Stage::Stopping | Stage::Stopped => {
-                shared.services.release(&hosted.name());
+                shared.services.release_this(&hosted);
                 return Err(StartError::AlreadyDone("stopped"));
             }
         }
         let started = hosted.start(self).await;
         if started.is_err() {
-            shared.services.release(&hosted.name());
+            shared.services.release_this(&hosted);
             // It may have been offered already.
             hosted.gate.close();
             hosted.drain(shared.config.tracking.shutdown_timeout).await;

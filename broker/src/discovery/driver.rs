@@ -185,7 +185,12 @@ impl Driver {
             }
             Message::Leaving(done) => {
                 let info = broker.shared().registry.stopping();
+                // Nothing is announced any more that was looked at before.
+                self.waiting.iter_mut().for_each(|starting| starting.announce = None);
                 if !self.shared.is_there() {
+                    if self.shared.announced() {
+                        self.shared.told = Some(info);
+                    }
                     // What it would take back may be what another node with our id has said.
                     let _ = done.send(());
                     return;
@@ -209,8 +214,10 @@ impl Driver {
             Message::Farewell(done) => {
                 if self.shared.is_there() {
                     self.say_farewell(transit);
+                } else {
+                    self.go_away(transit);
                 }
-                match &self.membership {
+                match &mut self.membership {
                     Kind::Records(records) if self.shared.announced() => records.leave(done),
                     _ => {
                         let _ = done.send(());
@@ -318,11 +325,13 @@ impl Driver {
 
     /// This node does not hear everything any more: nobody is to reckon with it.
     fn take_back(&mut self, transit: &Transit, broker: &ServiceBroker, done: oneshot::Sender<()>) {
-        if self.shared.is_present(broker) {
+        if self.shared.taken_back == TakenBack::Nothing && !broker.shared().lifecycle.is_stopping() {
             self.shared.taken_back = TakenBack::Services;
             // What changed is announced when it is back.
             self.shared.announce_at = None;
-            if let Kind::Bus(_) = &self.membership {
+            if self.shared.announced()
+                && let Kind::Bus(_) = &self.membership
+            {
                 let info = broker.shared().registry.taken_back();
                 if let Err(error) = transit.broadcast_leaving(&Outgoing::Info(&info.json)) {
                     tracing::debug!(error = %error, "services not taken back");
@@ -339,10 +348,13 @@ impl Driver {
             return;
         }
         self.shared.taken_back = TakenBack::All;
+        if !self.shared.announced() {
+            return;
+        }
         if let Err(error) = transit.broadcast_leaving(&Outgoing::Disconnect) {
             tracing::debug!(error = %error, "farewell not sent");
         }
-        if let Kind::Records(records) = &self.membership {
+        if let Kind::Records(records) = &mut self.membership {
             // Nobody waits for it.
             records.leave(oneshot::channel().0);
         }
@@ -383,6 +395,8 @@ impl Driver {
         transit.opens();
         transit.tell_own_oversize(&info.json);
         match &mut self.membership {
+            // It is said when this node is back.
+            _ if self.shared.taken_back != TakenBack::Nothing => {}
             Kind::Bus(_) => Bus::announce(transit, &info),
             Kind::Records(records) => records.announce(transit, broker, &info, None, now),
             // Says what there is now; between peers nothing else balances.
@@ -396,15 +410,16 @@ impl Driver {
     /// Says again what this node is, where somebody else spoke in its name.
     fn defend(&mut self, transit: &Transit, broker: &ServiceBroker, now: Instant) {
         let Some(answer) = self.shared.defence.take(now.into_std()) else { return };
+        let registry = &broker.shared().registry;
+        if let Some(seq) = answer.forged.filter(|seq| *seq <= MAX_CLAIM) {
+            registry.outdo(seq);
+        }
         if !self.shared.is_present(broker) {
             return;
         }
         if let Some(seq) = answer.forged {
             self.shared.report_forged(transit, broker, now);
-            let registry = &broker.shared().registry;
-            if seq < MAX_CLAIM {
-                registry.outdo(seq);
-            } else {
+            if seq > MAX_CLAIM {
                 // Not to be exceeded for ever. After a farewell every number counts, for Node as well.
                 registry.outdo(registry.local_info().seq);
                 self.say_farewell(transit);

@@ -8,10 +8,12 @@ use ligand_transporters::{Connection, Subscription, TransportError, Transporter,
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Transit;
 use super::control::Message;
+use super::stop::CONTROL_WAIT;
 use crate::broker::{ServiceBroker, StartError};
 use crate::config::{Timeout, TransporterConfig, redact};
 use crate::registry::LocalInfo;
@@ -158,8 +160,11 @@ impl Transit {
     /// Takes back what this node offers, lets what runs end for a moment, and says farewell.
     fn leave_for_now(self: &Arc<Self>, turn: u64) {
         let transit = Arc::clone(self);
+        // Before anybody can say that it is back.
+        let (done, taken_back) = oneshot::channel();
+        self.control.tell(Message::TakeBack(done));
         self.link.spawn(async move {
-            transit.tell_and_wait(Message::TakeBack).await;
+            let _ = timeout(CONTROL_WAIT, taken_back).await;
             transit.pause_balanced(turn).await;
             let until = Instant::now() + LAST_ANSWERS;
             while transit.in_flight.load(Ordering::Relaxed) > 0 && Instant::now() < until {

@@ -23,12 +23,13 @@ impl Transit {
     ) {
         let shared = broker.shared();
         let size = event.context.frame.len();
-        if shared.lifecycle.is_stopping() || !self.has_room_for_event(size, shared.tracker.len()) {
+        let under_way = shared.tracker.len();
+        // A stop that comes meanwhile waits for this one too.
+        let _counted = shared.tracker.token();
+        if shared.lifecycle.is_stopping() || !self.has_room_for_event(size, under_way) {
             Counters::add(&self.stats.events_dropped);
             return;
         }
-        // A stop that comes meanwhile waits for this one too.
-        let _counted = shared.tracker.token();
         let groups: Vec<Name> =
             event.groups().map(|groups| groups.map(Name::from).collect()).unwrap_or_default();
         let snapshot = shared.registry.load();

@@ -36,6 +36,8 @@ impl Transit {
         self.arrived.fetch_add(1, Ordering::Relaxed);
         let id = Id::from(request.context.wire_id());
         let to = Asker { version, node: sender, id, ack: ack.map(Arc::new) };
+        // A stop that comes meanwhile waits for this one too.
+        let counted = broker.shared().tracker.token();
         let action = match self.admit(broker, request, size) {
             Ok(Some(action)) => action,
             Ok(None) => return,
@@ -47,8 +49,6 @@ impl Transit {
         };
         let scope = Self::scope(broker, request, &action, &to);
         let cx = Context::new(broker.clone(), At::Local(Arc::clone(&action)), scope);
-        // A stop that comes meanwhile waits for this one too.
-        let counted = broker.shared().tracker.token();
         let layered = self.pipeline.wraps_actions();
         match first(action.gate.as_ref(), Beneath::GoesOn, layered, || (action.run)(cx.clone(), params)) {
             First::Done(result) => self.answer(&to, &cx, result),

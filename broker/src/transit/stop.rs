@@ -13,7 +13,7 @@ use super::control::Message;
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// The control loop is busy for much shorter than this; it must not hold up a stop. No option: it runs no
 /// code of the user's.
-const CONTROL_WAIT: Duration = Duration::from_secs(1);
+pub(super) const CONTROL_WAIT: Duration = Duration::from_secs(1);
 
 impl Transit {
     /// Tells everybody that this node offers nothing any more.
@@ -48,7 +48,7 @@ impl Transit {
     pub(crate) async fn stop(&self) -> Result<(), TransportError> {
         let connected = self.connected.load(Ordering::Relaxed);
         // The records of a discoverer are to be removed either way.
-        if connected || self.has_discoverer() {
+        if connected || self.has_discoverer() || self.any_connection().is_some() {
             self.farewell().await;
         }
         let connection = self.connection.swap(None);
@@ -72,7 +72,7 @@ impl Transit {
         closed
     }
 
-    pub(super) async fn tell_and_wait(&self, message: impl FnOnce(oneshot::Sender<()>) -> Message) {
+    async fn tell_and_wait(&self, message: impl FnOnce(oneshot::Sender<()>) -> Message) {
         if !self.control.has_started() {
             // A start that could not connect: there is nobody to tell.
             return;

@@ -5,7 +5,7 @@ use ligand::{Context, Error, ErrorKind, RunError, ServiceBroker, ServiceDef};
 use serde_json::Value;
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::ways::{ms, ok, secs};
@@ -131,4 +131,38 @@ async fn stopped_waits_for_the_end_of_the_stop_and_for_a_start_that_fails() {
 fn without_a_runtime_there_is_nothing_to_stop() {
     let broker = ServiceBroker::builder().build().unwrap();
     broker.stop_in_background();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_is_awaited_by_what_it_ends_goes_on_to_the_end() {
+    // By a handler in a task of its own, which is cut, and by a task of a service, which is cancelled.
+    for how in ["handler", "task"] {
+        let hooks = Arc::new(AtomicUsize::new(0));
+        let ended = Arc::clone(&hooks);
+        let service = ServiceDef::builder("admin")
+            .event("down", |cx: Context, _: Value| async move {
+                let _ = cx.broker().stop().await;
+                ok(())
+            })
+            .started(move |cx: ligand::ServiceCx| async move {
+                if how == "task" {
+                    let broker = cx.broker().clone();
+                    cx.spawn(async move {
+                        broker.wait_for(&["admin"]).await.unwrap();
+                        let _ = broker.stop().await;
+                    });
+                }
+                ok(())
+            })
+            .stopped(move || {
+                ended.fetch_add(1, Ordering::Relaxed);
+                async { ok(()) }
+            });
+        let broker = TestBroker::new().service(service).start().await;
+        if how == "handler" {
+            broker.emit("down", ()).await.unwrap();
+        }
+        timeout(secs(30), broker.stopped()).await.expect(how);
+        assert_eq!(hooks.load(Ordering::Relaxed), 1, "{how}");
+    }
 }

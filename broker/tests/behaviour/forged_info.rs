@@ -55,8 +55,10 @@ async fn is_served(cluster: &Cluster) {
 
 #[tokio::test(start_paused = true)]
 async fn whatever_number_it_has_calls_go_on_and_the_node_tells_of_it() {
-    const NUMBERS: [&str; 12] = [
+    const NUMBERS: [&str; 13] = [
         "3",
+        // The last one that can be exceeded as any other.
+        "9007199253692415",
         "5.5",
         "\"77\"",
         "\"0x100\"",

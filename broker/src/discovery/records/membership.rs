@@ -369,7 +369,8 @@ impl Records {
     }
 
     /// Removes what this node has written; `done` is told then.
-    pub(crate) fn leave(&self, done: oneshot::Sender<()>) {
+    pub(crate) fn leave(&mut self, done: oneshot::Sender<()>) {
+        self.unsaid = false;
         self.orders.give(Order::Leave(done));
     }
 
@@ -411,7 +412,7 @@ impl Records {
             transit.heard_since(broker, |node, at| {
                 self.roll.heard(node, at);
             });
-            if self.unsaid {
+            if self.unsaid && chores.is_present(broker) {
                 self.announce(transit, broker, &chores.for_asker(transit, broker), None, now);
             }
             let dropped = transit.control_dropped();
