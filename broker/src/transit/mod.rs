@@ -101,6 +101,8 @@ pub(crate) struct Transit {
     troubles: trouble::Troubles,
     balanced: balanced::Balanced,
     stats: stats::Counters,
+    /// How often somebody who is not known is told that his packet was refused.
+    strangers: Mutex<Bucket>,
     /// How often a packet that a layer refused may be told of.
     layer_lines: Mutex<Bucket>,
     /// How often a packet that cannot be read may be told of.

@@ -1,8 +1,8 @@
 //! Requests of other nodes: run the action, answer.
 
 use ligand_transporters::{Ack, NodeId};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::Transit;
@@ -161,9 +161,30 @@ impl Transit {
         }
     }
 
+    /// Whether a packet that is no request to us may be answered. Who is not known as a node may be invented, and
+    /// each answer to another one has a topic of its own, which some servers have to make first: of those, only
+    /// some are answered.
+    fn may_refuse(&self, sender: &NodeId) -> bool {
+        let known = |broker: &ServiceBroker| {
+            broker
+                .shared()
+                .registry
+                .load()
+                .node_by_id(sender.as_str())
+                .is_some_and(|node| node.is_available())
+        };
+        self.broker().is_some_and(|broker| known(&broker)) || {
+            let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+            strangers.take(std::time::Instant::now())
+        }
+    }
+
     /// Answers a request that could not be read, where it says who asked.
     pub(super) fn refuse_malformed(self: &Arc<Self>, error: &DecodeError) {
         let (Some(id), Some(sender)) = (&error.id, &error.sender) else { return };
+        if !self.may_refuse(sender) {
+            return;
+        }
         let version = error.ver.unwrap_or(self.version);
         let to = Asker { version, node: sender.clone(), id: id.as_wire().into(), ack: None };
         let mut data = match error.problem {
@@ -179,6 +200,9 @@ impl Transit {
 
     /// Answers a request of a version that is not accepted. Node says nothing here, and its peers wait.
     pub(super) fn refuse_version(self: &Arc<Self>, sender: &NodeId, id: protocol::Id<'_>, ver: &Ver) {
+        if !self.may_refuse(sender) {
+            return;
+        }
         let version = ver.known().unwrap_or(self.version);
         let to = Asker { version, node: sender.clone(), id: id.into(), ack: None };
         let data = serde_json::json!({
