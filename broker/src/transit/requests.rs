@@ -1,6 +1,6 @@
 //! Requests of other nodes: run the action, answer.
 
-use ligand_transporters::{Ack, NodeId};
+use ligand_transporters::{Ack, Membership, NodeId};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -161,9 +161,9 @@ impl Transit {
         }
     }
 
-    /// Whether a packet that is no request to us may be answered. Who is not known as a node may be invented, and
-    /// each answer to another one has a topic of its own, which some servers have to make first: of those, only
-    /// some are answered.
+    /// Whether a packet that cannot be taken for a request may be answered. Over a message server whoever is not
+    /// known as a node may be invented, and each answer to another one has a topic of its own, which some servers
+    /// have to make first: of those, only some are answered.
     fn may_refuse(&self, sender: &NodeId) -> bool {
         let known = |broker: &ServiceBroker| {
             broker
@@ -173,7 +173,8 @@ impl Transit {
                 .node_by_id(sender.as_str())
                 .is_some_and(|node| node.is_available())
         };
-        self.broker().is_some_and(|broker| known(&broker)) || {
+        let by_topic = self.membership != Membership::Gossip;
+        !by_topic || self.broker().is_some_and(|broker| known(&broker)) || {
             let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
             strangers.take(std::time::Instant::now())
         }
