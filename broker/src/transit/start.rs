@@ -45,7 +45,7 @@ const TOPICS: [Subscription; 12] = [
 
 /// So many packets of nodes that are not known are answered at once where they cannot be read, and one more for
 /// each of the following spans.
-const STRANGERS: u32 = 10;
+const STRANGERS: u32 = 100;
 const STRANGER_EVERY: std::time::Duration = std::time::Duration::from_millis(100);
 /// Between two lines about packets that a layer refused.
 const LAYER_LINES: std::time::Duration = std::time::Duration::from_secs(30);
