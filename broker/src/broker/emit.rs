@@ -8,7 +8,8 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as Task, Poll};
+use std::task::{Context as Task, Poll, ready};
+use tokio::task::JoinSet;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::ServiceBroker;
@@ -42,7 +43,8 @@ pub enum Spread {
 /// It fails while the broker is not running, as calls do.
 ///
 /// # Cancel safety
-/// What was handed over goes on.
+/// What was handed over goes on. Handlers that a [`ServiceBroker::broadcast_local`] waits for are dropped
+/// with it, at their await points.
 #[must_use = "an event is not sent until awaited"]
 pub struct Emit<'a> {
     broker: &'a ServiceBroker,
@@ -343,6 +345,20 @@ struct Handed {
     waiting: Vec<(Context, Run<()>)>,
 }
 
+impl Handed {
+    /// There is no room left on this stack.
+    fn go_on_in_tasks(&mut self) -> JoinSet<()> {
+        let chain = chain::chain();
+        let mut tasks = JoinSet::new();
+        for (cx, run) in self.waiting.drain(..) {
+            let chain = chain.clone();
+            let tracker = cx.broker().shared().tracker.clone();
+            tasks.spawn(tracker.track_future(async move { finished(&cx, run.finish(chain).await) }));
+        }
+        tasks
+    }
+}
+
 /// An event being handed over.
 pub struct EmitFuture<'a>(State<'a>);
 
@@ -350,6 +366,7 @@ pub struct EmitFuture<'a>(State<'a>);
 enum State<'a> {
     New(Option<Emit<'a>>),
     Waiting(Handed),
+    InTasks(JoinSet<()>),
 }
 
 impl<'a> IntoFuture for Emit<'a> {
@@ -371,9 +388,8 @@ impl Future for EmitFuture<'_> {
                 }
                 State::Waiting(handed) => {
                     let Some(_depth) = Stacked::try_enter(None) else {
-                        // Too deep: goes on from the runtime's own stack.
-                        task.waker().wake_by_ref();
-                        return Poll::Pending;
+                        self.0 = State::InTasks(handed.go_on_in_tasks());
+                        continue;
                     };
                     handed.waiting.retain_mut(|(cx, run)| match run.poll_in_place(task) {
                         Poll::Ready(result) => {
@@ -383,6 +399,10 @@ impl Future for EmitFuture<'_> {
                         Poll::Pending => true,
                     });
                     return if handed.waiting.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending };
+                }
+                State::InTasks(tasks) => {
+                    while ready!(tasks.poll_join_next(task)).is_some() {}
+                    return Poll::Ready(Ok(()));
                 }
             }
         }

@@ -45,7 +45,8 @@ impl Transit {
         };
         // Handlers and layers are guarded by themselves. What is left is what their values do when they are
         // dropped, and connections that are not ours.
-        while let Err(panicked) = guard::run(&mut turn) {
+        for _ in 0..TURN_FRAMES {
+            let Err(panicked) = guard::run(&mut turn) else { return };
             tracing::error!(panic = panicked.text(), "a packet met a panic, its reader goes on");
         }
     }

@@ -28,6 +28,7 @@ mod standing;
 mod start;
 mod stats;
 mod stop;
+mod strangers;
 mod trouble;
 
 use arc_swap::ArcSwapOption;
@@ -101,8 +102,8 @@ pub(crate) struct Transit {
     troubles: trouble::Troubles,
     balanced: balanced::Balanced,
     stats: stats::Counters,
-    /// How often somebody who is not known is told that his packet was refused.
-    strangers: Mutex<Bucket>,
+    /// Who is told that his packet was refused, though he is not known.
+    strangers: Mutex<strangers::Strangers>,
     /// How often a packet that a layer refused may be told of.
     layer_lines: Mutex<Bucket>,
     /// How often a packet that cannot be read may be told of.

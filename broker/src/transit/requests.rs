@@ -162,8 +162,7 @@ impl Transit {
     }
 
     /// Whether a packet that cannot be taken for a request may be answered. Over a message server whoever is not
-    /// known as a node may be invented, and each answer to another one has a topic of its own, which some servers
-    /// have to make first: of those, only some are answered.
+    /// known as a node may be invented: of those, only some are answered.
     fn may_refuse(&self, sender: &NodeId) -> bool {
         let known = |broker: &ServiceBroker| {
             broker
@@ -176,7 +175,7 @@ impl Transit {
         let by_topic = self.membership != Membership::Gossip;
         !by_topic || self.broker().is_some_and(|broker| known(&broker)) || {
             let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
-            strangers.take(std::time::Instant::now())
+            strangers.admit(sender, tokio::time::Instant::now().into_std())
         }
     }
 

@@ -43,10 +43,6 @@ const TOPICS: [Subscription; 12] = [
     Subscription::Broadcast(PacketKind::Ping),
 ];
 
-/// So many packets of nodes that are not known are answered at once where they cannot be read, and one more for
-/// each of the following spans.
-const STRANGERS: u32 = 100;
-const STRANGER_EVERY: std::time::Duration = std::time::Duration::from_millis(100);
 /// Between two lines about packets that a layer refused.
 const LAYER_LINES: std::time::Duration = std::time::Duration::from_secs(30);
 /// Between two lines about nodes that there is no room for.
@@ -105,7 +101,7 @@ impl Transit {
             // Switched back by the builder where the transporter cannot.
             balanced: super::balanced::Balanced::new(config.disable_balancer, balanced_wildcards),
             stats: stats::Counters::default(),
-            strangers: std::sync::Mutex::new(Bucket::new(STRANGERS, STRANGER_EVERY)),
+            strangers: std::sync::Mutex::default(),
             layer_lines: std::sync::Mutex::new(Bucket::new(1, LAYER_LINES)),
             malformed_lines: std::sync::Mutex::default(),
             no_room_lines: std::sync::Mutex::new(Bucket::new(1, NO_ROOM_LINES)),

@@ -5,11 +5,12 @@ use ligand::transport::PacketKind;
 use ligand::transport::memory::Network;
 use ligand::{Context, Error, EventDef, IntoServiceDef as _, Payload, ServiceDef, Shared};
 use serde_json::{Value, json};
+use std::future::IntoFuture as _;
 use std::sync::{Arc, Mutex};
 
 use crate::outsider::packets::service;
 use crate::outsider::peer::Peer;
-use crate::ways::{ms, ok};
+use crate::ways::{ms, ok, secs};
 
 /// Who heard what.
 #[derive(Clone, Default)]
@@ -331,4 +332,51 @@ async fn a_broadcast_names_groups_only_where_it_was_given_some_and_an_emit_names
     broker.emit("order.made", 3).await.unwrap();
     let packet = peer.hears(PacketKind::Event).await;
     assert_eq!((&packet["groups"], &packet["broadcast"]), (&json!(["mail"]), &json!(false)), "{packet}");
+}
+
+/// How many handlers of `nested` have begun, and have ended.
+type Tally = Arc<Mutex<(u32, u32)>>;
+
+/// A handler that waits for the next one, so many times. Of those that have to, the innermost waits for ever.
+fn nested(tally: &Tally, for_ever: bool) -> ServiceDef {
+    let tally = Arc::clone(tally);
+    ServiceDef::builder("nested")
+        .event("nested", move |cx: Context, left: u32| {
+            let tally = Arc::clone(&tally);
+            async move {
+                tally.lock().unwrap().0 += 1;
+                tokio::task::yield_now().await;
+                match left {
+                    0 if for_ever => std::future::pending().await,
+                    0 => {}
+                    _ => cx.broker().broadcast_local("nested", left - 1).await?,
+                }
+                tally.lock().unwrap().1 += 1;
+                ok(())
+            }
+        })
+        .build()
+}
+
+#[tokio::test(start_paused = true)]
+async fn handlers_that_wait_for_each_other_end_however_many_they_are() {
+    let tally = Tally::default();
+    let broker = TestBroker::new().service(nested(&tally, false)).start().await;
+    broker.broadcast_local("nested", 200).await.unwrap();
+    assert_eq!(*tally.lock().unwrap(), (201, 201));
+}
+
+#[tokio::test(start_paused = true)]
+async fn handlers_that_somebody_waits_for_end_with_him_however_many_they_are() {
+    let tally = Tally::default();
+    let broker = TestBroker::new().service(nested(&tally, true)).start().await;
+    let mut waiting = Box::pin(broker.broadcast_local("nested", 100).into_future());
+    while tally.lock().unwrap().0 < 101 {
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        tokio::task::yield_now().await;
+    }
+    drop(waiting);
+    // It would wait for those that are left.
+    tokio::time::timeout(secs(1), broker.stop()).await.expect("nobody is left").unwrap();
+    assert_eq!(*tally.lock().unwrap(), (101, 0));
 }
