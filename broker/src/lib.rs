@@ -111,10 +111,9 @@ pub mod __bench;
 pub mod __private;
 
 pub use broker::{
-    ActionRef, BrokerBuilder, BuildError, ByClient, ByName, Call, CallFuture, CallOptions, Caller, Emit,
-    EmitFuture, LocalEvent, LocalEvents, NodeInfo, NodeWaitError, Origin, OutgoingCall, PingReply, RawCall,
-    RawCallFuture, Response, RunError, ServiceBroker, Spread, StartError, StopError, TransporterState,
-    WaitError,
+    ActionRef, Answer, BrokerBuilder, BuildError, ByClient, ByName, Call, CallOptions, Caller, Emit,
+    EmitOptions, LocalEvent, LocalEvents, NodeInfo, NodeWaitError, Origin, OutgoingCall, PingReply, RawCall,
+    Response, RunError, ServiceBroker, Spread, StartError, StopError, TransporterState, WaitError,
 };
 /// The parts of [`ServiceBroker::health`].
 pub mod health {

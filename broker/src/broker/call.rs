@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use std::any::{Any, TypeId};
 use std::borrow::Cow;
 use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context as Task, Poll};
@@ -16,7 +16,8 @@ use std::task::{Context as Task, Poll};
 use super::ServiceBroker;
 use super::action_ref::Site;
 use super::dispatch::{self, Attempt};
-use crate::codec::{DecodeError, to_value};
+use super::options::CallOptions;
+use crate::codec::DecodeError;
 use crate::config::Timeout;
 use crate::context::Context;
 use crate::error::{Error, Outcome, Result};
@@ -63,22 +64,6 @@ pub struct OutgoingCall {
     pub options: CallOptions,
 }
 
-/// What a caller can ask for beside the action and its parameters.
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct CallOptions {
-    /// How long it may take; the action's own or the broker's default otherwise. Zero is no time at all.
-    pub timeout: Option<Timeout>,
-    /// The node that has to answer.
-    pub node: Option<NodeId>,
-    /// Added to the meta of the running call.
-    pub meta: Map<String, Value>,
-    /// Headers, for this one hop.
-    pub headers: Map<String, Value>,
-    /// Id of the tree of calls, where it comes from elsewhere (a gateway).
-    pub request_id: Option<Id>,
-}
-
 /// The answer to a call with everything that came along.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -109,7 +94,21 @@ impl Response {
     }
 }
 
-/// A call that has not been made yet: refine it, then await it.
+/// What a call can give: whatever can be read from an answer. Nobody implements it by hand.
+#[diagnostic::on_unimplemented(
+    message = "the answer of a call cannot be read as `{Self}`",
+    label = "nothing says what the answer is read as, or that cannot be read",
+    note = "say what it is: `let price: Price = broker.call(…).await?`, or `broker.call::<Price>(…).await?`",
+    note = "`serde_json::Value` takes any answer, `.ignore()` drops it",
+    note = "a type of yours has to derive `serde::Deserialize`, and own its data"
+)]
+pub trait Answer: DeserializeOwned + Send + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<R: DeserializeOwned + Send + 'static> Answer for R {}
+
+/// A call that has not been made yet: refine it, then await it. It is made when it is first polled, and what is
+/// said of it after that counts no more.
 ///
 /// ```
 /// use std::time::Duration;
@@ -144,11 +143,24 @@ impl Response {
 /// at its await point, a remote one runs to its deadline and its answer is ignored.
 #[must_use = "a call does nothing until awaited"]
 pub struct Call<'a, R, By = ByClient> {
+    state: State<'a>,
+    result: PhantomData<fn() -> (R, By)>,
+}
+
+/// What is to be asked for.
+struct Asked<'a> {
     caller: &'a dyn Caller,
     action: Cow<'a, str>,
     params: Result<Payload>,
     options: Option<Box<CallOptions>>,
-    result: PhantomData<fn() -> (R, By)>,
+}
+
+enum State<'a> {
+    /// Taken by the first poll, which puts the next state in its place.
+    New(Option<Asked<'a>>),
+    /// Kept as it was made: to take it apart here would be to copy it.
+    Broker(Result<Attempt>),
+    Other(BoxFuture<'a, Result<Response>>),
 }
 
 /// A [`Call`] of a typed client, which knows what it gives.
@@ -163,7 +175,8 @@ pub enum ByName {}
 impl<'a, R> Call<'a, R> {
     /// A call through any [`Caller`]. An error in `params` is what awaiting it gives.
     pub fn new(caller: &'a dyn Caller, action: impl Into<Cow<'a, str>>, params: Result<Payload>) -> Self {
-        Self { caller, action: action.into(), params, options: None, result: PhantomData }
+        let asked = Asked { caller, action: action.into(), params, options: None };
+        Self { state: State::New(Some(asked)), result: PhantomData }
     }
 
     /// Accepts any answer and drops it.
@@ -205,131 +218,118 @@ impl<'a, R, By> Call<'a, R, By> {
     /// left of the running call. With zero the call is not made: it fails at once as
     /// [`ErrorKind::RequestSkipped`](crate::ErrorKind::RequestSkipped), [`Outcome::NotRun`];
     /// [`Timeout::Never`] is no limit.
-    pub fn timeout(mut self, timeout: impl Into<Timeout>) -> Self {
-        self.options().timeout = Some(timeout.into());
-        self
+    pub fn timeout(self, timeout: impl Into<Timeout>) -> Self {
+        self.saying(|options| options.timeout = Some(timeout.into()))
     }
 
-    /// The node that has to answer.
-    pub fn node(mut self, node: &NodeId) -> Self {
-        self.options().node = Some(node.clone());
-        self
+    /// The node that has to answer, by its id. What cannot be one fails the call, which is not made then.
+    pub fn node(self, node: impl AsRef<str>) -> Self {
+        self.saying(|options| options.set_node(node.as_ref()))
     }
 
     /// Adds a value to the meta. One that cannot be written as JSON fails the call, which is not made then.
-    pub fn meta(mut self, key: &str, value: impl Serialize) -> Self {
-        if let Some(value) = self.written("meta value", key, &value) {
-            self.options().meta.insert(key.to_owned(), value);
-        }
-        self
+    pub fn meta(self, key: &str, value: impl Serialize) -> Self {
+        self.saying(|options| options.put_meta(key, &value))
+    }
+
+    /// Adds several values to the meta: the members of a map, of a struct, or of `json!({ … })`. What is no
+    /// object as JSON fails the call, which is not made then.
+    pub fn meta_from(self, values: impl Serialize) -> Self {
+        self.saying(|options| options.put_meta_from(&values))
     }
 
     /// Adds a header. One that cannot be written as JSON fails the call, which is not made then.
-    pub fn header(mut self, key: &str, value: impl Serialize) -> Self {
-        if let Some(value) = self.written("header", key, &value) {
-            self.options().headers.insert(key.to_owned(), value);
-        }
-        self
+    pub fn header(self, key: &str, value: impl Serialize) -> Self {
+        self.saying(|options| options.put_header(key, &value))
     }
 
-    /// A value as JSON; the first that cannot be written is what awaiting fails with.
-    fn written(&mut self, what: &str, key: &str, value: &impl Serialize) -> Option<Value> {
-        match to_value(format_args!("the {what} '{key}' of the call of '{}'", self.action), value) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                if self.params.is_ok() {
-                    self.params = Err(error);
-                }
-                None
-            }
-        }
+    /// Adds several headers, as [`Call::meta_from`] does values.
+    pub fn headers_from(self, values: impl Serialize) -> Self {
+        self.saying(|options| options.put_headers_from(&values))
     }
 
     /// The id of the tree of calls, where it comes from elsewhere.
-    pub fn request_id(mut self, id: impl Into<Id>) -> Self {
-        self.options().request_id = Some(id.into());
-        self
+    pub fn request_id(self, id: impl Into<Id>) -> Self {
+        self.saying(|options| options.request_id = Some(id.into()))
     }
 
     /// Several options at once, replacing those set so far.
-    pub fn with(mut self, options: CallOptions) -> Self {
-        self.options = Some(Box::new(options));
+    pub fn with(self, options: CallOptions) -> Self {
+        self.saying(|said| *said = options)
+    }
+
+    #[inline]
+    fn saying(mut self, say: impl FnOnce(&mut CallOptions)) -> Self {
+        if let State::New(Some(asked)) = &mut self.state {
+            say(asked.options.get_or_insert_default());
+        }
         self
     }
 
     fn cast<S, To>(self) -> Call<'a, S, To> {
-        let Self { caller, action, params, options, .. } = self;
-        Call { caller, action, params, options, result: PhantomData }
+        Call { state: self.state, result: PhantomData }
     }
+}
 
-    fn options(&mut self) -> &mut CallOptions {
-        self.options.get_or_insert_default()
-    }
-
-    fn start(self) -> Started<'a> {
-        let params = match self.params {
-            Ok(params) => params,
-            Err(error) => return Started::Broker(Err(error.with_outcome(Outcome::NotRun))),
+impl<'a> Asked<'a> {
+    fn begin(self) -> State<'a> {
+        let params = match (self.params, self.options.as_ref().and_then(|options| options.wrong())) {
+            (Ok(params), None) => params,
+            (Ok(_), Some(wrong)) => {
+                let error = wrong.of(format_args!("the call of '{}'", self.action));
+                return State::Broker(Err(error.with_outcome(Outcome::NotRun)));
+            }
+            (Err(error), _) => return State::Broker(Err(error.with_outcome(Outcome::NotRun))),
         };
         match self.caller.origin() {
-            Origin::Broker(broker, parent) => Started::Broker(dispatch::begin(
-                broker,
-                parent,
-                &self.action,
-                params,
-                self.options.as_deref(),
-            )),
-            Origin::Site(site) => Started::Broker(site.begin(params, self.options.as_deref())),
+            Origin::Broker(broker, parent) => {
+                State::Broker(dispatch::begin(broker, parent, &self.action, params, self.options.as_deref()))
+            }
+            Origin::Site(site) => State::Broker(site.begin(params, self.options.as_deref())),
             Origin::Other => {
                 let options = self.options.map(|options| *options).unwrap_or_default();
                 let call = OutgoingCall { action: self.action.into_owned(), params, options };
-                Started::Other(self.caller.dispatch(call))
+                State::Other(self.caller.dispatch(call))
             }
         }
+    }
+}
+
+impl State<'_> {
+    /// Begins the call if nobody has.
+    #[inline]
+    fn begun(&mut self) -> &mut Self {
+        if let State::New(asked) = self
+            && let Some(asked) = asked.take()
+        {
+            *self = asked.begin();
+        }
+        self
     }
 }
 
 impl<R, By> fmt::Debug for Call<'_, R, By> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").field("action", &self.action).finish_non_exhaustive()
+        let action = match &self.state {
+            State::New(Some(asked)) => &*asked.action,
+            State::Broker(Ok(attempt)) => attempt.context().name(),
+            _ => "",
+        };
+        f.debug_struct("Call").field("action", &action).finish_non_exhaustive()
     }
 }
 
-enum Started<'a> {
-    /// Kept as it was made: to take it apart here would be to copy it.
-    Broker(Result<Attempt>),
-    Other(BoxFuture<'a, Result<Response>>),
-}
-
-/// A call under way.
-pub struct CallFuture<'a, R> {
-    started: Started<'a>,
-    result: PhantomData<fn() -> R>,
-}
-
-impl<R> fmt::Debug for CallFuture<'_, R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CallFuture").finish_non_exhaustive()
-    }
-}
-
-impl<'a, R: DeserializeOwned + Send + 'static, By> IntoFuture for Call<'a, R, By> {
+impl<R: Answer, By> Future for Call<'_, R, By> {
     type Output = Result<R>;
-    type IntoFuture = CallFuture<'a, R>;
-    fn into_future(self) -> CallFuture<'a, R> {
-        CallFuture { started: self.start(), result: PhantomData }
-    }
-}
 
-impl<R: DeserializeOwned + Send + 'static> Future for CallFuture<'_, R> {
-    type Output = Result<R>;
     fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<R>> {
-        match &mut self.started {
-            Started::Broker(Err(error)) => Poll::Ready(Err(error.clone())),
-            Started::Broker(Ok(attempt)) => {
+        match self.state.begun() {
+            State::Broker(Err(error)) => Poll::Ready(Err(error.clone())),
+            State::Broker(Ok(attempt)) => {
                 attempt.poll_reply(task).map(|reply| read(reply?, || attempt.context().name().to_string()))
             }
-            Started::Other(call) => call.as_mut().poll(task).map(|response| response?.decode()),
+            State::Other(call) => call.as_mut().poll(task).map(|response| response?.decode()),
+            State::New(_) => unreachable!("it has begun the line above"),
         }
     }
 }
@@ -339,32 +339,22 @@ impl<R: DeserializeOwned + Send + 'static> Future for CallFuture<'_, R> {
 #[derive(Debug)]
 pub struct RawCall<'a>(Call<'a, ()>);
 
-/// A [`RawCall`] under way.
-pub struct RawCallFuture<'a>(Started<'a>);
-
-impl fmt::Debug for RawCallFuture<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RawCallFuture").finish_non_exhaustive()
+/// For a call by name whose type is settled: `.raw()` is for those that leave it open.
+impl<'a, R, By> From<Call<'a, R, By>> for RawCall<'a> {
+    fn from(call: Call<'a, R, By>) -> Self {
+        Self(call.cast())
     }
 }
 
-impl<'a> IntoFuture for RawCall<'a> {
+impl Future for RawCall<'_> {
     type Output = Result<Response>;
-    type IntoFuture = RawCallFuture<'a>;
-    fn into_future(self) -> RawCallFuture<'a> {
-        RawCallFuture(self.0.start())
-    }
-}
 
-impl Future for RawCallFuture<'_> {
-    type Output = Result<Response>;
     fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<Response>> {
-        match &mut self.0 {
-            Started::Broker(Err(error)) => Poll::Ready(Err(error.clone())),
-            Started::Broker(Ok(attempt)) => {
-                attempt.poll_reply(task).map(|reply| Ok(attempt.response(reply?)))
-            }
-            Started::Other(call) => call.as_mut().poll(task),
+        match self.0.state.begun() {
+            State::Broker(Err(error)) => Poll::Ready(Err(error.clone())),
+            State::Broker(Ok(attempt)) => attempt.poll_reply(task).map(|reply| Ok(attempt.response(reply?))),
+            State::Other(call) => call.as_mut().poll(task),
+            State::New(_) => unreachable!("it has begun the line above"),
         }
     }
 }

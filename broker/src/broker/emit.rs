@@ -2,10 +2,8 @@
 
 use ligand_transporters::Name;
 use serde::Serialize;
-use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::fmt;
-use std::future::IntoFuture;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as Task, Poll, ready};
@@ -13,8 +11,8 @@ use tokio::task::JoinSet;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::ServiceBroker;
+use super::options::EmitOptions;
 use crate::chain::{self, Chain, Stacked};
-use crate::codec::to_value;
 use crate::context::{At, Bag, Context, Scope};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::id::Id;
@@ -34,7 +32,8 @@ pub enum Spread {
     Local,
 }
 
-/// An event that has not been sent yet: refine it, then await it.
+/// An event that has not been sent yet: refine it, then await it. It is sent when it is first polled, and what is
+/// said of it after that counts no more.
 ///
 /// Awaiting an emitted or broadcast event returns when it has been handed over: to the transporter for
 /// other nodes, and to the handlers of this node, which go on in tasks of their own where they have to
@@ -46,22 +45,24 @@ pub enum Spread {
 /// What was handed over goes on. Handlers that a [`ServiceBroker::broadcast_local`] waits for are dropped
 /// with it, at their await points.
 #[must_use = "an event is not sent until awaited"]
-pub struct Emit<'a> {
+pub struct Emit<'a>(State<'a>);
+
+#[allow(clippy::large_enum_variant, reason = "a box would cost more than the room, which is on the stack")]
+enum State<'a> {
+    /// Taken by the first poll, which puts the next state in its place.
+    New(Option<Said<'a>>),
+    Waiting(Handed),
+    InTasks(JoinSet<()>),
+}
+
+/// What is to be sent.
+struct Said<'a> {
     broker: &'a ServiceBroker,
     parent: Option<&'a Context>,
     spread: Spread,
     event: Cow<'a, str>,
     data: Result<Payload>,
-    options: Option<Box<Options>>,
-}
-
-/// What can be said about an event beside its name and data.
-#[derive(Default)]
-struct Options {
-    groups: Vec<Name>,
-    meta: Map<String, Value>,
-    headers: Map<String, Value>,
-    request_id: Option<Id>,
+    options: Option<Box<EmitOptions>>,
 }
 
 impl<'a> Emit<'a> {
@@ -72,59 +73,64 @@ impl<'a> Emit<'a> {
         event: Cow<'a, str>,
         data: Result<Payload>,
     ) -> Self {
-        Self { broker, parent, spread, event, data, options: None }
-    }
-
-    fn options(&mut self) -> &mut Options {
-        self.options.get_or_insert_default()
+        Self(State::New(Some(Said { broker, parent, spread, event, data, options: None })))
     }
 
     /// Only subscribers of this group; may be said several times.
-    pub fn group(mut self, group: impl Into<Name>) -> Self {
-        self.options().groups.push(group.into());
-        self
+    pub fn group(self, group: impl Into<Name>) -> Self {
+        self.saying(|options| options.groups.push(group.into()))
     }
 
     /// Adds a value to the meta. One that cannot be written as JSON fails the event, which is not sent then.
-    pub fn meta(mut self, key: &str, value: impl Serialize) -> Self {
-        if let Some(value) = self.written("meta value", key, &value) {
-            self.options().meta.insert(key.to_owned(), value);
-        }
-        self
+    pub fn meta(self, key: &str, value: impl Serialize) -> Self {
+        self.saying(|options| options.put_meta(key, &value))
+    }
+
+    /// Adds several values to the meta: the members of a map, of a struct, or of `json!({ … })`. What is no
+    /// object as JSON fails the event, which is not sent then.
+    pub fn meta_from(self, values: impl Serialize) -> Self {
+        self.saying(|options| options.put_meta_from(&values))
     }
 
     /// Adds a header. One that cannot be written as JSON fails the event, which is not sent then.
-    pub fn header(mut self, key: &str, value: impl Serialize) -> Self {
-        if let Some(value) = self.written("header", key, &value) {
-            self.options().headers.insert(key.to_owned(), value);
-        }
-        self
+    pub fn header(self, key: &str, value: impl Serialize) -> Self {
+        self.saying(|options| options.put_header(key, &value))
     }
 
-    /// A value as JSON; the first that cannot be written is what awaiting fails with.
-    fn written(&mut self, what: &str, key: &str, value: &impl Serialize) -> Option<Value> {
-        match to_value(format_args!("the {what} '{key}' of the event '{}'", self.event), value) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                if self.data.is_ok() {
-                    self.data = Err(error);
-                }
-                None
-            }
-        }
+    /// Adds several headers, as [`Emit::meta_from`] does values.
+    pub fn headers_from(self, values: impl Serialize) -> Self {
+        self.saying(|options| options.put_headers_from(&values))
     }
 
     /// The id of the tree of calls, where it comes from elsewhere.
-    pub fn request_id(mut self, id: impl Into<Id>) -> Self {
-        self.options().request_id = Some(id.into());
-        self
+    pub fn request_id(self, id: impl Into<Id>) -> Self {
+        self.saying(|options| options.request_id = Some(id.into()))
     }
 
+    /// Several options at once, replacing those set so far: [`EmitOptions`], or the
+    /// [`CallOptions`](crate::CallOptions) of calls.
+    pub fn with(self, options: impl Into<EmitOptions>) -> Self {
+        self.saying(|said| *said = options.into())
+    }
+
+    fn saying(mut self, say: impl FnOnce(&mut EmitOptions)) -> Self {
+        if let State::New(Some(said)) = &mut self.0 {
+            say(said.options.get_or_insert_default());
+        }
+        self
+    }
+}
+
+impl Said<'_> {
     /// Hands the event over; what remains are local handlers that have to wait.
     fn send(self) -> Result<Handed> {
         let shared = self.broker.shared();
         shared.lifecycle.must_run(&self.event, self.broker.node_id())?;
         let data = self.data.map_err(|error| error.with_outcome(Outcome::NotRun))?;
+        if let Some(wrong) = self.options.as_ref().and_then(|options| options.wrong()) {
+            let error = wrong.of(format_args!("the event '{}'", self.event));
+            return Err(error.with_outcome(Outcome::NotRun));
+        }
         let snapshot = shared.registry.load();
         let event = snapshot.event(&self.event);
         let mut scope = Scope::within(self.parent, Some(event.name().clone()));
@@ -196,8 +202,8 @@ impl<'a> Emit<'a> {
 }
 
 impl Scope {
-    fn take_event_options(&mut self, options: Options) {
-        let Options { groups, meta, headers, request_id } = options;
+    fn take_event_options(&mut self, options: EmitOptions) {
+        let EmitOptions { groups, meta, headers, request_id, .. } = options;
         if !meta.is_empty() {
             self.meta.merge(&Bag::from_map(meta));
         }
@@ -359,33 +365,16 @@ impl Handed {
     }
 }
 
-/// An event being handed over.
-pub struct EmitFuture<'a>(State<'a>);
-
-#[allow(clippy::large_enum_variant, reason = "a box would cost more than the room, which is on the stack")]
-enum State<'a> {
-    New(Option<Emit<'a>>),
-    Waiting(Handed),
-    InTasks(JoinSet<()>),
-}
-
-impl<'a> IntoFuture for Emit<'a> {
+impl Future for Emit<'_> {
     type Output = Result<()>;
-    type IntoFuture = EmitFuture<'a>;
-    fn into_future(self) -> EmitFuture<'a> {
-        EmitFuture(State::New(Some(self)))
-    }
-}
 
-impl Future for EmitFuture<'_> {
-    type Output = Result<()>;
     fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<()>> {
         loop {
             match &mut self.0 {
-                State::New(emit) => {
-                    let emit = emit.take().expect("replaced by the state that follows");
-                    self.0 = State::Waiting(emit.send()?);
-                }
+                State::New(said) => match said.take() {
+                    Some(said) => self.0 = State::Waiting(said.send()?),
+                    None => panic!("an event was polled after it was ready"),
+                },
                 State::Waiting(handed) => {
                     let Some(_depth) = Stacked::try_enter(None) else {
                         self.0 = State::InTasks(handed.go_on_in_tasks());
@@ -411,15 +400,10 @@ impl Future for EmitFuture<'_> {
 
 impl fmt::Debug for Emit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Emit")
-            .field("event", &self.event)
-            .field("spread", &self.spread)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for EmitFuture<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EmitFuture").finish_non_exhaustive()
+        let mut emit = f.debug_struct("Emit");
+        if let State::New(Some(said)) = &self.0 {
+            emit.field("event", &said.event).field("spread", &said.spread);
+        }
+        emit.finish_non_exhaustive()
     }
 }

@@ -14,6 +14,7 @@ mod internal;
 mod lifecycle;
 mod local_bus;
 mod nodes;
+mod options;
 mod ordered;
 mod pick;
 mod running;
@@ -50,11 +51,9 @@ pub use action_ref::ActionRef;
 pub use builder::BrokerBuilder;
 #[doc(hidden)]
 pub use call::Origin;
-pub use call::{
-    ByClient, ByName, Call, CallFuture, CallOptions, Caller, OutgoingCall, RawCall, RawCallFuture, Response,
-};
+pub use call::{Answer, ByClient, ByName, Call, Caller, OutgoingCall, RawCall, Response};
 pub(crate) use dispatch::{AnsweredBy, picked_and_run};
-pub use emit::{Emit, EmitFuture, Spread};
+pub use emit::{Emit, Spread};
 pub(crate) use emit::{Waiting, run_local};
 pub use errors::{BuildError, NodeWaitError, RunError, StartError, StopError, WaitError};
 pub use health::{
@@ -65,6 +64,7 @@ pub(crate) use lifecycle::Lifecycle;
 pub(crate) use local_bus::LocalBus;
 pub use local_bus::{LocalEvent, LocalEvents};
 pub use nodes::NodeInfo;
+pub use options::{CallOptions, EmitOptions};
 pub(crate) use services::LocalServices;
 pub use state::TransporterState;
 

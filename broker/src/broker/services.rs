@@ -422,7 +422,7 @@ mod tests {
         assert_eq!(reply.into_body().take::<String>().unwrap(), "b");
 
         // Nobody else is asked where the caller has named the node.
-        let here = crate::broker::CallOptions { node: Some(a.node_id().clone()), ..Default::default() };
+        let here = crate::broker::CallOptions::new().node(a.node_id());
         let mut attempt = begin_found(&a, None, "math.where", &found, Payload::empty(), Some(&here)).unwrap();
         let error = std::future::poll_fn(|task| attempt.poll_reply(task)).await.err().unwrap();
         assert_eq!((error.kind(), error.outcome()), (ErrorKind::ServiceNotAvailable, Outcome::NotRun));

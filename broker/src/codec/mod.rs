@@ -226,6 +226,11 @@ pub(crate) fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, Decode
 /// # Errors
 /// Says that `what` cannot be written, and where in it the reason lies.
 pub(crate) fn to_value<T: Serialize + ?Sized>(what: impl fmt::Display, value: &T) -> Result<Value, Error> {
+    as_value(value).map_err(|why| Error::codec(format_args!("{what} {why}")))
+}
+
+/// As [`to_value`], for those who say later what it is that cannot be written.
+pub(crate) fn as_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, String> {
     serde_json::to_value(value).map_err(|error| {
         // Written a second time to learn the path: only failures pay for it.
         let mut track = serde_path_to_error::Track::new();
@@ -235,7 +240,7 @@ pub(crate) fn to_value<T: Serialize + ?Sized>(what: impl fmt::Display, value: &T
             Ok(_) => String::new(),
         };
         let at = if matches!(&*at, "" | ".") { String::new() } else { format!(" at `{at}`") };
-        Error::codec(format_args!("{what} cannot be written as JSON{at}: {error}"))
+        format!("cannot be written as JSON{at}: {error}")
     })
 }
 

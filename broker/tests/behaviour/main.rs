@@ -34,6 +34,7 @@ mod mixed_versions;
 mod names_without_topic;
 mod node_service;
 mod not_running;
+mod options;
 mod outcomes;
 #[allow(dead_code, reason = "others send more of it")]
 #[path = "../outsider/mod.rs"]
