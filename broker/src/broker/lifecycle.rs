@@ -16,6 +16,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::Poll;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -53,7 +54,7 @@ pub(crate) struct Lifecycle {
     leaving: AtomicBool,
     /// Cancelled once nothing is left to stop.
     over: CancellationToken,
-    /// Stops that nobody waits for in person.
+    /// Stops, and removals of services, that nobody need wait for in person.
     background: TaskTracker,
 }
 
@@ -90,6 +91,17 @@ impl Lifecycle {
             Stage::Built => Err(Error::not_running(name, node, "it has not been started yet")),
             Stage::Stopped => Err(Error::not_running(name, node, "it has been stopped")),
         }
+    }
+
+    /// Work that ends whether or not somebody still waits for it, in the runtime of the broker if that is known.
+    /// Nobody waits in vain where the runtime goes first.
+    pub(super) async fn in_background(
+        &self,
+        runtime: Option<&Handle>,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let runtime = runtime.cloned().unwrap_or_else(Handle::current);
+        let _ = self.background.spawn_on(work, &runtime).await;
     }
 
     fn enter(&self, stage: Stage) {
@@ -135,7 +147,7 @@ impl ServiceBroker {
             Stage::Stopping | Stage::Stopped => return Err(StartError::AlreadyDone("stopped")),
         }
         let from = Instant::now();
-        let _ = shared.runtime.set(tokio::runtime::Handle::current());
+        let _ = shared.runtime.set(Handle::current());
         shared.lifecycle.enter(Stage::Starting);
         let started = Guarded::new(self.start_phases()).await;
         let started =
@@ -182,7 +194,7 @@ impl ServiceBroker {
         // Services start concurrently, so that the order in which they were given does not matter to
         // those that wait for each other.
         let services = shared.services.all();
-        let starts = services.iter().map(|hosted| hosted.start(self));
+        let starts = services.iter().map(|hosted| hosted.start_with_broker(self));
         let mut starts = std::pin::pin!(try_join_all(starts));
         // One turn before the first announcement, so that it has all that is ready at once.
         match poll_fn(|task| Poll::Ready(starts.as_mut().poll(task))).await {
@@ -258,7 +270,7 @@ impl ServiceBroker {
     /// ```
     pub fn stop_in_background(&self) {
         let shared = self.shared();
-        let here = || tokio::runtime::Handle::try_current().ok();
+        let here = || Handle::try_current().ok();
         if let Some(runtime) = shared.runtime.get().cloned().or_else(here) {
             let broker = self.clone();
             // Not on the tracker of handlers: stopping waits for that.
@@ -321,6 +333,10 @@ impl ServiceBroker {
             }
         }
         for hosted in shared.services.all().iter().rev() {
+            // What hooks of others have begun since, unless nothing is waited for any more.
+            if !shared.cut.is_cancelled() {
+                hosted.idle(shutdown).await;
+            }
             hosted.stop_within(shutdown, |error| lifecycle.failed(&hosted.name(), error)).await;
         }
         if let Some(transit) = shared.transit() {

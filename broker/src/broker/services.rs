@@ -4,10 +4,10 @@ use ligand_transporters::Name;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::time::timeout;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 use super::lifecycle::{CUT_WAIT, Stage};
 use super::ordered::OrderedQueue;
@@ -19,7 +19,7 @@ use crate::handler::{ActionFn, EventFn, crashed, guarded};
 use crate::middleware::{LayerPanicked, Pipeline, Side};
 use crate::protocol::Raw;
 use crate::registry::{Action, EventSub, LocalService};
-use crate::service::{Gate, IntoServiceDef, RunMode, ServiceCx, ServiceDef, Tasks};
+use crate::service::{Entered, Gate, IntoServiceDef, RunMode, ServiceCx, ServiceDef, Tasks};
 
 /// The services of this node, by full name, in the order in which they were given.
 #[derive(Default)]
@@ -37,6 +37,8 @@ pub(crate) struct Hosted {
     /// Who runs one of its handlers.
     pub(crate) gate: Arc<Gate>,
     tasks: Tasks,
+    /// Cancelled when it is removed.
+    removed: CancellationToken,
     /// Somebody starts it, or has.
     begun: AtomicBool,
     /// Its `started` hooks have run, and its `stopped` hooks have not.
@@ -61,7 +63,8 @@ impl LocalServices {
         }
         let gate = Gate::of(&def, cut);
         let (tasks, begun) = (Tasks::default(), AtomicBool::new(false));
-        let hosted = Arc::new(Hosted { def, gate, tasks, begun, started: AtomicBool::new(false) });
+        let removed = CancellationToken::new();
+        let hosted = Arc::new(Hosted { def, gate, tasks, removed, begun, started: AtomicBool::new(false) });
         // Internal services start first and stop last.
         let at = if name.starts_with('$') { 0 } else { state.order.len() };
         state.order.insert(at, name.clone());
@@ -138,10 +141,6 @@ impl Hosted {
         self.def.full_name()
     }
 
-    fn cancel_tasks_on_drop(&self) -> DropGuard {
-        self.tasks.cancel_on_drop()
-    }
-
     /// Waits for what it depends on, runs its hooks, and offers it to everybody.
     pub(crate) async fn start(&self, broker: &ServiceBroker) -> Result<(), StartError> {
         // One that is added while the broker starts is started by whoever adds it.
@@ -151,10 +150,11 @@ impl Hosted {
         let service = || self.name().to_string();
         if !self.def.depends_on.is_empty() {
             let names: Vec<_> = self.def.depends_on.iter().map(Name::as_str).collect();
-            let limit = broker.config().dependency_timeout;
-            broker
-                .wait_as(&names, limit, Some(&self.name()))
-                .await
+            let name = self.name();
+            let waiting = broker.wait_as(&names, broker.config().dependency_timeout, Some(&name));
+            let found = self.removed.run_until_cancelled(waiting).await;
+            found
+                .ok_or_else(|| self.removed_before_it_started())?
                 .map_err(|missing| StartError::Dependency { service: service(), missing })?;
         }
         for hook in &self.def.started {
@@ -210,7 +210,7 @@ impl Hosted {
         let actions = self.def.actions.iter().map(|(def, run)| {
             let run = match def.mode {
                 RunMode::InPlace => Arc::clone(run),
-                RunMode::Spawn => spawned(broker, run),
+                RunMode::Spawn => spawned(broker, &self.gate, run),
             };
             let name = self.def.action_name(&def.name);
             let run = shared.pipeline.local_action(def, run).map_err(|failed| panicked(&name, failed))?;
@@ -253,16 +253,31 @@ impl Hosted {
         if self.gate.is_closed() {
             // Whoever removed it did not find it yet.
             shared.registry.remove_local(&service);
-            return Err(failed("it was removed before it had started".to_owned()));
+            return Err(self.removed_before_it_started());
         }
         broker.services_changed(true);
         Ok(())
     }
 
+    fn removed_before_it_started(&self) -> StartError {
+        let problem = "it was removed before it had started".to_owned();
+        StartError::Service { service: self.name().to_string(), problem }
+    }
+
+    /// Starts it as one of the services that a broker starts with. One that is removed meanwhile holds nothing up.
+    pub(super) async fn start_with_broker(&self, broker: &ServiceBroker) -> Result<(), StartError> {
+        let started = self.start(broker).await;
+        if started.is_err() && self.removed.is_cancelled() {
+            // Its hooks may have run after whoever removed it looked.
+            self.end(broker.config().tracking.shutdown_timeout, Vec::new()).await;
+            return Ok(());
+        }
+        started
+    }
+
     /// Waits until no handler of the service runs, for at most `patience`, then cuts those that do. Those that
-    /// wait for whoever calls this are neither waited for nor cut. The gate has to be closed.
-    async fn drain(&self, patience: Duration) {
-        let waiting = chain::runs_of(self.gate.whose());
+    /// are `waiting` for whoever calls this are neither waited for nor cut. The gate has to be closed.
+    async fn drain(&self, patience: Duration, waiting: Vec<usize>) {
         let but = waiting.len();
         if timeout(patience, self.gate.drained(but)).await.is_ok() {
             return;
@@ -274,6 +289,31 @@ impl Hosted {
             let running = self.gate.running().saturating_sub(but);
             tracing::warn!(service = %self.name(), running, "handlers do not let go");
         }
+    }
+
+    /// Waits until no handler of the service runs, for at most `patience`. None begins meanwhile.
+    pub(super) async fn idle(&self, patience: Duration) {
+        self.gate.close();
+        let ended = timeout(patience, self.gate.drained(0)).await;
+        self.gate.open();
+        if ended.is_err() {
+            let running = self.gate.running();
+            tracing::warn!(service = %self.name(), running, "handlers still run after {patience:?}");
+        }
+    }
+
+    /// The end of a service that nobody finds any more: drains it, and runs its hooks, each for at most
+    /// `patience`. Those that are `waiting` for it go on.
+    async fn end(&self, patience: Duration, waiting: Vec<usize>) {
+        // Whatever happens on the way.
+        let _tasks = self.tasks.cancel_on_drop();
+        self.gate.close();
+        self.drain(patience, waiting).await;
+        let service = self.name();
+        let tell = |error: &dyn fmt::Display| {
+            tracing::warn!(service = %service, error = %error, "service did not stop well");
+        };
+        self.stop_within(patience, tell).await;
     }
 
     /// As [`Hosted::stop`], for at most `patience`; tells what went wrong.
@@ -292,27 +332,44 @@ fn json(value: &serde_json::Value) -> Raw {
 }
 
 /// The function that runs each request in a task of its own.
-fn spawned(broker: &ServiceBroker, run: &ActionFn) -> ActionFn {
+fn spawned(broker: &ServiceBroker, gate: &Arc<Gate>, run: &ActionFn) -> ActionFn {
     let tracker = broker.shared().tracker.clone();
-    let run = Arc::clone(run);
+    let (gate, run) = (Arc::clone(gate), Arc::clone(run));
     Arc::new(move |cx, params| {
-        let (tracker, run) = (tracker.clone(), Arc::clone(&run));
+        let (tracker, gate, run) = (tracker.clone(), Arc::clone(&gate), Arc::clone(&run));
         Box::pin(guarded(cx.clone(), async move {
             // Whoever polls this waits for the task.
             let work = Chained { chain: chain::chain(), future: run(cx.clone(), params) };
+            let left = Arc::new(OnceLock::new());
+            let held = Arc::clone(&left);
+            let task = tracker.spawn(async move {
+                // Until the handler has been dropped.
+                let _held = held;
+                work.await
+            });
             // The task ends when its caller gives up. The deadline is looked at here as well: the task itself
             // cannot, while it computes.
-            let mut task = AbortOnDrop(tracker.spawn(work));
-            (&mut task.0).await.unwrap_or_else(|failed| Err(crashed(&cx, failed)))
+            let mut task = AbortOnDrop { task, gate, left };
+            (&mut task.task).await.unwrap_or_else(|failed| Err(crashed(&cx, failed)))
         }))
     })
 }
 
-struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+/// A task that ends with whoever waits for it. It counts at its service until it has: it is told to end, which
+/// takes it a moment, or as long as it computes.
+struct AbortOnDrop<T> {
+    task: tokio::task::JoinHandle<T>,
+    gate: Arc<Gate>,
+    /// Held by the task, too.
+    left: Arc<OnceLock<Entered>>,
+}
 
 impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
-        self.0.abort();
+        if !self.task.is_finished() {
+            let _ = self.left.set(self.gate.entered_again());
+            self.task.abort();
+        }
     }
 }
 
@@ -340,12 +397,7 @@ impl ServiceBroker {
         if started.is_err() {
             shared.services.release_this(&hosted);
             // It may have been offered already.
-            hosted.gate.close();
-            hosted.drain(shared.config.tracking.shutdown_timeout).await;
-            let tell = |error: &dyn fmt::Display| {
-                tracing::warn!(service = %hosted.name(), error = %error, "service did not stop well");
-            };
-            hosted.stop_within(shared.config.tracking.shutdown_timeout, tell).await;
+            hosted.end(shared.config.tracking.shutdown_timeout, Vec::new()).await;
         }
         started
     }
@@ -360,28 +412,31 @@ impl ServiceBroker {
     /// A handler may remove its own service. It is not waited for, nor are those in this process that wait for
     /// it; they go on when the hooks have run. Tasks that they started are not known to be theirs.
     ///
+    /// One that is still starting is not started any more.
+    ///
     /// # Cancel safety
-    /// Dropped half-way, the service is no longer offered, and its tasks are cancelled, but its hooks may not
-    /// have run to the end.
+    /// Dropped half-way, the service is no longer offered, and the rest goes on in the background.
     pub async fn remove(&self, service: &str) -> bool {
         let shared = self.shared();
         let Some(hosted) = shared.services.release(service) else { return false };
-        // A stop of the broker that comes meanwhile waits for this.
-        let _counted = (!shared.lifecycle.is_stopping()).then(|| shared.tracker.token());
-        let _tasks = hosted.cancel_tasks_on_drop();
         // First nobody finds it any more, then nobody enters who has found it before.
         let withdrawn = shared.registry.remove_local(service);
         hosted.gate.close();
+        hosted.removed.cancel();
         if withdrawn {
             self.services_changed(true);
         }
+        // Known to this stack alone.
+        let waiting = chain::runs_of(hosted.gate.whose());
+        // A stop of the broker that comes meanwhile waits for this.
+        let counted = (!shared.lifecycle.is_stopping()).then(|| shared.tracker.token());
         let patience = shared.config.tracking.shutdown_timeout;
-        hosted.drain(patience).await;
-        hosted
-            .stop_within(
-                patience,
-                |error| tracing::warn!(service, error = %error, "service did not stop well"),
-            )
+        shared
+            .lifecycle
+            .in_background(shared.runtime.get(), async move {
+                hosted.end(patience, waiting).await;
+                drop(counted);
+            })
             .await;
         true
     }

@@ -98,9 +98,20 @@ impl Gate {
         self.enter().then(|| Entered(Arc::clone(self)))
     }
 
+    /// What belongs to a handler that is inside, and may outlive it; leaves by itself.
+    pub(crate) fn entered_again(self: &Arc<Self>) -> Entered {
+        self.state.fetch_add(ONE, Ordering::AcqRel);
+        Entered(Arc::clone(self))
+    }
+
     /// Nobody enters from now on.
     pub(crate) fn close(&self) {
         self.state.fetch_or(CLOSED, Ordering::AcqRel);
+    }
+
+    /// Handlers enter again.
+    pub(crate) fn open(&self) {
+        self.state.fetch_and(!CLOSED, Ordering::AcqRel);
     }
 
     pub(crate) fn is_closed(&self) -> bool {

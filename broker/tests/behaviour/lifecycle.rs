@@ -464,3 +464,33 @@ async fn a_call_within_the_process_holds_a_stop_up_for_a_bounded_time_only_and_r
     assert_eq!(result.unwrap(), 8000);
     assert_eq!(diary.read(), ["stopped", "call ended"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_hook_begins_in_another_service_ends_before_that_one_stops() {
+    let diary = Diary::default();
+    let (handled, first) = (diary.clone(), diary.clone());
+    let first = ServiceDef::builder("first")
+        .event("last.words", move |_, _: Value| {
+            let handled = handled.clone();
+            async move {
+                tokio::time::sleep(ms(50)).await;
+                handled.note("handled");
+                ok(())
+            }
+        })
+        .stopped(move || {
+            first.note("first stopped");
+            async { ok(()) }
+        });
+    let slot: Arc<Mutex<Option<ServiceBroker>>> = Arc::default();
+    let broker_of = Arc::clone(&slot);
+    let last = ServiceDef::builder("last").stopped(move || {
+        let broker = broker_of.lock().unwrap().take().unwrap();
+        async move { broker.emit("last.words", 1).await }
+    });
+    let broker = ServiceBroker::builder().node_id("n").service(first).service(last).build().unwrap();
+    *slot.lock().unwrap() = Some(broker.clone());
+    broker.start().await.unwrap();
+    broker.stop().await.unwrap();
+    assert_eq!(diary.read(), ["handled", "first stopped"]);
+}

@@ -364,8 +364,8 @@ async fn an_emitter_is_waited_for_when_somebody_it_does_not_wait_for_removes_it(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_removal_that_is_given_up_ends_the_tasks_of_the_service() {
-    let alive = Arc::new(());
+async fn a_removal_that_nobody_waits_for_any_more_goes_on() {
+    let (diary, alive) = (Diary::default(), Arc::new(()));
     let service = ServiceDef::builder("own").action("hang", |_, _: Value| pending::<Result<(), Error>>());
     let service = service.started({
         let alive = Arc::clone(&alive);
@@ -378,15 +378,30 @@ async fn a_removal_that_is_given_up_ends_the_tasks_of_the_service() {
             async { ok(()) }
         }
     });
+    let service = service.stopped({
+        let diary = diary.clone();
+        move || {
+            diary.note("stopped");
+            async { ok(()) }
+        }
+    });
     let broker = TestBroker::new().service(service).start().await;
     let mut call = broker.call::<()>("own.hang", ()).into_future();
     assert!(futures_util::poll!(&mut call).is_pending());
     // The closure of the hook and the task hold one each.
     assert_eq!(Arc::strong_count(&alive), 3);
     assert!(timeout(ms(100), broker.remove("own")).await.is_err());
-    sleep(ms(1)).await;
+    assert!(!broker.remove("own").await, "nobody finds it any more");
+    assert!(diary.read().is_empty(), "a call is under way");
     drop(call);
-    assert!(Arc::strong_count(&alive) < 3, "the task lives on");
+    timeout(secs(1), async {
+        while Arc::strong_count(&alive) > 1 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("its tasks have ended, and it is forgotten");
+    assert_eq!(diary.read(), ["stopped"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -419,4 +434,49 @@ async fn a_service_that_is_removed_while_it_starts_is_not_offered() {
     let error = added.unwrap_err();
     assert!(error.to_string().contains("it was removed"), "{error}");
     assert_eq!(broker.call::<u8>("late.get", ()).await.unwrap_err().outcome(), Outcome::NotRun);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_removed_while_the_broker_starts_holds_nobody_up() {
+    let diary = Diary::default();
+    let waits = ServiceDef::builder("waits").depends_on(["nobody"]).started({
+        let diary = diary.clone();
+        move |_| {
+            diary.note("waits started");
+            async { ok(()) }
+        }
+    });
+    let slow = ServiceDef::builder("slow").action("get", |_, _: Value| async { ok(1) }).started({
+        let diary = diary.clone();
+        move |_| {
+            let diary = diary.clone();
+            async move {
+                sleep(ms(100)).await;
+                diary.note("slow started");
+                ok(())
+            }
+        }
+    });
+    let slow = slow.stopped({
+        let diary = diary.clone();
+        move || {
+            diary.note("slow stopped");
+            async { ok(()) }
+        }
+    });
+    let other = ServiceDef::builder("other").action("get", |_, _: Value| async { ok(2) });
+    let broker =
+        ServiceBroker::builder().node_id("n").service(waits).service(slow).service(other).build().unwrap();
+    let from = Instant::now();
+    let (started, ()) = tokio::join!(broker.start(), async {
+        sleep(ms(50)).await;
+        assert!(broker.remove("waits").await && broker.remove("slow").await);
+    });
+    started.unwrap();
+    assert_eq!(from.elapsed(), ms(100), "what was removed is not waited for any more");
+    assert_eq!(diary.read(), ["slow started", "slow stopped"]);
+    assert_eq!(broker.call::<u8>("other.get", ()).await.unwrap(), 2);
+    assert_eq!(broker.call::<u8>("slow.get", ()).await.unwrap_err().outcome(), Outcome::NotRun);
+    broker.stop().await.unwrap();
+    assert_eq!(diary.read().len(), 2, "nothing is stopped twice");
 }
