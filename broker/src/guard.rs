@@ -124,8 +124,8 @@ enum State<'a, T> {
     Runs(BoxFuture<'a, T>),
     /// A function of ours made it: of its own it does not panic, unless it is dropped before its end.
     Ours(BoxFuture<'a, T>),
-    /// It panicked when it was to be made.
-    Unmade(Panicked),
+    /// It panicked when it was to be made. Boxed, so that a call which is not does not carry the room.
+    Unmade(Box<Panicked>),
     Done,
 }
 
@@ -138,7 +138,7 @@ impl<'a, T> Guarded<'a, T> {
     pub(crate) fn made(make: impl FnOnce() -> BoxFuture<'a, T>) -> Self {
         Self(match run(make) {
             Ok(future) => State::Runs(future),
-            Err(panicked) => State::Unmade(panicked),
+            Err(panicked) => State::Unmade(Box::new(panicked)),
         })
     }
 
@@ -173,7 +173,7 @@ impl<T> Future for Guarded<'_, T> {
                 polled.map(Ok)
             }
             State::Unmade(_) => match std::mem::replace(state, State::Done) {
-                State::Unmade(panicked) => Poll::Ready(Err(panicked)),
+                State::Unmade(panicked) => Poll::Ready(Err(*panicked)),
                 State::Runs(_) | State::Ours(_) | State::Done => Poll::Pending,
             },
             State::Done => Poll::Pending,
@@ -196,6 +196,12 @@ impl<T> Guarded<'_, Result<T, Error>> {
             }
             return polled;
         }
+        self.poll_guarded(task)
+    }
+
+    /// Layers make it: out of the way of those that have none.
+    #[inline(never)]
+    fn poll_guarded(&mut self, task: &mut Task<'_>) -> Poll<Result<T, Error>> {
         let polled = Pin::new(self).poll(task);
         polled.map(|result| result.unwrap_or_else(|panicked| Err(panicked.around_handler())))
     }

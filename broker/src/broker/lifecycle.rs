@@ -86,11 +86,19 @@ impl Lifecycle {
     /// While calls and events are not made: this one, by its name, is not.
     #[inline]
     pub(crate) fn must_run(&self, name: &str, node: &NodeId) -> CallResult<()> {
-        match self.state() {
-            Stage::Starting | Stage::Running | Stage::Stopping => Ok(()),
-            Stage::Built => Err(Error::not_running(name, node, "it has not been started yet")),
-            Stage::Stopped => Err(Error::not_running(name, node, "it has been stopped")),
+        match self.stage.load(Ordering::Acquire) == Stage::Running as u8 || self.is_open() {
+            true => Ok(()),
+            false => Err(self.not_running(name, node)),
         }
+    }
+
+    #[cold]
+    fn not_running(&self, name: &str, node: &NodeId) -> Error {
+        let why = match self.state() {
+            Stage::Built => "it has not been started yet",
+            _ => "it has been stopped",
+        };
+        Error::not_running(name, node, why)
     }
 
     /// Work that ends whether or not somebody still waits for it, in the runtime of the broker if that is known.

@@ -27,9 +27,14 @@ pub(super) enum Running {
 /// A call that is polled by its caller. If its handler is here, it counts at its service until its end.
 pub(super) struct InPlace {
     future: Guarded<'static, Result<Reply>>,
-    /// Counted from the first time it had to wait, if its handler is here: a handler that never waits
-    /// cannot be met by a stop.
-    counted: Option<TaskTrackerToken>,
+    /// From the first time that it had to wait, if its handler is here.
+    waits: Option<Box<Waits>>,
+}
+
+/// What a handler that has to wait counts for. One that never waits cannot be met by a stop or a removal.
+struct Waits {
+    /// Of the broker, which stops once it has ended.
+    _counted: Option<TaskTrackerToken>,
     seat: Seat,
 }
 
@@ -38,20 +43,19 @@ impl Running {
     #[inline]
     pub(super) fn begin(cx: &Context, make: impl FnOnce() -> BoxFuture<'static, Result<Reply>>) -> Self {
         let layered = cx.broker().shared().pipeline.wraps_actions();
-        Self::InPlace(InPlace { future: Guarded::begun(layered, make), counted: None, seat: Seat::default() })
+        Self::InPlace(InPlace { future: Guarded::begun(layered, make), waits: None })
     }
 
     #[inline]
     pub(super) fn poll(&mut self, cx: &Context, task: &mut Task<'_>) -> Poll<Result<Reply>> {
-        if let Self::InPlace(InPlace { future, counted, seat }) = self {
+        if let Self::InPlace(InPlace { future, waits }) = self {
             let gate = local_gate(cx);
             let place = gate.map(|gate| gate.place(future.address()));
             if let Some(_depth) = Stacked::try_enter(place) {
-                let polled = poll_seated(gate, future, seat, task);
-                if polled.is_pending() && counted.is_none() && gate.is_some() {
-                    *counted = cx.broker().shared().count_called();
-                }
-                return polled;
+                let count = || {
+                    Box::new(Waits { _counted: cx.broker().shared().count_called(), seat: Seat::default() })
+                };
+                return poll_seated(gate, future, || &mut waits.get_or_insert_with(count).seat, task);
             }
             self.go_on_in_task(cx);
         }
@@ -72,11 +76,11 @@ impl Running {
     /// There is no room left on this stack.
     fn go_on_in_task(&mut self, cx: &Context) {
         if let Self::InPlace(_) = self
-            && let Self::InPlace(InPlace { future, mut seat, .. }) = std::mem::replace(self, Self::Done)
+            && let Self::InPlace(InPlace { future, waits }) = std::mem::replace(self, Self::Done)
         {
             let gate = local_gate(cx);
-            if let Some(gate) = gate {
-                gate.vacate(&mut seat);
+            if let (Some(gate), Some(mut waits)) = (gate, waits) {
+                gate.vacate(&mut waits.seat);
             }
             let run = Run::new(gate.map(Entered::already), future);
             *self = Self::Task(cx.broker().shared().tracker.spawn(run.finish(chain::chain())));
@@ -101,7 +105,11 @@ impl Running {
     /// Lets go of what ran.
     pub(super) fn end(&mut self, cx: &Context) {
         let entered = match self {
-            Self::InPlace(InPlace { seat, .. }) => local_gate(cx).inspect(|gate| gate.vacate(seat)),
+            Self::InPlace(InPlace { waits, .. }) => local_gate(cx).inspect(|gate| {
+                if let Some(waits) = waits {
+                    gate.vacate(&mut waits.seat);
+                }
+            }),
             _ => None,
         };
         *self = Self::Done;

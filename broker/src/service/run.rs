@@ -84,7 +84,7 @@ impl<T> Run<T> {
     pub(crate) fn poll_in_place(&mut self, task: &mut Task<'_>) -> Poll<Result<T>> {
         let _place = self.place().map(Stacked::at);
         let Self { future, seat, entered } = self;
-        poll_seated(entered.as_ref().map(Entered::gate), future, seat, task)
+        poll_seated(entered.as_ref().map(Entered::gate), future, || seat, task)
     }
 
     /// Runs it in a task of its own, for which the end of `chain` waits, if there is one.
@@ -130,17 +130,16 @@ impl<T> Drop for Run<T> {
 
 /// Polls a handler that is cut with its service, by whoever waits for it.
 #[inline]
-pub(crate) fn poll_seated<T>(
+pub(crate) fn poll_seated<'a, T>(
     gate: Option<&Arc<Gate>>,
     future: &mut Guarded<'static, Result<T>>,
-    seat: &mut Seat,
+    seat: impl FnOnce() -> &'a mut Seat,
     task: &mut Task<'_>,
 ) -> Poll<Result<T>> {
-    let run = future.address();
     let polled = future.poll_handler(task);
     if polled.is_pending()
         && let Some(gate) = gate
-        && gate.cuts_seated(seat, run, task.waker())
+        && gate.cuts_seated(seat(), future.address(), task.waker())
     {
         return Poll::Ready(Err(gate.cut_short()));
     }
