@@ -86,10 +86,7 @@ impl Lifecycle {
     /// While calls and events are not made: this one, by its name, is not.
     #[inline]
     pub(crate) fn must_run(&self, name: &str, node: &NodeId) -> CallResult<()> {
-        match self.stage.load(Ordering::Acquire) == Stage::Running as u8 || self.is_open() {
-            true => Ok(()),
-            false => Err(self.not_running(name, node)),
-        }
+        if self.is_open() { Ok(()) } else { Err(self.not_running(name, node)) }
     }
 
     #[cold]
