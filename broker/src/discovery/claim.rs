@@ -53,7 +53,7 @@ impl Driver {
     /// whether we have it.
     pub(super) fn probed(
         &mut self,
-        transit: &Transit,
+        transit: &Arc<Transit>,
         broker: &ServiceBroker,
         version: ProtocolVersion,
         ping: &Ping,
@@ -78,7 +78,13 @@ impl Driver {
     }
 
     /// What we sent to our own id has come back.
-    pub(super) fn echoed(&mut self, transit: &Transit, broker: &ServiceBroker, nonce: &str, now: Instant) {
+    pub(super) fn echoed(
+        &mut self,
+        transit: &Arc<Transit>,
+        broker: &ServiceBroker,
+        nonce: &str,
+        now: Instant,
+    ) {
         if self.conflict.asks_again() {
             transit.probe(&Probe { address: None, nonce: nonce.into() });
         }
@@ -97,7 +103,7 @@ impl Driver {
     /// Asks on a bus whether somebody has our id, before anything is done under it.
     pub(super) fn claim(
         &mut self,
-        transit: &Transit,
+        transit: &Arc<Transit>,
         broker: &ServiceBroker,
         done: oneshot::Sender<Option<Name>>,
         now: Instant,
@@ -111,7 +117,7 @@ impl Driver {
     }
 
     /// Lets the start go on, or refuses its id, once the claim is decided or its time is over.
-    pub(super) fn settle_start(&mut self, transit: &Transit, broker: &ServiceBroker, now: Instant) {
+    pub(super) fn settle_start(&mut self, transit: &Arc<Transit>, broker: &ServiceBroker, now: Instant) {
         if self.waiting.is_empty() {
             return;
         }
@@ -133,7 +139,9 @@ impl Driver {
             let news =
                 |info: &Arc<LocalInfo>| self.shared.told.as_ref().is_none_or(|told| told.seq < info.seq);
             if let Some(info) = announce.filter(|info| verdict.is_none() && news(info)) {
+                let seq = info.seq;
                 self.announce(transit, broker, info, now);
+                transit.announced(broker, seq);
             }
             // Who asked may have given up.
             let _ = done.send(verdict.clone());

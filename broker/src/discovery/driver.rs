@@ -157,8 +157,9 @@ impl Driver {
             Message::Up(how) => transit.came_up(broker, how),
             // A node that is not announced yet has nothing to repeat.
             Message::Announce(info) if self.shared.is_present(broker) => {
+                let seq = info.seq;
                 self.announce(transit, broker, info, now);
-                transit.announced(broker);
+                transit.announced(broker, seq);
             }
             Message::Announce(_) => {}
             Message::Back(info) => self.come_back(transit, broker, info, now),
@@ -293,7 +294,7 @@ impl Driver {
 
     fn pong(
         &mut self,
-        transit: &Transit,
+        transit: &Arc<Transit>,
         broker: &ServiceBroker,
         sender: &NodeId,
         pong: &Pong,
@@ -324,7 +325,7 @@ impl Driver {
     }
 
     /// This node does not hear everything any more: nobody is to reckon with it.
-    fn take_back(&mut self, transit: &Transit, broker: &ServiceBroker, done: oneshot::Sender<()>) {
+    fn take_back(&mut self, transit: &Arc<Transit>, broker: &ServiceBroker, done: oneshot::Sender<()>) {
         if self.shared.taken_back == TakenBack::Nothing && !broker.shared().lifecycle.is_stopping() {
             self.shared.taken_back = TakenBack::Services;
             // What changed is announced when it is back.
@@ -378,8 +379,9 @@ impl Driver {
             true => transit.rebalance_and_announce(broker),
             false => {
                 let info = if outdated { broker.shared().registry.local_info() } else { info };
+                let seq = info.seq;
                 self.announce(transit, broker, info, now);
-                transit.announced(broker);
+                transit.announced(broker, seq);
             }
         }
     }

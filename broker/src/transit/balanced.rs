@@ -271,13 +271,16 @@ impl Transit {
         });
     }
 
-    /// This node has been announced: what had to wait for that can end.
-    pub(crate) fn announced(self: &Arc<Self>, broker: &ServiceBroker) {
+    /// This node has been announced as of `seq`: what had to wait for that can end. After a change it has to wait
+    /// for the next announcement.
+    pub(crate) fn announced(self: &Arc<Self>, broker: &ServiceBroker, seq: u64) {
         if self.balanced.on {
             let (transit, broker) = (Arc::clone(self), broker.clone());
             self.link.spawn(async move {
                 tokio::time::sleep(HEARD).await;
-                transit.rebalance_now(&broker, Told::Yes).await;
+                if broker.shared().registry.local_info().seq == seq {
+                    transit.rebalance_now(&broker, Told::Yes).await;
+                }
             });
         }
     }

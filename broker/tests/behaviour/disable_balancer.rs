@@ -4,7 +4,8 @@ use ligand::testing::{Cluster, EventLog, TestBroker};
 use ligand::transport::memory::Network;
 use ligand::transport::{PacketKind, Route, Subscription};
 use ligand::{
-    ActionDef, BrokerBuilder, Context, Error, ErrorKind, IntoServiceDef as _, Outcome, ServiceDef, Visibility,
+    ActionDef, BrokerBuilder, Context, Error, ErrorKind, IntoServiceDef as _, Outcome, ServiceBroker,
+    ServiceDef, Visibility,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
@@ -458,4 +459,51 @@ async fn a_balanced_subscription_that_is_refused_fails_the_start_and_names_its_t
         .unwrap();
     let error = broker.start().await.unwrap_err().to_string();
     assert!(error.contains("svc.where") && error.contains("permissions"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_removed_while_a_node_starts_is_not_asked_of_the_bus_any_more() {
+    let network = Network::new();
+    let server = Server::on(&network);
+    let quick = ServiceDef::builder("quick").action("x", |_, _: Value| async { ok(1) });
+    let slow = ServiceDef::builder("slow").action("x", |_, _: Value| async { ok(2) }).started(|_| async {
+        tokio::time::sleep(ms(100)).await;
+        ok(())
+    });
+    let builder =
+        ServiceBroker::builder().node_id("a").transporter(server.clone()).service(quick).service(slow);
+    let broker = builder.configure(|config| config.disable_balancer = true).build().unwrap();
+    let (started, ()) = tokio::join!(broker.start(), async {
+        while !subscribed(&server.asked()).contains(&of_action("quick.x")) {
+            tokio::task::yield_now().await;
+        }
+        broker.remove("quick").await;
+    });
+    started.unwrap();
+    tokio::time::sleep(secs(5)).await;
+    assert!(server.asked().contains(&Asked::Unsubscribe(of_action("quick.x"))));
+    broker.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_changes_in_a_row_each_stays_subscribed_until_it_is_announced() {
+    let one =
+        |name: &'static str| ServiceDef::builder(name).action("x", |_, _: Value| async { ok(1) }).build();
+    let (broker, server, _network) = alone(vec![one("first"), one("second")]).await;
+    let broker = broker.start().await;
+    let told = |asked: &Asked| matches!(asked, Asked::Send(Route::Broadcast, PacketKind::Info, _));
+    broker.remove("first").await;
+    let mut asked = Vec::new();
+    while !asked.iter().any(told) {
+        tokio::time::sleep(ms(1)).await;
+        asked.extend(server.asked());
+    }
+    broker.remove("second").await;
+    tokio::time::sleep(secs(5)).await;
+    asked = server.asked();
+    let at = |what: &Asked| asked.iter().position(|asked| asked == what).unwrap();
+    let announced = asked.iter().position(told).unwrap();
+    let (first, second) =
+        (Asked::Unsubscribe(of_action("first.x")), Asked::Unsubscribe(of_action("second.x")));
+    assert!(announced < at(&second) && announced < at(&first), "{asked:?}");
 }
