@@ -17,7 +17,7 @@ const STEADY: Duration = Duration::from_secs(1);
 const PATIENT: Duration = Duration::from_secs(10);
 /// Who is sent calls until so shortly before it is thawed was never given up.
 const LAST_BIT: Duration = Duration::from_secs(1);
-/// A server tells that a worker has gone by its silence: 3 s, looked at every second (RT3).
+/// A server tells that a worker has gone by its silence: 3 s, looked at every second.
 const DETECTION_MS: f64 = 3_000.0;
 
 /// All of them with one caller and three workers.

@@ -28,7 +28,8 @@ async fn on(url: &str, serializer: SerializerKind, format: Format, captured: &st
     stage.counted("what is no packet", expected).await;
     stage.is_calm("what is no packet").await;
 
-    // H11 and H12: in a request that says who asks, as a body of every kind of packet, and bare.
+    // Values nested too deep, and headers that promise gigabytes: in a request that says who asks, as a body of
+    // every kind of packet, and bare.
     let values = format.nested().into_iter().chain(format.boastful());
     for (n, (what, value)) in values.enumerate() {
         let id = format!("odd-{n}");

@@ -12,7 +12,7 @@ pub(crate) async fn compressed_on(url: &str) {
     no_packets(&stage, &[]).await;
     no_packets(&stage, &[0]).await;
 
-    // H9.
+    // Compressed data within compressed data, data that do not end, and the two formats taken for each other.
     let request = json!({ "id": "x", "action": "echo.echo", "params": "x".repeat(2000), "meta": {} });
     let request = stage.attacker.signed(request).to_string();
     for (what, packet) in compressed::unreadable(request.as_bytes()) {
@@ -21,7 +21,7 @@ pub(crate) async fn compressed_on(url: &str) {
     }
     stage.is_calm("packets that are not compressed as they say").await;
 
-    // H8; `memory.rs` looks at what it costs.
+    // Megabytes in a small packet; `memory.rs` looks at what they cost.
     let bomb = compressed::bomb(compressed::MEGABYTES);
     let before = stage.victim.stats().refused_by_layer;
     let expected = stage.malformed() + stage.everywhere(&bomb).await;
@@ -52,7 +52,7 @@ pub(crate) async fn encrypted_on(url: &str) {
     stage.end().await;
 }
 
-/// H14, behind these bytes.
+/// Payloads that are no packets at all, behind these bytes.
 async fn no_packets(stage: &Stage, before: &[u8]) {
     let mut expected = stage.malformed();
     for payload in payloads::no_packets() {

@@ -19,7 +19,7 @@ pub(crate) async fn on(url: &str) {
     stage.end().await;
 }
 
-/// H24.
+/// An answer with the right id from a node that was not asked: dropped and counted, its meta too.
 async fn an_answer_of_somebody_else(stage: &Stage) {
     let honest = stage.outsider("honest").await;
     honest.info("i", 1, &json!([service("other", &["it"], &[])]));
@@ -45,7 +45,7 @@ async fn an_answer_of_somebody_else(stage: &Stage) {
     stage.is_calm("forged answers").await;
 }
 
-/// H23.
+/// A HEARTBEAT before any INFO, and one that names an instance where the INFO named none.
 async fn a_heartbeat_before_the_info(stage: &Stage) {
     let late = stage.outsider("late").await;
     late.broadcast(PacketKind::Heartbeat, json!({ "cpu": 5, "instanceID": "i" }));
@@ -60,7 +60,7 @@ async fn a_heartbeat_before_the_info(stage: &Stage) {
     stage.is_calm("a heartbeat before the INFO").await;
 }
 
-/// H21.
+/// An INFO under the victim's own id, with another instance.
 async fn the_name_of_the_victim(stage: &Stage) {
     let mut conflicts = stage.victim.local_events("$node.conflict");
     let mut gone = stage.caller.local_events("$node.disconnected");
@@ -75,7 +75,8 @@ async fn the_name_of_the_victim(stage: &Stage) {
     assert_eq!(told_of_victim(&mut gone), 0);
 }
 
-/// H20, with a smaller bound than the usual one; that one is for `memory.rs`.
+/// Ten thousand INFO packets of nodes that do not exist, with a smaller bound than the usual one; that one
+/// is for `memory.rs`.
 async fn many_invented_nodes(stage: &Stage) {
     for n in 0..10_000 {
         let packet = forged(&format!("invented-{n}"), info("i", 1, &json!([])));
@@ -90,7 +91,7 @@ async fn many_invented_nodes(stage: &Stage) {
     stage.is_calm("invented nodes").await;
 }
 
-/// H22: none of them is believed, and no call is lost.
+/// A DISCONNECT in the name of a healthy node, again and again: none is believed, and no call is lost.
 async fn farewells_of_others(stage: &Stage) {
     let mut gone = stage.caller.local_events("$node.disconnected");
     let farewell = forged("victim", json!({}));

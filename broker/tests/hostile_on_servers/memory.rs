@@ -110,7 +110,7 @@ impl Drop for Victim {
     }
 }
 
-/// H8: what stops at 1 MiB costs about that.
+/// Hundreds of megabytes in a small compressed packet: what stops at 1 MiB costs about that.
 pub(crate) async fn bombs_on(url: &str) {
     let mut victim = Victim::start(url, true).await;
     let bomb = compressed::bomb(compressed::MEGABYTES);
@@ -139,7 +139,7 @@ async fn throw(victim: &mut Victim, packet: &[u8], before: u64) -> u64 {
     sent
 }
 
-/// H20, with the bound that a node has unless told otherwise.
+/// INFO packets of nodes that do not exist, with the bound that a node has unless told otherwise.
 pub(crate) async fn invented_nodes_on(url: &str) {
     const BOUND: u64 = 10_000;
     let mut victim = Victim::start(url, false).await;

@@ -18,7 +18,7 @@ pub(crate) async fn on(url: &str) {
     stage.end().await;
 }
 
-/// H14.
+/// Payloads that are no packets at all: null, a list, a text, a number, one byte, none.
 async fn no_packets(stage: &Stage) {
     let mut expected = stage.malformed();
     for payload in payloads::no_packets() {
@@ -32,7 +32,7 @@ async fn no_packets(stage: &Stage) {
     stage.is_calm("what is no packet").await;
 }
 
-/// H10.
+/// Half a million opening brackets.
 async fn brackets(stage: &Stage) {
     for (id, packet) in payloads::brackets("attacker") {
         let answer = stage.ask(id, &packet).await;
@@ -46,7 +46,7 @@ async fn brackets(stage: &Stage) {
     stage.is_calm("brackets").await;
 }
 
-/// H13, as a request, and the same bytes on all other topics.
+/// Odd JSON as a request, and the same bytes on all other topics.
 async fn odd_requests(stage: &Stage) {
     for Odd { what, id, packet, expected } in payloads::odd_requests("attacker") {
         let before = stage.malformed();
@@ -71,7 +71,7 @@ async fn odd_requests(stage: &Stage) {
     stage.is_calm("odd JSON").await;
 }
 
-/// H15.
+/// Fields of the wrong type.
 async fn wrong_types(stage: &Stage) {
     let request = |id: &str| {
         stage.attacker.signed(json!({ "id": id, "action": "echo.echo", "params": 1, "meta": {}, "level": 1 }))

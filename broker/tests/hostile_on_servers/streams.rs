@@ -56,7 +56,7 @@ async fn refusals(stage: &Stage, count: usize) -> HashMap<String, Value> {
     refusals
 }
 
-/// H16.
+/// Pieces of streams that nobody opened.
 async fn without_a_beginning(stage: &Stage) {
     let before = stage.victim.stats().streams_ignored;
     for n in 0..5_000 {
@@ -70,7 +70,7 @@ async fn without_a_beginning(stage: &Stage) {
     stage.is_calm("streams without a beginning").await;
 }
 
-/// H17.
+/// Places in a stream that are no numbers of pieces, and one that comes again.
 async fn odd_numbers(stage: &Stage) {
     let before = stage.victim.stats().streams_ignored;
     request(stage, piece("odd", 0, true)).await;
@@ -91,7 +91,7 @@ async fn odd_numbers(stage: &Stage) {
     stage.is_calm("odd numbers in streams").await;
 }
 
-/// H18.
+/// Pieces behind the end of a stream, and in the stream of somebody else.
 async fn after_the_end(stage: &Stage) {
     let before = stage.victim.stats().streams_ignored;
     let mut pieces = 0;
@@ -111,7 +111,7 @@ async fn after_the_end(stage: &Stage) {
     stage.is_calm("pieces behind the end").await;
 }
 
-/// H19.
+/// More streams at once than anybody needs.
 async fn many_open_ones(stage: &Stage) {
     const OPEN: usize = 10_000;
     let (before, from) = (stage.victim.stats().streams_ignored, Instant::now());

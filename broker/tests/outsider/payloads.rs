@@ -150,7 +150,7 @@ pub(crate) fn piece(id: &str, seq: impl Into<Value>, goes_on: bool) -> Value {
     })
 }
 
-/// H17: what may stand where pieces are counted, and whether that is a piece at all.
+/// What may stand where pieces are counted, and whether that is a piece at all.
 pub(crate) fn odd_places() -> [(Value, bool); 8] {
     [
         (json!(1_u64 << 31), true),
@@ -164,7 +164,7 @@ pub(crate) fn odd_places() -> [(Value, bool); 8] {
     ]
 }
 
-/// H18: pieces behind the end of the stream with this id, which are of no use to anybody.
+/// Pieces behind the end of the stream with this id, which are of no use to anybody.
 pub(crate) fn belated(id: &str) -> [Value; 5] {
     let mut error = piece(id, 3, false);
     error["headers"] = json!({ "$streamError": { "name": "Error", "message": "too late" } });

@@ -1,4 +1,4 @@
-//! H24: answers from somebody who was not asked.
+//! Answers from somebody who was not asked.
 
 use ligand::Error;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ fn answer(id: &Value, data: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h24_a_forged_response_is_dropped_and_counted_and_its_meta_too() {
+async fn a_forged_response_is_dropped_and_counted_and_its_meta_too() {
     let node = builder("node", loopback()).build().unwrap();
     node.start().await.unwrap();
     let mut honest = Peer::join("honest", &node, service("bank", "balance")).await;

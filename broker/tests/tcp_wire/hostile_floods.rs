@@ -196,7 +196,7 @@ async fn a_flood_of_infos_about_one_node_is_taken_in_at_ten_per_second() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h27_odd_datagrams_are_ignored_and_random_ids_are_bounded() {
+async fn odd_datagrams_are_ignored_and_random_ids_are_bounded() {
     let port = UdpSocket::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
     let tcp = loopback().udp_discovery(true).with(|options| {
         options.udp_port = port;

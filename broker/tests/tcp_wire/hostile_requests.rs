@@ -19,7 +19,7 @@ async fn node_and_peer() -> (ServiceBroker, Peer) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h10_half_a_million_brackets_are_answered_with_an_error_at_once() {
+async fn half_a_million_brackets_are_answered_with_an_error_at_once() {
     let (node, mut peer) = node_and_peer().await;
     for (id, packet) in payloads::brackets("p") {
         // The best of three: the machine may have other things to do.
@@ -40,7 +40,7 @@ async fn h10_half_a_million_brackets_are_answered_with_an_error_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h13_odd_json_has_one_defined_result_per_row() {
+async fn odd_json_has_one_defined_result_per_row() {
     let (node, mut peer) = node_and_peer().await;
     let mut dropped = 0;
     for Odd { what, id, packet, expected } in payloads::odd_requests("p") {
@@ -70,7 +70,7 @@ async fn h13_odd_json_has_one_defined_result_per_row() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h14_payloads_that_are_no_packets_are_dropped_and_counted_for_every_type() {
+async fn payloads_that_are_no_packets_are_dropped_and_counted_for_every_type() {
     let (node, mut peer) = node_and_peer().await;
     let before = node.stats().malformed;
     let payloads = payloads::no_packets();
@@ -87,7 +87,7 @@ async fn h14_payloads_that_are_no_packets_are_dropped_and_counted_for_every_type
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h15_fields_of_wrong_types_are_errors_that_name_the_field() {
+async fn fields_of_wrong_types_are_errors_that_name_the_field() {
     let (node, mut peer) = node_and_peer().await;
     for (n, (field, value)) in payloads::wrong_fields().into_iter().enumerate() {
         let id = format!("wrong-{n}");
@@ -114,7 +114,7 @@ async fn h15_fields_of_wrong_types_are_errors_that_name_the_field() {
 }
 
 #[tokio::test]
-async fn h15_the_log_has_one_line_a_minute_for_each_sender_of_what_cannot_be_read() {
+async fn the_log_has_one_line_a_minute_for_each_sender_of_what_cannot_be_read() {
     let log = Log::of_this_thread(tracing::Level::DEBUG);
     let node = on_this_thread("node", loopback()).service(echo()).build().unwrap();
     node.start().await.unwrap();
@@ -147,7 +147,7 @@ async fn h15_the_log_has_one_line_a_minute_for_each_sender_of_what_cannot_be_rea
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h29_protected_and_private_actions_look_like_unknown_ones_to_remote_callers() {
+async fn protected_and_private_actions_look_like_unknown_ones_to_remote_callers() {
     let hidden = |name: &'static str, visibility| {
         ServiceDef::builder(name)
             .action(ActionDef::new("run").visibility(visibility), |_cx, _: Value| async { Ok::<_, Error>(1) })

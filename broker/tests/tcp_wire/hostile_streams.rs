@@ -29,7 +29,7 @@ async fn is_calm(peer: &mut Peer, after: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h16_streams_without_a_beginning_are_ignored() {
+async fn streams_without_a_beginning_are_ignored() {
     let (node, mut peer) = node_and_peer().await;
     for n in 0..5_000 {
         peer.send(REQUEST, piece(&format!("headless-{n}"), 7, true)).await;
@@ -43,7 +43,7 @@ async fn h16_streams_without_a_beginning_are_ignored() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h17_a_place_in_a_stream_that_is_no_number_is_an_error_and_one_that_comes_again_is_ignored() {
+async fn a_place_in_a_stream_that_is_no_number_is_an_error_and_one_that_comes_again_is_ignored() {
     let (node, mut peer) = node_and_peer().await;
     peer.send(REQUEST, piece("odd", 0, true)).await;
     assert_eq!(next_refusal(&mut peer, "odd").await, "STREAM_NOT_SUPPORTED");
@@ -62,7 +62,7 @@ async fn h17_a_place_in_a_stream_that_is_no_number_is_an_error_and_one_that_come
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h18_what_comes_behind_the_end_of_a_stream_or_from_somebody_else_is_ignored() {
+async fn what_comes_behind_the_end_of_a_stream_or_from_somebody_else_is_ignored() {
     let (node, mut peer) = node_and_peer().await;
     peer.send(REQUEST, piece("ended", 0, true)).await;
     assert_eq!(next_refusal(&mut peer, "ended").await, "STREAM_NOT_SUPPORTED");
@@ -80,7 +80,7 @@ async fn h18_what_comes_behind_the_end_of_a_stream_or_from_somebody_else_is_igno
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h19_a_hundred_thousand_open_streams_leave_nothing_behind() {
+async fn a_hundred_thousand_open_streams_leave_nothing_behind() {
     const OPEN: u64 = 100_000;
     let node = started("node", loopback()).await;
     let mut peer = Peer::greet_from("p", Door::without_memory().await, port_of(&node).await).await;

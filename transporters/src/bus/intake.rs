@@ -22,8 +22,7 @@ pub(super) enum Verdict {
     Drop,
 }
 
-/// The policy of [`BusLimits`] (row RF16 of the failure model: events first, then requests, never
-/// control packets).
+/// The policy of [`BusLimits`]: events are given up first, then requests, control packets never.
 pub(super) fn verdict(kind: PacketKind, fill: Fill, limits: &BusLimits) -> Verdict {
     let over = |numerator: usize, denominator: usize| {
         fill.frames >= limits.receive_frames.saturating_mul(numerator) / denominator

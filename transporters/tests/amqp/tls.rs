@@ -1,4 +1,4 @@
-//! TLS: who is trusted, and as whom a node shows itself (requirement S3).
+//! TLS: who is trusted, and as whom a node shows itself.
 
 use ligand_transporters::PacketKind;
 

@@ -23,27 +23,27 @@ async fn attack(bytes: &[u8]) -> TcpStats {
 }
 
 #[tokio::test]
-async fn h1_a_frame_of_length_zero() {
+async fn a_frame_of_length_zero() {
     assert_eq!(attack(&[0x04, 0, 0, 0, 0, 0x04]).await.bad_length, 1);
 }
 
 #[tokio::test]
-async fn h2_a_type_that_does_not_exist() {
+async fn a_type_that_does_not_exist() {
     assert_eq!(attack(&[0x6B, 0, 0, 0, 0x08, 0x63, 0x7B, 0x7D]).await.bad_type, 1);
 }
 
 #[tokio::test]
-async fn h3_a_negative_length() {
+async fn a_negative_length() {
     assert_eq!(attack(&[0x04, 0xFF, 0xFF, 0xFF, 0xFF, 0x04]).await.bad_length, 1);
 }
 
 #[tokio::test]
-async fn h4_a_length_below_that_of_a_header() {
+async fn a_length_below_that_of_a_header() {
     assert_eq!(attack(&[0x01, 0, 0, 0, 0x05, 0x04]).await.bad_length, 1);
 }
 
 #[tokio::test]
-async fn h5_a_length_above_the_limit_is_refused_before_anything_follows() {
+async fn a_length_above_the_limit_is_refused_before_anything_follows() {
     assert_eq!(attack(&[0x82, 0x7F, 0xFF, 0xFF, 0xFF, 0x02]).await.too_large, 1);
 }
 
@@ -63,7 +63,7 @@ async fn frames_before_a_bad_one_are_delivered() {
 }
 
 #[tokio::test]
-async fn h6_promises_that_are_not_kept_time_out() {
+async fn promises_that_are_not_kept_time_out() {
     let tcp = loopback().with(|options| options.frame_timeout = Duration::from_millis(100));
     let (victim, friend) = (Node::start_with("victim", tcp).await, Node::start("friend").await);
     let header = &frame(2, &vec![0; 1_048_576 - 6])[..6];
@@ -112,7 +112,7 @@ async fn an_idle_connection_does_not_time_out() {
 }
 
 #[tokio::test]
-async fn h7_a_large_frame_followed_by_many_small_ones_is_processed_whole() {
+async fn a_large_frame_followed_by_many_small_ones_is_processed_whole() {
     let victim = Node::start("victim").await;
     let mut bytes = frame(2, &vec![b'x'; 1_048_000 - 6]);
     let small = frame(1, &[b'y'; 94]);

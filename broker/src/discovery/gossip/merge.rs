@@ -160,7 +160,8 @@ impl<I: Info> Gossip<I> {
             }
         }
         for (node, &seq) in &rows.offline {
-            // Unknown nodes and number 0 are what Node says of configured peers it never met (Q17).
+            // Unknown nodes and number 0 are what Node says of configured peers it never met (protocol chapter
+            // 13.2, Q17).
             let Some(peer) = self.peers.get_mut(node) else { continue };
             if !is_claim(seq) || peer.seq >= seq {
                 continue;

@@ -36,8 +36,8 @@ pub(super) struct Peer<I> {
     pub(super) told: u64,
     /// Whether the registry knows it: it does not know a node whose INFO it could not read.
     pub(super) listed: bool,
-    /// INFO rows about it, whoever relays them (reliability requirement S12). A row above that is not
-    /// remembered either, so that the next round asks for it.
+    /// INFO rows about it, whoever relays them: so many a second are taken, since anybody may make them up. A
+    /// row above that is not remembered either, so that the next round asks for it.
     pub(super) infos: Bucket,
 }
 
