@@ -16,7 +16,9 @@ mod fits;
 mod foreign;
 mod heard;
 mod inbound;
+mod lines;
 mod members;
+mod outage;
 mod outbound;
 mod oversize;
 mod own;
@@ -48,6 +50,7 @@ use crate::serializer::{Limits, Serializer};
 pub(crate) use budget::InHand;
 use control::Control;
 pub(crate) use control::Message;
+pub(crate) use outage::{Lost, Outage, Said, shown};
 pub(crate) use outbound::EventTarget;
 pub(crate) use own::{composer, identity};
 pub(crate) use pending::Mark;
@@ -69,6 +72,10 @@ pub(crate) struct Transit {
     connection: ArcSwapOption<ConnectionCell>,
     connected: AtomicBool,
     ever_connected: AtomicBool,
+    /// What the log says of the connection.
+    outage: Mutex<Outage>,
+    /// Which servers there are, without secrets.
+    url: String,
     /// Counts how often the connection came or went; see [`connection`].
     turn: Mutex<u64>,
     membership: Membership,
@@ -143,6 +150,11 @@ impl Transit {
 
     pub(crate) fn address_of(&self, node: &NodeId) -> Option<Name> {
         self.addresses.read().unwrap_or_else(PoisonError::into_inner).get(node).cloned()
+    }
+
+    /// See [`Link::log_line`].
+    pub(crate) fn log_line(&self, cause: &'static str) -> Option<u64> {
+        self.link.log_line(cause)
     }
 
     /// Tells the control loop something.

@@ -130,13 +130,20 @@ async fn watch_over(
         match event {
             Event::ConnectionBlocked(reason) => {
                 if let Some(left_out) = port.link().log_line("AMQP blocked") {
-                    tracing::warn!(reason, left_out = (left_out > 0).then_some(left_out), "the AMQP server takes nothing for the time being");
+                    tracing::warn!(
+                        reason,
+                        left_out = (left_out > 0).then_some(left_out),
+                        "the AMQP server takes nothing for the time being"
+                    );
                 }
                 blocked.send_replace(true);
             }
             Event::ConnectionUnblocked => {
                 if let Some(left_out) = port.link().log_line("AMQP unblocked") {
-                    tracing::info!(left_out = (left_out > 0).then_some(left_out), "the AMQP server takes messages again");
+                    tracing::info!(
+                        left_out = (left_out > 0).then_some(left_out),
+                        "the AMQP server takes messages again"
+                    );
                 }
                 blocked.send_replace(false);
             }

@@ -68,7 +68,7 @@ impl RedisKv {
         match connected {
             Ok(connection) => {
                 Ok(RedisRecords { connection, shown: self.shown.clone(), too_many: LogLine::default() })
-            },
+            }
             Err(error) if error.kind() == ErrorKind::AuthenticationFailed => {
                 Err(TransportError::Refused { topic: self.shown.clone(), source: error.into() })
             }
