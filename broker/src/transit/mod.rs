@@ -148,6 +148,11 @@ impl Transit {
         self.connection.load().as_ref().map(|cell| Arc::clone(&cell.0))
     }
 
+    /// Where it accepts connections of other nodes, if it does.
+    pub(crate) fn listens_on(&self) -> Option<std::net::SocketAddr> {
+        self.connection.load().as_ref().and_then(|cell| cell.0.listens_on())
+    }
+
     pub(crate) fn address_of(&self, node: &NodeId) -> Option<Name> {
         self.addresses.read().unwrap_or_else(PoisonError::into_inner).get(node).cloned()
     }
