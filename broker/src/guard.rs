@@ -140,10 +140,10 @@ pub(crate) fn discard<T>(value: T) {
     }
 }
 
-/// Drops something of the user's where it lies.
-pub(crate) fn discard_pinned<T>(mut value: Pin<&mut Option<T>>) {
-    if run(|| value.set(None)).is_err() {
-        tracing::error!("a value panicked when it was dropped");
+/// Drops what a handler holds where it lies.
+pub(crate) fn discard_pinned<T>(mut value: Pin<&mut Option<T>>, cx: &Context) {
+    if let Err(panicked) = run(|| value.set(None)) {
+        panicked.log("a value panicked when it was dropped", None, cx);
     }
 }
 

@@ -32,8 +32,10 @@ mod log;
 mod lost_subscriptions;
 mod mixed_versions;
 mod names_without_topic;
+mod node_log;
 mod node_service;
 mod not_running;
+mod outages_logged;
 mod outcomes;
 #[allow(dead_code, reason = "others send more of it")]
 #[path = "../outsider/mod.rs"]
