@@ -7,7 +7,8 @@
 //! | whose code | where | what becomes of a panic |
 //! |---|---|---|
 //! | handlers, with the `Deserialize` of what they take and the drops of what they hold | `handler.rs`, `Watch` | the call fails as `HANDLER_PANIC`; an event's is logged |
-//! | functions that layers made, and handlers that are given up | [`Guarded`], by whoever polls it: `broker/running.rs`, `service/run.rs` | the same |
+//! | functions that layers made | [`named`], around them: `middleware/pipeline.rs` | the same |
+//! | handlers that are given up | [`Guarded`], by whoever polls it: `broker/running.rs`, `service/run.rs` | the same |
 //! | `ActionLayer`, `EventLayer` when they wrap | `middleware/pipeline.rs` | the start fails; a call to another node, or around the pick, is refused |
 //! | `WireLayer` | `middleware/pipeline.rs` | the packet is not sent, or dropped and counted |
 //! | `Lifecycle` | `broker/lifecycle.rs` | the start fails, the stop goes on and tells it |

@@ -69,13 +69,16 @@ impl Transit {
                 left_out = (left_out > 0).then_some(left_out),
                 "this node does not hear everything any more and leaves until it does: {why}"
             ),
-            Some(Said::Back { away, left_out }) => tracing::info!(
-                node = %self.node,
-                transporter = self.url,
-                away_ms = away.as_millis(),
-                left_out = (left_out > 0).then_some(left_out),
-                "transporter connected again after {}", shown(away)
-            ),
+            Some(Said::Back { away, left_out }) => {
+                let took = shown(away);
+                tracing::info!(
+                    node = %self.node,
+                    transporter = self.url,
+                    away_ms = away.as_millis(),
+                    left_out = (left_out > 0).then_some(left_out),
+                    "transporter connected again after {took}"
+                );
+            }
         }
     }
 

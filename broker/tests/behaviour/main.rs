@@ -29,6 +29,7 @@ mod liveness;
 mod local_discoverer;
 #[path = "../log/mod.rs"]
 mod log;
+mod log_document;
 mod lost_subscriptions;
 mod mixed_versions;
 mod names_without_topic;

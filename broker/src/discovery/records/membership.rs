@@ -463,11 +463,14 @@ fn tell(transit: &Transit, said: Option<Said>) {
             left_out = (left_out > 0).then_some(left_out),
             "the store of the discoverer is lost: {why}; nodes that are known stay, trying again"
         ),
-        Some(Said::Back { away, left_out }) => tracing::info!(
-            node = %node,
-            away_ms = away.as_millis(),
-            left_out = (left_out > 0).then_some(left_out),
-            "the store of the discoverer is in reach again after {}", shown(away)
-        ),
+        Some(Said::Back { away, left_out }) => {
+            let took = shown(away);
+            tracing::info!(
+                node = %node,
+                away_ms = away.as_millis(),
+                left_out = (left_out > 0).then_some(left_out),
+                "the store of the discoverer is in reach again after {took}"
+            );
+        }
     }
 }
