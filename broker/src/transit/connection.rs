@@ -152,10 +152,10 @@ impl Transit {
     pub(super) fn went_deaf(self: &Arc<Self>, why: &TransportError) {
         let turn = self.next_turn();
         self.log_lost(why, Lost::Deaf);
-        if self.connected.swap(false, Ordering::Relaxed) {
-            if let Some(broker) = self.broker() {
-                broker.publish_local("$transporter.disconnected", serde_json::json!({ "graceFul": false }));
-            }
+        if self.connected.swap(false, Ordering::Relaxed)
+            && let Some(broker) = self.broker()
+        {
+            broker.publish_local("$transporter.disconnected", serde_json::json!({ "graceFul": false }));
         }
         self.leave_for_now(turn);
     }
@@ -182,10 +182,10 @@ impl Transit {
     pub(super) fn went_down(&self, why: &TransportError) {
         self.next_turn();
         self.log_lost(why, Lost::Gone);
-        if self.connected.swap(false, Ordering::Relaxed) {
-            if let Some(broker) = self.broker() {
-                broker.publish_local("$transporter.disconnected", serde_json::json!({ "graceFul": false }));
-            }
+        if self.connected.swap(false, Ordering::Relaxed)
+            && let Some(broker) = self.broker()
+        {
+            broker.publish_local("$transporter.disconnected", serde_json::json!({ "graceFul": false }));
         }
     }
 

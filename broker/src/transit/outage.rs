@@ -44,7 +44,7 @@ pub(crate) enum Said {
 
 impl Outage {
     /// It was lost. What had been lost already stays as it was.
-    pub(crate) fn lost(&mut self, why: impl ToString, how: Lost, now: Instant) -> Option<Said> {
+    pub(crate) fn lost(&mut self, why: &impl ToString, how: Lost, now: Instant) -> Option<Said> {
         if self.away.is_some() {
             return None;
         }
@@ -122,26 +122,26 @@ mod tests {
         let (mut outage, start) = (Outage::default(), Instant::now());
         let at = |ms| start + Duration::from_millis(ms);
         assert_eq!(outage.back(at(0)), None, "it was never away");
-        assert_eq!(outage.lost("cut", Lost::Gone, at(100)), lost("cut", 0));
-        assert_eq!(outage.lost("cut again", Lost::Gone, at(5_000)), None);
+        assert_eq!(outage.lost(&"cut", Lost::Gone, at(100)), lost("cut", 0));
+        assert_eq!(outage.lost(&"cut again", Lost::Gone, at(5_000)), None);
         assert_eq!(outage.owed(at(9_000)), None);
         assert_eq!(outage.back(at(60_100)), back(60_000, 0));
         assert_eq!(outage.owed(at(99_000)), None);
-        assert_eq!(outage.lost("cut", Lost::Gone, at(100_000)), lost("cut", 0));
+        assert_eq!(outage.lost(&"cut", Lost::Gone, at(100_000)), lost("cut", 0));
     }
 
     #[test]
     fn what_is_left_out_and_still_holds_is_said_when_the_second_is_over() {
         let (mut outage, start) = (Outage::default(), Instant::now());
         let at = |ms| start + Duration::from_millis(ms);
-        assert_eq!(outage.lost("one", Lost::Gone, at(0)), lost("one", 0));
+        assert_eq!(outage.lost(&"one", Lost::Gone, at(0)), lost("one", 0));
         assert_eq!(outage.back(at(100)), back(100, 0));
-        assert_eq!(outage.lost("two", Lost::Gone, at(200)), None);
+        assert_eq!(outage.lost(&"two", Lost::Gone, at(200)), None);
         assert_eq!(outage.owed(at(999)), None);
         assert_eq!(outage.owed(at(1_000)), lost("two", 0));
         // Back, and away once more before anything may be said of that.
         assert_eq!(outage.back(at(1_050)), None);
-        assert_eq!(outage.lost("three", Lost::Gone, at(1_060)), None);
+        assert_eq!(outage.lost(&"three", Lost::Gone, at(1_060)), None);
         assert_eq!(outage.owed(at(2_500)), None, "that it is away has been said");
         assert_eq!(outage.back(at(2_600)), back(1_540, 1));
     }
@@ -154,7 +154,7 @@ mod tests {
             for turn in 0..turns {
                 let now = start + Duration::from_millis(10 * turn);
                 let line = match turn % 2 {
-                    0 => outage.lost("cut", Lost::Gone, now),
+                    0 => outage.lost(&"cut", Lost::Gone, now),
                     _ => outage.back(now),
                 };
                 said.extend(line.or_else(|| outage.owed(now)));
