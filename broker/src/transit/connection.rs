@@ -133,7 +133,7 @@ impl Transit {
         if !self.mark_connected(turn) {
             return;
         }
-        self.log_back();
+        self.log_back(turn);
         self.discover_all();
         self.control.tell(Message::Back(info));
         broker.publish_local("$transporter.connected", serde_json::json!({ "wasReconnect": true }));

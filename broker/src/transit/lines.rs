@@ -39,8 +39,16 @@ impl Transit {
         self.log_said(said);
     }
 
-    pub(super) fn log_back(&self) {
-        let said = self.outage().back(Instant::now().into_std());
+    /// Connected again in that turn of the connection, which may be over by now.
+    pub(super) fn log_back(&self, turn: u64) {
+        let said = {
+            let mut outage = self.outage();
+            // Whoever loses it begins another turn first, and comes to the outage after this.
+            if !self.is_turn(turn) {
+                return;
+            }
+            outage.back(Instant::now().into_std())
+        };
         self.log_said(said);
     }
 

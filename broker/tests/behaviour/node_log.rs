@@ -100,3 +100,29 @@ async fn over_tcp_the_address_and_port_are_told_on_which_it_listens() {
     let port = ready.split("listens_on=127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next());
     assert!(port.is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0)), "{ready}");
 }
+
+/// Set in the process that writes the log of the test below.
+const CHILD: &str = "LIGAND_TEST_WRITES_A_LOG";
+
+#[test]
+fn a_log_that_goes_to_no_terminal_has_no_colours_and_nothing_below_info() {
+    if std::env::var_os(CHILD).is_some() {
+        ligand::logging::init();
+        tracing::error!(node = "n", "it went wrong");
+        tracing::debug!("a detail");
+        return;
+    }
+    let name = "node_log::a_log_that_goes_to_no_terminal_has_no_colours_and_nothing_below_info";
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(CHILD, "1")
+        .env_remove("LIGAND_LOG")
+        .env_remove("NO_COLOR")
+        .output()
+        .unwrap();
+    let log = String::from_utf8(child.stderr).unwrap();
+    let lines: Vec<_> = log.lines().collect();
+    let [line] = lines[..] else { panic!("{log}") };
+    has(line, &["ERROR", "it went wrong node=\"n\""]);
+    assert!(!line.contains('\x1b'), "{line:?}");
+}
