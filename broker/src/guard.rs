@@ -7,7 +7,8 @@
 //! | whose code | where | what becomes of a panic |
 //! |---|---|---|
 //! | handlers, with the `Deserialize` of what they take and the drops of what they hold | `handler.rs`, `Watch` | the call fails as `HANDLER_PANIC`; an event's is logged |
-//! | functions that layers made, and handlers that are given up | [`Guarded`], by whoever polls it: `broker/running.rs`, `service/run.rs` | the same |
+//! | functions that layers made | [`named`], around them: `middleware/pipeline.rs` | the same |
+//! | handlers that are given up | [`Guarded`], by whoever polls it: `broker/running.rs`, `service/run.rs` | the same |
 //! | `ActionLayer`, `EventLayer` when they wrap | `middleware/pipeline.rs` | the start fails; a call to another node, or around the pick, is refused |
 //! | `WireLayer` | `middleware/pipeline.rs` | the packet is not sent, or dropped and counted |
 //! | `Lifecycle` | `broker/lifecycle.rs` | the start fails, the stop goes on and tells it |
@@ -28,10 +29,12 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context as Task, Poll};
 
 use crate::context::{At, Context};
 use crate::error::{Error, ErrorKind, Outcome};
+use crate::payload::Payload;
 
 /// What a panic said.
 #[derive(Debug)]
@@ -57,30 +60,35 @@ impl Panicked {
 
     /// The error of a call or an event. The text stays here; a remote caller learns that it panicked, not why.
     pub(crate) fn of_handler(&self, cx: &Context) -> Error {
-        let (service, request_id) = (cx.service().map(Name::as_str), cx.request_id());
-        match cx.at() {
-            At::Event(_) => tracing::error!(
-                service,
-                event = %cx.name(),
-                request_id = %request_id,
-                panic = self.text(),
-                "handler panicked"
-            ),
-            _ => tracing::error!(
-                service,
-                action = %cx.name(),
-                request_id = %request_id,
-                panic = self.text(),
-                "handler panicked"
-            ),
-        }
+        self.log("handler panicked", None, cx);
         Self::told().with_outcome(Outcome::Ran)
     }
 
     /// As [`Panicked::of_handler`], where a layer panicked, which may not have called the handler.
-    pub(crate) fn around_handler(&self) -> Error {
+    pub(crate) fn around_handler(&self, cx: &Context) -> Error {
+        self.log("a layer around a handler panicked", None, cx);
+        Self::told().with_outcome(Outcome::MayHaveRun)
+    }
+
+    /// As [`Panicked::around_handler`], where it is not known any more what was handled: whatever layers make
+    /// is guarded where that is known, so this is what unwinds out of the guard itself.
+    fn around_anything(&self) -> Error {
         tracing::error!(panic = self.text(), "a layer around a handler panicked");
         Self::told().with_outcome(Outcome::MayHaveRun)
+    }
+
+    /// One line that names whose work it was.
+    pub(crate) fn log(&self, what: &'static str, layer: Option<&'static str>, cx: &Context) {
+        let (service, request_id, panic) = (service_of(cx), cx.request_id(), self.text());
+        let service = service.as_deref();
+        match cx.at() {
+            At::Event(_) => {
+                tracing::error!(service, event = %cx.name(), request_id = %request_id, layer, panic, "{what}");
+            }
+            _ => {
+                tracing::error!(service, action = %cx.name(), request_id = %request_id, layer, panic, "{what}");
+            }
+        }
     }
 
     fn told() -> Error {
@@ -94,6 +102,29 @@ impl fmt::Display for Panicked {
         write!(f, "it panicked: {}", self.0)
     }
 }
+
+/// The service of a call or event. Around the pick nobody has been chosen yet, but whoever offers the action
+/// does so under one name.
+fn service_of(cx: &Context) -> Option<Name> {
+    cx.service().cloned().or_else(|| {
+        let snapshot = cx.broker().shared().registry.load();
+        let action = snapshot.action(cx.name())?;
+        action.endpoints(&snapshot).next().map(|(_, action)| action.service.clone())
+    })
+}
+
+/// A function that layers made. A panic in there is told with the names of what it was called for, and is the
+/// error of that call or event.
+pub(crate) fn named<T: Send + 'static>(run: Layered<T>) -> Layered<T> {
+    Arc::new(move |cx, params| {
+        let about = cx.clone();
+        let run = Guarded::made(|| run(cx, params));
+        Box::pin(async move { run.await.unwrap_or_else(|panicked| Err(panicked.around_handler(&about))) })
+    })
+}
+
+/// An [`ActionFn`](crate::handler::ActionFn) or an [`EventFn`](crate::handler::EventFn).
+type Layered<T> = Arc<dyn Fn(Context, Payload) -> BoxFuture<'static, Result<T, Error>> + Send + Sync>;
 
 /// Runs something of the user's.
 #[inline]
@@ -110,10 +141,10 @@ pub(crate) fn discard<T>(value: T) {
     }
 }
 
-/// Drops something of the user's where it lies.
-pub(crate) fn discard_pinned<T>(mut value: Pin<&mut Option<T>>) {
-    if run(|| value.set(None)).is_err() {
-        tracing::error!("a value panicked when it was dropped");
+/// Drops what a handler holds where it lies.
+pub(crate) fn discard_pinned<T>(mut value: Pin<&mut Option<T>>, cx: &Context) {
+    if let Err(panicked) = run(|| value.set(None)) {
+        panicked.log("a value panicked when it was dropped", None, cx);
     }
 }
 
@@ -203,7 +234,7 @@ impl<T> Guarded<'_, Result<T, Error>> {
     #[inline(never)]
     fn poll_guarded(&mut self, task: &mut Task<'_>) -> Poll<Result<T, Error>> {
         let polled = Pin::new(self).poll(task);
-        polled.map(|result| result.unwrap_or_else(|panicked| Err(panicked.around_handler())))
+        polled.map(|result| result.unwrap_or_else(|panicked| Err(panicked.around_anything())))
     }
 }
 

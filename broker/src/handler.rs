@@ -188,7 +188,7 @@ impl Watch {
             }
             Err(panicked) => panicked.of_handler(cx),
         };
-        guard::discard_pinned(work);
+        guard::discard_pinned(work, cx);
         Poll::Ready(Err(ended))
     }
 }

@@ -46,6 +46,7 @@
 //! * Nodes: [`BrokerBuilder::transporter`], [`config`], [`transport`].
 //! * Layers around calls, events and packets: [`middleware`].
 //! * `docs/semantics.md` in the repository: what calls and events promise, and what they do not.
+//! * `docs/logging.md` in the repository: spans, log lines and their fields.
 //!
 //! # Features
 //!
@@ -71,6 +72,12 @@
 #[doc = include_str!("../../docs/guide.md")]
 #[derive(Debug)]
 pub struct Guide;
+
+/// The same of the page on logs.
+#[cfg(all(doctest, feature = "logs"))]
+#[doc = include_str!("../../docs/logging.md")]
+#[derive(Debug)]
+pub struct Logs;
 
 // The macros write `::ligand`, also in the tests of this crate.
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! Spans of what takes time, built only where somebody looks at them: `action` and `event` around handlers,
 //! `connect` around the first connection of a transporter, `stop` around the phases of a stop.
 //!
-//! Names of fields are part of the public interface: `action`, `event`, `service`, `node`, `caller`, `level`,
-//! `request_id`, `parent_id`, `transporter`. Parameters, meta and headers are never recorded: they hold
-//! customers' data.
+//! Names of spans and fields are part of the public interface: `docs/logging.md` lists them, and a test holds it
+//! against this file. Parameters, meta and headers are never recorded: they hold customers' data.
 
 use ligand_transporters::{NodeId, Transporter};
 use tracing::{Level, Span};

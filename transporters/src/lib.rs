@@ -41,6 +41,7 @@ mod ids;
 pub mod kafka;
 mod lane;
 mod link;
+mod log_lines;
 pub mod memory;
 #[cfg(feature = "mqtt")]
 #[cfg_attr(docsrs, doc(cfg(feature = "mqtt")))]
@@ -72,6 +73,7 @@ pub use frame::{Abandon, Ack, Frame, FrameBuf, PacketKind, Route, Subscription, 
 pub use ids::{InvalidId, Name, NodeId};
 pub use lane::{Batch, Source};
 pub use link::{Link, LinkOptions, Sink, Up};
+pub use log_lines::LogLine;
 pub use scheme::{IntoTransporter, SCHEMES, transporter_for, transporter_with};
 pub use topic::Topics;
 pub use transporter::{Capabilities, Connection, Membership, Peering, Transporter};

@@ -4,13 +4,14 @@ use bytes::Bytes;
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::lane::{Batch, Lanes, Source};
+use crate::log_lines::LogLines;
 use crate::{Name, NodeId, PacketKind, Topics, TransportError};
 
 /// Where a transporter's facts go. Implemented by the broker; a test implements what it looks at.
@@ -120,6 +121,7 @@ struct Inner {
     cancel: CancellationToken,
     tracker: TaskTracker,
     runtime: Handle,
+    log_lines: Mutex<LogLines>,
 }
 
 impl Link {
@@ -130,7 +132,8 @@ impl Link {
         let lanes = Lanes::new(options.patience);
         let cancel = CancellationToken::new();
         let (tracker, runtime) = (TaskTracker::new(), Handle::current());
-        Self { inner: Arc::new(Inner { options, topics, sink, lanes, cancel, tracker, runtime }) }
+        let log_lines = Mutex::default();
+        Self { inner: Arc::new(Inner { options, topics, sink, lanes, cancel, tracker, runtime, log_lines }) }
     }
 
     /// Id of the node.
@@ -232,6 +235,22 @@ impl Link {
             }
         };
         self.inner.tracker.spawn_on(task, &self.inner.runtime);
+    }
+
+    /// Whether to log something that may repeat, for this cause: a line a second. How many were left out since
+    /// the last one; `None` leaves this one out. What repeats while a server is away goes by this:
+    ///
+    /// ```no_run
+    /// # fn one_of_many(link: &ligand_transporters::Link) {
+    /// if let Some(left_out) = link.log_line("the server is slow") {
+    ///     tracing::warn!(left_out = (left_out > 0).then_some(left_out), "the server is slow");
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn log_line(&self, cause: &'static str) -> Option<u64> {
+        let mut lines = self.inner.log_lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.take(cause, tokio::time::Instant::now().into_std())
     }
 
     /// Resolves when the link is being closed.

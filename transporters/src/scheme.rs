@@ -224,4 +224,22 @@ mod tests {
             assert!(said.contains("no `://`") && !said.contains("canary"), "{said}");
         }
     }
+
+    #[test]
+    fn a_transporter_shows_its_servers_without_credentials() {
+        let shown = |url: &str| transporter_for(url).unwrap().url();
+        assert_eq!(shown("memory://test-net"), "memory://test-net");
+        #[cfg(feature = "tcp")]
+        assert_eq!(shown("tcp://"), "tcp://");
+        #[cfg(feature = "nats")]
+        assert_eq!(shown("nats://user:s3cret@a,b:4333?token=s3cret"), "nats://a:4222,b:4333");
+        #[cfg(feature = "redis")]
+        assert_eq!(shown("redis-cluster://:s3cret@a,b"), "redis-cluster://a:6379,b:6379");
+        #[cfg(feature = "mqtt")]
+        assert_eq!(shown("mqtt://user:s3cret@a"), "mqtt://a:1883");
+        #[cfg(feature = "amqp")]
+        assert_eq!(shown("amqp://user:s3cret@a/vhost"), "amqp://a:5672");
+        #[cfg(feature = "kafka")]
+        assert_eq!(shown("kafka://user:s3cret@a,b:9093"), "kafka://a:9092,b:9093");
+    }
 }

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,6 +86,11 @@ pub trait Transporter: fmt::Debug + Send + Sync + 'static {
     /// The scheme of its URLs, for example `tcp`.
     fn scheme(&self) -> &'static str;
 
+    /// Which server or servers it connects to, as a URL without credentials, for logs and errors.
+    fn url(&self) -> String {
+        format!("{}://", self.scheme())
+    }
+
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
 
@@ -111,6 +117,11 @@ pub trait Transporter: fmt::Debug + Send + Sync + 'static {
 pub trait Connection: fmt::Debug + Send + Sync + 'static {
     /// The port under which other nodes reach this one, for INFO packets; `None` on a bus.
     fn advertised_port(&self) -> Option<u16> {
+        None
+    }
+
+    /// The address and port on which it accepts connections of other nodes; `None` where it accepts none.
+    fn listens_on(&self) -> Option<SocketAddr> {
         None
     }
 

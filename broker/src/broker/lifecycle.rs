@@ -154,18 +154,13 @@ impl ServiceBroker {
         let from = Instant::now();
         let _ = shared.runtime.set(Handle::current());
         shared.lifecycle.enter(Stage::Starting);
+        self.log_starting();
         let started = Guarded::new(self.start_phases()).await;
         let started =
             started.unwrap_or_else(|panicked| Err(StartError::Panicked(panicked.text().to_owned())));
         match &started {
             Ok(()) => {
-                tracing::info!(
-                    node = %self.node_id(),
-                    namespace = %shared.config.namespace,
-                    services = shared.services.all().len(),
-                    elapsed_ms = from.elapsed().as_millis(),
-                    "broker started"
-                );
+                self.log_ready(from.elapsed());
                 self.publish_local("$broker.started", serde_json::Value::Null);
             }
             Err(error) => {

@@ -2,6 +2,7 @@
 
 mod action_ref;
 mod announce;
+mod banner;
 mod budget;
 mod builder;
 mod call;

@@ -158,7 +158,7 @@ impl Hosted {
                 .map_err(|missing| StartError::Dependency { service: service(), missing })?;
         }
         for hook in &self.def.started {
-            let cx = ServiceCx::new(broker.clone(), self.tasks.clone());
+            let cx = ServiceCx::new(broker.clone(), self.name(), self.tasks.clone());
             let started = Guarded::new(async { hook(cx).await }).await;
             let started = started.unwrap_or_else(|panicked| Err(panicked.into_error()));
             started.map_err(|source| StartError::Hook { service: service(), source })?;

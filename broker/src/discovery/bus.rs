@@ -397,7 +397,7 @@ impl Bus {
     /// Tells everybody what this node offers.
     pub(super) fn announce(transit: &Transit, info: &LocalInfo) {
         if let Err(error) = transit.broadcast(&Outgoing::Info(&info.json)) {
-            tracing::warn!(error = %error, "INFO not sent");
+            transit.log_unsent("INFO", &error);
         }
     }
 

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::defence::Defence;
 use super::limit::{Bucket, LinePerSender};
+use super::vanished::Vanished;
 use crate::broker::ServiceBroker;
 use crate::protocol::InfoPacket;
 use crate::registry::{LocalInfo, OwnWords};
@@ -39,6 +40,7 @@ pub(crate) struct Chores {
     /// What others say in this node's name.
     pub(super) defence: Defence,
     forged_lines: Bucket,
+    vanished: Vanished,
 }
 
 impl Default for Chores {
@@ -52,6 +54,7 @@ impl Default for Chores {
             taken_back: TakenBack::default(),
             defence: Defence::default(),
             forged_lines: Bucket::new(1, FORGED_LINES),
+            vanished: Vanished::default(),
         }
     }
 }
@@ -180,6 +183,20 @@ impl Chores {
         }
         let data = json!({ "owner": instance, "proven": false, "reason": "forgedInfo" });
         broker.publish_local("$node.conflict", data);
+    }
+
+    /// A node has gone without a word. The log is told by [`Chores::log`].
+    pub(crate) fn vanished(&mut self, node: NodeId) {
+        self.vanished.note(node);
+    }
+
+    /// Tells the log of nodes that have vanished, in a line a second.
+    pub(super) fn log(&mut self, now: Instant) {
+        match self.vanished.due(now.into_std()) {
+            None => {}
+            Some((node, 1)) => tracing::warn!(node, "node disconnected unexpectedly"),
+            Some((nodes, count)) => tracing::warn!(nodes, count, "nodes disconnected unexpectedly"),
+        }
     }
 
     /// Says so, once a minute for each sender.

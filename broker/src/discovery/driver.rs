@@ -442,6 +442,16 @@ impl Driver {
         }
     }
 
+    /// Tells the log what could not be said before, or shares a line with more of its kind. To be called after
+    /// every turn.
+    pub(crate) fn log(&mut self, transit: &Transit, now: Instant) {
+        self.shared.log(now);
+        transit.log_outage(now);
+        if let Kind::Records(records) = &mut self.membership {
+            records.log(transit, now);
+        }
+    }
+
     pub(crate) fn tick(&mut self, transit: &Arc<Transit>, broker: &ServiceBroker, now: Instant) {
         self.defend(transit, broker, now);
         if self.shared.announce_at.is_some_and(|at| now >= at) {

@@ -29,6 +29,7 @@ mod succession;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod vanished;
 mod versions;
 
 pub(crate) use limit::{Bucket, LinePerSender};

@@ -48,13 +48,28 @@ pub(crate) struct LayerPanicked {
 }
 
 impl LayerPanicked {
-    /// A function in place of the one that could not be wrapped: to run it without its layer could do harm.
-    fn refusing(&self, action: &str) -> ActionFn {
-        let Self { layer, panicked } = self;
-        tracing::error!(layer, action, panic = panicked.text(), "a layer panicked and wraps nothing");
-        let error = Error::server(500, "LAYER_PANIC", format!("The layer `{layer}` cannot wrap '{action}'."));
-        let error = error.with_hint(panicked.to_string()).with_outcome(Outcome::NotRun);
+    /// As [`LayerPanicked::refusing`], where nobody has called yet.
+    fn refusing_from_now_on(self, action: &str) -> ActionFn {
+        let (layer, panic) = (self.layer, self.panicked.text());
+        tracing::error!(layer, action, panic, "a layer panicked and wraps nothing");
+        let error = self.error(action);
         Arc::new(move |_, _| Box::pin(std::future::ready(Err(error.clone()))))
+    }
+
+    /// A function in place of the one that could not be wrapped: to run it without its layer could do harm. Each
+    /// call that it refuses is told of, with its names.
+    fn refusing(self, action: &str) -> ActionFn {
+        let error = self.error(action);
+        Arc::new(move |cx, _| {
+            self.panicked.log("a layer panicked and wraps nothing", Some(self.layer), &cx);
+            Box::pin(std::future::ready(Err(error.clone())))
+        })
+    }
+
+    fn error(&self, action: &str) -> Error {
+        let Self { layer, panicked } = self;
+        let error = Error::server(500, "LAYER_PANIC", format!("The layer `{layer}` cannot wrap '{action}'."));
+        error.with_hint(panicked.to_string()).with_outcome(Outcome::NotRun)
     }
 }
 
@@ -77,18 +92,19 @@ impl Pipeline {
     /// # Errors
     /// The first layer that panics.
     pub(crate) fn local_action(&self, def: &ActionDef, run: ActionFn) -> Result<ActionFn, LayerPanicked> {
-        self.actions
-            .iter()
-            .rev()
-            .try_fold(run, |next, named| named.guarded(|layer| layer.action(def, Side::Local, next)))
+        let wrapped = self.actions.iter().rev().try_fold(Arc::clone(&run), |next, named| {
+            named.guarded(|layer| layer.action(def, Side::Local, next))
+        })?;
+        Ok(if Arc::ptr_eq(&wrapped, &run) { run } else { guard::named(wrapped) })
     }
 
     /// The way to another node with its layers. What one of them cannot wrap is refused.
     pub(crate) fn remote_action(&self, action: &str, def: &ActionDef, run: ActionFn) -> ActionFn {
-        self.actions.iter().rev().fold(run, |next, named| {
+        let wrapped = self.actions.iter().rev().fold(Arc::clone(&run), |next, named| {
             let wrapped = named.guarded(|layer| layer.action(def, Side::Remote, next));
-            wrapped.unwrap_or_else(|failed| failed.refusing(action))
-        })
+            wrapped.unwrap_or_else(|failed| failed.refusing_from_now_on(action))
+        });
+        if Arc::ptr_eq(&wrapped, &run) { run } else { guard::named(wrapped) }
     }
 
     /// Whether any layer may wrap endpoints.
@@ -106,7 +122,12 @@ impl Pipeline {
     /// # Errors
     /// The first layer that panics.
     pub(crate) fn event(&self, def: &EventDef, run: EventFn) -> Result<EventFn, LayerPanicked> {
-        self.events.iter().rev().try_fold(run, |next, named| named.guarded(|layer| layer.event(def, next)))
+        let wrapped = self
+            .events
+            .iter()
+            .rev()
+            .try_fold(Arc::clone(&run), |next, named| named.guarded(|layer| layer.event(def, next)))?;
+        Ok(if Arc::ptr_eq(&wrapped, &run) { run } else { guard::named(wrapped) })
     }
 
     /// The layers around the pick for this name, if any wraps it.
@@ -126,7 +147,7 @@ impl Pipeline {
                 failed.refusing(action)
             })
         });
-        let wrapped = (!Arc::ptr_eq(&folded, &innermost)).then_some(folded);
+        let wrapped = (!Arc::ptr_eq(&folded, &innermost)).then(|| guard::named(folded));
         // What went wrong may go well the next time.
         if well && self.around.len() < REMEMBERED {
             self.around.insert(action.into(), wrapped.clone());

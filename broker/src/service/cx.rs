@@ -1,5 +1,6 @@
 //! What the hooks of a service are given: the broker, and work that belongs to the service.
 
+use ligand_transporters::Name;
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
@@ -47,6 +48,7 @@ use crate::guard::Guarded;
 #[derive(Clone)]
 pub struct ServiceCx {
     broker: ServiceBroker,
+    service: Name,
     tasks: Tasks,
 }
 
@@ -58,8 +60,8 @@ pub(crate) struct Tasks {
 }
 
 impl ServiceCx {
-    pub(crate) fn new(broker: ServiceBroker, tasks: Tasks) -> Self {
-        Self { broker, tasks }
+    pub(crate) fn new(broker: ServiceBroker, service: Name, tasks: Tasks) -> Self {
+        Self { broker, service, tasks }
     }
 
     /// The broker the service runs on.
@@ -71,13 +73,13 @@ impl ServiceCx {
     /// Starts a task that ends, at the latest, when the service stops: it is dropped at its next await. A
     /// panic ends it, and is logged.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let cancel = self.tasks.cancel.clone();
+        let (cancel, service) = (self.tasks.cancel.clone(), self.service.clone());
         let task = Guarded::new(task);
         self.tasks.tracker.spawn(async move {
             tokio::select! {
                 () = cancel.cancelled() => {}
                 ended = task => if let Err(panicked) = ended {
-                    tracing::error!(panic = panicked.text(), "a task of a service panicked");
+                    tracing::error!(%service, panic = panicked.text(), "a task of a service panicked");
                 }
             }
         });
@@ -90,11 +92,12 @@ impl ServiceCx {
     where
         Fut: Future<Output = ()> + Send + 'static,
     {
+        let service = self.service.clone();
         self.spawn(async move {
             loop {
                 tokio::time::sleep(period).await;
                 if let Err(panicked) = Guarded::new(async { work().await }).await {
-                    tracing::error!(panic = panicked.text(), "periodic work of a service panicked");
+                    tracing::error!(%service, panic = panicked.text(), "periodic work of a service panicked");
                 }
             }
         });

@@ -11,9 +11,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::Transit;
 use super::control::Message;
 use super::stop::CONTROL_WAIT;
+use super::{Lost, Transit};
 use crate::broker::{ServiceBroker, StartError};
 use crate::config::{Timeout, TransporterConfig, redact};
 use crate::registry::LocalInfo;
@@ -29,7 +29,7 @@ impl Transit {
         &self,
         transporter: &Arc<dyn Transporter>,
     ) -> Result<Arc<dyn Connection>, StartError> {
-        let until = self.connect_until();
+        let (from, until) = (Instant::now(), self.connect_until());
         let mut backoff = Backoff::default();
         let mut attempts = 0;
         loop {
@@ -40,21 +40,24 @@ impl Transit {
                 Some(until) => match timeout_at(until, attempt).await {
                     Ok(connected) => connected,
                     Err(_) => {
-                        let url = self.url(&**transporter);
+                        let url = self.written_url();
                         let source = TransportError::connect(url, "no answer within transit.connectTimeout");
                         return Err(StartError::Transporter { attempts, source });
                     }
                 },
             };
             let source = match connected {
-                Ok(connection) => return Ok(connection),
+                Ok(connection) => {
+                    self.log_connected(attempts, from.elapsed());
+                    return Ok(connection);
+                }
                 Err(source) => without_secrets(source),
             };
             let wait = backoff.next_wait();
             if !source.is_retryable() || self.config.transit.disable_reconnect || is_over(until, wait) {
                 return Err(StartError::Transporter { attempts, source });
             }
-            tracing::warn!(error = %source, wait_ms = wait.as_millis(), "transporter not connected, trying again");
+            self.log_not_connected(&source, attempts, wait);
             tokio::time::sleep(wait).await;
         }
     }
@@ -130,7 +133,7 @@ impl Transit {
         if !self.mark_connected(turn) {
             return;
         }
-        tracing::info!("transporter connected again");
+        self.log_back(turn);
         self.discover_all();
         self.control.tell(Message::Back(info));
         broker.publish_local("$transporter.connected", serde_json::json!({ "wasReconnect": true }));
@@ -148,11 +151,11 @@ impl Transit {
     /// connection.
     pub(super) fn went_deaf(self: &Arc<Self>, why: &TransportError) {
         let turn = self.next_turn();
-        if self.connected.swap(false, Ordering::Relaxed) {
-            tracing::error!(error = %why, "this node does not hear everything any more and leaves until it does");
-            if let Some(broker) = self.broker() {
-                broker.publish_local("$transporter.disconnected", serde_json::json!({ "graceFul": false }));
-            }
+        self.log_lost(why, Lost::Deaf);
+        if self.connected.swap(false, Ordering::Relaxed)
+            && let Some(broker) = self.broker()
+        {
+            broker.publish_local("$transporter.disconnected", serde_json::json!({ "graceFul": false }));
         }
         self.leave_for_now(turn);
     }
@@ -178,11 +181,11 @@ impl Transit {
     /// settle at their deadlines, because their answers may yet come.
     pub(super) fn went_down(&self, why: &TransportError) {
         self.next_turn();
-        if self.connected.swap(false, Ordering::Relaxed) {
-            tracing::warn!(error = %why, "transporter disconnected");
-            if let Some(broker) = self.broker() {
-                broker.publish_local("$transporter.disconnected", serde_json::json!({ "graceFul": false }));
-            }
+        self.log_lost(why, Lost::Gone);
+        if self.connected.swap(false, Ordering::Relaxed)
+            && let Some(broker) = self.broker()
+        {
+            broker.publish_local("$transporter.disconnected", serde_json::json!({ "graceFul": false }));
         }
     }
 
@@ -218,10 +221,10 @@ impl Transit {
         }
     }
 
-    fn url(&self, transporter: &dyn Transporter) -> String {
+    fn written_url(&self) -> String {
         match &self.config.transporter {
             Some(TransporterConfig::Url(url)) => redact(url),
-            _ => format!("{}://", transporter.scheme()),
+            _ => self.url.clone(),
         }
     }
 }

@@ -208,6 +208,7 @@ async fn run(
             if now >= driver.next_tick() {
                 driver.tick(&transit, &broker, now);
             }
+            driver.log(&transit, now);
         }));
         if turn.is_err() {
             tracing::error!("the control loop met a panic and goes on");

@@ -28,7 +28,7 @@ impl Transit {
         };
         let store = RedisKv::new(&chosen.redis).map_err(wrong)?;
         let records = self.reach(&store).await?;
-        tracing::info!(store = %store, "nodes learn of each other through a store");
+        tracing::info!(node = %self.node, store = %store, "nodes learn of each other through a store");
         let names = Names::new(&self.config.namespace, &self.node, broker.instance_id());
         let registry = &self.config.registry;
         let lasts = self.config.heartbeat_timeout;
@@ -64,7 +64,16 @@ impl Transit {
             if !source.is_retryable() || super::connection::is_over(until, wait) {
                 return Err(StartError::Discoverer { attempts, source });
             }
-            tracing::warn!(error = %source, wait_ms = wait.as_millis(), "discoverer not connected, trying again");
+            if let Some(left_out) = self.log_line("discoverer not connected") {
+                tracing::warn!(
+                    node = %self.node,
+                    error = %source,
+                    attempts,
+                    wait_ms = wait.as_millis(),
+                    left_out = (left_out > 0).then_some(left_out),
+                    "discoverer not connected, trying again"
+                );
+            }
             tokio::time::sleep(wait).await;
         }
     }

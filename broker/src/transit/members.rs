@@ -281,7 +281,7 @@ impl Transit {
             return;
         }
         if unexpected {
-            tracing::warn!(node = %node, "node disconnected unexpectedly");
+            chores.vanished(node.clone());
             chores.fail_later(self, node.clone(), now);
         } else {
             tracing::info!(node = %node, "node disconnected");

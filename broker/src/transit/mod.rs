@@ -16,7 +16,9 @@ mod fits;
 mod foreign;
 mod heard;
 mod inbound;
+mod lines;
 mod members;
+mod outage;
 mod outbound;
 mod oversize;
 mod own;
@@ -49,6 +51,7 @@ use crate::serializer::{Limits, Serializer};
 pub(crate) use budget::InHand;
 use control::Control;
 pub(crate) use control::Message;
+pub(crate) use outage::{Lost, Outage, Said, shown};
 pub(crate) use outbound::EventTarget;
 pub(crate) use own::{composer, identity};
 pub(crate) use pending::Mark;
@@ -70,6 +73,10 @@ pub(crate) struct Transit {
     connection: ArcSwapOption<ConnectionCell>,
     connected: AtomicBool,
     ever_connected: AtomicBool,
+    /// What the log says of the connection.
+    outage: Mutex<Outage>,
+    /// Which servers there are, without secrets.
+    url: String,
     /// Counts how often the connection came or went; see [`connection`].
     turn: Mutex<u64>,
     membership: Membership,
@@ -142,8 +149,18 @@ impl Transit {
         self.connection.load().as_ref().map(|cell| Arc::clone(&cell.0))
     }
 
+    /// Where it accepts connections of other nodes, if it does.
+    pub(crate) fn listens_on(&self) -> Option<std::net::SocketAddr> {
+        self.connection.load().as_ref().and_then(|cell| cell.0.listens_on())
+    }
+
     pub(crate) fn address_of(&self, node: &NodeId) -> Option<Name> {
         self.addresses.read().unwrap_or_else(PoisonError::into_inner).get(node).cloned()
+    }
+
+    /// See [`Link::log_line`].
+    pub(crate) fn log_line(&self, cause: &'static str) -> Option<u64> {
+        self.link.log_line(cause)
     }
 
     /// Tells the control loop something.

@@ -109,7 +109,10 @@ impl Transit {
             usize::MAX,
         )?;
         let packet = self.pipeline.outgoing(whole).map_err(|error| {
-            tracing::warn!(error = %error, packet = kind.as_str(), "a layer could not change a packet");
+            if let Some(left_out) = self.log_line("outgoing layer") {
+                let left_out = (left_out > 0).then_some(left_out);
+                tracing::warn!(error = %error, packet = kind.as_str(), left_out, "a layer could not change a packet");
+            }
             too_large(&error).unwrap_or(SendError::Abandoned)
         })?;
         connection.send(route, kind, token, &mut |frame| {

@@ -20,7 +20,7 @@ use super::sink::NodeSink;
 use super::standing::{Standing, Stands};
 use super::{ConnectionCell, Transit, stats};
 use crate::broker::{ServiceBroker, StartError};
-use crate::config::Protocol;
+use crate::config::{Protocol, redact};
 use crate::discovery::Bucket;
 use crate::discovery::driver::Driver;
 use crate::protocol::{Outgoing, ProtocolVersion};
@@ -74,6 +74,8 @@ impl Transit {
             connection: arc_swap::ArcSwapOption::empty(),
             connected: AtomicBool::new(false),
             ever_connected: AtomicBool::new(false),
+            outage: std::sync::Mutex::default(),
+            url: redact(&transporter.url()),
             turn: std::sync::Mutex::default(),
             membership,
             // Between peers whatever comes was sent to this very process.
@@ -176,7 +178,7 @@ impl Transit {
             && self.is_claimed()
             && let Err(error) = self.broadcast(&Outgoing::Discover)
         {
-            tracing::warn!(error = %error, "DISCOVER not sent");
+            self.log_unsent("DISCOVER", &error);
         }
     }
 

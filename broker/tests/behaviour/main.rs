@@ -29,12 +29,15 @@ mod liveness;
 mod local_discoverer;
 #[path = "../log/mod.rs"]
 mod log;
+mod log_document;
 mod lost_subscriptions;
 mod mixed_versions;
 mod names_without_topic;
+mod node_log;
 mod node_service;
 mod not_running;
 mod options;
+mod outages_logged;
 mod outcomes;
 #[allow(dead_code, reason = "others send more of it")]
 #[path = "../outsider/mod.rs"]

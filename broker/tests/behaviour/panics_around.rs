@@ -18,6 +18,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::log::Log;
 use crate::ways::{every_way, ms, ok, secs};
 
 const TEXT: &str = "the wheel came off";
@@ -246,6 +247,75 @@ async fn a_layer_that_panics_in_a_call_fails_that_call() {
             panics(cluster.at("a")).await;
         }
     }
+}
+
+/// What is logged of one panic: service, action or event, and request id.
+fn names(log: &Log, what: &str, of: &str) {
+    let lines = log.with(what);
+    assert!(!lines.is_empty(), "{what}");
+    for line in lines {
+        for part in [of, TEXT, "request_id=request-7"] {
+            assert!(line.contains(part), "no {part} in {line}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_line_of_a_layers_panic_names_service_action_and_request() {
+    let call = async |broker: &ServiceBroker| {
+        broker.call::<u8>("fine.broken", ()).request_id("request-7").await.unwrap_err();
+    };
+    let of = "service=\"fine\" action=fine.broken";
+    for at in [At::Make, At::Poll] {
+        for side in [None, Some(Side::Local), Some(Side::Remote)] {
+            let layer = move |builder: BrokerBuilder| builder.layer(Calls(side, at));
+            let (here, there) = (side != Some(Side::Local), side == Some(Side::Local));
+            let cluster = Cluster::seeded(1)
+                .node_with("a", [], move |builder| if here { layer(builder) } else { builder })
+                .node_with("b", [fine()], move |builder| if there { layer(builder) } else { builder })
+                .start()
+                .await;
+            let log = Log::of_this_thread(tracing::Level::ERROR);
+            call(cluster.at("a")).await;
+            names(&log, "a layer around a handler panicked", of);
+            assert_eq!(log.with("panicked").len(), 1, "{at:?} {side:?}: told once");
+            if side != Some(Side::Remote) {
+                let broker = TestBroker::new().with(layer).service(fine()).start().await;
+                call(&broker).await;
+                names(&log, "a layer around a handler panicked", of);
+                assert_eq!(log.with("panicked").len(), 2, "{at:?} {side:?}: told once");
+            }
+        }
+    }
+    let broker = TestBroker::new().layer(Calls(None, At::Wrap)).service(fine()).start().await;
+    let log = Log::of_this_thread(tracing::Level::ERROR);
+    call(&broker).await;
+    names(&log, "a layer panicked and wraps nothing", of);
+    names(&log, "layer=\"fragile\"", of);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_line_of_an_event_layers_panic_names_service_event_and_request() {
+    for at in [At::Make, At::Poll] {
+        for concurrency in [None, Some(1)] {
+            let broker = TestBroker::new().layer(Events(at)).service(breaking(concurrency)).start().await;
+            let log = Log::of_this_thread(tracing::Level::ERROR);
+            broker.broadcast_local("break", ()).request_id("request-7").await.unwrap();
+            names(&log, "a layer around a handler panicked", "service=\"breaking\" event=break");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_line_of_a_value_that_panics_when_its_handler_is_given_up_names_the_handler() {
+    let hang = |_: Context, _: Value| async {
+        let _bomb = Bomb;
+        std::future::pending::<Result<()>>().await
+    };
+    let broker = TestBroker::new().service(ServiceDef::builder("svc").action("hang", hang)).start().await;
+    let log = Log::of_this_thread(tracing::Level::ERROR);
+    broker.call::<()>("svc.hang", ()).request_id("request-7").timeout(ms(20)).await.unwrap_err();
+    names(&log, "a value panicked when it was dropped", "service=\"svc\" action=svc.hang");
 }
 
 /// Panics at the event `break`.
@@ -481,9 +551,11 @@ async fn periodic_work_goes_on_after_a_panic_and_a_task_that_panics_ends_alone()
             async { ok(()) }
         }
     });
+    let log = Log::of_this_thread(tracing::Level::ERROR);
     let broker = TestBroker::new().service(service).start().await;
     tokio::time::sleep(ms(6500)).await;
     assert_eq!(runs.load(Ordering::Relaxed), 6);
+    assert_eq!((log.with("panicked").len(), log.with("service=clock").len()), (5, 5));
     broker.stop().await.unwrap();
 }
 

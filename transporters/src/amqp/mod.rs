@@ -86,6 +86,10 @@ impl Transporter for Amqp {
         "amqp"
     }
 
+    fn url(&self) -> String {
+        bus::shown(&self.options.servers())
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             balanced: true,

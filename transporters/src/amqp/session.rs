@@ -129,11 +129,22 @@ async fn watch_over(
     while let Some(event) = events.next().await {
         match event {
             Event::ConnectionBlocked(reason) => {
-                tracing::warn!(reason, "the AMQP server takes nothing for the time being");
+                if let Some(left_out) = port.link().log_line("AMQP blocked") {
+                    tracing::warn!(
+                        reason,
+                        left_out = (left_out > 0).then_some(left_out),
+                        "the AMQP server takes nothing for the time being"
+                    );
+                }
                 blocked.send_replace(true);
             }
             Event::ConnectionUnblocked => {
-                tracing::info!("the AMQP server takes messages again");
+                if let Some(left_out) = port.link().log_line("AMQP unblocked") {
+                    tracing::info!(
+                        left_out = (left_out > 0).then_some(left_out),
+                        "the AMQP server takes messages again"
+                    );
+                }
                 blocked.send_replace(false);
             }
             Event::Error(error) if !error.is_amqp_soft_error() => fate.seal(&error.to_string()),

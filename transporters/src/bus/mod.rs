@@ -40,5 +40,5 @@ pub(crate) use inbox::{Inbox, Pump};
 pub(crate) use intake::Intake;
 pub use limits::BusLimits;
 pub(crate) use options::{Expected, OptionText, count, flag, milliseconds, parsed, seconds};
-pub(crate) use servers::{Form, Server, Servers};
+pub(crate) use servers::{Form, Server, Servers, shown};
 pub use tls_options::TlsOptions;

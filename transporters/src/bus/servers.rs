@@ -42,6 +42,13 @@ impl fmt::Debug for Server {
     }
 }
 
+/// A list of servers as one URL without credentials: `nats://a:4222,b:4222`.
+pub(crate) fn shown(servers: &[Server]) -> String {
+    let Some((first, others)) = servers.split_first() else { return String::new() };
+    let others = others.iter().map(|server| format!(",{}", server.address()));
+    std::iter::once(first.to_string()).chain(others).collect()
+}
+
 /// A list of servers and the options behind the last one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Servers {
@@ -136,6 +143,8 @@ mod tests {
         let servers = Servers::parse(text, FORM).unwrap();
         let printed: Vec<_> = servers.list.iter().map(ToString::to_string).collect();
         assert_eq!(printed, ["nats://a:4222", "nats://b:4333", "nats://[::1]:4334"]);
+        assert_eq!(shown(&servers.list), "nats://a:4222,b:4333,[::1]:4334");
+        assert_eq!(shown(&[]), "");
         assert_eq!(servers.list[0].user.as_deref(), Some("us@er"));
         assert_eq!(servers.list[0].password.as_deref(), Some("p+a/ss"));
         assert_eq!(servers.list[2].path.as_deref(), Some("base"));

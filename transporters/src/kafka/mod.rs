@@ -89,6 +89,11 @@ impl Transporter for Kafka {
         "kafka"
     }
 
+    fn url(&self) -> String {
+        let scheme = if self.options.is_tls() { "kafka+tls" } else { "kafka" };
+        format!("{scheme}://{}", self.options.addresses())
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::bus().with_max_frame(self.options.limits.max_frame)
     }

@@ -202,6 +202,10 @@ impl Transporter for Memory {
         "memory"
     }
 
+    fn url(&self) -> String {
+        format!("memory://{}", self.hub.name.as_deref().unwrap_or_default())
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities { balanced: true, ..Capabilities::bus() }.with_max_frame(self.hub.options.max_frame)
     }

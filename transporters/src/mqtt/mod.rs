@@ -73,6 +73,10 @@ impl Transporter for Mqtt {
         "mqtt"
     }
 
+    fn url(&self) -> String {
+        bus::shown(&self.options.servers())
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::bus().with_max_frame(self.options.limits.max_frame)
     }

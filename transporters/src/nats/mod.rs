@@ -86,6 +86,10 @@ impl Transporter for Nats {
         "nats"
     }
 
+    fn url(&self) -> String {
+        bus::shown(&self.options.servers())
+    }
+
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::bus().with_max_frame(self.options.limits.max_frame);
         capabilities.balanced = true;

@@ -61,7 +61,14 @@ impl Signals {
                 self.port.link().dropped(kind.unwrap_or(PacketKind::Event));
             }
             // The server asks its clients to leave one by one; until it is this one's turn, it serves on.
-            Event::LameDuckMode => tracing::warn!("the NATS server is about to stop"),
+            Event::LameDuckMode => {
+                if let Some(left_out) = self.port.link().log_line("NATS lame duck") {
+                    tracing::warn!(
+                        left_out = (left_out > 0).then_some(left_out),
+                        "the NATS server is about to stop"
+                    );
+                }
+            }
             Event::Connected | Event::Draining | Event::ClientError(_) => {}
         }
     }

@@ -95,6 +95,10 @@ impl Transporter for Redis {
         "redis"
     }
 
+    fn url(&self) -> String {
+        bus::shown(&self.options.list())
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::bus().with_max_frame(self.options.limits.max_frame)
     }

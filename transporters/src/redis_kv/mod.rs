@@ -12,9 +12,9 @@ use redis::{
     AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, ServerErrorKind,
 };
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::TransportError;
+use crate::{LogLine, TransportError};
 use options::RedisKvOptions;
 
 /// Longest wait for a connection, and for the answer to one command.
@@ -33,6 +33,8 @@ pub struct RedisKv {
 pub struct RedisRecords {
     connection: MultiplexedConnection,
     shown: String,
+    /// How often it is told that there is too much.
+    too_many: LogLine,
 }
 
 impl RedisKv {
@@ -64,7 +66,9 @@ impl RedisKv {
         let connected =
             connected.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
         match connected {
-            Ok(connection) => Ok(RedisRecords { connection, shown: self.shown.clone() }),
+            Ok(connection) => {
+                Ok(RedisRecords { connection, shown: self.shown.clone(), too_many: LogLine::default() })
+            }
             Err(error) if error.kind() == ErrorKind::AuthenticationFailed => {
                 Err(TransportError::Refused { topic: self.shown.clone(), source: error.into() })
             }
@@ -145,7 +149,10 @@ impl RedisRecords {
             // Nobody of us writes names that are no text.
             names.extend(found.into_iter().filter_map(|name| String::from_utf8(name).ok()));
             if names.len() > most {
-                tracing::warn!(most, "more records than can be read: the rest is left out");
+                if let Some(left_out) = self.too_many.take(Instant::now()) {
+                    let left_out = (left_out > 0).then_some(left_out);
+                    tracing::warn!(most, left_out, "more records than can be read: the rest is left out");
+                }
                 return Ok(names.into_iter().take(most).collect());
             }
             if next == 0 {

@@ -45,7 +45,7 @@ impl TcpConnection {
                  name, or set `udpDiscovery` of the TCP transporter to false"
             )));
         }
-        let peers = options.urls.resolve().await?;
+        let peers = options.urls.resolve(&link).await?;
         // From here on nothing waits, so nothing can be dropped half-way.
         let (own, others): (Vec<_>, Vec<_>) = peers.into_iter().partition(|peer| peer.id == *link.node());
         let port = options.port.or_else(|| own.first().map(|peer| peer.port)).unwrap_or(0);
@@ -129,6 +129,10 @@ fn reachable(local: SocketAddr) -> SocketAddr {
 
 #[async_trait]
 impl Connection for TcpConnection {
+    fn listens_on(&self) -> Option<SocketAddr> {
+        Some(self.local)
+    }
+
     fn advertised_port(&self) -> Option<u16> {
         Some(self.announced_port())
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{json, net};
-use crate::{Name, NodeId, TransportError};
+use crate::{Link, Name, NodeId, TransportError};
 
 /// Peers that are known from the start.
 ///
@@ -53,11 +53,12 @@ impl Urls {
         self.0.iter().any(|written| matches!(written, Written::Text(text) if file_of(text).is_some()))
     }
 
-    /// All peers, the files read. Broken entries are logged.
+    /// All peers, the files read. Broken entries are logged, unless that was done a moment ago: a connect that
+    /// fails is tried again.
     ///
     /// # Errors
     /// [`TransportError::Config`] when a file cannot be read or JSON has an error.
-    pub(crate) async fn resolve(&self) -> Result<Vec<StaticPeer>, TransportError> {
+    pub(crate) async fn resolve(&self, link: &Link) -> Result<Vec<StaticPeer>, TransportError> {
         let found = if self.names_a_file() {
             let urls = self.clone();
             let read = move || urls.parse(|path| std::fs::read_to_string(path).map_err(|e| e.to_string()));
@@ -68,8 +69,10 @@ impl Urls {
         let found = found.map_err(|error| {
             TransportError::Config(format!("option `urls` of the TCP transporter: {error}"))
         })?;
-        for Broken { entry, why } in &found.broken {
-            tracing::warn!(%entry, %why, "skipped a broken entry of the tcp urls");
+        if !found.broken.is_empty() && link.log_line("tcp urls").is_some() {
+            for Broken { entry, why } in &found.broken {
+                tracing::warn!(%entry, %why, "skipped a broken entry of the tcp urls");
+            }
         }
         Ok(found.peers)
     }

@@ -22,7 +22,7 @@ use crate::discovery::limit::Bucket;
 use crate::protocol::{InfoPacket, Packet, beat_record};
 use crate::registry::{InfoKind, LocalInfo};
 use crate::serializer::Serializer;
-use crate::transit::Transit;
+use crate::transit::{Lost, Outage, Said, Transit, shown};
 
 /// How often signs of life in other packets are looked at.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
@@ -34,8 +34,6 @@ const CLEAN_EVERY: Duration = Duration::from_secs(60);
 const SHORTEST_SILENCE: Duration = Duration::from_secs(2);
 /// What packets of others make us ask of the store, per second.
 const ASKED: u32 = 10;
-/// Between two lines about a store that cannot be used.
-const LINES: Duration = Duration::from_secs(30);
 
 /// What this node knows of who is alive.
 pub(crate) struct Records {
@@ -51,7 +49,8 @@ pub(crate) struct Records {
     full_check: u32,
     rolls: u32,
     asked: Bucket,
-    lines: Bucket,
+    /// Whether the store is in reach.
+    outage: Outage,
     /// Whether nodes are reached by their addresses rather than over a server.
     addressed: bool,
     /// The sequence number of the INFO that is written.
@@ -90,7 +89,7 @@ impl Records {
             // Nodes that start together do not read everything together.
             rolls: rand::rng().random_range(0..full_check.max(1)),
             asked: Bucket::new(ASKED, Duration::from_secs(1) / ASKED),
-            lines: Bucket::new(1, LINES),
+            outage: Outage::default(),
             addressed: membership == Membership::Gossip,
             written: 0,
             next_look: None,
@@ -194,13 +193,17 @@ impl Records {
         now: Instant,
     ) -> Option<Evidence> {
         match found {
-            Found::Lost(error) => self.out_of_reach(broker, &error, now),
+            Found::Lost(error) => self.out_of_reach(transit, broker, &error, now),
             Found::Reached => {
-                tracing::info!("the store of the discoverer is in reach again");
+                let said = self.outage.back(now.into_std());
+                tell(transit, said);
                 self.forgotten(transit, broker, chores, now);
             }
             Found::Forgotten => {
-                tracing::warn!("the store of the discoverer has lost this node's record");
+                if let Some(left_out) = transit.log_line("discoverer record") {
+                    let left_out = (left_out > 0).then_some(left_out);
+                    tracing::warn!(node = %transit.node(), left_out, "the store of the discoverer has lost this node's record");
+                }
                 self.forgotten(transit, broker, chores, now);
             }
             Found::Beats(beats) => return self.beats(transit, broker, beats, chores, now),
@@ -234,16 +237,27 @@ impl Records {
         }
     }
 
-    fn out_of_reach(&mut self, broker: &ServiceBroker, error: &TransportError, now: Instant) {
-        if self.lines.take(now.into_std()) {
-            tracing::error!(error = %error, "the store of the discoverer cannot be used; nodes that are known stay");
-        }
+    fn out_of_reach(
+        &mut self,
+        transit: &Transit,
+        broker: &ServiceBroker,
+        error: &TransportError,
+        now: Instant,
+    ) {
+        let said = self.outage.lost(error, Lost::Gone, now.into_std());
+        tell(transit, said);
         let data = json!({
             "error": { "message": error.to_string() },
             "module": "discoverer",
             "type": "clientError",
         });
         broker.publish_local("$discoverer.error", data);
+    }
+
+    /// Tells the log what could not be said before.
+    pub(crate) fn log(&mut self, transit: &Transit, now: Instant) {
+        let said = self.outage.owed(now.into_std());
+        tell(transit, said);
     }
 
     fn beats(
@@ -436,5 +450,27 @@ fn address(host: &str, port: u16) -> Name {
     match host.contains(':') {
         true => format!("[{host}]:{port}").into(),
         false => format!("{host}:{port}").into(),
+    }
+}
+
+/// Tells the log of the store.
+fn tell(transit: &Transit, said: Option<Said>) {
+    let node = transit.node();
+    match said {
+        None => {}
+        Some(Said::Lost { why, left_out, .. }) => tracing::error!(
+            node = %node,
+            left_out = (left_out > 0).then_some(left_out),
+            "the store of the discoverer is lost: {why}; nodes that are known stay, trying again"
+        ),
+        Some(Said::Back { away, left_out }) => {
+            let took = shown(away);
+            tracing::info!(
+                node = %node,
+                away_ms = away.as_millis(),
+                left_out = (left_out > 0).then_some(left_out),
+                "the store of the discoverer is in reach again after {took}"
+            );
+        }
     }
 }
