@@ -10,7 +10,7 @@ pub use std::time::Duration;
 pub use crate::error::ErrorParts;
 pub use crate::service::Named;
 
-use crate::{Call, Caller, Error, Payload};
+use crate::{AnyCaller, Call, Error, Payload};
 
 /// What a handler may fail with. Only there for its message, which says more than that `From` is missing.
 #[diagnostic::on_unimplemented(
@@ -25,11 +25,11 @@ pub trait Travels {}
 impl<E: Into<Error>> Travels for E {}
 
 /// A call of a generated client: the parameters are moved.
-pub fn call<'a, P, R>(caller: &'a dyn Caller, action: &'static str, params: P) -> Call<'a, R>
+pub fn call<'a, P, R>(caller: &AnyCaller<'a>, action: &'static str, params: P) -> Call<'a, R>
 where
     P: Serialize + Send + 'static,
 {
-    Call::new(caller, action, Ok(Payload::typed(params)))
+    Call::new(caller.clone(), action, Ok(Payload::typed(params)))
 }
 
 /// What a caller reads of an error. A trait of its own for its message, which says what to do.

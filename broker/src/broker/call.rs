@@ -13,9 +13,9 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context as Task, Poll};
 
-use super::ServiceBroker;
 use super::action_ref::Site;
 use super::dispatch::{self, Attempt};
+use super::{AnyCaller, ServiceBroker};
 use crate::codec::{DecodeError, to_value};
 use crate::config::Timeout;
 use crate::context::Context;
@@ -27,7 +27,7 @@ use crate::service::Reply;
 
 /// Whoever can make calls: a broker, the context of a running call, or a mock.
 ///
-/// Typed clients take a `&dyn Caller`, so a test can hand them one of its own.
+/// Typed clients take any, borrowed or owned ([`AnyCaller`]), so a test can hand them one of its own.
 pub trait Caller: Send + Sync {
     /// Makes a call.
     fn dispatch(&self, call: OutgoingCall) -> BoxFuture<'_, Result<Response>>;
@@ -144,7 +144,7 @@ impl Response {
 /// at its await point, a remote one runs to its deadline and its answer is ignored.
 #[must_use = "a call does nothing until awaited"]
 pub struct Call<'a, R, By = ByClient> {
-    caller: &'a dyn Caller,
+    caller: AnyCaller<'a>,
     action: Cow<'a, str>,
     params: Result<Payload>,
     options: Option<Box<CallOptions>>,
@@ -162,8 +162,12 @@ pub enum ByName {}
 
 impl<'a, R> Call<'a, R> {
     /// A call through any [`Caller`]. An error in `params` is what awaiting it gives.
-    pub fn new(caller: &'a dyn Caller, action: impl Into<Cow<'a, str>>, params: Result<Payload>) -> Self {
-        Self { caller, action: action.into(), params, options: None, result: PhantomData }
+    pub fn new(
+        caller: impl Into<AnyCaller<'a>>,
+        action: impl Into<Cow<'a, str>>,
+        params: Result<Payload>,
+    ) -> Self {
+        Self { caller: caller.into(), action: action.into(), params, options: None, result: PhantomData }
     }
 
     /// Accepts any answer and drops it.
@@ -192,7 +196,7 @@ impl<'a> Call<'a, (), ByName> {
 
 impl<'a, R> Call<'a, R, ByName> {
     pub(crate) fn by_name(
-        caller: &'a dyn Caller,
+        caller: impl Into<AnyCaller<'a>>,
         action: impl Into<Cow<'a, str>>,
         params: Result<Payload>,
     ) -> Self {
@@ -271,7 +275,7 @@ impl<'a, R, By> Call<'a, R, By> {
             Ok(params) => params,
             Err(error) => return Started::Broker(Err(error.with_outcome(Outcome::NotRun))),
         };
-        match self.caller.origin() {
+        match self.caller.get().origin() {
             Origin::Broker(broker, parent) => Started::Broker(dispatch::begin(
                 broker,
                 parent,

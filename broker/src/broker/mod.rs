@@ -2,6 +2,7 @@
 
 mod action_ref;
 mod announce;
+mod any_caller;
 mod budget;
 mod builder;
 mod call;
@@ -47,6 +48,7 @@ use crate::registry::Registry;
 use crate::transit::{Transit, TransitStats};
 
 pub use action_ref::ActionRef;
+pub use any_caller::AnyCaller;
 pub use builder::BrokerBuilder;
 #[doc(hidden)]
 pub use call::Origin;

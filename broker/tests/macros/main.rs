@@ -8,6 +8,7 @@ mod errors;
 mod events;
 mod hooks;
 mod names;
+mod owned;
 mod story;
 mod strict;
 mod ways;

@@ -102,9 +102,9 @@ fn definition(
     quote! {
         #docs
         #quiet
-        #[derive(Clone, Copy)]
+        #[derive(Clone)]
         #vis struct #ident<'a> {
-            caller: &'a dyn #krate::Caller,
+            caller: #krate::AnyCaller<'a>,
         }
 
         #quiet
@@ -112,10 +112,10 @@ fn definition(
             /// The full name of the service, with its version.
             #vis const NAME: &'static str = #full;
 
-            /// A client that calls through `caller`.
+            /// A client that calls through `caller`, borrowed (`&broker`, `&ctx`) or owned (`broker.clone()`).
             #[must_use]
-            #vis fn new(caller: &'a dyn #krate::Caller) -> Self {
-                Self { caller }
+            #vis fn new(caller: impl ::core::convert::Into<#krate::AnyCaller<'a>>) -> Self {
+                Self { caller: ::core::convert::Into::into(caller) }
             }
 
             #(#methods)*
@@ -160,8 +160,9 @@ fn method(method: &Method<'_>, client: &Client, krate: &Path) -> TokenStream {
         ),
     };
     let span = located(ident.span());
-    let body =
-        quote_spanned!(span=> #krate::__private::call::<#params_ty, #output>(self.caller, #action, #params));
+    let body = quote_spanned! {span=>
+        #krate::__private::call::<#params_ty, #output>(&self.caller, #action, #params)
+    };
     quote! {
         #docs
         #(#cfgs)*
