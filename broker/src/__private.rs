@@ -10,7 +10,7 @@ pub use std::time::Duration;
 pub use crate::error::ErrorParts;
 pub use crate::service::Named;
 
-use crate::{AnyCaller, Call, Error, Payload};
+use crate::{AnyCaller, ByService, Call, Error, FromActionError, Payload};
 
 /// What a handler may fail with. Only there for its message, which says more than that `From` is missing.
 #[diagnostic::on_unimplemented(
@@ -31,6 +31,44 @@ where
 {
     Call::new(caller.clone(), action, Ok(Payload::typed(params)))
 }
+
+/// The same, of a service that says what it fails with.
+pub fn call_of<'a, P, R, E>(
+    caller: &AnyCaller<'a>,
+    action: &'static str,
+    params: P,
+) -> Call<'a, R, ByService<E>>
+where
+    P: Serialize + Send + 'static,
+{
+    call::<P, R>(caller, action, params).cast()
+}
+
+/// The `error` of a service or a client. A trait of its own for its message, which says what to do.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the `error` of a service",
+    label = "cannot be read back from what a caller is sent",
+    note = "derive `ligand::ActionError` for it: it writes the way to the caller, and the way back"
+)]
+pub trait ErrorOfService {}
+
+#[diagnostic::do_not_recommend]
+impl<E: FromActionError + Into<Error>> ErrorOfService for E {}
+
+/// What an action of a service fails with that says `error = S`: that, or any `ligand::Error`.
+#[diagnostic::on_unimplemented(
+    message = "an action of a service with `error = {S}` fails with `{S}` or `ligand::Error`, not with `{Self}`",
+    label = "not the `error` of the service",
+    note = "callers are given `{S}` back and nothing else: make a variant of it for what `{Self}` says",
+    note = "or return `ligand::Result<T>`: `{Self}` then arrives as `CallError::Other`"
+)]
+pub trait FailsWith<S> {}
+
+#[diagnostic::do_not_recommend]
+impl<S> FailsWith<S> for Error {}
+
+#[diagnostic::do_not_recommend]
+impl<S: FromActionError> FailsWith<S> for S {}
 
 /// What a caller reads of an error. A trait of its own for its message, which says what to do.
 #[diagnostic::on_unimplemented(

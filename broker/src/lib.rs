@@ -111,10 +111,10 @@ pub mod __bench;
 pub mod __private;
 
 pub use broker::{
-    ActionRef, AnyCaller, BrokerBuilder, BuildError, ByClient, ByName, Call, CallFuture, CallOptions, Caller,
-    Emit, EmitFuture, LocalEvent, LocalEvents, NodeInfo, NodeWaitError, Origin, OutgoingCall, PingReply,
-    RawCall, RawCallFuture, Response, RunError, ServiceBroker, Spread, StartError, StopError,
-    TransporterState, WaitError,
+    ActionRef, AnyCaller, BrokerBuilder, BuildError, ByClient, ByName, ByService, Call, CallError,
+    CallFuture, CallOptions, Caller, Emit, EmitFuture, FailsAs, LocalEvent, LocalEvents, NodeInfo,
+    NodeWaitError, Origin, OutgoingCall, PingReply, RawCall, RawCallFuture, Response, RunError,
+    ServiceBroker, Spread, StartError, StopError, TransporterState, WaitError,
 };
 /// The parts of [`ServiceBroker::health`].
 pub mod health {

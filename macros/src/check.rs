@@ -5,7 +5,7 @@
 
 use proc_macro2::Span;
 use syn::ext::IdentExt;
-use syn::{Expr, ExprLit, GenericParam, Ident, Lit};
+use syn::{Expr, ExprLit, GenericParam, Ident, Lit, Path, parse_quote};
 
 use crate::ast::{
     Action, Contract, ContractMethod, Event, Hook, Inputs, Method, Named, Service, ServiceName, Version,
@@ -29,6 +29,7 @@ pub(crate) fn service(service: &mut Service, errors: &mut Errors) {
             _ => None,
         })
         .collect();
+    check_error(&mut service.error, &parameters, errors);
     let has_client = service.client.is_some();
     for action in &mut service.actions {
         // Nothing is a list of arguments, too: one that lets no member pass.
@@ -77,6 +78,7 @@ pub(crate) fn contract(contract: &mut Contract, errors: &mut Errors) {
     if let Some(Version::Text(version)) = &contract.name.version {
         check_name_of_another(version, "a version", contract.name.version_span, errors);
     }
+    check_error(&mut contract.error, &[], errors);
     keep_sound(&mut contract.methods, errors, |method: &ContractMethod, errors| {
         check_name_of_another(&method.name.text, "an action", method.name.span, errors);
         check_client_method(&method.ident, errors);
@@ -142,6 +144,15 @@ fn check_service_name(name: &ServiceName, errors: &mut Errors) {
 fn check_name_of_another(name: &str, what: &str, span: Span, errors: &mut Errors) {
     if let Err(message) = names::check_foreign(what, name) {
         errors.at_span(span, message);
+    }
+}
+
+/// The error is named in the client, which stands outside the impl.
+fn check_error(error: &mut Option<Path>, parameters: &[Ident], errors: &mut Errors) {
+    let Some(path) = &*error else { return };
+    if let Some(trouble) = wire::trouble(&parse_quote!(#path), parameters) {
+        errors.at_span(trouble.span, trouble.message("the error of a service"));
+        *error = None;
     }
 }
 

@@ -14,6 +14,7 @@ use std::pin::Pin;
 use std::task::{Context as Task, Poll};
 
 use super::action_ref::Site;
+use super::call_error::FailsAs;
 use super::dispatch::{self, Attempt};
 use super::{AnyCaller, ServiceBroker};
 use crate::codec::{DecodeError, to_value};
@@ -261,7 +262,7 @@ impl<'a, R, By> Call<'a, R, By> {
         self
     }
 
-    fn cast<S, To>(self) -> Call<'a, S, To> {
+    pub(crate) fn cast<S, To>(self) -> Call<'a, S, To> {
         let Self { caller, action, params, options, .. } = self;
         Call { caller, action, params, options, result: PhantomData }
     }
@@ -306,35 +307,36 @@ enum Started<'a> {
 }
 
 /// A call under way.
-pub struct CallFuture<'a, R> {
+pub struct CallFuture<'a, R, E = Error> {
     started: Started<'a>,
-    result: PhantomData<fn() -> R>,
+    result: PhantomData<fn() -> (R, E)>,
 }
 
-impl<R> fmt::Debug for CallFuture<'_, R> {
+impl<R, E> fmt::Debug for CallFuture<'_, R, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CallFuture").finish_non_exhaustive()
     }
 }
 
-impl<'a, R: DeserializeOwned + Send + 'static, By> IntoFuture for Call<'a, R, By> {
-    type Output = Result<R>;
-    type IntoFuture = CallFuture<'a, R>;
-    fn into_future(self) -> CallFuture<'a, R> {
+impl<'a, R: DeserializeOwned + Send + 'static, By: FailsAs> IntoFuture for Call<'a, R, By> {
+    type Output = Result<R, By::Error>;
+    type IntoFuture = CallFuture<'a, R, By::Error>;
+    fn into_future(self) -> Self::IntoFuture {
         CallFuture { started: self.start(), result: PhantomData }
     }
 }
 
-impl<R: DeserializeOwned + Send + 'static> Future for CallFuture<'_, R> {
-    type Output = Result<R>;
-    fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<R>> {
-        match &mut self.started {
+impl<R: DeserializeOwned + Send + 'static, E: From<Error>> Future for CallFuture<'_, R, E> {
+    type Output = Result<R, E>;
+    fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<R, E>> {
+        let answer = match &mut self.started {
             Started::Broker(Err(error)) => Poll::Ready(Err(error.clone())),
             Started::Broker(Ok(attempt)) => {
                 attempt.poll_reply(task).map(|reply| read(reply?, || attempt.context().name().to_string()))
             }
             Started::Other(call) => call.as_mut().poll(task).map(|response| response?.decode()),
-        }
+        };
+        answer.map_err(E::from)
     }
 }
 

@@ -6,6 +6,7 @@ mod any_caller;
 mod budget;
 mod builder;
 mod call;
+mod call_error;
 mod configured;
 mod dispatch;
 mod emit;
@@ -55,6 +56,7 @@ pub use call::Origin;
 pub use call::{
     ByClient, ByName, Call, CallFuture, CallOptions, Caller, OutgoingCall, RawCall, RawCallFuture, Response,
 };
+pub use call_error::{ByService, CallError, FailsAs};
 pub(crate) use dispatch::{AnsweredBy, picked_and_run};
 pub use emit::{Emit, EmitFuture, Spread};
 pub(crate) use emit::{Waiting, run_local};

@@ -11,4 +11,5 @@ mod names;
 mod owned;
 mod story;
 mod strict;
+mod typed_errors;
 mod ways;

@@ -40,7 +40,7 @@ pub(super) fn of_service(service: &Service) -> TokenStream {
         })
         .collect();
     let doc = format!("Calls the service `{full}` from anywhere: through a broker, a context or a mock.");
-    definition(client, &quote!(#[doc = #doc]), &full, &methods, &service.krate)
+    definition(client, &quote!(#[doc = #doc]), &full, &methods, service.error.as_ref(), &service.krate)
 }
 
 /// The client of a service that lives elsewhere, with the structs for its params.
@@ -78,7 +78,8 @@ pub(crate) fn contract(contract: &Contract) -> TokenStream {
         }
         docs => quote!(#(#docs)*),
     };
-    let client = definition(&contract.client, &docs, &full, &methods, &contract.krate);
+    let client =
+        definition(&contract.client, &docs, &full, &methods, contract.error.as_ref(), &contract.krate);
     let checks = checks::contract(contract);
     quote! {
         // First, because the compiler reports in this order and these errors are the clearest.
@@ -93,12 +94,13 @@ fn definition(
     docs: &TokenStream,
     full: &str,
     methods: &[Method<'_>],
+    error: Option<&Path>,
     krate: &Path,
 ) -> TokenStream {
     let Client { vis, ident } = client;
     let quiet = quiet();
     let text = ident.to_string();
-    let methods = methods.iter().map(|one| method(one, client, krate));
+    let methods = methods.iter().map(|one| method(one, client, error, krate));
     quote! {
         #docs
         #quiet
@@ -130,7 +132,7 @@ fn definition(
     }
 }
 
-fn method(method: &Method<'_>, client: &Client, krate: &Path) -> TokenStream {
+fn method(method: &Method<'_>, client: &Client, error: Option<&Path>, krate: &Path) -> TokenStream {
     let Method { ident, cfgs, action, params, .. } = method;
     let vis = &client.vis;
     let docs = match method.docs {
@@ -160,13 +162,18 @@ fn method(method: &Method<'_>, client: &Client, krate: &Path) -> TokenStream {
         ),
     };
     let span = located(ident.span());
-    let body = quote_spanned! {span=>
-        #krate::__private::call::<#params_ty, #output>(&self.caller, #action, #params)
+    let (call, fails) = match error {
+        None => (quote_spanned!(span=> call::<#params_ty, #output>), None),
+        Some(error) => (
+            quote_spanned!(span=> call_of::<#params_ty, #output, #error>),
+            Some(quote!(, #krate::ByService<#error>)),
+        ),
     };
+    let body = quote_spanned!(span=> #krate::__private::#call(&self.caller, #action, #params));
     quote! {
         #docs
         #(#cfgs)*
-        #vis fn #ident(&self #arguments) -> #krate::Call<'a, #output> {
+        #vis fn #ident(&self #arguments) -> #krate::Call<'a, #output #fails> {
             #body
         }
     }

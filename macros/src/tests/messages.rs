@@ -490,6 +490,6 @@ fn contracts() {
                 trait Mail {}
             )
         )[0]
-        .contains("name, version, crate")
+        .contains("name, version, error, crate")
     );
 }
