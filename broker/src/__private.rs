@@ -7,6 +7,9 @@ pub use serde_json::{Value, json};
 pub use std::sync::Arc;
 pub use std::time::Duration;
 
+#[cfg(feature = "macros")]
+pub use ligand_macros::__implements;
+
 pub use crate::error::ErrorParts;
 pub use crate::service::Named;
 

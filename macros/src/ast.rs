@@ -11,6 +11,8 @@ pub(crate) struct Service {
     pub(crate) krate: Path,
     /// What its actions fail with, where it says so: its client gives it back.
     pub(crate) error: Option<Path>,
+    /// The contract that it keeps, where it says one.
+    pub(crate) implements: Option<Path>,
     pub(crate) depends_on: Option<Expr>,
     pub(crate) settings: Option<Expr>,
     pub(crate) metadata: Option<Expr>,

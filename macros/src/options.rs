@@ -8,8 +8,18 @@ use crate::entries::{Entries, Entry};
 use crate::errors::Errors;
 use crate::{names, suggest};
 
-const SERVICE: &[&str] =
-    &["name", "version", "error", "depends_on", "settings", "metadata", "strict", "client", "crate"];
+const SERVICE: &[&str] = &[
+    "name",
+    "version",
+    "error",
+    "implements",
+    "depends_on",
+    "settings",
+    "metadata",
+    "strict",
+    "client",
+    "crate",
+];
 const CONTRACT: &[&str] = &["name", "version", "error", "crate"];
 const CLIENT: &[&str] = &["vis", "name"];
 const ACTION: &[&str] = &[
@@ -52,6 +62,8 @@ pub(crate) struct ServiceOptions {
     pub(crate) krate: Path,
     /// What the service fails with, where it says so.
     pub(crate) error: Option<Path>,
+    /// The contract that it keeps.
+    pub(crate) implements: Option<Path>,
     pub(crate) depends_on: Option<Expr>,
     pub(crate) settings: Option<Expr>,
     pub(crate) metadata: Option<Expr>,
@@ -81,6 +93,7 @@ impl ServiceOptions {
             name: None,
             krate: parse_quote!(::ligand),
             error: None,
+            implements: None,
             depends_on: None,
             settings: None,
             metadata: None,
@@ -99,6 +112,7 @@ impl ServiceOptions {
                 "name" => name = errors.check(entry.string("trips")),
                 "version" => version = errors.check(read_version(entry)),
                 "error" => this.error = errors.check(entry.path("StockError")),
+                "implements" => this.implements = errors.check(entry.path("contracts::Stock")),
                 "depends_on" => this.depends_on = errors.check(entry.expr()),
                 "settings" => this.settings = errors.check(entry.expr()),
                 "metadata" => this.metadata = errors.check(entry.expr()),

@@ -73,6 +73,7 @@ fn build(
         name: options.name?,
         krate: options.krate,
         error: options.error,
+        implements: options.implements,
         depends_on: options.depends_on,
         settings: options.settings,
         metadata: options.metadata,

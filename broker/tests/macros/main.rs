@@ -3,6 +3,7 @@
 
 mod actions;
 mod clients;
+mod contracts;
 mod definition;
 mod errors;
 mod events;

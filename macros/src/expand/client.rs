@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::{Attribute, Ident, Path, Type};
 
 use super::params::{self, Travels};
-use super::{checks, located, quiet};
+use super::{checks, located, quiet, terms};
 use crate::ast::{Client, Contract, Inputs, Service};
 
 /// One method of the client.
@@ -81,11 +81,13 @@ pub(crate) fn contract(contract: &Contract) -> TokenStream {
     let client =
         definition(&contract.client, &docs, &full, &methods, contract.error.as_ref(), &contract.krate);
     let checks = checks::contract(contract);
+    let terms = terms::terms(contract);
     quote! {
         // First, because the compiler reports in this order and these errors are the clearest.
         const _: () = { #checks };
         #(#structs)*
         #client
+        #terms
     }
 }
 
