@@ -10,10 +10,11 @@ pub use std::time::Duration;
 #[cfg(feature = "macros")]
 pub use ligand_macros::__implements;
 
+pub use crate::broker::Target;
 pub use crate::error::ErrorParts;
 pub use crate::service::Named;
 
-use crate::{AnyCaller, ByService, Call, Error, FromActionError, Payload};
+use crate::{ByService, Call, Error, FromActionError};
 
 /// What a handler may fail with. Only there for its message, which says more than that `From` is missing.
 #[diagnostic::on_unimplemented(
@@ -28,23 +29,19 @@ pub trait Travels {}
 impl<E: Into<Error>> Travels for E {}
 
 /// A call of a generated client: the parameters are moved.
-pub fn call<'a, P, R>(caller: &AnyCaller<'a>, action: &'static str, params: P) -> Call<'a, R>
+pub fn call<'a, P, R>(target: &Target<'a>, action: &'static str, params: P) -> Call<'a, R>
 where
     P: Serialize + Send + 'static,
 {
-    Call::new(caller.clone(), action, Ok(Payload::typed(params)))
+    target.call(action, params)
 }
 
 /// The same, of a service that says what it fails with.
-pub fn call_of<'a, P, R, E>(
-    caller: &AnyCaller<'a>,
-    action: &'static str,
-    params: P,
-) -> Call<'a, R, ByService<E>>
+pub fn call_of<'a, P, R, E>(target: &Target<'a>, action: &'static str, params: P) -> Call<'a, R, ByService<E>>
 where
     P: Serialize + Send + 'static,
 {
-    call::<P, R>(caller, action, params).cast()
+    target.call::<P, R>(action, params).cast()
 }
 
 /// The `error` of a service or a client. A trait of its own for its message, which says what to do.

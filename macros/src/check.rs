@@ -186,6 +186,7 @@ fn check_client_method(ident: &Ident, errors: &mut Errors) {
     let taken = match name.as_str() {
         "new" => "the client's constructor is called `new`",
         "NAME" => "the client's constant is called `NAME`",
+        "named" => "the client's method for another name of the service is called `named`",
         // They take their value as it is, so they are found before a method that takes it by reference.
         "into" | "try_into" => "on a client this would be the method that every type has",
         _ => return,

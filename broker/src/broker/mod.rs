@@ -22,6 +22,7 @@ mod running;
 mod services;
 mod signals;
 mod state;
+mod target;
 mod wait;
 
 use futures_util::future::BoxFuture;
@@ -71,6 +72,7 @@ pub use local_bus::{LocalEvent, LocalEvents};
 pub use nodes::NodeInfo;
 pub(crate) use services::LocalServices;
 pub use state::TransporterState;
+pub use target::Target;
 
 /// A node of the cluster: it hosts services, calls actions, and sends events. Cheap to clone.
 ///

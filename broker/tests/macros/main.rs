@@ -10,6 +10,7 @@ mod events;
 mod hooks;
 mod names;
 mod owned;
+mod run_time_names;
 mod story;
 mod strict;
 mod typed_errors;

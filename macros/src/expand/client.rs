@@ -1,6 +1,6 @@
 //! The typed client: one method per action, callable from a broker, a context or a mock.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Attribute, Ident, Path, Type};
 
@@ -40,7 +40,15 @@ pub(super) fn of_service(service: &Service) -> TokenStream {
         })
         .collect();
     let doc = format!("Calls the service `{full}` from anywhere: through a broker, a context or a mock.");
-    definition(client, &quote!(#[doc = #doc]), &full, &methods, service.error.as_ref(), &service.krate)
+    definition(&Definition {
+        client,
+        docs: &quote!(#[doc = #doc]),
+        full: &full,
+        methods: &methods,
+        error: service.error.as_ref(),
+        made: "of_service",
+        krate: &service.krate,
+    })
 }
 
 /// The client of a service that lives elsewhere, with the structs for its params.
@@ -78,8 +86,15 @@ pub(crate) fn contract(contract: &Contract) -> TokenStream {
         }
         docs => quote!(#(#docs)*),
     };
-    let client =
-        definition(&contract.client, &docs, &full, &methods, contract.error.as_ref(), &contract.krate);
+    let client = definition(&Definition {
+        client: &contract.client,
+        docs: &docs,
+        full: &full,
+        methods: &methods,
+        error: contract.error.as_ref(),
+        made: "of_contract",
+        krate: &contract.krate,
+    });
     let checks = checks::contract(contract);
     let terms = terms::terms(contract);
     quote! {
@@ -91,16 +106,24 @@ pub(crate) fn contract(contract: &Contract) -> TokenStream {
     }
 }
 
-fn definition(
-    client: &Client,
-    docs: &TokenStream,
-    full: &str,
-    methods: &[Method<'_>],
-    error: Option<&Path>,
-    krate: &Path,
-) -> TokenStream {
+/// What a client is written from.
+struct Definition<'a> {
+    client: &'a Client,
+    docs: &'a TokenStream,
+    /// Full name of the service.
+    full: &'a str,
+    methods: &'a [Method<'a>],
+    error: Option<&'a Path>,
+    /// Which function of `Target` makes it: names of one's own are judged otherwise than those of others.
+    made: &'static str,
+    krate: &'a Path,
+}
+
+fn definition(definition: &Definition<'_>) -> TokenStream {
+    let Definition { client, docs, full, methods, error, made, krate } = *definition;
     let Client { vis, ident } = client;
     let quiet = quiet();
+    let made = Ident::new(made, Span::call_site());
     let text = ident.to_string();
     let methods = methods.iter().map(|one| method(one, client, error, krate));
     quote! {
@@ -108,18 +131,25 @@ fn definition(
         #quiet
         #[derive(Clone)]
         #vis struct #ident<'a> {
-            caller: #krate::AnyCaller<'a>,
+            target: #krate::__private::Target<'a>,
         }
 
         #quiet
         impl<'a> #ident<'a> {
-            /// The full name of the service, with its version.
+            /// The full name of the service as it was written, with its version.
             #vis const NAME: &'static str = #full;
 
             /// A client that calls through `caller`, borrowed (`&broker`, `&ctx`) or owned (`broker.clone()`).
             #[must_use]
             #vis fn new(caller: impl ::core::convert::Into<#krate::AnyCaller<'a>>) -> Self {
-                Self { caller: ::core::convert::Into::into(caller) }
+                Self { target: #krate::__private::Target::#made(caller, #full) }
+            }
+
+            /// A client of a service of this kind under another name, its full one with its version, as in
+            /// `v2.stock-eu`. A name that no service can have is what calls fail with.
+            #[must_use]
+            #vis fn named(self, service: impl ::core::convert::Into<#krate::Name>) -> Self {
+                Self { target: self.target.named(service) }
             }
 
             #(#methods)*
@@ -171,7 +201,7 @@ fn method(method: &Method<'_>, client: &Client, error: Option<&Path>, krate: &Pa
             Some(quote!(, #krate::ByService<#error>)),
         ),
     };
-    let body = quote_spanned!(span=> #krate::__private::#call(&self.caller, #action, #params));
+    let body = quote_spanned!(span=> #krate::__private::#call(&self.target, #action, #params));
     quote! {
         #docs
         #(#cfgs)*
