@@ -93,6 +93,19 @@ impl<'a> From<&'a dyn Caller> for AnyCaller<'a> {
     }
 }
 
+// These two, so that whoever keeps a caller behind a pointer writes `&` and no more.
+impl<'a> From<&'a Arc<dyn Caller>> for AnyCaller<'a> {
+    fn from(caller: &'a Arc<dyn Caller>) -> Self {
+        Self::Borrowed(&**caller)
+    }
+}
+
+impl<'a> From<&'a Box<dyn Caller>> for AnyCaller<'a> {
+    fn from(caller: &'a Box<dyn Caller>) -> Self {
+        Self::Borrowed(&**caller)
+    }
+}
+
 impl<C: Caller + 'static> From<Arc<C>> for AnyCaller<'static> {
     fn from(caller: Arc<C>) -> Self {
         Self::Owned(caller)

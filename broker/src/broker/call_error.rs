@@ -106,7 +106,6 @@ impl<E: FromActionError> From<Error> for CallError<E> {
 }
 
 /// The error as it came.
-#[diagnostic::do_not_recommend]
 impl<E> From<CallError<E>> for Error {
     fn from(error: CallError<E>) -> Self {
         match error {

@@ -120,9 +120,11 @@ async fn whatever_calls_can_be_borrowed_and_owned() {
     let broker = alone(Echo).await;
     let counting = Arc::new(Counting { calls: AtomicU32::new(0), next: broker.clone() });
     let as_dyn: Arc<dyn Caller> = counting.clone();
-    let clients: [EchoClient<'_>; 5] = [
+    let boxed: Box<dyn Caller> = Box::new(broker.clone());
+    let clients: [EchoClient<'_>; 6] = [
         EchoClient::new(&*counting),
         EchoClient::new(&*as_dyn),
+        EchoClient::new(&as_dyn),
         EchoClient::new(Arc::clone(&counting)),
         EchoClient::new(Arc::clone(&as_dyn)),
         EchoClient::new(AnyCaller::from(Arc::clone(&as_dyn))),
@@ -131,7 +133,8 @@ async fn whatever_calls_can_be_borrowed_and_owned() {
         assert_eq!(client.say("x".into()).await.unwrap(), "x");
         assert_eq!(client.say("x".into()).raw().await.unwrap().decode::<String>().unwrap(), "x");
     }
-    assert_eq!(counting.calls.load(Ordering::Relaxed), 10);
+    assert_eq!(counting.calls.load(Ordering::Relaxed), 12);
+    assert_eq!(EchoClient::new(&boxed).say("x".into()).await.unwrap(), "x");
     let mock = MockCaller::new().on("echo.say", |p| Ok(json!(p["text"])));
     assert_eq!(Gateway::new(mock.clone()).echo.say("x".into()).await.unwrap(), "x");
     // Clones of a mock share what they were asked.

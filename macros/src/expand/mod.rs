@@ -18,6 +18,8 @@ pub(crate) use client::contract;
 pub(crate) use error::action_error;
 pub(crate) use offer::implements;
 pub(crate) use service::service;
+#[cfg(test)]
+pub(crate) use {offer::offer_of, terms::terms_of};
 
 use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};

@@ -9,19 +9,24 @@ use crate::implements::{Offer, OfferedAction, OfferedArgument, OfferedData};
 
 /// The call of the contract's macro.
 pub(crate) fn implements(service: &Service) -> TokenStream {
-    let Some(path) = &service.implements else { return TokenStream::new() };
+    let Some(offer) = offer_of(service) else { return TokenStream::new() };
+    let path = &offer.path;
+    quote!(#path! { #offer })
+}
+
+pub(crate) fn offer_of(service: &Service) -> Option<Offer> {
+    let path = service.implements.clone()?;
     let (generics, _, bounds) = service.generics.split_for_impl();
-    let offer = Offer {
+    Some(Offer {
         krate: service.krate.clone(),
-        path: path.clone(),
+        path,
         name: LitStr::new(&service.name.full(), service.name.span),
         ident: service.ident.clone(),
         generics: quote!(#generics),
         bounds: quote!(#bounds),
         error: service.error.clone(),
         actions: service.actions.iter().map(action).collect(),
-    };
-    quote!(#path! { #offer })
+    })
 }
 
 fn action(action: &Action) -> OfferedAction {

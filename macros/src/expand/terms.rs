@@ -4,7 +4,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote;
+use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::{Ident, Type, Visibility};
 
@@ -91,14 +91,13 @@ fn names(contract: &Contract) -> TokenStream {
     }
 }
 
-fn terms_of(contract: &Contract) -> TokenStream {
-    let terms = Terms {
+pub(crate) fn terms_of(contract: &Contract) -> Terms {
+    Terms {
         contract: contract.ident.to_string(),
         service: contract.name.full(),
         error: contract.error.as_ref().map(|error| compact(&syn::parse_quote!(#error))),
         actions: contract.methods.iter().map(|method| term(method, contract)).collect(),
-    };
-    quote!(#terms)
+    }
 }
 
 fn term(method: &ContractMethod, contract: &Contract) -> Term {
@@ -135,7 +134,7 @@ fn hidden_name(contract: &Contract) -> Ident {
         (place.file(), place.line(), place.column()).hash(&mut hasher);
     }
     contract.name.full().hash(&mut hasher);
-    terms_of(contract).to_string().hash(&mut hasher);
+    terms_of(contract).into_token_stream().to_string().hash(&mut hasher);
     let name = format!("__{}_contract_{:016x}", contract.ident.unraw(), hasher.finish());
     Ident::new(&name, Span::call_site())
 }
