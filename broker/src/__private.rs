@@ -7,10 +7,14 @@ pub use serde_json::{Value, json};
 pub use std::sync::Arc;
 pub use std::time::Duration;
 
+#[cfg(feature = "macros")]
+pub use ligand_macros::__implements;
+
+pub use crate::broker::Target;
 pub use crate::error::ErrorParts;
 pub use crate::service::Named;
 
-use crate::{Call, Caller, Error, Payload};
+use crate::{ByService, Call, Error, FromActionError};
 
 /// What a handler may fail with. Only there for its message, which says more than that `From` is missing.
 #[diagnostic::on_unimplemented(
@@ -25,12 +29,46 @@ pub trait Travels {}
 impl<E: Into<Error>> Travels for E {}
 
 /// A call of a generated client: the parameters are moved.
-pub fn call<'a, P, R>(caller: &'a dyn Caller, action: &'static str, params: P) -> Call<'a, R>
+pub fn call<'a, P, R>(target: &Target<'a>, action: &'static str, params: P) -> Call<'a, R>
 where
     P: Serialize + Send + 'static,
 {
-    Call::new(caller, action, Ok(Payload::typed(params)))
+    target.call(action, params)
 }
+
+/// The same, of a service that says what it fails with.
+pub fn call_of<'a, P, R, E>(target: &Target<'a>, action: &'static str, params: P) -> Call<'a, R, ByService<E>>
+where
+    P: Serialize + Send + 'static,
+{
+    target.call::<P, R>(action, params).cast()
+}
+
+/// The `error` of a service or a client. A trait of its own for its message, which says what to do.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the `error` of a service",
+    label = "cannot be read back from what a caller is sent",
+    note = "derive `ligand::ActionError` for it: it writes the way to the caller, and the way back"
+)]
+pub trait ErrorOfService {}
+
+#[diagnostic::do_not_recommend]
+impl<E: FromActionError + Into<Error>> ErrorOfService for E {}
+
+/// What an action of a service fails with that says `error = S`: that, or any `ligand::Error`.
+#[diagnostic::on_unimplemented(
+    message = "an action of a service with `error = {S}` fails with `{S}` or `ligand::Error`, not with `{Self}`",
+    label = "not the `error` of the service",
+    note = "callers are given `{S}` back and nothing else: make a variant of it for what `{Self}` says",
+    note = "or return `ligand::Result<T>`: `{Self}` then arrives as `CallError::Other`"
+)]
+pub trait FailsWith<S> {}
+
+#[diagnostic::do_not_recommend]
+impl<S> FailsWith<S> for Error {}
+
+#[diagnostic::do_not_recommend]
+impl<S: FromActionError> FailsWith<S> for S {}
 
 /// What a caller reads of an error. A trait of its own for its message, which says what to do.
 #[diagnostic::on_unimplemented(

@@ -16,6 +16,7 @@
 //! | work given to a `ServiceCx` | `service/cx.rs` | logged; what is periodic runs again |
 //! | `Serialize` of parameters, results and events | `payload.rs` | the value cannot be encoded |
 //! | `Deserialize` of an answer | `broker/call.rs` | the answer cannot be decoded |
+//! | `FromActionError` of a service's error | `broker/call_error.rs` | the error is `CallError::Other`; logged |
 //! | transporters | `broker/lifecycle.rs`, and `transit/inbound.rs` for readers | the start fails; a reader goes on |
 //! | the future given to `run_until` | `broker/lifecycle.rs` | the broker is stopped, then it goes on |
 //!

@@ -118,9 +118,10 @@ pub mod __bench;
 pub mod __private;
 
 pub use broker::{
-    ActionRef, Answer, BrokerBuilder, BuildError, ByClient, ByName, Call, CallOptions, Caller, Emit,
-    EmitOptions, LocalEvent, LocalEvents, NodeInfo, NodeWaitError, Origin, OutgoingCall, PingReply, RawCall,
-    Response, RunError, ServiceBroker, Spread, StartError, StopError, TransporterState, WaitError,
+    ActionRef, Answer, AnyCaller, BrokerBuilder, BuildError, ByClient, ByName, ByService, Call, CallError,
+    CallOptions, Caller, Emit, EmitOptions, FailsAs, LocalEvent, LocalEvents, NodeInfo, NodeWaitError,
+    Origin, OutgoingCall, PingReply, RawCall, Response, RunError, ServiceBroker, Spread, StartError,
+    StopError, TransporterState, WaitError,
 };
 /// The parts of [`ServiceBroker::health`].
 pub mod health {

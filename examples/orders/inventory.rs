@@ -56,7 +56,7 @@ impl Inventory {
     }
 }
 
-#[service(name = "inventory")]
+#[service(name = "inventory", error = InventoryError)]
 impl Inventory {
     /// Holds pieces for an order. Asked again for the same order, it gives the same reservation.
     #[action(rest = "POST /reserve", rename(order_id = "orderId", product_id = "productId"))]

@@ -70,7 +70,7 @@ impl Payments {
     }
 }
 
-#[service(name = "payments")]
+#[service(name = "payments", error = PaymentError)]
 impl Payments {
     /// Charges once per key: asked again with the same key, it gives the same charge.
     #[action(rest = "POST /charge", rename(user_id = "userId"))]

@@ -94,13 +94,13 @@ impl Saga {
     ///
     /// # Cancel safety
     /// Dropped half-way, the step counts as taken.
-    pub(crate) async fn step<T>(
+    pub(crate) async fn step<T, E: Into<ligand::Error>>(
         &self,
         undo: Compensation,
-        step: impl IntoFuture<Output = ligand::Result<T>>,
+        step: impl IntoFuture<Output = Result<T, E>>,
     ) -> ligand::Result<T> {
         self.journal.note(&self.name, undo.clone());
-        let result = step.await;
+        let result = step.await.map_err(E::into);
         if result.as_ref().is_err_and(had_no_effect) {
             self.journal.strike(&self.name, &undo);
         }

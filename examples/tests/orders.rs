@@ -22,7 +22,7 @@ mod underway;
 #[path = "../orders/users.rs"]
 mod users;
 
-use inventory::{Inventory, InventoryClient};
+use inventory::{Inventory, InventoryClient, InventoryError};
 use ligand::{Context, ErrorKind, IntoServiceDef, ServiceBroker, ServiceDef};
 use money::Cents;
 use orders::{Order, Orders, OrdersClient, Placed};
@@ -245,7 +245,7 @@ async fn two_payments_with_one_key_charge_once() {
     let other = payments.charge("cart-1".to_owned(), 1, Cents(700)).await.unwrap_err();
 
     assert_eq!((&first, &first), (&second, &third));
-    assert!(matches!(other.downcast(), Some(PaymentError::KeyReused { charged: Cents(500), .. })), "{other}");
+    assert!(matches!(other.service(), Some(PaymentError::KeyReused { charged: Cents(500), .. })), "{other}");
     assert_eq!(shop.books().await, (10, Cents(500)));
     let asks = "payments   asks the bank for 5.00 of user 1, key cart-1\n";
     let before = "payments   charged before, as payment-1\n";
@@ -268,11 +268,12 @@ async fn an_undo_may_come_twice_and_before_what_it_undoes() {
 
     assert_eq!(payments.refund("b".to_owned()).await.unwrap(), Cents(0));
     let late = payments.charge("b".to_owned(), 1, Cents(500)).await.unwrap_err();
-    assert!(matches!(late.downcast(), Some(PaymentError::Refunded { .. })), "{late}");
+    assert!(matches!(late.service(), Some(PaymentError::Refunded { .. })), "{late}");
 
     let inventory = InventoryClient::new(&shop.broker);
     assert_eq!(inventory.release("b".to_owned()).await.unwrap(), 0);
-    assert_eq!(inventory.reserve("b".to_owned(), 1, 2).await.unwrap_err().error_type(), Some("RELEASED"));
+    let late = inventory.reserve("b".to_owned(), 1, 2).await.unwrap_err();
+    assert!(matches!(late.service(), Some(InventoryError::Released { .. })), "{late}");
     assert_eq!(shop.books().await, (10, Cents(0)));
     shop.broker.stop().await.unwrap();
 }
@@ -293,8 +294,10 @@ async fn an_undo_that_fails_is_tried_again_and_the_older_ones_still_run() {
     let (journal, log) = (Journal::default(), Log::default());
     let saga = Saga::new("order-1".to_owned(), journal.clone(), Output::new(log.clone()));
     let missing = Compensation::new("nobody.undo", json!({ "step": 2 }));
-    saga.step(Compensation::new("shaky.undo", json!({ "step": 1 })), async { Ok(()) }).await.unwrap();
-    saga.step(missing.clone(), async { Ok(()) }).await.unwrap();
+    saga.step(Compensation::new("shaky.undo", json!({ "step": 1 })), async { Ok::<_, ligand::Error>(()) })
+        .await
+        .unwrap();
+    saga.step(missing.clone(), async { Ok::<_, ligand::Error>(()) }).await.unwrap();
 
     saga.undo(&broker).await;
 
@@ -325,7 +328,8 @@ async fn a_saga_that_panics_is_undone_too() {
 
     let ended: ligand::Result<()> = sagas
         .run("order-1".to_owned(), |saga| async move {
-            saga.step(Compensation::new("host.undo", json!({})), async { Ok(()) }).await?;
+            saga.step(Compensation::new("host.undo", json!({})), async { Ok::<_, ligand::Error>(()) })
+                .await?;
             panic!("a mistake in a step");
         })
         .await;
@@ -373,7 +377,7 @@ impl Shop {
     /// Pieces in stock of product 1, and money taken.
     async fn books(&self) -> (u32, Cents) {
         let (inventory, payments) = (InventoryClient::new(&self.broker), PaymentsClient::new(&self.broker));
-        tokio::try_join!(inventory.stock(1), payments.taken()).unwrap()
+        (inventory.stock(1).await.unwrap(), payments.taken().await.unwrap())
     }
 }
 

@@ -211,16 +211,16 @@ async fn users_register_once_and_log_in_with_their_password_only() {
     users.register(name.clone(), password.clone()).await.unwrap();
 
     let taken = users.register(name.clone(), wrong.clone()).await.unwrap_err();
-    assert!(matches!(taken.downcast(), Some(UserError::NameTaken { name }) if name == "Mina"));
+    assert!(matches!(taken.service(), Some(UserError::NameTaken { name }) if name == "Mina"));
     for (name, password) in [(name.clone(), wrong), ("Nobody".to_owned(), password.clone())] {
         let refused = users.login(name, password).await.unwrap_err();
-        assert!(matches!(refused.downcast(), Some(UserError::WrongPassword)));
-        assert!(refused.code().is_some_and(|code| *code == 401));
+        assert!(matches!(refused.service(), Some(UserError::WrongPassword)));
+        assert!(refused.error().code().is_some_and(|code| *code == 401));
     }
     let token = users.login(name.clone(), password).await.unwrap();
     assert_eq!(users.whois(token).await.unwrap(), name);
     let unknown = users.whois("made up".to_owned()).await.unwrap_err();
-    assert!(matches!(unknown.downcast(), Some(UserError::UnknownSession)));
+    assert!(matches!(unknown.service(), Some(UserError::UnknownSession)));
     broker.stop().await.unwrap();
 }
 

@@ -9,6 +9,10 @@ use syn::{Attribute, Expr, Generics, Ident, Path, Type, Visibility};
 pub(crate) struct Service {
     pub(crate) name: ServiceName,
     pub(crate) krate: Path,
+    /// What its actions fail with, where it says so: its client gives it back.
+    pub(crate) error: Option<Path>,
+    /// The contract that it keeps, where it says one.
+    pub(crate) implements: Option<Path>,
     pub(crate) depends_on: Option<Expr>,
     pub(crate) settings: Option<Expr>,
     pub(crate) metadata: Option<Expr>,
@@ -30,6 +34,8 @@ pub(crate) struct Service {
 pub(crate) struct Contract {
     pub(crate) name: ServiceName,
     pub(crate) krate: Path,
+    /// What the service fails with, where the contract says so.
+    pub(crate) error: Option<Path>,
     pub(crate) client: Client,
     /// The trait's own name.
     pub(crate) ident: Ident,
@@ -123,6 +129,8 @@ pub(crate) struct ContractMethod {
     pub(crate) name: Named,
     pub(crate) inputs: Inputs,
     pub(crate) output: Type,
+    /// The `E` of `Result<T, E>`, where it is written so.
+    pub(crate) failure: Option<Type>,
 }
 
 /// A name and the code it stands in.

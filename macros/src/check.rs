@@ -5,7 +5,7 @@
 
 use proc_macro2::Span;
 use syn::ext::IdentExt;
-use syn::{Expr, ExprLit, GenericParam, Ident, Lit};
+use syn::{Expr, ExprLit, GenericParam, Ident, Lit, Path, parse_quote};
 
 use crate::ast::{
     Action, Contract, ContractMethod, Event, Hook, Inputs, Method, Named, Service, ServiceName, Version,
@@ -29,6 +29,7 @@ pub(crate) fn service(service: &mut Service, errors: &mut Errors) {
             _ => None,
         })
         .collect();
+    check_error(&mut service.error, &parameters, errors);
     let has_client = service.client.is_some();
     for action in &mut service.actions {
         // Nothing is a list of arguments, too: one that lets no member pass.
@@ -77,6 +78,7 @@ pub(crate) fn contract(contract: &mut Contract, errors: &mut Errors) {
     if let Some(Version::Text(version)) = &contract.name.version {
         check_name_of_another(version, "a version", contract.name.version_span, errors);
     }
+    check_error(&mut contract.error, &[], errors);
     keep_sound(&mut contract.methods, errors, |method: &ContractMethod, errors| {
         check_name_of_another(&method.name.text, "an action", method.name.span, errors);
         check_client_method(&method.ident, errors);
@@ -145,6 +147,15 @@ fn check_name_of_another(name: &str, what: &str, span: Span, errors: &mut Errors
     }
 }
 
+/// The error is named in the client, which stands outside the impl.
+fn check_error(error: &mut Option<Path>, parameters: &[Ident], errors: &mut Errors) {
+    let Some(path) = &*error else { return };
+    if let Some(trouble) = wire::trouble(&parse_quote!(#path), parameters) {
+        errors.at_span(trouble.span, trouble.message("the error of a service"));
+        *error = None;
+    }
+}
+
 fn check_depends_on(names: &Expr, errors: &mut Errors) {
     match names {
         Expr::Array(array) => {
@@ -175,6 +186,7 @@ fn check_client_method(ident: &Ident, errors: &mut Errors) {
     let taken = match name.as_str() {
         "new" => "the client's constructor is called `new`",
         "NAME" => "the client's constant is called `NAME`",
+        "named" => "the client's method for another name of the service is called `named`",
         // They take their value as it is, so they are found before a method that takes it by reference.
         "into" | "try_into" => "on a client this would be the method that every type has",
         _ => return,

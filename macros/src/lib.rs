@@ -43,6 +43,7 @@ mod check;
 mod entries;
 mod errors;
 mod expand;
+mod implements;
 mod names;
 mod options;
 mod parse;
@@ -74,6 +75,13 @@ pub fn action_error(input: TokenStream) -> TokenStream {
     action_error_tokens(input.into()).into()
 }
 
+/// Compares what a contract asks for with what a service offers. The macros write calls of it; nobody else does.
+#[doc(hidden)]
+#[proc_macro]
+pub fn __implements(input: TokenStream) -> TokenStream {
+    implements::tokens(input.into()).into()
+}
+
 fn service_tokens(
     attr: proc_macro2::TokenStream,
     item: proc_macro2::TokenStream,
@@ -84,8 +92,9 @@ fn service_tokens(
         check::service(&mut service, &mut errors);
         // A half-understood interface is nothing to compare or to keep.
         let schema = (errors.len() == 0).then(|| expand::schema::apply(&service, &mut errors));
+        let implements = (errors.len() == 0).then(|| expand::implements(&service));
         let code = expand::service(&service);
-        quote::quote!(#code #schema)
+        quote::quote!(#implements #code #schema)
     });
     let (item, errors) = (parsed.item, errors.into_tokens());
     quote::quote!(#item #errors #generated)

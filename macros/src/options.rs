@@ -8,9 +8,19 @@ use crate::entries::{Entries, Entry};
 use crate::errors::Errors;
 use crate::{names, suggest};
 
-const SERVICE: &[&str] =
-    &["name", "version", "depends_on", "settings", "metadata", "strict", "client", "crate"];
-const CONTRACT: &[&str] = &["name", "version", "crate"];
+const SERVICE: &[&str] = &[
+    "name",
+    "version",
+    "error",
+    "implements",
+    "depends_on",
+    "settings",
+    "metadata",
+    "strict",
+    "client",
+    "crate",
+];
+const CONTRACT: &[&str] = &["name", "version", "error", "crate"];
 const CLIENT: &[&str] = &["vis", "name"];
 const ACTION: &[&str] = &[
     "name",
@@ -50,6 +60,10 @@ pub(crate) struct ServiceOptions {
     /// Absent only after an error.
     pub(crate) name: Option<ServiceName>,
     pub(crate) krate: Path,
+    /// What the service fails with, where it says so.
+    pub(crate) error: Option<Path>,
+    /// The contract that it keeps.
+    pub(crate) implements: Option<Path>,
     pub(crate) depends_on: Option<Expr>,
     pub(crate) settings: Option<Expr>,
     pub(crate) metadata: Option<Expr>,
@@ -78,6 +92,8 @@ impl ServiceOptions {
         let mut this = Self {
             name: None,
             krate: parse_quote!(::ligand),
+            error: None,
+            implements: None,
             depends_on: None,
             settings: None,
             metadata: None,
@@ -95,6 +111,8 @@ impl ServiceOptions {
                 key if !known.contains(&key) => errors.push(entry.unknown(known)),
                 "name" => name = errors.check(entry.string("trips")),
                 "version" => version = errors.check(read_version(entry)),
+                "error" => this.error = errors.check(entry.path("StockError")),
+                "implements" => this.implements = errors.check(entry.path("contracts::Stock")),
                 "depends_on" => this.depends_on = errors.check(entry.expr()),
                 "settings" => this.settings = errors.check(entry.expr()),
                 "metadata" => this.metadata = errors.check(entry.expr()),

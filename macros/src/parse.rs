@@ -72,6 +72,8 @@ fn build(
     Some(Service {
         name: options.name?,
         krate: options.krate,
+        error: options.error,
+        implements: options.implements,
         depends_on: options.depends_on,
         settings: options.settings,
         metadata: options.metadata,
@@ -325,6 +327,7 @@ pub(crate) fn contract(attr: TokenStream, item: TokenStream, errors: &mut Errors
     Some(Contract {
         name: options.name?,
         krate: options.krate,
+        error: options.error,
         client: Client { vis: item.vis.clone(), ident: client_ident(&item.ident) },
         docs: pick(&item.attrs, "doc"),
         ident: item.ident,
@@ -363,7 +366,7 @@ fn contract_method(item: &TraitItemFn, errors: &mut Errors) -> Option<ContractMe
     }
     signature::check_plain(sig, "a method of a client", errors);
     let taken = signature::read_arguments(sig, Role::Contract, &options.rename, &[], errors);
-    let output = signature::read_output(sig);
+    let (output, failure) = signature::read_output(sig);
     signature::check_result(&output, &[], true, errors);
     (errors.len() == before).then(|| ContractMethod {
         ident: sig.ident.clone(),
@@ -372,5 +375,6 @@ fn contract_method(item: &TraitItemFn, errors: &mut Errors) -> Option<ContractMe
         name: action_name(sig, &options),
         inputs: taken.inputs,
         output,
+        failure,
     })
 }

@@ -318,15 +318,16 @@ pub(crate) fn read_returns(sig: &Signature, what: &str, errors: &mut Errors) -> 
     Some(Returns { whole: (**ty).clone(), ok: ok.clone(), err: err.cloned() })
 }
 
-/// The success type of a contract's method: `T`, `Result<T>` and `Result<T, E>` all mean `T`.
-pub(crate) fn read_output(sig: &Signature) -> Type {
+/// The success type of a contract's method, and the `E` where there is one: `T`, `Result<T>` and `Result<T, E>` all
+/// mean `T`.
+pub(crate) fn read_output(sig: &Signature) -> (Type, Option<Type>) {
     let ReturnType::Type(_, ty) = &sig.output else {
-        return syn::parse_quote!(());
+        return (syn::parse_quote!(()), None);
     };
     let parts = wire::last_segment(ty).filter(|segment| segment.ident == "Result").map(wire::type_arguments);
     match parts.as_deref() {
-        Some([ok, ..]) => (*ok).clone(),
-        _ => (**ty).clone(),
+        Some([ok, rest @ ..]) => ((*ok).clone(), rest.first().map(|err| (*err).clone())),
+        _ => ((**ty).clone(), None),
     }
 }
 
@@ -354,8 +355,8 @@ mod tests {
     fn a_contract_accepts_results_and_plain_types() {
         for sig in ["fn a() -> Receipt", "fn a() -> Result<Receipt>", "fn a() -> ligand::Result<Receipt, E>"]
         {
-            assert_eq!(wire::compact(&read_output(&syn::parse_str(sig).unwrap())), "Receipt", "{sig}");
+            assert_eq!(wire::compact(&read_output(&syn::parse_str(sig).unwrap()).0), "Receipt", "{sig}");
         }
-        assert_eq!(wire::compact(&read_output(&parse_quote!(fn a()))), "()");
+        assert_eq!(wire::compact(&read_output(&parse_quote!(fn a())).0), "()");
     }
 }

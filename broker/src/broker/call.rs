@@ -13,10 +13,11 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context as Task, Poll};
 
-use super::ServiceBroker;
 use super::action_ref::Site;
+use super::call_error::FailsAs;
 use super::dispatch::{self, Attempt};
 use super::options::CallOptions;
+use super::{AnyCaller, ServiceBroker};
 use crate::codec::DecodeError;
 use crate::config::Timeout;
 use crate::context::Context;
@@ -28,7 +29,7 @@ use crate::service::Reply;
 
 /// Whoever can make calls: a broker, the context of a running call, or a mock.
 ///
-/// Typed clients take a `&dyn Caller`, so a test can hand them one of its own.
+/// Typed clients take any, borrowed or owned ([`AnyCaller`]), so a test can hand them one of its own.
 pub trait Caller: Send + Sync {
     /// Makes a call.
     fn dispatch(&self, call: OutgoingCall) -> BoxFuture<'_, Result<Response>>;
@@ -149,7 +150,7 @@ pub struct Call<'a, R, By = ByClient> {
 
 /// What is to be asked for.
 struct Asked<'a> {
-    caller: &'a dyn Caller,
+    caller: AnyCaller<'a>,
     action: Cow<'a, str>,
     params: Result<Payload>,
     options: Option<Box<CallOptions>>,
@@ -174,8 +175,12 @@ pub enum ByName {}
 
 impl<'a, R> Call<'a, R> {
     /// A call through any [`Caller`]. An error in `params` is what awaiting it gives.
-    pub fn new(caller: &'a dyn Caller, action: impl Into<Cow<'a, str>>, params: Result<Payload>) -> Self {
-        let asked = Asked { caller, action: action.into(), params, options: None };
+    pub fn new(
+        caller: impl Into<AnyCaller<'a>>,
+        action: impl Into<Cow<'a, str>>,
+        params: Result<Payload>,
+    ) -> Self {
+        let asked = Asked { caller: caller.into(), action: action.into(), params, options: None };
         Self { state: State::New(Some(asked)), result: PhantomData }
     }
 
@@ -205,7 +210,7 @@ impl<'a> Call<'a, (), ByName> {
 
 impl<'a, R> Call<'a, R, ByName> {
     pub(crate) fn by_name(
-        caller: &'a dyn Caller,
+        caller: impl Into<AnyCaller<'a>>,
         action: impl Into<Cow<'a, str>>,
         params: Result<Payload>,
     ) -> Self {
@@ -266,7 +271,7 @@ impl<'a, R, By> Call<'a, R, By> {
         self
     }
 
-    fn cast<S, To>(self) -> Call<'a, S, To> {
+    pub(crate) fn cast<S, To>(self) -> Call<'a, S, To> {
         Call { state: self.state, result: PhantomData }
     }
 }
@@ -281,7 +286,7 @@ impl<'a> Asked<'a> {
             }
             (Err(error), _) => return State::Broker(Err(error.with_outcome(Outcome::NotRun))),
         };
-        match self.caller.origin() {
+        match self.caller.get().origin() {
             Origin::Broker(broker, parent) => {
                 State::Broker(dispatch::begin(broker, parent, &self.action, params, self.options.as_deref()))
             }
@@ -319,18 +324,19 @@ impl<R, By> fmt::Debug for Call<'_, R, By> {
     }
 }
 
-impl<R: Answer, By> Future for Call<'_, R, By> {
-    type Output = Result<R>;
+impl<R: Answer, By: FailsAs> Future for Call<'_, R, By> {
+    type Output = Result<R, By::Error>;
 
-    fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<R>> {
-        match self.state.begun() {
+    fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Self::Output> {
+        let answer = match self.state.begun() {
             State::Broker(Err(error)) => Poll::Ready(Err(error.clone())),
             State::Broker(Ok(attempt)) => {
                 attempt.poll_reply(task).map(|reply| read(reply?, || attempt.context().name().to_string()))
             }
             State::Other(call) => call.as_mut().poll(task).map(|response| response?.decode()),
             State::New(_) => unreachable!("it has begun the line above"),
-        }
+        };
+        answer.map_err(Into::into)
     }
 }
 

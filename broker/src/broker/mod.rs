@@ -2,10 +2,12 @@
 
 mod action_ref;
 mod announce;
+mod any_caller;
 mod banner;
 mod budget;
 mod builder;
 mod call;
+mod call_error;
 mod configured;
 mod dispatch;
 mod emit;
@@ -22,6 +24,7 @@ mod running;
 mod services;
 mod signals;
 mod state;
+mod target;
 mod wait;
 
 use futures_util::future::BoxFuture;
@@ -49,10 +52,12 @@ use crate::registry::Registry;
 use crate::transit::{Transit, TransitStats};
 
 pub use action_ref::ActionRef;
+pub use any_caller::AnyCaller;
 pub use builder::BrokerBuilder;
 #[doc(hidden)]
 pub use call::Origin;
 pub use call::{Answer, ByClient, ByName, Call, Caller, OutgoingCall, RawCall, Response};
+pub use call_error::{ByService, CallError, FailsAs};
 pub(crate) use dispatch::{AnsweredBy, picked_and_run};
 pub use emit::{Emit, Spread};
 pub(crate) use emit::{Waiting, run_local};
@@ -68,6 +73,7 @@ pub use nodes::NodeInfo;
 pub use options::{CallOptions, EmitOptions};
 pub(crate) use services::LocalServices;
 pub use state::TransporterState;
+pub use target::Target;
 
 /// A node of the cluster: it hosts services, calls actions, and sends events. Cheap to clone.
 ///

@@ -73,6 +73,55 @@ impl ServiceDef {
         })
     }
 
+    /// The service that a type with `#[service]` is, to be given a name at run time.
+    ///
+    /// ```
+    /// use ligand::{Result, ServiceBroker, ServiceDef, service};
+    ///
+    /// struct Stock {
+    ///     tenant: &'static str,
+    /// }
+    ///
+    /// #[service(name = "stock", version = 2)]
+    /// impl Stock {
+    ///     #[action]
+    ///     async fn whose(&self) -> Result<String> {
+    ///         Ok(self.tenant.to_owned())
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let broker = ServiceBroker::builder()
+    ///     .service(ServiceDef::of(Stock { tenant: "eu" }).named("stock-eu"))
+    ///     .service(ServiceDef::of(Stock { tenant: "us" }).named("stock-us").versioned(3))
+    ///     .build()?;
+    /// broker.start().await?;
+    /// let stock = StockClient::new(&broker);
+    /// assert_eq!(stock.clone().named("v2.stock-eu").whose().await?, "eu");
+    /// assert_eq!(stock.named("v3.stock-us").whose().await?, "us");
+    /// # broker.stop().await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn of(service: impl IntoServiceDef) -> Self {
+        service.into_service_def()
+    }
+
+    /// The same service under another name, without version. Its actions are called by it, and events without
+    /// a group of their own are handled in its group. Whether it is a name is looked at when the service is given
+    /// to a broker.
+    #[must_use]
+    pub fn named(self, name: impl Into<Name>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// The same service in another version.
+    #[must_use]
+    pub fn versioned(self, version: impl Into<ServiceVersion>) -> Self {
+        Self { version: Some(version.into()), ..self }
+    }
+
     /// Its name, without version.
     #[must_use]
     pub fn name(&self) -> &Name {

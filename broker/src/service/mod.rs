@@ -43,6 +43,7 @@ pub(crate) use cx::Tasks;
 pub use event::EventDef;
 pub(crate) use gate::{Entered, Gate, Seat};
 pub use named::Named;
+pub(crate) use names::{wrong_foreign, wrong_name};
 pub use params::{Empty, EventData, Params, Shared};
 pub use reply::Reply;
 pub(crate) use run::{Beneath, First, Run, first, poll_seated};

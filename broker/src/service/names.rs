@@ -8,7 +8,7 @@ pub(super) const MAX_NAME: usize = 255;
 
 /// What is wrong with the name of a service, a version, an action or a group. Names become parts of topics and
 /// of `service.action`, so only characters that every transporter carries pass. Completes "the name …".
-pub(super) fn wrong_name(name: &str) -> Option<String> {
+pub(crate) fn wrong_name(name: &str) -> Option<String> {
     if name.starts_with('$') {
         return Some("begins with `$`, which is reserved for the broker itself".into());
     }
@@ -19,6 +19,14 @@ pub(super) fn wrong_name(name: &str) -> Option<String> {
         return Some(format!("holds {bad:?}: use letters, digits, `_`, `-` and `.`"));
     }
     name.split('.').any(str::is_empty).then(|| "has a `.` with nothing beside it".into())
+}
+
+/// What is wrong with a name that somebody else has given: Node takes nearly anything.
+pub(crate) fn wrong_foreign(name: &str) -> Option<String> {
+    wrong_length(name).or_else(|| {
+        let bad = name.chars().find(|c| c.is_control())?;
+        Some(format!("holds {bad:?}, which no name has"))
+    })
 }
 
 /// What is wrong with what an event handler listens to; `$…` is fine, since the broker's own events can be

@@ -3,11 +3,15 @@
 
 mod actions;
 mod clients;
+mod contracts;
 mod definition;
 mod errors;
 mod events;
 mod hooks;
 mod names;
+mod owned;
+mod run_time_names;
 mod story;
 mod strict;
+mod typed_errors;
 mod ways;

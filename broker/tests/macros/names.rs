@@ -126,7 +126,7 @@ actions! {
 async fn an_action_may_be_called_what_a_smart_pointer_has_a_method_of() {
     on_every_way(<Names as Default>::default, async |broker, way| {
         let client = NamesClient::new(broker);
-        call_all(client).await;
+        call_all(NamesClient::new(broker)).await;
         assert_eq!(client.clone("it".into()).await.unwrap(), "a copy of it", "{way:?}");
         assert_eq!(broker.call::<usize>("names.into", ()).await.unwrap(), 1, "{way:?}");
         assert_eq!(broker.call::<usize>("names.new", ()).await.unwrap(), 2, "{way:?}");

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ligand::{Error, ServiceBroker};
+use ligand::{CallError, Error, ServiceBroker};
 use tokio::sync::OnceCell;
 
 use crate::user::{UserError, UsersClient};
@@ -37,8 +37,8 @@ async fn log_in(broker: &ServiceBroker, name: &str) -> Result<Session, Error> {
     match users.register(name.to_owned(), password.clone()).await {
         Ok(()) => {}
         // With databases of an earlier run the account is there already.
-        Err(error) if matches!(error.downcast(), Some(UserError::NameTaken { .. })) => {}
-        Err(error) => return Err(error),
+        Err(CallError::Service(UserError::NameTaken { .. }, _)) => {}
+        Err(error) => return Err(error.into()),
     }
     // Undecoded, the answer also says who gave it.
     let answer = users.login(name.to_owned(), password).raw().await?;

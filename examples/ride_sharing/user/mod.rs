@@ -39,7 +39,7 @@ impl Users {
     }
 }
 
-#[service(name = "users")]
+#[service(name = "users", error = UserError)]
 impl Users {
     /// Makes an account.
     #[action]

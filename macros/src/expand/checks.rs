@@ -6,10 +6,11 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Ident, Type};
+use syn::{Ident, Path, Type, parse_quote};
 
 use super::{at, invocation, located, params, quiet};
 use crate::ast::{Action, Contract, Event, Inputs, Method, Service, Slot};
+use crate::wire;
 
 /// A function that compiles exactly when all types of the interface fit.
 pub(super) fn service(service: &Service) -> TokenStream {
@@ -17,6 +18,7 @@ pub(super) fn service(service: &Service) -> TokenStream {
     let serde = quote!(#krate::__private::serde);
     let quiet = quiet();
     let (impl_generics, _, where_clause) = service.generics.split_for_impl();
+    let of_error = of_error(service.error.as_ref(), krate);
     let shared = one("a_service_is_shared_between_threads", &service.self_ty);
     let actions = service.actions.iter().map(|item| action(item, service));
     let events = service.events.iter().map(|item| event(item, service));
@@ -44,6 +46,7 @@ pub(super) fn service(service: &Service) -> TokenStream {
                 _: ::core::option::Option<::core::result::Result<T, E>>,
             ) {}
             fn a_handler_may_change_threads<F: ::core::future::Future + ::core::marker::Send>(_: F) {}
+            #of_error
             #shared
             #(#actions)*
             #(#events)*
@@ -59,15 +62,18 @@ pub(super) fn contract(contract: &Contract) -> TokenStream {
         quote!(#krate::__private::serde)
     };
     let quiet = quiet();
+    let of_error = of_error(contract.error.as_ref(), &contract.krate);
     let methods = contract.methods.iter().map(|method| {
         let cfgs = &method.cfgs;
         let data = data(&method.inputs, "an_argument_can_be_sent");
         let result = one("the_client_decodes_the_result", &method.output);
-        quote!(#(#cfgs)* { #data #result })
+        let own = own_error(method.failure.as_ref(), None, &contract.error);
+        quote!(#(#cfgs)* { #data #result #own })
     });
     quote! {
         #quiet
         fn checks() {
+            #of_error
             fn an_argument_can_be_sent<T: #serde::Serialize + ::core::marker::Send + 'static>() {}
             fn the_client_decodes_the_result<T>()
             where
@@ -91,7 +97,9 @@ fn action(action: &Action, service: &Service) -> TokenStream {
     let failure = failure(&action.method);
     let future =
         action.method.is_async.then(|| future(&action.method, &action.inputs, &action.slots, service));
-    quote!(#(#cfgs)* { #data #result #failure #future })
+    let own =
+        own_error(action.method.returns.err.as_ref(), Some(&action.method.returns.whole), &service.error);
+    quote!(#(#cfgs)* { #data #result #failure #own #future })
 }
 
 fn event(event: &Event, service: &Service) -> TokenStream {
@@ -127,6 +135,36 @@ fn failure(method: &Method) -> TokenStream {
                 a_result_has_an_error_that_travels(::core::option::Option::<#whole>::None);
             }
         }
+    }
+}
+
+/// What the `error` of a service or a contract has to be, and the bounds for what its actions fail with.
+fn of_error(error: Option<&Path>, krate: &Path) -> TokenStream {
+    let Some(error) = error else { return TokenStream::new() };
+    let span = located(error.span());
+    let read_back = quote_spanned!(span=> the_error_of_a_service_is_read_back::<#error>(););
+    quote! {
+        fn the_error_of_a_service_is_read_back<E: #krate::__private::ErrorOfService>() {}
+        fn an_action_fails_with_the_error_of_its_service<S, E: #krate::__private::FailsWith<S>>() {}
+        fn a_result_fails_with_the_error_of_its_service<S, T, E: #krate::__private::FailsWith<S>>(
+            _: ::core::option::Option<::core::result::Result<T, E>>,
+        ) {}
+        #read_back
+    }
+}
+
+/// One action's error against that of its service; nothing where the two are written alike.
+fn own_error(written: Option<&Type>, whole: Option<&Type>, error: &Option<Path>) -> TokenStream {
+    let Some(error) = error else { return TokenStream::new() };
+    match (written, whole) {
+        (Some(err), _) if wire::compact(err) == wire::compact(&parse_quote!(#error)) => TokenStream::new(),
+        (Some(err), _) => {
+            quote_spanned!(located(err.span())=> an_action_fails_with_the_error_of_its_service::<#error, #err>();)
+        }
+        (None, Some(whole)) => quote_spanned! {located(whole.span())=>
+            a_result_fails_with_the_error_of_its_service::<#error, _, _>(::core::option::Option::<#whole>::None);
+        },
+        (None, None) => TokenStream::new(),
     }
 }
 

@@ -1,11 +1,11 @@
 //! The typed client: one method per action, callable from a broker, a context or a mock.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Attribute, Ident, Path, Type};
 
 use super::params::{self, Travels};
-use super::{checks, located, quiet};
+use super::{checks, located, quiet, terms};
 use crate::ast::{Client, Contract, Inputs, Service};
 
 /// One method of the client.
@@ -40,7 +40,15 @@ pub(super) fn of_service(service: &Service) -> TokenStream {
         })
         .collect();
     let doc = format!("Calls the service `{full}` from anywhere: through a broker, a context or a mock.");
-    definition(client, &quote!(#[doc = #doc]), &full, &methods, &service.krate)
+    definition(&Definition {
+        client,
+        docs: &quote!(#[doc = #doc]),
+        full: &full,
+        methods: &methods,
+        error: service.error.as_ref(),
+        made: "of_service",
+        krate: &service.krate,
+    })
 }
 
 /// The client of a service that lives elsewhere, with the structs for its params.
@@ -78,44 +86,70 @@ pub(crate) fn contract(contract: &Contract) -> TokenStream {
         }
         docs => quote!(#(#docs)*),
     };
-    let client = definition(&contract.client, &docs, &full, &methods, &contract.krate);
+    let client = definition(&Definition {
+        client: &contract.client,
+        docs: &docs,
+        full: &full,
+        methods: &methods,
+        error: contract.error.as_ref(),
+        made: "of_contract",
+        krate: &contract.krate,
+    });
     let checks = checks::contract(contract);
+    let terms = terms::terms(contract);
     quote! {
         // First, because the compiler reports in this order and these errors are the clearest.
         const _: () = { #checks };
         #(#structs)*
         #client
+        #terms
     }
 }
 
-fn definition(
-    client: &Client,
-    docs: &TokenStream,
-    full: &str,
-    methods: &[Method<'_>],
-    krate: &Path,
-) -> TokenStream {
+/// What a client is written from.
+struct Definition<'a> {
+    client: &'a Client,
+    docs: &'a TokenStream,
+    /// Full name of the service.
+    full: &'a str,
+    methods: &'a [Method<'a>],
+    error: Option<&'a Path>,
+    /// Which function of `Target` makes it: names of one's own are judged otherwise than those of others.
+    made: &'static str,
+    krate: &'a Path,
+}
+
+fn definition(definition: &Definition<'_>) -> TokenStream {
+    let Definition { client, docs, full, methods, error, made, krate } = *definition;
     let Client { vis, ident } = client;
     let quiet = quiet();
+    let made = Ident::new(made, Span::call_site());
     let text = ident.to_string();
-    let methods = methods.iter().map(|one| method(one, client, krate));
+    let methods = methods.iter().map(|one| method(one, client, error, krate));
     quote! {
         #docs
         #quiet
-        #[derive(Clone, Copy)]
+        #[derive(Clone)]
         #vis struct #ident<'a> {
-            caller: &'a dyn #krate::Caller,
+            target: #krate::__private::Target<'a>,
         }
 
         #quiet
         impl<'a> #ident<'a> {
-            /// The full name of the service, with its version.
+            /// The full name of the service as it was written, with its version.
             #vis const NAME: &'static str = #full;
 
-            /// A client that calls through `caller`.
+            /// A client that calls through `caller`, borrowed (`&broker`, `&ctx`) or owned (`broker.clone()`).
             #[must_use]
-            #vis fn new(caller: &'a dyn #krate::Caller) -> Self {
-                Self { caller }
+            #vis fn new(caller: impl ::core::convert::Into<#krate::AnyCaller<'a>>) -> Self {
+                Self { target: #krate::__private::Target::#made(caller, #full) }
+            }
+
+            /// A client of a service of this kind under another name, its full one with its version, as in
+            /// `v2.stock-eu`. A name that no service can have is what calls fail with.
+            #[must_use]
+            #vis fn named(self, service: impl ::core::convert::Into<#krate::Name>) -> Self {
+                Self { target: self.target.named(service) }
             }
 
             #(#methods)*
@@ -130,7 +164,7 @@ fn definition(
     }
 }
 
-fn method(method: &Method<'_>, client: &Client, krate: &Path) -> TokenStream {
+fn method(method: &Method<'_>, client: &Client, error: Option<&Path>, krate: &Path) -> TokenStream {
     let Method { ident, cfgs, action, params, .. } = method;
     let vis = &client.vis;
     let docs = match method.docs {
@@ -160,12 +194,18 @@ fn method(method: &Method<'_>, client: &Client, krate: &Path) -> TokenStream {
         ),
     };
     let span = located(ident.span());
-    let body =
-        quote_spanned!(span=> #krate::__private::call::<#params_ty, #output>(self.caller, #action, #params));
+    let (call, fails) = match error {
+        None => (quote_spanned!(span=> call::<#params_ty, #output>), None),
+        Some(error) => (
+            quote_spanned!(span=> call_of::<#params_ty, #output, #error>),
+            Some(quote!(, #krate::ByService<#error>)),
+        ),
+    };
+    let body = quote_spanned!(span=> #krate::__private::#call(&self.target, #action, #params));
     quote! {
         #docs
         #(#cfgs)*
-        #vis fn #ident(&self #arguments) -> #krate::Call<'a, #output> {
+        #vis fn #ident(&self #arguments) -> #krate::Call<'a, #output #fails> {
             #body
         }
     }

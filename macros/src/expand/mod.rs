@@ -8,19 +8,24 @@ mod client;
 mod error;
 mod invocation;
 mod json;
+mod offer;
 mod params;
 pub(crate) mod schema;
 mod service;
+mod terms;
 
 pub(crate) use client::contract;
 pub(crate) use error::action_error;
+pub(crate) use offer::implements;
 pub(crate) use service::service;
+#[cfg(test)]
+pub(crate) use {offer::offer_of, terms::terms_of};
 
 use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 
 /// Lints that are right about code people write and mean nothing for generated code.
-fn quiet() -> TokenStream {
+pub(crate) fn quiet() -> TokenStream {
     quote! {
         #[allow(
             dead_code,
@@ -35,7 +40,7 @@ fn quiet() -> TokenStream {
 }
 
 /// Errors point at `span`; names resolve as in the rest of the generated code, and lints know it is generated.
-fn located(span: Span) -> Span {
+pub(crate) fn located(span: Span) -> Span {
     Span::call_site().located_at(span)
 }
 

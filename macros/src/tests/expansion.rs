@@ -126,7 +126,7 @@ fn named_arguments_become_a_struct_that_handler_and_client_share() {
                 /// Books a car.
                 pub(crate) fn request(&self, rider: RiderId, to: Option<Point>) -> ::ligand::Call<'a, Trip> {
                     ::ligand::__private::call::<__TripsRequestParams, Trip>(
-                        self.caller,
+                        &self.target,
                         "v1.trips.book",
                         __TripsRequestParams { rider, to },
                     )
@@ -214,7 +214,7 @@ fn whole_raw_and_blocking_actions_have_their_own_ways() {
                     params.password
                 )
             )),
-            quote!(call::<::ligand::Empty, ()>(self.caller, "trips.ping", ::ligand::Empty {})),
+            quote!(call::<::ligand::Empty, ()>(&self.target, "trips.ping", ::ligand::Empty {})),
             quote!(async move { <Trips>::ping(__this).await }),
         ],
     );
@@ -286,7 +286,10 @@ fn the_client_can_be_renamed_reduced_and_left_out() {
     let code = service(quote!(name = "t", client(vis = pub, name = TripsApi)), item.clone());
     contains(
         &code,
-        &[quote!(pub struct TripsApi<'a>), quote!(pub fn new(caller: &'a dyn ::ligand::Caller) -> Self)],
+        &[
+            quote!(pub struct TripsApi<'a>),
+            quote!(pub fn new(caller: impl ::core::convert::Into<::ligand::AnyCaller<'a>>) -> Self),
+        ],
     );
     lacks(&code, "fna(");
     lacks(&service(quote!(name = "t", client = false), item), "Client");
@@ -354,8 +357,8 @@ fn strict_actions_refuse_unknown_members_even_without_arguments() {
                 #[serde(deny_unknown_fields)]
                 struct __TripsBParams {}
             ),
-            quote!(call::<__TripsBParams, ()>(self.caller, "t.b", __TripsBParams {})),
-            quote!(call::<::ligand::Empty, ()>(self.caller, "t.d", ::ligand::Empty {})),
+            quote!(call::<__TripsBParams, ()>(&self.target, "t.b", __TripsBParams {})),
+            quote!(call::<::ligand::Empty, ()>(&self.target, "t.d", ::ligand::Empty {})),
         ],
     );
     assert_eq!(text(&code).matches("deny_unknown_fields").count(), 2, "{}", text(&code));
@@ -435,7 +438,7 @@ fn a_contract_becomes_a_client_of_the_traits_name() {
             quote!(pub fn send(&self, to: String, text: Option<String>) -> ::ligand::Call<'a, Receipt>),
             quote!(#[serde(rename = "b")]),
             quote!(::ligand::__private::call::<__MailClientOtherParams, ()>(
-                self.caller,
+                &self.target,
                 "v2.mail.x",
                 __MailClientOtherParams { a }
             )),

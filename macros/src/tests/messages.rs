@@ -408,6 +408,14 @@ fn contracts() {
         (
             quote!(
                 trait Mail {
+                    fn named();
+                }
+            ),
+            "is called `named`: name the method otherwise and write `#[action(name = \"named\")]`",
+        ),
+        (
+            quote!(
+                trait Mail {
                     #[action(timeout = 3)]
                     fn a();
                 }
@@ -490,6 +498,6 @@ fn contracts() {
                 trait Mail {}
             )
         )[0]
-        .contains("name, version, crate")
+        .contains("name, version, error, crate")
     );
 }
