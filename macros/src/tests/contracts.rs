@@ -19,7 +19,7 @@ fn contract() -> TokenStream {
 }
 
 /// What the compiler is given for a service of these methods.
-fn compared(attr: TokenStream, methods: TokenStream) -> String {
+fn compared(attr: &TokenStream, methods: &TokenStream) -> String {
     let mut errors = Errors::default();
     let contract = parse::contract(quote!(name = "stock"), contract(), &mut errors).unwrap();
     assert_eq!(errors.messages(), [""; 0]);
@@ -43,7 +43,7 @@ fn kept() -> TokenStream {
 
 #[test]
 fn a_service_that_has_all_names_is_left_to_the_compiler() {
-    let code = compared(quote!(name = "stock"), kept());
+    let code = compared(&quote!(name = "stock"), &kept());
     assert!(!code.contains("compile_error"), "{code}");
     for part in [
         "the argument `sku` of the action `reserve` is `{C}` in the contract `Stock` and `{Self}` here",
@@ -102,7 +102,7 @@ fn what_a_service_lacks_is_named() {
             "gives the action `list.all` arguments by name, and here it takes the whole object",
         ),
     ] {
-        let code = compared(attr, methods);
+        let code = compared(&attr, &methods);
         assert!(code.contains(expected) && code.contains("compile_error"), "{expected}: {code}");
     }
 }
