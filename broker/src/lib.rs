@@ -120,8 +120,8 @@ pub mod __private;
 pub use broker::{
     ActionRef, Answer, AnyCaller, BrokerBuilder, BuildError, ByClient, ByName, ByService, Call, CallError,
     CallOptions, Caller, Emit, EmitOptions, FailsAs, LocalEvent, LocalEvents, NodeInfo, NodeWaitError,
-    Origin, OutgoingCall, PingReply, RawCall, Response, RunError, ServiceBroker, Spread, StartError,
-    StopError, TransporterState, WaitError,
+    Origin, OutgoingCall, PingReply, RawAnswer, RawCall, Response, RunError, ServiceBroker, Spread,
+    StartError, StopError, TransporterState, WaitError,
 };
 /// The parts of [`ServiceBroker::health`].
 pub mod health {

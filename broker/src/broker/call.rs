@@ -345,10 +345,16 @@ impl<R: Answer, By: FailsAs> Future for Call<'_, R, By> {
 #[derive(Debug)]
 pub struct RawCall<'a>(Call<'a, ()>);
 
-/// For a call by name whose type is settled: `.raw()` is for those that leave it open.
-impl<'a, R, By> From<Call<'a, R, By>> for RawCall<'a> {
-    fn from(call: Call<'a, R, By>) -> Self {
-        Self(call.cast())
+/// `.raw()` for a call by name whose type is settled, as `broker.call::<Price>(…)` does. Calls that leave it open
+/// have the method themselves: no trait could settle it for them.
+pub trait RawAnswer<'a> {
+    /// Asks for the answer with everything that came along, undecoded.
+    fn raw(self) -> RawCall<'a>;
+}
+
+impl<'a, R> RawAnswer<'a> for Call<'a, R, ByName> {
+    fn raw(self) -> RawCall<'a> {
+        RawCall(self.cast())
     }
 }
 

@@ -56,7 +56,7 @@ pub use any_caller::AnyCaller;
 pub use builder::BrokerBuilder;
 #[doc(hidden)]
 pub use call::Origin;
-pub use call::{Answer, ByClient, ByName, Call, Caller, OutgoingCall, RawCall, Response};
+pub use call::{Answer, ByClient, ByName, Call, Caller, OutgoingCall, RawAnswer, RawCall, Response};
 pub use call_error::{ByService, CallError, FailsAs};
 pub(crate) use dispatch::{AnsweredBy, picked_and_run};
 pub use emit::{Emit, Spread};

@@ -3,8 +3,7 @@
 use futures_util::future::{join_all, try_join_all};
 use ligand::testing::{Cluster, EventLog, MockCaller, TestBroker};
 use ligand::{
-    Call, CallOptions, Context, EmitOptions, Error, ErrorKind, Outcome, Payload, RawCall, Response,
-    ServiceDef,
+    Call, CallOptions, Context, EmitOptions, Error, ErrorKind, Outcome, Payload, RawAnswer as _, ServiceDef,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -129,13 +128,11 @@ async fn calls_and_events_are_futures_by_themselves() {
 
 #[tokio::test(start_paused = true)]
 async fn any_call_gives_its_answer_with_all_that_came_along() {
-    fn whole<R, By>(call: Call<'_, R, By>) -> RawCall<'_> {
-        RawCall::from(call)
-    }
     let broker = TestBroker::new().service(echo()).start().await;
-    let by_name: Response = whole(broker.call::<u32>("echo.twice", 3)).await.unwrap();
-    let by_client = Call::<u32>::new(&broker, "echo.twice", Ok(Payload::typed(3_u32)));
-    for response in [by_name, whole(by_client).await.unwrap()] {
+    let open = broker.call("echo.twice", 3).raw().await.unwrap();
+    let settled = broker.call::<u32>("echo.twice", 3).raw().await.unwrap();
+    let by_client = Call::<u32>::new(&broker, "echo.twice", Ok(Payload::typed(3_u32))).raw().await.unwrap();
+    for response in [open, settled, by_client] {
         assert_eq!(response.node.as_str(), broker.node_id().as_str());
         assert_eq!(response.decode::<u32>().unwrap(), 6);
     }
