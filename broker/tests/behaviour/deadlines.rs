@@ -136,7 +136,7 @@ async fn never_means_never() {
                     Some(timeout) => call.timeout(timeout),
                     None => call,
                 };
-                let waited = tokio::time::timeout(secs(600), async { call.await }).await;
+                let waited = tokio::time::timeout(secs(600), call).await;
                 assert!(waited.is_err(), "{action} ended: {waited:?}");
             }
         },

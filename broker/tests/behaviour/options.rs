@@ -100,7 +100,7 @@ async fn a_node_is_named_by_text_too() {
         let by_id: String = a.call("echo.where", json!({})).node(cluster.at(node).node_id()).await.unwrap();
         assert_eq!((by_text.as_str(), by_id.as_str()), (node, node));
     }
-    let error = a.call::<String>("echo.where", json!({})).node("c".to_owned()).await.unwrap_err();
+    let error = a.call::<String>("echo.where", json!({})).node("c").await.unwrap_err();
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::ServiceNotFound, Outcome::NotRun));
     let error = a.call::<String>("echo.where", json!({})).node("a\nb").await.unwrap_err();
     assert_eq!(error.outcome(), Outcome::NotRun);

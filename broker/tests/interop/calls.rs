@@ -100,7 +100,7 @@ async fn timeouts_are_kept_by_caller_and_callee(version: Version) {
 async fn an_unknown_action_is_answered_at_once(version: Version) {
     let pair = Pair::start(version).await;
     // Known to the caller's registry only: the service is taken away behind its back by asking the node.
-    let error = pair.rust.call::<Value>("v2.js.none", json!({})).node(&pair.js_id()).await.unwrap_err();
+    let error = pair.rust.call::<Value>("v2.js.none", json!({})).node(pair.js_id()).await.unwrap_err();
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::ServiceNotFound, Outcome::NotRun));
     let call = json!({ "do": "call", "action": "v3.rs.none", "params": {}, "opts": { "nodeID": "rust" } });
     let error = pair.js.attempt(call).await.unwrap_err();

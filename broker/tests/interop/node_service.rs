@@ -76,8 +76,7 @@ async fn node_actions_are_answered_across(version: Version) {
         let action = format!("$node.{action}");
         let call = json!({ "do": "call", "action": action, "params": params, "opts": { "nodeID": "rust" } });
         let ours = pair.js.ask(call).await;
-        let theirs: Value =
-            pair.rust.call(action.as_str(), params.clone()).node(&pair.js_id()).await.unwrap();
+        let theirs: Value = pair.rust.call(action.as_str(), params.clone()).node(pair.js_id()).await.unwrap();
         let (mut of_ours, mut of_theirs) =
             (shape(&ours).unwrap_or_default(), shape(&theirs).unwrap_or_default());
         of_ours.sort_unstable();
@@ -93,7 +92,7 @@ async fn node_actions_are_answered_across(version: Version) {
     let call = json!({ "do": "call", "action": "$node.metrics", "params": {}, "opts": { "nodeID": "rust" } });
     let error = pair.js.attempt(call).await.unwrap_err();
     assert_eq!((&error["type"], &error["code"]), (&json!("METRICS_DISABLED"), &json!(400)));
-    let theirs: Value = pair.rust.call("$node.options", json!({})).node(&pair.js_id()).await.unwrap();
+    let theirs: Value = pair.rust.call("$node.options", json!({})).node(pair.js_id()).await.unwrap();
     assert_eq!(theirs["nodeID"], "js");
     pair.end().await;
 }

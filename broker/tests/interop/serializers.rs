@@ -89,7 +89,7 @@ async fn errors(pair: &Pair) {
     let error = pair.rust.call::<Value>("v2.js.fail", json!({ "name": "TeapotError" })).await.unwrap_err();
     assert_eq!((error.name(), error.message()), ("TeapotError", "I am a teapot"));
     assert_eq!(error.data(), Some(&json!({ "volume": 1.5, "lid": null })));
-    let error = pair.rust.call::<Value>("v2.js.none", json!({})).node(&pair.js_id()).await.unwrap_err();
+    let error = pair.rust.call::<Value>("v2.js.none", json!({})).node(pair.js_id()).await.unwrap_err();
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::ServiceNotFound, Outcome::NotRun));
 }
 

@@ -32,7 +32,7 @@ pub(super) async fn call(nodes: &mut Nodes, checks: &mut Checks) {
         for js in &nodes.js {
             let answer = js.call("v3.rs.echo", value.clone()).await;
             checks.eq("echoed by ours", answer, Ok(value.clone()));
-            let answer = nodes.rust.call::<Value>("v2.js.echo", &value).node(&id(&js.name)).await;
+            let answer = nodes.rust.call::<Value>("v2.js.echo", &value).node(id(&js.name)).await;
             checks.eq("echoed by theirs", answer.expect("an answer"), value.clone());
         }
     }
@@ -59,7 +59,7 @@ pub(super) async fn call(nodes: &mut Nodes, checks: &mut Checks) {
     })
     .await;
     for node in Nodes::everybody() {
-        let answer = nodes.rust.call::<String>("shared.where", json!({})).node(&id(node)).await;
+        let answer = nodes.rust.call::<String>("shared.where", json!({})).node(id(node)).await;
         checks.eq("who answers when one is named", answer.expect("an answer").as_str(), node);
     }
 }
@@ -102,7 +102,7 @@ pub(super) async fn error(nodes: &mut Nodes, checks: &mut Checks) {
             checks.eq("type of ours", &told["type"], &json!(kind));
             checks.eq("retryable of ours", &told["retryable"], &json!(retryable));
             checks.eq("node of ours", &told["nodeID"], &json!("rust"));
-            let told = nodes.rust.call::<Value>("v2.js.fail", &params).node(&id(&js.name)).await;
+            let told = nodes.rust.call::<Value>("v2.js.fail", &params).node(id(&js.name)).await;
             let told = told.expect_err("it fails");
             checks.eq("name of theirs", told.name(), name);
             checks.holds("code of theirs", told.code() == Some(&Code::Number(code)));
@@ -112,7 +112,7 @@ pub(super) async fn error(nodes: &mut Nodes, checks: &mut Checks) {
         let unknown = json!({ "do": "call", "action": "v3.rs.none", "opts": { "nodeID": "rust" } });
         let unknown = js.attempt(unknown).await.expect_err("it is unknown");
         checks.eq("unknown to ours", &unknown["name"], &json!("ServiceNotFoundError"));
-        let unknown = nodes.rust.call::<Value>("v2.js.none", ()).node(&id(&js.name)).await;
+        let unknown = nodes.rust.call::<Value>("v2.js.none", ()).node(id(&js.name)).await;
         checks.eq("unknown to theirs", unknown.expect_err("it is unknown").name(), "ServiceNotFoundError");
     }
 }
@@ -134,7 +134,7 @@ pub(super) async fn meta(nodes: &mut Nodes, checks: &mut Checks) {
             checks.eq("headers at ours", &told["data"]["headers"]["trace"], &json!("x"));
         }
         let call = nodes.rust.call::<()>("v2.js.context", json!({}));
-        let mut call = call.node(&id(&js.name)).meta("user", json!({ "id": 8 }));
+        let mut call = call.node(id(&js.name)).meta("user", json!({ "id": 8 }));
         if headers {
             call = call.header("trace", "y");
         }

@@ -62,7 +62,7 @@ pub(super) async fn leave(nodes: &mut Nodes, checks: &mut Checks) {
     if farewells {
         checks.eq("theirs was lost", &told["unexpected"], &json!(false));
     }
-    let error = nodes.rust.call::<Value>("v2.js.node", ()).node(&id("js-2")).await.expect_err("it has gone");
+    let error = nodes.rust.call::<Value>("v2.js.node", ()).node(id("js-2")).await.expect_err("it has gone");
     checks.holds("calls to it fail at once", error.name().starts_with("ServiceNot"));
 }
 

@@ -34,7 +34,7 @@ pub(super) async fn registry(nodes: &mut Nodes, checks: &mut Checks) {
         let add = rows(&actions).iter().find(|action| action["name"] == "v3.rs.add");
         checks.eq("definition", &add.expect("our action is listed")["action"]["rest"], &json!("GET /add"));
     }
-    let list = nodes.rust.call::<Value>("$node.list", json!({})).node(&id("rust")).await.expect("a list");
+    let list = nodes.rust.call::<Value>("$node.list", json!({})).node(id("rust")).await.expect("a list");
     let services = nodes.services().await;
     for (js, version) in nodes.stock() {
         let node = rows(&list).iter().find(|node| node["id"] == *js.name).expect("theirs is listed");
