@@ -1,6 +1,9 @@
 //! What a broker promises, one file per behaviour. One program, because linking is most of the time.
 #![allow(clippy::disallowed_methods, reason = "a test ends with all its tasks and threads")]
 
+mod acks;
+mod any_answer;
+mod bad_input;
 mod balancing;
 mod bus;
 mod bus_membership;
@@ -22,6 +25,7 @@ mod fault_tally;
 mod forged_info;
 mod half_pairs;
 mod hostile_bus;
+mod id_conflict;
 mod info_rate;
 mod layers;
 mod lifecycle;
@@ -51,6 +55,8 @@ mod refused_packets;
 mod removal;
 mod rerouting;
 mod run_modes;
+mod serializer_mismatch;
+mod service_tasks;
 mod services_at_run_time;
 mod signals;
 mod spans;
@@ -62,3 +68,4 @@ mod validation;
 mod visibility;
 mod waiting;
 mod ways;
+mod wire_layers;
