@@ -93,6 +93,20 @@ impl OrderedQueue {
         Ok(())
     }
 
+    /// Whoever waits for its service to go may be what those that wait here wait for: they would never begin.
+    pub(crate) fn give_up_behind(&self, chain: &Chain) {
+        let waiting_for_it = chain.iter().filter(|place| place.whose == self.whose).count();
+        if waiting_for_it < self.concurrency {
+            return;
+        }
+        let waiting = std::mem::take(&mut self.lock().waiting);
+        for Event { cx, done, .. } in waiting {
+            tracing::debug!(event = %cx.name(), service = ?cx.service(), "event dropped, its service goes");
+            // Nobody may want to know any more.
+            let _ = done.send(Err(self.gate.cut_short().with_outcome(Outcome::NotRun)));
+        }
+    }
+
     /// Handles events until none is left.
     async fn pump(self: Arc<Self>) {
         let mut running = FuturesUnordered::new();

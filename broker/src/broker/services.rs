@@ -37,6 +37,8 @@ pub(crate) struct Hosted {
     /// Who runs one of its handlers.
     pub(crate) gate: Arc<Gate>,
     tasks: Tasks,
+    /// Its ordered subscriptions, once it is offered.
+    queues: OnceLock<Vec<Arc<OrderedQueue>>>,
     /// Cancelled when it is removed.
     removed: CancellationToken,
     /// Somebody starts it, or has.
@@ -62,9 +64,15 @@ impl LocalServices {
             }
         }
         let gate = Gate::of(&def, cut);
-        let (tasks, begun) = (Tasks::default(), AtomicBool::new(false));
-        let removed = CancellationToken::new();
-        let hosted = Arc::new(Hosted { def, gate, tasks, removed, begun, started: AtomicBool::new(false) });
+        let hosted = Arc::new(Hosted {
+            def,
+            gate,
+            tasks: Tasks::default(),
+            queues: OnceLock::new(),
+            removed: CancellationToken::new(),
+            begun: AtomicBool::new(false),
+            started: AtomicBool::new(false),
+        });
         // Internal services start first and stop last.
         let at = if name.starts_with('$') { 0 } else { state.order.len() };
         state.order.insert(at, name.clone());
@@ -225,6 +233,7 @@ impl Hosted {
                 run,
             }))
         });
+        let mut queues = Vec::new();
         let events = self.def.events.iter().map(|(def, run)| {
             let run = shared.pipeline.event(def, Arc::clone(run));
             let run = run.map_err(|failed| panicked(&def.pattern, failed))?;
@@ -234,6 +243,7 @@ impl Hosted {
             });
             let gate = queue.is_none().then(|| Arc::clone(&self.gate));
             let whose = queue.as_ref().map(|queue| queue.whose());
+            queues.extend(queue.clone());
             let run: EventFn = queue.map_or(run, OrderedQueue::into_event_fn);
             Ok(Arc::new(EventSub {
                 pattern: def.pattern.clone(),
@@ -247,6 +257,7 @@ impl Hosted {
         });
         let actions = actions.collect::<Result<_, StartError>>()?;
         let events = events.collect::<Result<_, StartError>>()?;
+        let _ = self.queues.set(queues);
         let local = LocalService { info: self.def.info(), actions, events };
         let failed = |problem: String| StartError::Service { service: service.to_string(), problem };
         shared.registry.add_local(local).map_err(|error| failed(error.to_string()))?;
@@ -428,6 +439,8 @@ impl ServiceBroker {
         }
         // Known to this stack alone.
         let waiting = chain::runs_of(hosted.gate.whose());
+        let chain = chain::chain();
+        hosted.queues.get().into_iter().flatten().for_each(|queue| queue.give_up_behind(&chain));
         // A stop of the broker that comes meanwhile waits for this.
         let counted = (!shared.lifecycle.is_stopping()).then(|| shared.tracker.token());
         let patience = shared.config.tracking.shutdown_timeout;

@@ -480,3 +480,39 @@ async fn a_service_that_is_removed_while_the_broker_starts_holds_nobody_up() {
     broker.stop().await.unwrap();
     assert_eq!(diary.read().len(), 2, "nothing is stopped twice");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_ordered_handler_that_removes_its_own_service_does_not_wait_for_those_behind_it() {
+    let diary = Diary::default();
+    let (handled, hook) = (diary.clone(), diary.clone());
+    let own = ServiceDef::builder("own")
+        .event(EventDef::new("end").concurrency(1), move |cx: Context, n: u32| {
+            let handled = handled.clone();
+            async move {
+                tokio::task::yield_now().await;
+                assert!(cx.broker().remove("own").await);
+                handled.note(&format!("handled {n}"));
+                ok(())
+            }
+        })
+        .stopped(move || {
+            hook.note("stopped");
+            async { ok(()) }
+        });
+    let broker = TestBroker::new().service(own).start().await;
+    for n in 1..=3_u32 {
+        broker.emit("end", n).await.unwrap();
+    }
+    let from = Instant::now();
+    timeout(secs(1), async {
+        while diary.read().len() < 2 {
+            sleep(ms(1)).await;
+        }
+    })
+    .await
+    .expect("nobody waits for what can never begin");
+    assert!(from.elapsed() < ms(50), "{:?}", from.elapsed());
+    assert_eq!(diary.read(), ["stopped", "handled 1"]);
+    broker.stop().await.unwrap();
+    assert_eq!(diary.read().len(), 2);
+}
