@@ -9,14 +9,15 @@ use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::ProducerContext;
 use rdkafka::types::RDKafkaRespErr;
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 
 use super::health::{Health, Verdict};
 use super::reading::Reading;
 use crate::TransportError;
 use crate::bus::Port;
+use crate::locks::{Mutex, MutexGuard};
 
 /// Topics of which it is remembered that a refusal was reported; at one more, all are forgotten.
 const REPORTED: usize = 1024;
@@ -98,7 +99,7 @@ impl Events {
     }
 
     fn health(&self) -> MutexGuard<'_, Health> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+        self.health.lock()
     }
 
     /// Resolves once this node may not read what it wants to, which `begin_reading` forgets.
@@ -126,7 +127,7 @@ impl Events {
 
     /// Says which topics are going to be read.
     pub(super) fn begin_reading(&self, topics: Vec<String>) {
-        *self.topics.lock().unwrap_or_else(PoisonError::into_inner) = topics;
+        *self.topics.lock() = topics;
         // What holds for the whole group librdkafka says only once.
         self.denied.send_if_modified(|denied| denied.take_if(|(topic, _)| topic.is_some()).is_some());
     }
@@ -158,7 +159,7 @@ impl Events {
 
     /// Says once per topic that the server refuses it.
     pub(super) fn report(&self, topic: &str, why: String) {
-        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reported = self.reported.lock();
         if reported.len() >= REPORTED {
             reported.clear();
         }
@@ -214,7 +215,7 @@ impl Events {
 
     /// The topic that a message of librdkafka is about: it says so in words alone.
     fn named(&self, reason: &str) -> Option<String> {
-        let topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        let topics = self.topics.lock();
         // `MOL.PING.a` is also in what is said of `MOL.PING.ab`.
         topics.iter().filter(|topic| reason.contains(topic.as_str())).max_by_key(|topic| topic.len()).cloned()
     }
