@@ -3,11 +3,12 @@
 //! Most calls end before they wait and never come here. Of the others, deadlines of a second and more
 //! are looked at every 25 ms by one sweep, which is cheaper than a timer each; shorter ones get a timer.
 
+use ligand_transporters::locks::Mutex;
 use std::fmt;
 use std::future::Future as _;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as Task, Poll, Waker};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, timeout};
@@ -56,7 +57,7 @@ impl Deadlines {
         }
         let entry = Arc::new(Entry { at, done: AtomicBool::new(false), waker: Mutex::default() });
         let start = {
-            let mut waiting = lock(&self.waiting);
+            let mut waiting = self.waiting.lock();
             waiting.entries.push(Arc::clone(&entry));
             !std::mem::replace(&mut waiting.sweeping, true)
         };
@@ -70,7 +71,7 @@ impl Deadlines {
     pub(crate) async fn retire(&self) {
         self.retired.cancel();
         self.sweeps.close();
-        if lock(&self.waiting).all_done() {
+        if self.waiting.lock().all_done() {
             let _ = timeout(RETIRE_WAIT, self.sweeps.wait()).await;
         }
     }
@@ -104,7 +105,7 @@ async fn sweep(waiting: Arc<Mutex<Waiting>>, retired: CancellationToken) {
             () = retired.cancelled(), if !told => told = true,
         }
         let now = Instant::now();
-        let mut waiting = lock(&guard.waiting);
+        let mut waiting = guard.waiting.lock();
         waiting.entries.retain(|entry| {
             if entry.done.load(Ordering::Acquire) {
                 return false;
@@ -113,7 +114,7 @@ async fn sweep(waiting: Arc<Mutex<Waiting>>, retired: CancellationToken) {
                 return true;
             }
             entry.done.store(true, Ordering::Release);
-            if let Some(waker) = lock(&entry.waker).take() {
+            if let Some(waker) = entry.waker.lock().take() {
                 waker.wake();
             }
             false
@@ -140,7 +141,7 @@ struct Sweeping {
 impl Drop for Sweeping {
     fn drop(&mut self) {
         if !self.ended {
-            lock(&self.waiting).sweeping = false;
+            self.waiting.lock().sweeping = false;
         }
     }
 }
@@ -161,7 +162,7 @@ impl Timer {
             State::Never => Poll::Pending,
             State::Sleep(sleep) => sleep.as_mut().poll(task),
             State::Swept(entry) => {
-                let mut waker = lock(&entry.waker);
+                let mut waker = entry.waker.lock();
                 if entry.done.load(Ordering::Acquire) {
                     return Poll::Ready(());
                 }
@@ -181,10 +182,6 @@ impl Drop for Timer {
             entry.done.store(true, Ordering::Release);
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -217,8 +214,8 @@ mod tests {
         let minute = Duration::from_secs(60);
         drop(deadlines.timer(Some((Instant::now() + minute, minute))));
         tokio::time::sleep(Duration::from_secs(3)).await;
-        assert!(lock(&deadlines.waiting).entries.is_empty());
-        assert!(!lock(&deadlines.waiting).sweeping);
+        assert!(deadlines.waiting.lock().entries.is_empty());
+        assert!(!deadlines.waiting.lock().sweeping);
         assert!(wait(&deadlines, Duration::from_secs(2)).await < Duration::from_secs(3));
     }
 

@@ -10,10 +10,11 @@ use async_trait::async_trait;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::Notify;
 
+use crate::locks::Mutex;
 use crate::{Frame, Link};
 
 /// Where a reader gets its frames from.
@@ -41,7 +42,7 @@ impl Batch<'_> {
         reason = "an iterator adaptor would hide that frames are taken one by one"
     )]
     pub fn next(&mut self) -> Option<Frame> {
-        let mut queue = lock(&self.lane.queue);
+        let mut queue = self.lane.queue.lock();
         if self.lane.generation.load(Ordering::Relaxed) != self.generation {
             return None;
         }
@@ -76,12 +77,12 @@ struct Lane {
 
 impl Lane {
     fn is_empty(&self) -> bool {
-        let queue = lock(&self.queue);
+        let queue = self.queue.lock();
         queue.control.is_empty() && queue.data.is_empty()
     }
 
     fn push(&self, frames: &mut Vec<Frame>) {
-        let mut queue = lock(&self.queue);
+        let mut queue = self.queue.lock();
         for frame in frames.drain(..) {
             match frame.kind.is_control() {
                 true => queue.control.push_back(frame),
@@ -174,7 +175,7 @@ impl Lanes {
             busy: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         });
-        let mut watched = lock(&self.watched);
+        let mut watched = self.watched.lock();
         watched.retain(|watched| watched.lane.strong_count() > 0);
         watched.push(Watched { lane: Arc::downgrade(&lane), link: link.clone(), seen: None });
         drop(watched);
@@ -183,7 +184,7 @@ impl Lanes {
 
     /// Lets go of every lane; each entry holds the link, which holds this.
     pub(crate) fn forget(&self) {
-        lock(&self.watched).clear();
+        self.watched.lock().clear();
     }
 
     /// Called by a lane before it gets busy; costs one load while the watchdog is awake.
@@ -217,7 +218,7 @@ impl Lanes {
     /// Relieves the lanes that have not moved since the last look; whether any lane is busy.
     fn look(self: &Arc<Self>) -> bool {
         let mut any = false;
-        let mut watched = lock(&self.watched);
+        let mut watched = self.watched.lock();
         watched.retain_mut(|watched| {
             let Some(lane) = watched.lane.upgrade() else { return false };
             if !lane.busy.load(Ordering::SeqCst) {
@@ -230,7 +231,7 @@ impl Lanes {
                 watched.seen = None;
                 let generation = {
                     // Under the lock of the queue, so that the old reader takes no further frame.
-                    let _queue = lock(&lane.queue);
+                    let _queue = lane.queue.lock();
                     lane.generation.fetch_add(1, Ordering::Relaxed) + 1
                 };
                 tracing::debug!("a handler blocks its thread, another task reads on");
@@ -240,8 +241,4 @@ impl Lanes {
         });
         any
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

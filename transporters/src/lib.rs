@@ -41,6 +41,8 @@ mod ids;
 pub mod kafka;
 mod lane;
 mod link;
+#[doc(hidden)]
+pub mod locks;
 mod log_lines;
 pub mod memory;
 #[cfg(feature = "mqtt")]

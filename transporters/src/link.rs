@@ -4,13 +4,14 @@ use bytes::Bytes;
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::lane::{Batch, Lanes, Source};
+use crate::locks::Mutex;
 use crate::log_lines::LogLines;
 use crate::{Name, NodeId, PacketKind, Topics, TransportError};
 
@@ -249,7 +250,7 @@ impl Link {
     /// ```
     #[must_use]
     pub fn log_line(&self, cause: &'static str) -> Option<u64> {
-        let mut lines = self.inner.log_lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.inner.log_lines.lock();
         lines.take(cause, tokio::time::Instant::now().into_std())
     }
 

@@ -9,10 +9,9 @@
 use futures_util::FutureExt as _;
 use futures_util::future::{try_join, try_join_all};
 use ligand_transporters::NodeId;
+use ligand_transporters::locks::Mutex;
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::Poll;
 use std::time::Duration;
@@ -118,7 +117,7 @@ impl Lifecycle {
 
     fn failed(&self, phase: &str, error: impl std::fmt::Display) {
         tracing::warn!(phase, error = %error, "stopping failed in part");
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = self.failures.lock();
         failures.push(format!("{phase}: {error}"));
     }
 }
@@ -239,8 +238,7 @@ impl ServiceBroker {
         lifecycle.background.wait().await;
         // Where the runtime has gone in which the broker was started.
         self.stop_once().await;
-        let failures =
-            std::mem::take(&mut *lifecycle.failures.lock().unwrap_or_else(PoisonError::into_inner));
+        let failures = std::mem::take(&mut *lifecycle.failures.lock());
         if failures.is_empty() { Ok(()) } else { Err(StopError { failures }) }
     }
 

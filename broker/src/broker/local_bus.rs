@@ -4,10 +4,11 @@
 //! `broadcastLocal` does.
 
 use ligand_transporters::Name;
+use ligand_transporters::locks::Mutex;
 use serde_json::Value;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 use crate::registry::Pattern;
@@ -73,12 +74,12 @@ impl LocalBus {
         let dropped = Arc::new(AtomicU64::new(0));
         let listener =
             Listener { pattern: Pattern::new(pattern), events: sender, dropped: Arc::clone(&dropped) };
-        self.lock().push(listener);
+        self.0.lock().push(listener);
         LocalEvents { events, dropped }
     }
 
     pub(crate) fn publish(&self, event: &LocalEvent) {
-        self.lock().retain(|listener| {
+        self.0.lock().retain(|listener| {
             if !listener.pattern.matches(&event.name) {
                 return !listener.events.is_closed();
             }
@@ -91,10 +92,6 @@ impl LocalBus {
                 }
             }
         });
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Listener>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

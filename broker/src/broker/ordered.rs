@@ -2,8 +2,9 @@
 
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use ligand_transporters::locks::Mutex;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
@@ -79,7 +80,7 @@ impl OrderedQueue {
         let Some(entered) = self.gate.entered() else {
             return Err(refused(ErrorKind::ServiceNotAvailable).with_outcome(Outcome::NotRun));
         };
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.waiting.len() >= self.capacity {
             if let Some(transit) = cx.broker().shared().transit() {
                 transit.dropped_event();
@@ -134,15 +135,11 @@ impl OrderedQueue {
 
     /// The next event; with none left and nothing running, the pump has ended.
     fn next(&self, idle: bool) -> Option<Event> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let event = state.waiting.pop_front();
         if event.is_none() && idle {
             state.pumping = false;
         }
         event
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,10 +1,11 @@
 //! The services of this node: taking them in, starting them, stopping them, letting them go.
 
 use ligand_transporters::Name;
+use ligand_transporters::locks::Mutex;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -52,7 +53,7 @@ impl LocalServices {
     pub(crate) fn take(&self, def: ServiceDef, cut: &CancellationToken) -> Result<Arc<Hosted>, StartError> {
         def.check()?;
         let name = def.full_name();
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         if state.services.contains_key(&name) {
             return Err(StartError::DuplicateService(name.to_string()));
         }
@@ -82,14 +83,14 @@ impl LocalServices {
 
     /// Lets a service go; `None` if there is none of this name.
     pub(crate) fn release(&self, name: &str) -> Option<Arc<Hosted>> {
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         state.order.retain(|known| known.as_str() != name);
         state.services.remove(name)
     }
 
     /// Lets this very service go, and not another one of its name; whether it was there.
     fn release_this(&self, hosted: &Arc<Hosted>) -> bool {
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         let name = hosted.name();
         let is_there = state.services.get(&name).is_some_and(|known| Arc::ptr_eq(known, hosted));
         if is_there {
@@ -101,20 +102,20 @@ impl LocalServices {
 
     /// All services, in the order in which they were given.
     pub(crate) fn all(&self) -> Vec<Arc<Hosted>> {
-        let state = self.lock();
+        let state = self.0.lock();
         state.order.iter().filter_map(|name| state.services.get(name).cloned()).collect()
     }
 
     /// What a service of this node that has not started needs; `None` where there is no such service.
     pub(crate) fn not_started(&self, name: &str) -> Option<Vec<Name>> {
-        let state = self.lock();
+        let state = self.0.lock();
         let hosted = state.services.get(name)?;
         (!hosted.started.load(Ordering::Acquire)).then(|| hosted.def.depends_on.clone())
     }
 
     /// Names of the layers that wrap an action of this node.
     pub(crate) fn layers(&self, pipeline: &Pipeline, action: &str) -> Vec<&'static str> {
-        let state = self.lock();
+        let state = self.0.lock();
         let mut actions = state.services.values().flat_map(|hosted| {
             hosted.def.actions.iter().map(|(def, _)| (hosted.def.action_name(&def.name), def))
         });
@@ -122,10 +123,6 @@ impl LocalServices {
             Some((name, def)) => pipeline.names(&name, def, Side::Local),
             None => Vec::new(),
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -140,7 +137,7 @@ impl State {
 
 impl fmt::Debug for LocalServices {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(&self.lock().order).finish()
+        f.debug_list().entries(&self.0.lock().order).finish()
     }
 }
 

@@ -1,9 +1,10 @@
 //! Typed values that ride along with a context inside one process.
 
+use ligand_transporters::locks::Mutex;
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 type Map = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
 
@@ -15,14 +16,14 @@ impl Extensions {
     /// The value of type `T`, if somebody put one in.
     #[must_use]
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        let map = self.0.get()?.lock().unwrap_or_else(PoisonError::into_inner);
+        let map = self.0.get()?.lock();
         map.get(&TypeId::of::<T>())?.clone().downcast().ok()
     }
 
     /// Puts a value in, replacing one of the same type.
     pub fn insert<T: Send + Sync + 'static>(&self, value: T) {
         let map = self.0.get_or_init(Box::default);
-        map.lock().unwrap_or_else(PoisonError::into_inner).insert(TypeId::of::<T>(), Arc::new(value));
+        map.lock().insert(TypeId::of::<T>(), Arc::new(value));
     }
 }
 

@@ -3,10 +3,11 @@
 //! Most calls carry none, so nothing is parsed or allocated until somebody reads or writes.
 
 use bytes::Bytes;
+use ligand_transporters::locks::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crate::codec::{from_value, read_json, to_value};
 use crate::error::Result;
@@ -49,11 +50,11 @@ impl Bag {
 
     /// A copy that shares its content until written to.
     pub(crate) fn copy(&self) -> Self {
-        Self(Mutex::new(self.lock().clone()))
+        Self(Mutex::new(self.0.lock().clone()))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.lock().is_none()
+        self.0.lock().is_none()
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<Value> {
@@ -72,7 +73,7 @@ impl Bag {
             return;
         }
         let other = other.map();
-        if let Some(Content::Map(mine)) = self.lock().as_deref()
+        if let Some(Content::Map(mine)) = self.0.lock().as_deref()
             && Arc::ptr_eq(mine, &other)
         {
             return;
@@ -82,7 +83,7 @@ impl Bag {
 
     /// Adds every key of a JSON object that came with an answer.
     pub(crate) fn absorb(&self, bytes: Bytes) {
-        let mut content = self.lock();
+        let mut content = self.0.lock();
         match content.as_deref() {
             _ if matches!(&bytes[..], b"{}" | b"null" | b"") => {}
             // Mostly the callee changed nothing, and sends back what it was sent.
@@ -97,7 +98,7 @@ impl Bag {
 
     /// The whole object.
     pub(crate) fn map(&self) -> Arc<Map<String, Value>> {
-        match self.lock().as_deref_mut() {
+        match self.0.lock().as_deref_mut() {
             None => Arc::default(),
             Some(Content::Map(map)) => Arc::clone(map),
             Some(content @ Content::Raw(_)) => {
@@ -110,7 +111,7 @@ impl Bag {
 
     /// The object as JSON text.
     pub(crate) fn to_json(&self) -> Bytes {
-        match self.lock().as_deref() {
+        match self.0.lock().as_deref() {
             None => Bytes::from_static(b"{}"),
             Some(Content::Raw(raw)) => raw.clone(),
             Some(Content::Map(map)) => match serde_json::to_vec(&**map) {
@@ -121,14 +122,10 @@ impl Bag {
     }
 
     fn write(&self, change: impl FnOnce(&mut Map<String, Value>)) {
-        let mut content = self.lock();
+        let mut content = self.0.lock();
         let mut object = content.take().map_or_else(Arc::default, |content| content.to_map());
         change(Arc::make_mut(&mut object));
         *content = map(object);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Box<Content>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -27,10 +27,11 @@ mod trie;
 pub(crate) mod view;
 
 use arc_swap::{ArcSwap, Guard};
+use ligand_transporters::locks::{Mutex, MutexGuard};
 use ligand_transporters::{Name, NodeId};
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::handler::ActionFn;
@@ -342,7 +343,7 @@ impl Registry {
     }
 
     fn writer(&self) -> MutexGuard<'_, Catalog> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+        self.writer.lock()
     }
 }
 

@@ -5,10 +5,11 @@
 //! and in the end *cuts* them: those in tasks of their own, and those that a caller in this process polls.
 
 use ligand_transporters::Name;
+use ligand_transporters::locks::{Mutex, MutexGuard};
 use serde_json::json;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -214,7 +215,7 @@ impl Gate {
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inside.lock()
     }
 }
 

@@ -1,9 +1,10 @@
 //! What a mock answers, and what it was asked.
 
+use ligand_transporters::locks::Mutex;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
@@ -48,14 +49,10 @@ pub(super) struct Calls(Arc<Mutex<BTreeMap<String, Vec<Value>>>>);
 
 impl Calls {
     pub(super) fn record(&self, action: &str, params: &Value) {
-        self.lock().entry(action.to_owned()).or_default().push(params.clone());
+        self.0.lock().entry(action.to_owned()).or_default().push(params.clone());
     }
 
     pub(super) fn of(&self, action: &str) -> Vec<Value> {
-        self.lock().get(action).cloned().unwrap_or_default()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Vec<Value>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().get(action).cloned().unwrap_or_default()
     }
 }

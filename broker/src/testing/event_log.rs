@@ -1,8 +1,9 @@
 //! A service that writes events down.
 
 use ligand_transporters::Name;
+use ligand_transporters::locks::Mutex;
 use serde_json::{Map, Value};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -68,26 +69,26 @@ impl EventLog {
     /// All events so far, oldest first.
     #[must_use]
     pub fn all(&self) -> Vec<CapturedEvent> {
-        self.lock().clone()
+        self.heard.lock().clone()
     }
 
     /// Names of all events so far, oldest first.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
-        self.lock().iter().map(|event| event.name.clone()).collect()
+        self.heard.lock().iter().map(|event| event.name.clone()).collect()
     }
 
     /// Bodies of all events so far, oldest first.
     #[must_use]
     pub fn bodies(&self) -> Vec<Value> {
-        self.lock().iter().map(|event| event.data.clone()).collect()
+        self.heard.lock().iter().map(|event| event.data.clone()).collect()
     }
 
     /// The events so far whose name matches `pattern`, oldest first.
     #[must_use]
     pub fn matching(&self, pattern: &str) -> Vec<CapturedEvent> {
         let pattern = Pattern::new(pattern);
-        self.lock().iter().filter(|event| pattern.matches(&event.name)).cloned().collect()
+        self.heard.lock().iter().filter(|event| pattern.matches(&event.name)).cloned().collect()
     }
 
     /// Waits until there are at least `count` events, and gives them.
@@ -134,15 +135,11 @@ impl EventLog {
             broadcast: cx.is_broadcast(),
         };
         let count = {
-            let mut heard = self.lock();
+            let mut heard = self.heard.lock();
             heard.push(event);
             heard.len()
         };
         self.count.send_replace(count);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<CapturedEvent>> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

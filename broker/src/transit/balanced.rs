@@ -13,10 +13,11 @@
 //! vanish there, and its callers wait for the deadline.
 
 use ligand_transporters::backoff::Backoff;
+use ligand_transporters::locks::Mutex;
 use ligand_transporters::{Connection, Name, Subscription, TransportError};
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Transit;
@@ -113,7 +114,7 @@ impl Balanced {
 
     /// Whether this name is told of for the first time.
     fn is_first(&self, name: &Name) -> bool {
-        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut warned = self.warned.lock();
         !warned.contains(name) && warned.len() < WARNED && warned.insert(name.clone())
     }
 }

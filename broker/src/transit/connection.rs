@@ -5,8 +5,8 @@
 
 use ligand_transporters::backoff::Backoff;
 use ligand_transporters::{Connection, Subscription, TransportError, Transporter, Up};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -191,11 +191,11 @@ impl Transit {
 
     /// Counts how often the connection came or went.
     pub(super) fn turn(&self) -> u64 {
-        *self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.turn.lock()
     }
 
     fn next_turn(&self) -> u64 {
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turn = self.turn.lock();
         *turn += 1;
         *turn
     }
@@ -207,7 +207,7 @@ impl Transit {
 
     /// Opens the way for packets, unless the connection came or went since that turn.
     fn mark_connected(&self, turn: u64) -> bool {
-        let now = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.turn.lock();
         if *now == turn {
             self.connected.store(true, Ordering::Relaxed);
         }

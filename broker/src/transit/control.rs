@@ -5,6 +5,7 @@
 //! What decides is plain data ([`crate::discovery`]); this loop gives it packets and the time, and does
 //! what it says.
 
+use ligand_transporters::locks::Mutex;
 use ligand_transporters::{Frame, Name, NodeId, Up};
 use std::fmt;
 use std::net::SocketAddr;
@@ -72,7 +73,7 @@ pub(crate) enum Message {
 pub(crate) struct Control {
     packets: mpsc::Sender<Message>,
     orders: mpsc::Sender<Message>,
-    inbox: std::sync::Mutex<Option<Inbox>>,
+    inbox: Mutex<Option<Inbox>>,
     dropped: AtomicU64,
     ended: OnceLock<tokio::sync::watch::Receiver<bool>>,
 }
@@ -104,7 +105,7 @@ impl Control {
         Self {
             packets,
             orders,
-            inbox: std::sync::Mutex::new(Some(inbox)),
+            inbox: Mutex::new(Some(inbox)),
             dropped: AtomicU64::new(0),
             ended: OnceLock::new(),
         }
@@ -136,7 +137,7 @@ impl Control {
         driver: Driver,
         own_thread: bool,
     ) -> std::io::Result<()> {
-        let inbox = self.inbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let inbox = self.inbox.lock().take();
         let Some(inbox) = inbox else { return Ok(()) };
         let (over, ended) = tokio::sync::watch::channel(false);
         let _ = self.ended.set(ended);

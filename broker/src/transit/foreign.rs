@@ -4,9 +4,9 @@
 //! writes in another one is named once in a while, with both names, however many packets it sends.
 
 use bytes::Bytes;
+use ligand_transporters::locks::Mutex;
 use ligand_transporters::{NodeId, PacketKind};
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Transit;
@@ -85,12 +85,12 @@ impl Default for Foreign {
 
 impl Foreign {
     fn may_look(&self, now: Instant) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).looks.take(now)
+        self.0.lock().looks.take(now)
     }
 
     /// Whether this sender is to be named now.
     fn is_news(&self, sender: Option<&NodeId>, now: Instant) -> bool {
-        let named = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let named = &mut *self.0.lock();
         let sender = sender.cloned();
         if named.senders.len() >= MAX_NAMED && !named.senders.contains_key(&sender) {
             // Looked at a few times a second at most.

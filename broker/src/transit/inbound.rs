@@ -1,8 +1,8 @@
 //! Packets on their way in: read the envelope, check it, and hand it to whom it is for.
 
 use ligand_transporters::{Batch, Frame, NodeId, PacketKind};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Transit;
@@ -130,7 +130,7 @@ impl Transit {
     fn tell_malformed(&self, kind: PacketKind, error: &DecodeError) {
         Counters::add(&self.stats.malformed);
         let loud = {
-            let mut lines = self.malformed_lines.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut lines = self.malformed_lines.lock();
             lines.take(error.sender.as_ref(), Instant::now())
         };
         let (packet, sender) = (kind.as_str(), error.sender.as_ref().map(NodeId::as_str).unwrap_or_default());
@@ -149,7 +149,7 @@ impl Transit {
         Counters::add(&self.stats.malformed);
         Counters::add(&self.stats.refused_by_layer);
         let loud = {
-            let mut lines = self.layer_lines.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut lines = self.layer_lines.lock();
             lines.take(Instant::now())
         };
         let packet = kind.as_str();

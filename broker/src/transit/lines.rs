@@ -1,7 +1,7 @@
 //! What the log is told of the connection, in a line a second of each kind.
 
+use ligand_transporters::locks::MutexGuard;
 use ligand_transporters::{SendError, TransportError};
-use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -59,7 +59,7 @@ impl Transit {
     }
 
     fn outage(&self) -> MutexGuard<'_, Outage> {
-        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
+        self.outage.lock()
     }
 
     fn log_said(&self, said: Option<Said>) {

@@ -2,7 +2,7 @@
 
 use ligand_transporters::{InvalidId, Name, NodeId, PacketKind, Peering, Route};
 use serde_json::json;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Transit;
@@ -59,7 +59,7 @@ impl Transit {
 
     /// Where a node can be reached; `None` forgets it.
     pub(crate) fn set_address(&self, node: &NodeId, addr: Option<&Name>) {
-        let mut addresses = self.addresses.write().unwrap_or_else(PoisonError::into_inner);
+        let mut addresses = self.addresses.write();
         match addr {
             Some(addr) if addresses.get(node) == Some(addr) => {}
             Some(addr) => {
@@ -74,7 +74,7 @@ impl Transit {
     /// Where a node can be reached that the registry does not know yet. It is forgotten by
     /// [`Transit::keep_addresses`] if that goes on; there are as many such addresses as there may be nodes.
     pub(crate) fn set_stranger_address(&self, node: &NodeId, addr: Name) {
-        let mut addresses = self.addresses.write().unwrap_or_else(PoisonError::into_inner);
+        let mut addresses = self.addresses.write();
         if addresses.contains_key(node) || addresses.len() < 2 * self.config.registry.max_nodes {
             addresses.insert(node.clone(), addr);
         }
@@ -82,7 +82,7 @@ impl Transit {
 
     /// Forgets the addresses of all other nodes.
     pub(crate) fn keep_addresses(&self, of: impl Fn(&NodeId) -> bool) {
-        self.addresses.write().unwrap_or_else(PoisonError::into_inner).retain(|node, _| of(node));
+        self.addresses.write().retain(|node, _| of(node));
     }
 
     /// First packet on a connection to a peer (protocol chapter 4.4).
@@ -261,7 +261,7 @@ impl Transit {
 
     /// A line a minute: whoever invents nodes must not fill the log.
     fn no_room(&self, node: &NodeId, now: Instant) {
-        let mut lines = self.no_room_lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.no_room_lines.lock();
         if lines.take(now.into_std()) {
             let limit = self.config.registry.max_nodes;
             tracing::warn!(node = %node, limit, "more nodes than registry.maxNodes, this one and others stay unseen");

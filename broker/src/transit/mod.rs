@@ -34,11 +34,12 @@ mod strangers;
 mod trouble;
 
 use arc_swap::ArcSwapOption;
+use ligand_transporters::locks::{Mutex, RwLock};
 use ligand_transporters::{Connection, Link, Membership, Name, NodeId, Peering};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Weak};
 
 use crate::broker::{ServiceBroker, Shared};
 use crate::codec::Codec;
@@ -155,7 +156,7 @@ impl Transit {
     }
 
     pub(crate) fn address_of(&self, node: &NodeId) -> Option<Name> {
-        self.addresses.read().unwrap_or_else(PoisonError::into_inner).get(node).cloned()
+        self.addresses.read().get(node).cloned()
     }
 
     /// See [`Link::log_line`].

@@ -3,12 +3,12 @@
 //! A node that is over a limit is not seen by others, or seen as it was before, and nothing else tells
 //! anybody why.
 
+use ligand_transporters::locks::Mutex;
 use ligand_transporters::{NodeId, PacketKind, SendError};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::Transit;
 use crate::protocol::{Packet, Raw};
@@ -34,7 +34,7 @@ struct Over {
 
 impl Oversize {
     fn is_news(&self, sender: &NodeId) -> bool {
-        let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut senders = self.senders.lock();
         senders.len() < MAX_SENDERS && senders.insert(sender.clone())
     }
 }

@@ -1,8 +1,8 @@
 //! PING and PONG: is a node there, how far away, and how wrong is its clock (protocol chapter 2.9).
 
 use ligand_transporters::NodeId;
+use ligand_transporters::locks::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
@@ -32,19 +32,15 @@ struct Forget<'a>(&'a Pings, PacketId);
 
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
-        self.0.lock().remove(&self.1);
+        self.0.0.lock().remove(&self.1);
     }
 }
 
 impl Pings {
-    fn lock(&self) -> MutexGuard<'_, HashMap<PacketId, Waiting>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Settles the ping that this answers, and gives what it found out.
     pub(super) fn answered(&self, sender: &NodeId, pong: &Pong, now: Instant) -> Option<PingReply> {
         let id = PacketId::parse(pong.nonce()?)?;
-        let mut waiting = self.lock();
+        let mut waiting = self.0.lock();
         if waiting.get(&id)?.node != *sender {
             return None;
         }
@@ -65,7 +61,7 @@ impl Transit {
         let id = PacketId::random();
         let (sender, answer) = oneshot::channel();
         {
-            let mut waiting = self.pings.lock();
+            let mut waiting = self.pings.0.lock();
             if waiting.len() >= MAX_WAITING {
                 let full = ligand_transporters::SendError::Full;
                 return Err(not_sent(full, "ping", Some(node), &self.node));

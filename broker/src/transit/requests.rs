@@ -1,8 +1,8 @@
 //! Requests of other nodes: run the action, answer.
 
 use ligand_transporters::{Ack, Membership, NodeId};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::Transit;
@@ -174,7 +174,7 @@ impl Transit {
         };
         let by_topic = self.membership != Membership::Gossip;
         !by_topic || self.broker().is_some_and(|broker| known(&broker)) || {
-            let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut strangers = self.strangers.lock();
             strangers.admit(sender, tokio::time::Instant::now().into_std())
         }
     }

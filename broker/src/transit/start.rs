@@ -3,6 +3,7 @@
 //! On a bus nothing is subscribed to under an id but what the probe of it needs, until it is known that nobody
 //! else has it: what comes for it until then is for its owner.
 
+use ligand_transporters::locks::{Mutex, RwLock};
 use ligand_transporters::{
     Capabilities, Link, LinkOptions, Membership, Name, PacketKind, Subscription, TransportError, Transporter,
 };
@@ -74,9 +75,9 @@ impl Transit {
             connection: arc_swap::ArcSwapOption::empty(),
             connected: AtomicBool::new(false),
             ever_connected: AtomicBool::new(false),
-            outage: std::sync::Mutex::default(),
+            outage: Mutex::default(),
             url: redact(&transporter.url()),
-            turn: std::sync::Mutex::default(),
+            turn: Mutex::default(),
             membership,
             // Between peers whatever comes was sent to this very process.
             stands: Stands::at(match membership {
@@ -91,7 +92,7 @@ impl Transit {
             pending: Pending::new(config.transit.max_queue_size),
             pings: Pings::default(),
             control: Control::new(),
-            addresses: std::sync::RwLock::default(),
+            addresses: RwLock::default(),
             in_flight: AtomicUsize::new(0),
             bytes_in_hand: AtomicUsize::new(0),
             held_bytes: AtomicUsize::new(0),
@@ -103,10 +104,10 @@ impl Transit {
             // Switched back by the builder where the transporter cannot.
             balanced: super::balanced::Balanced::new(config.disable_balancer, balanced_wildcards),
             stats: stats::Counters::default(),
-            strangers: std::sync::Mutex::default(),
-            layer_lines: std::sync::Mutex::new(Bucket::new(1, LAYER_LINES)),
-            malformed_lines: std::sync::Mutex::default(),
-            no_room_lines: std::sync::Mutex::new(Bucket::new(1, NO_ROOM_LINES)),
+            strangers: Mutex::default(),
+            layer_lines: Mutex::new(Bucket::new(1, LAYER_LINES)),
+            malformed_lines: Mutex::default(),
+            no_room_lines: Mutex::new(Bucket::new(1, NO_ROOM_LINES)),
             oversize: super::oversize::Oversize::default(),
             config,
         });

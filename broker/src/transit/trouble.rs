@@ -1,9 +1,9 @@
 //! What the message server refuses while the connection stands.
 
 use ligand_transporters::TransportError;
+use ligand_transporters::locks::Mutex;
 use serde_json::json;
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Transit;
@@ -35,7 +35,7 @@ impl Default for Troubles {
 impl Troubles {
     /// Whether to log a refusal, and whether to raise an event for it.
     fn tell(&self, topic: &str, now: Instant) -> (bool, bool) {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.0.lock();
         let log = told.topics.len() < TOPICS && told.topics.insert(topic.to_owned());
         (log, told.events.take(now))
     }

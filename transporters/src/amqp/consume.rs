@@ -13,10 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::AmqpOptions;
-use super::fate::Fate;
 use super::ledger::{Handled, Ledger};
 use super::topology::{Lane, Queue};
-use crate::bus::{Port, Pump};
+use crate::bus::{First, Port, Pump};
 use crate::{Frame, PacketKind, Subscription, TransportError};
 
 /// Deliveries taken from the client library at once.
@@ -32,7 +31,8 @@ pub(super) struct Intake {
     queues: HashMap<ShortString, Consumed>,
     exchanges: HashMap<ShortString, bool>,
     ledger: Arc<Ledger>,
-    fate: Arc<Fate>,
+    /// Why the session is of no more use.
+    fate: First<String>,
 }
 
 /// A queue that is consumed.
@@ -50,7 +50,7 @@ impl Intake {
         connection: &Connection,
         options: Arc<AmqpOptions>,
         port: &Port,
-        fate: Arc<Fate>,
+        fate: First<String>,
         handled: Arc<Handled>,
     ) -> lapin::Result<Self> {
         let declaring = connection.create_channel().await?;
@@ -232,7 +232,7 @@ impl Intake {
         let consumer = channel.basic_consume(name, tag, options, given.arguments.table()).await?;
         let cancelled = Arc::new(AtomicBool::new(false));
         let ledger = (queue.lane == Lane::Acked).then(|| Arc::clone(&self.ledger));
-        let (kind, pump, fate) = (queue.kind, pump.clone(), Arc::clone(&self.fate));
+        let (kind, pump, fate) = (queue.kind, pump.clone(), self.fate.clone());
         let (name, told) = (queue.name.clone(), Arc::clone(&cancelled));
         self.port.spawn(async move {
             let why = empty(consumer, kind, pump, ledger).await;
@@ -240,9 +240,9 @@ impl Intake {
                 return;
             }
             match why {
-                None => fate.seal(&format!("the server has ended the consumer of {name}: was it deleted?")),
-                Some(error) if error.is_amqp_soft_error() => fate.seal(&format!("{name}: {error}")),
-                Some(error) => fate.seal(&error.to_string()),
+                None => fate.say(format!("the server has ended the consumer of {name}: was it deleted?")),
+                Some(error) if error.is_amqp_soft_error() => fate.say(format!("{name}: {error}")),
+                Some(error) => fate.say(error.to_string()),
             }
         });
         Ok(cancelled)

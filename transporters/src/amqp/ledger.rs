@@ -6,12 +6,13 @@ use lapin::Channel;
 use lapin::message::Delivery;
 use lapin::options::BasicAckOptions;
 use std::hash::BuildHasher as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::acks::Acks;
 use super::underway::{Underway, Verdict};
 use crate::bus::Port;
+use crate::locks::Mutex;
 use crate::{Ack, Frame, PacketKind};
 
 /// What the sessions of a node have in common: the deliveries that are being handled, and the last that were.
@@ -19,12 +20,6 @@ use crate::{Ack, Frame, PacketKind};
 pub(super) struct Handled {
     underway: Mutex<Underway<(Arc<Ledger>, u64)>>,
     hashes: RandomState,
-}
-
-impl Handled {
-    fn lock(&self) -> MutexGuard<'_, Underway<(Arc<Ledger>, u64)>> {
-        self.underway.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// What has been delivered in one session.
@@ -45,7 +40,7 @@ impl Ledger {
     pub(super) fn frame(self: &Arc<Self>, kind: PacketKind, delivery: Delivery) -> Option<Frame> {
         let Delivery { delivery_tag: tag, redelivered, data, .. } = delivery;
         let content = self.handled.hashes.hash_one(&data);
-        let verdict = self.handled.lock().begin(content, redelivered, (Arc::clone(self), tag));
+        let verdict = self.handled.underway.lock().begin(content, redelivered, (Arc::clone(self), tag));
         match verdict {
             Verdict::Run => {}
             Verdict::Twin => return None,
@@ -57,7 +52,7 @@ impl Ledger {
         let ledger = Arc::clone(self);
         let mut frame = Frame::new(kind, data);
         frame.ack = Some(Ack::new(move || {
-            let twins = ledger.handled.lock().end(content);
+            let twins = ledger.handled.underway.lock().end(content);
             ledger.done(tag);
             for (ledger, tag) in twins {
                 ledger.done(tag);
@@ -69,7 +64,7 @@ impl Ledger {
     /// A delivery has been handled, and what its handler sent has been accepted.
     fn done(&self, tag: u64) {
         let ready = {
-            let mut acks = self.lock();
+            let mut acks = self.acks.lock();
             // Inside the lock, so that marks come in order.
             acks.done(tag, self.port.accepted())
         };
@@ -80,7 +75,7 @@ impl Ledger {
 
     /// Frames up to this number have left.
     pub(super) fn sent(&self, number: u64) {
-        if self.lock().sent(number) {
+        if self.acks.lock().sent(number) {
             self.wake.notify_one();
         }
     }
@@ -96,14 +91,10 @@ impl Ledger {
     /// Sends what is due. The library takes each at once; whether it can still be sent shows elsewhere.
     pub(super) fn send(&self, channel: &Channel) {
         // Held while they are handed over: two that overtook each other would be an error to the server.
-        let mut acks = self.lock();
+        let mut acks = self.acks.lock();
         for ack in acks.take() {
             let options = BasicAckOptions { multiple: ack.multiple };
             let _ = channel.basic_ack(ack.tag, options).now_or_never();
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Acks> {
-        self.acks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

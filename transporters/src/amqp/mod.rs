@@ -20,7 +20,6 @@ mod acks;
 mod arguments;
 mod client;
 mod consume;
-mod fate;
 mod ledger;
 mod options;
 mod publish;

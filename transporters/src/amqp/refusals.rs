@@ -11,10 +11,11 @@ use lapin::Channel;
 use lapin::protocol::AMQPError;
 use lapin::types::ShortString;
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::topology::Destination;
+use crate::locks::Mutex;
 
 /// As the server calls the exchange that leads into the queue of a given name.
 const DEFAULT_EXCHANGE: &str = "amq.default";
@@ -67,7 +68,7 @@ impl Refusals {
 
     /// A channel was closed for this reason.
     pub(super) fn closed(&self, why: &AMQPError) -> Verdict {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         if inner.channel.status().connected() || *self.heard.borrow() {
             return Verdict::None;
         }
@@ -100,7 +101,7 @@ impl Refusals {
 
     /// Another channel takes the place of the one that was closed.
     pub(super) fn replaced_by(&self, channel: Channel) {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         inner.channel = channel;
         inner.recent = Recent::default();
         self.heard.send_replace(false);
@@ -108,15 +109,11 @@ impl Refusals {
 
     /// A batch with these destinations has been handed over.
     pub(super) fn handed_over(&self, batch: Vec<Destination>) {
-        self.lock().recent.push(batch);
+        self.inner.lock().recent.push(batch);
     }
 
     pub(super) fn forbidden(&self) -> Forbidden {
-        self.lock().forbidden.clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().forbidden.clone()
     }
 }
 

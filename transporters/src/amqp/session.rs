@@ -9,13 +9,12 @@ use tokio::sync::{Mutex, watch};
 
 use super::AmqpOptions;
 use super::consume::Intake;
-use super::fate::Fate;
 use super::ledger::{Handled, Ledger};
 use super::publish::{Landed, Publisher};
 use super::refusals::{Refusals, Verdict};
 use super::socket::Cut;
 use super::topology::Destination;
-use crate::bus::{Parcel, Port, Session};
+use crate::bus::{First, Parcel, Port, Session};
 use crate::{Subscription, TransportError};
 
 /// See [`Session`].
@@ -26,7 +25,8 @@ pub(super) struct AmqpSession {
     publisher: Mutex<Publisher>,
     refusals: Arc<Refusals>,
     ledger: Arc<Ledger>,
-    fate: Arc<Fate>,
+    /// Why this is of no more use.
+    fate: First<String>,
     blocked: watch::Receiver<bool>,
     port: Port,
     connection: Connection,
@@ -41,7 +41,7 @@ impl AmqpSession {
         port: &Port,
         handled: Arc<Handled>,
     ) -> lapin::Result<Self> {
-        let fate = Arc::new(Fate(watch::channel(None).0));
+        let fate = First::default();
         let (hold, blocked) = watch::channel(false);
         let events = connection.events_listener();
         // With the tasks of a session its connection ends, even where something still holds the session.
@@ -52,8 +52,8 @@ impl AmqpSession {
         });
         let publisher = Publisher::new(&connection, &options).await?;
         let refusals = publisher.refusals();
-        port.spawn(watch_over(events, Arc::clone(&fate), hold, Arc::clone(&refusals), port.clone()));
-        let intake = Intake::new(&connection, options, port, Arc::clone(&fate), handled).await?;
+        port.spawn(watch_over(events, fate.clone(), hold, Arc::clone(&refusals), port.clone()));
+        let intake = Intake::new(&connection, options, port, fate.clone(), handled).await?;
         Ok(Self {
             _cut: cut,
             ledger: intake.ledger(),
@@ -120,7 +120,7 @@ impl AmqpSession {
 /// Follows what the server says about the connection as a whole.
 async fn watch_over(
     events: impl futures_util::Stream<Item = Event> + Send,
-    fate: Arc<Fate>,
+    fate: First<String>,
     blocked: watch::Sender<bool>,
     refusals: Arc<Refusals>,
     port: Port,
@@ -147,7 +147,7 @@ async fn watch_over(
                 }
                 blocked.send_replace(false);
             }
-            Event::Error(error) if !error.is_amqp_soft_error() => fate.seal(&error.to_string()),
+            Event::Error(error) if !error.is_amqp_soft_error() => fate.say(error.to_string()),
             // What a refusal does to other channels is told where it was caused.
             Event::Error(error) => {
                 let ErrorKind::ProtocolError(said) = error.kind() else { continue };
@@ -158,13 +158,13 @@ async fn watch_over(
                             port.refused(&TransportError::refused(topic, said.get_message().to_string()));
                         }
                     }
-                    Verdict::Lose => fate.seal(&error.to_string()),
+                    Verdict::Lose => fate.say(error.to_string()),
                 }
             }
             _ => {}
         }
     }
-    fate.seal("the connection has ended");
+    fate.say("the connection has ended".to_owned());
 }
 
 #[async_trait]
@@ -216,12 +216,7 @@ impl Session for AmqpSession {
     }
 
     async fn lost(&self) -> TransportError {
-        let mut fate = self.fate.0.subscribe();
-        let why = match fate.wait_for(Option::is_some).await {
-            Ok(why) => why.clone().unwrap_or_default(),
-            Err(_) => String::new(),
-        };
-        TransportError::Lost(why)
+        TransportError::Lost(self.fate.reason().await)
     }
 
     async fn close(&self) -> Result<(), TransportError> {

@@ -4,10 +4,11 @@ use lapin::uri::AMQPUri;
 use lapin::{AsyncTcpStream, ConnectionProperties, ErrorKind};
 use std::io;
 use std::net::Shutdown;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::TransportError;
 use crate::bus::Server;
+use crate::locks::Mutex;
 
 /// Cuts the connection when dropped, and so does each copy.
 ///
@@ -76,7 +77,7 @@ pub(super) async fn connect(
     // The library asks once, since its own recovery is off.
     let stream = Mutex::new(Some(stream));
     let take = async move |_, _| {
-        let stream = stream.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let stream = stream.lock().take();
         stream.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected).into())
     };
     let connection = lapin::Connection::connector(uri, runtime, take, properties).await;

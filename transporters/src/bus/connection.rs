@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -12,6 +12,7 @@ use super::outbox::Outbox;
 use super::shared::Shared;
 use super::supervisor::{self, Live};
 use super::{BusLimits, Client, Session};
+use crate::locks::Mutex;
 use crate::{Connection, Link, PacketKind, Route, SendError, Subscription, TransportError, Up, WriteFrame};
 
 /// However the supervisor ends, even with the runtime that it ran on: nothing is accepted any more, and

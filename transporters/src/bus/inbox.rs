@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::BusLimits;
 use super::intake::{Fill, Verdict, verdict};
+use crate::locks::Mutex;
 use crate::{Frame, Link, Source};
 
 /// Frames taken at once.
@@ -25,12 +26,6 @@ struct Queue {
     frames: VecDeque<Frame>,
     bytes: usize,
     ended: bool,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// The end that frames are put into; the reader ends once every copy of it is gone.
@@ -54,7 +49,7 @@ impl Pump {
     /// Puts frames in, in order, as far as the bounds allow. Never waits.
     pub(crate) fn push(&self, frames: impl IntoIterator<Item = Frame>) {
         let shared = &self.0.0;
-        let mut queue = shared.lock();
+        let mut queue = shared.queue.lock();
         for mut frame in frames {
             let fill = Fill { frames: queue.frames.len(), bytes: queue.bytes };
             match verdict(frame.kind, fill, &shared.limits) {
@@ -75,7 +70,7 @@ impl Pump {
 
 impl Drop for Closer {
     fn drop(&mut self) {
-        self.0.lock().ended = true;
+        self.0.queue.lock().ended = true;
         self.0.filled.notify_one();
     }
 }
@@ -85,7 +80,7 @@ impl Source for Inbox {
     async fn next(&mut self, batch: &mut Vec<Frame>) -> bool {
         loop {
             {
-                let mut queue = self.0.lock();
+                let mut queue = self.0.queue.lock();
                 if !queue.frames.is_empty() {
                     let count = queue.frames.len().min(BATCH);
                     let taken = batch.len();

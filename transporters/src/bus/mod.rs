@@ -18,6 +18,7 @@
 
 mod client;
 mod connection;
+mod first;
 mod inbox;
 mod intake;
 mod limits;
@@ -36,6 +37,7 @@ mod topics;
 
 pub(crate) use client::{Client, Parcel, Port, Session};
 pub(crate) use connection::open;
+pub(crate) use first::First;
 pub(crate) use inbox::{Inbox, Pump};
 pub(crate) use intake::Intake;
 pub use limits::BusLimits;

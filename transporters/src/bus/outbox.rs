@@ -7,14 +7,15 @@
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::pace::Pace;
 use super::topics::TopicCache;
 use super::{BusLimits, Parcel};
+use crate::locks::{Mutex, MutexGuard};
 use crate::{Abandon, FrameBuf, PacketKind, Route, SendError, WriteFrame};
 
 /// The shared buffer grows by at least this much.
@@ -243,7 +244,7 @@ impl<T: Clone> Outbox<T> {
 
     fn lock(&self) -> MutexGuard<'_, Inner<T>> {
         // A writer of a frame may have panicked; what it wrote is cleared by the next one.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 }
 
@@ -321,10 +322,10 @@ mod tests {
         let (now, free) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(true)));
         let (taken, is_free) = (Arc::clone(&now), Arc::clone(&free));
         let shortcut = move |parcel: Parcel<()>| {
-            if !*is_free.lock().unwrap() {
+            if !*is_free.lock() {
                 return Some(parcel);
             }
-            taken.lock().unwrap().push(parcel.number);
+            taken.lock().push(parcel.number);
             None
         };
         outbox.open(1000, Box::new(shortcut));
@@ -334,9 +335,9 @@ mod tests {
             push(&outbox, PacketKind::Request, 1).unwrap();
         };
         send().await;
-        *free.lock().unwrap() = false;
+        *free.lock() = false;
         send().await;
-        *free.lock().unwrap() = true;
+        *free.lock() = true;
         send().await;
         let mut batch = VecDeque::new();
         outbox.try_take(&mut batch);
@@ -344,12 +345,12 @@ mod tests {
         send().await;
         outbox.handed_over(2, 2);
         send().await;
-        assert_eq!(*now.lock().unwrap(), [1], "the fourth waits for the third, the fifth for the fourth");
+        assert_eq!(*now.lock(), [1], "the fourth waits for the third, the fifth for the fourth");
         batch.clear();
         outbox.try_take(&mut batch);
         outbox.handed_over(2, 2);
         send().await;
-        assert_eq!(*now.lock().unwrap(), [1, 6]);
+        assert_eq!(*now.lock(), [1, 6]);
         outbox.shut();
         assert_eq!(push(&outbox, PacketKind::Request, 1), Err(SendError::Disconnected));
     }

@@ -1,10 +1,11 @@
 //! What a connection and its supervisor share.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::outbox::Outbox;
 use super::{BusLimits, Client};
+use crate::locks::Mutex;
 use crate::{Link, Subscription};
 
 /// See the module.
@@ -22,10 +23,10 @@ pub(super) struct Shared<C: Client> {
 
 impl<C: Client> Shared<C> {
     pub(super) fn session(&self) -> Option<Arc<C::Session>> {
-        self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.session.lock().clone()
     }
 
     pub(super) fn set_session(&self, session: Option<Arc<C::Session>>) {
-        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = session;
+        *self.session.lock() = session;
     }
 }

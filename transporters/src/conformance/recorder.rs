@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::Outcome;
+use crate::locks::{Mutex, MutexGuard};
 use crate::{Batch, PacketKind, Sink, TransportError, Up};
 
 /// Frames that begin like this only find out whether a way is open; their number follows.
@@ -52,7 +52,7 @@ impl Recorder {
     }
 
     pub(super) fn log(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+        self.log.lock()
     }
 
     /// Payloads of one kind as texts, for messages and comparisons.

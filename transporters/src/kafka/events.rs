@@ -9,14 +9,15 @@ use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::ProducerContext;
 use rdkafka::types::RDKafkaRespErr;
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 
 use super::health::{Health, Verdict};
 use super::reading::Reading;
 use crate::TransportError;
-use crate::bus::Port;
+use crate::bus::{First, Port};
+use crate::locks::{Mutex, MutexGuard};
 
 /// Topics of which it is remembered that a refusal was reported; at one more, all are forgotten.
 const REPORTED: usize = 1024;
@@ -30,11 +31,11 @@ pub(super) struct Events {
     port: Port,
     pub(super) reading: Reading,
     /// Why the session is of no more use.
-    lost: watch::Sender<Option<String>>,
+    lost: First<String>,
     /// Why this node may not read, with the topic where it is about one.
     denied: watch::Sender<Option<(Option<String>, String)>>,
     /// The first that this node may not read any more, or a topic of it, and why.
-    taken: watch::Sender<Option<(String, String)>>,
+    taken: First<(String, String)>,
     health: Mutex<Health>,
     /// Said of all servers that they are down, and not to be believed without asking.
     doubted: Notify,
@@ -49,9 +50,9 @@ impl Events {
         Self {
             port,
             reading: Reading::new(),
-            lost: watch::channel(None).0,
+            lost: First::default(),
             denied: watch::channel(None).0,
-            taken: watch::channel(None).0,
+            taken: First::default(),
             health: Mutex::default(),
             doubted: Notify::new(),
             topics: Mutex::default(),
@@ -65,23 +66,16 @@ impl Events {
     /// # Cancel safety
     /// Nothing is lost by dropping it.
     pub(super) async fn lost(&self) -> String {
-        let mut lost = self.lost.subscribe();
-        // The sender lives as long as this.
-        let why = lost.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
-        why.unwrap_or_default()
+        self.lost.reason().await
     }
 
     pub(super) fn is_lost(&self) -> bool {
-        self.lost.borrow().is_some()
+        self.lost.is_said()
     }
 
     /// Says that the session is lost.
     pub(super) fn lose(&self, why: String) {
-        self.lost.send_if_modified(|lost| {
-            let first = lost.is_none();
-            lost.get_or_insert(why);
-            first
-        });
+        self.lost.say(why);
     }
 
     /// Resolves when somebody should ask the servers whether they are there.
@@ -98,7 +92,7 @@ impl Events {
     }
 
     fn health(&self) -> MutexGuard<'_, Health> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+        self.health.lock()
     }
 
     /// Resolves once this node may not read what it wants to, which `begin_reading` forgets.
@@ -117,16 +111,13 @@ impl Events {
     /// # Cancel safety
     /// Nothing is lost by dropping it.
     pub(super) async fn taken(&self) -> TransportError {
-        let mut taken = self.taken.subscribe();
-        // The sender lives as long as this.
-        let why = taken.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
-        let (topic, why) = why.unwrap_or_default();
+        let (topic, why) = self.taken.reason().await;
         TransportError::refused(topic, why)
     }
 
     /// Says which topics are going to be read.
     pub(super) fn begin_reading(&self, topics: Vec<String>) {
-        *self.topics.lock().unwrap_or_else(PoisonError::into_inner) = topics;
+        *self.topics.lock() = topics;
         // What holds for the whole group librdkafka says only once.
         self.denied.send_if_modified(|denied| denied.take_if(|(topic, _)| topic.is_some()).is_some());
     }
@@ -158,7 +149,7 @@ impl Events {
 
     /// Says once per topic that the server refuses it.
     pub(super) fn report(&self, topic: &str, why: String) {
-        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reported = self.reported.lock();
         if reported.len() >= REPORTED {
             reported.clear();
         }
@@ -203,18 +194,14 @@ impl Events {
             // Nobody waits to be let in, so this was taken back.
             let about = topic.as_deref().unwrap_or(GROUPS);
             self.report(about, why.to_owned());
-            self.taken.send_if_modified(|taken| {
-                let first = taken.is_none();
-                taken.get_or_insert_with(|| (about.to_owned(), why.to_owned()));
-                first
-            });
+            self.taken.say((about.to_owned(), why.to_owned()));
         }
         self.denied.send_replace(Some((topic, why.to_owned())));
     }
 
     /// The topic that a message of librdkafka is about: it says so in words alone.
     fn named(&self, reason: &str) -> Option<String> {
-        let topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        let topics = self.topics.lock();
         // `MOL.PING.a` is also in what is said of `MOL.PING.ab`.
         topics.iter().filter(|topic| reason.contains(topic.as_str())).max_by_key(|topic| topic.len()).cloned()
     }

@@ -10,8 +10,9 @@ use rdkafka::error::KafkaResult;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
+
+use crate::locks::{Mutex, MutexGuard};
 
 /// A topic and the number of a partition.
 pub(super) type Partition = (String, i32);
@@ -98,7 +99,7 @@ impl Reading {
     }
 
     fn next(&self) -> MutexGuard<'_, HashMap<Partition, i64>> {
-        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+        self.next.lock()
     }
 }
 

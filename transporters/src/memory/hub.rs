@@ -2,8 +2,8 @@
 
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -12,6 +12,7 @@ use super::faults::{Fate, Weather};
 use super::port::{Port, Refused};
 use super::queue::When;
 use super::routes::{Member, Routes};
+use crate::locks::{Mutex, MutexGuard};
 use crate::{Frame, Name, NodeId, Subscription, TransportError};
 
 /// See the module.
@@ -251,11 +252,11 @@ impl Hub {
     }
 
     fn registry(&self) -> MutexGuard<'_, Registry> {
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+        self.registry.lock()
     }
 
     fn weather(&self) -> MutexGuard<'_, Weather> {
-        self.weather.lock().unwrap_or_else(PoisonError::into_inner)
+        self.weather.lock()
     }
 }
 

@@ -1,10 +1,11 @@
 //! Networks of this process that have a name, for URLs.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Weak};
 
 use super::Options;
 use super::hub::Hub;
+use crate::locks::Mutex;
 use crate::{Name, TransportError};
 
 /// Held weakly: a network is gone with its last user.
@@ -12,7 +13,7 @@ static NETWORKS: LazyLock<Mutex<HashMap<Name, Weak<Hub>>>> = LazyLock::new(Mutex
 
 /// The network of this name; a new one when nobody uses it.
 pub(crate) fn hub(name: &str) -> Arc<Hub> {
-    let mut networks = NETWORKS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut networks = NETWORKS.lock();
     if let Some(hub) = networks.get(name).and_then(Weak::upgrade) {
         return hub;
     }

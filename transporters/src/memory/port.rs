@@ -1,7 +1,7 @@
 //! Where a node is plugged into the network: its queue, and whether it is connected.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::Options;
 use super::hub::DENIED;
 use super::queue::{Overflow, Queue, When};
+use crate::locks::{Mutex, MutexGuard};
 use crate::{Frame, Link, Name, NodeId, Subscription, Topics, TransportError, Up};
 
 /// Why a frame was not taken.
@@ -230,7 +231,7 @@ impl Port {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inbox.lock()
     }
 
     /// Moves up to `limit` frames to `batch`.

@@ -7,15 +7,16 @@
 //! it says so of itself never. Most end the connection when they change their mind, and what some withhold
 //! without a word nobody can know.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
-use super::session::{Waiting, lock};
+use super::session::Waiting;
 use super::wire::{Asker, Ended};
 use crate::TransportError;
 use crate::bus::Port;
+use crate::locks::Mutex;
 
 /// Topics that are subscribed to. Held while something about subscriptions is asked for, so that answers
 /// come in the order of those who wait for them.
@@ -56,7 +57,7 @@ impl Pulse {
             if subscribed.is_empty() {
                 return Ok(());
             }
-            lock(&self.waiting).subscribes.push_back(told);
+            self.waiting.lock().subscribes.push_back(told);
             self.asker.subscribe(&subscribed, self.qos).await?;
             subscribed.clone()
         };

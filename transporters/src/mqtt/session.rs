@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 
 use super::pulse::{Pulse, Subscribed};
 use super::wire::{Asker, Happening, Loop};
 use crate::bus::{Parcel, Port, Pump, Session};
+use crate::locks::Mutex;
 use crate::{Frame, Subscription, Topics, TransportError};
 
 /// See the module.
@@ -124,7 +125,7 @@ impl Reader {
     }
 
     fn answer(&mut self, happening: Happening) {
-        let mut waiting = lock(&self.shared);
+        let mut waiting = self.shared.lock();
         // Who asked may have given up.
         match happening {
             Happening::Subscribed(codes) => {
@@ -164,7 +165,7 @@ impl Session for MqttSession {
         let (told, answer) = oneshot::channel();
         {
             let _turn = self.subscribed.lock().await;
-            lock(&self.shared).subscribes.push_back(told);
+            self.shared.lock().subscribes.push_back(told);
             self.asker.subscribe(&topics, self.qos).await?;
         }
         let codes = answer.await.map_err(|_| self.gone())?;
@@ -184,7 +185,7 @@ impl Session for MqttSession {
             {
                 let mut subscribed = self.subscribed.lock().await;
                 subscribed.retain(|one| *one != topic);
-                lock(&self.shared).unsubscribes.push_back(told);
+                self.shared.lock().unsubscribes.push_back(told);
                 self.asker.unsubscribe(&topic).await?;
             }
             answer.await.map_err(|_| self.gone())?;
@@ -195,7 +196,7 @@ impl Session for MqttSession {
     async fn publish(&self, parcels: &mut VecDeque<Parcel<Arc<str>>>) -> Result<(), TransportError> {
         while let Some(parcel) = parcels.pop_front() {
             if self.qos > 0 {
-                lock(&self.shared).published.push_back(Arc::clone(&parcel.topic));
+                self.shared.lock().published.push_back(Arc::clone(&parcel.topic));
                 self.open.send_modify(|open| *open += 1);
             }
             self.asker.publish(&parcel.topic, self.qos, parcel.payload).await?;
@@ -253,8 +254,4 @@ impl MqttSession {
             _ => "the MQTT client has ended".to_owned(),
         })
     }
-}
-
-pub(super) fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
-    waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }

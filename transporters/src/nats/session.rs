@@ -6,8 +6,8 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use futures_util::{FutureExt as _, StreamExt as _};
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
@@ -15,6 +15,7 @@ use super::reader::{End, Reader, Stop, Tap};
 use super::signals::{ECHO, Listening, Signals};
 use super::subjects::Interest;
 use crate::bus::{Parcel, Port, Session};
+use crate::locks::{Mutex, MutexGuard};
 use crate::{PacketKind, Subscription, TransportError};
 
 /// The library passes errors on by way of a task of its own, which was woken before the echo came.
@@ -53,7 +54,7 @@ impl NatsSession {
     }
 
     fn made(&self) -> MutexGuard<'_, HashMap<Subscription, Made>> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+        self.made.lock()
     }
 
     async fn interest(&self, subscription: &Subscription) -> Result<(Tap, Made), TransportError> {

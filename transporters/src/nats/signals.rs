@@ -2,11 +2,12 @@
 
 use async_nats::{Event, ServerError};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::refusal::refusal;
 use crate::bus::Port;
+use crate::locks::{Mutex, MutexGuard};
 use crate::{PacketKind, TransportError};
 
 /// The end of subjects that a session sends itself a message by.
@@ -151,7 +152,7 @@ impl Signals {
     }
 
     fn kinds(&self) -> MutexGuard<'_, HashMap<u64, PacketKind>> {
-        self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kinds.lock()
     }
 }
 

@@ -131,7 +131,7 @@ impl Client for RedisClient {
 
     async fn open(&self, server: usize, port: &Port) -> Result<RedisSession, TransportError> {
         let listed = self.places.at(server);
-        let end = End::new();
+        let end = End::default();
         let mut sentinel = None;
         let server = match self.options.mode {
             Mode::Single | Mode::Cluster => listed,

@@ -1,11 +1,11 @@
 //! Which servers there are: those of the configuration, and those that a cluster told.
 
 use rand::seq::SliceRandom as _;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::RedisOptions;
 use super::options::Mode;
 use crate::bus::Server;
+use crate::locks::{Mutex, MutexGuard};
 
 /// Nodes of a cluster that are remembered.
 const MAX: usize = 1000;
@@ -68,7 +68,7 @@ impl Places {
     }
 
     fn told(&self) -> MutexGuard<'_, Vec<Server>> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+        self.told.lock()
     }
 }
 

@@ -11,8 +11,8 @@ use redis::{PushInfo, PushKind, Value};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use super::end::End;
 use super::stream::Stream;
 use crate::bus::Intake;
+use crate::locks::{Mutex, MutexGuard};
 use crate::{Frame, Source, Topics, TransportError};
 
 /// Frames that are enough for a batch.
@@ -51,7 +52,7 @@ impl Arrivals {
     }
 
     fn frames(&self) -> MutexGuard<'_, Vec<Frame>> {
-        self.frames.lock().unwrap_or_else(PoisonError::into_inner)
+        self.frames.lock()
     }
 }
 

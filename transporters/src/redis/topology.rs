@@ -3,6 +3,7 @@
 use super::RedisOptions;
 use super::line::{Line, text};
 use super::places::Places;
+use crate::locks::Mutex;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -54,12 +55,12 @@ impl Topology {
 pub(super) struct Watch {
     options: Arc<RedisOptions>,
     places: Arc<Places>,
-    looked: std::sync::Mutex<Option<Instant>>,
+    looked: Mutex<Option<Instant>>,
 }
 
 impl Watch {
     pub(super) fn new(options: Arc<RedisOptions>, places: Arc<Places>) -> Self {
-        Self { options, places, looked: std::sync::Mutex::default() }
+        Self { options, places, looked: Mutex::default() }
     }
 
     /// Learns where nodes are, unless it was asked not long ago.
@@ -69,7 +70,7 @@ impl Watch {
     pub(super) async fn look(&self, line: &Line) -> Result<(), String> {
         let now = Instant::now();
         {
-            let mut looked = self.looked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut looked = self.looked.lock();
             if looked.is_some_and(|looked| now.duration_since(looked) < self.options.refresh_interval) {
                 return Ok(());
             }

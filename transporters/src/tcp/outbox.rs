@@ -8,11 +8,11 @@
 //! data must not look dead for it.
 
 use std::mem;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::chunk::Chunk;
 use super::framing::{self, HEADER};
+use crate::locks::{Mutex, MutexGuard};
 use crate::{Abandon, PacketKind, SendError, WriteFrame};
 
 /// Frames above the bound that only control packets may use.
@@ -230,7 +230,7 @@ impl Outbox {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A writer of a frame may have panicked; its draft has been taken back.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 }
 

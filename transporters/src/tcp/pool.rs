@@ -8,8 +8,8 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Notify;
@@ -21,6 +21,7 @@ use super::TcpOptions;
 use super::chunk::Chunk;
 use super::framing;
 use super::outbox::{Limits, Outbox};
+use crate::locks::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::{Link, Name, NodeId, PacketKind, SendError, TransportError};
 
 /// Peers to which connections are being opened at the same time; a further one is refused as `Full`.
@@ -289,11 +290,11 @@ impl Pool {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Peers> {
-        self.peers.read().unwrap_or_else(PoisonError::into_inner)
+        self.peers.read()
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Peers> {
-        self.peers.write().unwrap_or_else(PoisonError::into_inner)
+        self.peers.write()
     }
 }
 

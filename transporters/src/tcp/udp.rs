@@ -8,7 +8,7 @@ use rand::RngExt as _;
 use std::fmt::Write as _;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::datagram::{self, Ignored, Sightings};
 use super::stats::Counters;
 use super::{TcpOptions, UdpBroadcast, net};
+use crate::locks::Mutex;
 use crate::{Link, Name};
 
 /// Wait after a socket reported an error of an earlier datagram.
@@ -129,7 +130,7 @@ impl Discovery {
         }
         let place = SocketAddr::new(source.ip(), announced.port);
         let believed = {
-            let mut sightings = self.sightings.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut sightings = self.sightings.lock();
             sightings.believe(&announced.id, place, Instant::now())
         };
         if !believed {

@@ -4,10 +4,10 @@ mod agreement;
 mod node;
 
 use futures_util::future::join_all;
+use ligand_transporters::locks::{Mutex, MutexGuard};
 use ligand_transporters::memory::{Faults, Network};
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::broker::{BrokerBuilder, ServiceBroker};
@@ -237,7 +237,7 @@ impl Cluster {
     }
 
     fn ways(&self) -> MutexGuard<'_, Ways> {
-        self.ways.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ways.lock()
     }
 }
 

@@ -1,0 +1,60 @@
+//! What is said once and holds from then on.
+
+use tokio::sync::watch;
+
+/// Why something ended: the first reason counts, and whoever says another is not heard.
+///
+/// Clones are the same.
+#[derive(Debug, Clone)]
+pub(crate) struct First<T>(watch::Sender<Option<T>>);
+
+impl<T: Clone> First<T> {
+    pub(crate) fn say(&self, reason: T) {
+        self.0.send_if_modified(|first| first.is_none() && first.replace(reason).is_none());
+    }
+
+    pub(crate) fn is_said(&self) -> bool {
+        self.0.borrow().is_some()
+    }
+
+    /// Resolves once a reason was said.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost by dropping it.
+    pub(crate) async fn reason(&self) -> T {
+        let mut first = self.0.subscribe();
+        let said = first.wait_for(Option::is_some).await.ok().and_then(|first| first.clone());
+        match said {
+            Some(reason) => reason,
+            // Not to happen: this is a sender itself.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl<T> Default for First<T> {
+    fn default() -> Self {
+        Self(watch::Sender::new(None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_reason_is_the_one_that_everybody_is_told() {
+        let first = First::default();
+        let waits = tokio::spawn({
+            let first = first.clone();
+            async move { first.reason().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!first.is_said() && !waits.is_finished());
+        first.say("the server closed the connection");
+        first.clone().say("it gave no answer");
+        assert!(first.is_said());
+        assert_eq!(waits.await.unwrap(), "the server closed the connection");
+        assert_eq!(first.reason().await, "the server closed the connection");
+    }
+}
