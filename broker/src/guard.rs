@@ -12,7 +12,7 @@
 //! | `ActionLayer`, `EventLayer` when they wrap | `middleware/pipeline.rs` | the start fails; a call to another node, or around the pick, is refused |
 //! | `WireLayer` | `middleware/pipeline.rs` | the packet is not sent, or dropped and counted |
 //! | `Lifecycle` | `broker/lifecycle.rs` | the start fails, the stop goes on and tells it |
-//! | `started` and `stopped` hooks | `broker/services.rs` | the same |
+//! | `started` and `stopped` hooks | `broker/hosted.rs` | the same |
 //! | work given to a `ServiceCx` | `service/cx.rs` | logged; what is periodic runs again |
 //! | `Serialize` of parameters, results and events | `payload.rs` | the value cannot be encoded |
 //! | `Deserialize` of an answer | `broker/call.rs` | the answer cannot be decoded |

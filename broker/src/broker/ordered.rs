@@ -100,7 +100,7 @@ impl OrderedQueue {
         if waiting_for_it < self.concurrency {
             return;
         }
-        let waiting = std::mem::take(&mut self.lock().waiting);
+        let waiting = std::mem::take(&mut self.state.lock().waiting);
         for Event { cx, done, .. } in waiting {
             tracing::debug!(event = %cx.name(), service = ?cx.service(), "event dropped, its service goes");
             // Nobody may want to know any more.

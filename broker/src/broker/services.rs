@@ -1,26 +1,18 @@
-//! The services of this node: taking them in, starting them, stopping them, letting them go.
+//! The services of this node: taking them in, finding them, letting them go.
 
 use ligand_transporters::Name;
 use ligand_transporters::locks::Mutex;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
-use tokio::time::timeout;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-use super::lifecycle::{CUT_WAIT, Stage};
-use super::ordered::OrderedQueue;
+use super::hosted::Hosted;
+use super::lifecycle::Stage;
 use super::{ServiceBroker, StartError};
-use crate::chain::{self, Chained};
-use crate::error::Error;
-use crate::guard::Guarded;
-use crate::handler::{ActionFn, EventFn, crashed, guarded};
-use crate::middleware::{LayerPanicked, Pipeline, Side};
-use crate::protocol::Raw;
-use crate::registry::{Action, EventSub, LocalService};
-use crate::service::{Entered, Gate, IntoServiceDef, RunMode, ServiceCx, ServiceDef, Tasks};
+use crate::chain;
+use crate::middleware::{Pipeline, Side};
+use crate::service::{IntoServiceDef, ServiceDef};
 
 /// The services of this node, by full name, in the order in which they were given.
 #[derive(Default)]
@@ -30,22 +22,6 @@ pub(crate) struct LocalServices(Mutex<State>);
 struct State {
     order: Vec<Name>,
     services: HashMap<Name, Arc<Hosted>>,
-}
-
-/// A service of this node.
-pub(crate) struct Hosted {
-    pub(crate) def: ServiceDef,
-    /// Who runs one of its handlers.
-    pub(crate) gate: Arc<Gate>,
-    tasks: Tasks,
-    /// Its ordered subscriptions, once it is offered.
-    queues: OnceLock<Vec<Arc<OrderedQueue>>>,
-    /// Cancelled when it is removed.
-    removed: CancellationToken,
-    /// Somebody starts it, or has.
-    begun: AtomicBool,
-    /// Its `started` hooks have run, and its `stopped` hooks have not.
-    started: AtomicBool,
 }
 
 impl LocalServices {
@@ -64,16 +40,7 @@ impl LocalServices {
                 return Err(StartError::DuplicateAction { action: action.to_string(), first, second });
             }
         }
-        let gate = Gate::of(&def, cut);
-        let hosted = Arc::new(Hosted {
-            def,
-            gate,
-            tasks: Tasks::default(),
-            queues: OnceLock::new(),
-            removed: CancellationToken::new(),
-            begun: AtomicBool::new(false),
-            started: AtomicBool::new(false),
-        });
+        let hosted = Arc::new(Hosted::new(def, cut));
         // Internal services start first and stop last.
         let at = if name.starts_with('$') { 0 } else { state.order.len() };
         state.order.insert(at, name.clone());
@@ -110,7 +77,7 @@ impl LocalServices {
     pub(crate) fn not_started(&self, name: &str) -> Option<Vec<Name>> {
         let state = self.0.lock();
         let hosted = state.services.get(name)?;
-        (!hosted.started.load(Ordering::Acquire)).then(|| hosted.def.depends_on.clone())
+        (!hosted.has_started()).then(|| hosted.def.depends_on.clone())
     }
 
     /// Names of the layers that wrap an action of this node.
@@ -138,246 +105,6 @@ impl State {
 impl fmt::Debug for LocalServices {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(&self.0.lock().order).finish()
-    }
-}
-
-impl Hosted {
-    pub(crate) fn name(&self) -> Name {
-        self.def.full_name()
-    }
-
-    /// Waits for what it depends on, runs its hooks, and offers it to everybody.
-    pub(crate) async fn start(&self, broker: &ServiceBroker) -> Result<(), StartError> {
-        // One that is added while the broker starts is started by whoever adds it.
-        if self.begun.swap(true, Ordering::AcqRel) {
-            return Ok(());
-        }
-        let service = || self.name().to_string();
-        if !self.def.depends_on.is_empty() {
-            let names: Vec<_> = self.def.depends_on.iter().map(Name::as_str).collect();
-            let name = self.name();
-            let waiting = broker.wait_as(&names, broker.config().dependency_timeout, Some(&name));
-            let found = self.removed.run_until_cancelled(waiting).await;
-            found
-                .ok_or_else(|| self.removed_before_it_started())?
-                .map_err(|missing| StartError::Dependency { service: service(), missing })?;
-        }
-        for hook in &self.def.started {
-            let cx = ServiceCx::new(broker.clone(), self.name(), self.tasks.clone());
-            let started = Guarded::new(async { hook(cx).await }).await;
-            let started = started.unwrap_or_else(|panicked| Err(panicked.into_error()));
-            started.map_err(|source| StartError::Hook { service: service(), source })?;
-        }
-        self.started.store(true, Ordering::Release);
-        let transit = broker.shared().transit();
-        let unsettled = transit.and_then(|transit| transit.unsettled());
-        self.offer(broker)?;
-        if let Some(transit) = transit {
-            let settled = transit.settle(broker, !broker.shared().lifecycle.is_running()).await;
-            if settled.is_err() && broker.shared().registry.remove_local(&self.name()) {
-                broker.services_changed(true);
-            }
-            settled?;
-        }
-        drop(unsettled);
-        tracing::debug!(service = %self.name(), "service started");
-        Ok(())
-    }
-
-    /// Runs the hooks of a service that is no longer offered; gives what went wrong.
-    pub(crate) async fn stop(&self) -> Vec<Error> {
-        // Whoever waits for a hook in vain drops this future: the tasks end all the same.
-        let _tasks = self.tasks.cancel_on_drop();
-        let mut failures = Vec::new();
-        // What was never started has nothing to stop, and nothing is stopped twice.
-        let hooks = match self.started.swap(false, Ordering::AcqRel) {
-            true => self.def.stopped.as_slice(),
-            false => &[],
-        };
-        for hook in hooks.iter().rev() {
-            let stopped = Guarded::new(async { hook().await }).await;
-            if let Err(error) = stopped.unwrap_or_else(|panicked| Err(panicked.into_error())) {
-                failures.push(error);
-            }
-        }
-        self.tasks.stop().await;
-        tracing::debug!(service = %self.name(), "service stopped");
-        failures
-    }
-
-    fn offer(&self, broker: &ServiceBroker) -> Result<(), StartError> {
-        let shared = broker.shared();
-        let service = self.name();
-        let panicked = |wrapped: &Name, LayerPanicked { layer, panicked }: LayerPanicked| {
-            let message = format!("it panicked when it wrapped '{wrapped}': {}", panicked.text());
-            StartError::Layer { layer, source: panicked.into_error().with_message(message) }
-        };
-        let actions = self.def.actions.iter().map(|(def, run)| {
-            let run = match def.mode {
-                RunMode::InPlace => Arc::clone(run),
-                RunMode::Spawn => spawned(broker, &self.gate, run),
-            };
-            let name = self.def.action_name(&def.name);
-            let run = shared.pipeline.local_action(def, run).map_err(|failed| panicked(&name, failed))?;
-            Ok(Arc::new(Action {
-                name,
-                service: service.clone(),
-                visibility: def.visibility,
-                timeout: def.timeout,
-                definition: json(&def.published(&self.def.action_name(&def.name))),
-                encode: def.encode,
-                gate: Some(Arc::clone(&self.gate)),
-                run,
-            }))
-        });
-        let mut queues = Vec::new();
-        let events = self.def.events.iter().map(|(def, run)| {
-            let run = shared.pipeline.event(def, Arc::clone(run));
-            let run = run.map_err(|failed| panicked(&def.pattern, failed))?;
-            let queue = def.concurrency.map(|concurrency| {
-                let waiting = shared.config.transit.event_queue;
-                OrderedQueue::new(broker, &self.gate, Arc::clone(&run), concurrency, waiting)
-            });
-            let gate = queue.is_none().then(|| Arc::clone(&self.gate));
-            let whose = queue.as_ref().map(|queue| queue.whose());
-            queues.extend(queue.clone());
-            let run: EventFn = queue.map_or(run, OrderedQueue::into_event_fn);
-            Ok(Arc::new(EventSub {
-                pattern: def.pattern.clone(),
-                group: def.group.clone().unwrap_or_else(|| self.def.name.clone()),
-                service: service.clone(),
-                definition: json(&def.published()),
-                gate,
-                queue: whose,
-                run: Some(run),
-            }))
-        });
-        let actions = actions.collect::<Result<_, StartError>>()?;
-        let events = events.collect::<Result<_, StartError>>()?;
-        let _ = self.queues.set(queues);
-        let local = LocalService { info: self.def.info(), actions, events };
-        let failed = |problem: String| StartError::Service { service: service.to_string(), problem };
-        shared.registry.add_local(local).map_err(|error| failed(error.to_string()))?;
-        if self.gate.is_closed() {
-            // Whoever removed it did not find it yet.
-            shared.registry.remove_local(&service);
-            return Err(self.removed_before_it_started());
-        }
-        broker.services_changed(true);
-        Ok(())
-    }
-
-    fn removed_before_it_started(&self) -> StartError {
-        let problem = "it was removed before it had started".to_owned();
-        StartError::Service { service: self.name().to_string(), problem }
-    }
-
-    /// Starts it as one of the services that a broker starts with. One that is removed meanwhile holds nothing up.
-    pub(super) async fn start_with_broker(&self, broker: &ServiceBroker) -> Result<(), StartError> {
-        let started = self.start(broker).await;
-        if started.is_err() && self.removed.is_cancelled() {
-            // Its hooks may have run after whoever removed it looked.
-            self.end(broker.config().tracking.shutdown_timeout, Vec::new()).await;
-            return Ok(());
-        }
-        started
-    }
-
-    /// Waits until no handler of the service runs, for at most `patience`, then cuts those that do. Those that
-    /// are `waiting` for whoever calls this are neither waited for nor cut. The gate has to be closed.
-    async fn drain(&self, patience: Duration, waiting: Vec<usize>) {
-        let but = waiting.len();
-        if timeout(patience, self.gate.drained(but)).await.is_ok() {
-            return;
-        }
-        let running = self.gate.running().saturating_sub(but);
-        tracing::warn!(service = %self.name(), running, "handlers are cut, they took longer than {patience:?}");
-        self.gate.cut(waiting);
-        if timeout(CUT_WAIT, self.gate.drained(but)).await.is_err() {
-            let running = self.gate.running().saturating_sub(but);
-            tracing::warn!(service = %self.name(), running, "handlers do not let go");
-        }
-    }
-
-    /// Waits until no handler of the service runs, for at most `patience`. None begins meanwhile.
-    pub(super) async fn idle(&self, patience: Duration) {
-        self.gate.close();
-        let ended = timeout(patience, self.gate.drained(0)).await;
-        self.gate.open();
-        if ended.is_err() {
-            let running = self.gate.running();
-            tracing::warn!(service = %self.name(), running, "handlers still run after {patience:?}");
-        }
-    }
-
-    /// The end of a service that nobody finds any more: drains it, and runs its hooks, each for at most
-    /// `patience`. Those that are `waiting` for it go on.
-    async fn end(&self, patience: Duration, waiting: Vec<usize>) {
-        // Whatever happens on the way.
-        let _tasks = self.tasks.cancel_on_drop();
-        self.gate.close();
-        self.drain(patience, waiting).await;
-        let service = self.name();
-        let tell = |error: &dyn fmt::Display| {
-            tracing::warn!(service = %service, error = %error, "service did not stop well");
-        };
-        self.stop_within(patience, tell).await;
-    }
-
-    /// As [`Hosted::stop`], for at most `patience`; tells what went wrong.
-    pub(crate) async fn stop_within(&self, patience: Duration, failed: impl Fn(&dyn fmt::Display)) {
-        match timeout(patience, self.stop()).await {
-            Ok(failures) => failures.iter().for_each(|error| failed(error)),
-            Err(_) => failed(&format_args!("it took longer than {patience:?} to stop")),
-        }
-        // What its handlers need has gone with it.
-        self.gate.close();
-    }
-}
-
-fn json(value: &serde_json::Value) -> Raw {
-    Raw::new(value.to_string().into())
-}
-
-/// The function that runs each request in a task of its own.
-fn spawned(broker: &ServiceBroker, gate: &Arc<Gate>, run: &ActionFn) -> ActionFn {
-    let tracker = broker.shared().tracker.clone();
-    let (gate, run) = (Arc::clone(gate), Arc::clone(run));
-    Arc::new(move |cx, params| {
-        let (tracker, gate, run) = (tracker.clone(), Arc::clone(&gate), Arc::clone(&run));
-        Box::pin(guarded(cx.clone(), async move {
-            // Whoever polls this waits for the task.
-            let work = Chained { chain: chain::chain(), future: run(cx.clone(), params) };
-            let left = Arc::new(OnceLock::new());
-            let held = Arc::clone(&left);
-            let task = tracker.spawn(async move {
-                // Until the handler has been dropped.
-                let _held = held;
-                work.await
-            });
-            // The task ends when its caller gives up. The deadline is looked at here as well: the task itself
-            // cannot, while it computes.
-            let mut task = AbortOnDrop { task, gate, left };
-            (&mut task.task).await.unwrap_or_else(|failed| Err(crashed(&cx, failed)))
-        }))
-    })
-}
-
-/// A task that ends with whoever waits for it. It counts at its service until it has: it is told to end, which
-/// takes it a moment, or as long as it computes.
-struct AbortOnDrop<T> {
-    task: tokio::task::JoinHandle<T>,
-    gate: Arc<Gate>,
-    /// Held by the task, too.
-    left: Arc<OnceLock<Entered>>,
-}
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        if !self.task.is_finished() {
-            let _ = self.left.set(self.gate.entered_again());
-            self.task.abort();
-        }
     }
 }
 
@@ -429,15 +156,13 @@ impl ServiceBroker {
         let Some(hosted) = shared.services.release(service) else { return false };
         // First nobody finds it any more, then nobody enters who has found it before.
         let withdrawn = shared.registry.remove_local(service);
-        hosted.gate.close();
-        hosted.removed.cancel();
+        hosted.withdraw();
         if withdrawn {
             self.services_changed(true);
         }
         // Known to this stack alone.
         let waiting = chain::runs_of(hosted.gate.whose());
-        let chain = chain::chain();
-        hosted.queues.get().into_iter().flatten().for_each(|queue| queue.give_up_behind(&chain));
+        hosted.give_up_behind(&chain::chain());
         // A stop of the broker that comes meanwhile waits for this.
         let counted = (!shared.lifecycle.is_stopping()).then(|| shared.tracker.token());
         let patience = shared.config.tracking.shutdown_timeout;
@@ -457,9 +182,10 @@ mod tests {
     use super::*;
     use crate::broker::dispatch::begin_found;
     use crate::broker::pick::Found;
-    use crate::error::{ErrorKind, Outcome};
+    use crate::error::{Error, ErrorKind, Outcome};
     use crate::payload::Payload;
     use ligand_transporters::memory::Network;
+    use std::time::Duration;
 
     async fn node(network: &Network, id: &'static str) -> ServiceBroker {
         let math = ServiceDef::builder("math")

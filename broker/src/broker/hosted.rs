@@ -1,0 +1,213 @@
+//! One service of this node, from its start to its end.
+
+use ligand_transporters::Name;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::lifecycle::CUT_WAIT;
+use super::offer::offer;
+use super::ordered::OrderedQueue;
+use super::{ServiceBroker, StartError};
+use crate::chain::Chain;
+use crate::error::Error;
+use crate::guard::Guarded;
+use crate::service::{Gate, ServiceCx, ServiceDef, Tasks};
+
+/// A service of this node.
+pub(crate) struct Hosted {
+    pub(crate) def: ServiceDef,
+    /// Who runs one of its handlers.
+    pub(crate) gate: Arc<Gate>,
+    tasks: Tasks,
+    /// Its ordered subscriptions, once it is offered.
+    queues: OnceLock<Vec<Arc<OrderedQueue>>>,
+    /// Cancelled when it is removed.
+    removed: CancellationToken,
+    /// Somebody starts it, or has.
+    begun: AtomicBool,
+    /// Its `started` hooks have run, and its `stopped` hooks have not.
+    started: AtomicBool,
+}
+
+impl Hosted {
+    /// A service that has not been started. Its handlers are cut when `cut` is cancelled.
+    pub(super) fn new(def: ServiceDef, cut: &CancellationToken) -> Self {
+        Self {
+            gate: Gate::of(&def, cut),
+            def,
+            tasks: Tasks::default(),
+            queues: OnceLock::new(),
+            removed: CancellationToken::new(),
+            begun: AtomicBool::new(false),
+            started: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn name(&self) -> Name {
+        self.def.full_name()
+    }
+
+    /// Whether its `started` hooks have run, and its `stopped` hooks have not.
+    pub(super) fn has_started(&self) -> bool {
+        self.started.load(Ordering::Acquire)
+    }
+
+    /// Waits for what it depends on, runs its hooks, and offers it to everybody.
+    pub(crate) async fn start(&self, broker: &ServiceBroker) -> Result<(), StartError> {
+        // One that is added while the broker starts is started by whoever adds it.
+        if self.begun.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let service = || self.name().to_string();
+        if !self.def.depends_on.is_empty() {
+            let names: Vec<_> = self.def.depends_on.iter().map(Name::as_str).collect();
+            let name = self.name();
+            let waiting = broker.wait_as(&names, broker.config().dependency_timeout, Some(&name));
+            let found = self.removed.run_until_cancelled(waiting).await;
+            found
+                .ok_or_else(|| self.removed_before_it_started())?
+                .map_err(|missing| StartError::Dependency { service: service(), missing })?;
+        }
+        for hook in &self.def.started {
+            let cx = ServiceCx::new(broker.clone(), self.name(), self.tasks.clone());
+            let started = Guarded::new(async { hook(cx).await }).await;
+            let started = started.unwrap_or_else(|panicked| Err(panicked.into_error()));
+            started.map_err(|source| StartError::Hook { service: service(), source })?;
+        }
+        self.started.store(true, Ordering::Release);
+        let transit = broker.shared().transit();
+        let unsettled = transit.and_then(|transit| transit.unsettled());
+        self.offer(broker)?;
+        if let Some(transit) = transit {
+            let settled = transit.settle(broker, !broker.shared().lifecycle.is_running()).await;
+            if settled.is_err() && broker.shared().registry.remove_local(&self.name()) {
+                broker.services_changed(true);
+            }
+            settled?;
+        }
+        drop(unsettled);
+        tracing::debug!(service = %self.name(), "service started");
+        Ok(())
+    }
+
+    /// Runs the hooks of a service that is no longer offered; gives what went wrong.
+    pub(crate) async fn stop(&self) -> Vec<Error> {
+        // Whoever waits for a hook in vain drops this future: the tasks end all the same.
+        let _tasks = self.tasks.cancel_on_drop();
+        let mut failures = Vec::new();
+        // What was never started has nothing to stop, and nothing is stopped twice.
+        let hooks = match self.started.swap(false, Ordering::AcqRel) {
+            true => self.def.stopped.as_slice(),
+            false => &[],
+        };
+        for hook in hooks.iter().rev() {
+            let stopped = Guarded::new(async { hook().await }).await;
+            if let Err(error) = stopped.unwrap_or_else(|panicked| Err(panicked.into_error())) {
+                failures.push(error);
+            }
+        }
+        self.tasks.stop().await;
+        tracing::debug!(service = %self.name(), "service stopped");
+        failures
+    }
+
+    /// Offers it to everybody.
+    fn offer(&self, broker: &ServiceBroker) -> Result<(), StartError> {
+        let registry = &broker.shared().registry;
+        let (local, queues) = offer(&self.def, &self.gate, broker)?;
+        let _ = self.queues.set(queues);
+        registry.add_local(local).map_err(|error| self.cannot_start(error.to_string()))?;
+        if self.gate.is_closed() {
+            // Whoever removed it did not find it yet.
+            registry.remove_local(&self.name());
+            return Err(self.removed_before_it_started());
+        }
+        broker.services_changed(true);
+        Ok(())
+    }
+
+    fn cannot_start(&self, problem: String) -> StartError {
+        StartError::Service { service: self.name().to_string(), problem }
+    }
+
+    fn removed_before_it_started(&self) -> StartError {
+        self.cannot_start("it was removed before it had started".to_owned())
+    }
+
+    /// Starts it as one of the services that a broker starts with. One that is removed meanwhile holds nothing up.
+    pub(super) async fn start_with_broker(&self, broker: &ServiceBroker) -> Result<(), StartError> {
+        let started = self.start(broker).await;
+        if started.is_err() && self.removed.is_cancelled() {
+            // Its hooks may have run after whoever removed it looked.
+            self.end(broker.config().tracking.shutdown_timeout, Vec::new()).await;
+            return Ok(());
+        }
+        started
+    }
+
+    /// Waits until no handler of the service runs, for at most `patience`, then cuts those that do. Those that
+    /// are `waiting` for whoever calls this are neither waited for nor cut. The gate has to be closed.
+    async fn drain(&self, patience: Duration, waiting: Vec<usize>) {
+        let but = waiting.len();
+        if timeout(patience, self.gate.drained(but)).await.is_ok() {
+            return;
+        }
+        let running = self.gate.running().saturating_sub(but);
+        tracing::warn!(service = %self.name(), running, "handlers are cut, they took longer than {patience:?}");
+        self.gate.cut(waiting);
+        if timeout(CUT_WAIT, self.gate.drained(but)).await.is_err() {
+            let running = self.gate.running().saturating_sub(but);
+            tracing::warn!(service = %self.name(), running, "handlers do not let go");
+        }
+    }
+
+    /// Waits until no handler of the service runs, for at most `patience`. None begins meanwhile.
+    pub(super) async fn idle(&self, patience: Duration) {
+        self.gate.close();
+        let ended = timeout(patience, self.gate.drained(0)).await;
+        self.gate.open();
+        if ended.is_err() {
+            let running = self.gate.running();
+            tracing::warn!(service = %self.name(), running, "handlers still run after {patience:?}");
+        }
+    }
+
+    /// Nobody begins any more: neither its handlers nor the service itself.
+    pub(super) fn withdraw(&self) {
+        self.gate.close();
+        self.removed.cancel();
+    }
+
+    /// Gives up events that could begin only after handlers which wait for its end.
+    pub(super) fn give_up_behind(&self, chain: &Chain) {
+        self.queues.get().into_iter().flatten().for_each(|queue| queue.give_up_behind(chain));
+    }
+
+    /// The end of a service that nobody finds any more: drains it, and runs its hooks, each for at most
+    /// `patience`. Those that are `waiting` for it go on.
+    pub(super) async fn end(&self, patience: Duration, waiting: Vec<usize>) {
+        // Whatever happens on the way.
+        let _tasks = self.tasks.cancel_on_drop();
+        self.gate.close();
+        self.drain(patience, waiting).await;
+        let service = self.name();
+        let tell = |error: &dyn fmt::Display| {
+            tracing::warn!(service = %service, error = %error, "service did not stop well");
+        };
+        self.stop_within(patience, tell).await;
+    }
+
+    /// As [`Hosted::stop`], for at most `patience`; tells what went wrong.
+    pub(crate) async fn stop_within(&self, patience: Duration, failed: impl Fn(&dyn fmt::Display)) {
+        match timeout(patience, self.stop()).await {
+            Ok(failures) => failures.iter().for_each(|error| failed(error)),
+            Err(_) => failed(&format_args!("it took longer than {patience:?} to stop")),
+        }
+        // What its handlers need has gone with it.
+        self.gate.close();
+    }
+}
