@@ -112,11 +112,10 @@ impl Underway {
         // Every slot is free when no saga is left.
         let in_time = tokio::time::timeout(SETTLE, self.slots.acquire_many(MAX)).await.is_ok();
         let noted = self.journal.noted();
-        match in_time && noted.is_empty() {
-            true => Ok(()),
-            false => {
-                Err(ligand::Error::server(500, "NOT_UNDONE", format!("left to undo by hand: {noted:?}")))
-            }
+        if in_time && noted.is_empty() {
+            Ok(())
+        } else {
+            Err(ligand::Error::server(500, "NOT_UNDONE", format!("left to undo by hand: {noted:?}")))
         }
     }
 }

@@ -84,10 +84,7 @@ impl Lane {
     fn push(&self, frames: &mut Vec<Frame>) {
         let mut queue = self.queue.lock();
         for frame in frames.drain(..) {
-            match frame.kind.is_control() {
-                true => queue.control.push_back(frame),
-                false => queue.data.push_back(frame),
-            }
+            if frame.kind.is_control() { queue.control.push_back(frame) } else { queue.data.push_back(frame) }
         }
     }
 }
@@ -208,10 +205,7 @@ impl Lanes {
                 idle = 0;
             }
             tokio::time::sleep(self.patience).await;
-            match self.look() {
-                true => idle = 0,
-                false => idle += 1,
-            }
+            if self.look() { idle = 0 } else { idle += 1 }
         }
     }
 

@@ -300,10 +300,7 @@ pub(crate) fn run_local(
     for (index, sub) in subs.iter().enumerate() {
         let Some(run) = &sub.run else { continue };
         let last = index + 1 == subs.len();
-        let data = match last {
-            true => data.take(),
-            false => data.as_ref().and_then(Payload::copy),
-        };
+        let data = if last { data.take() } else { data.as_ref().and_then(Payload::copy) };
         let begun = first(sub.gate.as_ref(), beneath, layered, || {
             run(cx.handed_to(At::Event(Arc::clone(sub))), data.unwrap_or_else(Payload::empty))
         });

@@ -100,10 +100,8 @@ impl Hosted {
         let _tasks = self.tasks.cancel_on_drop();
         let mut failures = Vec::new();
         // What was never started has nothing to stop, and nothing is stopped twice.
-        let hooks = match self.started.swap(false, Ordering::AcqRel) {
-            true => self.def.stopped.as_slice(),
-            false => &[],
-        };
+        let hooks =
+            if self.started.swap(false, Ordering::AcqRel) { self.def.stopped.as_slice() } else { &[] };
         for hook in hooks.iter().rev() {
             let stopped = Guarded::new(async { hook().await }).await;
             if let Err(error) = stopped.unwrap_or_else(|panicked| Err(panicked.into_error())) {

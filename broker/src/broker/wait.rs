@@ -140,8 +140,9 @@ impl ServiceBroker {
 
 fn tell(missing: &WaitError, service: Option<&str>, waited: Duration) {
     let elapsed_ms = waited.as_millis();
-    match waited < WORTH_A_WARNING {
-        true => tracing::info!(service, elapsed_ms, missing = %missing, "waiting for services"),
-        false => tracing::warn!(service, elapsed_ms, missing = %missing, "still waiting for services"),
+    if waited < WORTH_A_WARNING {
+        tracing::info!(service, elapsed_ms, missing = %missing, "waiting for services");
+    } else {
+        tracing::warn!(service, elapsed_ms, missing = %missing, "still waiting for services");
     }
 }

@@ -54,9 +54,10 @@ impl<'a, R: Read<'a>> De<'a, R> {
 
     /// Nothing may follow the value.
     pub(crate) fn end(&mut self) -> Result<(), Failure> {
-        match self.peeked.is_none() && self.reader.left() == 0 {
-            true => Ok(()),
-            false => Err(Failure::custom("something follows the value")),
+        if self.peeked.is_none() && self.reader.left() == 0 {
+            Ok(())
+        } else {
+            Err(Failure::custom("something follows the value"))
         }
     }
 
@@ -201,10 +202,7 @@ impl<'a, R: Read<'a>> Items<'_, 'a, R> {
 
     /// Nothing may be left, as with `serde_json`.
     fn finish(mut self) -> Result<(), Failure> {
-        match self.done || !self.more()? {
-            true => Ok(()),
-            false => Err(Failure::custom("more items than expected")),
-        }
+        if self.done || !self.more()? { Ok(()) } else { Err(Failure::custom("more items than expected")) }
     }
 
     fn hint(&self) -> Option<usize> {

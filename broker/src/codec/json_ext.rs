@@ -84,9 +84,10 @@ impl Format for JsonExt {
     }
 
     fn date(self, out: &mut BytesMut, milliseconds: f64) {
-        let _ = match milliseconds.is_finite() {
-            true => write!(out, "\"[[DT]]{}\"", milliseconds as i64),
-            false => write!(out, "\"[[DT]]NaN\""),
+        let _ = if milliseconds.is_finite() {
+            write!(out, "\"[[DT]]{}\"", milliseconds as i64)
+        } else {
+            write!(out, "\"[[DT]]NaN\"")
         };
     }
 

@@ -42,10 +42,7 @@ impl Bag {
     }
 
     pub(crate) fn from_map(object: Map<String, Value>) -> Self {
-        match object.is_empty() {
-            true => Self::default(),
-            false => Self(Mutex::new(map(Arc::new(object)))),
-        }
+        if object.is_empty() { Self::default() } else { Self(Mutex::new(map(Arc::new(object)))) }
     }
 
     /// A copy that shares its content until written to.

@@ -221,9 +221,10 @@ impl Bus {
             tracing::debug!(node = %sender, "INFO packets come too fast, the newest waits");
             let due = rate.ready_at(now.into_std());
             // Which of several processes is the one that is there now, the node itself has to say.
-            let is_kept = match is_claim {
-                true => self.held.ask(sender, version, due),
-                false => self.held.info(sender, version, info, due),
+            let is_kept = if is_claim {
+                self.held.ask(sender, version, due)
+            } else {
+                self.held.info(sender, version, info, due)
             };
             self.lost |= !is_kept;
             return;
@@ -357,12 +358,11 @@ impl Bus {
                 What::Take(info) => self.claim(transit, broker, (&node, version), info, chores, now),
                 What::Ask => {
                     let rate = &mut self.rates(&node).discover;
-                    match rate.has(now.into_std()) {
-                        true => self.discover(transit, &node, version, now),
-                        false => {
-                            let due = rate.ready_at(now.into_std());
-                            self.lost |= !self.held.ask(&node, version, due);
-                        }
+                    if rate.has(now.into_std()) {
+                        self.discover(transit, &node, version, now);
+                    } else {
+                        let due = rate.ready_at(now.into_std());
+                        self.lost |= !self.held.ask(&node, version, due);
                     }
                 }
             }

@@ -119,12 +119,11 @@ impl Chores {
             _ => info,
         };
         self.told = Some(Arc::clone(&info));
-        match broker.shared().registry.local_info().seq == info.seq {
-            true => {
-                self.announce_at = None;
-                self.offered |= broker.offers_services();
-            }
-            false => self.changed(broker, now),
+        if broker.shared().registry.local_info().seq == info.seq {
+            self.announce_at = None;
+            self.offered |= broker.offers_services();
+        } else {
+            self.changed(broker, now);
         }
         info
     }

@@ -156,13 +156,10 @@ impl Driver {
                 data["others"] = report.others.into();
             }
             let others = report.others;
-            match report.proven {
-                true => {
-                    tracing::error!(node = %transit.node(), owner = %report.owner, others, "another node uses this node's id")
-                }
-                false => {
-                    tracing::warn!(node = %transit.node(), owner = %report.owner, others, "another node may use this node's id")
-                }
+            if report.proven {
+                tracing::error!(node = %transit.node(), owner = %report.owner, others, "another node uses this node's id");
+            } else {
+                tracing::warn!(node = %transit.node(), owner = %report.owner, others, "another node may use this node's id");
             }
             broker.publish_local("$node.conflict", data);
             if report.proven && broker.config().on_id_conflict == OnIdConflict::Stop {

@@ -375,14 +375,13 @@ impl Driver {
         }
         // It was looked at before what this node offered was taken back.
         let outdated = self.shared.told.as_ref().is_some_and(|told| told.seq > info.seq);
-        match outdated && transit.is_balanced() {
-            true => transit.rebalance_and_announce(broker),
-            false => {
-                let info = if outdated { broker.shared().registry.local_info() } else { info };
-                let seq = info.seq;
-                self.announce(transit, broker, info, now);
-                transit.announced(broker, seq);
-            }
+        if outdated && transit.is_balanced() {
+            transit.rebalance_and_announce(broker);
+        } else {
+            let info = if outdated { broker.shared().registry.local_info() } else { info };
+            let seq = info.seq;
+            self.announce(transit, broker, info, now);
+            transit.announced(broker, seq);
         }
     }
 

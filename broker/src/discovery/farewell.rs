@@ -66,9 +66,10 @@ impl Farewells {
     /// A DISCONNECT came from an online node, which `offers` services or does not.
     pub(super) fn said(&mut self, node: &NodeId, instance: &Name, offers: bool, now: Instant) -> Verdict {
         let known = self.past.get(node);
-        let patience = match known.is_some_and(|past| past.returned && past.instance == *instance) {
-            true => Some(SILENCE),
-            false => offers.then_some(FIRST_SILENCE),
+        let patience = if known.is_some_and(|past| past.returned && past.instance == *instance) {
+            Some(SILENCE)
+        } else {
+            offers.then_some(FIRST_SILENCE)
         };
         match patience {
             Some(_) if self.doubts.contains_key(node) => Verdict::Wait,

@@ -34,9 +34,10 @@ impl Bucket {
 
     /// When [`Bucket::take`] will succeed.
     pub(crate) fn ready_at(&mut self, now: Instant) -> Instant {
-        match self.has(now) {
-            true => now,
-            false => self.refilled.and_then(|at| at.checked_add(self.every)).unwrap_or(now),
+        if self.has(now) {
+            now
+        } else {
+            self.refilled.and_then(|at| at.checked_add(self.every)).unwrap_or(now)
         }
     }
 

@@ -141,6 +141,7 @@ impl Liveness {
     }
 
     /// How long the node may be silent.
+    #[cfg(test)]
     pub(crate) fn allowed(&self, node: &NodeId) -> Duration {
         self.peers.get(node).map_or(self.timeout, |peer| peer.allowed(self.timeout))
     }

@@ -9,9 +9,6 @@
 //! * [`records`]: membership by records in a store, whatever the transporter.
 //! * [`conflict`]: what to do when somebody else seems to use our node id.
 
-// Part of this is reached by one membership only, and which one is compiled in is a matter of features.
-#![allow(dead_code)]
-
 mod bus;
 pub(crate) mod chores;
 mod claim;

@@ -50,9 +50,10 @@ impl Claim {
     /// When it counts, unless the old process speaks before.
     fn counts_at(&self) -> Option<Instant> {
         let echoed = self.echoed?;
-        let wait = match self.repeated {
-            true => (echoed.saturating_duration_since(self.asked) * ECHOES).clamp(LEAST, AFTER_ECHO),
-            false => AFTER_ECHO,
+        let wait = if self.repeated {
+            (echoed.saturating_duration_since(self.asked) * ECHOES).clamp(LEAST, AFTER_ECHO)
+        } else {
+            AFTER_ECHO
         };
         Some(echoed + wait)
     }

@@ -21,11 +21,10 @@ pub(super) struct VersionsHeard {
 impl VersionsHeard {
     /// A packet of our version, or of the other one, came from a node that may check versions.
     pub(super) fn heard(&mut self, own: bool, now: Instant) {
-        match own {
-            true => self.own = true,
-            false => {
-                self.other.get_or_insert(now);
-            }
+        if own {
+            self.own = true;
+        } else {
+            self.other.get_or_insert(now);
         }
     }
 

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use ligand_transporters::Name;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Raw;
@@ -19,7 +18,7 @@ pub(crate) const MAX_CLAIM: u64 = MAX_SEQ - (1 << 20);
 ///
 /// Most INFOs repeat what is known: with `seq` and `instance_id` in hand the receiver can leave
 /// `services_raw` alone. Otherwise [`Serializer::services`](crate::serializer::Serializer::services) reads
-/// it and [`InfoPacket::into_node_info`] makes the value to keep.
+/// it.
 #[derive(Debug, Clone)]
 pub(crate) struct InfoPacket {
     /// The whole object as received.
@@ -42,49 +41,6 @@ pub(crate) struct InfoPacket {
     pub(crate) seq: u64,
     /// TCP port.
     pub(crate) port: Option<u16>,
-}
-
-impl InfoPacket {
-    /// The form to keep, which shares nothing with the receive buffer.
-    pub(crate) fn into_node_info(self, services: Arc<Services>) -> NodeInfo {
-        NodeInfo {
-            services,
-            ip_list: self.ip_list,
-            hostname: self.hostname,
-            client: self.client,
-            config: self.config.detached(),
-            instance_id: self.instance_id,
-            metadata: self.metadata.detached(),
-            seq: self.seq,
-            port: self.port,
-            raw: self.raw.detached().into_bytes(),
-        }
-    }
-}
-
-/// What is known of a node.
-#[derive(Debug, Clone)]
-pub(crate) struct NodeInfo {
-    /// Its services; shared by nodes that have the same ones.
-    pub(crate) services: Arc<Services>,
-    /// Addresses.
-    pub(crate) ip_list: Vec<Name>,
-    /// Host name.
-    pub(crate) hostname: Option<Name>,
-    /// What software runs there.
-    pub(crate) client: Client,
-    /// An object.
-    pub(crate) config: Raw,
-    /// Changes at each start of the process; may be empty.
-    pub(crate) instance_id: Name,
-    /// What the node's user says about it.
-    pub(crate) metadata: Raw,
-    /// Grows with each change of the services.
-    pub(crate) seq: u64,
-    /// TCP port.
-    pub(crate) port: Option<u16>,
-    /// The INFO object as received, for passing it on unchanged.
-    pub(crate) raw: Bytes,
 }
 
 /// What software a node runs.

@@ -16,7 +16,6 @@
         clippy::arithmetic_side_effects
     )
 )]
-#![allow(dead_code, unused_imports, reason = "the modules that send and receive packets use the rest")]
 
 mod beat;
 mod gossip;
@@ -36,10 +35,11 @@ pub(crate) use incoming::{
 };
 pub use info::Visibility;
 pub(crate) use info::{
-    ActionInfo, Client, EventInfo, InfoPacket, MAX_CLAIM, MAX_SEQ, NodeInfo, ServiceInfo, ServiceVersion,
-    Services,
+    ActionInfo, Client, EventInfo, InfoPacket, MAX_CLAIM, MAX_SEQ, ServiceInfo, ServiceVersion, Services,
 };
-pub(crate) use outgoing::{Id, OutEvent, OutRequest, OutResponse, OutStream, Outcome, Outgoing};
+#[cfg(test)]
+pub(crate) use outgoing::OutStream;
+pub(crate) use outgoing::{Id, OutEvent, OutRequest, OutResponse, Outcome, Outgoing};
 pub(crate) use raw::{Part, Raw, Span, TextSpan};
 pub(crate) use version::{ProtocolVersion, Ver};
 pub(crate) use wire_error::{Code, WireError};

@@ -7,7 +7,6 @@
 //!
 //! Nothing here waits, reads a clock or sends: packets and the time come in, changes come out.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
-#![allow(dead_code, unused_imports, reason = "the modules that call, emit and discover use the rest")]
 
 mod actions;
 mod catalog;
@@ -41,12 +40,10 @@ use crate::strategy::StrategyKind;
 pub(crate) use actions::{Action, ActionEntry, Picked};
 pub(crate) use catalog::Catalog;
 pub(crate) use events::{Event, EventSub};
-pub(crate) use expression::Problem as PatternProblem;
 pub(crate) use local::{Identity, LocalInfo, LocalService};
 pub(crate) use nodes::{Node, NodeIx};
 pub(crate) use pattern::Pattern;
-pub(crate) use plan::{Broadcast, Emission, LocalSubs};
-pub(crate) use services::{NodeServices, Service};
+pub(crate) use plan::LocalSubs;
 pub(crate) use snapshot::Snapshot;
 
 /// Makes what runs a remote action, once per distinct definition.
@@ -115,19 +112,6 @@ pub(crate) enum OwnWords {
     Unsure,
     /// Somebody else's.
     Forged,
-}
-
-/// Where somebody who is not known by an INFO can be reached.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Sighting {
-    /// Host name, or the address if there is none.
-    pub(crate) hostname: Option<Name>,
-    /// TCP port.
-    pub(crate) port: Option<u16>,
-    /// Where the packet came from.
-    pub(crate) address: Option<Name>,
-    /// Whether the node announced itself: then this counts more than what is known of an offline node.
-    pub(crate) announced: bool,
 }
 
 /// Why a local service cannot be registered.
@@ -274,11 +258,6 @@ impl Registry {
         self.update(|catalog| catalog.outdo(seq));
     }
 
-    /// Learns where a node can be reached. Tells whether the node is new.
-    pub(crate) fn sighted(&self, id: &NodeId, sighting: Sighting, now: Instant) -> bool {
-        self.update(|catalog| catalog.sighted(id, sighting, now))
-    }
-
     /// A node is alive. `false` when it is unknown or offline: then its INFO should be asked for.
     pub(crate) fn heartbeat(&self, id: &str, cpu: Option<f32>, now: Instant) -> bool {
         let snapshot = self.load();
@@ -288,18 +267,6 @@ impl Registry {
             // Heartbeats carry no number; Node counts them as the first measurement.
             node.live.set_cpu(cpu, 1);
         }
-        true
-    }
-
-    /// The CPU load of a node as gossip tells it; counts as a heartbeat if the measurement is newer.
-    pub(crate) fn gossiped_cpu(&self, id: &str, cpu: f32, cpu_seq: u64, now: Instant) -> bool {
-        let snapshot = self.load();
-        let Some(node) = snapshot.node_by_id(id).filter(|node| node.is_available() && node.cpu().1 < cpu_seq)
-        else {
-            return false;
-        };
-        node.live.beat(now.saturating_duration_since(self.base));
-        node.live.set_cpu(cpu, cpu_seq);
         true
     }
 

@@ -1,6 +1,6 @@
 //! What is known of each node.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use ligand_transporters::{Name, NodeId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -34,13 +34,9 @@ pub(crate) struct Node {
     pub(super) seq: u64,
     pub(super) about: Arc<About>,
     pub(super) services: Arc<NodeServices>,
-    pub(super) udp_address: Option<Name>,
     pub(super) offline_since: Option<Instant>,
     pub(super) live: Arc<Live>,
 }
-
-/// Addresses that are kept of one node.
-const MAX_ADDRESSES: usize = 64;
 
 /// What an INFO says about the node itself.
 #[derive(Debug, Clone)]
@@ -116,24 +112,9 @@ impl Node {
         self.about.port
     }
 
-    /// The address its announcements came from.
-    pub(crate) fn udp_address(&self) -> Option<&Name> {
-        self.udp_address.as_ref()
-    }
-
     /// What software it runs.
     pub(crate) fn client(&self) -> &Client {
         &self.about.client
-    }
-
-    /// What it can do beyond the protocol.
-    pub(crate) fn features(&self) -> &[Name] {
-        &self.about.client.features
-    }
-
-    /// Whether it announced `feature`.
-    pub(crate) fn has_feature(&self, feature: &str) -> bool {
-        self.features().iter().any(|known| known == feature)
     }
 
     /// The object `config` of its INFO.
@@ -170,7 +151,6 @@ impl Node {
             seq: self.seq,
             about: Arc::clone(&self.about),
             services: Arc::clone(&self.services),
-            udp_address: self.udp_address.clone(),
             offline_since: self.offline_since,
             live: Arc::clone(&self.live),
         }
@@ -179,20 +159,6 @@ impl Node {
     /// Whether `packet` says what is known already.
     pub(super) fn says(&self, packet: &InfoPacket) -> bool {
         self.about.says(packet) && self.services.raw() == packet.services_raw.bytes()
-    }
-
-    /// Its INFO as it was received, for passing it on. Empty when there was none or the node is offline.
-    pub(crate) fn info_json(&self) -> Bytes {
-        let (before, behind) = &self.about.frame;
-        if self.offline_since.is_some() || before.is_empty() {
-            return Bytes::new();
-        }
-        let services = if behind.is_empty() { &[][..] } else { self.services.raw() };
-        let mut json = BytesMut::with_capacity(before.len() + services.len() + behind.len());
-        json.extend_from_slice(before);
-        json.extend_from_slice(services);
-        json.extend_from_slice(behind);
-        json.freeze()
     }
 
     /// Its CPU load in percent, and the number of that measurement.
@@ -296,20 +262,6 @@ impl About {
         }
     }
 
-    /// What is known of a node that was only sighted.
-    pub(super) fn of_sighting(hostname: Option<Name>, ip_list: Box<[Name]>, port: Option<u16>) -> Self {
-        Self {
-            instance_id: Name::from_static(""),
-            hostname,
-            ip_list,
-            port,
-            client: Client::default(),
-            config: Raw::empty_object(),
-            metadata: Raw::empty_object(),
-            frame: Default::default(),
-        }
-    }
-
     /// What this node says about itself; its frame is kept elsewhere.
     pub(super) fn of_local(identity: &Identity, port: Option<u16>) -> Self {
         Self {
@@ -327,21 +279,6 @@ impl About {
     /// The same without the INFO it came from.
     pub(super) fn without_frame(&self) -> Self {
         Self { frame: Default::default(), ..self.clone() }
-    }
-
-    /// The same at another place: an offline node announced itself.
-    pub(super) fn moved(&self, hostname: Option<Name>, address: Option<&Name>, port: Option<u16>) -> Self {
-        let mut moved = self.clone();
-        moved.hostname = hostname.or(moved.hostname);
-        moved.port = port.or(moved.port);
-        if let Some(address) = address.filter(|address| !self.ip_list.contains(address)) {
-            moved.ip_list = [address].into_iter().chain(&self.ip_list).take(MAX_ADDRESSES).cloned().collect();
-        }
-        moved
-    }
-
-    pub(super) fn same_place(&self, other: &Self) -> bool {
-        self.hostname == other.hostname && self.port == other.port && self.ip_list == other.ip_list
     }
 
     /// Whether `packet` says the same, apart from its services.

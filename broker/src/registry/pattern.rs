@@ -3,7 +3,7 @@
 //! Node asks a chain of questions about the pattern at each match and falls back to a regular expression.
 //! Here the questions are answered once, when a pattern is made.
 
-use super::expression::{Expression, Problem};
+use super::expression::Expression;
 
 /// A compiled event name or pattern.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ enum Form {
     /// Anything else.
     Expression(Expression),
     /// No valid expression, or one that is not supported: stands for nothing.
-    Nothing(Problem),
+    Nothing,
 }
 
 impl Pattern {
@@ -52,21 +52,13 @@ impl Pattern {
             }),
             Form::All => true,
             Form::Expression(expression) => expression.matches(name),
-            Form::Nothing(_) => false,
+            Form::Nothing => false,
         }
     }
 
     /// Whether it stands for one name only, its own.
     pub(crate) fn is_exact(&self) -> bool {
         matches!(self.form, Form::Exact)
-    }
-
-    /// Why it stands for no name at all, if so.
-    pub(crate) fn problem(&self) -> Option<&Problem> {
-        match &self.form {
-            Form::Nothing(problem) => Some(problem),
-            _ => None,
-        }
     }
 
     fn before_stars(&self) -> &str {
@@ -91,7 +83,7 @@ impl Form {
     fn expression(text: &str) -> Self {
         match Expression::new(text) {
             Ok(expression) => Self::Expression(expression),
-            Err(problem) => Self::Nothing(problem),
+            Err(_) => Self::Nothing,
         }
     }
 }
@@ -129,7 +121,7 @@ mod tests {
     #[test]
     fn what_is_no_expression_stands_for_nothing() {
         let pattern = Pattern::new("(a?");
-        assert!(pattern.problem().is_some());
+        assert!(matches!(pattern.form, Form::Nothing));
         assert!(!pattern.matches("(ab") && !pattern.matches("ab"));
     }
 

@@ -7,7 +7,9 @@ use super::actions::ActionEntry;
 use super::chunked::Chunked;
 use super::events::{Event, EventIndex, EventList};
 use super::nodes::{Indexed, Node, NodeIx};
-use super::plan::{Broadcast, Emission, LocalSubs};
+use super::plan::LocalSubs;
+#[cfg(test)]
+use super::plan::{Broadcast, Emission};
 use super::trie::Trie;
 
 /// Nodes, actions and subscriptions at one moment. Never changes.
@@ -70,6 +72,7 @@ impl Snapshot {
     }
 
     /// Who gets an event emitted to `groups`; no groups mean all.
+    #[cfg(test)]
     pub(crate) fn emit(
         &self,
         event: &str,
@@ -81,6 +84,7 @@ impl Snapshot {
     }
 
     /// Who gets an event broadcast to `groups`; no groups mean all.
+    #[cfg(test)]
     pub(crate) fn broadcast(&self, event: &str, groups: &[Name]) -> Broadcast {
         self.event(event).broadcast(self, groups)
     }

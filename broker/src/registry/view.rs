@@ -217,7 +217,7 @@ fn node(node: &Node, with_services: bool, epoch: Epoch) -> Value {
         "metadata": value(node.metadata()),
         "ipList": node.ip_list().iter().map(|address| address.as_str()).collect::<Value>(),
         "hostname": node.hostname().map(|name| name.as_str()),
-        "udpAddress": node.udp_address().map(|address| address.as_str()),
+        "udpAddress": null,
         // Whole percents are written without a fraction, as Node writes them.
         "cpu": cpu.map(|cpu| if cpu.fract() == 0.0 { Value::from(cpu as i64) } else { Value::from(cpu) }),
         "cpuSeq": (cpu_seq > 0).then_some(cpu_seq),

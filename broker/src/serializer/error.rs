@@ -9,7 +9,7 @@ use crate::protocol::{ForeignId, ProtocolVersion};
 /// A frame that could not be decoded.
 ///
 /// A caller that gets no answer waits for its timeout, which may be for ever, so this carries whom to
-/// answer: [`DecodeError::answer_to`].
+/// answer: an error response can be sent where `id` and `sender` could be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DecodeError {
     /// What is wrong.
@@ -22,6 +22,7 @@ pub(crate) struct DecodeError {
     pub(crate) ver: Option<ProtocolVersion>,
 }
 
+#[cfg(test)]
 impl DecodeError {
     /// The id and sender to which an error response can be sent.
     pub(crate) fn answer_to(&self) -> Option<(&str, &NodeId)> {

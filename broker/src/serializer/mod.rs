@@ -17,7 +17,6 @@
         clippy::arithmetic_side_effects
     )
 )]
-#![allow(dead_code, unused_imports, reason = "the modules that send and receive packets use the rest")]
 
 mod binary;
 mod error;

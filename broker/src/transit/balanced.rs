@@ -168,15 +168,12 @@ impl Transit {
         if !self.balanced.joined.load(Ordering::Relaxed) {
             return Ok(());
         }
-        match starting {
-            true => {
-                let refused = |source| StartError::Transporter { attempts: 1, source };
-                self.balance(broker).await.map(drop).map_err(refused)
-            }
-            false => {
-                self.rebalance_now(broker, Told::NotYet).await;
-                Ok(())
-            }
+        if starting {
+            let refused = |source| StartError::Transporter { attempts: 1, source };
+            self.balance(broker).await.map(drop).map_err(refused)
+        } else {
+            self.rebalance_now(broker, Told::NotYet).await;
+            Ok(())
         }
     }
 
@@ -253,9 +250,10 @@ impl Transit {
             loop {
                 // Looked at before the subscriptions are, so that there is one for each thing in it.
                 let info = broker.shared().registry.local_info();
-                let made = match transit.may_rebalance() {
-                    true => transit.rebalance(&broker, false, Told::NotYet).await,
-                    false => Ok(()),
+                let made = if transit.may_rebalance() {
+                    transit.rebalance(&broker, false, Told::NotYet).await
+                } else {
+                    Ok(())
                 };
                 match made {
                     Err(error) if !error.is_retryable() => transit.refused(&error),

@@ -28,10 +28,8 @@ impl Transit {
         if meta.len().max(headers.len()) <= self.limits.meta || !is_for_ours() {
             return None;
         }
-        let (field, size) = match meta.len() > self.limits.meta {
-            true => ("meta", meta.len()),
-            false => ("headers", headers.len()),
-        };
+        let (field, size) =
+            if meta.len() > self.limits.meta { ("meta", meta.len()) } else { ("headers", headers.len()) };
         Some(self.limits.exceeded(field, Bound::Meta, Some(size)))
     }
 }

@@ -90,15 +90,16 @@ impl Transit {
     /// Decodes a packet. A request that cannot be read but names its id and sender is answered, and a
     /// response that does ends its call, so that no caller waits in vain.
     pub(super) fn open(self: &Arc<Self>, kind: PacketKind, payload: bytes::Bytes) -> Option<Incoming> {
-        let payload = match self.pipeline.has_wire() {
-            false => payload,
-            true => match self.pipeline.incoming(payload) {
+        let payload = if self.pipeline.has_wire() {
+            match self.pipeline.incoming(payload) {
                 Ok(payload) => payload,
                 Err(error) => {
                     self.refused_by_layer(kind, &error);
                     return None;
                 }
-            },
+            }
+        } else {
+            payload
         };
         self.look_at(kind, &payload);
         match self.serializer.decode(kind, payload, &self.limits) {
@@ -134,12 +135,11 @@ impl Transit {
             lines.take(error.sender.as_ref(), Instant::now())
         };
         let (packet, sender) = (kind.as_str(), error.sender.as_ref().map(NodeId::as_str).unwrap_or_default());
-        match loud {
-            true => {
-                let so_far = self.stats.malformed.load(Ordering::Relaxed);
-                tracing::debug!(packet, sender, error = %error, so_far, "packet dropped");
-            }
-            false => tracing::trace!(packet, sender, error = %error, "packet dropped"),
+        if loud {
+            let so_far = self.stats.malformed.load(Ordering::Relaxed);
+            tracing::debug!(packet, sender, error = %error, so_far, "packet dropped");
+        } else {
+            tracing::trace!(packet, sender, error = %error, "packet dropped");
         }
     }
 
@@ -153,12 +153,11 @@ impl Transit {
             lines.take(Instant::now())
         };
         let packet = kind.as_str();
-        match loud {
-            true => {
-                let so_far = self.stats.refused_by_layer.load(Ordering::Relaxed);
-                tracing::warn!(packet, error = %error, so_far, "a layer could not read a packet");
-            }
-            false => tracing::debug!(packet, error = %error, "a layer could not read a packet"),
+        if loud {
+            let so_far = self.stats.refused_by_layer.load(Ordering::Relaxed);
+            tracing::warn!(packet, error = %error, so_far, "a layer could not read a packet");
+        } else {
+            tracing::debug!(packet, error = %error, "a layer could not read a packet");
         }
     }
 

@@ -167,9 +167,10 @@ async fn a_handler_that_would_wait_for_its_own_subscription_is_told() {
                 let results = Arc::default();
                 let [work, other] = waiting_for_itself(concurrency, &results);
                 let broker = TestBroker::new().service(work).service(other).start().await;
-                match local {
-                    true => broker.broadcast_local("job", way).await.unwrap(),
-                    false => broker.emit("job", way).await.unwrap(),
+                if local {
+                    broker.broadcast_local("job", way).await.unwrap();
+                } else {
+                    broker.emit("job", way).await.unwrap();
                 }
                 tokio::time::sleep(ms(10)).await;
                 let results = std::mem::take(&mut *results.lock().unwrap());

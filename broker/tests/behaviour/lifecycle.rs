@@ -31,9 +31,10 @@ impl Diary {
             let diary = diary.clone();
             move || {
                 diary.note(format!("{name} {what}"));
-                let result = match what == fails_to {
-                    true => Err(Error::internal(format!("{name} cannot be {what}"))),
-                    false => Ok(()),
+                let result = if what == fails_to {
+                    Err(Error::internal(format!("{name} cannot be {what}")))
+                } else {
+                    Ok(())
                 };
                 async move { result }
             }

@@ -82,9 +82,10 @@ fn uses(code: &str, macros: &[&'static str]) -> Vec<(&'static str, String, Vec<S
 fn sources(directory: &Path, all: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => sources(&path, all),
-            false => all.extend(path.extension().is_some_and(|kind| kind == "rs").then_some(path)),
+        if path.is_dir() {
+            sources(&path, all);
+        } else {
+            all.extend(path.extension().is_some_and(|kind| kind == "rs").then_some(path));
         }
     }
 }

@@ -107,9 +107,10 @@ impl Transporter for Refusing {
     }
     async fn connect(&self, link: Link) -> Result<Arc<dyn Connection>, TransportError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        match self.away.load(Ordering::Relaxed) {
-            true => Err(TransportError::connect("refusing://here", "connection refused")),
-            false => self.memory.connect(link).await,
+        if self.away.load(Ordering::Relaxed) {
+            Err(TransportError::connect("refusing://here", "connection refused"))
+        } else {
+            self.memory.connect(link).await
         }
     }
 }

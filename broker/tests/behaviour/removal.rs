@@ -292,9 +292,10 @@ async fn a_handler_that_removes_its_own_service_is_not_waited_for() {
             let diary = Diary::default();
             let [own, other] = suicidal(&diary);
             let broker = TestBroker::new().service(own).service(other).start().await;
-            match local {
-                true => broker.broadcast_local(event, ()).await.unwrap(),
-                false => broker.emit(event, ()).await.unwrap(),
+            if local {
+                broker.broadcast_local(event, ()).await.unwrap();
+            } else {
+                broker.emit(event, ()).await.unwrap();
             }
             sleep(ms(100)).await;
             assert_eq!(diary.read(), ["own stopped", "own ended"], "{event}, local: {local}");

@@ -95,10 +95,7 @@ impl Input {
                 }
             }
         }
-        match input.rides.is_empty() {
-            true => Err(InputError::Empty(input.name)),
-            false => Ok(input),
-        }
+        if input.rides.is_empty() { Err(InputError::Empty(input.name)) } else { Ok(input) }
     }
 }
 

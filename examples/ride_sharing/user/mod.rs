@@ -45,9 +45,10 @@ impl Users {
     #[action]
     async fn register(&self, name: String, password: String) -> Result<(), UserError> {
         let hash = self.passwords.hash(password).await?;
-        match self.store.insert(&name, &hash).await.or_internal("storing the user")? {
-            true => Ok(()),
-            false => Err(UserError::NameTaken { name }),
+        if self.store.insert(&name, &hash).await.or_internal("storing the user")? {
+            Ok(())
+        } else {
+            Err(UserError::NameTaken { name })
         }
     }
 

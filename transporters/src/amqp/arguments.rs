@@ -158,9 +158,10 @@ impl MessageOptions {
     }
 
     pub(super) fn properties(&self) -> BasicProperties {
-        match self.headers == Arguments::default() {
-            true => self.properties.clone(),
-            false => self.properties.clone().with_headers(self.headers.table()),
+        if self.headers == Arguments::default() {
+            self.properties.clone()
+        } else {
+            self.properties.clone().with_headers(self.headers.table())
         }
     }
 }

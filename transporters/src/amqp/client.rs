@@ -29,10 +29,7 @@ impl AmqpClient {
     /// [`TransportError::Config`] when a file for TLS cannot be read, or when `amqps://` is not compiled in.
     pub(super) fn new(options: AmqpOptions, node: &NodeId) -> Result<Self, TransportError> {
         let servers = options.servers();
-        let tls = match servers.iter().any(is_secure) {
-            true => Some(connector(&options)?),
-            false => None,
-        };
+        let tls = if servers.iter().any(is_secure) { Some(connector(&options)?) } else { None };
         let name = format!("ligand {node}");
         Ok(Self { options: Arc::new(options), servers, name, tls, handled: Arc::default() })
     }

@@ -108,9 +108,10 @@ impl AmqpOptions {
 
     /// The servers; at least one.
     pub(super) fn servers(&self) -> Vec<Server> {
-        match self.servers.is_empty() {
-            false => self.servers.clone(),
-            true => Servers::parse("amqp://localhost", FORM).map(|servers| servers.list).unwrap_or_default(),
+        if self.servers.is_empty() {
+            Servers::parse("amqp://localhost", FORM).map(|servers| servers.list).unwrap_or_default()
+        } else {
+            self.servers.clone()
         }
     }
 }

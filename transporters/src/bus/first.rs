@@ -41,20 +41,17 @@ impl<T> Default for First<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt as _;
 
     #[tokio::test]
     async fn the_first_reason_is_the_one_that_everybody_is_told() {
         let first = First::default();
-        let waits = tokio::spawn({
-            let first = first.clone();
-            async move { first.reason().await }
+        assert!(!first.is_said() && first.reason().now_or_never().is_none());
+        let (told, ()) = tokio::join!(first.reason(), async {
+            first.say("the server closed the connection");
+            first.clone().say("it gave no answer");
         });
-        tokio::task::yield_now().await;
-        assert!(!first.is_said() && !waits.is_finished());
-        first.say("the server closed the connection");
-        first.clone().say("it gave no answer");
         assert!(first.is_said());
-        assert_eq!(waits.await.unwrap(), "the server closed the connection");
-        assert_eq!(first.reason().await, "the server closed the connection");
+        assert_eq!([told, first.reason().await], ["the server closed the connection"; 2]);
     }
 }

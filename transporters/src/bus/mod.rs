@@ -14,7 +14,10 @@
 //! When there is more than the bounds allow, events are given up first, then requests (which are
 //! answered that they did not run), control packets never.
 
-#![allow(dead_code, unused_imports, reason = "no backend alone uses all of it")]
+#![cfg_attr(
+    not(all(feature = "nats", feature = "redis", feature = "mqtt", feature = "amqp", feature = "kafka")),
+    allow(dead_code, unused_imports, reason = "no backend alone uses all of it")
+)]
 
 mod client;
 mod connection;

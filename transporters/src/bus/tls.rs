@@ -21,9 +21,10 @@ impl TlsOptions {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| TransportError::Config(format!("TLS: {error}")))?;
-        let builder = match self.dangerous_accept_any_certificate {
-            true => builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider))),
-            false => builder.with_root_certificates(self.roots()?),
+        let builder = if self.dangerous_accept_any_certificate {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        } else {
+            builder.with_root_certificates(self.roots()?)
         };
         let (Some(certificate), Some(key)) = (&self.certificate_file, &self.key_file) else {
             return Ok(builder.with_no_client_auth());
@@ -71,10 +72,7 @@ fn certificates(file: &str) -> Result<Vec<CertificateDer<'static>>, TransportErr
     let wrong = |why: String| TransportError::Config(format!("TLS: no certificate in {file}: {why}"));
     let read = CertificateDer::pem_file_iter(file).map_err(|error| wrong(error.to_string()))?;
     let found: Vec<_> = read.collect::<Result<_, _>>().map_err(|error| wrong(error.to_string()))?;
-    match found.is_empty() {
-        true => Err(wrong("there is none".to_owned())),
-        false => Ok(found),
-    }
+    if found.is_empty() { Err(wrong("there is none".to_owned())) } else { Ok(found) }
 }
 
 /// Checks nothing but that the other side holds the key of the certificate it shows.

@@ -21,10 +21,6 @@ pub struct TlsOptions {
 }
 
 impl TlsOptions {
-    /// Names that [`Self::set`] understands.
-    pub(crate) const NAMES: &[&str] =
-        &["tls.caFile", "tls.certFile", "tls.keyFile", "tls.dangerousAcceptAnyCertificate"];
-
     /// Sets one from text: `None` when there is none of that name. Node's names for the same are
     /// understood where they hold a file rather than a certificate.
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Option<Result<(), Expected>> {

@@ -40,10 +40,7 @@ impl Client for KafkaClient {
 
     fn topic(&self, topics: &Topics, to: &Route, kind: PacketKind) -> Result<Self::Topic, &'static str> {
         let topic = topics.to(to, kind);
-        match names::is_valid(&topic) {
-            true => Ok(topic.into()),
-            false => Err(names::ALLOWED),
-        }
+        if names::is_valid(&topic) { Ok(topic.into()) } else { Err(names::ALLOWED) }
     }
 
     fn servers(&self) -> usize {

@@ -97,9 +97,10 @@ impl KafkaOptions {
 
     /// `host:port`, joined by commas.
     pub(super) fn addresses(&self) -> String {
-        match self.servers.list.is_empty() {
-            true => "127.0.0.1:9092".to_owned(),
-            false => self.servers.list.iter().map(|server| server.address()).collect::<Vec<_>>().join(","),
+        if self.servers.list.is_empty() {
+            "127.0.0.1:9092".to_owned()
+        } else {
+            self.servers.list.iter().map(|server| server.address()).collect::<Vec<_>>().join(",")
         }
     }
 

@@ -54,9 +54,10 @@ impl Reading {
         let cooperative = matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
         if what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             self.place(list)?;
-            match cooperative {
-                true => consumer.incremental_assign(list)?,
-                false => consumer.assign(list)?,
+            if cooperative {
+                consumer.incremental_assign(list)?
+            } else {
+                consumer.assign(list)?
             }
             self.assigned.send_modify(|assigned| assigned.extend(partitions(list)));
         } else {
@@ -69,10 +70,7 @@ impl Reading {
                     assigned.remove(&partition);
                 }
             });
-            match cooperative {
-                true => consumer.incremental_unassign(list)?,
-                false => consumer.unassign()?,
-            }
+            if cooperative { consumer.incremental_unassign(list)? } else { consumer.unassign()? }
         }
         Ok(())
     }

@@ -100,9 +100,10 @@ impl Topics<'_> {
 
     /// Whether to go on at all.
     fn go_on(&self) -> Result<(), TransportError> {
-        match self.stop.is_set() || self.events.is_lost() {
-            true => Err(TransportError::Lost("the servers are gone".to_owned())),
-            false => Ok(()),
+        if self.stop.is_set() || self.events.is_lost() {
+            Err(TransportError::Lost("the servers are gone".to_owned()))
+        } else {
+            Ok(())
         }
     }
 

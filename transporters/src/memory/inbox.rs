@@ -49,9 +49,10 @@ impl Inbox {
 impl Source for Inbox {
     async fn next(&mut self, batch: &mut Vec<Frame>) -> bool {
         // A queue that never runs dry must not keep the thread to itself.
-        match std::mem::take(&mut self.busy) {
-            true => tokio::task::yield_now().await,
-            false => tokio::task::coop::consume_budget().await,
+        if std::mem::take(&mut self.busy) {
+            tokio::task::yield_now().await;
+        } else {
+            tokio::task::coop::consume_budget().await;
         }
         let more = poll_fn(|context| self.poll_take(batch, context)).await;
         self.busy = batch.len() >= BATCH;

@@ -52,9 +52,10 @@ impl Load {
 impl Queue {
     pub(crate) fn push(&mut self, frame: Frame, when: When, options: &Options) -> Result<(), Overflow> {
         let bytes = frame.payload.len();
-        let fits = match frame.kind.is_control() {
-            true => self.control.fits(bytes, options.control_frames, options.control_bytes),
-            false => self.data.fits(bytes, options.queue_frames, options.queue_bytes),
+        let fits = if frame.kind.is_control() {
+            self.control.fits(bytes, options.control_frames, options.control_bytes)
+        } else {
+            self.data.fits(bytes, options.queue_frames, options.queue_bytes)
         };
         if !fits {
             return Err(Overflow);

@@ -34,9 +34,10 @@ impl MqttClient {
         Ok(Self {
             topics: link.topics().clone().with_separator(&options.topic_separator),
             #[cfg(feature = "mqtt-tls")]
-            tls: match servers.iter().any(is_tls) {
-                true => Some(std::sync::Arc::new(options.tls.client_config()?)),
-                false => None,
+            tls: if servers.iter().any(is_tls) {
+                Some(std::sync::Arc::new(options.tls.client_config()?))
+            } else {
+                None
             },
             options: options.clone(),
             servers,
@@ -131,9 +132,10 @@ fn topic(name: String) -> Result<String, &'static str> {
             || (0xFDD0..=0xFDEF).contains(&code)
     };
     let levels = name.matches('/').count();
-    match name.contains(is_none) || levels > 200 || name.len() > usize::from(u16::MAX) {
-        true => Err(ALLOWED),
-        false => Ok(name),
+    if name.contains(is_none) || levels > 200 || name.len() > usize::from(u16::MAX) {
+        Err(ALLOWED)
+    } else {
+        Ok(name)
     }
 }
 

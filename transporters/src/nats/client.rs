@@ -80,10 +80,7 @@ impl NatsClient {
             Some(prefix) => options.custom_inbox_prefix(prefix),
             None => options,
         };
-        match self.options.tls_first {
-            true => options.tls_first(),
-            false => options,
-        }
+        if self.options.tls_first { options.tls_first() } else { options }
     }
 
     /// Three of these without an answer, and the library gives the connection up, with all that it still

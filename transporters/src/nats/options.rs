@@ -97,16 +97,17 @@ impl NatsOptions {
 
     /// The servers, in the order in which they are tried; credentials are not printed with them.
     pub(super) fn servers(&self) -> Vec<Server> {
-        match self.servers.is_empty() {
-            false => self.servers.clone(),
-            true => vec![Server {
+        if self.servers.is_empty() {
+            vec![Server {
                 scheme: "nats".to_owned(),
                 host: "127.0.0.1".to_owned(),
                 port: self.port,
                 user: None,
                 password: None,
                 path: None,
-            }],
+            }]
+        } else {
+            self.servers.clone()
         }
     }
 
@@ -254,10 +255,7 @@ fn put(option: &mut Option<String>, value: &str) -> Result<(), Expected> {
 
 /// An option that has one good value.
 fn fixed(value: &str, good: bool, expected: Expected) -> Result<(), Expected> {
-    match bus::flag(value)? == good {
-        true => Ok(()),
-        false => Err(expected),
-    }
+    if bus::flag(value)? == good { Ok(()) } else { Err(expected) }
 }
 
 /// An option that changes nothing.

@@ -150,10 +150,7 @@ impl Reader {
                 match tap.subscriber.poll_next_unpin(cx) {
                     Poll::Ready(Some(message)) => {
                         let frame = self.intake.accept(Frame::new(tap.kind, message.payload));
-                        match tap.comes_last() {
-                            true => self.last.extend(frame),
-                            false => self.waiting.extend(frame),
-                        }
+                        if tap.comes_last() { self.last.extend(frame) } else { self.waiting.extend(frame) }
                     }
                     Poll::Ready(None) => {
                         tap.over = true;

@@ -43,10 +43,7 @@ const ALLOWED: &str =
 /// What subjects are, where this is none.
 pub(super) fn subject(topic: String) -> Result<Subject, &'static str> {
     let unreadable = topic.contains(|c: char| c.is_ascii_whitespace() || c.is_control());
-    match unreadable || topic.split('.').any(str::is_empty) {
-        true => Err(ALLOWED),
-        false => Ok(topic.into()),
-    }
+    if unreadable || topic.split('.').any(str::is_empty) { Err(ALLOWED) } else { Ok(topic.into()) }
 }
 
 #[cfg(test)]

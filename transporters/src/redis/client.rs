@@ -103,11 +103,12 @@ async fn closed([mut listening, mut publishing]: [watch::Receiver<bool>; 2], pub
         _ = publishing.wait_for(|over| *over) => {}
     }
     let alone = *listening.borrow() && matches!(timeout(SECOND_OPINION, publisher.ping()).await, Ok(Ok(())));
-    end.with(TransportError::Lost(match alone {
-        true => "the server closed the connection that listens, but not the other one: if this node was too \
+    end.with(TransportError::Lost(if alone {
+        "the server closed the connection that listens, but not the other one: if this node was too \
                  slow for it, see the server's `client-output-buffer-limit pubsub`"
-            .to_owned(),
-        false => "the server closed the connection".to_owned(),
+            .to_owned()
+    } else {
+        "the server closed the connection".to_owned()
     }));
 }
 

@@ -112,9 +112,10 @@ impl Line {
 
     /// How a connection is reported as lost.
     pub(super) fn lost(&self, why: &RedisError) -> TransportError {
-        TransportError::Lost(match why.is_timeout() {
-            true => format!("the server gave no answer for {:?}", self.limit),
-            false => why.to_string(),
+        TransportError::Lost(if why.is_timeout() {
+            format!("the server gave no answer for {:?}", self.limit)
+        } else {
+            why.to_string()
         })
     }
 }

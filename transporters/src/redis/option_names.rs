@@ -105,10 +105,7 @@ impl OptionText for RedisOptions {
     fn set_own(&mut self, name: &str, value: &str) -> Option<Result<(), Expected>> {
         use bus::{count, flag, milliseconds, parsed};
         let text = Some(value.to_owned()).filter(|text| !text.is_empty());
-        let at_once = |time: Duration| match time.is_zero() {
-            true => Err("a time above 0"),
-            false => Ok(time),
-        };
+        let at_once = |time: Duration| if time.is_zero() { Err("a time above 0") } else { Ok(time) };
         Some(match name {
             "host" => set(&mut self.host, text),
             "port" => parsed(value, "a port").map(|port| self.port = Some(port)),

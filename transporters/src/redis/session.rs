@@ -76,9 +76,10 @@ impl Session for RedisSession {
 
 impl RedisSession {
     fn refusal(&self, channel: String, why: RedisError) -> TransportError {
-        match why.is_unrecoverable_error() || why.is_timeout() {
-            true => self.listener.lost(&why),
-            false => TransportError::subscribe(channel, why),
+        if why.is_unrecoverable_error() || why.is_timeout() {
+            self.listener.lost(&why)
+        } else {
+            TransportError::subscribe(channel, why)
         }
     }
 }

@@ -30,9 +30,10 @@ impl Dialer {
     pub(super) fn new(options: &Arc<RedisOptions>) -> Result<Self, TransportError> {
         Ok(Self {
             #[cfg(feature = "redis-tls")]
-            tls: match options.is_secure() || options.is_secure_sentinel() {
-                true => Some(Arc::new(options.tls.client_config()?).into()),
-                false => None,
+            tls: if options.is_secure() || options.is_secure_sentinel() {
+                Some(Arc::new(options.tls.client_config()?).into())
+            } else {
+                None
             },
             options: Arc::clone(options),
         })
@@ -40,10 +41,7 @@ impl Dialer {
 
     pub(super) async fn dial(&self, server: &Server, secure: bool) -> io::Result<Box<dyn Stream>> {
         let socket = self.socket(server).await?;
-        match secure {
-            true => self.encrypted(server, socket).await,
-            false => Ok(Box::new(socket)),
-        }
+        if secure { self.encrypted(server, socket).await } else { Ok(Box::new(socket)) }
     }
 
     async fn socket(&self, server: &Server) -> io::Result<TcpStream> {

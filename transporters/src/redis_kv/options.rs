@@ -196,9 +196,10 @@ fn unknown(name: &str) -> TransportError {
 impl fmt::Display for RedisKvOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls.is_some() { "rediss" } else { "redis" };
-        match self.host.contains(':') {
-            true => write!(f, "{scheme}://[{}]:{}/{}", self.host, self.port, self.db),
-            false => write!(f, "{scheme}://{}:{}/{}", self.host, self.port, self.db),
+        if self.host.contains(':') {
+            write!(f, "{scheme}://[{}]:{}/{}", self.host, self.port, self.db)
+        } else {
+            write!(f, "{scheme}://{}:{}/{}", self.host, self.port, self.db)
         }
     }
 }

@@ -62,10 +62,7 @@ pub(crate) fn parse(datagram: &[u8], namespace: &str) -> Result<Announced, Ignor
     };
     let id = NodeId::foreign(id).map_err(|_| Ignored::Malformed)?;
     let port = net::port_number(port).ok_or(Ignored::Malformed)?;
-    match theirs == namespace {
-        true => Ok(Announced { id, port }),
-        false => Err(Ignored::Foreign),
-    }
+    if theirs == namespace { Ok(Announced { id, port }) } else { Err(Ignored::Foreign) }
 }
 
 /// Which announcements are passed on: each peer at most once a second (one arrives per interface), and

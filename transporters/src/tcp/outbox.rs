@@ -103,9 +103,10 @@ impl Outbox {
         // Kinds without a number never travel over TCP, so there is no way to anybody for them.
         let code = framing::code_of(kind).ok_or(Refused::Send(SendError::NoRoute))?;
         let Limits { bytes, frames, packet } = self.limits;
-        let (bytes, frames) = match kind.is_control() {
-            true => (bytes.saturating_add(packet), frames.saturating_add(CONTROL_FRAMES)),
-            false => (bytes, frames),
+        let (bytes, frames) = if kind.is_control() {
+            (bytes.saturating_add(packet), frames.saturating_add(CONTROL_FRAMES))
+        } else {
+            (bytes, frames)
         };
         let mut inner = self.lock();
         if !inner.open {

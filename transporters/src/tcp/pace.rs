@@ -30,10 +30,7 @@ impl Pace {
 
     /// After a yield: so many frames were waiting before, so many after it.
     pub(crate) fn yielded(&mut self, before: usize, after: usize) {
-        self.fruitless = match after > before {
-            true => 0,
-            false => self.fruitless.saturating_add(1),
-        };
+        self.fruitless = if after > before { 0 } else { self.fruitless.saturating_add(1) };
     }
 }
 

@@ -52,10 +52,9 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-#[allow(unused_imports)]
 pub(crate) use self::{
-    digest::{Digest, Info, MAX_CLAIM, MAX_SEQ, Response, Row, Seen},
+    digest::{Digest, Info, Response, Row, Seen},
     options::Options,
     state::Gossip,
-    step::{Change, Send, Step, What},
+    step::{Change, Step, What},
 };

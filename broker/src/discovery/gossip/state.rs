@@ -67,6 +67,7 @@ impl<I: Info> Gossip<I> {
     }
 
     /// Our own INFO with its current number.
+    #[cfg(test)]
     pub(crate) fn own(&self) -> &I {
         &self.own.info
     }
@@ -267,6 +268,7 @@ impl<I: Info> Gossip<I> {
     }
 
     /// The newest INFO of a node, online or not.
+    #[cfg(test)]
     pub(crate) fn info_of(&self, node: &NodeId) -> Option<&I> {
         self.peers.get(node).and_then(|peer| peer.info.as_ref())
     }
@@ -296,6 +298,7 @@ impl<I: Info> Gossip<I> {
     }
 
     /// How many other nodes are in the table.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.peers.len()
     }

@@ -146,10 +146,7 @@ impl Keeper {
     ) -> Result<(), TransportError> {
         let most = self.max_nodes.saturating_mul(BEATS_PER_NODE);
         let found = records.names(self.names.beats(), self.scan_length, most).await?;
-        let values = match with_values {
-            true => records.get(&found).await?,
-            false => vec![None; found.len()],
-        };
+        let values = if with_values { records.get(&found).await? } else { vec![None; found.len()] };
         let beats = found.iter().map(|name| self.names.read(name)).zip(values);
         tell(Found::Beats(beats.filter_map(|(beat, value)| Some((beat?, value))).collect()));
         Ok(())

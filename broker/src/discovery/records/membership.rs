@@ -231,9 +231,10 @@ impl Records {
     /// Records may be missing that their authors believe to be there.
     fn forgotten(&mut self, transit: &Transit, broker: &ServiceBroker, chores: &Chores, now: Instant) {
         self.roll.forbear(now.into_std());
-        match chores.is_present(broker) {
-            true => self.announce(transit, broker, &chores.for_asker(transit, broker), None, now),
-            false => self.orders.give(Order::Roll),
+        if chores.is_present(broker) {
+            self.announce(transit, broker, &chores.for_asker(transit, broker), None, now);
+        } else {
+            self.orders.give(Order::Roll);
         }
     }
 
@@ -409,9 +410,10 @@ impl Records {
     pub(crate) fn tick(&mut self, transit: &Transit, broker: &ServiceBroker, chores: &Chores, now: Instant) {
         if now >= self.next_beat {
             self.next_beat = now + self.beat_every;
-            match chores.is_present(broker) {
-                true => self.beat(transit, broker, now),
-                false => self.orders.give(Order::Roll),
+            if chores.is_present(broker) {
+                self.beat(transit, broker, now);
+            } else {
+                self.orders.give(Order::Roll);
             }
         }
         if self.next_look.is_some_and(|look| now >= look) {
@@ -447,10 +449,7 @@ impl Records {
 }
 
 fn address(host: &str, port: u16) -> Name {
-    match host.contains(':') {
-        true => format!("[{host}]:{port}").into(),
-        false => format!("{host}:{port}").into(),
-    }
+    if host.contains(':') { format!("[{host}]:{port}").into() } else { format!("{host}:{port}").into() }
 }
 
 /// Tells the log of the store.

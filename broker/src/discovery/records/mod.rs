@@ -9,6 +9,8 @@
 //! * [`membership`]: does what they say, on the control loop, which has no I/O.
 //! * [`keeper`]: the task that reads and writes the records; the two send each other messages.
 
+#![cfg_attr(not(feature = "discovery-redis"), allow(dead_code, reason = "there is no store without it"))]
+
 #[cfg(feature = "discovery-redis")]
 mod keeper;
 mod membership;

@@ -199,10 +199,7 @@ impl Peer {
         let current = |beat: &&(Name, u64)| beat.1 == known.seq && of(beat, &known.instance);
         // An old beat may linger beside the current one; it says nothing new the second time.
         let news = beats.iter().filter(|beat| !current(beat)).any(|beat| !before.contains(beat));
-        match beats.iter().any(|beat| current(&beat)) && !news {
-            true => Heard::Alive,
-            false => Heard::Changed,
-        }
+        if beats.iter().any(|beat| current(&beat)) && !news { Heard::Alive } else { Heard::Changed }
     }
 }
 

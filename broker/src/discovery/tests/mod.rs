@@ -62,13 +62,12 @@ impl Stage {
         broker.start().await.unwrap();
         let transit = Arc::clone(broker.shared().transit().unwrap());
         let now = Instant::now();
-        let (discoverer, orders) = match has_store {
-            true => {
-                let (orders, inbox) = Orders::new();
-                let serializer = serializer(Codec::Json);
-                (Some(Store { orders, full_check: 0, serializer }), Some(inbox))
-            }
-            false => (None, None),
+        let (discoverer, orders) = if has_store {
+            let (orders, inbox) = Orders::new();
+            let serializer = serializer(Codec::Json);
+            (Some(Store { orders, full_check: 0, serializer }), Some(inbox))
+        } else {
+            (None, None)
         };
         let mut driver = Driver::new(&transit, &broker, discoverer, now);
         driver.shared.told = Some(broker.shared().registry.local_info());

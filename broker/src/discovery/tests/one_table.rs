@@ -52,9 +52,8 @@ impl Stage {
             Step::Lost(node) => return self.take(Message::Lost { node: id(node) }),
             _ => {}
         }
-        let offers = |readable: &bool, seq| match readable {
-            true => json!([{ "name": format!("s{seq}") }]),
-            false => json!([5]),
+        let offers = |readable: &bool, seq| {
+            if *readable { json!([{ "name": format!("s{seq}") }]) } else { json!([5]) }
         };
         match (&self.driver.membership, step) {
             (Kind::Bus(_), Step::Info { node, run, seq, readable }) => {

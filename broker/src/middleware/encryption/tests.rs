@@ -14,9 +14,10 @@ fn key(cipher: Cipher) -> &'static str {
 /// Each cipher with the key as it is and from a password, and the authenticated mode.
 fn all() -> Vec<Encryption> {
     let block = Cipher::ALL.into_iter().flat_map(|cipher| {
-        let plain = match cipher.takes_iv() {
-            true => Encryption::with_iv(cipher, key(cipher), IV),
-            false => Encryption::without_iv(cipher, key(cipher)),
+        let plain = if cipher.takes_iv() {
+            Encryption::with_iv(cipher, key(cipher), IV)
+        } else {
+            Encryption::without_iv(cipher, key(cipher))
         };
         [plain.unwrap(), Encryption::password(cipher, "a password").unwrap()]
     });

@@ -16,7 +16,7 @@ use super::nodes::{About, Indexed, Live, Node, NodeIx};
 use super::services::{NodeServices, Service};
 use super::snapshot::Snapshot;
 use super::trie::Trie;
-use super::{Composer, InfoChange, InfoKind, RegistryOptions, Sighting};
+use super::{Composer, InfoChange, InfoKind, RegistryOptions};
 use crate::protocol::{InfoPacket, MAX_CLAIM, Raw, Services};
 
 mod endpoints;
@@ -76,7 +76,6 @@ impl Catalog {
             seq: 1,
             about: Arc::new(About::of_local(&identity, None)),
             services: NodeServices::none(),
-            udp_address: None,
             offline_since: None,
             live: Arc::new(Live::new(true, now.saturating_duration_since(options.base))),
         });
@@ -191,7 +190,6 @@ impl Catalog {
             seq: packet.seq,
             about: Arc::new(About::of(packet)),
             services,
-            udp_address: known.as_ref().and_then(|node| node.udp_address.clone()),
             offline_since: None,
             live: Arc::clone(&live),
         });
@@ -239,55 +237,6 @@ impl Catalog {
         self.free.push_back(node.ix);
         self.changed = true;
         Some(node)
-    }
-
-    /// Raises the sequence number of an offline node to what another node says about it.
-    pub(crate) fn raise_offline_seq(&mut self, id: &str, seq: u64) {
-        if let Some(node) = self.snapshot.node_by_id(id).filter(|n| !n.is_available() && n.seq < seq).cloned()
-        {
-            self.put(Node { seq, ..node.copy() });
-        }
-    }
-
-    /// Learns where a node can be reached; see [`Registry::sighted`](super::Registry::sighted).
-    pub(crate) fn sighted(&mut self, id: &NodeId, sighting: Sighting, now: Instant) -> bool {
-        if *id == self.identity.id {
-            return false;
-        }
-        let Sighting { hostname, port, address, announced } = sighting;
-        let Some(node) = self.snapshot.node_by_id(id.as_str()).cloned() else {
-            if self.room() == 0 {
-                return false;
-            }
-            self.make_room();
-            let ix = self.next_index();
-            let about = About::of_sighting(hostname, address.iter().cloned().collect(), port);
-            self.offline.insert((now, ix));
-            self.put(Node {
-                id: id.clone(),
-                ix,
-                seq: 0,
-                about: Arc::new(about),
-                services: NodeServices::none(),
-                udp_address: address,
-                offline_since: Some(now),
-                live: Arc::new(Live::new(false, Duration::ZERO)),
-            });
-            return true;
-        };
-        let udp_address = match address {
-            Some(address) if announced || node.udp_address.is_none() => Some(address),
-            _ => node.udp_address.clone(),
-        };
-        let about = if announced && !node.is_available() {
-            Arc::new(node.about.moved(hostname, udp_address.as_ref(), port))
-        } else {
-            Arc::clone(&node.about)
-        };
-        if udp_address != node.udp_address || !about.same_place(&node.about) {
-            self.put(Node { about, udp_address, ..node.copy() });
-        }
-        false
     }
 
     fn put(&mut self, node: Node) -> Arc<Node> {

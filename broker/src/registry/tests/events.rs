@@ -1,6 +1,7 @@
 //! Who gets an event (protocol chapter 7).
 
 use super::*;
+use crate::registry::plan::Emission;
 
 fn remotes(emission: &Emission) -> BTreeMap<String, Vec<String>> {
     let groups = |groups: &[Name]| groups.iter().map(Name::to_string).collect();

@@ -59,7 +59,6 @@ fn a_lost_node_keeps_its_name_and_comes_back_with_any_seq() {
     learn(&registry, "a", "i", 3, &[service("math", &["math.add"], &[])]);
     let lost = registry.node_lost("a", now + Duration::from_secs(1)).unwrap();
     assert_eq!((lost.seq(), lost.is_available(), lost.services().list().len()), (4, false, 0));
-    assert!(lost.info_json().is_empty());
     assert!(registry.node_lost("a", now).is_none());
     assert!(registry.node_lost("me", now).is_none());
     assert_eq!(registry.load().action("math.add").unwrap().available(), 0);
@@ -111,7 +110,6 @@ fn a_full_registry_forgets_the_node_that_is_offline_longest_or_refuses() {
         assert_eq!(learn(&registry, node, node, 1, &[]).kind, InfoKind::New);
     }
     assert_eq!(learn(&registry, "d", "d", 1, &[]).kind, InfoKind::Refused);
-    assert!(!registry.sighted(&id("d"), Sighting::default(), now));
     registry.node_lost("b", now + Duration::from_secs(1));
     registry.node_lost("a", now + Duration::from_secs(2));
     assert!(registry.apply_info(&id("d"), packet("i", 1, "7"), now, parse).is_err());
@@ -120,7 +118,7 @@ fn a_full_registry_forgets_the_node_that_is_offline_longest_or_refuses() {
     assert_eq!((came.kind, came.evicted), (InfoKind::New, Some(id("b"))));
     assert!(registry.load().node_by_id("b").is_none());
     assert!(registry.load().node_by_id("a").is_some());
-    assert!(registry.sighted(&id("e"), Sighting::default(), now));
+    assert_eq!(learn(&registry, "e", "e", 1, &[]).evicted, Some(id("a")));
     assert!(registry.load().node_by_id("a").is_none());
 }
 
@@ -136,34 +134,6 @@ fn the_version_is_that_of_the_last_packet_or_a_guess() {
     assert_eq!(version(), ProtocolVersion::V5);
     learn(&registry, "a", "next process", 1, &[]);
     assert_eq!(version(), ProtocolVersion::V4);
-}
-
-#[test]
-fn sightings_fill_in_what_no_info_has_told() {
-    let (registry, now) = registry();
-    let hello = |host: &str, address: &str| Sighting {
-        hostname: Some(host.into()),
-        port: Some(4000),
-        address: Some(address.into()),
-        announced: false,
-    };
-    assert!(registry.sighted(&id("a"), hello("one", "192.0.2.1"), now));
-    assert!(!registry.sighted(&id("a"), hello("two", "192.0.2.2"), now));
-    let node = registry.load().node_by_id("a").unwrap().clone();
-    assert_eq!(
-        (node.hostname().unwrap().as_str(), node.udp_address().unwrap().as_str()),
-        ("one", "192.0.2.1")
-    );
-    assert_eq!((node.seq(), node.is_available()), (0, false));
-    registry.sighted(&id("a"), Sighting { announced: true, ..hello("three", "192.0.2.3") }, now);
-    let node = registry.load().node_by_id("a").unwrap().clone();
-    assert_eq!(
-        (node.hostname().unwrap().as_str(), node.udp_address().unwrap().as_str()),
-        ("three", "192.0.2.3")
-    );
-    assert_eq!(node.ip_list(), ["192.0.2.3", "192.0.2.1"].map(Name::from));
-    assert_eq!(learn(&registry, "a", "i", 1, &[]).kind, InfoKind::New);
-    assert_eq!(registry.load().node_by_id("a").unwrap().udp_address().unwrap(), "192.0.2.3");
 }
 
 #[test]

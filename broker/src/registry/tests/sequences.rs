@@ -3,9 +3,6 @@
 use super::*;
 use proptest::prelude::*;
 
-/// Names of services with the definitions of their actions and events.
-type Offer = BTreeMap<&'static str, (Vec<(String, &'static str)>, Vec<String>)>;
-
 const NODES: [&str; 4] = ["a", "b", "c", "d"];
 const SERVICES: [&str; 3] = ["s", "t", "u"];
 
@@ -16,7 +13,6 @@ enum Step {
     Remove(usize),
     AddLocal { service: usize, actions: u8 },
     RemoveLocal(usize),
-    Sighted(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -26,7 +22,6 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(node, instance, seq, offer)| Step::Info { node, instance, seq, offer }),
         2 => (0..NODES.len()).prop_map(Step::Lost),
         1 => (0..NODES.len()).prop_map(Step::Remove),
-        1 => (0..NODES.len()).prop_map(Step::Sighted),
         2 => (0..SERVICES.len(), any::<u8>()).prop_map(|(service, actions)| Step::AddLocal { service, actions }),
         1 => (0..SERVICES.len()).prop_map(Step::RemoveLocal),
     ]
@@ -134,10 +129,6 @@ fn run(steps: &[Step]) {
             Step::Remove(node) => {
                 registry.remove_node(NODES[*node]);
                 model.remove(NODES[*node]);
-            }
-            Step::Sighted(node) => {
-                registry.sighted(&id(NODES[*node]), Sighting::default(), now);
-                model.entry(NODES[*node]).or_insert_with(|| (String::new(), 0, false, Vec::new()));
             }
             Step::AddLocal { service, actions } => {
                 let (name, actions) = (SERVICES[*service], names(*actions));

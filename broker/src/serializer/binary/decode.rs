@@ -220,9 +220,10 @@ impl<'a, F: Format> Judge<'a, F> {
                 // A text ends where its value ends.
                 let length = text.len() as u32;
                 let span = Span { start: slot.span.end.saturating_sub(length), end: slot.span.end };
-                Ok(match span.of(self.frame) == text.as_bytes() {
-                    true => TextSpan::Plain(span),
-                    false => TextSpan::Unescaped((*text).into()),
+                Ok(if span.of(self.frame) == text.as_bytes() {
+                    TextSpan::Plain(span)
+                } else {
+                    TextSpan::Unescaped((*text).into())
                 })
             }
             Some(Token::Text(text)) => Ok(TextSpan::Unescaped(text.as_ref().into())),

@@ -229,9 +229,10 @@ impl<F: Format> Put<'_, F> {
     /// A number that is not negative; as an integer if it is one, as Node does.
     fn number(&self, out: &mut BytesMut, key: &str, value: f64) {
         self.key(out, key);
-        match value.fract() == 0.0 && (0.0..=MAX_INTEGER).contains(&value) {
-            true => self.format.unsigned(out, value as u64),
-            false => self.format.float(out, value),
+        if value.fract() == 0.0 && (0.0..=MAX_INTEGER).contains(&value) {
+            self.format.unsigned(out, value as u64)
+        } else {
+            self.format.float(out, value)
         }
     }
 

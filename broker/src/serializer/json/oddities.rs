@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use super::Json;
 use super::golden::{decoded, encoded};
 use crate::protocol::{
-    Code, ForeignId, Id, Incoming, OnlineRow, OutResponse, Outcome, Outgoing, Packet, ProtocolVersion, Raw,
-    Request, ServiceVersion, Services, Ver, Visibility, WireError,
+    ForeignId, Id, Incoming, OutResponse, Outcome, Outgoing, Packet, ProtocolVersion, Request, Ver,
 };
 use crate::serializer::{DecodeError, Limits, Problem, Serializer};
 

@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use super::fields::Slot;
 use super::number::{finite, put_integer, put_number};
 use super::reader::Reader;
-use super::scan::{Kind, Scanner};
+use super::scan::Kind;
 use super::text::{put_text, unescape_lossy};
 use crate::protocol::{Code, Raw, WireError};
 use crate::serializer::Limits;

@@ -36,9 +36,10 @@ async fn run(cluster: &mut Cluster) -> Outcome {
     let mut gone = a.local_events("$node.disconnected");
 
     // Where the bus chooses, nobody knows which calls are lost, and they settle at their deadlines.
-    let (kind, timeout) = match cluster.is_balanced() {
-        true => (ErrorKind::RequestTimeout, Duration::from_secs(3)),
-        false => (ErrorKind::RequestRejected, PATIENCE),
+    let (kind, timeout) = if cluster.is_balanced() {
+        (ErrorKind::RequestTimeout, Duration::from_secs(3))
+    } else {
+        (ErrorKind::RequestRejected, PATIENCE)
     };
     let waiting: Vec<_> = (0..WAITING)
         .map(|_| {

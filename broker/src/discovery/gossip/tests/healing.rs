@@ -2,7 +2,8 @@
 
 use super::network::Network;
 use super::{Card, Response, ms, secs};
-use crate::discovery::gossip::{Change, MAX_CLAIM, Row};
+use crate::discovery::gossip::digest::MAX_CLAIM;
+use crate::discovery::gossip::{Change, Row};
 
 fn five(seed: u64) -> Network {
     let mut network = Network::new(seed);

@@ -12,7 +12,8 @@ use ligand_transporters::{Name, NodeId};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Digest, Info, Response, Seen, Send, What};
+use super::step::Send;
+use super::{Digest, Info, Response, Seen, What};
 
 /// An INFO as small as gossip lets it be.
 #[derive(Debug, Clone, PartialEq, Eq)]

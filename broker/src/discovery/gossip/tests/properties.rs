@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use super::node::NodeJs;
 use super::{Card, Dice, Digest, Response, id, responses, secs, start};
-use crate::discovery::gossip::{Gossip, MAX_SEQ, Options, Row, Seen, What};
+use crate::discovery::gossip::digest::MAX_SEQ;
+use crate::discovery::gossip::{Gossip, Options, Row, Seen, What};
 
 const NAMES: [&str; 6] = ["me", "a", "b", "c", "d", "e"];
 

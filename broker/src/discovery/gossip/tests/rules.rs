@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use super::{Card, digest, id, ms, requests, responses, secs, seen, start};
 use crate::discovery::conflict::Source;
-use crate::discovery::gossip::{Change, Gossip, MAX_CLAIM, MAX_SEQ, Options, Response, Row, Step, What};
+use crate::discovery::gossip::digest::{MAX_CLAIM, MAX_SEQ};
+use crate::discovery::gossip::{Change, Gossip, Options, Response, Row, Step, What};
 
 fn table() -> Gossip<Card> {
     Gossip::new(id("me"), &Card::new("me", 4_000, "me-1"), Options::default())
