@@ -163,12 +163,9 @@ impl Hosted {
         }
     }
 
-    /// Waits until no handler of the service runs, for at most `patience`. None begins meanwhile.
+    /// Waits until no handler of the service runs, for at most `patience`.
     pub(super) async fn idle(&self, patience: Duration) {
-        self.gate.close();
-        let ended = timeout(patience, self.gate.drained(0)).await;
-        self.gate.open();
-        if ended.is_err() {
+        if timeout(patience, self.gate.idle()).await.is_err() {
             let running = self.gate.running();
             tracing::warn!(service = %self.name(), running, "handlers still run after {patience:?}");
         }

@@ -18,9 +18,12 @@ use super::{ServiceDef, ServiceVersion};
 use crate::chain::{self, Place};
 use crate::error::{Error, ErrorKind};
 
-/// Set once nobody may enter any more. Above it is the number of those inside.
+/// Set once nobody may enter any more.
 const CLOSED: usize = 1;
-const ONE: usize = 2;
+/// Set while somebody waits for the end of those inside, and others may still enter.
+const WATCHED: usize = 2;
+/// Above them is the number of those inside.
+const ONE: usize = 4;
 
 /// See the module.
 pub(crate) struct Gate {
@@ -89,7 +92,7 @@ impl Gate {
     /// One that was let in has ended.
     #[inline]
     pub(crate) fn leave(&self) {
-        if self.state.fetch_sub(ONE, Ordering::AcqRel) & CLOSED != 0 {
+        if self.state.fetch_sub(ONE, Ordering::AcqRel) & (CLOSED | WATCHED) != 0 {
             self.left.notify_waiters();
         }
     }
@@ -110,9 +113,11 @@ impl Gate {
         self.state.fetch_or(CLOSED, Ordering::AcqRel);
     }
 
-    /// Handlers enter again.
-    pub(crate) fn open(&self) {
-        self.state.fetch_and(!CLOSED, Ordering::AcqRel);
+    /// Resolves when nobody is inside, though others may enter meanwhile. For one at a time.
+    pub(crate) async fn idle(&self) {
+        self.state.fetch_or(WATCHED, Ordering::AcqRel);
+        let _unwatched = Unwatched(self);
+        self.drained(0).await;
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -124,7 +129,7 @@ impl Gate {
         self.state.load(Ordering::Acquire) / ONE
     }
 
-    /// Resolves when no more than `but` are inside. For a closed gate only.
+    /// Resolves when no more than `but` are inside. For a closed or a watched gate only.
     pub(crate) async fn drained(&self, but: usize) {
         loop {
             let left = self.left.notified();
@@ -225,6 +230,15 @@ impl fmt::Debug for Gate {
     }
 }
 
+/// Ends the watch of a gate, whether or not it has seen the end.
+struct Unwatched<'a>(&'a Gate);
+
+impl Drop for Unwatched<'_> {
+    fn drop(&mut self) {
+        self.0.state.fetch_and(!WATCHED, Ordering::AcqRel);
+    }
+}
+
 /// One handler inside, until dropped.
 #[derive(Debug)]
 pub(crate) struct Entered(Arc<Gate>);
@@ -255,6 +269,26 @@ mod tests {
 
     fn gate() -> Arc<Gate> {
         Gate::of(&ServiceDef::builder("svc").version(2).build(), &CancellationToken::new())
+    }
+
+    #[test]
+    fn whoever_waits_for_the_last_to_leave_keeps_nobody_out() {
+        let gate = gate();
+        let first = gate.entered().unwrap();
+        let mut idle = Box::pin(gate.idle());
+        assert!((&mut idle).now_or_never().is_none());
+        let second = gate.entered().unwrap();
+        drop(first);
+        assert!((&mut idle).now_or_never().is_none());
+        drop(second);
+        assert!((&mut idle).now_or_never().is_some());
+        drop(idle);
+        // Given up half-way it leaves nothing behind.
+        let third = gate.entered().unwrap();
+        assert!(gate.idle().now_or_never().is_none());
+        assert_eq!(gate.state.load(Ordering::Acquire), ONE);
+        drop(third);
+        assert_eq!(gate.state.load(Ordering::Acquire), 0);
     }
 
     #[test]
