@@ -116,7 +116,7 @@ fn put_all(into: &mut Map<String, Value>, wrong: &mut Option<Wrong>, what: &str,
 macro_rules! beside {
     ($options:ident, $failing:literal) => {
         impl $options {
-            /// None at all.
+            /// No options.
             #[must_use]
             pub fn new() -> Self {
                 Self::default()
