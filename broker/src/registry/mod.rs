@@ -40,7 +40,7 @@ use crate::strategy::StrategyKind;
 pub(crate) use actions::{Action, ActionEntry, Picked};
 pub(crate) use catalog::Catalog;
 pub(crate) use events::{Event, EventSub};
-pub(crate) use local::{Identity, LocalInfo, LocalService};
+pub(crate) use local::{GossipRow, Identity, LocalInfo, LocalService};
 pub(crate) use nodes::{Node, NodeIx};
 pub(crate) use pattern::Pattern;
 pub(crate) use plan::LocalSubs;
