@@ -79,7 +79,7 @@ pub(crate) struct InfoChange {
 /// What an INFO did to its node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InfoKind {
-    /// It was unknown, or only sighted.
+    /// It was unknown.
     New,
     /// It was offline.
     Reconnected,
