@@ -17,7 +17,7 @@ use crate::protocol::{
     self, Answer, AnswerRow, GossipResponse, InfoPacket, Offline, Online, OnlineRow, Outgoing, Packet,
     PacketId, ProtocolVersion,
 };
-use crate::registry::{LocalInfo, Registry};
+use crate::registry::{GossipRow, Registry};
 use crate::transit::Transit;
 
 /// The INFO of a node, as gossip passes it on.
@@ -28,19 +28,15 @@ pub(super) struct GossipInfo(Arc<Parts>);
 struct Parts {
     /// Another node's: as it came. Our own: only what gossip looks at.
     packet: InfoPacket,
-    /// How to write it: whole, or in the parts around sequence number and services.
     text: Text,
 }
 
+/// How to write it.
 #[derive(Debug)]
 enum Text {
     Whole(Bytes),
     /// Our own: made anew for each number.
-    Own {
-        before_seq: String,
-        after_seq: String,
-        services: String,
-    },
+    Own(GossipRow),
 }
 
 impl GossipInfo {
@@ -49,28 +45,14 @@ impl GossipInfo {
         Self(Arc::new(Parts { packet, text }))
     }
 
-    /// Our own row: `ipList, hostname, instanceID, client, config, port`, the number, `metadata, services`.
-    fn own(packet: InfoPacket, local: &LocalInfo, metadata: &str) -> Self {
-        let text = String::from_utf8_lossy(&local.gossip_json);
-        let number = format!(r#","seq":{},"metadata":"#, local.seq);
-        let (before, after) = text.split_once(&number).unwrap_or((&text, ""));
-        let services = after.strip_prefix(metadata).and_then(|rest| rest.strip_prefix(r#","services":"#));
-        let services = services.unwrap_or("[]}");
-        let text = Text::Own {
-            before_seq: before.to_owned(),
-            after_seq: metadata.to_owned(),
-            services: services.strip_suffix('}').unwrap_or("[]").to_owned(),
-        };
-        Self(Arc::new(Parts { packet, text }))
+    fn own(packet: InfoPacket, row: GossipRow) -> Self {
+        Self(Arc::new(Parts { packet, text: Text::Own(row) }))
     }
 
     fn bytes(&self) -> Bytes {
         match &self.0.text {
             Text::Whole(bytes) => bytes.clone(),
-            Text::Own { before_seq, after_seq, services } => {
-                let seq = self.0.packet.seq;
-                format!(r#"{before_seq},"seq":{seq},"metadata":{after_seq},"services":{services}}}"#).into()
-            }
+            Text::Own(row) => row.json(self.0.packet.seq),
         }
     }
 
@@ -79,11 +61,8 @@ impl GossipInfo {
         change(&mut packet);
         let text = match &self.0.text {
             Text::Whole(bytes) => Text::Whole(bytes.clone()),
-            Text::Own { before_seq, after_seq, services } => Text::Own {
-                before_seq: before_seq.clone(),
-                after_seq: after_seq.clone(),
-                services: if no_services { "[]".to_owned() } else { services.clone() },
-            },
+            Text::Own(row) if no_services => Text::Own(row.without_services()),
+            Text::Own(row) => Text::Own(row.clone()),
         };
         Self(Arc::new(Parts { packet, text }))
     }
@@ -119,9 +98,7 @@ impl Info for GossipInfo {
     fn weight(&self) -> usize {
         match &self.0.text {
             Text::Whole(bytes) => bytes.len(),
-            Text::Own { before_seq, after_seq, services } => {
-                before_seq.len() + after_seq.len() + services.len() + 48
-            }
+            Text::Own(row) => row.weight(),
         }
     }
 
@@ -318,8 +295,7 @@ fn own_info(broker: &ServiceBroker) -> GossipInfo {
         seq: local.seq,
         port: node.and_then(|node| node.port()),
     };
-    let metadata = node.map(|node| node.metadata().as_str().to_owned()).unwrap_or_default();
-    GossipInfo::own(packet, &local, &metadata)
+    GossipInfo::own(packet, local.gossip.clone())
 }
 
 fn digest_in(digest: &protocol::Digest) -> Digest {

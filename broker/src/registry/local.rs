@@ -45,8 +45,16 @@ pub(crate) struct LocalInfo {
     pub(crate) seq: u64,
     /// For INFO, without `ver` and `sender` (protocol chapter 2.4).
     pub(crate) json: Bytes,
-    /// For a gossip response (protocol chapter 4.4).
-    pub(crate) gossip_json: Bytes,
+    /// For a gossip response.
+    pub(crate) gossip: GossipRow,
+}
+
+/// The INFO of this node in a gossip response (protocol chapter 4.4), in the parts around its sequence number.
+#[derive(Debug, Clone)]
+pub(crate) struct GossipRow {
+    before_seq: String,
+    metadata: String,
+    services: String,
 }
 
 impl LocalInfo {
@@ -63,10 +71,33 @@ impl LocalInfo {
         let json = format!(
             r#"{{"services":{services},"ipList":{ip_list},"hostname":{hostname},"client":{client},"config":{config},"instanceID":{instance},"metadata":{metadata},"seq":{seq}{with_port}}}"#
         );
-        let gossip_json = format!(
-            r#"{{"ipList":{ip_list},"hostname":{hostname},"instanceID":{instance},"client":{client},"config":{config},"port":{gossip_port},"seq":{seq},"metadata":{metadata},"services":{services}}}"#
+        let before_seq = format!(
+            r#"{{"ipList":{ip_list},"hostname":{hostname},"instanceID":{instance},"client":{client},"config":{config},"port":{gossip_port}"#
         );
-        Self { seq, json: json.into(), gossip_json: gossip_json.into() }
+        let gossip = GossipRow { before_seq, metadata: metadata.to_owned(), services: services.to_owned() };
+        Self { seq, json: json.into(), gossip }
+    }
+}
+
+impl GossipRow {
+    /// The whole of it, under this number.
+    pub(crate) fn json(&self, seq: u64) -> Bytes {
+        let Self { before_seq, metadata, services } = self;
+        format!(r#"{before_seq},"seq":{seq},"metadata":{metadata},"services":{services}}}"#).into()
+    }
+
+    /// The same node with nothing to offer.
+    pub(crate) fn without_services(&self) -> Self {
+        Self {
+            before_seq: self.before_seq.clone(),
+            metadata: self.metadata.clone(),
+            services: "[]".to_owned(),
+        }
+    }
+
+    /// About as many bytes as there are of it.
+    pub(crate) fn weight(&self) -> usize {
+        self.before_seq.len() + self.metadata.len() + self.services.len() + 48
     }
 }
 

@@ -40,7 +40,7 @@ use crate::strategy::StrategyKind;
 pub(crate) use actions::{Action, ActionEntry, Picked};
 pub(crate) use catalog::Catalog;
 pub(crate) use events::{Event, EventSub};
-pub(crate) use local::{Identity, LocalInfo, LocalService};
+pub(crate) use local::{GossipRow, Identity, LocalInfo, LocalService};
 pub(crate) use nodes::{Node, NodeIx};
 pub(crate) use pattern::Pattern;
 pub(crate) use plan::LocalSubs;
@@ -79,7 +79,7 @@ pub(crate) struct InfoChange {
 /// What an INFO did to its node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InfoKind {
-    /// It was unknown, or only sighted.
+    /// It was unknown.
     New,
     /// It was offline.
     Reconnected,

@@ -144,13 +144,7 @@ impl Catalog {
         let known = self.snapshot.node_by_id(id.as_str()).cloned();
         let kind = match &known {
             None => InfoKind::New,
-            Some(node) if !node.is_available() => {
-                if node.seq == 0 {
-                    InfoKind::New
-                } else {
-                    InfoKind::Reconnected
-                }
-            }
+            Some(node) if !node.is_available() => InfoKind::Reconnected,
             Some(node) if *node.instance_id() != packet.instance_id => InfoKind::Restarted,
             Some(node) if packet.seq > node.seq => InfoKind::Updated,
             Some(node) if node.seq > MAX_CLAIM && !node.says(&packet) => InfoKind::Updated,

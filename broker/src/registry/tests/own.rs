@@ -38,9 +38,15 @@ fn the_local_info_counts_changes_and_keeps_nodes_field_order() {
         )
     );
     assert_eq!(
-        std::str::from_utf8(&info.gossip_json).unwrap(),
+        info.gossip.json(2),
         format!(
             r#"{{"ipList":["192.0.2.2"],"hostname":"vm","instanceID":"own","client":{client},"config":{{}},"port":null,"seq":2,"metadata":{{"zone":"z1"}},"services":[{node},{math}]}}"#
+        )
+    );
+    assert_eq!(
+        info.gossip.without_services().json(7),
+        format!(
+            r#"{{"ipList":["192.0.2.2"],"hostname":"vm","instanceID":"own","client":{client},"config":{{}},"port":null,"seq":7,"metadata":{{"zone":"z1"}},"services":[]}}"#
         )
     );
     registry.update(|catalog| catalog.set_local_place(None, Some(4000)));
