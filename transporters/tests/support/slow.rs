@@ -201,21 +201,27 @@ pub(crate) async fn a_handler_that_blocks_holds_nothing_up(
         runtime.block_on(link.watchdog());
     });
     let fast = Node::connect(&*make(""), namespace, "fast").await.unwrap();
-    push(&fast, &to_slow(), Event, BLOCKS).await;
     // What wakes up in the same turn may lie in the slot of the blocked thread, from which tokio lets no other
-    // thread take a task. So begin after it has begun.
+    // thread take a task. So nothing is under way when it begins, and the rest comes after it has begun.
+    push(&fast, &Route::Broadcast, Heartbeat, "{}").await;
+    push(&fast, &to_slow(), Event, "before").await;
+    slow.until("the first of each kind is handled", |told| {
+        told.handled(Heartbeat) == 1 && told.handled(Event) == 1
+    })
+    .await;
+    push(&fast, &to_slow(), Event, BLOCKS).await;
     slow.until("the handler blocks", |told| told.blocked).await;
     for _ in 0..HEARTBEATS {
         push(&fast, &Route::Broadcast, Heartbeat, "{}").await;
         push(&fast, &to_slow(), Event, "after").await;
     }
     slow.until("all but the one that blocks are handled", |told| {
-        told.handled(Heartbeat) == HEARTBEATS && told.handled(Event) == HEARTBEATS
+        told.handled(Heartbeat) == 1 + HEARTBEATS && told.handled(Event) == 1 + HEARTBEATS
     })
     .await;
     *slow.log.released.lock().unwrap() = true;
     slow.log.release.notify_all();
-    slow.until("that one, too", |told| told.handled(Event) == HEARTBEATS + 1).await;
+    slow.until("that one, too", |told| told.handled(Event) == HEARTBEATS + 2).await;
     fast.stop().await;
     slow.stop().await;
     watchdog.join().unwrap();
