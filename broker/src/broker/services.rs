@@ -147,7 +147,8 @@ impl ServiceBroker {
     /// A handler may remove its own service. It is not waited for, nor are those in this process that wait for
     /// it; they go on when the hooks have run. Tasks that they started are not known to be theirs.
     ///
-    /// One that is still starting is not started any more.
+    /// One that is still starting is not offered: what it depends on is not waited for any more, and a `started`
+    /// hook that runs is finished first.
     ///
     /// # Cancel safety
     /// Dropped half-way, the service is no longer offered, and the rest goes on in the background.

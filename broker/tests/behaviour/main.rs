@@ -53,6 +53,7 @@ mod panics_around;
 mod pending_calls;
 mod refused_packets;
 mod removal;
+mod removal_seams;
 mod rerouting;
 mod run_modes;
 mod serializer_mismatch;
