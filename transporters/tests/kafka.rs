@@ -154,6 +154,38 @@ async fn nodes_that_start_at_once_in_a_new_namespace_all_find_their_topics() {
 }
 
 #[tokio::test]
+async fn no_topic_is_made_for_a_node_that_is_not_there_and_its_frames_are_unsent() {
+    let namespace = fresh("nobody");
+    let node = connect("", &namespace, "me").await;
+    node.subscribe(&[EVENTS]).await.unwrap();
+    node.send_named(&to("absent"), PacketKind::Request, 7, b"before").unwrap();
+    node.until("it is told as unsent", |log| log.unsent == [7]).await;
+    // Not even while it closes.
+    for n in 0..100 {
+        node.send(&to(&format!("invented-{n}")), PacketKind::Request, b"x").unwrap();
+    }
+    node.log(|log| assert!(log.refused.is_empty(), "{:?}", log.refused));
+
+    // One that comes is found.
+    let late = connect("", &namespace, "absent").await;
+    late.subscribe(&[EVENTS]).await.unwrap();
+    reaches(&node, "absent", &late, "after").await;
+    late.stop().await;
+    node.send(&to("invented-100"), PacketKind::Request, b"x").unwrap();
+    node.stop().await;
+
+    let server = address(&url("KAFKA_URL")).to_owned();
+    let invented = tokio::task::spawn_blocking(move || {
+        let mut settings = rdkafka::ClientConfig::new();
+        let consumer: BaseConsumer = settings.set("bootstrap.servers", server).create().unwrap();
+        let told = consumer.fetch_metadata(None, Duration::from_secs(10)).unwrap();
+        let names = told.topics().iter().map(|topic| topic.name().to_owned());
+        names.filter(|name| name.contains(&namespace) && name.contains("invented")).collect::<Vec<_>>()
+    });
+    assert_eq!(invented.await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn topics_that_exist_are_left_as_they_are() {
     let namespace = fresh("existing");
     let [info, heartbeat] = [PacketKind::Info, PacketKind::Heartbeat].map(Subscription::Broadcast);

@@ -135,10 +135,14 @@ impl Events {
     /// A frame will not be sent, and nothing of it was.
     pub(super) fn refused(&self, topic: &str, token: u64, why: impl Into<String>) {
         self.failed.fetch_add(1, Ordering::Relaxed);
-        self.port
-            .link()
-            .unsent(&[token].map(|token| token).into_iter().filter(|token| *token != 0).collect::<Vec<_>>());
+        self.unsent(token);
         self.report(topic, why.into());
+    }
+
+    /// A frame will not be sent, because nobody reads its topic: the node is not there, or no more.
+    pub(super) fn nobody_there(&self, topic: &str, token: u64) {
+        tracing::debug!(topic, "a frame is for a topic that does not exist");
+        self.unsent(token);
     }
 
     fn unsent(&self, token: u64) {
@@ -209,6 +213,7 @@ impl Events {
     /// What became of a frame that librdkafka had taken and could not deliver.
     fn undelivered(&self, topic: &str, code: Option<Code>, token: u64) {
         match code {
+            Some(Code::UnknownTopic | Code::UnknownTopicOrPartition) => self.nobody_there(topic, token),
             // Never sent: what is in flight, or may have arrived, is called otherwise.
             Some(Code::PurgeQueue) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
@@ -225,9 +230,7 @@ impl Events {
                 code @ (Code::TopicAuthorizationFailed
                 | Code::ClusterAuthorizationFailed
                 | Code::InvalidTopic
-                | Code::UnknownTopic
                 | Code::UnknownPartition
-                | Code::UnknownTopicOrPartition
                 | Code::InvalidRecord
                 | Code::PolicyViolation),
             ) => self.refused(topic, token, code.to_string()),

@@ -183,6 +183,9 @@ impl Session for KafkaSession {
                     sleep(PAUSE).await;
                     continue;
                 }
+                Err(KafkaError::MessageProduction(Code::UnknownTopic)) => {
+                    self.events.nobody_there(&parcel.topic, parcel.token);
+                }
                 Err(why) => self.events.refused(&parcel.topic, parcel.token, why.to_string()),
             }
             parcels.pop_front();
