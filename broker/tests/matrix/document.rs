@@ -50,8 +50,8 @@ pub(crate) fn document(rows: &[Row], found: Option<&Path>) -> String {
     text.push_str(
         "\n## Further sets\n\nIn the rows of NATS and AMQP above the nodes balance; in the rows \
          \"balanced by the bus\" the servers do.\nSets of two versions have one stock node of each \
-         version, with the default version checks. Each of them reaches the ligand nodes and is reached. \
-         Over a bus this needs our option `protocol = \"both\"`.\n\n",
+         version, with the default version checks. They and the ligand nodes reach each other. Over a bus \
+         this needs our option `protocol = \"both\"`.\n\n",
     );
     text.push_str(&table(&further));
     text.push_str(&notes(rows));
