@@ -34,6 +34,7 @@ mod local_discoverer;
 #[path = "../log/mod.rs"]
 mod log;
 mod log_document;
+mod long_lines;
 mod lost_subscriptions;
 mod mixed_versions;
 mod names_without_topic;

@@ -20,21 +20,25 @@ const OTHER_PORTS: &str = include_str!("other_ports.md");
 const HEAD: &str = "\
 # Interoperability with Moleculer
 
-Made by `scripts/interop --all --write`, which runs real processes: for each row two stock Moleculer nodes \
-from npm (`js-1`, `js-2`), one of ours and two more of ours that leave and are killed, on a real server, with \
-heartbeats of 1 s and a timeout of 3 s. All features of a row are tried on one live cluster. A number is how \
-many comparisons stand behind a cell; all of them held.
+Made by `scripts/interop --all --write`, which runs real processes on real servers.
+For each row it starts two stock Moleculer nodes from npm (`js-1`, `js-2`) and three ligand nodes: one that \
+stays, one that leaves and one that is killed.
+Heartbeats are sent every second, with a timeout of 3 s.
+All features of a row are tried on one live cluster. The number in a cell says how many comparisons were \
+made; all of them succeeded.
 
-- **call**: values of every JSON kind there and back, through both kinds of nodes, to one node, spread over all
-- **error**: name, code, type, retryability and node of eight kinds, both ways; unknown actions
-- **meta**: down and back, ids of requests, levels; headers with 0.15
-- **emit**: one member of each group, all members in turn, groups that are named, and to one node of the other kind
-- **broadcast**: everybody once, from each node
+- **call**: values of every JSON type in both directions, through both kinds of nodes, to one named node, \
+and balanced over all
+- **error**: name, code, type, retryability and node of eight kinds of errors, in both directions; unknown \
+actions
+- **meta**: to the callee and back, request ids, levels; headers with 0.15
+- **emit**: one member of each group, all members in turn, named groups, and one node of the other kind
+- **broadcast**: every node once, from each node
 - **ping**: in every direction
-- **registry**: `$node.list`, `$node.actions` and `$node.services` of each show the other
-- **service change**: a service comes and goes on either side while the nodes run
-- **leave**, **crash**: nodes of both kinds stop, and are killed; the others notice which it was (over TCP, \
-where nobody says farewell: that they are gone)
+- **registry**: `$node.list`, `$node.actions` and `$node.services` of each node list the others
+- **service change**: a service is added and removed on either side while the nodes run
+- **leave**, **crash**: nodes of both kinds stop, and are killed; the other nodes notice which of the two \
+happened (over TCP, which has no DISCONNECT, they only notice that the node is gone)
 ";
 
 /// All of it.
@@ -44,15 +48,17 @@ pub(crate) fn document(rows: &[Row], found: Option<&Path>) -> String {
     text.push_str("\n## Transporters, versions, serializers\n\n");
     text.push_str(&table(&main));
     text.push_str(
-        "\n## Further sets\n\nThe rows of NATS and AMQP above are balanced by the nodes; here the servers balance. \
-         Sets of two versions have one stock node of each, with their version checks at the defaults: each \
-         reaches ours and is reached, which over a bus takes our option `protocol = \"both\"`.\n\n",
+        "\n## Further sets\n\nIn the rows of NATS and AMQP above the nodes balance; in the rows \
+         \"balanced by the bus\" the servers do.\nSets of two versions have one stock node of each \
+         version, with the default version checks. They and the ligand nodes reach each other. Over a bus \
+         this needs our option `protocol = \"both\"`.\n\n",
     );
     text.push_str(&table(&further));
     text.push_str(&notes(rows));
     text.push_str("\n## Serializers on random values\n\n");
     text.push_str(
-        "Values with all that Node's serializers know, oddities included, written by one side and read by both.\n\n",
+        "Random values of everything that Node's serializers support, oddities included. One side writes \
+         them and both sides read them.\n\n",
     );
     match found {
         Some(folder) => text.push_str(&values::table(folder)),

@@ -19,10 +19,9 @@ pub(crate) const KNOWN: &[Known] = &[Known {
     set: |set| set.is_balanced_by_bus() && set.transporter == "AMQP",
     feature: "service change",
     says: "Service 'late.where' is not found on 'js-",
-    why: "a stock node that stops offering an action goes on taking calls from its queue: Node's AMQP \
-          transporter has no way to end such a consumer (`amqp.js` lacks `unsubscribeFromBalancedCommands`). \
-          It answers `ServiceNotFoundError`; a call of ours goes on to another node then, a stock caller's \
-          fails.",
+    why: "a stock node that stops offering an action still takes calls from its queue (`amqp.js` lacks \
+          `unsubscribeFromBalancedCommands`) and answers `ServiceNotFoundError`. Calls of ligand nodes \
+          then go to another node; those of stock nodes fail.",
 }];
 
 /// The entry for a cell.
