@@ -1,4 +1,4 @@
-//! From a transporter in a configuration, a URL or Node's `{ type, options }`, to the transporter.
+//! Makes a transporter from a configuration: a URL, or Node's `{ type, options }`.
 
 use ligand_transporters::Transporter;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::BuildError;
 use crate::config::{ConfigError, Origin, TransporterConfig};
 
-/// The transporter that a configuration describes, which was written there.
+/// The transporter that a configuration describes.
 pub(super) fn configured(
     transporter: &TransporterConfig,
     origin: Origin,
@@ -14,7 +14,7 @@ pub(super) fn configured(
     let made = match transporter {
         TransporterConfig::Url(url) => ligand_transporters::transporter_for(url),
         TransporterConfig::Options { kind, options } => {
-            // Node's way to leave an option out.
+            // Null is Node's way to leave an option out.
             let given = options.iter().filter(|(_, value)| !value.is_null());
             let options =
                 given.flat_map(|(key, value)| values(value).into_iter().map(|value| (key.clone(), value)));
@@ -30,7 +30,7 @@ pub(super) fn configured(
     })
 }
 
-/// An option as text. Of a list of URLs each is given by itself, because each may have options of its own.
+/// An option as text. A list of URLs gives one text for each, because each URL may have options of its own.
 fn values(value: &serde_json::Value) -> Vec<String> {
     let has_options = |item: &serde_json::Value| item.as_str().is_some_and(|text| text.contains('?'));
     match value {
@@ -39,7 +39,7 @@ fn values(value: &serde_json::Value) -> Vec<String> {
     }
 }
 
-/// An option as text: texts without quotes, lists separated by commas.
+/// An option as text: strings without quotes, lists separated by commas.
 fn plain(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::String(text) => text.clone(),
@@ -54,7 +54,7 @@ mod tests {
     use crate::config::BrokerConfig;
     use serde_json::{Value, json};
 
-    /// The transporter that a configuration describes, printed. Secrets are never printed.
+    /// Prints the transporter that a configuration describes. Secrets are never printed.
     fn printed(kind: &str, options: &Value) -> String {
         let config = BrokerConfig::from_value(json!({ "transporter": { "type": kind, "options": options } }));
         let transporter = config.unwrap().transporter.expect("it is given");
@@ -65,7 +65,7 @@ mod tests {
         text
     }
 
-    /// Options as Node takes them, and what stands in the transporter then.
+    /// Options as Node takes them, and what the transporter contains then.
     type Rows = Vec<(Value, &'static [&'static str])>;
 
     fn understood(kind: &str, rows: Rows) {
