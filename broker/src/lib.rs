@@ -29,10 +29,10 @@
 //! let broker = ServiceBroker::builder().service(Greeter).build()?;
 //! broker.start().await?;
 //! broker.emit("user.created", json!({ "name": "Ada" })).await?;
-//! By name, from any node of the cluster:
+//! // By name, from any node of the cluster:
 //! let text: String = broker.call("greeter.hello", json!({ "name": "Bob" })).await?;
 //! assert_eq!(text, "Hello Bob!");
-//! Or through the client that the macro generates, checked by the compiler:
+//! // Or through the client that the macro generates, checked by the compiler:
 //! assert_eq!(GreeterClient::new(&broker).hello("Bob".into()).await?, text);
 //! broker.stop().await?;
 //! # Ok(()) }

@@ -127,11 +127,11 @@ impl<R: DeserializeOwned + Send + 'static> Answer for R {}
 /// let broker = ServiceBroker::builder().service(greeter).build()?;
 /// broker.start().await?;
 ///
-/// The type of the result is the type that you ask for.
+/// // The type of the result is the type that you ask for.
 /// let text: String = broker.call("greeter.hello", "Ada").timeout(Duration::from_secs(2)).await?;
 /// assert_eq!(text, "Hello Ada!");
 ///
-/// With the meta, the headers and the node of the answer.
+/// // With the meta, the headers and the node of the answer.
 /// let answer = broker.call("greeter.hello", "Bob").header("greeting", "Servus").raw().await?;
 /// assert_eq!(answer.meta["greeted"], json!("Bob"));
 /// assert_eq!(answer.decode::<String>()?, "Servus Bob!");

@@ -60,6 +60,7 @@ pub struct BrokerConfig {
     /// `"5"` for Moleculer 0.15, `"4"` for 0.14. Any other node gets the version of its last packet. With
     /// `"both"`, the few packets for all nodes are sent once in each version. So nodes of both versions see
     /// this one on a bus, even if they check versions. Each of them then logs the packets that it drops.
+    ///
     /// Default: `"5"`.
     pub protocol: Protocol,
 
@@ -114,6 +115,7 @@ pub struct BrokerConfig {
     /// Anything that other nodes should know about this one, such as a zone or a build number. It is
     /// published in INFO: it travels to every node, and anyone on the network can read it. So it should
     /// contain no secrets, and be small.
+    ///
     /// Default: `{}`.
     pub metadata: Map<String, Value>,
 

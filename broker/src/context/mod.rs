@@ -41,7 +41,7 @@ pub use meta::{Headers, Meta};
 /// impl Trips {
 ///     #[action]
 ///     async fn book(&self, ctx: Context, rider: u64) -> Result<String> {
-/// Meta comes from the caller, goes to nested calls, and comes back.
+///         // Meta comes from the caller, goes to nested calls, and comes back.
 ///         let zone: String = ctx.meta().get("zone").unwrap_or_default();
 ///         // No nested call gets more time than this one has left.
 ///         let price: u32 = ctx.call("trips.price", json!({ "rider": rider })).await?;
