@@ -1,9 +1,9 @@
-//! Values of options as text.
+//! Reads values of options from text.
 
 use std::str::FromStr;
 use std::time::Duration;
 
-/// What was expected instead.
+/// What was expected.
 pub(crate) type Expected = &'static str;
 
 pub(crate) fn flag(value: &str) -> Result<bool, Expected> {
@@ -26,12 +26,12 @@ pub(crate) fn count(value: &str) -> Result<usize, Expected> {
     })
 }
 
-/// A time with its unit; a bare number means milliseconds.
+/// A time with a unit. A plain number is in milliseconds.
 pub(crate) fn milliseconds(value: &str) -> Result<Duration, Expected> {
     time(value, 0.001)
 }
 
-/// A time with its unit; a bare number means seconds.
+/// A time with a unit. A plain number is in seconds.
 pub(crate) fn seconds(value: &str) -> Result<Duration, Expected> {
     time(value, 1.0)
 }

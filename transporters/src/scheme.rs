@@ -1,4 +1,4 @@
-//! From a URL to a transporter.
+//! Makes a transporter from a URL.
 
 use std::sync::Arc;
 
@@ -23,26 +23,26 @@ trait Configured: Transporter + Sized {
     fn by_options(options: Vec<(String, String)>) -> Result<Self, TransportError>;
 }
 
-/// The transporters that exist: schemes of URLs (the first is also the name that Moleculer knows), the
-/// feature that brings them, their type.
+/// Lists all transporters: the schemes of their URLs (the first one is also Moleculer's name), the feature
+/// that contains them, and their type.
 macro_rules! schemes {
     ($([$first:literal $(, $alias:literal)*] if $feature:literal => $transporter:path;)*) => {
-        /// The schemes this build understands, with the feature that brings each one; empty where none
-        /// does.
+        /// The schemes that this build supports, each with the feature that contains it. The feature is empty
+        /// if none is needed.
         pub const SCHEMES: &[(&str, &str)] = &[
             ("memory", ""),
             $(#[cfg(feature = $feature)] ($first, $feature),)*
         ];
 
-        /// Schemes of transporters that exist, whether compiled in or not.
+        /// The schemes of all transporters, whether compiled in or not.
         const KNOWN: &[(&str, &str)] = &[$(($first, $feature), $(($alias, $feature),)*)*];
 
-        /// The transporter for a URL such as `tcp://` or `memory://name`, or for a bare name such as
+        /// Makes the transporter for a URL such as `tcp://` or `memory://name`, or for a plain name such as
         /// `TCP`, as Moleculer writes it.
         ///
         /// # Errors
-        /// [`TransportError::Config`] when the scheme is unknown or not compiled in, or when the URL has
-        /// an error; the message says what to do.
+        /// [`TransportError::Config`] if the scheme is unknown or not compiled in, or if the URL has an
+        /// error. The message says what to do.
         pub fn transporter_for(url: &str) -> Result<Arc<dyn Transporter>, TransportError> {
             let scheme = url.split_once("://").map_or(url, |(scheme, _)| scheme).to_ascii_lowercase();
             match scheme.as_str() {
@@ -55,12 +55,11 @@ macro_rules! schemes {
             }
         }
 
-        /// The transporter of a kind (`TCP`) with options by Node's names, as in Node's
-        /// `{ type, options }`. Objects among the values are JSON.
+        /// Makes the transporter of a kind (`TCP`) with the option names of Node, as in Node's `{ type,
+        /// options }`. Objects among the values are JSON.
         ///
         /// # Errors
-        /// [`TransportError::Config`] names an unknown kind, an unknown option, or a value that does not
-        /// fit.
+        /// [`TransportError::Config`] names an unknown kind, an unknown option, or an invalid value.
         pub fn transporter_with(
             kind: &str,
             options: impl IntoIterator<Item = (String, String)>,
@@ -92,7 +91,7 @@ schemes! {
     ["kafka", "kafka+tls"] if "kafka" => crate::kafka::Kafka;
 }
 
-/// How each of them is made from a URL, or from options by name.
+/// How each of them is made from a URL, or from named options.
 macro_rules! configured {
     ($($feature:literal: $transporter:ident by $options:ident in $module:ident, set by $set:ident, $made:expr;)*) => {$(
         #[cfg(feature = $feature)]
@@ -129,7 +128,7 @@ fn unknown(scheme: &str) -> TransportError {
         Some((_, feature)) => format!(
             "the transporter `{scheme}` is not compiled in: enable the feature `{feature}` of ligand (compiled in: {compiled})"
         ),
-        // What is no scheme at all may hold a password.
+        // If it is not a scheme, it may contain a password.
         None if !scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)) => format!(
             "a transporter is named by a URL such as `nats://host:4222`, and this has no `://`: compiled in are {compiled}"
         ),
@@ -142,12 +141,12 @@ fn unknown(scheme: &str) -> TransportError {
     })
 }
 
-/// Whatever names a transporter: a URL, or a configured transporter.
+/// Everything that names a transporter: a URL, or a configured transporter.
 pub trait IntoTransporter: sealed::Sealed {
-    /// The transporter.
+    /// Makes the transporter.
     ///
     /// # Errors
-    /// As [`transporter_for`].
+    /// The same as for [`transporter_for`].
     fn into_transporter(self) -> Result<Arc<dyn Transporter>, TransportError>;
 }
 
