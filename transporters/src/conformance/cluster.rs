@@ -1,4 +1,4 @@
-//! The nodes of one case: they connect, meet, and are taken down again.
+//! The nodes of one case: they connect, find each other, and are stopped.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -29,12 +29,12 @@ impl Cluster {
         Self { fixture, capabilities, patience, namespace, nodes: Vec::new() }
     }
 
-    /// Connects node number `n`. Besides `subscriptions` it receives pings of its own.
+    /// Connects node number `n`. It receives its own pings in addition to `subscriptions`.
     pub(super) async fn join(&mut self, n: usize, subscriptions: &[Subscription]) -> Outcome<Arc<Node>> {
         self.join_namespace("", n, subscriptions).await
     }
 
-    /// The same in a namespace beside the others'.
+    /// The same in another namespace.
     pub(super) async fn join_namespace(
         &mut self,
         suffix: &str,
@@ -49,7 +49,7 @@ impl Cluster {
         let addr = live.advertised_port().map(|port| Name::from(format!("127.0.0.1:{port}")));
         let node =
             Arc::new(Node { id: link.node().clone(), live, recorder, link, addr, patience: self.patience });
-        // From here on the cluster takes it down, whatever fails.
+        // From here on, the cluster stops the node, whatever fails.
         self.nodes.push(Arc::clone(&node));
         let mut all = subscriptions.to_vec();
         all.push(Subscription::Own(PacketKind::Ping));
@@ -57,7 +57,7 @@ impl Cluster {
         Ok(node)
     }
 
-    /// `count` nodes with the same subscriptions, each of which reaches each other.
+    /// Connects `count` nodes with the same subscriptions, and waits until each reaches all others.
     pub(super) async fn nodes<const N: usize>(
         &mut self,
         subscriptions: &[Subscription],
@@ -70,7 +70,7 @@ impl Cluster {
         nodes.try_into().map_err(|_| "an array has its length".into())
     }
 
-    /// Waits until each node reaches each other.
+    /// Waits until each node reaches all others.
     pub(super) async fn meet(&self, nodes: &[Arc<Node>]) -> Outcome {
         for from in nodes {
             for to in nodes.iter().filter(|to| to.id != from.id) {
@@ -88,7 +88,7 @@ impl Cluster {
         Ok((Link::new(options, Arc::clone(&recorder) as _), recorder))
     }
 
-    /// Takes every node down. Nothing may be left that holds on to one.
+    /// Stops all nodes. Nothing may keep one of them alive.
     pub(super) async fn stop(self) -> Outcome {
         let mut stopped = Ok(());
         for node in self.nodes {
@@ -102,7 +102,7 @@ impl Cluster {
     }
 }
 
-/// Waits until nobody holds a sink any more.
+/// Waits until nobody holds the sink any more.
 pub(super) async fn released(patience: Duration, recorder: &Weak<Recorder>, id: &NodeId) -> Outcome {
     let end = Instant::now() + patience;
     while recorder.strong_count() > 0 {

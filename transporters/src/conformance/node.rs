@@ -12,7 +12,7 @@ use crate::{
     Connection, FrameBuf, Link, Name, NodeId, PacketKind, Route, SendError, Subscription, TransportError,
 };
 
-/// How often a probe is sent anew while it does not arrive.
+/// How often a probe is sent again until it arrives.
 const PROBE_AGAIN: Duration = Duration::from_millis(100);
 
 static PROBES: AtomicU64 = AtomicU64::new(0);
@@ -23,13 +23,13 @@ pub(super) struct Node {
     pub(super) live: Arc<dyn Connection>,
     pub(super) recorder: Arc<Recorder>,
     pub(super) link: Link,
-    /// Where others connect to, unless there is a bus between them.
+    /// The address to connect to, unless there is a bus.
     pub(super) addr: Option<Name>,
     pub(super) patience: Duration,
 }
 
 impl Node {
-    /// The way to this node.
+    /// The route to this node.
     pub(super) fn route(&self) -> Route {
         Route::Node { id: self.id.clone(), addr: self.addr.clone() }
     }
@@ -61,14 +61,14 @@ impl Node {
         self.live.send(to, kind, 0, &mut write)
     }
 
-    /// Sends, waiting for room while there is none.
+    /// Sends, and waits for room if there is none.
     pub(super) async fn push(&self, to: &Route, kind: PacketKind, payload: &[u8]) -> Outcome {
         let end = Instant::now() + self.patience;
         loop {
             match self.send(to, kind, payload) {
                 Ok(()) => return Ok(()),
                 Err(SendError::Full) if Instant::now() < end => {
-                    // It may not come true, or be true at once: the loop has its own bound.
+                    // It may never return, or return at once: the loop has its own bound.
                     let _ = timeout(self.patience, self.live.room(to)).await;
                     tokio::task::yield_now().await;
                 }
@@ -104,7 +104,7 @@ impl Node {
         within(self.patience, "closing", self.live.close()).await
     }
 
-    /// Waits until the node has been told something.
+    /// Waits until the recorder of this node meets a condition.
     pub(super) async fn until(&self, what: &str, condition: impl FnMut(&Log) -> bool) -> Outcome {
         self.until_for(self.patience, what, condition).await
     }
@@ -140,7 +140,7 @@ impl Node {
     /// Closes the connection and ends its tasks.
     pub(super) async fn stop(&self) -> Outcome {
         self.recorder.open();
-        // A case may have broken it on purpose; that it ends is what counts here.
+        // A case may have broken it on purpose. Here it only has to end.
         let closed = timeout(self.patience, self.live.close()).await;
         let shut = timeout(self.patience, self.link.shut()).await;
         closed.map(drop).and(shut).map_err(|_| Failure::from(format!("{} does not end", self.id)))

@@ -1,4 +1,4 @@
-//! A sink that writes down what it is told, and can stop taking frames.
+//! A sink that records what it receives, and can stop accepting frames.
 
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -10,13 +10,13 @@ use super::Outcome;
 use crate::locks::{Mutex, MutexGuard};
 use crate::{Batch, PacketKind, Sink, TransportError, Up};
 
-/// Frames that begin like this only find out whether a way is open; their number follows.
+/// Frames that begin with this only test whether a route works. Their number follows.
 pub(super) const PROBE: &[u8] = b"\0probe";
 
-/// Frames handled in one turn, as a broker does.
+/// The number of frames that are handled in one turn, as in a broker.
 const TURN: usize = 64;
 
-/// What a node was told so far.
+/// Everything that a node has received so far.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     frames: Vec<(PacketKind, Bytes)>,
@@ -42,7 +42,7 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// From now on no frame is taken, until [`Recorder::open`].
+    /// Accepts no frames until [`Recorder::open`].
     pub(super) fn shut(&self) {
         self.closed.store(true, Ordering::Release);
     }

@@ -14,7 +14,7 @@ use crate::{
     collect,
 };
 
-/// Dropping it takes the node out of the network.
+/// Dropping it removes the node from the network.
 #[derive(Debug)]
 pub(crate) struct Live {
     hub: Arc<Hub>,
@@ -37,7 +37,7 @@ impl Live {
         self.hub.carry(self.port.id(), to, frame)
     }
 
-    /// To every receiver, of which one is enough: more than one only where an id is taken twice.
+    /// Sends to every receiver. It is enough if one accepts. There are several only if an id is used twice.
     fn to_all<'a>(
         &self,
         receivers: impl Iterator<Item = &'a Arc<Port>>,
@@ -63,7 +63,7 @@ impl Live {
         self.settle(full)
     }
 
-    /// To the first receiver that takes it.
+    /// Sends to the first receiver that accepts.
     fn to_one<'a>(
         &self,
         receivers: impl Iterator<Item = &'a Arc<Port>>,
@@ -93,7 +93,8 @@ impl Live {
         }
     }
 
-    /// What a sender is told of a frame that nobody took: a bus does not know who is there.
+    /// The result for a frame that nobody accepted. A bus does not know who is there, so only a full queue is
+    /// an error.
     fn settle(&self, full: bool) -> Result<(), SendError> {
         if full {
             return Err(SendError::Full);
@@ -102,10 +103,10 @@ impl Live {
         Ok(())
     }
 
-    /// Whether a frame to `to` would find room, or nobody to take it.
+    /// Whether a frame to `to` would find room, or no receiver.
     fn has_room(&self, to: &Route) -> bool {
         let routes = self.space.load();
-        // Each of them is asked, so that each tells when it has room.
+        // Each receiver is asked, so that each notifies when it has room.
         let any = |ports: &mut dyn Iterator<Item = &Arc<Port>>| {
             let asked: Vec<bool> = ports.map(|port| port.has_room()).collect();
             asked.is_empty() || asked.contains(&true)
@@ -172,7 +173,7 @@ impl Connection for Live {
         Box::pin(async move {
             loop {
                 let mut notified = pin!(self.hub.room.notified());
-                // Listens before it looks, so that nothing is missed in between.
+                // Subscribes before the check, so that no notification is missed in between.
                 notified.as_mut().enable();
                 if !self.port.is_connected() || self.has_room(to) {
                     return;
@@ -183,7 +184,7 @@ impl Connection for Live {
     }
 
     async fn close(&self) -> Result<(), TransportError> {
-        // What was accepted lies in the queues of its receivers already.
+        // The frames that were accepted are already in the queues of their receivers.
         self.hub.leave(&self.port, &self.namespace);
         Ok(())
     }

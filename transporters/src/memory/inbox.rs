@@ -10,13 +10,13 @@ use tokio::time::Sleep;
 use super::port::{Port, Taken};
 use crate::{Frame, Source};
 
-/// Frames taken at once.
+/// The number of frames that are taken at once.
 const BATCH: usize = 256;
 
-/// The reader's end of a port. Dropping it takes the node out: nobody would read its frames.
+/// The reader's end of a port. Dropping it removes the node, because nobody would read its frames.
 pub(crate) struct Inbox {
     port: Arc<Port>,
-    /// Made only once a frame was delayed.
+    /// Made when a frame is delayed for the first time.
     timer: Option<Pin<Box<Sleep>>>,
     busy: bool,
 }
@@ -48,7 +48,7 @@ impl Inbox {
 #[async_trait]
 impl Source for Inbox {
     async fn next(&mut self, batch: &mut Vec<Frame>) -> bool {
-        // A queue that never runs dry must not keep the thread to itself.
+        // A queue that is never empty must not occupy the thread.
         if std::mem::take(&mut self.busy) {
             tokio::task::yield_now().await;
         } else {

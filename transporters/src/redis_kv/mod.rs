@@ -1,8 +1,9 @@
-//! Records in Redis that nodes share: what the Redis discoverer reads and writes (protocol chapter 11.1).
+//! Records in Redis that nodes share. The Redis discoverer reads and writes them (protocol chapter 11.1).
 //!
-//! Not a transporter. It lives here because this crate is where clients of servers are, so that the broker
-//! names none of them: it sees keys, values, and how long they last. What the records mean is the broker's
-//! business.
+//!
+//! This is not a transporter. It is in this crate because this crate contains the clients of servers, so that
+//! the broker names none of them. It sees keys, values, and how long they last. The broker knows what the
+//! records mean.
 
 mod options;
 
@@ -17,32 +18,32 @@ use std::time::{Duration, Instant};
 use crate::{LogLine, TransportError};
 use options::RedisKvOptions;
 
-/// Longest wait for a connection, and for the answer to one command.
+/// The longest wait for a connection, and for the answer to one command.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Keys that one command names.
+/// The number of keys in one command.
 const BATCH: usize = 100;
 
-/// Where the records are.
+/// The location of the records.
 #[derive(Clone)]
 pub struct RedisKv {
     client: Client,
     shown: String,
 }
 
-/// A connection to them. A command that fails may leave it unusable: throw it away then.
+/// A connection to the records. A command that fails may make it unusable. Drop it then.
 pub struct RedisRecords {
     connection: MultiplexedConnection,
     shown: String,
-    /// How often it is told that there is too much.
+    /// Limits the log lines about too many records.
     too_many: LogLine,
 }
 
 impl RedisKv {
-    /// From a URL such as `redis://user:password@host:6379/0`, or an object with the options of `ioredis`
-    /// that mean something here; null is the server on this host.
+    /// Makes it from a URL such as `redis://user:password@host:6379/0`, or from an object with options of
+    /// `ioredis`. Null means the server on this host.
     ///
     /// # Errors
-    /// [`TransportError::Config`] names what is wrong, without secrets.
+    /// [`TransportError::Config`] names the mistake, without secrets.
     pub fn new(redis: &serde_json::Value) -> Result<Self, TransportError> {
         let options = RedisKvOptions::read(redis)?;
         let shown = options.to_string();
@@ -52,10 +53,10 @@ impl RedisKv {
     /// Connects and authenticates, within 5 s.
     ///
     /// # Errors
-    /// [`TransportError::Connect`], or [`TransportError::Refused`] where the credentials are wrong.
+    /// [`TransportError::Connect`], or [`TransportError::Refused`] if the credentials are wrong.
     ///
     /// # Cancel safety
-    /// Dropped, there is no connection.
+    /// If the future is dropped, there is no connection.
     pub async fn connect(&self) -> Result<RedisRecords, TransportError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(PATIENCE))
@@ -77,24 +78,24 @@ impl RedisKv {
     }
 }
 
-/// Every command waits at most 5 s for its answer. Dropping one half-way leaves it to the server whether it
-/// was done.
+/// Every command waits at most 5 s for its answer. If the future of a command is dropped, the server may or
+/// may not have executed it.
 impl RedisRecords {
     /// Writes a record that lasts for `ttl`, in whole seconds.
     ///
     /// # Errors
-    /// When the server is gone or refuses.
+    /// If the server cannot be reached, or refuses.
     pub async fn put(&mut self, key: &str, value: &[u8], ttl: Duration) -> Result<(), TransportError> {
         let mut command = Cmd::new();
         command.arg("SETEX").arg(key).arg(seconds(ttl)).arg(value);
         self.ask(&command).await
     }
 
-    /// In one step: removes `old`, writes `key`, and lets `kept` last for `kept_ttl` from now. Whether `kept`
-    /// was there.
+    /// In one step: removes `old`, writes `key`, and makes `kept` last for `kept_ttl` from now. Returns
+    /// whether `kept` existed.
     ///
     /// # Errors
-    /// When the server is gone or refuses.
+    /// If the server cannot be reached, or refuses.
     pub async fn replace(
         &mut self,
         old: Option<&str>,
@@ -114,10 +115,10 @@ impl RedisRecords {
         answer.map(|(there,)| there == 1).map_err(|error| self.failed(error))
     }
 
-    /// The values of records; `None` for each that is not there.
+    /// Reads the values of records. `None` for each record that does not exist.
     ///
     /// # Errors
-    /// When the server is gone or refuses.
+    /// If the server cannot be reached, or refuses.
     pub async fn get(&mut self, keys: &[String]) -> Result<Vec<Option<Bytes>>, TransportError> {
         let mut values = Vec::with_capacity(keys.len());
         for keys in keys.chunks(BATCH) {
@@ -128,11 +129,11 @@ impl RedisRecords {
         Ok(values)
     }
 
-    /// The names of all records that begin with `prefix`, in no order and each once. The server is asked for
-    /// about `batch` names at a time; no more than `most` are read.
+    /// The names of all records that begin with `prefix`, each once, in no particular order. The server is
+    /// asked for about `batch` names at a time. At most `most` names are read.
     ///
     /// # Errors
-    /// When the server is gone or refuses.
+    /// If the server cannot be reached, or refuses.
     pub async fn names(
         &mut self,
         prefix: &str,
@@ -146,7 +147,7 @@ impl RedisRecords {
             let mut command = Cmd::new();
             command.arg("SCAN").arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(batch);
             let (next, found): (u64, Vec<Vec<u8>>) = self.ask(&command).await?;
-            // Nobody of us writes names that are no text.
+            // No node of a cluster writes names that are not UTF-8.
             names.extend(found.into_iter().filter_map(|name| String::from_utf8(name).ok()));
             if names.len() > most {
                 if let Some(left_out) = self.too_many.take(Instant::now()) {
@@ -165,7 +166,7 @@ impl RedisRecords {
     /// Removes records.
     ///
     /// # Errors
-    /// When the server is gone or refuses.
+    /// If the server cannot be reached, or refuses.
     pub async fn delete(&mut self, keys: &[String]) -> Result<(), TransportError> {
         for keys in keys.chunks(BATCH) {
             let mut command = Cmd::new();
@@ -182,7 +183,7 @@ impl RedisRecords {
 
     fn failed(&self, error: RedisError) -> TransportError {
         match error.kind() {
-            // It is going, or coming back.
+            // The server is stopping or starting.
             ErrorKind::Server(ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown) => {
                 TransportError::Lost(format!("{}: {error}", self.shown))
             }
@@ -199,7 +200,7 @@ fn seconds(ttl: Duration) -> u64 {
     ttl.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX).max(1)
 }
 
-/// What a pattern takes for itself stands for itself.
+/// Escapes the characters that have a meaning in patterns.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! Which server, and as whom: a URL, or the options of `ioredis` that mean something here.
+//! The server and the credentials: a URL, or options of `ioredis`.
 
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo};
 use serde_json::{Map, Value};
@@ -9,7 +9,7 @@ use crate::bus::{Form, Servers, TlsOptions};
 
 const FORM: Form = Form { kind: "Redis", schemes: &[("redis", 6379), ("rediss", 6379)], separators: &[','] };
 
-/// Names of the options in an object.
+/// The names of the options in an object.
 const NAMES: [&str; 7] = ["host", "port", "username", "password", "db", "url", "tls"];
 
 #[derive(Clone)]
@@ -19,7 +19,7 @@ pub(super) struct RedisKvOptions {
     username: Option<String>,
     password: Option<String>,
     db: i64,
-    /// `None` without TLS.
+    /// `None` means no TLS.
     tls: Option<TlsOptions>,
 }
 
@@ -126,7 +126,7 @@ impl RedisKvOptions {
         }
     }
 
-    /// What connects.
+    /// Makes the client that connects.
     pub(super) fn client(&self) -> Result<Client, TransportError> {
         let wrong = |error: redis::RedisError| TransportError::Config(format!("{self}: {error}"));
         let mut login = RedisConnectionInfo::default().set_db(self.db);
@@ -146,7 +146,7 @@ impl RedisKvOptions {
 
     #[cfg(feature = "redis-tls")]
     fn secured(&self, info: ConnectionInfo, tls: &TlsOptions) -> Result<Client, TransportError> {
-        // The client takes the provider of the process; an error says that there is one.
+        // The client uses the provider of the process. An error means that there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         if tls.dangerous_accept_any_certificate {
             return Err(TransportError::Config(

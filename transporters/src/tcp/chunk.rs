@@ -1,8 +1,9 @@
-//! A stretch of the outgoing stream: many frames in one buffer, and who wants to know about each.
+//! A part of the outgoing stream: many frames in one buffer, and their tokens.
 //!
-//! Bodies that were spliced in stay where they are; [`Chunk::slices`] strings them together with the
-//! buffer for a vectored write. Two chunks take turns per connection, one being filled while the other
-//! is being written, so that sending allocates nothing once both have grown.
+//!
+//! Spliced bodies stay where they are. [`Chunk::slices`] combines them with the buffer for a vectored write.
+//! Each connection uses two chunks alternately: one is filled while the other is written. So sending
+//! allocates nothing after both have grown.
 
 use bytes::{Bytes, BytesMut};
 use std::io::IoSlice;
@@ -10,13 +11,13 @@ use std::io::IoSlice;
 use super::framing::{self, HEADER};
 use crate::FrameBuf;
 
-/// A buffer that grew beyond this is given back once it has been written.
+/// A larger buffer is released after it has been written.
 const KEEP: usize = 1024 * 1024;
 
-/// Slices of one vectored write.
+/// The number of slices in one vectored write.
 pub(crate) const SLICES: usize = 32;
 
-/// Bytes of one write.
+/// The number of bytes in one write.
 const WRITE: usize = 256 * 1024;
 
 #[derive(Debug)]
@@ -25,26 +26,26 @@ struct Mark {
     token: u64,
 }
 
-/// Frames in the order in which they leave, and how far they have been written.
+/// Frames in the order in which they are sent, and how much of them has been written.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
     buf: BytesMut,
-    /// Bodies, each with the position in `buf` before which it belongs.
+    /// Bodies, each with its position in `buf`.
     spliced: Vec<(usize, Bytes)>,
     marks: Vec<Mark>,
     /// Bytes of all frames.
     bytes: usize,
-    /// What comes next: this position of `buf`, or this position of that body.
+    /// The next byte to write: at this position of `buf`, or of that body.
     at: usize,
     body: usize,
     body_at: usize,
-    /// The first frame that is not written whole, and how much of it is.
+    /// The first frame that has not been written completely, and how much of it has been.
     mark: usize,
     mark_at: usize,
 }
 
 impl Chunk {
-    /// Bytes of all frames, written or not.
+    /// The bytes of all frames, written or not.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -53,20 +54,20 @@ impl Chunk {
         self.marks.len()
     }
 
-    /// Begins a frame at the end. Unless it is [committed](Draft::commit), it is taken back, even when
-    /// the writer panics.
+    /// Begins a frame at the end. Unless it is [committed](Draft::commit), it is removed, even if the writer
+    /// panics.
     pub(crate) fn begin(&mut self) -> Draft<'_> {
         let (start, spliced) = (self.buf.len(), self.spliced.len());
         self.buf.extend_from_slice(&[0; HEADER]);
         Draft { chunk: self, start, spliced, committed: false }
     }
 
-    /// Everything has been written.
+    /// Whether everything has been written.
     pub(crate) fn is_done(&self) -> bool {
         self.at >= self.buf.len() && self.body >= self.spliced.len()
     }
 
-    /// What to write next, at most 256 KiB unless a single body is larger; returns how many of `slices`
+    /// The next bytes to write, at most 256 KiB unless a single body is larger. Returns how many of `slices`
     /// are used.
     pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
         let (mut at, mut body, mut body_at, mut bytes, mut used) =
@@ -95,7 +96,7 @@ impl Chunk {
         used
     }
 
-    /// That many bytes of [`Self::slices`] have been written; returns how many frames that completed.
+    /// Records how many bytes of [`Self::slices`] have been written. Returns how many frames that completed.
     pub(crate) fn advance(&mut self, written: usize) -> usize {
         let mut left = written;
         while left > 0 {
@@ -131,18 +132,18 @@ impl Chunk {
         self.mark - first
     }
 
-    /// Frames that are not written whole.
+    /// The number of frames that have not been written completely.
     pub(crate) fn frames_left(&self) -> usize {
         self.marks.len() - self.mark
     }
 
-    /// Tokens of the frames of which not one byte has been written.
+    /// The tokens of the frames of which not a single byte has been written.
     pub(crate) fn unsent(&self) -> impl Iterator<Item = u64> + '_ {
         let begun = usize::from(self.mark_at > 0);
         self.marks.iter().skip(self.mark + begun).map(|mark| mark.token).filter(|token| *token != 0)
     }
 
-    /// Empty again, ready to be filled.
+    /// Empties the chunk, so that it can be filled again.
     pub(crate) fn clear(&mut self) {
         self.buf.clear();
         if self.buf.capacity() > KEEP {
@@ -154,7 +155,7 @@ impl Chunk {
     }
 }
 
-/// A frame being written at the end of a [`Chunk`].
+/// A frame that is being written at the end of a [`Chunk`].
 #[derive(Debug)]
 pub(crate) struct Draft<'a> {
     chunk: &'a mut Chunk,
@@ -164,18 +165,18 @@ pub(crate) struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    /// Where the payload goes.
+    /// The buffer for the payload.
     pub(crate) fn frame_buf(&mut self) -> FrameBuf<'_> {
         FrameBuf::new(&mut self.chunk.buf, &mut self.chunk.spliced)
     }
 
-    /// Bytes of the payload so far.
+    /// The number of bytes in the payload so far.
     pub(crate) fn payload(&self) -> usize {
         let bodies: usize = self.chunk.spliced.iter().skip(self.spliced).map(|(_, body)| body.len()).sum();
         self.chunk.buf.len().saturating_sub(self.start + HEADER) + bodies
     }
 
-    /// Writes the header. `false`, with the frame taken back, if it has no place any more: the length
+    /// Writes the header. If the frame is impossible, it is removed, and the result is `false`: the length
     /// does not fit, or the writer has cut off more than it wrote.
     pub(crate) fn commit(mut self, code: u8, token: u64) -> bool {
         let payload = self.payload();
@@ -197,7 +198,7 @@ impl Drop for Draft<'_> {
         }
         self.chunk.buf.truncate(self.start);
         self.chunk.spliced.truncate(self.spliced);
-        // A refused giant must not leave its buffer behind.
+        // A large frame that was refused must not keep its buffer.
         if self.chunk.buf.capacity() > KEEP && self.start < KEEP / 2 {
             self.chunk.buf = BytesMut::from(self.chunk.buf.as_ref());
         }

@@ -25,13 +25,13 @@ pub struct TcpConnection {
     options: Arc<TcpOptions>,
     stats: Arc<Counters>,
     local: SocketAddr,
-    /// Where this node reaches itself.
+    /// The address at which this node reaches itself.
     own: Name,
     pool: Arc<Pool>,
     entrance: Arc<Entrance>,
-    /// Ends accepting and discovery.
+    /// Ends accepting connections, and discovery.
     stop: CancellationToken,
-    /// The tasks that `stop` ends.
+    /// The tasks that end with `stop`.
     outward: TaskTracker,
 }
 
@@ -46,7 +46,7 @@ impl TcpConnection {
             )));
         }
         let peers = options.urls.resolve(&link).await?;
-        // From here on nothing waits, so nothing can be dropped half-way.
+        // From here on, nothing waits. So the future cannot be dropped in between.
         let (own, others): (Vec<_>, Vec<_>) = peers.into_iter().partition(|peer| peer.id == *link.node());
         let port = options.port.or_else(|| own.first().map(|peer| peer.port)).unwrap_or(0);
         let address = SocketAddr::new(options.bind, port);
@@ -72,7 +72,8 @@ impl TcpConnection {
         });
         connection.start(listener);
         connection.link.up(Up::First);
-        // An own entry that leads elsewhere may be another node with our id, which the node above looks into.
+        // An entry with this node's id and another address may be another node with the same id. The broker
+        // checks that.
         let elsewhere = own.iter().filter(|peer| !connection.is_here(&peer.addr));
         for peer in others.iter().chain(elsewhere) {
             connection.link.sighted(&peer.id, &peer.addr, None);
@@ -90,7 +91,7 @@ impl TcpConnection {
         }
     }
 
-    /// Whether an address is this host's, as far as one can tell without asking anybody, and our port.
+    /// Whether an address is the port of this node on this host, as far as that is known without a lookup.
     fn is_here(&self, addr: &str) -> bool {
         let Some((host, port)) = net::host_and_port(addr) else { return true };
         if port != self.local.port() && port != self.announced_port() {
@@ -104,20 +105,20 @@ impl TcpConnection {
         self.options.advertised_port.unwrap_or(self.local.port())
     }
 
-    /// The address it listens on.
+    /// The address on which it listens.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local
     }
 
-    /// What it has counted so far.
+    /// The counts so far.
     #[must_use]
     pub fn stats(&self) -> TcpStats {
         self.stats.snapshot()
     }
 }
 
-/// An address at which a listener on `local` is reached from this host.
+/// An address at which this host reaches a listener on `local`.
 fn reachable(local: SocketAddr) -> SocketAddr {
     let ip = match local.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -137,7 +138,7 @@ impl Connection for TcpConnection {
         Some(self.announced_port())
     }
 
-    /// Nothing to do: whoever connects sends to this node.
+    /// Nothing to do: peers connect and send to this node.
     async fn subscribe(&self, _to: &[Subscription]) -> Result<(), TransportError> {
         Ok(())
     }
@@ -171,14 +172,15 @@ impl Connection for TcpConnection {
         self.stop.cancel();
         self.outward.close();
         self.pool.close();
-        // Peers that close at the same time flush to this node; it goes on reading until it has flushed.
+        // Peers that close at the same time send their last frames to this node. It continues to read until
+        // it has sent its own.
         if timeout_at(deadline, self.pool.finished()).await.is_err() {
             self.pool.abort();
             self.pool.finished().await;
         }
         self.outward.wait().await;
         self.entrance.close();
-        // A handler that blocks its reader may hold this up, but not for ever.
+        // A handler that blocks its reader may delay this, but only for the limit.
         let _ = timeout(limit, self.entrance.empty()).await;
         match self.pool.left() {
             0 => Ok(()),

@@ -1,4 +1,4 @@
-//! Announcements: what one says, and which are believed (protocol chapter 4.7). No I/O, no clock.
+//! Announcements: their text, and which of them are accepted (protocol chapter 4.7). No I/O, no clock.
 
 #![cfg_attr(
     not(test),
@@ -17,13 +17,13 @@ use std::time::{Duration, Instant};
 use super::net;
 use crate::NodeId;
 
-/// No announcement is longer: a namespace, a node id of at most 255 bytes and a port.
+/// The longest announcement: a namespace, a node id of at most 255 bytes and a port.
 const LONGEST: usize = 1024;
 
-/// New peers that are believed per second.
+/// The number of new peers that are accepted in a second.
 const NEW_PER_SECOND: usize = 100;
 
-/// Peers that are remembered as seen; twice as many at most.
+/// The number of peers that are remembered, at most twice as many.
 const REMEMBERED: usize = 4096;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -33,7 +33,7 @@ pub(crate) fn announcement(namespace: &str, node: &NodeId, port: u16) -> String 
     format!("{namespace}|{node}|{port}")
 }
 
-/// A node that says it is there.
+/// A node that announces itself.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Announced {
     pub(crate) id: NodeId,
@@ -43,13 +43,13 @@ pub(crate) struct Announced {
 /// Why a datagram is ignored.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ignored {
-    /// It is no announcement.
+    /// It is not an announcement.
     Malformed,
-    /// It is one of another namespace.
+    /// It is an announcement of another namespace.
     Foreign,
 }
 
-/// Reads a datagram, strictly: anybody on the network can send one.
+/// Reads a datagram strictly, because anybody on the network can send one.
 pub(crate) fn parse(datagram: &[u8], namespace: &str) -> Result<Announced, Ignored> {
     if datagram.len() > LONGEST {
         return Err(Ignored::Malformed);
@@ -65,11 +65,11 @@ pub(crate) fn parse(datagram: &[u8], namespace: &str) -> Result<Announced, Ignor
     if theirs == namespace { Ok(Announced { id, port }) } else { Err(Ignored::Foreign) }
 }
 
-/// Which announcements are passed on: each peer at most once a second (one arrives per interface), and
-/// not more new ones than a second can plausibly bring.
+/// Decides which announcements are passed on: each peer at most once a second (one announcement arrives on
+/// each interface), and no more new peers than are plausible in a second.
 #[derive(Debug)]
 pub(crate) struct Sightings {
-    /// When each peer was passed on; `old` is given up when `young` is full.
+    /// When each peer was passed on. `old` is dropped when `young` is full.
     young: HashMap<(NodeId, SocketAddr), Instant>,
     old: HashMap<(NodeId, SocketAddr), Instant>,
     second: Instant,

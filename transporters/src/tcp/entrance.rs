@@ -1,4 +1,4 @@
-//! Who may come in: as many inbound connections as fit, in total and from each address.
+//! Limits the inbound connections, in total and from each address.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -13,14 +13,14 @@ use super::TcpOptions;
 use super::stats::Counters;
 use crate::locks::{Mutex, MutexGuard};
 
-/// What the accept loop and all inbound connections share.
+/// The state that the accept loop and all inbound connections share.
 #[derive(Debug)]
 pub(crate) struct Entrance {
     options: Arc<TcpOptions>,
     stats: Arc<Counters>,
     seats: Mutex<Seats>,
     close: CancellationToken,
-    /// The same as `close`, for a look without a lock.
+    /// The same as `close`, but readable without a lock.
     is_closed: AtomicBool,
     inside: TaskTracker,
 }
@@ -46,7 +46,7 @@ impl Entrance {
         &self.stats
     }
 
-    /// Resolves when inbound connections are to end.
+    /// Waits until inbound connections have to end.
     pub(crate) async fn closed(&self) {
         self.close.cancelled().await;
     }
@@ -62,7 +62,7 @@ impl Entrance {
         self.inside.close();
     }
 
-    /// Waits for them after [`Self::close`].
+    /// Waits until they have ended, after [`Self::close`].
     pub(crate) async fn empty(&self) {
         self.inside.wait().await;
     }
@@ -77,7 +77,7 @@ impl Entrance {
     }
 }
 
-/// Admission of one inbound connection; its place is free again when this is dropped.
+/// The permit of one inbound connection. Dropping it frees the place.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     entrance: Arc<Entrance>,
@@ -91,14 +91,14 @@ impl Drop for Ticket {
     }
 }
 
-/// Which bound is reached.
+/// The limit that was reached.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Crowded {
     Total,
     Address,
 }
 
-/// How many connections are open, in total and from each address.
+/// The number of open connections, in total and from each address.
 #[derive(Debug)]
 struct Seats {
     max: usize,

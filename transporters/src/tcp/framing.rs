@@ -1,9 +1,9 @@
 //! Frames in a byte stream (protocol chapter 4.2). No I/O, no clock.
 //!
-//! A frame is six bytes of header (check byte, length of the whole frame as a signed 32-bit big-endian
-//! number, packet type) and a payload. Everything in the header is judged as soon as its six bytes are
-//! there, before a byte of the payload is waited for; memory grows with what has arrived and never with
-//! what a header promises.
+//! A frame consists of a header of six bytes (check byte, length of the whole frame as a signed 32-bit
+//! big-endian number, packet type) and a payload. The header is checked as soon as its six bytes have
+//! arrived, before the payload. Memory grows with the bytes that have arrived, and not with the length in a
+//! header.
 
 #![cfg_attr(
     not(test),
@@ -19,16 +19,16 @@ use bytes::{Buf as _, Bytes, BytesMut};
 
 use crate::PacketKind;
 
-/// Bytes before the payload.
+/// The number of bytes before the payload.
 pub(crate) const HEADER: usize = 6;
 
-/// Room made for one read, at first and while frames are small.
+/// The space for one read at first, and while frames are small.
 const SMALL_READ: usize = 64 * 1024;
 
-/// Room made for one read while the peer keeps filling it.
+/// The space for one read while the peer keeps filling it.
 const LARGE_READ: usize = 256 * 1024;
 
-/// The number of a kind in a header; `None` for kinds that never travel over TCP.
+/// The number of a kind in a header. `None` for kinds that never travel over TCP.
 pub(crate) const fn code_of(kind: PacketKind) -> Option<u8> {
     Some(match kind {
         PacketKind::Event => 1,
@@ -59,25 +59,25 @@ const fn kind_of(code: u8) -> Option<PacketKind> {
     })
 }
 
-/// The header of a frame with a payload of that many bytes; `None` beyond what the length field holds.
+/// The header of a frame whose payload has this many bytes. `None` if the length does not fit the field.
 pub(crate) fn header(code: u8, payload: usize) -> Option<[u8; HEADER]> {
     let length = i32::try_from(payload.checked_add(HEADER)?).ok()?;
     let [a, b, c, d] = length.to_be_bytes();
     Some([a ^ b ^ c ^ d ^ code, a, b, c, d, code])
 }
 
-/// Why a connection cannot be read any further: there is no way to find the next frame.
+/// Why reading a connection cannot continue: the next frame cannot be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BadFrame {
-    /// The check byte does not fit the header.
+    /// The check byte does not match the header.
     Check,
     /// The length is smaller than a header.
     Length,
-    /// No packet has this number.
+    /// There is no packet with this number.
     Type,
-    /// The frame is larger than this node receives.
+    /// The frame is larger than the limit of this node.
     TooLarge,
-    /// The frame began and did not end in time.
+    /// The frame has begun, but did not end in time.
     Timeout,
 }
 
@@ -94,20 +94,20 @@ impl BadFrame {
     }
 }
 
-/// A buffer that grew beyond this for a large frame is let go of once it is empty.
+/// If the buffer has become larger for a large frame, it is released when it is empty.
 const KEEP: usize = 512 * 1024;
 
-/// Bytes in, frames out. Payloads are views of the receive buffer.
+/// Splits bytes into frames. Payloads are views of the receive buffer.
 #[derive(Debug)]
 pub(crate) struct FrameParser {
     buf: BytesMut,
-    /// Size of the allocation behind `buf`, of which `buf` may be only the end.
+    /// The size of the allocation behind `buf`. `buf` may be only its end.
     held: usize,
-    /// Largest whole frame.
+    /// The largest frame.
     limit: usize,
-    /// Room to make for the next read.
+    /// The space for the next read.
     read: usize,
-    /// Room that the current read was offered.
+    /// The space that the current read was given.
     offered: usize,
 }
 
@@ -116,10 +116,11 @@ impl FrameParser {
         Self { buf: BytesMut::new(), held: 0, limit, read: SMALL_READ, offered: 0 }
     }
 
-    /// Where the next bytes are to be appended.
+    /// The buffer for the next bytes.
     ///
-    /// Earlier payloads may still be views of this buffer. As long as they are, what is left of it is
-    /// used up first, so that many small frames that live long share one allocation.
+    ///
+    /// Earlier payloads may still be views of this buffer. While they are, the rest of it is used first, so
+    /// that many small frames that live long share one allocation.
     pub(crate) fn space(&mut self) -> &mut BytesMut {
         if self.buf.is_empty() && self.held > KEEP {
             self.buf = BytesMut::new();
@@ -134,7 +135,7 @@ impl FrameParser {
         &mut self.buf
     }
 
-    /// To be told after a read into [`Self::space`] how many bytes came; adapts the next one.
+    /// Records how many bytes a read into [`Self::space`] has returned, and adapts the next read.
     pub(crate) fn filled(&mut self, bytes: usize) {
         if bytes >= self.offered {
             self.read = LARGE_READ.min(self.read.saturating_mul(2));
@@ -143,10 +144,10 @@ impl FrameParser {
         }
     }
 
-    /// The next whole frame; `None` until more bytes arrive.
+    /// The next complete frame. `None` until more bytes arrive.
     ///
     /// # Errors
-    /// [`BadFrame`], after which the stream cannot be read any further.
+    /// [`BadFrame`]. After it, the stream cannot be read any further.
     pub(crate) fn next(&mut self) -> Result<Option<(PacketKind, Bytes)>, BadFrame> {
         let Some(&[check, a, b, c, d, code]) = self.buf.first_chunk() else { return Ok(None) };
         if check != a ^ b ^ c ^ d ^ code {
@@ -168,7 +169,7 @@ impl FrameParser {
         Ok(Some((kind, frame.freeze())))
     }
 
-    /// Whether bytes of a frame are waiting for the rest of it.
+    /// Whether a part of a frame has arrived.
     pub(crate) fn has_begun(&self) -> bool {
         !self.buf.is_empty()
     }

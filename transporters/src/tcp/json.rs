@@ -1,11 +1,12 @@
-//! Just enough JSON for a list of peers: an array of strings, or an object of strings.
+//! The part of JSON that a list of peers needs: an array of strings, or an object of strings.
 //!
-//! This crate has no serializer, and a file of a few addresses is no reason to take one in.
+//!
+//! This crate has no JSON serializer, and a file with a few addresses is not worth adding one.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// What a document holds.
+/// The content of a document.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Texts {
     List(Vec<String>),
@@ -15,7 +16,7 @@ pub(crate) enum Texts {
 /// Reads a document.
 ///
 /// # Errors
-/// A sentence that says what was expected and where.
+/// A sentence that says what was expected, and where.
 pub(crate) fn parse(text: &str) -> Result<Texts, String> {
     let mut reader = Reader { chars: text.chars().peekable(), at: 0 };
     let texts = match reader.token()? {
@@ -35,7 +36,7 @@ pub(crate) fn parse(text: &str) -> Result<Texts, String> {
 
 struct Reader<'a> {
     chars: Peekable<Chars<'a>>,
-    /// Characters read.
+    /// The number of characters that have been read.
     at: usize,
 }
 
@@ -117,7 +118,7 @@ impl Reader<'_> {
                     let digit = self.any()?.to_digit(16).ok_or_else(|| self.error("four hex digits"))?;
                     code = code * 16 + digit;
                 }
-                // Halves of a surrogate pair are none; no host name and no node id needs one.
+                // Half of a surrogate pair is not a character. No host name and no node id needs one.
                 char::from_u32(code).ok_or_else(|| self.error("a character of its own"))?
             }
             _ => return Err(self.error("an escape that exists")),

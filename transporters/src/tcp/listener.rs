@@ -1,4 +1,4 @@
-//! The door: accepts inbound connections and hands them to the lanes.
+//! Accepts inbound connections, and gives them to the lanes.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,10 +13,10 @@ use super::net;
 use super::reader::Inbound;
 use crate::Link;
 
-/// Wait before accepting again when the system has no more file descriptors or memory for it.
+/// The pause before accepting again if the operating system has no more file descriptors or memory.
 const BREATHER: Duration = Duration::from_millis(100);
 
-/// Accepts until `stop`; the port is free when this has returned.
+/// Accepts until `stop`. The port is free when this has returned.
 pub(crate) async fn accept(
     listener: TcpListener,
     entrance: Arc<Entrance>,
@@ -31,7 +31,7 @@ pub(crate) async fn accept(
         };
         match accepted {
             Ok((stream, peer)) => enter(stream, peer, &entrance, &link),
-            // These concern one connection, which is gone; the next may be fine.
+            // These errors concern one connection, which is gone. The next one may succeed.
             Err(error)
                 if matches!(
                     error.kind(),

@@ -1,12 +1,13 @@
-//! Moleculer's TCP transporter: nodes talk to each other directly, without a server.
+//! Moleculer's TCP transporter: nodes connect to each other directly, without a server.
 //!
-//! Each direction has a connection of its own: a node sends on connections it opened, one per peer, and
-//! receives on connections it accepted (protocol chapter 4). What arrives is cut into frames
-//! (`framing`) by the reader of each inbound connection (`listener`, `reader`); what is to be sent is
-//! written into the bounded buffer of its peer (`outbox`, `chunk`), from where the peer's task
-//! (`writer`) puts it on the wire; `pool` keeps the peers. Where peers are is learned from the
-//! configuration ([`Urls`]) and from UDP announcements (`udp`, `datagram`). Both are only reported: who
-//! belongs to the cluster is decided by gossip, in the broker.
+//!
+//! Each direction has its own connection (protocol chapter 4): a node sends on the connections that it has
+//! opened, one for each peer, and receives on those that it has accepted. The reader of each inbound
+//! connection (`listener`, `reader`) splits the stream into frames (`framing`). Outgoing frames are written
+//! into the bounded buffer of their peer (`outbox`, `chunk`), and the peer's task (`writer`) sends them.
+//! `pool` holds the peers. The addresses of peers come from the configuration ([`Urls`]) and from UDP
+//! announcements (`udp`, `datagram`). The transporter only reports both. Gossip, in the broker, decides who
+//! belongs to the cluster.
 //!
 //! ```
 //! use ligand_transporters::tcp::Tcp;
@@ -51,31 +52,30 @@ pub use urls::Urls;
 
 use crate::{Capabilities, Connection, Link, Name, Peering, TransportError, Transporter};
 
-/// The TCP transporter: its configuration, to be opened by a node.
+/// The configuration of the TCP transporter.
 #[derive(Debug, Clone, Default)]
 pub struct Tcp {
     options: TcpOptions,
 }
 
 impl Tcp {
-    /// With defaults: a free port, and peers found by UDP.
+    /// The default options: a free port, and peers found by UDP.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// With these options.
+    /// The given options.
     #[must_use]
     pub fn with_options(options: TcpOptions) -> Self {
         Self { options }
     }
 
-    /// From `TCP`, `tcp://`, or `tcp://host:port/nodeID,host:port/nodeID?option=value&option=value`, where
-    /// the options are those of [`TcpOptions::set`].
+    /// Reads `TCP`, `tcp://`, or `tcp://host:port/nodeID,host:port/nodeID?option=value&option=value`. The
+    /// options are those of [`TcpOptions::set`].
     ///
     /// # Errors
-    /// [`TransportError::Config`] when the URL is of another scheme, when there is no such option, or when
-    /// a value does not fit.
+    /// [`TransportError::Config`] if the URL has another scheme, an unknown option, or an invalid value.
     pub fn from_url(url: &str) -> Result<Self, TransportError> {
         let rest = match url.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("tcp") => rest,
@@ -105,28 +105,28 @@ impl Tcp {
         &self.options
     }
 
-    /// Listens on this port; 0 for a free one.
+    /// Sets the port to listen on. 0 means a free port.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.options.port = (port != 0).then_some(port);
         self
     }
 
-    /// Listens on this address only.
+    /// Sets the address to listen on.
     #[must_use]
     pub fn bind(mut self, address: impl Into<IpAddr>) -> Self {
         self.options.bind = address.into();
         self
     }
 
-    /// Tells other nodes to use this host name.
+    /// Sets the host name that other nodes use for this one.
     #[must_use]
     pub fn hostname(mut self, hostname: impl Into<Name>) -> Self {
         self.options.hostname = Some(hostname.into());
         self
     }
 
-    /// Knows these peers from the start.
+    /// Sets peers that are known from the start.
     #[must_use]
     pub fn urls(mut self, urls: impl Into<Urls>) -> Self {
         self.options.urls = urls.into();
@@ -140,7 +140,7 @@ impl Tcp {
         self
     }
 
-    /// The time between rounds of gossip, at least a second.
+    /// Sets the time between two rounds of gossip, at least one second.
     #[must_use]
     pub fn gossip_period(mut self, period: Duration) -> Self {
         self.options.gossip_period = period;
@@ -159,13 +159,13 @@ impl Tcp {
         self
     }
 
-    /// Opens it, as [`Transporter::connect`] does, and keeps the type.
+    /// Opens the transporter like [`Transporter::connect`], but returns its own type.
     ///
     /// # Errors
-    /// As [`Transporter::connect`]; [`TransportError::AddressInUse`] when the port is taken.
+    /// The same as for [`Transporter::connect`], and [`TransportError::AddressInUse`] if the port is in use.
     ///
     /// # Cancel safety
-    /// Dropping the future releases everything.
+    /// Dropping the future releases everything that it has opened.
     pub async fn open(&self, link: Link) -> Result<Arc<TcpConnection>, TransportError> {
         TcpConnection::open(&self.options, link).await
     }
@@ -195,7 +195,7 @@ impl Transporter for Tcp {
     }
 }
 
-/// Bytes written as `%20`; whatever is no such code stays as it is.
+/// Decodes codes such as `%20`. Anything that is not such a code stays as it is.
 fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -6,16 +6,16 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 
-/// Connections the system may hold before they are accepted.
+/// The number of connections that the operating system may queue before they are accepted.
 const BACKLOG: i32 = 1024;
 
-/// A dead host is noticed after `IDLE + PROBES · BETWEEN` = 11 s.
+/// A dead host is detected after `IDLE + PROBES · BETWEEN` = 11 s.
 const IDLE: Duration = Duration::from_secs(5);
 const BETWEEN: Duration = Duration::from_secs(2);
 #[cfg(unix)]
 const PROBES: u32 = 3;
 
-/// Splits `host:port`; the port is what follows the last colon, brackets around the host are taken off.
+/// Splits `host:port`. The port follows the last colon. Brackets around the host are removed.
 pub(crate) fn host_and_port(addr: &str) -> Option<(&str, u16)> {
     let (host, port) = addr.rsplit_once(':')?;
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
@@ -23,7 +23,7 @@ pub(crate) fn host_and_port(addr: &str) -> Option<(&str, u16)> {
     (!host.is_empty()).then_some((host, port))
 }
 
-/// A port from 1 to 65535, written in plain digits.
+/// A port from 1 to 65535 in decimal digits.
 pub(crate) fn port_number(text: &str) -> Option<u16> {
     if text.is_empty() || text.len() > 5 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -33,7 +33,7 @@ pub(crate) fn port_number(text: &str) -> Option<u16> {
 
 pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    // Connections of an earlier run may linger in TIME_WAIT; on Windows the option would mean sharing.
+    // Connections of an earlier run may linger in TIME_WAIT. On Windows, the option would allow sharing.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
@@ -42,16 +42,16 @@ pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Whether this host has that address.
+/// Whether this host has the address.
 pub(crate) fn is_own(ip: IpAddr) -> bool {
     let ip = ip.to_canonical();
     ip.is_loopback() || if_addrs::get_if_addrs().is_ok_and(|all| all.iter().any(|own| own.ip() == ip))
 }
 
-/// Connects from the address that `from` listens on, if it is a particular one: a peer takes the source
-/// of our connection for our address, and answers there.
+/// Connects from the address on which `from` listens, if it is a specific one: a peer uses the source address
+/// of this node's connection to answer.
 pub(crate) async fn dial(host: &str, port: u16, from: IpAddr) -> io::Result<TcpStream> {
-    // Node announces IPv4 addresses in their IPv6-mapped form, which a host without IPv6 cannot dial.
+    // Node announces IPv4 addresses in their IPv6-mapped form. A host without IPv6 cannot connect to those.
     if let Ok(ip) = host.parse::<IpAddr>() {
         return connect((ip.to_canonical(), port).into(), from).await;
     }
@@ -72,7 +72,7 @@ async fn connect(addr: SocketAddr, from: IpAddr) -> io::Result<TcpStream> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.bind((from, 0).into())?;
     match socket.connect(addr).await {
-        // No way leads there from that address. Where the peer answers is then not ours to decide.
+        // There is no route from that address. The peer then chooses where it answers.
         Err(error)
             if matches!(
                 error.kind(),
@@ -87,7 +87,8 @@ async fn connect(addr: SocketAddr, from: IpAddr) -> io::Result<TcpStream> {
     }
 }
 
-/// Options of both directions. Failing to set one costs speed or notice, not correctness.
+/// Sets options for both directions. If one cannot be set, that costs speed or detection, but not
+/// correctness.
 pub(crate) fn tune(stream: &TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "small frames may wait for larger ones, the system refuses `TCP_NODELAY`");
@@ -100,7 +101,7 @@ pub(crate) fn tune(stream: &TcpStream) {
     }
 }
 
-/// The system gives up on a peer that acknowledges nothing for this long, where it knows the option.
+/// Makes the operating system give up a peer that acknowledges nothing for this long, if it has that option.
 pub(crate) fn limit_unacknowledged(stream: &TcpStream, timeout: Duration) {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let _ = SockRef::from(stream).set_tcp_user_timeout(Some(timeout));
@@ -113,7 +114,7 @@ pub(crate) fn udp(port: u16, share_port: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
     if share_port {
         socket.set_reuse_address(true)?;
-        // Without it a second node on this host could not listen.
+        // Without it, a second node on this host could not listen.
         #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
         socket.set_reuse_port(true)?;
     }
@@ -131,7 +132,7 @@ pub(crate) fn udp_multicast(
     ttl: u32,
 ) -> io::Result<UdpSocket> {
     let socket = udp(port, share_port)?;
-    // Without this a socket also gets what other sockets of the host have joined on other interfaces.
+    // Without this, a socket also receives what other sockets of the host have joined on other interfaces.
     #[cfg(target_os = "linux")]
     socket.set_multicast_all_v4(false)?;
     socket.join_multicast_v4(&group, &interface)?;
@@ -140,7 +141,7 @@ pub(crate) fn udp_multicast(
     UdpSocket::from_std(socket.into())
 }
 
-/// Lets further sockets on the port of this one, or no longer.
+/// Allows or forbids further sockets on the port of this one.
 pub(crate) fn share_port(socket: &UdpSocket, share: bool) -> io::Result<()> {
     let socket = SockRef::from(socket);
     socket.set_reuse_address(share)?;

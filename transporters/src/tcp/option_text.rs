@@ -1,4 +1,4 @@
-//! Options as text: in the query of a URL, in a configuration file, under the names Moleculer uses.
+//! Options as text: in the query of a URL or in a configuration file, with the names that Moleculer uses.
 
 use std::net::Ipv4Addr;
 
@@ -7,7 +7,7 @@ use crate::option_values::{Expected, count, flag, milliseconds, parsed, seconds}
 use crate::{Name, TransportError};
 
 impl TcpOptions {
-    /// Names that [`Self::set`] understands.
+    /// The names that [`Self::set`] accepts.
     pub const NAMES: &[&str] = &[
         "port",
         "bind",
@@ -41,12 +41,12 @@ impl TcpOptions {
 
     /// Sets one option from text.
     ///
-    /// Times take a unit (`500ms`, `10s`, `2m`); a bare number means seconds for `udpPeriod` and
-    /// `gossipPeriod`, as in Node.js, and milliseconds for the others. Lists are comma-separated. An
-    /// empty value or `null` takes an optional setting away. `urls` adds to what is there.
+    /// Times may have a unit (`500ms`, `10s`, `2m`). A plain number means seconds for `udpPeriod` and
+    /// `gossipPeriod`, as in Node.js, and milliseconds for the others. Lists are separated by commas. An
+    /// empty value or `null` removes an optional setting. `urls` adds to the existing peers.
     ///
     /// # Errors
-    /// [`TransportError::Config`] when there is no such option or the value does not fit.
+    /// [`TransportError::Config`] if there is no such option, or if the value is invalid.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), TransportError> {
         let value = value.trim();
         let result = match name {
@@ -81,7 +81,7 @@ impl TcpOptions {
                     Ok(())
                 }
             },
-            // The second is what becomes of an environment variable, which has no letters of two sizes.
+            // An environment variable, which has no lower-case letters, becomes the second spelling.
             "udpMulticastTTL" | "udpMulticastTtl" => {
                 parsed(value, "a number up to 255").map(|ttl: u8| self.udp_multicast_ttl = u32::from(ttl))
             }
@@ -189,7 +189,8 @@ mod tests {
         for name in TcpOptions::NAMES {
             let (mut variable, mut last) = (String::new(), 'x');
             for letter in name.chars() {
-                // As the broker reads `UDP_PORT`: words begin with a capital, and hold no other.
+                // Like the broker reads `UDP_PORT`: each word begins with a capital letter and has no other
+                // one.
                 let begins = letter.is_uppercase() && last.is_lowercase();
                 variable.push(if begins { letter } else { letter.to_ascii_lowercase() });
                 last = letter;

@@ -9,72 +9,74 @@ use crate::{Name, TransportError};
 
 /// Options of the TCP transporter.
 ///
-/// [`TcpOptions::set`] understands each by the name given in parentheses, as it stands in the query of a
-/// URL or in a configuration file.
+/// [`TcpOptions::set`] takes each option by the name in parentheses, which is also its name in the query of a
+/// URL and in a configuration file.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TcpOptions {
-    /// Port to listen on (`port`). Without one: that of the own entry in `urls`, else a free one.
+    /// The port to listen on (`port`). The default is the port of the own entry in `urls`, or else a free
+    /// port.
     pub port: Option<u16>,
-    /// Address to listen on (`bind`, default `0.0.0.0`: every IPv4 interface).
+    /// The address to listen on (`bind`, default: `0.0.0.0`, every IPv4 interface).
     pub bind: IpAddr,
-    /// Host name under which other nodes reach this one (`hostname`, default that of the host).
+    /// The host name under which other nodes reach this one (`hostname`, default: the name of the host).
     pub hostname: Option<Name>,
-    /// Port under which other nodes reach this one, where it is not the one listened on
+    /// The port under which other nodes reach this one, if it differs from the port to listen on
     /// (`advertisedPort`).
     pub advertised_port: Option<u16>,
-    /// Whether peers are reached by their host name rather than by their first address
-    /// (`useHostname`, default true).
+    /// Whether peers are reached by their host name instead of their first address (`useHostname`, default:
+    /// true).
     pub use_hostname: bool,
     /// Peers that are known from the start (`urls`).
     pub urls: Urls,
-    /// Whether nodes find each other by UDP (`udpDiscovery`, default true).
+    /// Whether nodes find each other by UDP (`udpDiscovery`, default: true).
     pub udp_discovery: bool,
-    /// UDP port, the same for all nodes (`udpPort`, default 4445).
+    /// The UDP port, the same for all nodes (`udpPort`, default: 4445).
     pub udp_port: u16,
-    /// Only this interface takes part in discovery, named by its address (`udpBindAddress`).
+    /// If set, only the interface with this address takes part in discovery (`udpBindAddress`).
     pub udp_bind_address: Option<Ipv4Addr>,
-    /// Time between announcements (`udpPeriod`, default 30 s).
+    /// The time between two announcements (`udpPeriod`, default: 30 s).
     pub udp_period: Duration,
-    /// Announcements after which this node falls silent, 0 for never (`udpMaxDiscovery`).
+    /// The number of announcements after which this node makes no more. 0 means no limit (`udpMaxDiscovery`).
     pub udp_max_discovery: u32,
-    /// Whether several nodes on a host share the UDP port (`udpReuseAddr`, default true).
+    /// Whether several processes on a host may share the UDP port (`udpReuseAddr`, default: true).
     pub udp_reuse_addr: bool,
-    /// Multicast group (`udpMulticast`, default `239.0.0.0`); none switches multicast off.
+    /// The multicast group (`udpMulticast`, default: `239.0.0.0`). `None` switches multicast off.
     pub udp_multicast: Option<Ipv4Addr>,
-    /// How many routers a multicast may pass (`udpMulticastTTL`, default 1).
+    /// How many routers a multicast may pass (`udpMulticastTTL`, default: 1).
     pub udp_multicast_ttl: u32,
-    /// Broadcasts besides multicast (`udpBroadcast`, default off).
+    /// Broadcasts in addition to multicast (`udpBroadcast`, default: off).
     pub udp_broadcast: UdpBroadcast,
-    /// Time between rounds of gossip (`gossipPeriod`, default 2 s, at least 1 s).
+    /// The time between two rounds of gossip (`gossipPeriod`, default: 2 s, at least 1 s).
     pub gossip_period: Duration,
-    /// Outgoing connections that are kept open (`maxConnections`, default 32).
+    /// The number of outgoing connections that are kept open (`maxConnections`, default: 32).
     pub max_connections: usize,
-    /// Largest frame that is received, in bytes with its header (`maxPacketSize`, default 1 MiB).
+    /// The largest frame that is received, in bytes with its header (`maxPacketSize`, default: 1 MiB).
     pub max_packet_size: usize,
-    /// Whether gossip is logged (`debug`, default false).
+    /// Whether gossip is logged (`debug`, default: false).
     pub debug: bool,
-    /// Largest packet that is sent, in bytes (`maxSendSize`, default 960 KiB). Node.js ends a connection
-    /// on which more than 1 MiB has piled up, frames before and behind included, hence the distance.
+    /// The largest packet that is sent, in bytes (`maxSendSize`, default: 960 KiB). Node.js closes a
+    /// connection when more than 1 MiB has accumulated, which includes the frames before and after. So the
+    /// default is below 1 MiB.
     pub max_send_size: usize,
-    /// Bytes that may wait for one peer (`sendBufferBytes`, default 8 MiB). More makes slow peers cost
-    /// more memory, less makes bursts fail sooner.
+    /// The bytes that may wait for one peer (`sendBufferBytes`, default: 8 MiB). If it is high, slow peers
+    /// cost more memory. If it is low, bursts fail sooner.
     pub send_buffer_bytes: usize,
-    /// Frames that may wait for one peer (`sendBufferFrames`, default 1,024).
+    /// The number of frames that may wait for one peer (`sendBufferFrames`, default: 1,024).
     pub send_buffer_frames: usize,
-    /// Inbound connections in total (`maxInboundConnections`, default 1,024).
+    /// The number of inbound connections in total (`maxInboundConnections`, default: 1,024).
     pub max_inbound_connections: usize,
-    /// Inbound connections from one address (`maxInboundPerAddress`, default 64).
+    /// The number of inbound connections from one address (`maxInboundPerAddress`, default: 64).
     pub max_inbound_per_address: usize,
-    /// Time to connect to a peer (`connectTimeout`, default 5 s).
+    /// How long connecting to a peer may take (`connectTimeout`, default: 5 s).
     pub connect_timeout: Duration,
-    /// A peer that takes not one byte for this long is lost (`writeTimeout`, default 10 s).
+    /// A peer that accepts not a single byte for this long is lost (`writeTimeout`, default: 10 s).
     pub write_timeout: Duration,
-    /// Time for a frame to arrive once it has begun (`frameTimeout`, default 10 s).
+    /// How long a frame may take to arrive after its first byte (`frameTimeout`, default: 10 s).
     pub frame_timeout: Duration,
-    /// Time to write what is still waiting when the transporter closes (`closeTimeout`, default 2 s).
+    /// How long a closing transporter writes what is still waiting (`closeTimeout`, default: 2 s).
     pub close_timeout: Duration,
-    /// The first announcement comes after a random time between these (default 0.5 s and 1 s).
+    /// The first announcement is made after a random time in this range (default: 0.5 s to 1 s).
     #[doc(hidden)]
     pub udp_first: (Duration, Duration),
 }
@@ -115,11 +117,11 @@ impl Default for TcpOptions {
     }
 }
 
-/// Where announcements are broadcast to.
+/// The addresses to which announcements are broadcast.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum UdpBroadcast {
-    /// Nowhere (`false`).
+    /// No broadcast (`false`).
     #[default]
     Off,
     /// The broadcast address of every IPv4 interface (`true`).
@@ -129,7 +131,7 @@ pub enum UdpBroadcast {
 }
 
 impl TcpOptions {
-    /// Checks what single options cannot.
+    /// Checks what cannot be checked for each option alone.
     pub(crate) fn validate(&self) -> Result<(), TransportError> {
         let times = [
             self.udp_period,
@@ -168,7 +170,7 @@ impl TcpOptions {
     }
 }
 
-/// Beyond it a clock could overflow.
+/// With a longer duration, a time could overflow.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 #[cfg(test)]

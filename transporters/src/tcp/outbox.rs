@@ -1,11 +1,13 @@
-//! What waits to be sent to one peer, within bounds.
+//! The frames that wait to be sent to one peer, within bounds.
 //!
-//! Senders write their frames straight into a buffer under a lock; the peer's writer takes all of it at
-//! once and leaves an empty buffer in its place. Bytes and frames count towards the bounds until they
-//! are written. A full outbox refuses, it never waits; [`Outbox::room`] tells when to try again.
 //!
-//! Pings, pongs and gossip have some room of their own above the bounds: a peer that is slow to take
-//! data must not look dead for it.
+//! Senders write their frames directly into a buffer under a lock. The peer's writer takes the whole buffer
+//! and leaves an empty one. Bytes and frames count towards the bounds until they have been written. A full
+//! outbox refuses frames, and never waits. [`Outbox::room`] tells when to try again.
+//!
+//!
+//! Pings, pongs and gossip have additional room above the bounds, so that a peer that is slow to accept data
+//! does not look dead.
 
 use std::mem;
 use tokio::sync::Notify;
@@ -15,37 +17,37 @@ use super::framing::{self, HEADER};
 use crate::locks::{Mutex, MutexGuard};
 use crate::{Abandon, PacketKind, SendError, WriteFrame};
 
-/// Frames above the bound that only control packets may use.
+/// The number of frames above the bound that only control packets may use.
 const CONTROL_FRAMES: usize = 64;
 
-/// The numbers an outbox keeps to.
+/// The limits of an outbox.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Bytes that may wait.
+    /// The bytes that may wait.
     pub(crate) bytes: usize,
-    /// Frames that may wait.
+    /// The frames that may wait.
     pub(crate) frames: usize,
-    /// Bytes of one packet, without the header.
+    /// The bytes of one packet, without the header.
     pub(crate) packet: usize,
 }
 
-/// Why a frame was not taken.
+/// Why a frame was refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// This outbox is closed; there may be a new one for the same peer. The frame was not written.
+    /// This outbox is closed. There may be a new one for the same peer. The frame was not written.
     Gone,
-    /// The sender is to know.
+    /// The sender gets this error.
     Send(SendError),
 }
 
-/// What a writer finds.
+/// What the writer can do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Waiting {
-    /// So many frames to be taken.
+    /// Take this number of frames.
     Frames(usize),
-    /// Nothing; [`Outbox::woken`] resolves at the next frame.
+    /// Wait: [`Outbox::woken`] returns at the next frame.
     Nothing,
-    /// Nothing, and nothing will come.
+    /// End: nothing is waiting, and nothing will come.
     Closed,
 }
 
@@ -61,12 +63,12 @@ pub(crate) struct Outbox {
 struct Inner {
     open: bool,
     waiting: Chunk,
-    /// Taken by the writer and not written yet.
+    /// Taken by the writer, but not yet written.
     taken_bytes: usize,
     taken_frames: usize,
     /// The writer sleeps and has to be woken.
     parked: bool,
-    /// A data frame was sent since the writer last asked.
+    /// A data frame was sent since the writer last checked.
     used: bool,
 }
 
@@ -93,14 +95,14 @@ impl Outbox {
         Self { limits, inner: Mutex::new(inner), wake: Notify::new(), room: Notify::new() }
     }
 
-    /// Appends a frame. One lock, and no allocation while the buffer is large enough.
+    /// Appends a frame. This takes one lock, and allocates nothing while the buffer is large enough.
     pub(crate) fn push(
         &self,
         kind: PacketKind,
         token: u64,
         write: &mut WriteFrame<'_>,
     ) -> Result<(), Refused> {
-        // Kinds without a number never travel over TCP, so there is no way to anybody for them.
+        // Kinds without a number never travel over TCP, so there is no route for them.
         let code = framing::code_of(kind).ok_or(Refused::Send(SendError::NoRoute))?;
         let Limits { bytes, frames, packet } = self.limits;
         let (bytes, frames) = if kind.is_control() {
@@ -122,7 +124,7 @@ impl Outbox {
         if size > packet {
             return Err(Refused::Send(SendError::TooLarge { size, limit: packet }));
         }
-        // A packet larger than the bound passes an empty outbox, or it could never be sent.
+        // An empty outbox accepts a packet that is larger than the bound. Otherwise it could never be sent.
         if held > 0 && held + size + HEADER > bytes {
             return Err(Refused::Send(SendError::Full));
         }
@@ -152,13 +154,13 @@ impl Outbox {
         Waiting::Nothing
     }
 
-    /// Resolves when there is something to look at after [`Waiting::Nothing`].
+    /// Waits until there is something to do after [`Waiting::Nothing`].
     pub(crate) async fn woken(&self) {
         self.wake.notified().await;
     }
 
-    /// Takes all frames, leaving the empty `chunk` to be filled; whether there was data among them, as
-    /// opposed to mere control packets.
+    /// Takes all frames, and leaves the empty `chunk` to be filled. Returns whether there was data among
+    /// them, and not only control packets.
     pub(crate) fn take(&self, chunk: &mut Chunk) -> bool {
         chunk.clear();
         let mut inner = self.lock();
@@ -168,14 +170,14 @@ impl Outbox {
         mem::take(&mut inner.used)
     }
 
-    /// Makes a frame that only the writer knows count towards the bounds.
+    /// Counts a frame that only the writer knows towards the bounds.
     pub(crate) fn charge(&self, chunk: &Chunk) {
         let mut inner = self.lock();
         inner.taken_bytes += chunk.bytes();
         inner.taken_frames += chunk.frames();
     }
 
-    /// The writer has written that much of what it took.
+    /// Records that the writer has written this much of what it took.
     pub(crate) fn written(&self, bytes: usize, frames: usize) {
         let mut inner = self.lock();
         inner.taken_bytes = inner.taken_bytes.saturating_sub(bytes);
@@ -187,14 +189,14 @@ impl Outbox {
         }
     }
 
-    /// Takes no more frames; the writer ends when it has written those that are here.
+    /// Closes the outbox. The writer ends when it has written the frames in it.
     pub(crate) fn close(&self) {
         self.lock().open = false;
         self.wake.notify_one();
         self.room.notify_waiters();
     }
 
-    /// Closes if nothing waits and nothing is being written.
+    /// Closes the outbox if nothing waits and nothing is being written.
     pub(crate) fn close_if_idle(&self) -> bool {
         let mut inner = self.lock();
         let idle = inner.open && inner.frames() == 0;
@@ -207,14 +209,15 @@ impl Outbox {
         idle
     }
 
-    /// Resolves when less than half of the bounds is used, or the outbox is closed.
+    /// Waits until less than half of the bounds is used, or the outbox is closed.
+    ///
     ///
     /// # Cancel safety
-    /// Nothing is lost by dropping it.
+    /// Dropping the future has no effect on the outbox.
     pub(crate) async fn room(&self) {
         loop {
             let mut changed = std::pin::pin!(self.room.notified());
-            // Before the look, or a change between the look and the wait would go unnoticed.
+            // Before the check, so that a change between the check and the wait is noticed.
             changed.as_mut().enable();
             if self.has_room(&self.lock()) {
                 return;
@@ -230,7 +233,7 @@ impl Outbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // A writer of a frame may have panicked; its draft has been taken back.
+        // A writer of a frame may have panicked. Its draft has been removed.
         self.inner.lock()
     }
 }

@@ -1,17 +1,18 @@
-//! Whether a writer should hold back for a moment before it takes what is waiting.
+//! Decides whether a writer yields before it takes the waiting frames.
 //!
-//! A task that sends a frame wakes the writer, which on a multi-threaded runtime runs right after that
-//! task, before others that are about to send too. If it yields first, their frames leave in the same
-//! system call; that makes a busy connection several times faster. A lone request only waits longer for
-//! it, about half as long again. So the writer watches whether yielding has brought it any frames.
+//!
+//! A task that sends a frame wakes the writer. On a multi-threaded runtime, the writer runs directly after
+//! that task, before other tasks that also want to send. If the writer yields first, their frames are sent in
+//! the same system call, which makes a busy connection several times faster. A single request gains nothing
+//! and takes about half as long again. So the writer observes whether yielding has brought more frames.
 
-/// Fruitless yields in a row after which it is given up.
+/// After this number of useless yields in a row, the writer stops yielding.
 const PATIENCE: u8 = 4;
 
-/// While it is given up, one batch in this many tries it again.
+/// After that, it tries again with one batch in this number.
 const PROBE: u8 = 16;
 
-/// What yielding has brought lately.
+/// What yielding has brought recently.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
     fruitless: u8,
@@ -28,7 +29,7 @@ impl Pace {
         self.since_probe == 0
     }
 
-    /// After a yield: so many frames were waiting before, so many after it.
+    /// Records a yield: how many frames were waiting before it, and how many after it.
     pub(crate) fn yielded(&mut self, before: usize, after: usize) {
         self.fruitless = if after > before { 0 } else { self.fruitless.saturating_add(1) };
     }
@@ -38,7 +39,7 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// Yields within so many batches, where each yield brings `gain` frames.
+    /// Counts the yields within this number of batches, if each yield brings `gain` frames.
     fn yields(pace: &mut Pace, batches: usize, gain: usize) -> usize {
         let mut count = 0;
         for _ in 0..batches {

@@ -1,9 +1,9 @@
-//! The outgoing connections: one per peer, opened by the first frame to it.
+//! The outgoing connections: one for each peer, opened by the first frame to it.
 //!
-//! A peer is in the map from its first frame until its connection ends, for whatever reason; the next
-//! frame then makes a new one. At most `maxConnections` connections are kept: beyond that the ones
-//! without any data frame for the longest time are closed, provided that nothing is waiting to be sent
-//! on them (protocol chapter 4.3).
+//!
+//! A peer is in the map from its first frame until its connection ends, for any reason. The next frame then
+//! makes a new connection. At most `maxConnections` connections are kept. If there are more, those that have
+//! sent no data frame for the longest time are closed, if no frame is waiting on them (protocol chapter 4.3).
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -24,35 +24,36 @@ use super::outbox::{Limits, Outbox};
 use crate::locks::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::{Link, Name, NodeId, PacketKind, SendError, TransportError};
 
-/// Peers to which connections are being opened at the same time; a further one is refused as `Full`.
+/// The number of peers to which connections may be opened at the same time. A further one is refused as
+/// `Full`.
 const CONNECTING: usize = 1024;
 
-/// One peer with a connection, or about to have one.
+/// A peer with a connection, or with one that is being opened.
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) id: NodeId,
     pub(crate) addr: Name,
     pub(crate) outbox: Outbox,
     connected: AtomicBool,
-    /// When data was last sent, in nanoseconds since the pool began.
+    /// When data was last sent, in nanoseconds since the pool was made.
     used: AtomicU64,
 }
 
 impl Peer {
-    /// Data is being sent.
+    /// Records that data is being sent.
     pub(crate) fn use_now(&self, pool: &Pool) {
         self.used.store(pool.now(), Ordering::Relaxed);
     }
 }
 
-/// How the life of a connection ended.
+/// How a connection ended.
 #[derive(Debug)]
 pub(crate) enum End {
-    /// Closed by this side with everything written.
+    /// This side closed it, and everything had been written.
     Closed,
-    /// Closed by this side because the time to write the rest was over.
+    /// This side closed it, because the time to write the rest was over.
     Aborted,
-    /// It broke, or never came to be.
+    /// It broke, or could not be opened.
     Lost(TransportError),
 }
 
@@ -65,12 +66,12 @@ pub(crate) struct Pool {
     began: Instant,
     peers: RwLock<Peers>,
     connected: AtomicUsize,
-    /// Notified whenever a connection has been made or has failed.
+    /// Notified whenever a connection has been opened or has failed.
     settled: Notify,
     abort: CancellationToken,
     tasks: TaskTracker,
-    /// Frames that this side gave up when it closed. What a peer did not take because it went is not among
-    /// them: that is its end, not a close that failed.
+    /// The number of frames that this side gave up when it closed. Frames that a peer did not accept because
+    /// it left are not counted: that is not a failed close.
     left: AtomicUsize,
 }
 
@@ -109,7 +110,7 @@ impl Pool {
         self.read().by_id.get(id).map(Arc::clone)
     }
 
-    /// Resolves when a frame to that peer may be accepted again.
+    /// Waits until a frame to that peer may be accepted again.
     pub(crate) async fn room(&self, id: &NodeId) {
         if let Some(peer) = self.peer(id) {
             return peer.outbox.room().await;
@@ -124,7 +125,7 @@ impl Pool {
         }
     }
 
-    /// The peer, and whether it is new: then it has to be launched.
+    /// The peer, and whether it is new. A new peer has to be launched.
     pub(crate) fn add(&self, id: &NodeId, addr: &Name) -> Result<(Arc<Peer>, bool), SendError> {
         let mut peers = self.write();
         if !peers.open || self.link.is_closed() {
@@ -148,12 +149,12 @@ impl Pool {
         Ok((peer, true))
     }
 
-    /// Runs the writer of a new peer, on the runtime that the pool was made on.
+    /// Runs the writer of a new peer, on the runtime on which the pool was made.
     pub(crate) fn launch<W: Future<Output = ()> + Send + 'static>(
         &self,
         writer: impl FnOnce(TaskTrackerToken) -> W,
     ) {
-        // The caller may stand on a thread without a runtime.
+        // The thread of the caller may have no runtime.
         let _context = self.runtime.enter();
         self.link.spawn(writer(self.tasks.token()));
     }
@@ -162,7 +163,7 @@ impl Pool {
         peers.by_id.len().saturating_sub(self.connected.load(Ordering::Relaxed))
     }
 
-    /// Takes out a peer whose connection has ended, if no new one took its place.
+    /// Removes a peer whose connection has ended, unless a new one has replaced it.
     pub(crate) fn forget(&self, peer: &Arc<Peer>) {
         let mut peers = self.write();
         if peers.by_id.get(&peer.id).is_some_and(|known| Arc::ptr_eq(known, peer)) {
@@ -215,10 +216,10 @@ impl Pool {
             let connected = peers.by_id.values().filter(|peer| peer.connected.load(Ordering::Relaxed));
             connected.map(|peer| (peer.used.load(Ordering::Relaxed), Arc::clone(peer))).collect()
         };
-        // Those closed a moment ago may still be counted as connected.
+        // Connections that were closed a moment ago may still be counted.
         excess = excess.min(peers.len().saturating_sub(max));
         peers.sort_by_key(|(used, _)| *used);
-        // The one used last stays in any case.
+        // The connection that was used last stays in any case.
         peers.pop();
         for (_, peer) in peers {
             if excess == 0 {
@@ -231,7 +232,7 @@ impl Pool {
         }
     }
 
-    /// The last word on a connection: nothing of it is left afterwards.
+    /// Called when a connection has ended. Nothing of it is left afterwards.
     pub(crate) fn ended(&self, peer: &Arc<Peer>, chunk: &mut Chunk, end: End) {
         self.forget(peer);
         peer.outbox.close();
@@ -247,7 +248,7 @@ impl Pool {
         if matches!(end, End::Aborted) {
             self.left.fetch_add(left, Ordering::Relaxed);
         }
-        // First the frames that certainly did not arrive, then the peer with everything else.
+        // First report the frames that certainly did not arrive, then the peer, and so all others.
         self.link.unsent(&unsent);
         if let End::Lost(error) = end {
             tracing::debug!(node = %peer.id, %error, "connection to peer ended");
@@ -257,7 +258,7 @@ impl Pool {
 
     // Closing.
 
-    /// Accepts no more frames and lets the writers end once they have written theirs.
+    /// Accepts no more frames. The writers end when they have written theirs.
     pub(crate) fn close(&self) {
         let peers: Vec<_> = {
             let mut peers = self.write();
@@ -270,17 +271,17 @@ impl Pool {
         self.tasks.close();
     }
 
-    /// Waits for all writers after [`Self::close`].
+    /// Waits until all writers have ended, after [`Self::close`].
     pub(crate) async fn finished(&self) {
         self.tasks.wait().await;
     }
 
-    /// Ends the writers where they are.
+    /// Aborts the writers.
     pub(crate) fn abort(&self) {
         self.abort.cancel();
     }
 
-    /// Frames that could not be written before closing; tells once.
+    /// The number of frames that could not be written before closing. The next call returns zero.
     pub(crate) fn left(&self) -> usize {
         self.left.swap(0, Ordering::Relaxed)
     }

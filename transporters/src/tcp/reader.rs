@@ -1,7 +1,7 @@
 //! One inbound connection, as the source of a lane.
 //!
-//! It reads when the lane has worked off what it read before; so a node that cannot keep up makes its
-//! peers wait through TCP itself, and nothing piles up here.
+//! It reads again when the lane has handled what it read before. So TCP itself slows the peers of a node that
+//! cannot keep up, and nothing accumulates here.
 
 use async_trait::async_trait;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ pub(crate) struct Inbound {
     stream: TcpStream,
     peer: SocketAddr,
     parser: FrameParser,
-    /// When the first byte of the unfinished frame was read.
+    /// When the first byte of the incomplete frame was read.
     begun: Option<Instant>,
     entrance: Arc<Entrance>,
     _ticket: Ticket,
@@ -44,7 +44,7 @@ impl Inbound {
         Ok(())
     }
 
-    /// `false`, for convenience.
+    /// Always returns `false`, for convenience.
     fn refuse(&self, reason: BadFrame) -> bool {
         self.entrance.stats().bad_frame(reason);
         tracing::debug!(peer = %self.peer, reason = reason.as_str(), "connection closed for a bad frame");
@@ -58,8 +58,8 @@ impl Source for Inbound {
         loop {
             let limit = self.entrance.options().frame_timeout;
             let deadline = self.begun.map(|begun| begun + limit);
-            // Reading comes first: a frame is late when nothing more of it is there, not when this node
-            // was late to look. `read_buf` is cancel safe.
+            // Reading comes first: a frame is late if the rest of it has not arrived, not if this node
+            // checked late. `read_buf` is cancel safe.
             let read = tokio::select! {
                 biased;
                 read = self.stream.read_buf(self.parser.space()) => read,

@@ -1,4 +1,4 @@
-//! The table of TCP's options in `docs/transporters.md`, held against the options that there are.
+//! Compares the table of TCP's options in `docs/transporters.md` with the actual options.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -85,7 +85,7 @@ fn default_of(name: &str) -> String {
     }
 }
 
-/// What a plain number means, from how the option takes it.
+/// The unit of a plain number, found out by setting the option.
 fn unit_of(name: &str) -> &'static str {
     let set = |value: &str| {
         let mut options = TcpOptions::default();

@@ -1,4 +1,4 @@
-//! What a TCP transporter has refused, in numbers: each closed door is counted, hardly any is logged.
+//! Counts what a TCP transporter has refused. Everything is counted, and hardly anything is logged.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,7 +20,7 @@ impl Counter {
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Counts since the transporter was opened.
+        /// The counts since the transporter was opened.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct TcpStats {
@@ -42,32 +42,33 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Inbound connections that were taken in.
+    /// Inbound connections that were accepted.
     accepted,
-    /// Inbound connections closed because `maxInboundConnections` are open.
+    /// Inbound connections closed because `maxInboundConnections` were open.
     refused_total,
-    /// Inbound connections closed because `maxInboundPerAddress` from the same address are open.
+    /// Inbound connections closed because `maxInboundPerAddress` from the same address were open.
     refused_per_address,
-    /// Times the system could not hand over an inbound connection (for example no file descriptors).
+    /// How often the operating system could not accept an inbound connection (for example, no file
+    /// descriptors).
     accept_errors,
-    /// Connections closed for a frame whose check byte is wrong (`BAD_CHECK`).
+    /// Connections closed because the check byte of a frame was wrong (`BAD_CHECK`).
     bad_check,
-    /// Connections closed for a frame whose length is below that of a header (`BAD_LENGTH`).
+    /// Connections closed because the length of a frame was below that of a header (`BAD_LENGTH`).
     bad_length,
-    /// Connections closed for a frame of a type that does not exist (`BAD_TYPE`).
+    /// Connections closed because a frame had an unknown type (`BAD_TYPE`).
     bad_type,
-    /// Connections closed for a frame above `maxPacketSize` (`TOO_LARGE`).
+    /// Connections closed because a frame exceeded `maxPacketSize` (`TOO_LARGE`).
     too_large,
-    /// Connections closed for a frame that did not end within `frameTimeout` (`TIMEOUT`).
+    /// Connections closed because a frame did not end within `frameTimeout` (`TIMEOUT`).
     timeouts,
     /// UDP announcements that named a peer.
     udp_sighted,
-    /// UDP datagrams that are no announcement.
+    /// UDP datagrams that were not announcements.
     udp_malformed,
     /// UDP announcements of other namespaces.
     udp_foreign,
-    /// UDP announcements held back: repetitions within a second, and more new peers in a second than
-    /// are believed.
+    /// UDP announcements that were ignored: repetitions within a second, and more new peers in a second than
+    /// are accepted.
     udp_limited,
 }
 

@@ -1,8 +1,8 @@
 //! UDP discovery: announces this node and listens for others (protocol chapter 4.7).
 //!
-//! One socket per IPv4 interface takes part in multicast, one more sends broadcasts if they are wanted.
-//! Each hears what others announce, so an announcement arrives several times; nothing is answered, and
-//! an announcement is only ever a hint where a peer may be.
+//! Each IPv4 interface has a socket for multicast. If broadcasts are enabled, one more socket sends them.
+//! Each socket receives what others announce, so an announcement arrives several times. It is not answered,
+//! and it is only a hint where a peer may be.
 
 use rand::RngExt as _;
 use std::fmt::Write as _;
@@ -20,13 +20,13 @@ use super::{TcpOptions, UdpBroadcast, net};
 use crate::locks::Mutex;
 use crate::{Link, Name};
 
-/// Wait after a socket reported an error of an earlier datagram.
+/// The pause after a socket has reported an error of an earlier datagram.
 const BREATHER: Duration = Duration::from_millis(100);
 
-/// A longer datagram is cut off here, and ignored for its length.
+/// A longer datagram is cut off, and then ignored because of its length.
 const BUFFER: usize = 2048;
 
-/// A socket and where it announces to.
+/// A socket, and where it sends announcements.
 #[derive(Debug)]
 struct Channel {
     socket: UdpSocket,
@@ -45,7 +45,7 @@ pub(crate) struct Discovery {
 }
 
 impl Discovery {
-    /// Opens the sockets. Interfaces that cannot take part are left out with a warning.
+    /// Opens the sockets. Interfaces that cannot take part are skipped with a warning.
     pub(crate) fn open(link: Link, options: Arc<TcpOptions>, stats: Arc<Counters>, port: u16) -> Arc<Self> {
         let channels = channels(&options);
         if channels.is_empty() {
@@ -57,7 +57,7 @@ impl Discovery {
         Arc::new(Self { link, options, stats, port, channels, sightings })
     }
 
-    /// Starts announcing and listening, until `stop`.
+    /// Starts to announce and to listen, until `stop`.
     pub(crate) fn start(self: &Arc<Self>, stop: &CancellationToken, alive: impl Fn() -> TaskTrackerToken) {
         if self.channels.is_empty() {
             return;
@@ -123,8 +123,8 @@ impl Discovery {
             Err(Ignored::Malformed) => return self.stats.udp_malformed.add(),
             Err(Ignored::Foreign) => return self.stats.udp_foreign.add(),
         };
-        // Our own voice. The same id with another port is another node with our id, which the node above
-        // has to know about.
+        // This is our own announcement. The same id with another port is another node with our id, and the
+        // broker has to know about it.
         if announced.id == *self.link.node() && announced.port == self.port {
             return;
         }
@@ -177,8 +177,8 @@ fn channels(options: &TcpOptions) -> Vec<Channel> {
     channels
 }
 
-/// Whether the next socket shares its port. Where other processes must not, the first socket takes the port,
-/// and lets those of this node join it until all are open.
+/// Whether the next socket shares the port. If other processes must not use the port, the first socket takes
+/// it, and lets the other sockets of this node join until all are open.
 fn joins(channels: &[Channel], options: &TcpOptions) -> bool {
     if !options.udp_reuse_addr {
         share_with_further(channels, true);
@@ -203,11 +203,11 @@ fn advice(error: &io::Error) -> &'static str {
     }
 }
 
-/// Where announcements are broadcast to, each address once; `None` where nothing is broadcast.
+/// The addresses to which announcements are broadcast, each once. `None` if nothing is broadcast.
 fn broadcast_to(wanted: &UdpBroadcast, interfaces: &[Interface]) -> Option<Vec<Ipv4Addr>> {
     let mut targets: Vec<Ipv4Addr> = match wanted {
         UdpBroadcast::Off => return None,
-        // Systems give an interface that cannot broadcast its own address.
+        // Operating systems give an interface that cannot broadcast its own address.
         UdpBroadcast::Interfaces => interfaces
             .iter()
             .filter_map(|interface| interface.broadcast.filter(|to| *to != interface.address))
@@ -225,7 +225,7 @@ struct Interface {
     broadcast: Option<Ipv4Addr>,
 }
 
-/// IPv4 interfaces of this host, loopback included, or only the one with the address asked for.
+/// The IPv4 interfaces of this host, including loopback, or only the one with the given address.
 fn interfaces(only: Option<Ipv4Addr>) -> Vec<Interface> {
     let all = if_addrs::get_if_addrs().unwrap_or_else(|error: io::Error| {
         tracing::warn!(%error, "cannot list the network interfaces");

@@ -7,13 +7,13 @@ use crate::{Link, Name, NodeId, TransportError};
 
 /// Peers that are known from the start.
 ///
-/// Made from
+/// It can be made from
 ///
-/// * a text with one or more of `host:port/nodeID` or `tcp://host:port/nodeID`, separated by commas or
-///   lines (the port of an IPv6 host is what follows the last colon),
+/// * a text with one or more entries `host:port/nodeID` or `tcp://host:port/nodeID`, separated by commas or
+///   line breaks (the port of an IPv6 host follows the last colon),
 /// * a list of such texts,
 /// * a map from node ids to `host:port`,
-/// * `file://path`, a file with one entry per line or with JSON: a list or an object as above,
+/// * `file://path`, a file with one entry per line, or with JSON: a list or an object as above,
 /// * such JSON itself.
 ///
 /// ```
@@ -26,8 +26,8 @@ use crate::{Link, Name, NodeId, TransportError};
 /// let _ = Urls::from("file://peers.json");
 /// ```
 ///
-/// An entry with the own node id supplies the port to listen on, unless there is one. Entries that make
-/// no sense are skipped with a warning.
+/// An entry with the node's own id sets the port to listen on, unless the port is set. Invalid entries are
+/// skipped with a warning.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Urls(Vec<Written>);
 
@@ -53,11 +53,11 @@ impl Urls {
         self.0.iter().any(|written| matches!(written, Written::Text(text) if file_of(text).is_some()))
     }
 
-    /// All peers, the files read. Broken entries are logged, unless that was done a moment ago: a connect that
-    /// fails is tried again.
+    /// All peers, including those in files. Invalid entries are logged, but not again within a moment: a
+    /// connect that fails is tried again.
     ///
     /// # Errors
-    /// [`TransportError::Config`] when a file cannot be read or JSON has an error.
+    /// [`TransportError::Config`] if a file cannot be read, or if JSON has an error.
     pub(crate) async fn resolve(&self, link: &Link) -> Result<Vec<StaticPeer>, TransportError> {
         let found = if self.names_a_file() {
             let urls = self.clone();

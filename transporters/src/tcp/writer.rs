@@ -1,8 +1,10 @@
-//! The task behind one outgoing connection: connects, says who we are, writes what the outbox holds.
+//! The task of one outgoing connection: it connects, identifies this node, and writes the frames in the
+//! outbox.
 //!
-//! On a multi-threaded runtime it yields once before it takes frames, as long as that pays (`pace`).
-//! Nothing is ever read from an outgoing connection (answers come over the peer's own), but its end is
-//! watched for: that is how a peer's stop shows.
+//!
+//! On a multi-threaded runtime it yields once before it takes frames, while that is useful (`pace`). Nothing
+//! is ever read from an outgoing connection, because answers arrive on the peer's own connection. But its end
+//! is watched, because it shows that the peer has stopped.
 
 use std::io;
 use std::sync::Arc;
@@ -18,7 +20,8 @@ use super::pace::Pace;
 use super::pool::{End, Peer, Pool};
 use crate::{Name, NodeId, PacketKind, SendError, TransportError, WriteFrame};
 
-/// Hands a frame to the writer of the peer's connection; starts one if there is none yet and `addr` is known.
+/// Gives a frame to the writer of the peer's connection. Starts a writer if there is none and `addr` is
+/// known.
 pub(crate) fn send(
     pool: &Arc<Pool>,
     id: &NodeId,
@@ -32,21 +35,21 @@ pub(crate) fn send(
             Some(peer) => (peer, false),
             None => pool.add(id, addr.ok_or(SendError::NoRoute)?)?,
         };
-        // Not launched before the frame is in: a peer that refuses at once would be gone again before
-        // it was encoded, and so would the next one.
+        // Launched only when the frame is in the outbox. Otherwise a peer that refuses at once would be
+        // removed before the frame is encoded, and so would the next one.
         let launch = is_new.then(|| Launch(pool, &peer));
         let pushed = peer.outbox.push(kind, token, write);
         drop(launch);
         match pushed {
             Ok(()) => return Ok(()),
             Err(Refused::Send(error)) => return Err(error),
-            // Its connection has just ended; a new one takes its place.
+            // Its connection has just ended. A new one replaces it.
             Err(Refused::Gone) => pool.forget(&peer),
         }
     }
 }
 
-/// Starts the writer of a new peer when dropped, also by a panic of whoever encodes its first frame.
+/// Starts the writer of a new peer when it is dropped, even if encoding the first frame panics.
 struct Launch<'a>(&'a Arc<Pool>, &'a Arc<Peer>);
 
 impl Drop for Launch<'_> {
@@ -56,9 +59,9 @@ impl Drop for Launch<'_> {
     }
 }
 
-/// Runs until the connection ends; whatever was not written is then accounted for by the pool.
+/// Runs until the connection ends. The pool then accounts for everything that was not written.
 ///
-/// `_alive` tells the pool that this writer has not ended yet.
+/// `_alive` tells the pool that this writer has not ended.
 async fn run(pool: Arc<Pool>, peer: Arc<Peer>, _alive: TaskTrackerToken) {
     let mut chunk = Chunk::default();
     let end = tokio::select! {
@@ -105,7 +108,7 @@ async fn drive(pool: &Arc<Pool>, peer: &Arc<Peer>, chunk: &mut Chunk) -> Result<
             pace.yielded(frames, chunk.frames());
         }
         flush(&stream, chunk, &peer.outbox, patience).await.map_err(broken)?;
-        // Under load the select above may never run; this look costs one atomic load.
+        // Under load, the `select!` above may never run. This check costs one atomic load.
         if let Some(error) = has_ended(&stream) {
             return Err(broken(error));
         }
@@ -127,7 +130,7 @@ async fn connect(pool: &Pool, peer: &Peer) -> Result<TcpStream, TransportError> 
     Ok(stream)
 }
 
-/// Writes the whole chunk. `patience` is how long not one byte may leave.
+/// Writes the whole chunk. `patience` is how long not a single byte may be written.
 async fn flush(stream: &TcpStream, chunk: &mut Chunk, outbox: &Outbox, patience: Duration) -> io::Result<()> {
     let mut deadline = None;
     while !chunk.is_done() {
@@ -164,7 +167,7 @@ async fn flush(stream: &TcpStream, chunk: &mut Chunk, outbox: &Outbox, patience:
     Ok(())
 }
 
-/// Resolves when the peer has closed the connection. What it sends is thrown away.
+/// Waits until the peer has closed the connection. What it sends is discarded.
 async fn closed_by_peer(stream: &TcpStream) -> io::Error {
     loop {
         if let Err(error) = stream.readable().await {
@@ -173,7 +176,7 @@ async fn closed_by_peer(stream: &TcpStream) -> io::Error {
         if let Some(error) = has_ended(stream) {
             return error;
         }
-        // A peer that floods us must not keep this task, and its thread, to itself.
+        // A peer that sends much must not occupy this task and its thread.
         tokio::task::yield_now().await;
     }
 }
