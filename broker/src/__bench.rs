@@ -1,4 +1,4 @@
-//! Doors for the benches to parts that cannot be reached from outside. No part of the public API.
+//! Access for benchmarks to parts that are not public. It is not part of the public API.
 #![allow(
     clippy::missing_panics_doc,
     clippy::expect_used,
@@ -33,7 +33,7 @@ pub struct RequestCodec {
 }
 
 impl RequestCodec {
-    /// Takes a REQUEST as it was captured.
+    /// Takes a recorded REQUEST.
     #[must_use]
     pub fn new(frame: Bytes) -> Self {
         let limits = Limits::default();
@@ -56,7 +56,7 @@ impl RequestCodec {
         self
     }
 
-    /// Decodes the packet; gives the length of its parameters.
+    /// Decodes the packet. Returns the length of its parameters.
     #[must_use]
     pub fn decode(&self) -> usize {
         match self
@@ -69,7 +69,7 @@ impl RequestCodec {
         }
     }
 
-    /// Encodes a like packet into a buffer that is there already, as the send path does; gives its length.
+    /// Encodes a similar packet into an existing buffer, as the send path does. Returns its length.
     pub fn encode(&mut self) -> usize {
         self.out.clear();
         self.spliced.clear();
@@ -104,7 +104,7 @@ impl RequestCodec {
     }
 }
 
-/// Decodes an INFO with all its services; gives how many there are.
+/// Decodes an INFO with all its services. Returns their number.
 #[must_use]
 pub fn decode_info(frame: &Bytes) -> usize {
     let limits = Limits::default();
@@ -131,7 +131,7 @@ impl Default for Nodes {
 }
 
 impl Nodes {
-    /// An empty one.
+    /// An empty registry.
     #[must_use]
     pub fn new() -> Self {
         let now = Instant::now();
@@ -156,7 +156,7 @@ impl Nodes {
         Self { registry: Registry::new(identity, options, composer, now), limits: Limits::default(), now }
     }
 
-    /// Works an INFO in, from its bytes on; whether the node is new or online again.
+    /// Applies an INFO from its bytes. Returns whether the node is new or online again.
     pub fn info(&self, frame: &Bytes) -> bool {
         let Ok(incoming) = Json.decode(PacketKind::Info, frame.clone(), &self.limits) else { return false };
         let Packet::Info(info) = incoming.packet else { return false };
@@ -166,7 +166,7 @@ impl Nodes {
         matches!(change.map(|change| change.kind), Ok(InfoKind::New | InfoKind::Reconnected))
     }
 
-    /// A node is lost; whether it was there.
+    /// Marks a node as lost. Returns whether it was there.
     pub fn lost(&self, node: &str) -> bool {
         self.registry.node_lost(node, self.now).is_some()
     }
@@ -176,7 +176,7 @@ impl Nodes {
         self.registry.remove_node(node);
     }
 
-    /// Chooses who answers a call; the address of the node's entry, or 0 for nobody.
+    /// Chooses the endpoint of a call. Returns the address of the node's entry, or 0 if there is none.
     #[must_use]
     pub fn pick(&self, action: &str) -> usize {
         let snapshot = self.registry.load();

@@ -1,4 +1,4 @@
-//! What the macros emit paths to. No part of the public API.
+//! Items to which the macros generate paths. They are not part of the public API.
 
 pub use serde;
 pub use serde::de::DeserializeOwned;
@@ -16,7 +16,8 @@ pub use crate::service::Named;
 
 use crate::{ByService, Call, Error, FromActionError};
 
-/// What a handler may fail with. Only there for its message, which says more than that `From` is missing.
+/// The error of a handler. This trait exists only for its message, which says more than that `From` is
+/// missing.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no error that can be sent to a caller",
     label = "cannot become a `ligand::Error`",
@@ -28,7 +29,7 @@ pub trait Travels {}
 #[diagnostic::do_not_recommend]
 impl<E: Into<Error>> Travels for E {}
 
-/// A call of a generated client: the parameters are moved.
+/// A call by a generated client. The parameters are moved.
 pub fn call<'a, P, R>(target: &Target<'a>, action: &'static str, params: P) -> Call<'a, R>
 where
     P: Serialize + Send + 'static,
@@ -36,7 +37,7 @@ where
     target.call(action, params)
 }
 
-/// The same, of a service that says what it fails with.
+/// The same for a service that names its error type.
 pub fn call_of<'a, P, R, E>(target: &Target<'a>, action: &'static str, params: P) -> Call<'a, R, ByService<E>>
 where
     P: Serialize + Send + 'static,
@@ -44,7 +45,8 @@ where
     target.call::<P, R>(action, params).cast()
 }
 
-/// The `error` of a service or a client. A trait of its own for its message, which says what to do.
+/// The `error` of a service or a client. It is a separate trait because of its message, which says what to
+/// do.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the `error` of a service",
     label = "cannot be read back from what a caller is sent",
@@ -55,7 +57,7 @@ pub trait ErrorOfService {}
 #[diagnostic::do_not_recommend]
 impl<E: FromActionError + Into<Error>> ErrorOfService for E {}
 
-/// What an action of a service fails with that says `error = S`: that, or any `ligand::Error`.
+/// The error of an action in a service with `error = S`: `S` or any `ligand::Error`.
 #[diagnostic::on_unimplemented(
     message = "an action of a service with `error = {S}` fails with `{S}` or `ligand::Error`, not with `{Self}`",
     label = "not the `error` of the service",
@@ -70,7 +72,7 @@ impl<S> FailsWith<S> for Error {}
 #[diagnostic::do_not_recommend]
 impl<S: FromActionError> FailsWith<S> for S {}
 
-/// What a caller reads of an error. A trait of its own for its message, which says what to do.
+/// The text of an error for its caller. It is a separate trait because of its message, which says what to do.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no text that a caller could be told",
     label = "does not implement `Display`",
@@ -88,7 +90,7 @@ impl<E: std::fmt::Display> Told for E {
     }
 }
 
-/// A field of an error, on its way to the caller. A trait of its own for its message.
+/// A field of an error on its way to the caller. It is a separate trait because of its message.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be sent to a caller as part of an error",
     label = "does not implement `Serialize`",
@@ -97,7 +99,7 @@ impl<E: std::fmt::Display> Told for E {
             the message can tell of it; or keep its text: `String` instead of `{Self}`"
 )]
 pub trait ErrorData {
-    /// As JSON, or why it cannot be written.
+    /// The field as JSON, or why it cannot be written.
     fn to_value(&self) -> Result<Value, String>;
 }
 
@@ -108,7 +110,7 @@ impl<T: Serialize + ?Sized> ErrorData for T {
     }
 }
 
-/// A field of an error, on its way back. A trait of its own for its message.
+/// A field of an error on its way back. It is a separate trait because of its message.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read from an error that another node sent",
     label = "does not implement `Deserialize`, or borrows",
@@ -116,7 +118,7 @@ impl<T: Serialize + ?Sized> ErrorData for T {
     note = "with `#[action_error(skip)]` the field stays here, and `downcast` never makes this variant"
 )]
 pub trait ErrorDataBack: Sized {
-    /// From JSON, if it fits.
+    /// Reads the field from JSON, if it fits.
     fn from_value(value: &Value) -> Option<Self>;
 }
 
@@ -127,7 +129,7 @@ impl<T: DeserializeOwned> ErrorDataBack for T {
     }
 }
 
-/// A service's own error, with its fields as data. One that cannot be written makes it an error that says so.
+/// A service's own error, with its fields as data. If a field cannot be written, the error says so instead.
 pub fn application<const N: usize>(
     parts: ErrorParts,
     fields: [(&'static str, Result<Value, String>); N],
@@ -142,7 +144,7 @@ pub fn application<const N: usize>(
     Error::application(ErrorParts { data: (N > 0).then_some(Value::Object(data)), ..parts })
 }
 
-/// A field of an error as JSON, so that it comes back as it was.
+/// A field of an error as JSON, from which it can be read back unchanged.
 ///
 /// # Errors
 /// Says why it cannot be written.
@@ -150,7 +152,7 @@ pub fn to_value<T: ErrorData + ?Sized>(value: &T) -> Result<Value, String> {
     value.to_value()
 }
 
-/// A field of an error, if it is a `T`. One that is not there is null.
+/// A field of an error, if it is a `T`. A missing field is read as null.
 pub fn from_value<T: ErrorDataBack>(error: &Error, field: &str) -> Option<T> {
     let value = error.data().and_then(|data| data.get(field)).unwrap_or(&Value::Null);
     T::from_value(value)

@@ -1,10 +1,10 @@
-//! Buffers as text, the way Node writes and reads them.
+//! Buffers as text, as Node writes and reads them.
 
 use bytes::{BufMut, BytesMut};
 
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// Appends the standard alphabet, padded.
+/// Appends base64 with the standard alphabet and padding.
 pub(crate) fn encode(bytes: &[u8], out: &mut BytesMut) {
     for chunk in bytes.chunks(3) {
         let bits = chunk.iter().chain(&[0; 2]).take(3).fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
@@ -15,7 +15,7 @@ pub(crate) fn encode(bytes: &[u8], out: &mut BytesMut) {
     }
 }
 
-/// Reads as `Buffer.from(text, "base64")` does: both alphabets, padded or not; other characters are
+/// Reads like `Buffer.from(text, "base64")`: both alphabets, with or without padding. Other characters are
 /// skipped, and padding ends the text.
 pub(crate) fn decode(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity((text.len() / 4).saturating_mul(3));

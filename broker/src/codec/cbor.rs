@@ -6,10 +6,10 @@ use std::borrow::Cow;
 use super::date;
 use super::token::{Fault, Format, Input, Read, Token};
 
-/// The last integer that JavaScript counts to.
+/// The largest integer that a JavaScript number holds exactly.
 const MAX_INTEGER: u64 = 1 << 53;
 
-/// Kinds of values: the three bits that each begins with.
+/// The kinds of values. They are the first three bits of a value.
 const UNSIGNED: u8 = 0 << 5;
 const NEGATIVE: u8 = 1 << 5;
 const BYTES: u8 = 2 << 5;
@@ -18,15 +18,15 @@ const ARRAY: u8 = 4 << 5;
 const MAP: u8 = 5 << 5;
 const TAG: u8 = 6 << 5;
 
-/// Tags within each other: a Set of a Map is the most that is ever written.
+/// How deep tags may be nested. The deepest that is ever written is a Set of a Map.
 const MAX_TAGS: usize = 16;
-/// Bytes of a BigInt that is read as digits: as many as 512 bits have.
+/// The largest BigInt in bytes that is read as digits: 512 bits.
 const MAX_BIG: usize = 64;
 
 /// CBOR as `cbor-x` writes it without records.
 ///
-/// Node reads every 64-bit integer as a BigInt, which cannot be computed with other numbers, so integers
-/// beyond 32 bits are written as floats as long as these are exact.
+/// Node reads every 64-bit integer as a BigInt, which does not mix with other numbers. So integers beyond 32
+/// bits are written as floats if these are exact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cbor;
 
@@ -72,7 +72,7 @@ impl Format for Cbor {
     }
 
     fn negative(self, out: &mut BytesMut, value: i64) {
-        // -1 is written as 0.
+        // -1 is encoded as 0.
         match value.unsigned_abs() {
             size @ 0x1_0000_0001..=MAX_INTEGER => self.float(out, -(size as f64)),
             size => head(out, NEGATIVE, size.saturating_sub(1)),
@@ -127,8 +127,8 @@ impl Format for Cbor {
 
     fn map_header(self, out: &mut BytesMut, length: usize) {
         match u16::try_from(length) {
-            // Sixteen bits whatever the size, for Node does not count the members of an object before
-            // it writes them.
+            // Sixteen bits for every size, because Node does not count the members of an object before it
+            // writes them.
             Ok(length) => {
                 out.put_u8(MAP | 25);
                 out.put_u16(length);
@@ -145,7 +145,7 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// The number in a head; `None` for "up to an end".
+    /// The number in a head. `None` for an indefinite length.
     fn argument(&mut self, info: u8) -> Result<Option<u64>, Fault> {
         Ok(match info {
             0..=23 => Some(info.into()),
@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The pieces of a text or of bytes whose length was not known.
+    /// The pieces of a text or of bytes with an indefinite length.
     fn pieces(&mut self, kind: u8) -> Result<Vec<u8>, Fault> {
         let mut whole = Vec::new();
         loop {
@@ -214,7 +214,7 @@ impl<'a> Reader<'a> {
                 27 => return self.object(),
                 _ => {}
             }
-            // Sets, typed arrays and Maps are what is in them, and so is what is not known.
+            // Sets, typed arrays and Maps are read as their content. So are values with an unknown tag.
             let byte = self.input.byte()?;
             if byte & 0xE0 != TAG {
                 return self.value(byte);
@@ -224,7 +224,8 @@ impl<'a> Reader<'a> {
         Err(Fault("too many tags of one value"))
     }
 
-    /// A value of a class: a RegExp becomes a text, anything else stays an array of name and content.
+    /// A value of a class: a RegExp becomes a text. Anything else remains an array of its name and its
+    /// content.
     fn object(&mut self) -> Result<Token<'a>, Fault> {
         let mut ahead = self.clone();
         if let Ok(byte) = ahead.input.byte()
@@ -283,7 +284,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A float that stands for an integer beyond 32 bits, as Node writes these.
+/// A float that is an integer beyond 32 bits, as Node writes these.
 fn whole<'a>(value: f64) -> Token<'a> {
     let beyond = (4_294_967_296.0..=MAX_INTEGER as f64).contains(&value.abs());
     match beyond && value.fract() == 0.0 {
@@ -293,7 +294,7 @@ fn whole<'a>(value: f64) -> Token<'a> {
     }
 }
 
-/// The nearest integer, as `Math.round` has it: a half goes up.
+/// The nearest integer, like `Math.round`: a half is rounded up.
 fn rounded(value: f64) -> f64 {
     let below = value.floor();
     if value - below < 0.5 { below } else { below + 1.0 }
@@ -312,7 +313,7 @@ fn half(bits: u16) -> f64 {
     if bits & 0x8000 == 0 { size } else { -size }
 }
 
-/// A BigInt from its bytes. What does not fit 128 bits becomes digits.
+/// A BigInt from its bytes. A value beyond 128 bits becomes a string of digits.
 fn big<'a>(negative: bool, bytes: &[u8]) -> Result<Token<'a>, Fault> {
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     let bytes = bytes.get(zeros..).unwrap_or_default();
@@ -339,7 +340,7 @@ fn big<'a>(negative: bool, bytes: &[u8]) -> Result<Token<'a>, Fault> {
             digits.push(carry);
         }
     }
-    // A negative one stands for -1 - n.
+    // A negative BigInt is encoded as -1 - n.
     let mut carry = u64::from(negative);
     for part in &mut digits {
         let value = part.saturating_add(carry);

@@ -1,8 +1,9 @@
-//! The data of errors: JSON that comes back as what it was.
+//! The data of errors: JSON from which the values can be read back unchanged.
 //!
-//! An error is made where nobody can be told that its data cannot be written, and read where somebody looks for
-//! each of its fields. So what JSON has no form for is a text there: integers of more than 64 bits are their
-//! digits, and the floats that are no numbers their names in JavaScript. Bytes are arrays of numbers.
+//!
+//! When an error is made, nobody can be told that its data cannot be written. When it is read, each of its
+//! fields is expected. So values without a JSON form are written as strings: integers of more than 64 bits as
+//! their digits, and NaN and the infinities as their JavaScript names. Bytes are arrays of numbers.
 
 use bytes::{BufMut, BytesMut};
 use serde::Serialize;
@@ -16,17 +17,17 @@ use super::ser::Ser;
 use super::token::{Fault, Format, Mark, digits};
 use super::{DecodeError, MAX_DEPTH, Shown};
 
-/// A value as it stands in the data of an error.
+/// A value in the form that the data of an error has.
 ///
 /// # Errors
-/// Says why it cannot be written, for example a map whose keys are not texts.
+/// Says why it cannot be written, for example a map whose keys are not strings.
 pub(crate) fn to_error_data<T: Serialize + ?Sized>(value: &T) -> Result<Value, String> {
     let mut out = BytesMut::with_capacity(64);
     value.serialize(Ser { out: &mut out, format: ErrorData }).map_err(|why| why.to_string())?;
     serde_json::from_slice(&out).map_err(|why| why.to_string())
 }
 
-/// What [`to_error_data`] wrote, or another node.
+/// Reads what [`to_error_data`] or another node has written.
 pub(crate) fn from_error_data<T: DeserializeOwned>(value: &Value) -> Result<T, DecodeError> {
     T::deserialize(value).or_else(|_| {
         let text = value.to_string();
@@ -37,7 +38,7 @@ pub(crate) fn from_error_data<T: DeserializeOwned>(value: &Value) -> Result<T, D
     })
 }
 
-/// A float by its name in JavaScript.
+/// A float from its JavaScript name.
 pub(super) fn float(text: &str) -> Option<f64> {
     match text {
         "NaN" => Some(f64::NAN),
@@ -47,7 +48,7 @@ pub(super) fn float(text: &str) -> Option<f64> {
     }
 }
 
-/// JSON in which everything has a form.
+/// JSON in which every value has a form.
 #[derive(Debug, Clone, Copy)]
 struct ErrorData;
 

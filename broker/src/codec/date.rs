@@ -1,4 +1,4 @@
-//! Dates as JavaScript has them: milliseconds since 1970, printed in one form of ISO 8601.
+//! Dates as in JavaScript: milliseconds since 1970, printed in one form of ISO 8601.
 
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
@@ -8,18 +8,20 @@ use std::time::{Duration, SystemTime};
 /// The name by which the codecs recognize a [`Date`].
 pub(crate) const NAME: &str = "$ligand::Date";
 
-/// The furthest that a JavaScript Date goes, either way.
+/// The largest distance of a JavaScript Date from 1970, in both directions.
 const LAST: f64 = 8.64e15;
 
-/// A moment, which a Moleculer node sees as a `Date` wherever the cluster's serializer can tell one:
-/// with every serializer but JSON, which has ISO texts.
+/// A moment in time. A Moleculer node sees it as a `Date` with every serializer except JSON, which has only
+/// ISO strings.
 ///
-/// Reads dates, ISO texts and milliseconds.
+///
+/// It is read from dates, ISO strings and milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date(i64);
 
 impl Date {
-    /// So many milliseconds since 1970; what no JavaScript Date can hold (8.64e15) is cut.
+    /// The moment this many milliseconds after 1970. Values that a JavaScript Date cannot hold (beyond
+    /// 8.64e15) are clamped.
     #[must_use]
     pub const fn from_millis(milliseconds: i64) -> Self {
         const MOST: i64 = LAST as i64;
@@ -38,7 +40,7 @@ impl Date {
         self.0
     }
 
-    /// Now.
+    /// The current time.
     #[must_use]
     pub fn now() -> Self {
         Self::from(SystemTime::now())
@@ -114,12 +116,12 @@ impl<'de> Visitor<'de> for DateVisitor {
     }
 }
 
-/// Whether a JavaScript Date can hold this; an invalid one is not a number.
+/// Whether a JavaScript Date can hold this. An invalid date is NaN.
 pub(crate) fn holds(milliseconds: f64) -> bool {
     (-LAST..=LAST).contains(&milliseconds)
 }
 
-/// What `toISOString` prints; `None` for an invalid date.
+/// The text that `toISOString` prints. `None` for an invalid date.
 pub(crate) fn print(milliseconds: f64) -> Option<String> {
     if !holds(milliseconds) {
         return None;
@@ -136,7 +138,7 @@ pub(crate) fn print(milliseconds: f64) -> Option<String> {
     Some(format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", rest % 1000))
 }
 
-/// Reads what [`print`] writes, and the other forms of one moment that ISO 8601 and RFC 3339 share.
+/// Reads what [`print`] writes, and the other forms that ISO 8601 and RFC 3339 share.
 pub(crate) fn parse(text: &str) -> Option<f64> {
     let (date, time) = match text.split_once(['T', ' ']) {
         Some((date, time)) => (date, Some(time)),
@@ -162,7 +164,7 @@ pub(crate) fn parse(text: &str) -> Option<f64> {
     Some(midnight.checked_add(clock)? as f64)
 }
 
-/// Milliseconds since midnight in Greenwich.
+/// Milliseconds since midnight in UTC.
 fn clock(time: &str) -> Option<i64> {
     let at = time.find(['Z', 'z', '+', '-'])?;
     let (time, zone) = time.split_at_checked(at)?;
@@ -201,8 +203,8 @@ fn digits(text: &str, least: usize, most: usize) -> Option<u32> {
     fits.then(|| text.parse().ok()).flatten()
 }
 
-/// Days from 1970-01-01 to a day of the Gregorian calendar, counting years from March so that a leap day
-/// ends one.
+/// The number of days from 1970-01-01 to a day of the Gregorian calendar. Years begin in March, so that a
+/// leap day is the last day of a year.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year.saturating_sub(1) } else { year };
     let era = year.div_euclid(400);
@@ -215,7 +217,7 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     era.saturating_mul(146_097).saturating_add(day_of_era).saturating_sub(719_468)
 }
 
-/// The day of the Gregorian calendar so many days after 1970-01-01.
+/// The day of the Gregorian calendar that is this many days after 1970-01-01.
 fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days.saturating_add(719_468);
     let era = shifted.div_euclid(146_097);

@@ -1,11 +1,13 @@
-//! Values of Rust, through serde, from any [`Format`](super::token::Format).
+//! Reads Rust values from any [`Format`](super::token::Format), through serde.
 //!
-//! What a handler asks for decides how a special value is shown: a Buffer is bytes to a type of bytes, an
-//! array of numbers to a sequence, and to everything else the object that JSON makes of it; a Date is
-//! milliseconds to a number, and an ISO text to everything else. So a [`serde_json::Value`] sees the same
-//! whatever the cluster speaks. Where serde buffers a value, [`Shown`] finds out who asks.
 //!
-//! A float that is whole is an integer to who asks for one: Node has but one kind of number.
+//! The type that a handler asks for decides the form of a special value. A Buffer is bytes for a type of
+//! bytes, an array of numbers for a sequence, and otherwise the object that JSON makes of it. A Date is
+//! milliseconds for a number, and otherwise an ISO string. So a [`serde_json::Value`] is the same with every
+//! serializer. If serde buffers a value, [`Shown`] finds out which type is asked for.
+//!
+//!
+//! A whole float can be read as an integer, because Node has only one kind of number.
 
 use serde::de::value::{SeqDeserializer, StrDeserializer, StringDeserializer};
 use serde::de::{
@@ -28,31 +30,31 @@ pub(crate) struct De<'a, R> {
     reader: R,
     peeked: Option<Token<'a>>,
     depth: usize,
-    /// How special values are shown to serde's buffers; without it, as JSON has them.
+    /// The form of special values for serde's buffers. `None` means as in JSON.
     shown: Option<&'a Shown>,
-    /// Whether texts are read as what [`ErrorData`](super::data::ErrorData) wrote as texts.
+    /// Whether strings are read as what [`ErrorData`](super::data::ErrorData) has written as strings.
     texts: bool,
 }
 
 impl<'a, R: Read<'a>> De<'a, R> {
-    /// At most so many containers within each other are read.
+    /// Reads at most `depth` levels of containers.
     pub(crate) const fn new(reader: R, depth: usize) -> Self {
         Self { reader, peeked: None, depth, shown: None, texts: false }
     }
 
-    /// Shows special values to serde's buffers as those who ask there want them.
+    /// Gives serde's buffers special values in the form that their readers want.
     pub(super) const fn shown(mut self, shown: &'a Shown) -> Self {
         self.shown = Some(shown);
         self
     }
 
-    /// Reads numbers and bytes from the forms that the data of errors has for them.
+    /// Reads numbers and bytes from the forms that they have in the data of errors.
     pub(super) const fn with_texts(mut self) -> Self {
         self.texts = true;
         self
     }
 
-    /// Nothing may follow the value.
+    /// Checks that nothing follows the value.
     pub(crate) fn end(&mut self) -> Result<(), Failure> {
         if self.peeked.is_none() && self.reader.left() == 0 {
             Ok(())
@@ -68,7 +70,7 @@ impl<'a, R: Read<'a>> De<'a, R> {
         }
     }
 
-    /// Whether a container without a number ends here.
+    /// Whether a container with an indefinite length ends here.
     fn ends(&mut self) -> Result<bool, Failure> {
         let token = self.next()?;
         if token == Token::End {
@@ -85,7 +87,7 @@ impl<'a, R: Read<'a>> De<'a, R> {
         Ok(value)
     }
 
-    /// Any value, as what it is most like in JSON.
+    /// Any value, in its closest JSON form.
     fn visit<'de, V: Visitor<'de>>(&mut self, token: Token<'a>, visitor: V) -> Result<V::Value, Failure> {
         match token {
             Token::Null | Token::Undefined => visitor.visit_unit(),
@@ -98,7 +100,7 @@ impl<'a, R: Read<'a>> De<'a, R> {
                 _ => visitor.visit_string(digits(negative, size)),
             },
             Token::Float(value) => match self.shown {
-                // A buffer has no room for more.
+                // A buffer cannot hold a larger integer.
                 Some(shown) if value.abs() < I64_END && shown.whole_as_integers() && is_buffer(&visitor) => {
                     whole(value, visitor)
                 }
@@ -147,7 +149,7 @@ impl<'a, R: Read<'a>> De<'a, R> {
 }
 
 impl<R> De<'_, R> {
-    /// How a special value is shown to whoever asks for anything; or the probe for a buffer.
+    /// The form of a special value for a reader that accepts anything, or the probe for a buffer.
     fn form<'de>(&self, special: Special, visitor: &impl Visitor<'de>) -> Result<Form, &'static [u8]> {
         match self.shown {
             Some(shown) if is_buffer(visitor) => shown.form(special),
@@ -156,23 +158,23 @@ impl<R> De<'_, R> {
     }
 }
 
-// Where integers end. Each is a power of two, and so a float.
+// The limits of integers. Each is a power of two, and so an exact float.
 const I64_END: f64 = 9_223_372_036_854_775_808.0;
 const U64_END: f64 = I64_END * 2.0;
 const U128_END: f64 = U64_END * U64_END;
 const I64_START: f64 = -I64_END;
 const I128_START: f64 = -U128_END / 2.0;
 
-/// A float to who asks for an integer: the integer, where it is whole and there is one.
+/// A float for a reader that asks for an integer: the integer, if the float is whole and in range.
 fn whole<'de, V: Visitor<'de>>(value: f64, visitor: V) -> Result<V::Value, Failure> {
     match value {
-        // NaN and infinities too.
+        // NaN and the infinities, too.
         _ if value.fract() != 0.0 => visitor.visit_f64(value),
         0.0..U64_END => visitor.visit_u64(value as u64),
         I64_START..0.0 => visitor.visit_i64(value as i64),
         U64_END..U128_END => visitor.visit_u128(value as u128),
         I128_START..I64_START => visitor.visit_i128(value as i128),
-        // Larger than any.
+        // Larger than every integer type.
         _ => visitor.visit_f64(value),
     }
 }
@@ -181,7 +183,7 @@ fn negated(size: u128) -> Option<i64> {
     i64::try_from(0_i128.checked_sub_unsigned(size)?).ok()
 }
 
-/// What is left of an array or a map.
+/// The rest of an array or a map.
 struct Items<'d, 'a, R> {
     de: &'d mut De<'a, R>,
     left: Option<usize>,
@@ -200,13 +202,13 @@ impl<'a, R: Read<'a>> Items<'_, 'a, R> {
         Ok(!self.done)
     }
 
-    /// Nothing may be left, as with `serde_json`.
+    /// Checks that nothing is left, as `serde_json` does.
     fn finish(mut self) -> Result<(), Failure> {
         if self.done || !self.more()? { Ok(()) } else { Err(Failure::custom("more items than expected")) }
     }
 
     fn hint(&self) -> Option<usize> {
-        // Each item takes a byte at least, whatever the header says.
+        // Each item needs at least one byte, whatever the header says.
         Some(self.left?.min(self.de.reader.left()))
     }
 }
@@ -247,7 +249,7 @@ impl<'de, 'a, R: Read<'a>> MapAccess<'de> for &mut Items<'_, 'a, R> {
     }
 }
 
-/// `{"type":"Buffer","data":[…]}`: a Buffer for who does not ask for bytes.
+/// `{"type":"Buffer","data":[…]}`: a Buffer for a reader that does not ask for bytes.
 struct BufferObject<'t> {
     bytes: &'t [u8],
     at: u8,
@@ -286,7 +288,7 @@ macro_rules! integers {
 }
 
 impl<'a, R: Read<'a>> De<'a, R> {
-    /// The next value, if it is a text and texts stand for numbers.
+    /// The next value, if it is a string that stands for a number.
     fn text_of_data(&mut self) -> Result<Option<Cow<'a, str>>, Failure> {
         if !self.texts {
             return Ok(None);
@@ -455,7 +457,7 @@ impl<'de, 'a, R: Read<'a>> Deserializer<'de> for &mut De<'a, R> {
     }
 }
 
-/// The variant of an enum that has content.
+/// A variant of an enum that has content.
 struct Variant<'d, 'a, R> {
     de: &'d mut De<'a, R>,
     key: String,

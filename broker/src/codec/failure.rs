@@ -1,4 +1,4 @@
-//! What a codec says when it cannot go on.
+//! The error of a codec.
 
 use std::fmt;
 
@@ -12,10 +12,10 @@ use super::token::Fault;
 pub(crate) struct Failure(pub(crate) String);
 
 impl Failure {
-    /// What writing says that was given only so much room.
+    /// The error of a writer that has only limited room.
     pub(super) const TOO_LARGE: &'static str = "the value is too large";
 
-    /// Whether there was not enough room for what was written.
+    /// Whether there was too little room for the value.
     pub(crate) fn is_too_large(&self) -> bool {
         self.0.contains(Self::TOO_LARGE)
     }

@@ -1,4 +1,4 @@
-//! JSON with prefixed texts for what JSON has no form for (protocol chapter 9.2).
+//! JSON with prefixed strings for values that have no JSON form (protocol chapter 9.2).
 
 use bytes::{BufMut, BytesMut};
 use std::borrow::Cow;
@@ -8,7 +8,7 @@ use super::base64;
 use super::mended::read_json;
 use super::token::{Fault, Format, Input, Mark, Read, Token, open};
 
-/// What a text with a special meaning begins with; six characters decide which.
+/// The beginning of a string with a special meaning. Its first six characters decide which.
 const SPECIAL: &str = "[[";
 const ESCAPED: &str = "[[ES]]";
 
@@ -17,10 +17,9 @@ const ESCAPED: &str = "[[ES]]";
 pub(crate) struct JsonExt;
 
 impl JsonExt {
-    /// A reader of bytes whose syntax is checked first: the reader itself takes well-formed JSON for
-    /// granted.
+    /// A reader of bytes whose syntax is checked first, because the reader itself expects well-formed JSON.
     pub(crate) fn checked(self, bytes: &[u8], depth: usize) -> Result<Reader<'_>, Fault> {
-        // `serde_json` reads 127 levels, and so many are never allowed within an inner text.
+        // `serde_json` reads 127 levels. An inner text may never have that many.
         if depth == 0 {
             return Err(Fault::DEPTH);
         }
@@ -29,11 +28,11 @@ impl JsonExt {
     }
 }
 
-/// Whether JSON text may hold a special text.
+/// Whether JSON may contain a special string.
 pub(crate) fn has_special(json: &[u8]) -> bool {
     const QUOTED: &[u8] = b"\"[[";
     json.windows(QUOTED.len()).any(|window| window == QUOTED)
-        // Escaped brackets are possible, though nobody writes them.
+        // Escaped brackets are possible, although nobody writes them.
         || json.windows(5).any(|window| window.eq_ignore_ascii_case(b"\\u005"))
 }
 
@@ -130,7 +129,7 @@ impl Format for JsonExt {
     }
 }
 
-/// Reads JSONExt whose syntax is known to be right.
+/// Reads JSONExt whose syntax has been checked.
 #[derive(Debug, Clone)]
 pub(crate) struct Reader<'a> {
     input: Input<'a>,
@@ -138,7 +137,7 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads JSON, where no text has a meaning of its own.
+    /// Reads plain JSON, in which no string has a special meaning.
     pub(super) fn plain(self) -> Self {
         Self { plain: true, ..self }
     }
@@ -169,7 +168,7 @@ impl<'a> Reader<'a> {
         Ok(text)
     }
 
-    /// Whether the text just read is a key: that shows behind it.
+    /// Whether the string that was just read is a key. The next character shows it.
     fn was_key(&self) -> bool {
         self.input.rest().trim_ascii_start().first() == Some(&b':')
     }
@@ -195,7 +194,7 @@ impl<'a> Reader<'a> {
             return Ok(Token::Unsigned(value));
         }
         match text.parse::<i64>() {
-            // -0 is a number of its own in JavaScript.
+            // -0 is a separate number in JavaScript.
             Ok(0) => Ok(Token::Float(-0.0)),
             Ok(value) => Ok(Token::Negative(value)),
             Err(_) => text.parse().map(Token::Float).map_err(|_| Fault("a number that is none")),
@@ -203,7 +202,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What a text stands for. Unknown prefixes leave it as it is: older senders do not escape.
+/// The meaning of a string. With an unknown prefix it stays as it is, because older senders do not escape.
 fn special(text: Cow<'_, str>) -> Result<Token<'_>, Fault> {
     let Some((prefix, rest)) = text.split_at_checked(ESCAPED.len()).filter(|_| text.starts_with(SPECIAL))
     else {
@@ -223,7 +222,7 @@ fn special(text: Cow<'_, str>) -> Result<Token<'_>, Fault> {
     })
 }
 
-/// A BigInt. What does not fit 128 bits stays digits.
+/// A BigInt. A value beyond 128 bits remains digits.
 fn big<'a>(digits: &str) -> Result<Token<'a>, Fault> {
     let (negative, size) = match digits.strip_prefix('-') {
         Some(size) => (true, size),

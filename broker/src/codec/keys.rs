@@ -1,4 +1,4 @@
-//! Keys of maps: texts in every format, whatever they are in Rust, as with `serde_json`.
+//! Keys of maps. In every format they are strings, whatever their Rust type is, as with `serde_json`.
 
 use serde::de::value::StrDeserializer;
 use serde::de::{Deserializer, Visitor};
@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::shown::Shown;
 use super::token::{Token, digits};
 
-/// A key as text: nodes of the `notepack.io` kind do the same with other keys.
+/// A key as text. `notepack.io` nodes treat other keys in the same way.
 pub(super) fn key_text<'t>(token: &'t Token<'_>) -> Result<std::borrow::Cow<'t, str>, Failure> {
     Ok(match token {
         Token::Text(text) => text.as_ref().into(),
@@ -25,10 +25,10 @@ pub(super) fn key_text<'t>(token: &'t Token<'_>) -> Result<std::borrow::Cow<'t, 
     })
 }
 
-/// The key of a map, as `serde_json` gives it to who asks for something else than text.
+/// The key of a map, in the way `serde_json` gives it to a reader that does not ask for a string.
 pub(super) struct Key<'t> {
     pub(super) text: &'t str,
-    /// Is told of keys that are asked for as anything: of those that serde buffers.
+    /// Notified of keys whose reader accepts anything, because serde buffers those.
     pub(super) shown: Option<&'t Shown>,
 }
 
@@ -99,7 +99,7 @@ impl<'de> Deserializer<'de> for Key<'_> {
     }
 }
 
-/// Turns a key into text, as `serde_json` does: receivers know no other keys.
+/// Converts a key into a string like `serde_json`, because receivers know no other keys.
 pub(super) struct KeyText;
 
 fn no_key<T>() -> Result<T, Failure> {

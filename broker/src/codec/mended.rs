@@ -1,13 +1,15 @@
-//! JSON that JavaScript reads and `serde_json` does not.
+//! Reads JSON that JavaScript accepts and `serde_json` does not.
 //!
-//! Half a surrogate pair in a text, which `JSON.stringify` writes, becomes U+FFFD, as the other serializers
-//! show it. A number above all floats, which is `Infinity` to JavaScript, becomes null, as `JSON.stringify`
-//! writes that. All else stays, so that one such text or number costs nothing of what stands beside it.
+//!
+//! Half of a surrogate pair in a string, which `JSON.stringify` can write, becomes U+FFFD, as with the other
+//! serializers. A number above the range of floats, which is `Infinity` in JavaScript, becomes null, as
+//! `JSON.stringify` would write it. Everything else stays unchanged, so such a string or number does not
+//! affect its neighbours.
 
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 
-/// Reads JSON as JavaScript reads it. Only text that `serde_json` refuses is looked at twice.
+/// Reads JSON as JavaScript does. Only text that `serde_json` refuses is read again.
 pub(crate) fn read_json<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
     match serde_json::from_slice(json) {
         Err(error) => match mended_after(&error, json) {
@@ -18,15 +20,14 @@ pub(crate) fn read_json<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<
     }
 }
 
-/// The text that can be read where this error of `serde_json` says that it cannot; `None` where there is
-/// nothing to mend.
+/// The corrected text after an error of `serde_json`. `None` if there is nothing to correct.
 pub(super) fn mended_after(error: &serde_json::Error, json: &[u8]) -> Option<Vec<u8>> {
-    // A value that is no `T` is another matter, and much more frequent.
+    // A value that is not a `T` is a different error, and much more frequent.
     if error.is_syntax() { mended(json) } else { None }
 }
 
-/// The text without what `serde_json` cannot read; `None` where there is nothing of that kind. What is
-/// malformed stays so.
+/// The text without what `serde_json` cannot read. `None` if it contains nothing of that kind. Malformed text
+/// stays malformed.
 pub(super) fn mended(json: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(json.len());
     let mut found = false;
@@ -63,7 +64,7 @@ fn text<'a>(json: &'a [u8], found: &mut bool) -> (Cow<'a, [u8]>, &'a [u8]) {
         let length = match surrogate(rest) {
             None => 2,
             Some(0xDC00..) => 0,
-            // The second half of a pair has to follow at once.
+            // The second half of a pair has to follow directly.
             Some(_) => match surrogate(split(rest, 6).1) {
                 Some(0xDC00..) => 12,
                 _ => 0,
@@ -81,7 +82,7 @@ fn text<'a>(json: &'a [u8], found: &mut bool) -> (Cow<'a, [u8]>, &'a [u8]) {
     }
 }
 
-/// The half of a pair that an escape at the beginning stands for.
+/// The half of a pair that an escape at the beginning encodes.
 fn surrogate(json: &[u8]) -> Option<u16> {
     let digits = json.strip_prefix(b"\\u")?.first_chunk::<4>()?;
     let digits = std::str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'))?;
@@ -94,7 +95,7 @@ fn number<'a>(json: &'a [u8], found: &mut bool) -> (Cow<'a, [u8]>, &'a [u8]) {
     let digit = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
     let (literal, tail) = split(json, json.iter().take_while(digit).count());
     let large = match std::str::from_utf8(literal).map(str::parse::<f64>) {
-        // The largest floats of all are read by some, but not by `serde_json`.
+        // Some parsers read the largest floats, but `serde_json` does not.
         Ok(Ok(number)) => number.abs() > 1e308 && serde_json::from_slice::<f64>(literal).is_err(),
         _ => false,
     };
@@ -140,7 +141,7 @@ mod tests {
         {
             assert!(read_json::<Value>(text.as_bytes()).is_err(), "{text}");
         }
-        // No second look where the type is what does not fit.
+        // It is not read again if the type is what does not fit.
         assert!(read_json::<u8>(br#"[1]"#).unwrap_err().is_data());
     }
 

@@ -1,10 +1,12 @@
-//! Turning values into bytes and back.
+//! Encodes values to bytes, and decodes them.
 //!
-//! Every body that crosses the network passes here, and nothing else does: a call between two Rust
-//! services in one process moves its values. [`runs`] counts the passes, so that a test can prove it.
 //!
-//! JSON is left to `serde_json`. The other formats share one reader and one writer for serde ([`de`],
-//! [`ser`]), which know values as a row of parts ([`token`]); a format is how a part is written.
+//! Every body that crosses the network passes through this module, and nothing else does: a call between two
+//! Rust services in one process moves its values. [`runs`] counts the passes, so that a test can prove it.
+//!
+//!
+//! JSON uses `serde_json`. The other formats share one reader and one writer for serde ([`de`], [`ser`]),
+//! which see a value as a row of parts ([`token`]). A format defines how a part is written.
 #![cfg_attr(
     not(test),
     deny(
@@ -54,17 +56,17 @@ use shown::Shown;
 use token::{Fault, Format};
 pub(crate) use transcode::{from_json, to_json};
 
-/// Containers within each other that are read: as many as `serde_json` reads.
+/// How many levels deep containers may be nested. It is the limit of `serde_json`.
 pub(crate) const MAX_DEPTH: usize = 128;
 
-/// How bodies are written. One per cluster.
+/// The encoding of bodies. All nodes of a cluster use the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Codec {
     /// JSON, Moleculer's default.
     #[default]
     Json,
-    /// JSON with prefixed texts for dates, Buffers and BigInts.
+    /// JSON with prefixed strings for dates, Buffers and BigInts.
     JsonExt,
     /// MessagePack as `msgpack5` writes it.
     MsgPack,
@@ -90,7 +92,7 @@ impl Codec {
     /// Encodes a value into new bytes.
     ///
     /// # Errors
-    /// When the value cannot be written, for example a map whose keys are not texts.
+    /// When the value cannot be written, for example a map whose keys are not strings.
     pub fn encode<T: Serialize + ?Sized>(self, value: &T) -> Result<Bytes, Error> {
         let mut out = BytesMut::with_capacity(128);
         self.encode_into(value, &mut out)?;
@@ -122,7 +124,7 @@ impl Codec {
     /// Decodes a whole value.
     ///
     /// # Errors
-    /// When the bytes are not a `T`; the message holds the path to the first field that did not fit.
+    /// When the bytes are not a `T`. The message contains the path to the first field that does not fit.
     pub fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, DecodeError> {
         fn from<'a, T: DeserializeOwned, R: token::Read<'a> + Clone>(
             reader: &R,
@@ -144,7 +146,7 @@ impl Codec {
         }
     }
 
-    /// Nothing, in this codec.
+    /// Null in this codec.
     pub(crate) const fn null(self) -> &'static [u8] {
         match self {
             Self::Json | Self::JsonExt => b"null",
@@ -153,7 +155,7 @@ impl Codec {
         }
     }
 
-    /// An object without members, in this codec.
+    /// An empty object in this codec.
     pub(crate) const fn empty_object(self) -> &'static [u8] {
         match self {
             Self::Json | Self::JsonExt => b"{}",
@@ -163,7 +165,7 @@ impl Codec {
     }
 }
 
-/// Reads a whole value; again where [`Shown`] has found out something.
+/// Reads a whole value. It is read again if [`Shown`] has learned something.
 fn read<'a, T: DeserializeOwned, R: token::Read<'a>>(
     from_the_beginning: impl Fn() -> De<'a, R>,
     shown: &Shown,
@@ -177,7 +179,7 @@ fn read<'a, T: DeserializeOwned, R: token::Read<'a>>(
             Err(_) => break,
         }
     }
-    // Decoded once more to learn the path: only failures pay for it.
+    // Decoded again to find the path. Only failures cost this.
     shown.settle();
     let mut input = from_the_beginning();
     let value = serde_path_to_error::deserialize(&mut input).map_err(DecodeError::from)?;
@@ -185,8 +187,8 @@ fn read<'a, T: DeserializeOwned, R: token::Read<'a>>(
     input.end().map(|()| value).map_err(whole)
 }
 
-/// JSON that `serde_json` did not read: perhaps for what only JavaScript reads, or for a whole number that is
-/// written as a float, and else to learn the path. Only failures pay for it.
+/// Reads JSON again after `serde_json` has failed. The JSON may contain what only JavaScript reads, or an
+/// integer that is written as a float. Otherwise, this finds the path of the error. Only failures cost this.
 fn json_again<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Result<T, DecodeError> {
     let mended = mended::mended_after(error, bytes);
     let bytes = mended.as_deref().unwrap_or(bytes);
@@ -205,7 +207,7 @@ fn json_again<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> R
         input.end().map(|()| value).map_err(whole)
     });
     match (strict, lenient) {
-        // What is wrong is behind a float that is no mistake.
+        // The error is after a float that is valid.
         (Err(strict), Some(Err(lenient))) if strict.message.starts_with("invalid type: floating point") => {
             Err(lenient)
         }
@@ -213,26 +215,26 @@ fn json_again<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> R
     }
 }
 
-/// A value of JSON as a `T`, with whole floats as integers where those are asked for.
+/// A JSON value as a `T`. Whole floats are integers if the type asks for integers.
 ///
 /// # Errors
-/// As [`Codec::decode`].
+/// The same as for [`Codec::decode`].
 pub(crate) fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, DecodeError> {
     T::deserialize(value).or_else(|_| Codec::Json.decode(value.to_string().as_bytes()))
 }
 
-/// A value as JSON, for what is JSON within the process: meta, headers, definitions of services.
+/// A value as JSON, for everything that is JSON within the process: meta, headers, definitions of services.
 ///
 /// # Errors
-/// Says that `what` cannot be written, and where in it the reason lies.
+/// Says that `what` cannot be written, and which part of it is the reason.
 pub(crate) fn to_value<T: Serialize + ?Sized>(what: impl fmt::Display, value: &T) -> Result<Value, Error> {
     as_value(value).map_err(|why| Error::codec(format_args!("{what} {why}")))
 }
 
-/// As [`to_value`], for those who say later what it is that cannot be written.
+/// Like [`to_value`], for callers that add later what cannot be written.
 pub(crate) fn as_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, String> {
     serde_json::to_value(value).map_err(|error| {
-        // Written a second time to learn the path: only failures pay for it.
+        // Written again to find the path. Only failures cost this.
         let mut track = serde_path_to_error::Track::new();
         let json = serde_json::value::Serializer;
         let at = match value.serialize(serde_path_to_error::Serializer::new(json, &mut track)) {
@@ -244,13 +246,13 @@ pub(crate) fn as_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, String
     })
 }
 
-/// A body that is not what was asked for.
+/// A body that does not have the type that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{message}", if path.is_empty() { String::new() } else { format!("{path}: ") })]
 pub struct DecodeError {
-    /// Path to the field, for example `lines[2].price`; empty for the whole.
+    /// The path of the field, such as `lines[2].price`. Empty for the whole body.
     pub path: String,
-    /// What was expected and what was there.
+    /// What was expected, and what was found.
     pub message: String,
 }
 
@@ -262,7 +264,7 @@ impl From<serde_path_to_error::Error<serde_json::Error>> for DecodeError {
     }
 }
 
-/// serde_json adds a position in the text, which means nothing to a caller.
+/// Removes the position in the text that `serde_json` adds. It means nothing to a caller.
 fn plainly(error: &serde_json::Error) -> String {
     error.to_string().split(" at line ").next().unwrap_or_default().to_owned()
 }
@@ -280,7 +282,7 @@ thread_local! {
     static RUNS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
-/// How often a value was encoded or decoded on this thread.
+/// How many values have been encoded or decoded on this thread.
 #[cfg(any(test, feature = "testing"))]
 pub(crate) fn runs() -> u64 {
     RUNS.with(std::cell::Cell::get)

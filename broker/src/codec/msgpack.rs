@@ -6,14 +6,13 @@ use std::borrow::Cow;
 use super::date;
 use super::token::{Fault, Format, Input, Read, Token};
 
-/// MessagePack as one of two libraries of Node writes it.
+/// MessagePack as one of two Node libraries writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MsgPack {
-    /// As `msgpack5`: numbers with a fraction take 32 bits where they are exact; unknown extensions are
-    /// refused.
+    /// `msgpack5`: numbers with a fraction take 32 bits if that is exact. Unknown extensions are refused.
     Msgpack5,
-    /// As `notepack.io`: numbers with a fraction take 64 bits; an unknown extension is an array of its
-    /// type and its bytes.
+    /// `notepack.io`: numbers with a fraction take 64 bits. An unknown extension is an array of its type and
+    /// its bytes.
     Notepack,
 }
 
@@ -21,7 +20,7 @@ impl MsgPack {
     fn header(out: &mut BytesMut, length: usize, small: (u8, usize), wide: [Option<u8>; 3]) {
         let [byte, short, long] = wide;
         match (length, byte, short) {
-            // The length was compared with one that fits.
+            // The length has been compared with one that fits.
             (length, ..) if length < small.1 => out.put_u8(small.0 | length as u8),
             (0..=0xFF, Some(byte), _) => out.put_slice(&[byte, length as u8]),
             (0..=0xFFFF, _, Some(short)) => {
@@ -72,7 +71,7 @@ impl Format for MsgPack {
     }
 
     fn negative(self, out: &mut BytesMut, value: i64) {
-        // msgpack5 takes eight bytes for -2^31 already.
+        // msgpack5 already takes eight bytes for -2^31.
         let last = if self == Self::Msgpack5 { -0x7FFF_FFFF } else { -0x8000_0000 };
         match value {
             -0x20..=-1 => out.put_i8(value as i8),
@@ -117,7 +116,7 @@ impl Format for MsgPack {
     }
 
     fn date(self, out: &mut BytesMut, milliseconds: f64) {
-        // What is no number becomes nothing, as in JSON; times beyond what a Date holds do, too.
+        // NaN becomes null, as in JSON, and so do times that a Date cannot hold.
         if !date::holds(milliseconds) {
             return self.null(out);
         }
@@ -200,7 +199,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A negative number of 8 to 64 bits, given as its two's complement.
+/// A negative number of 8 to 64 bits, from its two's complement.
 fn signed<'a>(bits: u64, width: usize) -> Token<'a> {
     let unused = 64_usize.saturating_sub(width.saturating_mul(8)) as u32;
     let value = bits.wrapping_shl(unused).cast_signed().wrapping_shr(unused);

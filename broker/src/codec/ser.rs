@@ -1,4 +1,4 @@
-//! Values of Rust, through serde, in any [`Format`].
+//! Writes Rust values in any [`Format`], through serde.
 
 use bytes::BytesMut;
 use serde::ser::{
@@ -204,7 +204,7 @@ pub(crate) struct Items<'a, F> {
     ser: Ser<'a, F>,
     mark: Mark,
     written: usize,
-    /// The map of one key around the content of an enum's variant.
+    /// The map with one key that contains the content of an enum's variant.
     wrapped: Option<Mark>,
 }
 

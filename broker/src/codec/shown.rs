@@ -1,12 +1,14 @@
 //! Special values in types that serde buffers.
 //!
-//! A type that is tagged inside, flattened or untagged is read in two steps: serde keeps what is there in a
-//! buffer, and fields ask the buffer later. The buffer knows one form of each value, and nobody is told who asks
-//! it for what; but a Buffer is a sequence to a `Vec<u8>`, and an object to a `Value`.
 //!
-//! So a buffer is handed a probe for such a value: a byte that is no text. Whoever asks for anything but bytes
-//! fails, and by the failure says what was wanted ([`asked`]); then all is read again, with the value in that
-//! form. What is not buffered is read once, and knows nothing of this.
+//! A type that is internally tagged, flattened or untagged is read in two steps: serde stores the value in a
+//! buffer, and fields read from the buffer later. The buffer holds one form of each value, and nothing tells
+//! which form a field asks for. But a Buffer is a sequence for a `Vec<u8>`, and an object for a `Value`.
+//!
+//!
+//! So the buffer gets a probe instead of such a value: bytes that are not text. A field that asks for
+//! anything except bytes fails, and the failure says what it asked for ([`asked`]). Then everything is read
+//! again, with the value in that form. A value that is not buffered is read once, without any of this.
 
 use serde::de::{Expected, Unexpected, Visitor};
 use std::cell::Cell;
@@ -14,61 +16,61 @@ use std::fmt::{self, Write as _};
 
 use super::date;
 
-/// So many values of a kind are told apart by their order; those behind them by their keys.
+/// How many values of a kind are distinguished by their order. Further ones are distinguished by their keys.
 const BY_ORDER: usize = 4;
-/// So many keys are told apart.
+/// How many keys are distinguished.
 const BY_KEY: usize = 8;
 const SLOTS: usize = BY_ORDER + BY_KEY;
 
-/// What probes are made of. They are known by their addresses, which nothing that was received has.
+/// The content of probes. They are recognized by their addresses, which no received bytes have.
 static PROBES: [[u8; SLOTS]; 2] = [[0xFF; SLOTS]; 2];
 
-/// Values whose form depends on who asks.
+/// Values whose form depends on the type that asks for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Special {
     Bytes = 0,
     Date = 1,
 }
 
-/// What a special value is shown as.
+/// The form of a special value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
-    /// As it is: bytes.
+    /// Bytes.
     Bytes,
-    /// What JSON makes of it.
+    /// The form that JSON has for it.
     Json,
     Sequence,
     Integer,
     Float,
 }
 
-/// What the readings of one body have found out about its special values.
+/// What has been learned about the special values of one body.
 #[derive(Debug, Default)]
 pub(crate) struct Shown {
     of: [Slots; 2],
     /// The key that a buffer has read last, as a number.
     key: Cell<u32>,
-    /// Whether the current reading has handed out probes.
+    /// Whether the current reading has used probes.
     probed: Cell<bool>,
-    /// Nothing more can be found out.
+    /// Nothing more can be learned.
     settled: Cell<bool>,
-    /// Dates are probed too. Most are wanted as texts, so that this is tried first.
+    /// Whether dates are probed, too. Most types want them as strings, so that is tried first.
     dates: Cell<bool>,
-    /// Buffers are shown whole floats as integers.
+    /// Whether buffers get whole floats as integers.
     whole: Cell<bool>,
 }
 
-/// One kind of special values.
+/// The special values of one kind.
 #[derive(Debug, Default)]
 struct Slots {
-    /// How many the current reading has met.
+    /// How many of them the current reading has met.
     met: Cell<usize>,
     forms: [Cell<Option<Form>>; SLOTS],
     keys: [Cell<Option<u32>>; BY_KEY],
 }
 
 impl Slots {
-    /// Where the next value belongs.
+    /// The place of the next value.
     fn next(&self, key: u32) -> usize {
         let met = self.met.get();
         self.met.set(met.saturating_add(1));
@@ -77,7 +79,7 @@ impl Slots {
         }
         let mut keys = self.keys.iter();
         let at = keys.position(|known| known.get().is_none_or(|known| known == key));
-        // Where there are more keys than places, the last place is for all others.
+        // If there are more keys than places, the last place is for all others.
         let at = at.unwrap_or(BY_KEY.saturating_sub(1));
         if let Some(known) = self.keys.get(at).filter(|known| known.get().is_none()) {
             known.set(Some(key));
@@ -87,14 +89,14 @@ impl Slots {
 }
 
 impl Shown {
-    /// A buffer reads the value of this key next.
+    /// Called before a buffer reads the value of this key.
     pub(super) fn at_key(&self, key: &str) {
         // FNV-1a.
         let add = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
         self.key.set(key.as_bytes().iter().fold(0x811C_9DC5, add));
     }
 
-    /// How to show a buffer the next special value of this kind; or the probe for it.
+    /// The form of the next special value of this kind for a buffer, or its probe.
     pub(super) fn form(&self, special: Special) -> Result<Form, &'static [u8]> {
         let (Some(slots), Some(probes)) = (self.of.get(special as usize), PROBES.get(special as usize))
         else {
@@ -115,13 +117,13 @@ impl Shown {
         }
     }
 
-    /// Whether buffers are shown whole floats as integers.
+    /// Whether buffers get whole floats as integers.
     pub(super) fn whole_as_integers(&self) -> bool {
         self.whole.get()
     }
 
-    /// After a reading: whether another one may find something else. That is so at most once per probe, and
-    /// a few times more.
+    /// Called after a reading. Returns whether another reading may learn more. That happens at most once for
+    /// each probe, and a few times more.
     pub(super) fn again(&self, succeeded: bool) -> bool {
         let probed = self.probed.take();
         if succeeded && !probed {
@@ -132,10 +134,10 @@ impl Shown {
         if probed {
             match (heard.wanted, heard.text) {
                 (Some((kind, at, form)), _) => self.learn(kind, at, form),
-                // Bytes are no text, but somebody else took them.
+                // The bytes are not text, but another type accepted them.
                 (None, Some((kind @ 0, at))) if succeeded => self.learn(kind, at, Form::Sequence),
                 (None, Some((kind, at))) => self.learn(kind, at, Form::Json),
-                // Nobody asked, or for bytes.
+                // No field asked for it, or one asked for bytes.
                 (None, None) => self.settled.set(true),
             }
             return true;
@@ -147,7 +149,7 @@ impl Shown {
         dates || heard.whole_as_integer && !self.whole.replace(true)
     }
 
-    /// From now on there are no probes: for a reading whose error is for people.
+    /// Uses no more probes, for a reading whose error people will read.
     pub(super) fn settle(&self) {
         self.settled.set(true);
         self.rewind();
@@ -164,7 +166,7 @@ impl Shown {
     }
 }
 
-/// Whether a visitor is a buffer of serde's. Its type has no public name, but it says what it expects.
+/// Whether a visitor is a buffer of serde. Its type has no public name, but it says what it expects.
 pub(super) fn is_buffer<'de>(visitor: &impl Visitor<'de>) -> bool {
     struct Same(&'static str);
     impl fmt::Write for Same {
@@ -177,25 +179,25 @@ pub(super) fn is_buffer<'de>(visitor: &impl Visitor<'de>) -> bool {
     write!(left, "{}", visitor as &dyn Expected).is_ok() && left.0.is_empty()
 }
 
-/// What those who read from buffers asked for, in the current reading.
+/// What fields have asked of buffers in the current reading.
 #[derive(Debug, Clone, Copy, Default)]
 struct Heard {
-    /// The first probe that was asked for something, and for what.
+    /// The first probe for which something was asked, and what.
     wanted: Option<(usize, usize, Form)>,
-    /// The first one that was asked for a text.
+    /// The first probe for which a string was asked.
     text: Option<(usize, usize)>,
     date_as_number: bool,
     whole_as_integer: bool,
 }
 
 thread_local! {
-    // The failures of serde's buffers are made by functions that are given nothing else.
+    // The functions that make the errors of serde's buffers get no other arguments.
     static HEARD: Cell<Heard> = const {
         Cell::new(Heard { wanted: None, text: None, date_as_number: false, whole_as_integer: false })
     };
 }
 
-/// Somebody found something else than expected.
+/// Records that a value had another type than expected.
 pub(super) fn asked(found: &Unexpected<'_>, expected: &dyn Expected) {
     let change = |change: &dyn Fn(&mut Heard)| {
         let mut heard = HEARD.get();
@@ -232,7 +234,7 @@ pub(super) fn asked(found: &Unexpected<'_>, expected: &dyn Expected) {
     }
 }
 
-/// Which probe these bytes are.
+/// The probe that these bytes are.
 fn probe(bytes: &[u8]) -> Option<(usize, usize)> {
     let start = bytes.as_ptr();
     PROBES.iter().enumerate().find_map(|(kind, probes)| {
@@ -247,7 +249,7 @@ enum Number {
 }
 
 impl Number {
-    /// By what serde's numbers say that they expect.
+    /// Recognized by the expectation that serde's numbers report.
     fn named(expected: &str) -> Option<Self> {
         match expected {
             "i8" | "i16" | "i32" | "i64" | "isize" | "u8" | "u16" | "u32" | "u64" | "usize" => {
@@ -260,7 +262,7 @@ impl Number {
     }
 }
 
-/// By what serde's sequences, arrays and tuples say that they expect.
+/// Recognized by the expectation that serde's sequences, arrays and tuples report.
 fn is_sequence(expected: &str) -> bool {
     ["a sequence", "an array", "an empty array", "a tuple", "tuple "]
         .iter()

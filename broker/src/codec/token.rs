@@ -1,7 +1,8 @@
-//! What encoded values are made of, whatever they are encoded in.
+//! The parts of encoded values, in any format.
 //!
-//! A [`Format`] writes these parts and its [`Read`] reads them, one after the other. All that is common to
-//! the formats — serde, spans of a packet, other spellings of one value — is built on these two.
+//!
+//! A [`Format`] writes these parts, and its [`Read`] reads them one after the other. Everything that the
+//! formats have in common is built on these two: serde, spans of a packet, conversions of a value.
 
 use bytes::BytesMut;
 use std::borrow::Cow;
@@ -11,7 +12,7 @@ use std::borrow::Cow;
 pub(crate) enum Token<'a> {
     /// Nothing.
     Null,
-    /// JavaScript's `undefined`, where the format can write it.
+    /// JavaScript's `undefined`, if the format can write it.
     Undefined,
     /// True or false.
     Bool(bool),
@@ -19,7 +20,7 @@ pub(crate) enum Token<'a> {
     Unsigned(u64),
     /// A negative integer.
     Negative(i64),
-    /// A BigInt: its absolute value, and whether it is negative.
+    /// A BigInt: whether it is negative, and its absolute value.
     Wide(bool, u128),
     /// Any other number.
     Float(f64),
@@ -27,15 +28,15 @@ pub(crate) enum Token<'a> {
     Text(Cow<'a, str>),
     /// A Buffer.
     Bytes(Cow<'a, [u8]>),
-    /// A Date in milliseconds since 1970; not a number for an invalid one.
+    /// A Date in milliseconds since 1970. NaN for an invalid one.
     Date(f64),
-    /// So many values follow; without a number, all up to an [`Token::End`].
+    /// This number of values follows. Without a number, values follow until an [`Token::End`].
     Array(Option<usize>),
-    /// So many keys with their values follow; without a number, all up to an [`Token::End`].
+    /// This number of keys with their values follows. Without a number, they follow until an [`Token::End`].
     Map(Option<usize>),
     /// Ends an array or a map without a number.
     End,
-    /// A value that is written in a text of its own, as JSONExt does with Map and Set.
+    /// A value that is written in a text of its own, like Map and Set in JSONExt.
     Inner(String),
 }
 
@@ -44,30 +45,30 @@ pub(super) fn digits(negative: bool, size: u128) -> String {
     if negative { format!("-{size}") } else { size.to_string() }
 }
 
-/// Why bytes are no value.
+/// Why bytes are not a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fault(pub(crate) &'static str);
 
 impl Fault {
     /// The bytes end within a value.
     pub(crate) const END: Self = Self("the value is cut off");
-    /// More containers within each other than anybody means.
+    /// More levels of containers than are allowed.
     pub(crate) const DEPTH: Self = Self("nested too deeply");
 }
 
-/// Reads parts from bytes. No part is larger than what it is read from, but for a constant.
+/// Reads parts from bytes. A part is at most a constant larger than the bytes from which it is read.
 pub(crate) trait Read<'a> {
     /// The next part.
     fn token(&mut self) -> Result<Token<'a>, Fault>;
 
-    /// Position behind the last part.
+    /// The position after the last part.
     fn at(&self) -> usize;
 
-    /// Bytes that are left.
+    /// The number of bytes that are left.
     fn left(&self) -> usize;
 }
 
-/// Where a container begins.
+/// The beginning of a container.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mark {
     start: usize,
@@ -75,9 +76,9 @@ pub(crate) struct Mark {
     declared: usize,
 }
 
-/// A way to write values. The functions append to `out`, which holds any number of bytes already.
+/// A way to write values. The functions append to `out`, which may contain other bytes.
 pub(crate) trait Format: Copy {
-    /// Reads what this writes.
+    /// The reader for what this writes.
     type Reader<'a>: Read<'a>;
 
     fn reader(self, bytes: &[u8]) -> Self::Reader<'_>;
@@ -91,18 +92,18 @@ pub(crate) trait Format: Copy {
     fn bytes(self, out: &mut BytesMut, value: &[u8]);
     fn date(self, out: &mut BytesMut, milliseconds: f64);
 
-    /// An integer of more than 64 bits, where the format has such.
+    /// An integer of more than 64 bits, if the format has such integers.
     fn wide(self, out: &mut BytesMut, negative: bool, value: u128) -> Result<(), Fault>;
 
     fn array_header(self, out: &mut BytesMut, length: usize);
     fn map_header(self, out: &mut BytesMut, length: usize);
 
-    /// Begins an array; a wrong length is put right at its end.
+    /// Begins an array. A wrong length is corrected at its end.
     fn open_array(self, out: &mut BytesMut, length: usize) -> Mark {
         open(out, length, |out| self.array_header(out, length))
     }
 
-    /// Begins a map; a wrong length is put right at its end.
+    /// Begins a map. A wrong length is corrected at its end.
     fn open_map(self, out: &mut BytesMut, length: usize) -> Mark {
         open(out, length, |out| self.map_header(out, length))
     }
@@ -115,7 +116,7 @@ pub(crate) trait Format: Copy {
         close(out, mark, length, |out| self.map_header(out, length));
     }
 
-    /// Comes before each value of an array.
+    /// Called before each value of an array.
     fn element(self, _out: &mut BytesMut, _first: bool) {}
 
     /// A key of a map.
@@ -140,14 +141,14 @@ fn close(out: &mut BytesMut, mark: Mark, length: usize, header: impl FnOnce(&mut
     out.extend_from_slice(&content);
 }
 
-/// Goes behind one value, and says what it began with. `depth` counts containers that may be opened.
+/// Skips one value, and returns its first part. `depth` is the number of levels that may be opened.
 pub(crate) fn skip<'a, R: Read<'a>>(reader: &mut R, depth: usize) -> Result<Token<'a>, Fault> {
     let head = reader.token()?;
     skip_rest(reader, &head, depth)?;
     Ok(head)
 }
 
-/// Goes behind what follows the first part of a value.
+/// Skips the rest of a value after its first part.
 pub(crate) fn skip_rest<'a, R: Read<'a>>(
     reader: &mut R,
     head: &Token<'a>,
@@ -224,8 +225,8 @@ impl<'a> Input<'a> {
         usize::try_from(self.number(bytes)?).map_err(|_| Fault::END)
     }
 
-    /// A text. What is not UTF-8 in it is replaced, as Node does: `cbor-x` writes lone surrogates, and who
-    /// sends one shall get an answer.
+    /// A text. Bytes that are not UTF-8 are replaced, as in Node: `cbor-x` writes lone surrogates, and their
+    /// sender has to get an answer.
     pub(crate) fn text(&mut self, length: usize) -> Result<Cow<'a, str>, Fault> {
         Ok(String::from_utf8_lossy(self.take(length)?))
     }

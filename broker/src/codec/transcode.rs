@@ -1,4 +1,4 @@
-//! One value in another spelling, part by part and without holding it as a whole.
+//! Converts a value from one format to another, part by part, without holding it as a whole.
 
 use bytes::BytesMut;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -12,8 +12,7 @@ use super::mended::mended;
 use super::ser::Ser;
 use super::token::Format;
 
-/// Turns a value in JSON into one in `format`. Bytes that are no JSON, not even to JavaScript, become
-/// nothing.
+/// Converts a JSON value to `format`. Bytes that are not JSON, even for JavaScript, become null.
 pub(crate) fn from_json<F: Format>(json: &[u8], format: F, out: &mut BytesMut) {
     let start = out.len();
     let mut write = |json: &[u8]| {
@@ -27,7 +26,7 @@ pub(crate) fn from_json<F: Format>(json: &[u8], format: F, out: &mut BytesMut) {
     }
 }
 
-/// Turns one value in `format` into JSON of at most `limit` bytes.
+/// Converts a value in `format` to JSON of at most `limit` bytes.
 pub(crate) fn to_json<F: Format>(
     bytes: &[u8],
     format: F,
@@ -42,7 +41,7 @@ pub(crate) fn to_json<F: Format>(
     Ok(out.text)
 }
 
-/// Text that stops growing.
+/// Text with a bounded size.
 struct Bounded {
     text: Vec<u8>,
     limit: usize,

@@ -132,8 +132,7 @@ impl Node {
         &self.services
     }
 
-    /// The same node, to be changed.
-    /// A packet of this version came from it, at this tick of a coarse clock.
+    /// Records a packet of this version, which arrived at this tick of the coarse clock.
     pub(crate) fn see(&self, version: ProtocolVersion, tick: u64) {
         self.live.saw_version(version);
         self.live.see_alive(tick);

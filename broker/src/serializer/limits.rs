@@ -1,19 +1,21 @@
-//! How large the parts of a packet may be.
+//! The limits for the parts of a packet.
 
 use ligand_transporters::NodeId;
 
 use super::Problem;
 
-/// Limits of everything that a decoder reads. A packet one over any of them is refused with a
+/// Limits for everything that a decoder reads. A packet that exceeds one is refused with a
 /// [`Problem::Limit`](super::Problem::Limit) that names it.
 ///
-/// A frame as a whole is limited by the transporter. `params` and `data` are limited by that and by
-/// `depth` alone: Node sends a Buffer as an array with a number per byte.
+///
+/// The transporter limits the size of a frame. `params` and `data` are limited only by that and by `depth`,
+/// because Node sends a Buffer as an array with one number for each byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// Containers within each other, the packet itself being the first; at most 128.
+    /// How deep containers may be nested, counting the packet itself. At most 128.
     ///
-    /// `serde_json` reads 127 levels, so a body that passes this can be deserialized.
+    ///
+    /// `serde_json` reads 127 levels, so a body that passes this check can be deserialized.
     pub(crate) depth: usize,
     /// Bytes of a string as written, outside `params` and `data`.
     pub(crate) string: usize,
@@ -29,7 +31,7 @@ pub(crate) struct Limits {
     pub(crate) groups: usize,
     /// Services in an INFO.
     pub(crate) services: usize,
-    /// Actions of a service; events likewise.
+    /// Actions of a service, and also events of a service.
     pub(crate) actions: usize,
     /// Nodes in one part of a gossip packet.
     pub(crate) nodes: usize,
@@ -58,12 +60,12 @@ pub(crate) enum Bound {
     Services,
     Actions,
     Nodes,
-    /// [`NodeId::MAX_LEN`], which nobody can change.
+    /// [`NodeId::MAX_LEN`], which is fixed.
     NodeId,
 }
 
 impl Bound {
-    /// The option of the broker that sets it, if there is one.
+    /// The option that sets it, if there is one.
     pub(crate) const fn option(self) -> Option<&'static str> {
         Some(match self {
             Self::Depth => "transit.limits.depth",
@@ -99,7 +101,7 @@ impl Limits {
         }
     }
 
-    /// Something has more than is allowed: `size`, if that was counted to its end.
+    /// Something exceeds a limit. `size` is its size, if it was counted to its end.
     #[cold]
     pub(crate) fn exceeded(&self, what: &'static str, bound: Bound, size: Option<usize>) -> Problem {
         let limit = self.of(bound);

@@ -1,13 +1,15 @@
-//! Between packets and bytes.
+//! Converts packets to bytes, and bytes to packets.
 //!
-//! A [`Serializer`] is the codec of a whole cluster: nothing in a frame says which one wrote it (protocol
-//! chapter 9). It writes the envelope of an [`Outgoing`] and lets the sender write the body in its midst,
-//! straight into the send buffer; it reads an [`Incoming`] as views of the received frame and never opens
-//! `params` or `data`.
 //!
-//! Within the process everything but bodies is JSON. The other serializers read and write the envelopes of
-//! requests, responses and events themselves and leave their bodies alone; what is rare or small — INFO,
-//! gossip, `meta`, errors — they translate from and to JSON ([`binary`], [`json_ext`]).
+//! All nodes of a cluster use the same [`Serializer`]: a frame does not say which one has written it
+//! (protocol chapter 9). It writes the envelope of an [`Outgoing`], and lets the sender write the body within
+//! it, directly into the send buffer. It reads an [`Incoming`] as views of the received frame, and never
+//! opens `params` or `data`.
+//!
+//!
+//! Within the process, everything except bodies is JSON. The other serializers read and write the envelopes
+//! of requests, responses and events themselves, and do not touch their bodies. They convert everything that
+//! is rare or small (INFO, gossip, `meta`, errors) from and to JSON ([`binary`], [`json_ext`]).
 #![cfg_attr(
     not(test),
     deny(
@@ -50,19 +52,19 @@ pub(crate) fn serializer(codec: Codec) -> Arc<dyn Serializer> {
     }
 }
 
-/// Writes the body of a packet, one complete value of the codec, at the end of the frame.
+/// Writes the body of a packet at the end of the frame. It is one complete value of the codec.
 pub(crate) type WriteBody<'a> = dyn FnMut(&mut FrameBuf<'_>) -> Result<(), Abandon> + 'a;
 
 /// A codec for whole packets.
 pub(crate) trait Serializer: fmt::Debug + Send + Sync {
-    /// What bodies have to be written in, and can be read with.
+    /// The codec of bodies.
     fn codec(&self) -> Codec;
 
-    /// Appends a packet to a frame. `body` is called once for requests and events and for responses with
-    /// data, else not at all.
+    /// Appends a packet to a frame. `body` is called once for requests, events and responses with data, and
+    /// otherwise not at all.
     ///
     /// # Errors
-    /// [`Abandon`] when the body gave up; the transporter takes the frame back.
+    /// [`Abandon`] if the body gave up. The transporter removes the frame.
     fn encode(
         &self,
         ver: ProtocolVersion,
@@ -75,20 +77,21 @@ pub(crate) trait Serializer: fmt::Debug + Send + Sync {
     /// Reads a packet.
     ///
     /// # Errors
-    /// [`DecodeError`], which still names the packet's id and sender where they can be found: a request
-    /// that has both is to be answered, whatever else is wrong with it.
+    /// [`DecodeError`]. If the id and the sender of the packet can be found, the error contains them: a
+    /// request with both is answered, whatever else is wrong.
     fn decode(&self, kind: PacketKind, frame: Bytes, limits: &Limits) -> Result<Incoming, DecodeError>;
 
-    /// Reads the services of an [`InfoPacket`](crate::protocol::InfoPacket). The result shares nothing
-    /// with the receive buffer.
+    /// Reads the services of an [`InfoPacket`](crate::protocol::InfoPacket). The result shares no memory with
+    /// the receive buffer.
     ///
     /// # Errors
-    /// [`Problem`] when it is no array of services or exceeds a limit.
+    /// [`Problem`] if it is not an array of services, or exceeds a limit.
     fn services(&self, raw: &Raw, limits: &Limits) -> Result<Services, Problem>;
 
     /// Reads the error object of a failed response, or of a stream that failed.
     ///
-    /// Never fails: what is missing or odd becomes an error that says so (protocol chapter 13.2, Q1).
+    /// It never fails. If something is missing or wrong, the result is an error that says so (protocol
+    /// chapter 13.2, Q1).
     fn error(&self, raw: Option<&Raw>) -> WireError;
 
     /// Appends an error object, for `$streamError` in headers or meta.

@@ -1,8 +1,8 @@
-//! The time that a request allows.
+//! The timeout of a request.
 
 use super::Problem;
 
-/// More milliseconds than anybody means.
+/// The largest number of milliseconds.
 const MAX: f64 = (1_u64 << 53) as f64;
 
 const WRONG: Problem =
@@ -13,11 +13,11 @@ pub(super) fn milliseconds(timeout: f64) -> Result<f64, Problem> {
     if (0.0..=MAX).contains(&timeout) { Ok(timeout) } else { Err(WRONG) }
 }
 
-/// A number of milliseconds that is written as a text: Node compares it with 0 and hands it to `setTimeout`,
-/// which both take it for the number (`middlewares/timeout.js`).
+/// A number of milliseconds that is written as a string. Node compares it with 0 and passes it to
+/// `setTimeout`, and both convert it to a number (`middlewares/timeout.js`).
 #[cold]
 pub(super) fn numeric_text(timeout: &str) -> Result<f64, Problem> {
-    // What else Rust reads as a number is spelt with letters, or begins with a plus.
+    // All other texts that Rust reads as a number contain letters or begin with a plus.
     let plain =
         timeout.len() <= 64 && timeout.starts_with(|first: char| first == '-' || first.is_ascii_digit());
     let number = plain.then(|| timeout.parse().ok()).flatten();
