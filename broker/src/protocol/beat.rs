@@ -1,12 +1,12 @@
-//! The record by which a node says that it is alive, where nodes learn of each other through a store
-//! (protocol chapter 11.1). It is read as a HEARTBEAT.
+//! The record with which a node shows that it is alive, if nodes discover each other through a store
+//! (protocol chapter 11.1). It is read like a HEARTBEAT.
 
 use ligand_transporters::NodeId;
 use serde_json::{Value, json};
 
 use super::ProtocolVersion;
 
-/// Written in whatever the store is configured for.
+/// Written in the serializer that is configured for the store.
 pub(crate) fn beat_record(
     ver: ProtocolVersion,
     sender: &NodeId,

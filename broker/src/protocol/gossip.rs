@@ -43,7 +43,7 @@ pub(crate) struct Digest {
     pub(crate) offline: Vec<Offline>,
 }
 
-/// A GOSSIP_RES: what the asked node knows better. Rows that make no sense have been left out.
+/// A GOSSIP_RES: what the node that was asked knows better. Invalid rows have been left out.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct GossipResponse {
     /// Nodes it sees online.
@@ -52,10 +52,10 @@ pub(crate) struct GossipResponse {
     pub(crate) offline: Vec<Offline>,
 }
 
-/// What a GOSSIP_RES says about a node that is online.
+/// The row of an online node in a GOSSIP_RES.
 #[derive(Debug, Clone)]
 pub(crate) enum OnlineRow {
-    /// Its INFO is newer than ours, and perhaps its load.
+    /// Its INFO is newer than ours. Its load may be newer, too.
     Info(Box<InfoPacket>, Option<Cpu>),
     /// Only its load is newer.
     Cpu(Cpu),
@@ -70,10 +70,10 @@ pub(crate) struct Answer {
     pub(crate) offline: Vec<Offline>,
 }
 
-/// What we say about a node that is online.
+/// The row of an online node in our answer.
 #[derive(Debug, Clone)]
 pub(crate) enum AnswerRow {
-    /// Its INFO object exactly as we got it, and its load.
+    /// Its INFO object exactly as it was received, and its load.
     Info(Bytes, Cpu),
     /// Only its load.
     Cpu(Cpu),

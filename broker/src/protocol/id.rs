@@ -1,4 +1,4 @@
-//! Ids of packets: those that we make, and those of other nodes.
+//! The ids of packets: those of this node, and those of other nodes.
 
 use ligand_transporters::Name;
 use std::fmt;
@@ -7,17 +7,17 @@ use super::Id;
 
 /// 128 random bits, written as a dashed UUID in lower case.
 ///
-/// An answer is accepted only for an id that we issued, so an id must be unguessable. Inside the process
-/// it is a number, so that the table of waiting calls is keyed by an integer; the text exists in packets
-/// only. Ids of other nodes are texts of any form and are never read into this type.
+/// An answer is accepted only for an id that this node has made, so an id must not be guessable. Within the
+/// process it is a number, so that the table of waiting calls has an integer key. The text exists only in
+/// packets. Ids of other nodes are texts of any form, and are never read into this type.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct PacketId(pub(crate) u128);
 
 impl PacketId {
-    /// Bytes of the text.
+    /// The number of bytes in the text.
     pub(crate) const LEN: usize = 36;
 
-    /// A new id from the thread's generator, which the operating system seeds.
+    /// A new id from the random generator of the thread, which is seeded by the operating system.
     pub(crate) fn random() -> Self {
         Self(rand::random())
     }
@@ -37,7 +37,7 @@ impl PacketId {
         text
     }
 
-    /// Reads exactly what [`PacketId::text`] writes; `None` for any other text.
+    /// Reads exactly what [`PacketId::text`] writes. `None` for any other text.
     #[inline]
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let text: [u8; Self::LEN] = text.as_bytes().try_into().ok()?;
@@ -51,32 +51,34 @@ impl PacketId {
         let c = [c0, c1, c2, c3, c4, c5, c6, c7];
         let d = [d0, d1, d2, d3, d4, d5, d6, d7];
         let id = [a, b, c, d].into_iter().fold(0, |id, digits| id << 32 | u128::from(value(digits)));
-        // Characters that are no digits have become some number or other; they do not come out again.
+        // Characters that are not hexadecimal digits have become some number. The comparison detects them.
         (Self(id).text() == text).then_some(Self(id))
     }
 }
 
-/// An id that another node made, kept to be sent back.
+/// An id that another node has made, kept for the answer.
 ///
-/// A `uidGenerator` of Node may make numbers, and Node finds what an answer belongs to in a `Map`, to which
-/// the number 5 and the text "5" are two keys (`transit.js`, `responseHandler`): so it goes back as it came.
+///
+/// A `uidGenerator` in Node may make numbers. Node looks up the request of an answer in a `Map`, in which the
+/// number 5 and the string "5" are different keys (`transit.js`, `responseHandler`). So the id is sent back
+/// in the same form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ForeignId {
-    /// A text.
+    /// A string.
     Text(Name),
-    /// A number, as its JSON was written.
+    /// A number, in its JSON form.
     Number(Name),
 }
 
 impl ForeignId {
-    /// The text, or the number as text.
+    /// The id as text.
     pub(crate) fn as_str(&self) -> &str {
         match self {
             Self::Text(id) | Self::Number(id) => id,
         }
     }
 
-    /// The id in a packet.
+    /// The id for a packet.
     pub(crate) fn as_wire(&self) -> Id<'_> {
         match self {
             Self::Text(id) => Id::Text(id),
@@ -95,8 +97,8 @@ impl From<Id<'_>> for ForeignId {
     }
 }
 
-/// The eight hexadecimal digits of a number, all at once: each nibble gets a byte of its own, and those
-/// above 9 are moved up from the characters behind `9` to the letters.
+/// The eight hexadecimal digits of a number, computed at once: each nibble gets a byte of its own, and values
+/// above 9 are moved from the characters after `9` to the letters.
 #[inline]
 fn digits(number: u32) -> [u8; 8] {
     let mut spread = u64::from(number);
@@ -107,7 +109,7 @@ fn digits(number: u32) -> [u8; 8] {
     spread.wrapping_add(0x3030_3030_3030_3030).wrapping_add(letters.wrapping_mul(0x27)).to_be_bytes()
 }
 
-/// The number that eight hexadecimal digits stand for; any number when they are no digits.
+/// The number that eight hexadecimal digits represent. Any number if they are not digits.
 #[inline]
 fn value(digits: [u8; 8]) -> u32 {
     let text = u64::from_be_bytes(digits);

@@ -9,24 +9,24 @@ use super::{Digest, ForeignId, GossipResponse, Id, InfoPacket, Part, Raw, Span, 
 /// One decoded packet.
 #[derive(Debug, Clone)]
 pub(crate) struct Incoming {
-    /// The protocol version it is stamped with.
+    /// Its protocol version.
     pub(crate) ver: Ver,
-    /// The node that transmitted it.
+    /// The node that sent it.
     pub(crate) sender: NodeId,
-    /// What it says.
+    /// The content of the packet.
     pub(crate) packet: Packet,
 }
 
-/// What a packet says.
+/// The content of a packet.
 #[derive(Debug, Clone)]
 pub(crate) enum Packet {
-    /// A call, or a piece of the stream that goes with one.
+    /// A call, or a part of the stream that belongs to one.
     Request(Box<Request>),
-    /// An answer, or a piece of a streamed answer.
+    /// An answer, or a part of a streamed answer.
     Response(Box<Response>),
     /// An event.
     Event(Box<Event>),
-    /// The sender wants to know who is there.
+    /// The sender asks all nodes for their INFO.
     Discover,
     /// The sender describes itself.
     Info(Box<InfoPacket>),
@@ -40,7 +40,7 @@ pub(crate) enum Packet {
     Pong(Pong),
     /// TCP: the first packet on a connection.
     GossipHello(GossipHello),
-    /// TCP: what the sender knows of the cluster.
+    /// TCP: what the sender knows about the cluster.
     GossipRequest(Box<Digest>),
     /// TCP: what the sender knows better.
     GossipResponse(Box<GossipResponse>),
@@ -66,10 +66,10 @@ impl Packet {
     }
 }
 
-/// What requests and events have in common: whose work this is part of.
+/// The common part of requests and events: the context that they belong to.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ContextFields {
-    /// The frame that the spans point into.
+    /// The frame to which the spans refer.
     pub(crate) frame: Bytes,
     /// See [`ContextFields::id`].
     pub(crate) id: TextSpan,
@@ -77,9 +77,9 @@ pub(crate) struct ContextFields {
     pub(crate) meta: Part,
     /// See [`ContextFields::headers`].
     pub(crate) headers: Part,
-    /// Depth of the call chain, 1 for a root call. Missing and null are kept apart from any number.
+    /// The depth in the tree of calls, 1 for a root call. `None` if it is missing or null.
     pub(crate) level: Option<u32>,
-    /// Whether this is traced; `None` leaves the decision to the receiver.
+    /// Whether this is traced. `None` leaves the decision to the receiver.
     pub(crate) tracing: Option<bool>,
     /// See [`ContextFields::parent_id`].
     pub(crate) parent_id: TextSpan,
@@ -90,23 +90,23 @@ pub(crate) struct ContextFields {
 }
 
 impl ContextFields {
-    /// The packet's id, at most 128 bytes of any form; empty for an event without one.
+    /// The id of the packet, at most 128 bytes of any form. Empty for an event without one.
     #[cfg(test)]
     pub(crate) fn id(&self) -> &str {
         self.id.get(&self.frame).unwrap_or_default()
     }
 
-    /// The same, to be sent back as it came.
+    /// The id in the form in which it has to be sent back.
     pub(crate) fn wire_id(&self) -> Id<'_> {
         self.id.id(&self.frame).unwrap_or(Id::Text(""))
     }
 
-    /// An object; `{}` when it is missing or null.
+    /// An object. `{}` if it is missing or null.
     pub(crate) fn meta(&self) -> Raw {
         self.meta.raw(&self.frame).unwrap_or_else(Raw::empty_object)
     }
 
-    /// An object; `None` when it is missing or null, as from every 0.14 node.
+    /// An object. `None` if it is missing or null, as from every 0.14 node.
     pub(crate) fn headers(&self) -> Option<Raw> {
         self.headers.raw(&self.frame)
     }
@@ -136,16 +136,16 @@ pub(crate) struct Request {
     pub(crate) action: TextSpan,
     /// See [`Request::params`].
     pub(crate) params: Span,
-    /// Time left in milliseconds, 0 for no limit; finite and not negative.
+    /// The remaining time in milliseconds, finite and not negative. 0 means no limit.
     pub(crate) timeout: Option<f64>,
-    /// Whether a stream goes with this call and has not ended; null and missing are `None`.
+    /// Whether a stream belongs to this call and has not ended. Null and missing are `None`.
     pub(crate) stream: Option<bool>,
     /// Position in that stream, 0 for the packet that starts the call.
     pub(crate) seq: Option<u32>,
 }
 
 impl Request {
-    /// The caller's id for this call, echoed in the answer.
+    /// The caller's id for this call. The answer contains it.
     #[cfg(test)]
     pub(crate) fn id(&self) -> &str {
         self.context.id()
@@ -156,20 +156,20 @@ impl Request {
         self.action.get(&self.context.frame).unwrap_or_default()
     }
 
-    /// The arguments; `None` when the packet has no `params`, which differs from `null`.
+    /// The arguments. `None` if the packet has no `params`, which differs from `null`.
     pub(crate) fn params(&self) -> Option<Raw> {
         self.params.raw(&self.context.frame)
     }
 }
 
-/// The answer to a call of ours (protocol chapter 2.7).
+/// The answer to a call of this node (protocol chapter 2.7).
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Response {
-    /// The frame that the spans point into.
+    /// The frame to which the spans refer.
     pub(crate) frame: Bytes,
     /// See [`Response::id`].
     pub(crate) id: TextSpan,
-    /// Whether the call succeeded; a packet that does not say so failed.
+    /// Whether the call succeeded. A packet that does not say so means a failure.
     pub(crate) success: bool,
     /// See [`Response::data`].
     pub(crate) data: Span,
@@ -179,7 +179,7 @@ pub(crate) struct Response {
     pub(crate) meta: Part,
     /// See [`Response::headers`].
     pub(crate) headers: Part,
-    /// Whether this is part of a stream that goes on; `Some(false)` with a `seq` ends one.
+    /// Whether this is part of a stream that continues. `Some(false)` with a `seq` ends one.
     pub(crate) stream: Option<bool>,
     /// Position in that stream.
     #[cfg_attr(not(test), expect(dead_code, reason = "an answer that goes on is refused, wherever it is"))]
@@ -192,22 +192,22 @@ impl Response {
         self.id.get(&self.frame).unwrap_or_default()
     }
 
-    /// The result; `None` when the packet has no `data` (Node's `undefined`), which differs from `null`.
+    /// The result. `None` if the packet has no `data` (Node's `undefined`), which differs from `null`.
     pub(crate) fn data(&self) -> Option<Raw> {
         self.data.raw(&self.frame)
     }
 
-    /// The error object, unread; see [`Serializer::error`](crate::serializer::Serializer::error).
+    /// The error object, not decoded. See [`Serializer::error`](crate::serializer::Serializer::error).
     pub(crate) fn error(&self) -> Option<Raw> {
         self.error.raw(&self.frame)
     }
 
-    /// The callee's meta after the handler; `{}` when it is missing or null.
+    /// The callee's meta after the handler. `{}` if it is missing or null.
     pub(crate) fn meta(&self) -> Raw {
         self.meta.raw(&self.frame).unwrap_or_else(Raw::empty_object)
     }
 
-    /// The response headers; `None` when they are missing or null.
+    /// The response headers. `None` if they are missing or null.
     pub(crate) fn headers(&self) -> Option<Raw> {
         self.headers.raw(&self.frame)
     }
@@ -224,34 +224,35 @@ pub(crate) struct Event {
     pub(crate) data: Span,
     /// See [`Event::groups`].
     pub(crate) groups: Option<SmallVec<[TextSpan; 2]>>,
-    /// Whether every subscriber gets it, rather than one of each group.
+    /// Whether every subscriber gets it, instead of one in each group.
     pub(crate) broadcast: bool,
 }
 
 impl Event {
-    /// The concrete name.
+    /// The name of the event.
     pub(crate) fn event(&self) -> &str {
         self.event.get(&self.context.frame).unwrap_or_default()
     }
 
-    /// The payload; `None` when the packet has no `data`.
+    /// The payload. `None` if the packet has no `data`.
     pub(crate) fn data(&self) -> Option<Raw> {
         self.data.raw(&self.context.frame)
     }
 
-    /// The groups it is meant for, at most 64; `None` for all of them.
+    /// The groups for which it is meant, at most 64. `None` means all groups.
     pub(crate) fn groups(&self) -> Option<impl Iterator<Item = &str>> {
         let groups = self.groups.as_ref()?;
         Some(groups.iter().filter_map(|group| group.get(&self.context.frame)))
     }
 }
 
-/// A sign of life (protocol chapter 2.5).
+/// A heartbeat (protocol chapter 2.5).
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Heartbeat {
     /// CPU load of the sender's machine in percent.
     pub(crate) cpu: Option<f64>,
-    /// Sequence number of the sender's INFO; other than the known one, it asks for a DISCOVER.
+    /// The sequence number of the sender's INFO. If it differs from the known one, the receiver has to send a
+    /// DISCOVER.
     pub(crate) seq: Option<u64>,
     /// Instance of the sender, or the beginning of its id.
     pub(crate) instance_id: Option<Name>,
@@ -260,9 +261,9 @@ pub(crate) struct Heartbeat {
 /// Asks for a [`Pong`] (protocol chapter 2.9).
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Ping {
-    /// The sender's clock, milliseconds since 1970; echoed.
+    /// The sender's clock in milliseconds since 1970. The answer contains it.
     pub(crate) time: Option<f64>,
-    /// Echoed when there is one.
+    /// The answer contains it, if there is one.
     pub(crate) id: Option<ForeignId>,
 }
 
@@ -276,10 +277,10 @@ impl Ping {
 /// Answers a [`Ping`].
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pong {
-    /// What the ping said.
+    /// The value in the ping.
     #[cfg_attr(not(test), expect(dead_code, reason = "whoever pinged keeps the time by a clock of its own"))]
     pub(crate) time: Option<f64>,
-    /// What the ping said.
+    /// The value in the ping.
     pub(crate) id: Option<ForeignId>,
     /// The responder's clock when the ping arrived, milliseconds since 1970.
     pub(crate) arrived: Option<f64>,
@@ -292,11 +293,11 @@ impl Pong {
     }
 }
 
-/// TCP: where the sender can be reached (protocol chapter 4.4).
+/// TCP: the address of the sender (protocol chapter 4.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct GossipHello {
     /// Host name or address.
     pub(crate) host: Name,
-    /// Listening port.
+    /// The port on which it listens.
     pub(crate) port: u16,
 }

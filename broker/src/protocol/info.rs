@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use super::Raw;
 
-/// Largest sequence number: what a JavaScript number holds exactly. Larger ones are read as this.
+/// The largest sequence number: a JavaScript number holds it exactly. Larger ones are read as this.
 pub(crate) const MAX_SEQ: u64 = 1 << 53;
 
-/// Largest number that says which of two statements about a node is newer. A node counts its changes from 1
-/// and never comes here; whoever speaks in its name may. Above this the word that came last counts, so that
-/// nobody can pin a node with a number that it cannot exceed.
+/// The largest number that decides which of two statements about a node is newer. A node counts its changes
+/// from 1 and never reaches it, but another sender may claim it. Above it, the statement that arrived last
+/// wins, so that nobody can fix a node at a number that it cannot exceed.
 pub(crate) const MAX_CLAIM: u64 = MAX_SEQ - (1 << 20);
 
-/// An INFO, or the row of a gossip response that holds one, with its services not yet read.
+/// An INFO, or the row of a gossip response that contains one. Its services have not been read yet.
 ///
-/// Most INFOs repeat what is known: with `seq` and `instance_id` in hand the receiver can leave
-/// `services_raw` alone. Otherwise [`Serializer::services`](crate::serializer::Serializer::services) reads
-/// it.
+///
+/// Most INFOs repeat what is known: the receiver compares `seq` and `instance_id`, and need not read
+/// `services_raw`. If it has to, [`Serializer::services`](crate::serializer::Serializer::services) reads it.
 #[derive(Debug, Clone)]
 pub(crate) struct InfoPacket {
     /// The whole object as received.
@@ -29,21 +29,21 @@ pub(crate) struct InfoPacket {
     pub(crate) ip_list: Vec<Name>,
     /// Host name.
     pub(crate) hostname: Option<Name>,
-    /// What software runs there.
+    /// The software of the node.
     pub(crate) client: Client,
     /// An object; `{}` when it is missing.
     pub(crate) config: Raw,
-    /// Changes at each start of the process; empty when it is missing.
+    /// Changes at each start of the process. Empty if it is missing.
     pub(crate) instance_id: Name,
-    /// What the node's user says about it; `{}` when it is missing.
+    /// What the user of the node says about it. `{}` if it is missing.
     pub(crate) metadata: Raw,
-    /// Grows with each change of the services; 1 when it is missing, at most [`MAX_SEQ`].
+    /// Grows with each change of the services. 1 if it is missing, at most [`MAX_SEQ`].
     pub(crate) seq: u64,
     /// TCP port.
     pub(crate) port: Option<u16>,
 }
 
-/// What software a node runs.
+/// The software of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Client {
     /// `nodejs`, `rust`, …
@@ -52,7 +52,7 @@ pub(crate) struct Client {
     pub(crate) version: Name,
     /// Version of the language.
     pub(crate) lang_version: Name,
-    /// What it can do beyond the protocol, at most the first 64.
+    /// What it supports beyond the protocol, at most the first 64.
     pub(crate) features: Vec<Name>,
 }
 
@@ -66,7 +66,7 @@ impl Default for Client {
 /// The services of a node.
 #[derive(Debug, Clone)]
 pub(crate) struct Services {
-    /// The array as received; equal bytes mean equal services.
+    /// The array as received. Equal bytes mean equal services.
     pub(crate) raw: Bytes,
     /// Its entries.
     pub(crate) list: Vec<ServiceInfo>,
@@ -79,7 +79,7 @@ pub(crate) struct ServiceInfo {
     pub(crate) name: Name,
     /// Its version, if any.
     pub(crate) version: Option<ServiceVersion>,
-    /// With version; computed when the sender left it out.
+    /// With the version. Computed if the sender left it out.
     pub(crate) full_name: Name,
     /// An object.
     pub(crate) settings: Raw,
@@ -117,7 +117,7 @@ pub(crate) struct ActionInfo {
     pub(crate) name: Name,
     /// Who may call it.
     pub(crate) visibility: Visibility,
-    /// Its own timeout; zero switches timeouts off for it.
+    /// Its own timeout. Zero switches off timeouts for it.
     pub(crate) timeout: Option<Duration>,
     /// The whole definition.
     pub(crate) definition: Raw,
@@ -126,19 +126,19 @@ pub(crate) struct ActionInfo {
 /// Who may call an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Visibility {
-    /// Anybody, and gateways publish it. What a definition without visibility means.
+    /// Everybody, and API gateways publish it. This is the default.
     #[default]
     Published,
-    /// Any service.
+    /// Every service.
     Public,
-    /// Services of the same node. The legacy flag `protected: true` means this.
+    /// Services of the same node. The older flag `protected: true` means the same.
     Protected,
-    /// The service itself. A word that we do not know means this, as it does to Node.
+    /// Only the service itself. An unknown word has this meaning, as in Node.
     Private,
 }
 
 impl Visibility {
-    /// The word for it.
+    /// The word in a definition.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -160,7 +160,7 @@ impl Visibility {
 pub(crate) struct EventInfo {
     /// Name or pattern.
     pub(crate) name: Name,
-    /// Group; the service's name when there is none.
+    /// The group. `None` means the name of the service.
     pub(crate) group: Option<Name>,
     /// The whole definition.
     pub(crate) definition: Raw,

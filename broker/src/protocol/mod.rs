@@ -1,12 +1,13 @@
-//! Packets as data: what nodes tell each other, without I/O and without a codec.
+//! Packets as data: what nodes send to each other, without I/O and without a codec.
 //!
-//! What arrives is an [`Incoming`]: a packet whose texts and values are views of the received frame.
-//! What leaves is an [`Outgoing`], which borrows everything it is made of. A
-//! [`Serializer`](crate::serializer::Serializer) turns one into bytes and bytes into the other; only these
-//! two modules know names of fields (protocol chapter 2).
 //!
-//! Numbers, limits and quirks of peers are judged while decoding, so a value of these types is within
-//! [`Limits`](crate::serializer::Limits) and needs no second look.
+//! A received packet is an [`Incoming`]. Its texts and values are views of the received frame. A packet to
+//! send is an [`Outgoing`], which borrows everything. A [`Serializer`](crate::serializer::Serializer)
+//! converts both from and to bytes. Only these two modules know the names of fields (protocol chapter 2).
+//!
+//!
+//! The decoder checks numbers, limits and peculiarities of peers. So a value of these types is within
+//! [`Limits`](crate::serializer::Limits), and needs no further check.
 #![cfg_attr(
     not(test),
     deny(

@@ -1,7 +1,8 @@
-//! Packets as we send them: everything borrowed (protocol chapters 2, 4.4 and 6.4).
+//! Packets to send. They borrow everything (protocol chapters 2, 4.4 and 6.4).
 //!
-//! The bodies, `params` of a request and `data` of a response or an event, are not here: the sender
-//! writes them straight into the send buffer when the serializer asks for them.
+//!
+//! They do not contain the bodies (`params` of a request, `data` of a response or an event): the sender
+//! writes those directly into the send buffer when the serializer asks for them.
 
 use ligand_transporters::{Name, PacketKind};
 
@@ -10,15 +11,15 @@ use super::{Answer, Digest, PacketId, WireError};
 /// An id in a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Id<'a> {
-    /// One that this node made.
+    /// An id that this node has made.
     Ours(PacketId),
-    /// One that came with a packet, or from the user.
+    /// An id from a packet, or from the user.
     Text(&'a str),
-    /// One that came with a packet as a number: its JSON.
+    /// An id from a packet that was a number, in its JSON form.
     Number(&'a str),
 }
 
-/// What a packet says.
+/// The content of a packet.
 #[derive(Debug, Clone)]
 pub(crate) enum Outgoing<'a> {
     /// A call.
@@ -27,43 +28,43 @@ pub(crate) enum Outgoing<'a> {
     Response(OutResponse<'a>),
     /// An event.
     Event(OutEvent<'a>),
-    /// Who is there?
+    /// Asks all nodes for their INFO.
     Discover,
-    /// Our INFO object, complete but for `ver` and `sender`.
+    /// The INFO object of this node, without `ver` and `sender`.
     Info(&'a [u8]),
-    /// We leave.
+    /// This node leaves.
     Disconnect,
-    /// We are alive; CPU load in percent.
+    /// This node is alive.
     Heartbeat {
-        /// `None` when it is not measured.
+        /// The CPU load in percent. `None` if it is not measured.
         cpu: Option<f64>,
     },
     /// Asks for a PONG.
     Ping {
-        /// Our clock, milliseconds since 1970.
+        /// The clock of this node in milliseconds since 1970.
         time: f64,
-        /// Comes back in the PONG.
+        /// The PONG contains it.
         id: Id<'a>,
     },
     /// Answers a PING.
     Pong {
-        /// What the PING said.
+        /// The value in the PING.
         time: Option<f64>,
-        /// What the PING said.
+        /// The value in the PING.
         id: Option<Id<'a>>,
-        /// Our clock when it arrived, milliseconds since 1970.
+        /// The clock of this node when the PING arrived, in milliseconds since 1970.
         arrived: f64,
     },
     /// TCP: the first packet on a connection.
     GossipHello {
-        /// Host name or address to reach us at.
+        /// The host name or address of this node.
         host: &'a str,
-        /// Listening port.
+        /// The port on which it listens.
         port: u16,
     },
-    /// TCP: what we know.
+    /// TCP: what this node knows.
     GossipRequest(&'a Digest),
-    /// TCP: what we know better.
+    /// TCP: what this node knows better.
     GossipResponse(&'a Answer),
 }
 
@@ -87,22 +88,22 @@ impl Outgoing<'_> {
     }
 }
 
-/// A call. Its body is `params`, which is always written: `{}` for none.
+/// A call. Its body is `params`, which is always written: `{}` if there are none.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OutRequest<'a> {
-    /// Comes back in the answer.
+    /// The answer contains it.
     pub(crate) id: Id<'a>,
     /// Full name of the action.
     pub(crate) action: &'a str,
     /// An object.
     pub(crate) meta: &'a [u8],
-    /// An object, `{}` for `None`. Never sent to version 4 peers.
+    /// An object. `None` is written as `{}`. It is never sent to peers with version 4.
     pub(crate) headers: Option<&'a [u8]>,
-    /// Time left in milliseconds, 0 for no limit; left out for `None`.
+    /// The remaining time in milliseconds. 0 means no limit. `None` is left out.
     pub(crate) timeout: Option<f64>,
-    /// Depth of the call chain, 1 for a root call.
+    /// The depth in the tree of calls, 1 for a root call.
     pub(crate) level: u32,
-    /// Whether this is traced; `null` for `None`.
+    /// Whether this is traced. `None` is written as `null`.
     pub(crate) tracing: Option<bool>,
     /// Id of the context that caused this.
     pub(crate) parent_id: Option<Id<'a>>,
@@ -110,66 +111,67 @@ pub(crate) struct OutRequest<'a> {
     pub(crate) request_id: Option<Id<'a>>,
     /// Full name of the calling service.
     pub(crate) caller: Option<&'a str>,
-    /// Whether a stream goes with this call and has not ended; `null` for `None`, as 0.14 sends it for
-    /// `null` params.
+    /// Whether a stream belongs to this call and has not ended. `None` is written as `null`, which is what
+    /// 0.14 sends with `null` params.
     pub(crate) stream: Option<bool>,
-    /// Position in that stream; only with one.
+    /// The position in that stream. Only with a stream.
     pub(crate) seq: Option<u32>,
 }
 
-/// An answer. Its body is `data`, asked for only by [`Outcome::Data`].
+/// An answer. Its body is `data`, which is asked for only with [`Outcome::Data`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OutResponse<'a> {
-    /// What the request said.
+    /// The id of the request.
     pub(crate) id: Id<'a>,
-    /// The context's whole meta: an object.
+    /// The whole meta of the context: an object.
     pub(crate) meta: &'a [u8],
-    /// The response headers: an object, or `null` for `None`. Never sent to version 4 peers.
+    /// The response headers: an object. `None` is written as `null`. They are never sent to peers with
+    /// version 4.
     pub(crate) headers: Option<&'a [u8]>,
-    /// How the call went.
+    /// The outcome of the call.
     pub(crate) outcome: Outcome<'a>,
-    /// Set on the packets of a streamed answer only.
+    /// Only for the packets of a streamed answer.
     pub(crate) stream: Option<OutStream>,
 }
 
-/// How a call went.
+/// The outcome of a call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Outcome<'a> {
-    /// With a result, which the body writes.
+    /// A result, which the body writes.
     Data,
-    /// Without a result: the packet has no `data` (Node's `undefined`).
+    /// No result: the packet has no `data` (Node's `undefined`).
     NoData,
-    /// It failed: `data` is null.
+    /// A failure: `data` is null.
     Error(&'a WireError),
 }
 
-/// The place of a packet in a streamed answer.
+/// The position of a packet in a streamed answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OutStream {
-    /// Whether more follows.
+    /// Whether more packets follow.
     pub(crate) goes_on: bool,
     /// 0 for the first packet.
     pub(crate) seq: u32,
 }
 
-/// An event. Its body is `data`, which is always written: `null` for none.
+/// An event. Its body is `data`, which is always written: `null` if there is none.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OutEvent<'a> {
     /// Id of the event's context.
     pub(crate) id: Id<'a>,
-    /// Concrete name.
+    /// The name of the event.
     pub(crate) event: &'a str,
-    /// Groups it is meant for; left out for `None`.
+    /// The groups for which it is meant. `None` is left out.
     pub(crate) groups: Option<&'a [Name]>,
     /// Whether every subscriber gets it.
     pub(crate) broadcast: bool,
     /// An object.
     pub(crate) meta: &'a [u8],
-    /// An object, `{}` for `None`. Never sent to version 4 peers.
+    /// An object. `None` is written as `{}`. It is never sent to peers with version 4.
     pub(crate) headers: Option<&'a [u8]>,
-    /// Depth of the call chain, 1 for a root emit; `null` for `None`.
+    /// The depth in the tree of calls, 1 for a root emit. `None` is written as `null`.
     pub(crate) level: Option<u32>,
-    /// Whether this is traced; `null` for `None`.
+    /// Whether this is traced. `None` is written as `null`.
     pub(crate) tracing: Option<bool>,
     /// Id of the context that caused this.
     pub(crate) parent_id: Option<Id<'a>>,

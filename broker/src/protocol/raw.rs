@@ -1,25 +1,26 @@
-//! Values and texts that stay where they were received.
+//! Values and texts that stay in the buffer in which they were received.
 
 use bytes::Bytes;
 use std::fmt;
 
 use super::Id;
 
-/// One complete value as bytes that share the frame they came in: `params` and `data` in the node's codec,
-/// everything else in JSON.
+/// A complete value, as bytes that share the frame in which they arrived. `params` and `data` are in the
+/// codec of the node, everything else is in JSON.
 ///
-/// The decoder has checked that it is well-formed, within the depth limit and valid UTF-8. It is opened
-/// only by whoever wants its content: `params` by a handler's deserializer, for example.
+///
+/// The decoder has checked that it is well-formed, within the depth limit and valid UTF-8. Only code that
+/// needs its content decodes it: for `params`, the deserializer of a handler.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Raw(Bytes);
 
 impl Raw {
-    /// Takes bytes that are known to be one complete value.
+    /// Wraps bytes that are known to be one complete value.
     pub(crate) const fn new(value: Bytes) -> Self {
         Self(value)
     }
 
-    /// A value written in the source.
+    /// A value that is written in the source.
     pub(crate) const fn from_static(json: &'static str) -> Self {
         Self(Bytes::from_static(json.as_bytes()))
     }
@@ -39,12 +40,12 @@ impl Raw {
         &self.0
     }
 
-    /// The bytes, without a new reference.
+    /// The bytes, without another reference.
     pub(crate) fn into_bytes(self) -> Bytes {
         self.0
     }
 
-    /// The text, for codecs that are texts.
+    /// The text, for text codecs.
     pub(crate) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
@@ -54,7 +55,7 @@ impl Raw {
         self.0.as_ref() == b"null"
     }
 
-    /// The same value in memory of its own, so that keeping it does not keep a whole receive buffer.
+    /// The same value in memory of its own, so that keeping it does not keep a whole receive buffer alive.
     pub(crate) fn detached(&self) -> Self {
         match self.0.as_ref() {
             b"{}" => Self::empty_object(),
@@ -70,40 +71,40 @@ impl fmt::Debug for Raw {
     }
 }
 
-/// Where something lies in a frame. Frames are limited to 4 GiB by the decoder.
+/// A position in a frame. The decoder limits frames to 4 GiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Span {
     /// Its first byte.
     pub(crate) start: u32,
-    /// The byte behind it; equal to `start` when the value is absent, since no value is empty.
+    /// The position after the last byte. It equals `start` if the value is absent, since no value is empty.
     pub(crate) end: u32,
 }
 
 impl Span {
-    /// The bytes it covers, empty when the frame is not the one it was made for.
+    /// The bytes at this position. Empty if the frame is not the one for which the position was made.
     pub(crate) fn of(self, frame: &[u8]) -> &[u8] {
         frame.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
-    /// A view of the frame; `None` when the value is absent.
+    /// A view of the frame. `None` if the value is absent.
     pub(crate) fn raw(self, frame: &Bytes) -> Option<Raw> {
         let bytes = self.of(frame);
         (!bytes.is_empty()).then(|| Raw(frame.slice_ref(bytes)))
     }
 }
 
-/// A value that is JSON within this process whatever the cluster speaks: `meta`, `headers` and errors are
-/// small, and are merged and kept.
+/// A value that is JSON within this process, whichever serializer the cluster uses: `meta`, `headers` and
+/// errors are small, and are merged and kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Part {
     /// The frame holds it as JSON.
     InFrame(Span),
-    /// It was rewritten.
+    /// It was converted.
     Rewritten(Box<Raw>),
 }
 
 impl Part {
-    /// The value; `None` when it is absent.
+    /// The value. `None` if it is absent.
     pub(crate) fn raw(&self, frame: &Bytes) -> Option<Raw> {
         match self {
             Self::InFrame(span) => span.raw(frame),
@@ -130,22 +131,23 @@ impl From<Raw> for Part {
     }
 }
 
-/// A text of a packet: in the frame when it is written there plainly, else unescaped on the heap.
+/// A text in a packet. It stays in the frame if it has no escapes there. Otherwise it is unescaped on the
+/// heap.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) enum TextSpan {
     /// Missing or null.
     #[default]
     Absent,
-    /// The frame holds it without escapes.
+    /// The frame contains it without escapes.
     Plain(Span),
-    /// The frame holds it with escapes.
+    /// The frame contains it with escapes.
     Unescaped(Box<str>),
-    /// Where ids may be numbers: one, as its JSON is written.
+    /// A number, for ids that may be numbers, in its JSON form.
     Number(Box<str>),
 }
 
 impl TextSpan {
-    /// The text; `None` when it is missing or null.
+    /// The text. `None` if it is missing or null.
     pub(crate) fn get<'a>(&'a self, frame: &'a [u8]) -> Option<&'a str> {
         match self {
             Self::Absent => None,
@@ -154,7 +156,7 @@ impl TextSpan {
         }
     }
 
-    /// The same as an id, which may have been a number.
+    /// The text as an id, which may have been a number.
     pub(crate) fn id<'a>(&'a self, frame: &'a [u8]) -> Option<Id<'a>> {
         match self {
             Self::Number(number) => Some(Id::Number(number)),

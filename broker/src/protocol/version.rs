@@ -1,8 +1,8 @@
-//! The versions of the protocol that we speak (protocol chapter 1).
+//! The protocol versions that ligand supports (protocol chapter 1).
 
 use std::fmt;
 
-/// A version that we can stamp on a packet.
+/// A version for the packets that this node sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub(crate) enum ProtocolVersion {
     /// Moleculer 0.14.
@@ -21,7 +21,7 @@ impl ProtocolVersion {
         }
     }
 
-    /// What a node of this version accepts, which may accept no other one.
+    /// The versions that a node with this version accepts. If it is `strict`, it accepts only its own.
     pub(crate) const fn accepted(self, strict: bool) -> &'static str {
         match self {
             _ if !strict => "\"4\" or \"5\"",
@@ -30,7 +30,7 @@ impl ProtocolVersion {
         }
     }
 
-    /// The other one.
+    /// The other version.
     pub(crate) const fn other(self) -> Self {
         match self {
             Self::V4 => Self::V5,
@@ -45,21 +45,23 @@ impl fmt::Display for ProtocolVersion {
     }
 }
 
-/// What a received packet says about its version.
+/// The version in a received packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ver {
     /// `"4"`.
     V4,
     /// `"5"`.
     V5,
-    /// Another text; a value that is no text stands here as it was written, a missing one as empty text.
+    /// Another string. A value that is not a string is kept in its written form, and a missing one is the
+    /// empty string.
+    ///
     ///
     /// Node compares strictly, so the number `5` is not version 5 (protocol chapter 1.1).
     Other(Box<str>),
 }
 
 impl Ver {
-    /// The version, if it is one that we speak.
+    /// The version, if ligand supports it.
     pub(crate) const fn known(&self) -> Option<ProtocolVersion> {
         match self {
             Self::V4 => Some(ProtocolVersion::V4),

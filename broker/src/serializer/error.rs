@@ -1,4 +1,4 @@
-//! Why a frame is no packet, and what could be read of it nevertheless.
+//! Why a frame could not be decoded, and what could still be read.
 
 use ligand_transporters::{InvalidId, NodeId};
 use std::fmt;
@@ -8,23 +8,23 @@ use crate::protocol::{ForeignId, ProtocolVersion};
 
 /// A frame that could not be decoded.
 ///
-/// A caller that gets no answer waits for its timeout, which may be for ever, so this carries whom to
-/// answer: an error response can be sent where `id` and `sender` could be read.
+/// A caller that gets no answer waits for its timeout, which may be for ever. So this contains the receiver
+/// of an answer: if `id` and `sender` could be read, an error response can be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DecodeError {
     /// What is wrong.
     pub(crate) problem: Problem,
-    /// The packet's id, if one could be found.
+    /// The id of the packet, if it was found.
     pub(crate) id: Option<ForeignId>,
-    /// The packet's sender, if one could be found.
+    /// The sender of the packet, if it was found.
     pub(crate) sender: Option<NodeId>,
-    /// The packet's version, if one that we speak could be found.
+    /// The version of the packet, if it was found and is supported.
     pub(crate) ver: Option<ProtocolVersion>,
 }
 
 #[cfg(test)]
 impl DecodeError {
-    /// The id and sender to which an error response can be sent.
+    /// The id and the sender for an error response.
     pub(crate) fn answer_to(&self) -> Option<(&str, &NodeId)> {
         Some((self.id.as_ref()?.as_str(), self.sender.as_ref()?))
     }
@@ -38,7 +38,7 @@ impl From<Problem> for DecodeError {
 
 #[cfg(test)]
 impl Problem {
-    /// What exceeds a limit: its name, the option, how much is allowed, and how much there is.
+    /// What exceeds a limit: its name, the option, the limit, and the size.
     pub(crate) fn exceeded(&self) -> Option<(&'static str, Option<&'static str>, usize, usize)> {
         match self {
             Self::Limit { what, bound, limit, size } => {
@@ -68,57 +68,57 @@ pub(crate) enum Problem {
     /// The frame has no content.
     #[error("the frame is empty")]
     Empty,
-    /// It is no JSON, or not only.
+    /// It is not JSON, or not only.
     #[error("malformed JSON at byte {at}: {what}")]
     Syntax {
         /// Offset in the frame.
         at: usize,
-        /// What is there or is missing.
+        /// What was found, or what is missing.
         what: &'static str,
     },
-    /// It is nothing that the serializer could have written.
+    /// No serializer of this kind writes such bytes.
     #[error("malformed {codec} at byte {at}: {what}")]
     Malformed {
-        /// Name of the serializer.
+        /// The name of the serializer.
         codec: &'static str,
         /// Offset in the frame.
         at: usize,
-        /// What is there or is missing.
+        /// What was found, or what is missing.
         what: &'static str,
     },
-    /// It is a value, but not what a packet is made of.
+    /// It is a value, but not an object.
     #[error("the packet is not an object")]
     NotAnObject,
-    /// A field that must be there is not.
+    /// A required field is missing.
     #[error("`{field}` is missing")]
     Missing {
         /// Its name.
         field: &'static str,
     },
-    /// A field has a value that it cannot have.
+    /// A field has an invalid value.
     #[error("`{field}` must be {expected}")]
     Wrong {
         /// Its name.
         field: &'static str,
-        /// What would be accepted.
+        /// What is accepted.
         expected: &'static str,
     },
-    /// The sender's id is unusable.
+    /// The id of the sender is invalid.
     #[error("`sender` is no node id: {0}")]
     Sender(#[from] InvalidId),
-    /// A kind of packet that this serializer does not know.
+    /// This serializer does not know this kind of packet.
     #[error("packets of this kind cannot be read")]
     UnknownKind,
-    /// Something is larger than allowed.
+    /// Something exceeds a limit.
     #[error("{what} exceeds the limit of {limit}")]
     Limit {
-        /// What.
+        /// What exceeds it.
         what: &'static str,
-        /// Which of the broker's limits; `None` for one that follows from something else.
+        /// The limit of the broker. `None` if the limit follows from something else.
         bound: Option<Bound>,
-        /// How much of it is allowed.
+        /// The limit.
         limit: usize,
-        /// How much there is, or at least is.
+        /// The size, or a lower bound of it.
         size: usize,
     },
 }

@@ -1,8 +1,10 @@
-//! Packets in JSONExt (protocol chapter 9.2): those of JSON, but that some texts have a meaning.
+//! Packets in JSONExt (protocol chapter 9.2): like JSON, but some strings have a special meaning.
 //!
-//! The envelope is read and written by the JSON serializer. Everything outside of bodies that may hold
-//! such a text is translated to plain JSON on the way in, and back on the way out; mostly there is none.
-//! Ids and names in envelopes are taken as they are: a text that begins with `[[` means itself there.
+//!
+//! The JSON serializer reads and writes the envelope. Everything outside of bodies that may contain such a
+//! string is converted to plain JSON when it is received, and back when it is sent. Usually there is none.
+//! Ids and names in envelopes are taken literally: there, a string that begins with `[[` has no special
+//! meaning.
 
 use bytes::{Bytes, BytesMut};
 use ligand_transporters::{Abandon, FrameBuf, NodeId, PacketKind};
@@ -72,13 +74,13 @@ impl Serializer for JsonExtended {
         }
         let refused = |problem| salvaged(problem, &frame);
         if !matches!(kind, PacketKind::Request | PacketKind::Response | PacketKind::Event) {
-            // Read first as it is, for the limits and for words about what is wrong.
+            // First read as JSON, for the limits and for the error messages.
             Json.decode(kind, frame.clone(), limits)?;
             let plain = self::plain(&frame, limits.max_depth()).map_err(refused)?;
             return Json.decode(kind, plain, limits);
         }
         let mut incoming = Json.decode(kind, frame.clone(), limits)?;
-        // Each part is within the packet, and what a text of it stands for may be nested, too.
+        // Each part is one level within the packet, and the meaning of a string may be nested, too.
         let depth = limits.max_depth().saturating_sub(1);
         let mut parts = Vec::new();
         match &mut incoming.packet {
@@ -122,9 +124,9 @@ impl Serializer for JsonExtended {
     }
 }
 
-/// Special texts as plain JSON: a date as its ISO text, and so on.
+/// Converts special strings to plain JSON: a date becomes its ISO string, and so on.
 fn plain(json: &[u8], depth: usize) -> Result<Bytes, Problem> {
-    // Four characters of base64 become three numbers of up to four characters each.
+    // Four characters of base64 become three numbers with up to four characters each.
     let limit = json.len().saturating_mul(4);
     let plain = to_json(json, JsonExt, depth, limit);
     plain.map(Bytes::from).map_err(|_| Problem::Malformed {
@@ -134,7 +136,7 @@ fn plain(json: &[u8], depth: usize) -> Result<Bytes, Problem> {
     })
 }
 
-/// Plain JSON whose texts mean themselves.
+/// Converts plain JSON, in which strings have no special meaning, to JSONExt.
 fn escaped(json: &[u8]) -> Cow<'_, [u8]> {
     if !has_special(json) {
         return Cow::Borrowed(json);
