@@ -1,4 +1,4 @@
-//! One typed action and one event handler. The lines without `meet` are those of the README.
+//! One typed action and one event handler. The lines without `meet` are the same as in the README.
 
 mod meet;
 

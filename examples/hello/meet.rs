@@ -1,5 +1,5 @@
-//! What more there is to see when `LIGAND_TRANSPORTER` is set: every other `hello` that is found is
-//! greeted, until Ctrl-C.
+//! What else happens if `LIGAND_TRANSPORTER` is set: this node greets every other `hello` that it finds,
+//! until Ctrl-C.
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -9,13 +9,13 @@ use serde_json::json;
 
 use super::GreeterClient;
 
-/// Greets others as they appear; does nothing on a node that is alone.
+/// Greets other nodes as they appear. Does nothing on a node that is alone.
 pub(crate) async fn others(broker: &ServiceBroker) -> Result<(), Box<dyn Error>> {
     if broker.config().transporter.is_none() {
         return Ok(());
     }
     println!("{} looks for others, Ctrl-C to leave", broker.node_id());
-    // Listening before looking, so that nobody slips in between.
+    // Subscribed before the first check, so that no node is missed in between.
     let mut changes = broker.local_events("$*.*");
     let mut met = HashSet::new();
     loop {
@@ -40,7 +40,7 @@ async fn greet(broker: &ServiceBroker, met: &mut HashSet<NodeId>) -> Result<(), 
                 println!("{id} says: {greeting}");
                 met.insert(id);
             }
-            // It has not announced its greeter yet, and will cause another look when it does.
+            // The node has not announced its greeter yet. Its announcement will cause another check.
             Err(error) if error.outcome() == Outcome::NotRun => {}
             Err(error) => println!("{id} fails: {error}"),
         }

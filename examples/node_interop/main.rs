@@ -17,7 +17,7 @@ use services::{Echo, Events, Math};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // What it prints is what it sees; logs only on request.
+    // The output shows what the node sees, so logs are printed only on request.
     if std::env::var_os("LIGAND_LOG").is_some() {
         ligand::logging::init();
     }
@@ -32,14 +32,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .service(Math)
         .service(Events)
         .build()?;
-    // They end with the run, when the set is dropped.
+    // These tasks end with the run, when the set is dropped.
     let mut tasks = JoinSet::new();
     tasks.spawn(watch::nodes(broker.clone(), broker.local_events("$node.*")));
     tasks.spawn({
         let broker = broker.clone();
         let mut started = broker.local_events("$broker.started");
         async move {
-            // By then the services of this node have started.
+            // At that time, the services of this node have started.
             started.recv().await;
             for (action, params) in &cli.call {
                 watch::call(&broker, action, params).await;

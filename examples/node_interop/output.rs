@@ -1,4 +1,4 @@
-//! Lines on standard output, each with the node that says it.
+//! Lines on standard output. Each begins with the node that prints it.
 
 use ligand::ServiceBroker;
 use std::fmt;

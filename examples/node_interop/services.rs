@@ -1,4 +1,4 @@
-//! What the node offers.
+//! The services of the node.
 
 use ligand::{ActionError, Context, Params, Result, Value, service};
 
@@ -8,13 +8,13 @@ pub(crate) struct Echo;
 
 #[service(name = "echo")]
 impl Echo {
-    /// Gives back what it was given.
+    /// Returns its parameters.
     #[action]
     async fn say(&self, params: Params<Value>) -> Result<Value> {
         Ok(params.0)
     }
 
-    /// Tells what it knows of the call.
+    /// Returns what it knows about the call.
     #[action]
     async fn context(&self, cx: Context) -> Result<Value> {
         Ok(serde_json::json!({
@@ -61,7 +61,7 @@ impl Events {
     /// Prints every event of the cluster.
     #[event("**")]
     async fn log(&self, cx: Context, data: Params<Value>) -> Result<()> {
-        // Those of the broker's own life come by another way, in words of their own.
+        // The broker's own events are printed elsewhere, with their own texts.
         if !cx.name().starts_with('$') {
             let kind = if cx.is_broadcast() { "broadcast" } else { "event" };
             say(cx.broker(), format_args!("{kind} {} {} from {}", cx.name(), data.0, cx.node()));

@@ -1,10 +1,10 @@
-//! What the node sees of the cluster, and what it does there when asked to.
+//! What the node sees of the cluster, and what it does on request.
 
 use ligand::{LocalEvents, ServiceBroker, Value};
 
 use super::output::say;
 
-/// Says which nodes come and go, until the broker ends.
+/// Prints which nodes come and go, until the broker ends.
 pub(crate) async fn nodes(broker: ServiceBroker, mut events: LocalEvents) {
     while let Some(event) = events.recv().await {
         let node = event.data["node"]["id"].as_str().unwrap_or_default();
@@ -18,7 +18,7 @@ pub(crate) async fn nodes(broker: ServiceBroker, mut events: LocalEvents) {
     }
 }
 
-/// What kind of node it is.
+/// The kind of node.
 async fn client_of(broker: &ServiceBroker, node: &str) -> String {
     let nodes = broker.call::<Value>("$node.list", ()).await.unwrap_or_default();
     let found = nodes.as_array().into_iter().flatten().find(|row| row["id"] == node);
@@ -26,7 +26,7 @@ async fn client_of(broker: &ServiceBroker, node: &str) -> String {
     client.as_str().unwrap_or("unknown").to_owned()
 }
 
-/// Calls an action as soon as somebody offers its service, and says what came of it.
+/// Calls an action as soon as its service is available, and prints the result.
 pub(crate) async fn call(broker: &ServiceBroker, action: &str, params: &Value) {
     if let Some((service, _)) = action.rsplit_once('.')
         && let Err(missing) = broker.wait_for(&[service]).await

@@ -11,17 +11,17 @@ use super::payments::Payments;
 use super::products::Products;
 use super::users::Users;
 
-/// Any error on the way to a running cluster, with its text.
+/// Any error during the start of a cluster, with its text.
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What the services find when they start.
+/// The conditions under which the services start.
 #[derive(Debug, Clone)]
 pub(crate) struct World {
     pub(crate) transporter: String,
     /// Pieces of each product in the warehouse.
     pub(crate) pieces: u32,
     pub(crate) card_limit: Cents,
-    /// Orders the book has room for.
+    /// The number of orders for which the book has room.
     pub(crate) room: usize,
     /// How long the bank takes for a charge.
     pub(crate) bank: Duration,
@@ -60,7 +60,7 @@ impl Cluster {
         match cluster.start_all().await {
             Ok(()) => Ok(cluster),
             Err(error) => {
-                // What failed to start is what matters; that it then did not stop well says nothing more.
+                // The error of the start is reported. An error of this stop would add nothing.
                 let _ = cluster.stop().await;
                 Err(error)
             }
@@ -79,7 +79,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Stops the orders first, because they need the others to take steps back.
+    /// Stops the order service first, because it needs the others to undo steps.
     pub(crate) async fn stop(&self) -> Result<(), BoxError> {
         self.orders.stop().await?;
         for node in &self.others {

@@ -1,4 +1,4 @@
-//! The warehouse: holds pieces for an order until they are released.
+//! The warehouse: reserves pieces for an order until they are released.
 
 use ligand::{ActionError, service};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use super::output::Output;
 pub(crate) struct Reservation {
     pub(crate) id: String,
     pub(crate) product_id: u32,
-    /// Pieces held.
+    /// The number of reserved pieces.
     pub(crate) amount: u32,
 }
 
@@ -45,7 +45,7 @@ struct State {
 }
 
 impl Inventory {
-    /// A warehouse with so many pieces of each product.
+    /// A warehouse with this number of pieces of each product.
     pub(crate) fn new(pieces: u32, output: Output) -> Self {
         let stock = (1..=3).map(|product| (product, pieces)).collect();
         Self { state: Mutex::new(State { stock, reservations: Ledger::new(), made: 0 }), output }
@@ -58,7 +58,7 @@ impl Inventory {
 
 #[service(name = "inventory", error = InventoryError)]
 impl Inventory {
-    /// Holds pieces for an order. Asked again for the same order, it gives the same reservation.
+    /// Reserves pieces for an order. A repeated call for the same order returns the same reservation.
     #[action(rest = "POST /reserve", rename(order_id = "orderId", product_id = "productId"))]
     async fn reserve(
         &self,
@@ -77,7 +77,8 @@ impl Inventory {
         reserved
     }
 
-    /// Gives back what is held for an order, if anything; says how many pieces. May be repeated.
+    /// Releases the pieces that are reserved for an order, if there are any. Returns their number. It may be
+    /// repeated.
     #[action(rename(order_id = "orderId"))]
     async fn release(&self, order_id: String) -> ligand::Result<u32> {
         let pieces = self.lock().release(&order_id);
@@ -85,7 +86,7 @@ impl Inventory {
         Ok(pieces)
     }
 
-    /// Pieces that can be reserved.
+    /// The number of pieces that can be reserved.
     #[action(rename(product_id = "productId"))]
     async fn stock(&self, product_id: u32) -> ligand::Result<u32> {
         Ok(self.lock().left(product_id))

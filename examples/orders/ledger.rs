@@ -1,15 +1,17 @@
-//! Effects by key: each is done at most once, and taken back at most once.
+//! Effects by key: each is done at most once, and undone at most once.
 //!
-//! Messages may come twice, and an undo may overtake what it undoes (its caller gave up and compensated
-//! while the request was still on its way). So a key that was undone stays undone: whatever comes for it
-//! later is refused.
+//!
+//! Messages may arrive twice, and an undo may overtake what it undoes (the caller gave up and compensated
+//! while the request was still on its way). So a key that was undone stays undone: later requests for it are
+//! refused.
 
 use std::collections::HashMap;
 
-/// Keys that are remembered. When there are as many, nothing new is done, so that nothing can be done twice.
+/// The number of keys that are remembered. When it is reached, nothing new is done, so that nothing is done
+/// twice.
 const MAX_KEYS: usize = 100_000;
 
-/// What was done, by key.
+/// The effects that were done, by key.
 #[derive(Debug)]
 pub(crate) struct Ledger<T>(HashMap<String, Entry<T>>);
 
@@ -19,12 +21,12 @@ enum Entry<T> {
     Undone,
 }
 
-/// How a key stands before something is done for it.
+/// The state of a key before something is done for it.
 #[derive(Debug)]
 pub(crate) enum Standing<T> {
-    /// Nothing was done: go on, and [`Ledger::done`] it.
+    /// Nothing was done: continue, and call [`Ledger::done`].
     New,
-    /// It was done already; this is what came of it.
+    /// It was done already, with this result.
     Done(T),
     /// It was undone, perhaps before it was ever done.
     Undone,
@@ -50,10 +52,10 @@ impl<T: Clone> Ledger<T> {
         self.0.insert(key, Entry::Done(effect));
     }
 
-    /// Marks a key as undone; gives what has to be taken back, if anything.
+    /// Marks a key as undone. Returns what has to be undone, if anything.
     pub(crate) fn undo(&mut self, key: String) -> Option<T> {
         if !self.0.contains_key(&key) && self.0.len() >= MAX_KEYS {
-            // Nothing new is done any more, so nothing has to be remembered against it.
+            // Nothing new is done any more, so the key need not be remembered.
             return None;
         }
         match self.0.insert(key, Entry::Undone) {

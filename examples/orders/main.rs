@@ -23,7 +23,7 @@ use output::Output;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // What it prints is the story; logs only on request.
+    // The output tells the story, so logs are printed only on request.
     if std::env::var_os("LIGAND_LOG").is_some() {
         ligand::logging::init();
     }
@@ -38,7 +38,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Starts the nodes, goes shopping, stops the nodes; whether the order was placed.
+/// Starts the nodes, places the order, and stops the nodes. Returns whether the order was placed.
 async fn run(cli: &Cli) -> Result<bool, cluster::BoxError> {
     let output = Output::new(std::io::stdout());
     let cluster = Cluster::start(&cli.world(), &output).await?;

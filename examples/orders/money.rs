@@ -1,4 +1,4 @@
-//! Money as whole cents: sums stay exact.
+//! Money as whole cents, so that sums are exact.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -9,7 +9,7 @@ use std::fmt;
 pub(crate) struct Cents(pub(crate) u64);
 
 impl Cents {
-    /// The price of several pieces; `None` when that is more than can be counted.
+    /// The price of several pieces. `None` if it is too large.
     pub(crate) fn times(self, quantity: u32) -> Option<Self> {
         self.0.checked_mul(u64::from(quantity)).map(Self)
     }

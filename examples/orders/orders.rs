@@ -1,4 +1,5 @@
-//! The order service: looks up who orders what, runs the saga, answers, and processes the order later.
+//! The order service: looks up the user and the product, runs the saga, answers, and processes the order
+//! later.
 
 use ligand::{ActionError, Context, ServiceCx, service};
 use serde::{Deserialize, Serialize};
@@ -33,7 +34,7 @@ pub(crate) struct Order {
     pub(crate) processed: bool,
 }
 
-/// The answer to who places an order.
+/// The answer to the customer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Placed {
     pub(crate) message: String,
@@ -65,7 +66,7 @@ pub(crate) enum OrderError {
 #[derive(Debug)]
 pub(crate) struct Orders {
     book: Mutex<BTreeMap<String, Order>>,
-    /// Orders the book has room for.
+    /// The number of orders for which the book has room.
     room: usize,
     next: AtomicU32,
     /// How long it takes to process an order that was placed.
@@ -95,8 +96,8 @@ impl Orders {
     fn draft(&self, user: User, product: Product, quantity: u32) -> Result<Draft, OrderError> {
         let total = product.price.times(quantity).filter(|_| quantity > 0);
         let total = total.ok_or(OrderError::BadQuantity { quantity, price: product.price })?;
-        // Numbers are enough while this service and those that remember its orders start together; where
-        // they do not, take a UUID.
+        // Numbers are sufficient while this service and those that remember its orders start together. If
+        // they do not, use a UUID.
         let order_id = format!("order-{}", self.next.fetch_add(1, Ordering::Relaxed));
         self.output.line(
             "orders",
@@ -105,7 +106,7 @@ impl Orders {
         Ok(Draft { order_id, user, product, quantity, total })
     }
 
-    /// The steps of the saga. It may be dropped at any `await`: then the steps so far are taken back.
+    /// The steps of the saga. The future may be dropped at any `await`. Then the steps so far are undone.
     async fn steps(&self, ctx: &Context, saga: &Saga, draft: Draft) -> Result<Order, OrderError> {
         let Draft { order_id, user, product, quantity, total } = draft;
 
@@ -130,7 +131,7 @@ impl Orders {
             processed: false,
         };
         self.enter(order.clone())?;
-        // Handing over an event does not wait, so nothing can come between the order and its event.
+        // Handing over an event does not wait, so nothing can happen between the order and its event.
         if let Err(error) = ctx.emit("orderPlaced", json!({ "orderId": order.order_id })).await {
             tracing::warn!(order = order.order_id, error = %error, "not everybody learned of the order");
         }
@@ -179,7 +180,7 @@ impl Orders {
         self.book().get(&order_id).cloned().ok_or(OrderError::NotFound { id: order_id })
     }
 
-    /// Goes on after whoever placed the order has got the answer.
+    /// Continues after the customer has received the answer.
     #[event("orderPlaced", rename(order_id = "orderId"))]
     async fn process(&self, order_id: String) -> ligand::Result<()> {
         self.output.line("orders", format_args!("{order_id} is being processed"));
@@ -197,7 +198,8 @@ impl Orders {
         Ok(())
     }
 
-    /// The broker waits for actions under way before it stops the service, so they learn of it here.
+    /// The broker waits for running actions before it stops the service, so this event tells them about the
+    /// stop.
     #[event("$broker.stopping")]
     async fn hurry(&self) -> ligand::Result<()> {
         self.sagas.hurry();

@@ -1,10 +1,10 @@
-//! What the example prints: who did what, line by line.
+//! Prints which node does what, line by line.
 
 use std::fmt;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Where lines go. Cheap to clone; lines of different nodes never mix.
+/// The target of the lines. It is cheap to clone. Lines of different nodes never mix.
 #[derive(Clone)]
 pub(crate) struct Output(Arc<Mutex<dyn Write + Send>>);
 
@@ -13,7 +13,7 @@ impl Output {
         Self(Arc::new(Mutex::new(to)))
     }
 
-    /// Prints what a node does. A reader that has gone away is no reason to stop serving.
+    /// Prints what a node does. If the reader of the output is gone, the service continues.
     pub(crate) fn line(&self, node: &str, does: impl fmt::Display) {
         let mut to = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = writeln!(to, "{node:<10} {does}").and_then(|()| to.flush());

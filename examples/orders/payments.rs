@@ -1,4 +1,4 @@
-//! Payments: at most one charge per key, at most one refund of it.
+//! Payments: at most one charge for each key, and at most one refund of it.
 
 use ligand::{ActionError, service};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use super::ledger::{Ledger, Standing};
 use super::money::Cents;
 use super::output::Output;
 
-/// How long a node that wants to stop waits for the bank.
+/// How long a stopping node waits for the bank.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +55,7 @@ struct State {
 }
 
 impl Payments {
-    /// Payments by cards with this limit, at a bank that takes its time.
+    /// Payments with cards that have this limit, and a bank that takes this long.
     pub(crate) fn new(limit: Cents, bank: Duration, output: Output) -> Self {
         Self {
             state: Mutex::new(State { limit, charges: Ledger::new(), made: 0 }),
@@ -72,7 +72,7 @@ impl Payments {
 
 #[service(name = "payments", error = PaymentError)]
 impl Payments {
-    /// Charges once per key: asked again with the same key, it gives the same charge.
+    /// Charges once for each key. A repeated call with the same key returns the same charge.
     #[action(rest = "POST /charge", rename(user_id = "userId"))]
     async fn charge(&self, key: String, user_id: u32, amount: Cents) -> Result<Charge, PaymentError> {
         self.output.line("payments", format_args!("asks the bank for {amount} of user {user_id}, key {key}"));
@@ -94,7 +94,7 @@ impl Payments {
         charged.map(|(charge, _)| charge)
     }
 
-    /// Takes back the charge of a key, if there is one; says how much. May be repeated.
+    /// Refunds the charge of a key, if there is one. Returns the amount. It may be repeated.
     #[action]
     async fn refund(&self, key: String) -> ligand::Result<Cents> {
         let refunded = self.lock().charges.undo(key.clone());
@@ -117,7 +117,7 @@ impl Payments {
 }
 
 impl State {
-    /// The charge of a key, and whether it was made just now.
+    /// The charge of a key, and whether it is new.
     fn charge(&mut self, key: &str, amount: Cents) -> Result<(Charge, bool), PaymentError> {
         match self.charges.standing(key) {
             Standing::New => {}
@@ -139,7 +139,7 @@ impl State {
 }
 
 async fn patience_over(stopping: &mut watch::Receiver<bool>) {
-    // The sender lives as long as the service, so waiting cannot fail while one of its handlers runs.
+    // The sender lives as long as the service, so this wait cannot fail while a handler of the service runs.
     let _ = stopping.wait_for(|stopping| *stopping).await;
     tokio::time::sleep(PATIENCE).await;
 }

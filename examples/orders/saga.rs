@@ -1,9 +1,10 @@
-//! A saga: steps on several services, and for each the call that takes it back.
+//! A saga: steps on several services, each with the call that undoes it.
 //!
-//! Which steps were taken is known from what the saga noted itself, never from the error. An undo is
-//! noted *before* its step starts, because a step that is given up half-way (the caller left, the answer
-//! was lost) may have happened all the same; it is struck out again when the step was certainly refused.
-//! So undo actions have to accept that there is nothing to undo, and to be asked twice.
+//!
+//! The saga records which steps it has taken. It never concludes that from an error. It records an undo
+//! *before* the step starts, because a step that is given up (the caller left, the answer was lost) may still
+//! have happened. If the step was certainly refused, the saga removes the undo again. So undo actions have to
+//! accept that there is nothing to undo, and that they are called twice.
 
 use ligand::{ErrorKind, Outcome, ServiceBroker};
 use serde::{Deserialize, Serialize};
@@ -15,13 +16,13 @@ use std::time::Duration;
 
 use super::output::Output;
 
-/// How often an undo is tried, and how long the pauses between are: this, then twice that, …
+/// How often an undo is tried. The first pause has this length, and each further pause is twice as long.
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long one try may take.
 const TRY: Duration = Duration::from_secs(1);
 
-/// A call that takes a step back, as data: it can be logged, stored and made again.
+/// The call that undoes a step, as data: it can be logged, stored and made again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Compensation {
     pub(crate) action: String,
@@ -40,13 +41,13 @@ impl fmt::Display for Compensation {
     }
 }
 
-/// What the sagas under way would have to undo, oldest first, by saga. Write it to a file or a database
-/// to carry on after a crash.
+/// What the running sagas would have to undo, by saga, the oldest first. If it is written to a file or a
+/// database, sagas can continue after a crash.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Journal(Arc<Mutex<BTreeMap<String, Vec<Compensation>>>>);
 
 impl Journal {
-    /// Everything that is still noted.
+    /// Everything that is recorded.
     pub(crate) fn noted(&self) -> BTreeMap<String, Vec<Compensation>> {
         self.lock().clone()
     }
@@ -77,7 +78,7 @@ impl Journal {
     }
 }
 
-/// One saga under way.
+/// A running saga.
 #[derive(Debug, Clone)]
 pub(crate) struct Saga {
     name: String,
@@ -90,10 +91,10 @@ impl Saga {
         Self { name, journal, output }
     }
 
-    /// Takes a step that `undo` would take back.
+    /// Takes a step that `undo` would undo.
     ///
     /// # Cancel safety
-    /// Dropped half-way, the step counts as taken.
+    /// If the future is dropped before it is done, the step counts as taken.
     pub(crate) async fn step<T, E: Into<ligand::Error>>(
         &self,
         undo: Compensation,
@@ -107,12 +108,12 @@ impl Saga {
         result
     }
 
-    /// Everything went well: there is nothing to undo any more.
+    /// The saga has succeeded. There is nothing to undo any more.
     pub(crate) fn complete(&self) {
         self.journal.close(&self.name);
     }
 
-    /// Takes all steps back, newest first. What could not be taken back stays in the journal.
+    /// Undoes all steps, the newest first. Steps that could not be undone stay in the journal.
     pub(crate) async fn undo(&self, broker: &ServiceBroker) {
         for undo in self.journal.of(&self.name).iter().rev() {
             self.output.line("orders", format_args!("undo {undo}"));
@@ -127,13 +128,13 @@ impl Saga {
     }
 }
 
-/// Whether a step that failed has certainly changed nothing: it never ran, or its service refused it.
+/// Whether a failed step has certainly changed nothing: it did not run, or its service refused it.
 fn had_no_effect(error: &ligand::Error) -> bool {
     error.outcome() == Outcome::NotRun
         || matches!(error.kind(), ErrorKind::Application | ErrorKind::Validation)
 }
 
-/// Through the broker, not through the context of the call: its deadline may have passed.
+/// Called through the broker instead of the context, whose deadline may have passed.
 async fn call(broker: &ServiceBroker, undo: &Compensation) -> ligand::Result<()> {
     let mut pause = PAUSE;
     for _ in 1..TRIES {

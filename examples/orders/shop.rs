@@ -1,4 +1,4 @@
-//! The customer: places one order, waits for the answer, and looks at the books afterwards.
+//! The customer: places one order, waits for the answer, and reads the books afterwards.
 
 use ligand::ErrorKind;
 use std::pin::pin;
@@ -10,7 +10,8 @@ use super::orders::{OrdersClient, Placed};
 use super::output::Output;
 use super::payments::PaymentsClient;
 
-/// Places the order; whether that went well. Ctrl-C stops the node of the orders in mid-course.
+/// Places the order. Returns whether that succeeded. Ctrl-C stops the node of the order service while it
+/// runs.
 pub(crate) async fn visit(cluster: &Cluster, cli: &Cli, output: &Output) -> Result<bool, BoxError> {
     let shop = &cluster.shop;
     output.line("shop", format_args!("user {} orders {} of product {}", cli.user, cli.quantity, cli.product));
@@ -32,11 +33,11 @@ pub(crate) async fn visit(cluster: &Cluster, cli: &Cli, output: &Output) -> Resu
             format_args!("{message}: {}, {} for {}", order.order_id, order.total_price, order.user),
         );
     }
-    // Waits for what the orders still have to do: process an order, or take steps back.
+    // Waits for the remaining work of the order service: processing an order, or undoing steps.
     cluster.orders.stop().await?;
     match &answer {
         Ok(_) => {}
-        // Both nodes watch the clock; either may be the one that says so.
+        // Both nodes check the deadline. Either of them may report it.
         Err(error) if error.kind() == ErrorKind::RequestTimeout => {
             output.line("shop", format_args!("nothing ordered: no answer within {:?}", cli.timeout));
         }

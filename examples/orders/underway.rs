@@ -1,8 +1,9 @@
-//! The sagas under way, each in a task of its own.
+//! The running sagas, each in a task of its own.
 //!
-//! The tasks belong to the service, not to the callers: an action only waits for the outcome. So a caller
-//! that gives up drops the waiting, not the saga, which notices and takes its steps back. A service that
-//! stops waits until all its sagas are settled.
+//!
+//! The tasks belong to the service, not to the callers: an action only waits for the result. So a caller that
+//! gives up drops the wait, but not the saga. The saga notices that, and undoes its steps. A service that
+//! stops waits until all its sagas are done.
 
 use ligand::{ActionError, ServiceCx};
 use std::future::Future;
@@ -14,14 +15,14 @@ use tokio::task::JoinSet;
 use super::output::Output;
 use super::saga::{Journal, Saga};
 
-/// Sagas at the same time; more are refused.
+/// The number of sagas that may run at the same time. Further ones are refused.
 const MAX: u32 = 256;
-/// How long sagas may go on after the node was asked to stop, before they turn back.
+/// How long sagas may continue after the node was asked to stop, before they undo their steps.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long stopping waits for them; less than the broker gives a service (`tracking.shutdownTimeout`).
+/// How long a stop waits for them. It is less than the broker gives a service (`tracking.shutdownTimeout`).
 const SETTLE: Duration = Duration::from_secs(4);
 
-/// Why a saga was not begun, or turned back without a step having failed.
+/// Why a saga was not started, or was undone without a failed step.
 #[derive(Debug, thiserror::Error, ActionError)]
 #[action_error(code = 503)]
 pub(crate) enum Interrupted {
@@ -40,7 +41,7 @@ pub(crate) enum Interrupted {
 
 #[derive(Debug)]
 pub(crate) struct Underway {
-    /// Only while the service runs: it holds the broker, which holds the service.
+    /// Only set while the service runs: it holds the broker, which holds the service.
     cx: Mutex<Option<ServiceCx>>,
     slots: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
@@ -63,10 +64,10 @@ impl Underway {
         *self.cx.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx);
     }
 
-    /// Runs the steps of a saga to their end, or takes them back.
+    /// Runs the steps of a saga to their end, or undoes them.
     ///
     /// # Cancel safety
-    /// Dropped, the saga turns back.
+    /// If the future is dropped, the saga undoes its steps.
     pub(crate) async fn run<T, E, Fut>(&self, name: String, steps: impl FnOnce(Saga) -> Fut) -> Result<T, E>
     where
         T: Send + 'static,
@@ -93,7 +94,7 @@ impl Underway {
                 Ok(_) => saga.complete(),
                 Err(_) => saga.undo(&broker).await,
             }
-            // Nobody listens any more, if the caller has gone.
+            // The caller may have stopped waiting.
             let _ = outcome.send(result);
             drop(slot);
         });
@@ -105,7 +106,7 @@ impl Underway {
         self.stopping.send_replace(true);
     }
 
-    /// Takes no more sagas, and waits for those under way.
+    /// Accepts no more sagas, and waits for the running ones.
     pub(crate) async fn settle(&self) -> ligand::Result<()> {
         self.hurry();
         self.cx.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -120,7 +121,7 @@ impl Underway {
     }
 }
 
-/// Runs the steps in a task, so that a panic in them does not keep the saga from turning back.
+/// Runs the steps in a task, so that the saga undoes them even after a panic.
 async fn run_unless<T, E>(
     interrupted: impl Future<Output = Interrupted>,
     steps: impl Future<Output = Result<T, E>> + Send + 'static,
@@ -141,7 +142,7 @@ where
     };
     task.abort_all();
     match task.join_next().await {
-        // The steps came to their end at the same moment: what is done is done.
+        // The steps were completed at the same moment, so their result counts.
         Some(Ok(result)) => result,
         Some(Err(_)) | None => Err(reason.into()),
     }

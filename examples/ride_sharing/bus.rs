@@ -1,21 +1,21 @@
-//! How the nodes reach each other: static addresses on the loopback interface, unless another bus is named.
+//! How the nodes reach each other: static addresses on the loopback interface, unless another bus is given.
 
 use std::io;
 use std::net::TcpListener;
 
 use crate::role::{Role, SERVICES};
 
-/// Gives each node its transporter's URL.
+/// The transporter URL of each node.
 #[derive(Debug, Clone)]
 pub(crate) struct Bus(String);
 
 impl Bus {
-    /// A bus that the user chose.
+    /// A bus that the user has chosen.
     pub(crate) fn at(url: String) -> Self {
         Self(url)
     }
 
-    /// TCP with ports that are free now, for nodes that are all started by this process.
+    /// TCP with ports that are free now, for nodes that this process starts.
     pub(crate) fn on_free_ports(replicas: u16) -> io::Result<Self> {
         let mut ports = candidates();
         let mut free = || {
@@ -26,7 +26,7 @@ impl Bus {
         Ok(Self::tcp(nodes.collect::<io::Result<Vec<_>>>()?))
     }
 
-    /// TCP with ports that follow from the roles, so that processes agree on them.
+    /// TCP with ports that follow from the roles, so that all processes use the same ones.
     pub(crate) fn from_port(first: u16, replicas: u16) -> Self {
         let roles = SERVICES.len() as u16 + 1;
         Self::tcp(
@@ -46,11 +46,11 @@ impl Bus {
     }
 }
 
-/// Ports to try. They lie below those that operating systems hand out, since one of those could be given to
-/// somebody else before its node listens. Each process begins elsewhere.
+/// Ports to try. They are below the range from which operating systems assign ports, because such a port
+/// could be assigned to another program before its node listens. Each process begins at a different port.
 fn candidates() -> impl Iterator<Item = u16> {
     const RANGE: std::ops::Range<u32> = 20_000..30_000;
-    /// More than the largest cluster takes.
+    /// More ports than the largest cluster needs.
     const APART: u32 = 40;
     let start = std::process::id() % (RANGE.len() as u32 / APART) * APART;
     RANGE.map(move |port| (RANGE.start + (port - RANGE.start + start) % RANGE.len() as u32) as u16)

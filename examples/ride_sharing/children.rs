@@ -1,4 +1,4 @@
-//! The services as child processes, one per replica, for `--kill`.
+//! Runs the services as child processes, one for each replica, for `--kill`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -36,7 +36,7 @@ impl Children {
         Ok(Self(children))
     }
 
-    /// Kills one, as a crash would, and waits until it is gone.
+    /// Kills a child, as a crash would, and waits until it is gone.
     pub(crate) async fn kill(&mut self, node: &str) -> Result<(), Failure> {
         match self.0.get_mut(node) {
             Some(child) => child.kill().await.map_err(Failure::Children),
@@ -44,7 +44,7 @@ impl Children {
         }
     }
 
-    /// Lets the others leave by closing their standard input, and waits until they have.
+    /// Makes the other children leave by closing their standard input, and waits until they have ended.
     pub(crate) async fn stop(&mut self) -> Result<(), Failure> {
         for child in self.0.values_mut() {
             drop(child.stdin.take());

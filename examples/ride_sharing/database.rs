@@ -1,4 +1,4 @@
-//! Each service has a database of its own: a file, or memory that the replicas of one process share.
+//! Each service has its own database: a file, or memory that the replicas of one process share.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-/// How long a replica waits for another one that is writing to the same file.
+/// How long a replica waits while another one writes to the same file.
 const BUSY: Duration = Duration::from_secs(5);
 
 /// A database that cannot be used.
@@ -17,7 +17,8 @@ pub(crate) struct DatabaseError {
     why: String,
 }
 
-/// Opens `<directory>/<service>.db`, or a database in memory without a directory, and makes its tables.
+/// Opens `<directory>/<service>.db`, or a database in memory if there is no directory, and creates its
+/// tables.
 pub(crate) async fn open(
     directory: Option<&Path>,
     service: &str,
@@ -31,7 +32,7 @@ pub(crate) async fn open(
             std::fs::create_dir_all(parent).map_err(|error| failed(error.to_string()))?;
             SqlitePoolOptions::new().max_connections(4).connect_with(file(path)).await
         }
-        // Every connection to `:memory:` is a database of its own, so there must only ever be one.
+        // Every connection to `:memory:` is a separate database, so there may be only one.
         None => {
             let options = SqliteConnectOptions::new().in_memory(true);
             let pool = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
@@ -39,7 +40,7 @@ pub(crate) async fn open(
         }
     };
     let pool = pool.map_err(|error| failed(error.to_string()))?;
-    // The version is written so that a file that is read-only is noticed now and not at the first ride.
+    // The version is written so that a read-only file is noticed now, and not at the first ride.
     for statement in [tables, "PRAGMA user_version = 1"] {
         sqlx::raw_sql(statement).execute(&pool).await.map_err(|error| failed(error.to_string()))?;
     }

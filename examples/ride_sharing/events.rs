@@ -1,8 +1,9 @@
-//! The events of a ride: their names, and what each one says.
+//! The events of a ride: their names and their data.
 //!
-//! `rideRequested` → `rideAccepted` → `paymentSuccess` → `notificationSent`; when the payment is declined,
+//!
+//! `rideRequested` → `rideAccepted` → `paymentSuccess` → `notificationSent`. If the payment is declined,
 //! `paymentFailed` → `rideCancelled` → `notificationSent` follow `rideAccepted` instead. The fields are wire
-//! format, in camelCase as services in other languages expect them.
+//! format, in camelCase, as services in other languages expect them.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,7 @@ pub(crate) const PAYMENT_FAILED: &str = "paymentFailed";
 pub(crate) const RIDE_CANCELLED: &str = "rideCancelled";
 pub(crate) const NOTIFICATION_SENT: &str = "notificationSent";
 
-/// A ride, as the ride service numbers it.
+/// The number that the ride service gives a ride.
 pub(crate) type RideId = i64;
 
 /// A position, in degrees.
@@ -24,7 +25,7 @@ pub(crate) struct Place {
     pub(crate) lon: f64,
 }
 
-/// Somebody wants to go somewhere.
+/// A rider wants a ride.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RideRequested {
@@ -74,7 +75,7 @@ pub(crate) struct RideCancelled {
     pub(crate) reason: String,
 }
 
-/// The rider has been told.
+/// The rider has been notified.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct NotificationSent {
@@ -83,7 +84,7 @@ pub(crate) struct NotificationSent {
     pub(crate) text: String,
 }
 
-/// An amount as people write it.
+/// An amount in the usual notation.
 pub(crate) fn dollars(cents: i64) -> String {
     format!("${}.{:02}", cents / 100, cents % 100)
 }

@@ -1,8 +1,9 @@
-//! The layer that lets a replica be killed in the middle of its work.
+//! A layer with which a replica can be killed in the middle of its work.
 //!
-//! With `--kill`, the app marks the third ride in its meta, which travels along with every event of that
-//! ride. In front of the payment service this layer finds the mark, says which node holds the ride, and never
-//! lets go: the process is killed instead, before it can emit anything.
+//!
+//! With `--kill`, the app marks the third ride in its meta, which travels with every event of that ride. In
+//! front of the payment service, this layer finds the mark, reports which node holds the ride, and never
+//! continues. The process is then killed before it can emit anything.
 
 use std::sync::Arc;
 
@@ -13,10 +14,10 @@ use crate::events::RIDE_ACCEPTED;
 /// The key of the mark in the meta.
 pub(crate) const MARK: &str = "holdForKill";
 
-/// The event that says who holds the ride.
+/// The event that reports which node holds the ride.
 pub(crate) const HELD: &str = "demo.held";
 
-/// Wraps a subscription; all but the one to `rideAccepted` stay as they are.
+/// Wraps the subscription to `rideAccepted`. All others stay as they are.
 pub(crate) fn layer(def: &EventDef, next: EventFn) -> EventFn {
     if *def.pattern() != RIDE_ACCEPTED {
         return next;

@@ -1,9 +1,10 @@
-//! Ride sharing: four services, each with a database of its own, tied together by events.
+//! Ride sharing: four services, each with its own database, connected by events.
 //!
-//! `user`, `ride`, `payment` and `notification` are the services and `events` what they tell each other.
-//! `nodes` puts each on a node of its own, `bus` connects them, `children` runs them as processes. `app` plays
-//! the riders: it reads the input, requests rides, watches the events, and says whether each ride's flow was
-//! complete. This file decides which of these run in this process.
+//!
+//! `user`, `ride`, `payment` and `notification` are the services, and `events` contains what they tell each
+//! other. `nodes` puts each service on a node of its own, `bus` connects the nodes, and `children` runs them
+//! as processes. `app` acts as the riders: it reads the input, requests rides, observes the events, and
+//! reports whether the flow of each ride was complete. This file decides which of these run in this process.
 
 mod app;
 mod bus;
@@ -81,7 +82,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// All nodes in this process.
+/// Runs all nodes in this process.
 async fn in_one_process(cli: &Cli) -> Result<Verdict, Failure> {
     let input = Input::read(cli.input.as_deref())?;
     let bus = match &cli.transporter {
@@ -95,14 +96,14 @@ async fn in_one_process(cli: &Cli) -> Result<Verdict, Failure> {
         Ok((app, rides))
     };
     let ran: Result<_, Failure> = ran.await;
-    // What is still under way is finished, and seen, before anything is counted.
+    // Running handlers finish, and are observed, before anything is counted.
     let stopped = nodes.stop().await;
     let (app, rides) = ran?;
     let verdict = app.conclude(&input, &rides).await?;
     stopped.map(|()| verdict)
 }
 
-/// The app of a cluster whose services run elsewhere.
+/// Runs the app of a cluster whose services run elsewhere.
 async fn in_a_cluster(cli: &Cli) -> Result<Verdict, Failure> {
     let input = Input::read(cli.input.as_deref())?;
     let mut app = App::start(cli, &shared_bus(cli)?).await?;
@@ -110,7 +111,7 @@ async fn in_a_cluster(cli: &Cli) -> Result<Verdict, Failure> {
     app.conclude(&input, &rides).await
 }
 
-/// One service, until the process is asked to end.
+/// Runs one service until the process is asked to end.
 async fn one_service(cli: &Cli, role: Role) -> Result<Verdict, Failure> {
     let service = Service::open(role, cli.database.as_deref()).await?;
     let id = role.node_id(cli.replica);
@@ -124,7 +125,7 @@ async fn one_service(cli: &Cli, role: Role) -> Result<Verdict, Failure> {
     Ok(Verdict::Complete)
 }
 
-/// The services as children, one of which is killed.
+/// Runs the services as child processes, one of which is killed.
 async fn with_children(cli: &Cli) -> Result<Verdict, Failure> {
     let input = Input::read(cli.input.as_deref())?;
     let bus = match cli.transporter {
@@ -149,7 +150,7 @@ fn shared_bus(cli: &Cli) -> Result<Bus, Failure> {
     }
 }
 
-/// Resolves when the parent has closed the pipe, or is gone.
+/// Waits until the parent has closed the pipe, or is gone.
 async fn end_of_stdin() {
     let mut nothing = [0; 64];
     let mut stdin = tokio::io::stdin();

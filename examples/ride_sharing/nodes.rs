@@ -28,7 +28,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Opens the database of a role, which is not the app.
+    /// Opens the database of a role other than the app.
     pub(crate) async fn open(role: Role, directory: Option<&Path>) -> Result<Self, Failure> {
         let tables = match role {
             Role::Users => UserStore::TABLES,
@@ -57,7 +57,7 @@ impl Service {
 pub(crate) struct Nodes(Vec<ServiceBroker>);
 
 impl Nodes {
-    /// Starts them all at the same time; when one fails, none is left.
+    /// Starts all of them at the same time. If one fails, the others are stopped.
     pub(crate) async fn start(
         bus: &Bus,
         replicas: u16,
@@ -75,19 +75,19 @@ impl Nodes {
         match started {
             Ok(()) => Ok(nodes),
             Err(error) => {
-                // What cannot be started has nothing more to say when it is stopped.
+                // The error of the start is reported. An error of this stop would add nothing.
                 let _ = nodes.stop().await;
                 Err(error)
             }
         }
     }
 
-    /// Stops them all at the same time: each finishes what it is handling.
+    /// Stops all of them at the same time. Each finishes what it is handling.
     pub(crate) async fn stop(&self) -> Result<(), Failure> {
         self.each(|node| async move { node.stop().await.map_err(Failure::from) }).await
     }
 
-    /// Does something to all of them; the first failure, if any, after all are done.
+    /// Does something to all of them. Returns the first failure, if there is one, after all are done.
     async fn each<Fut>(&self, act: impl Fn(ServiceBroker) -> Fut) -> Result<(), Failure>
     where
         Fut: Future<Output = Result<(), Failure>> + Send + 'static,

@@ -1,4 +1,4 @@
-//! The roles of the four services, and what the nodes that play them are called.
+//! The roles of the four services, and the ids of their nodes.
 
 use std::fmt;
 

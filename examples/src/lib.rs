@@ -1,3 +1,4 @@
-//! Examples of ligand, each in a directory of its own beside this one.
+//! The examples of ligand. Each is in a directory of its own next to this one.
 //!
-//! Run one with `cargo run --example hello`. There is nothing to use from here.
+//!
+//! Run one with `cargo run --example hello`. This library is empty.

@@ -1,4 +1,4 @@
-//! Whether the events of one ride are a complete flow. Plain data in, a verdict out.
+//! Checks whether the events of one ride are a complete flow. Plain data in, a verdict out.
 
 use crate::events::{
     NOTIFICATION_SENT, PAYMENT_FAILED, PAYMENT_SUCCESS, RIDE_ACCEPTED, RIDE_CANCELLED, RIDE_REQUESTED,
@@ -32,18 +32,18 @@ impl Step {
 const PAID: &[Step] = &[Step::Requested, Step::Accepted, Step::Paid, Step::Notified];
 const DECLINED: &[Step] = &[Step::Requested, Step::Accepted, Step::Declined, Step::Cancelled, Step::Notified];
 
-/// What became of a ride.
+/// The outcome of a ride.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Flow {
-    /// Each event of a paid ride, once and in order.
+    /// Every event of a paid ride, once and in order.
     Paid,
-    /// Each event of a declined payment, once and in order.
+    /// Every event of a declined payment, once and in order.
     Declined,
     /// Anything else.
     Incomplete {
-        /// What did not come.
+        /// Events that did not arrive.
         missing: Vec<Step>,
-        /// What came again, or should not have come.
+        /// Events that arrived again, or should not have arrived.
         surplus: Vec<Step>,
     },
 }

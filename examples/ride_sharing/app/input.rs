@@ -1,7 +1,7 @@
 //! Ride requests as JSON lines.
 //!
-//! A line that makes no sense is reported with its number and skipped. What may be in an input is bounded, so
-//! that no input can exhaust the memory.
+//! An invalid line is reported with its number and skipped. The size of an input is limited, so that no input
+//! can exhaust the memory.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
@@ -11,13 +11,13 @@ use serde::Deserialize;
 
 use crate::events::Place;
 
-/// The rides that are run without an input.
+/// The rides that run without an input.
 const SAMPLE: &str = include_str!("../rides.jsonl");
 
 /// The longest line, in bytes.
 const LONGEST: u64 = 16 * 1024;
 
-/// The most rides of one run: what happened to each is kept until the end.
+/// The largest number of rides in one run. What happened to each is kept until the end.
 const MOST: usize = 100_000;
 
 /// An input that cannot be used.
@@ -34,7 +34,7 @@ pub(crate) enum InputError {
 /// What to run.
 #[derive(Debug)]
 pub(crate) struct Input {
-    /// What it is called.
+    /// The name of the input.
     pub(crate) name: String,
     /// In the order of the input.
     pub(crate) rides: Vec<Request>,
@@ -50,7 +50,7 @@ pub(crate) struct Request {
     pub(crate) trip: Trip,
 }
 
-/// What stands in a line.
+/// The content of a line.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Trip {
@@ -99,7 +99,7 @@ impl Input {
     }
 }
 
-/// The next line, or why it cannot be used; `None` at the end.
+/// The next line, or why it cannot be used. `None` at the end.
 fn next_line(reader: &mut impl BufRead) -> io::Result<Option<Result<Vec<u8>, String>>> {
     let mut line = Vec::new();
     let mut part = |line: &mut Vec<u8>| {
@@ -113,7 +113,7 @@ fn next_line(reader: &mut impl BufRead) -> io::Result<Option<Result<Vec<u8>, Str
     if !is_cut(&line) {
         return Ok(Some(Ok(line)));
     }
-    // Its other parts are read over, one at a time.
+    // Its remaining parts are read and dropped, one at a time.
     while is_cut(&line) {
         part(&mut line)?;
     }
@@ -124,11 +124,11 @@ fn is_cut(part: &[u8]) -> bool {
     part.len() as u64 == LONGEST && !part.ends_with(b"\n")
 }
 
-/// The trip that a line describes, or what is wrong with it.
+/// The trip that a line describes, or the error in it.
 fn trip(line: &[u8]) -> Result<Trip, String> {
     let trip: Trip = serde_json::from_slice(line).map_err(|error| {
         let text = error.to_string();
-        // Each line is a document of its own: serde's "at line 1" would mislead.
+        // Each line is a document of its own, so serde's "at line 1" would mislead.
         let what = text.split(" at line ").next().unwrap_or(&text);
         format!("{what} (column {})", error.column())
     })?;

@@ -1,7 +1,8 @@
-//! Watching the events: a service like any other, which notes who said what about which ride.
+//! Observes the events: a service like any other, which records which node emitted what about which ride.
 //!
-//! Rides are told apart by the request id. The app gives one to each request; that every event carries it is
-//! the broker's doing, and here it shows whether it did.
+//!
+//! Rides are distinguished by their request ids. The app gives each request an id. The broker puts it into
+//! every event of that request, and this service shows whether it did.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,21 +18,21 @@ use crate::events::{
     dollars,
 };
 
-/// One event, as it was seen.
+/// An event, as it was observed.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) step: Step,
     pub(crate) ride: RideId,
     /// The node that emitted it.
     pub(crate) node: String,
-    /// How deep in the tree of calls and events: an event is one deeper than the one that caused it.
+    /// Its depth in the tree of calls and events. An event is one level deeper than its cause.
     level: u32,
     /// When it arrived here.
     pub(crate) at: Instant,
     pub(crate) what: String,
 }
 
-/// The events of each ride, shared by the service and those who read.
+/// The events of each ride, shared by the service and its readers.
 #[derive(Debug)]
 pub(crate) struct Journal {
     state: Mutex<State>,
@@ -49,12 +50,12 @@ impl Journal {
         Self { state: Mutex::default(), changed: watch::Sender::new(()) }
     }
 
-    /// From now on, events with this request id are those of a ride.
+    /// Records events with this request id as those of a ride from now on.
     pub(crate) fn expect(&self, request_id: &str) {
         self.lock().rides.insert(request_id.to_owned(), Vec::new());
     }
 
-    /// Waits until the flow of a ride is complete, or nothing has come for as long as `patience`.
+    /// Waits until the flow of a ride is complete, or until no event has arrived for `patience`.
     pub(crate) async fn complete(&self, request_id: &str, patience: Duration) {
         let from = Instant::now();
         let mut changed = self.changed.subscribe();
@@ -72,12 +73,12 @@ impl Journal {
     /// The events of a ride so far, in causal order.
     pub(crate) fn seen(&self, request_id: &str) -> Vec<Seen> {
         let mut seen = self.lock().rides.get(request_id).cloned().unwrap_or_default();
-        // Two connections do not keep the order between them.
+        // Two connections have no common order.
         seen.sort_by_key(|seen| (seen.level, seen.at));
         seen
     }
 
-    /// How many events carried the request id of no ride of this run.
+    /// The number of events whose request id belongs to no ride of this run.
     pub(crate) fn strays(&self) -> usize {
         self.lock().strays
     }
@@ -116,7 +117,7 @@ pub(crate) fn steps(seen: &[Seen]) -> Vec<Step> {
 /// Hosts `journal`.
 pub(crate) struct JournalService {
     pub(crate) journal: Arc<Journal>,
-    /// Where to say that a node holds a ride until it is killed.
+    /// Reports that a node holds a ride until it is killed.
     pub(crate) held: mpsc::Sender<String>,
 }
 
@@ -161,7 +162,7 @@ impl JournalService {
 
     #[event("demo.held")]
     async fn held(&self, Params(node): Params<String>) -> Result<()> {
-        // Nobody listens when nothing is to be killed.
+        // There is no receiver if no node is to be killed.
         let _ = self.held.try_send(node);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The app: plays the riders, watches the events, and reports.
+//! The app: acts as the riders, observes the events, and reports.
 
 mod flow;
 mod input;
@@ -33,17 +33,17 @@ use journal::{Journal, JournalService};
 use progress::Progress;
 use riders::{Riders, Session};
 
-/// The ride whose payment is cut off by `--kill`, counted from 0.
+/// The ride whose payment `--kill` interrupts, counted from 0.
 const HELD_RIDE: usize = 2;
 
-/// How it went.
+/// The result of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Complete,
     Incomplete,
 }
 
-/// A node without services of its own but one that listens.
+/// A node with only one service, which listens.
 #[derive(Debug)]
 pub(crate) struct App {
     broker: ServiceBroker,
@@ -56,14 +56,14 @@ pub(crate) struct App {
     from: Instant,
 }
 
-/// A ride that was asked for.
+/// A requested ride.
 #[derive(Debug)]
 pub(crate) struct Ride {
     request: Request,
     request_id: String,
     /// The node that logged the rider in.
     logged_in_by: Option<String>,
-    /// Its number at the ride service, if that took it.
+    /// Its number at the ride service, if that has accepted it.
     number: Option<RideId>,
     refused: Option<Error>,
     asked: Instant,
@@ -78,7 +78,7 @@ impl App {
         let broker = nodes::builder(bus, Role::App.node_id(1)).service(service).build()?;
         broker.start().await?;
         if let Err(failure) = ready::wait(&broker, cli.replicas()).await {
-            // That the cluster is not complete says more than what goes wrong now.
+            // The incomplete cluster is reported. An error of this stop would add nothing.
             let _ = broker.stop().await;
             return Err(failure);
         }
@@ -94,7 +94,7 @@ impl App {
         })
     }
 
-    /// Runs all rides, a bounded number at a time, in the order of the input. Whichever child holds one is
+    /// Runs all rides, a limited number at a time, in the order of the input. If a child holds a ride, it is
     /// killed.
     pub(crate) async fn run(
         &mut self,
@@ -132,7 +132,7 @@ impl App {
         Ok(done)
     }
 
-    /// Leaves the cluster and prints what happened.
+    /// Leaves the cluster, and prints what happened.
     pub(crate) async fn conclude(self, input: &Input, rides: &[Ride]) -> Result<Verdict, Failure> {
         let took = self.from.elapsed();
         self.broker.stop().await?;
@@ -151,7 +151,7 @@ impl App {
     }
 }
 
-/// What it takes to go for a ride.
+/// What a task needs for a ride.
 struct Passenger {
     broker: ServiceBroker,
     journal: Arc<Journal>,
@@ -160,7 +160,7 @@ struct Passenger {
 }
 
 impl Passenger {
-    /// Asks for a ride and waits until its flow is complete, or nothing more comes.
+    /// Requests a ride, and waits until its flow is complete or no more events arrive.
     async fn ride(self, request: Request, is_held: bool) -> Ride {
         let request_id = Id::random().to_string();
         let session = self.riders.session(&self.broker, &request.trip.rider).await;

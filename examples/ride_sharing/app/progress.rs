@@ -1,10 +1,10 @@
-//! A progress bar on standard error, for many rides and for people.
+//! A progress bar on standard error, for many rides.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::report::FEW;
 
-/// Shows how many rides are done. Nothing where standard error is no terminal.
+/// Shows how many rides are done. Shows nothing if standard error is not a terminal.
 #[derive(Debug)]
 pub(crate) struct Progress(ProgressBar);
 

@@ -1,7 +1,7 @@
 //! Waiting until the cluster is complete.
 //!
-//! An event reaches those its sender knows of, so the first ride has to wait until every node knows all others;
-//! that this node does is not enough. Each is asked for the services it sees.
+//! An event reaches the nodes that its sender knows. So the first ride has to wait until every node knows all
+//! others, not only this one. Each node is asked which services it knows.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,14 +20,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Time between two questions.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What `$node.services` says of a service.
+/// What `$node.services` returns about a service.
 #[derive(Debug, Deserialize)]
 struct Listed {
     name: String,
     nodes: Vec<String>,
 }
 
-/// Waits until every node sees the services of all others.
+/// Waits until every node knows the services of all others.
 pub(crate) async fn wait(broker: &ServiceBroker, replicas: u16) -> Result<(), Failure> {
     let nodes = SERVICES.iter().flat_map(|role| (1..=replicas).map(|replica| role.node_id(replica)));
     let deadline = Instant::now() + PATIENCE;
@@ -46,7 +46,7 @@ pub(crate) async fn wait(broker: &ServiceBroker, replicas: u16) -> Result<(), Fa
     Ok(())
 }
 
-/// What a node does not see yet, in words; empty when it sees everything.
+/// What a node does not know yet, as text. Empty if it knows everything.
 async fn missing(broker: &ServiceBroker, node: &str, replicas: u16) -> String {
     let Ok(id) = NodeId::new(node.to_owned()) else { return format!("`{node}` is no node id") };
     let list = broker.call("$node.services", json!({ "onlyAvailable": true, "skipInternal": true }));

@@ -1,5 +1,4 @@
-//! What is printed in the end: a timeline of each ride when there are few, and a summary, both of what was
-//! observed.
+//! The final report: a timeline of each ride if there are few, and a summary. Both show what was observed.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -15,7 +14,7 @@ use crate::events::RideId;
 /// Up to this many rides, each gets a timeline.
 pub(crate) const FEW: usize = 10;
 
-/// A ride that ran, with everything seen of it.
+/// A finished ride, with everything that was observed about it.
 struct Told<'a> {
     ride: &'a Ride,
     seen: Vec<Seen>,
@@ -44,7 +43,7 @@ fn tell<'a>(ride: &'a Ride, journal: &Journal) -> Told<'a> {
     let alien: Vec<_> =
         seen.iter().filter(|seen| Some(seen.ride) != ride.number).map(|seen| seen.step).collect();
     if !alien.is_empty() && flow.is_complete() {
-        // All there, but some of it was about another ride.
+        // All events are there, but some of them were about another ride.
         flow = Flow::Incomplete { missing: alien.clone(), surplus: alien };
     }
     Told { ride, seen, flow }
@@ -97,7 +96,7 @@ fn report(
     Ok(())
 }
 
-/// Who did what on which node, and how long after the request.
+/// Which node did what, and how long after the request.
 fn timeline(out: &mut String, told: &Told<'_>) -> fmt::Result {
     let Ride { request, asked, .. } = told.ride;
     let Ride { number, request_id, logged_in_by, .. } = told.ride;
@@ -112,7 +111,7 @@ fn timeline(out: &mut String, told: &Told<'_>) -> fmt::Result {
     writeln!(out)
 }
 
-/// By when each event had happened: it was here by then, or something that it caused was.
+/// The time by which each event had happened: when it arrived, or when something that it caused arrived.
 fn happened(seen: &[Seen]) -> Vec<Instant> {
     let mut times: Vec<Instant> = seen.iter().map(|seen| seen.at).collect();
     for later in (1..times.len()).rev() {
@@ -135,13 +134,13 @@ fn speed(out: &mut String, told: &[Told<'_>], took: Duration) -> fmt::Result {
     )
 }
 
-/// From the request until the rider was told.
+/// The time from the request until the rider was notified.
 fn duration(told: &Told<'_>) -> Option<Duration> {
     let last = told.seen.iter().find(|seen| seen.step == Step::Notified)?;
     Some(last.at.saturating_duration_since(told.ride.asked))
 }
 
-/// What is wrong with a ride, if anything is.
+/// What is wrong with a ride, if anything.
 fn problem(out: &mut String, told: &Told<'_>) -> fmt::Result {
     let Flow::Incomplete { missing, surplus } = &told.flow else { return Ok(()) };
     let ride = told.ride;

@@ -1,4 +1,4 @@
-//! The riders' accounts: everybody registers and logs in once, however many rides they take.
+//! The accounts of the riders. Each rider registers and logs in once, for any number of rides.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 
 use crate::user::{UserError, UsersClient};
 
-/// The session of each rider. As many as there are different riders in the input.
+/// The session of each rider, as many as there are different riders in the input.
 #[derive(Debug, Default)]
 pub(crate) struct Riders(Mutex<HashMap<String, Arc<OnceCell<Session>>>>);
 
@@ -36,11 +36,11 @@ async fn log_in(broker: &ServiceBroker, name: &str) -> Result<Session, Error> {
     let password = format!("the passphrase of {name}");
     match users.register(name.to_owned(), password.clone()).await {
         Ok(()) => {}
-        // With databases of an earlier run the account is there already.
+        // With the databases of an earlier run, the account already exists.
         Err(CallError::Service(UserError::NameTaken { .. }, _)) => {}
         Err(error) => return Err(error.into()),
     }
-    // Undecoded, the answer also says who gave it.
+    // The undecoded answer also contains the node that gave it.
     let answer = users.login(name.to_owned(), password).raw().await?;
     Ok(Session { node: answer.node.to_string(), token: answer.decode()? })
 }

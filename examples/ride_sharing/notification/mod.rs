@@ -1,4 +1,4 @@
-//! The notification service: tells the rider how it ended.
+//! The notification service: tells the rider how the ride ended.
 
 mod store;
 
@@ -18,7 +18,7 @@ impl Notifications {
         Self { store }
     }
 
-    /// Sends a text and says so; nothing if the rider has been told about this ride.
+    /// Sends a text and emits an event. Does nothing if the rider has already been notified about this ride.
     async fn tell(&self, ctx: &Context, ride: RideId, rider: String, text: String) -> Result<()> {
         if self.store.insert(ride, &rider, &text).await.or_internal("storing the notification")? {
             ctx.emit(NOTIFICATION_SENT, &NotificationSent { ride, rider, text }).await?;

@@ -14,7 +14,7 @@ impl NotificationStore {
         );
     ";
 
-    /// Takes a notification down; whether there was none for this ride yet.
+    /// Stores a notification. Returns whether there was none for this ride.
     pub(super) async fn insert(&self, ride: RideId, rider: &str, text: &str) -> Result<bool> {
         let insert = sqlx::query("INSERT INTO notifications VALUES (?, ?, ?) ON CONFLICT DO NOTHING");
         Ok(insert.bind(ride).bind(rider).bind(text).execute(&self.0).await?.rows_affected() == 1)

@@ -1,6 +1,6 @@
-//! The bank, played. As with the test cards of real ones, the number decides.
+//! A simulated bank. As with the test cards of real banks, the number decides.
 
-/// The bank said no, and why.
+/// The bank has declined, with the reason.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Declined(pub(super) &'static str);
 

@@ -25,7 +25,8 @@ impl Payments {
     #[event("rideAccepted")]
     async fn charge(&self, ctx: Context, Params(accepted): Params<RideAccepted>) -> Result<()> {
         let RideAccepted { ride, rider, card, fare_cents, driver } = accepted;
-        // Whoever takes the payment down first charges; a second delivery of the event finds it there.
+        // The handler that stores the payment first charges the card. A second delivery of the event finds it
+        // there.
         if !self.store.begin(ride, fare_cents).await.or_internal("storing the payment")? {
             return Ok(());
         }

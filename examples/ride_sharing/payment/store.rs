@@ -14,7 +14,7 @@ impl PaymentStore {
         );
     ";
 
-    /// Takes a payment down; whether it was not there yet.
+    /// Stores a payment. Returns whether it was new.
     pub(super) async fn begin(&self, ride: RideId, cents: i64) -> Result<bool> {
         let insert = sqlx::query("INSERT INTO payments VALUES (?, ?, 'begun') ON CONFLICT DO NOTHING");
         Ok(insert.bind(ride).bind(cents).execute(&self.0).await?.rows_affected() == 1)

@@ -1,7 +1,8 @@
-//! The ride service: takes requests, assigns drivers, and keeps what became of each ride.
+//! The ride service: accepts requests, assigns drivers, and records the outcome of each ride.
 //!
-//! Events can be lost and, after a failure, come twice. Each step therefore moves a ride from one status to
-//! the next in one statement, and only the handler whose statement moved it goes on.
+//!
+//! Events can be lost and, after a failure, arrive twice. So each step moves a ride from one status to the
+//! next in one statement, and only the handler whose statement did this continues.
 
 mod store;
 mod tariff;
@@ -22,7 +23,7 @@ pub(crate) struct Rides {
     store: RideStore,
 }
 
-/// A ride that was taken down.
+/// An accepted ride request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Booking {
@@ -38,7 +39,7 @@ impl Rides {
 
 #[service(name = "rides", depends_on = ["users"])]
 impl Rides {
-    /// Takes down a ride for whoever the session belongs to.
+    /// Accepts a ride request for the user of the session.
     #[action]
     async fn request(
         &self,
@@ -55,7 +56,7 @@ impl Rides {
         Ok(Booking { ride, fare_cents })
     }
 
-    /// How far a ride has come: `requested`, `accepted`, `paid` or `cancelled`.
+    /// The status of a ride: `requested`, `accepted`, `paid` or `cancelled`.
     #[action]
     async fn status(&self, ride: RideId) -> Result<Option<String>> {
         self.store.status(ride).await.or_internal("looking up the ride")

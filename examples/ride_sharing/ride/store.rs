@@ -38,8 +38,8 @@ impl RideStore {
         insert.bind(fare_cents).fetch_one(&self.0).await
     }
 
-    /// The driver for a ride that had none: of those with the fewest rides, the nearest. `None` when the
-    /// ride is not waiting for one.
+    /// Assigns a driver to a ride without one: of the drivers with the fewest rides, the nearest. `None` if
+    /// the ride is not waiting for a driver.
     pub(super) async fn accept(&self, ride: RideId, from: Place) -> Result<Option<String>> {
         let accept = sqlx::query_scalar(
             "UPDATE rides SET status = 'accepted', driver = (
@@ -58,7 +58,7 @@ impl RideStore {
         Ok(driver)
     }
 
-    /// Ends an accepted ride; whether it was this call that did.
+    /// Ends an accepted ride. Returns whether this call ended it.
     pub(super) async fn settle(&self, ride: RideId, status: &str) -> Result<bool> {
         let settle = sqlx::query("UPDATE rides SET status = ? WHERE id = ? AND status = 'accepted'");
         Ok(settle.bind(status).bind(ride).execute(&self.0).await?.rows_affected() == 1)

@@ -1,4 +1,4 @@
-//! What a ride costs.
+//! The price of a ride.
 
 use crate::events::Place;
 
@@ -6,9 +6,9 @@ const BASE_CENTS: f64 = 250.0;
 const CENTS_PER_KM: f64 = 140.0;
 const EARTH_RADIUS_KM: f64 = 6_371.0;
 
-/// The fare in cents, by the distance as the crow flies.
+/// The fare in cents, from the straight-line distance.
 pub(super) fn fare(from: Place, to: Place) -> i64 {
-    // Nothing on earth is so far away that this leaves the range.
+    // No distance on earth leaves the range.
     (BASE_CENTS + CENTS_PER_KM * distance_km(from, to)).round() as i64
 }
 

@@ -15,13 +15,13 @@ pub(crate) struct Users {
     passwords: Passwords,
 }
 
-/// What goes wrong for reasons of the caller's.
+/// Errors that the caller has caused.
 #[derive(Debug, thiserror::Error, ligand::ActionError)]
 pub(crate) enum UserError {
     #[error("the name `{name}` is taken")]
     #[action_error(code = 409)]
     NameTaken { name: String },
-    /// The same for an unknown name, so that nobody learns which names exist.
+    /// Also used for an unknown name, so that nobody learns which names exist.
     #[error("wrong name or password")]
     #[action_error(code = 401)]
     WrongPassword,
@@ -41,7 +41,7 @@ impl Users {
 
 #[service(name = "users", error = UserError)]
 impl Users {
-    /// Makes an account.
+    /// Creates an account.
     #[action]
     async fn register(&self, name: String, password: String) -> Result<(), UserError> {
         let hash = self.passwords.hash(password).await?;
@@ -52,20 +52,20 @@ impl Users {
         }
     }
 
-    /// Opens a session and gives its token.
+    /// Opens a session, and returns its token.
     #[action]
     async fn login(&self, name: String, password: String) -> Result<String, UserError> {
         let hash = self.store.hash_of(&name).await.or_internal("looking up the user")?;
         if !self.passwords.verify(password, hash).await? {
             return Err(UserError::WrongPassword);
         }
-        // 128 bits of the operating system's randomness.
+        // 128 bits from the operating system's random generator.
         let token = Id::random().to_string();
         self.store.open_session(&token, &name).await.or_internal("opening a session")?;
         Ok(token)
     }
 
-    /// Whose session it is.
+    /// The user of a session.
     #[action]
     async fn whois(&self, token: String) -> Result<String, UserError> {
         let name = self.store.session(&token).await.or_internal("looking up the session")?;

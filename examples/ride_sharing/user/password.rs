@@ -1,4 +1,5 @@
-//! Hashing passwords: argon2id with 19 MiB, two passes and one lane, off the threads that serve requests.
+//! Password hashing: argon2id with 19 MiB, two passes and one lane. It does not run on the threads that serve
+//! requests.
 
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -10,10 +11,10 @@ const MEMORY: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// Hashes under way at the same time, each of which takes a core and [`MEMORY`].
+/// The number of hashes that are computed at the same time. Each takes a core and [`MEMORY`].
 const AT_ONCE: usize = 4;
 
-/// Hashes and verifies passwords, a bounded number at a time.
+/// Hashes and verifies passwords, a limited number at a time.
 #[derive(Debug)]
 pub(super) struct Passwords {
     turns: Semaphore,
@@ -33,7 +34,7 @@ impl Passwords {
         hash.await?.or_internal("hashing the password")
     }
 
-    /// Whether the password is the one that was hashed; without a hash it takes as long, and is not.
+    /// Whether the password matches the hash. Without a hash, it takes as long, and returns `false`.
     pub(super) async fn verify(&self, password: String, hash: Option<String>) -> Result<bool> {
         let verify = move || {
             let argon = hasher()?;
@@ -49,7 +50,7 @@ impl Passwords {
         }
     }
 
-    /// Runs `work` where blocking is allowed, when it is its turn.
+    /// Runs `work` on a thread for blocking work, when it is its turn.
     async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         let _turn = self.turns.acquire().await.or_internal("waiting to hash a password")?;
         tokio::task::spawn_blocking(work).await.or_internal("hashing a password")

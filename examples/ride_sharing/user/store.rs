@@ -11,7 +11,7 @@ impl UserStore {
         CREATE TABLE IF NOT EXISTS sessions (token TEXT PRIMARY KEY, name TEXT NOT NULL REFERENCES users);
     ";
 
-    /// Whether the name was free.
+    /// Returns whether the name was free.
     pub(super) async fn insert(&self, name: &str, hash: &str) -> Result<bool> {
         let insert = sqlx::query("INSERT INTO users VALUES (?, ?) ON CONFLICT DO NOTHING");
         Ok(insert.bind(name).bind(hash).execute(&self.0).await?.rows_affected() == 1)
