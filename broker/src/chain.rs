@@ -1,6 +1,5 @@
 //! The handlers that are stacked on one call stack: how many, and whose.
 //!
-//!
 //! A handler that awaits a call or an event polls the next handler on top of its own stack. So while a
 //! handler is polled, the handlers beneath it wait for it: they are its *chain*. Code that is about to wait
 //! for one of them would wait for itself. A task begins a new chain, unless somebody waits for it and passes

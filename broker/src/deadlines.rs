@@ -1,6 +1,5 @@
 //! The deadlines of calls that have to wait.
 //!
-//!
 //! Most calls end without waiting, and need none. Deadlines of a second or more are checked every 25 ms by
 //! one sweep, which is cheaper than a timer for each. Shorter ones get a timer.
 

@@ -1,6 +1,5 @@
 //! Guards for user code: a panic in it becomes an error.
 //!
-//!
 //! User code may panic when it is called, when its future is polled, and when what it holds is dropped. Such
 //! a panic must not end a task of this crate, unwind into unrelated code, or leave anything half done. This
 //! table lists where it is caught:

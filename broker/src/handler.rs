@@ -1,6 +1,5 @@
 //! Type-erased handlers: one type for all actions, and one for all subscriptions.
 //!
-//!
 //! The erased future does everything that a call needs, in one allocation: it reads the parameters, runs the
 //! user's code, catches its panics, and gives up at the deadline. It reads no clock and sets no timer before
 //! the user's code has to wait.
@@ -167,7 +166,6 @@ impl Watch {
 
     /// Polls a handler. It is ready when the handler is done, panics, or has passed its deadline. Then
     /// everything that the handler still holds is dropped, which may panic as well.
-    ///
     ///
     /// It borrows the work in place. If the work were moved in, the call's future would contain it twice.
     #[inline]

@@ -14,11 +14,9 @@ const CLIENTS: &str = "async_nats=off,lapin=off";
 /// (`debug`, `ligand=trace`, …). They are coloured if standard error is a terminal and `NO_COLOR` is not set.
 /// If a subscriber has already been installed, this does nothing.
 ///
-///
 /// The logs of the message servers' clients are not printed, because they repeat themselves while a server is
 /// away. To see them, name them in `LIGAND_LOG` (`debug,lapin=debug`). `docs/logging.md` in the repository
 /// lists what is logged at which level, with which spans and fields.
-///
 ///
 /// Call it in `main`. A library should never call it.
 pub fn init() {

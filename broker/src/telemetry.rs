@@ -1,7 +1,6 @@
 //! Spans, built only if a subscriber wants them: `action` and `event` around handlers, `connect` around the
 //! first connection of a transporter, `stop` around the phases of a stop.
 //!
-//!
 //! The names of spans and fields are part of the public interface. `docs/logging.md` lists them, and a test
 //! compares it with this file. Parameters, meta and headers are never recorded, because they contain
 //! customers' data.

@@ -1,6 +1,5 @@
 //! Effects by key: each is done at most once, and undone at most once.
 //!
-//!
 //! Messages may arrive twice, and an undo may overtake what it undoes (the caller gave up and compensated
 //! while the request was still on its way). So a key that was undone stays undone: later requests for it are
 //! refused.

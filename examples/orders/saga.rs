@@ -1,6 +1,5 @@
 //! A saga: steps on several services, each with the call that undoes it.
 //!
-//!
 //! The saga records which steps it has taken. It never concludes that from an error. It records an undo
 //! *before* the step starts, because a step that is given up (the caller left, the answer was lost) may still
 //! have happened. If the step was certainly refused, the saga removes the undo again. So undo actions have to

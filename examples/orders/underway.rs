@@ -1,6 +1,5 @@
 //! The running sagas, each in a task of its own.
 //!
-//!
 //! The tasks belong to the service, not to the callers: an action only waits for the result. So a caller that
 //! gives up drops the wait, but not the saga. The saga notices that, and undoes its steps. A service that
 //! stops waits until all its sagas are done.

@@ -1,6 +1,5 @@
 //! The events of a ride: their names and their data.
 //!
-//!
 //! `rideRequested` → `rideAccepted` → `paymentSuccess` → `notificationSent`. If the payment is declined,
 //! `paymentFailed` → `rideCancelled` → `notificationSent` follow `rideAccepted` instead. The fields are wire
 //! format, in camelCase, as services in other languages expect them.

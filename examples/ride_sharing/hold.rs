@@ -1,6 +1,5 @@
 //! A layer with which a replica can be killed in the middle of its work.
 //!
-//!
 //! With `--kill`, the app marks the third ride in its meta, which travels with every event of that ride. In
 //! front of the payment service, this layer finds the mark, reports which node holds the ride, and never
 //! continues. The process is then killed before it can emit anything.

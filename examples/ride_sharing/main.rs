@@ -1,6 +1,5 @@
 //! Ride sharing: four services, each with its own database, connected by events.
 //!
-//!
 //! `user`, `ride`, `payment` and `notification` are the services, and `events` contains what they tell each
 //! other. `nodes` puts each service on a node of its own, `bus` connects the nodes, and `children` runs them
 //! as processes. `app` acts as the riders: it reads the input, requests rides, observes the events, and

@@ -1,6 +1,5 @@
 //! What the macros have read from the user's code.
 //!
-//!
 //! Nothing here knows the tokens that will be generated. The code that generates them cannot fail.
 
 use proc_macro2::Span;

@@ -1,6 +1,5 @@
 //! The rules for a whole service.
 //!
-//!
 //! What breaks a rule is reported and left out, so that the rest still expands, and the compiler does not
 //! complain about everything that refers to it.
 

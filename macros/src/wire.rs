@@ -1,6 +1,5 @@
 //! Types as written in the source: which can be sent, and what they consist of.
 //!
-//!
 //! The compiler checks whether a type implements serde's traits. This module finds only those types whose
 //! compiler errors would point at generated code.
 

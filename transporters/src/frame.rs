@@ -80,7 +80,6 @@ impl PacketKind {
 
     /// Whether the packet is about the cluster, and not a call or an event of a user.
     ///
-    ///
     /// Control frames are handled before data of the same batch, and are never shed.
     #[must_use]
     pub const fn is_control(self) -> bool {
@@ -198,7 +197,6 @@ pub type WriteFrame<'a> = dyn FnMut(&mut FrameBuf<'_>) -> Result<(), Abandon> + 
 
 /// The end of a send buffer, where a packet is written.
 ///
-///
 /// Small parts are written into [`FrameBuf::buf`]. A large body that already exists as [`Bytes`] is
 /// [spliced](FrameBuf::splice): it is sent as a slice of its own, without a copy.
 #[derive(Debug)]
@@ -233,7 +231,6 @@ impl<'a> FrameBuf<'a> {
 }
 
 /// Writes one frame into bytes of its own, for transporters whose client takes one message at a time.
-///
 ///
 /// # Errors
 /// [`SendError::Abandoned`] if the writer gave up, and [`SendError::TooLarge`] above `limit` bytes.

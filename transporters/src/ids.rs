@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 /// A text that is cheap to clone: a literal, or one shared allocation.
 ///
-///
 /// It compares, orders and hashes like the text itself, so a map with `Name` as its key can be searched with
 /// a `&str`.
 #[derive(Clone)]

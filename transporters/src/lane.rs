@@ -1,6 +1,5 @@
 //! Readers: tasks that take frames from a source and handle them in place.
 //!
-//!
 //! The task that reads a batch also handles it, which saves a wake-up and a task switch for each frame. But a
 //! handler that blocks its thread would also block the reader. So the frames that were read are in a queue of
 //! the lane, the source is behind a lock that is not held while frames are handled, and a watchdog on another

@@ -18,7 +18,6 @@ use crate::{Name, NodeId, PacketKind, Topics, TransportError};
 /// Receives what a transporter reports. The broker implements it. A test implements only the methods that it
 /// needs.
 ///
-///
 /// No method may wait: the transporter calls each of them from its own tasks.
 pub trait Sink: fmt::Debug + Send + Sync + 'static {
     /// Handles frames in order, until [`Batch::next`] returns `None` or the sink has done enough for one
@@ -55,7 +54,6 @@ pub trait Sink: fmt::Debug + Send + Sync + 'static {
     /// This node does not receive everything that it has subscribed to. The server has taken something away
     /// during the connection, or refuses it after a reconnect. `why` names it, and [`Sink::refused`] has
     /// reported it.
-    ///
     ///
     /// For a short time the node can still send, and answer running requests. A message server's transporter
     /// then gives up the session, and calls [`Sink::up`] when all subscriptions exist again. A transporter

@@ -1,6 +1,5 @@
 //! Limits repeated log messages: one line a second for each cause.
 //!
-//!
 //! Messages that repeat while a server is away would fill the log without saying anything new. The first line
 //! of a cause is logged at once. Those of the following second are counted, and the next line contains their
 //! number (field `left_out`). This module is pure: the caller passes `now`.

@@ -139,7 +139,6 @@ pub trait Connection: fmt::Debug + Send + Sync + 'static {
 
     /// Appends one frame to the send buffer, and returns without waiting.
     ///
-    ///
     /// `write` writes the packet directly into that buffer. `token` identifies the frame in a later
     /// [`Link::unsent`]. 0 means that nobody needs to know. Frames to one destination are sent in the order
     /// of these calls.

@@ -1,6 +1,5 @@
 //! A call site that looks up the name of its action once.
 //!
-//!
 //! The result of the lookup is valid until the registry publishes a new snapshot. The registry counts its
 //! snapshots, so a change shows in that number, and the next call looks the name up again.
 

@@ -222,7 +222,6 @@ impl<'a, R, By> Call<'a, R, By> {
     /// Sets how long the call may take, instead of the default of the action or the broker. It never gets
     /// more than what is left of the running call. [`Timeout::Never`] means no limit.
     ///
-    ///
     /// With zero the call is not made: it fails at once with
     /// [`ErrorKind::RequestSkipped`](crate::ErrorKind::RequestSkipped) and [`Outcome::NotRun`].
     pub fn timeout(self, timeout: impl Into<Timeout>) -> Self {

@@ -35,7 +35,6 @@ pub enum Spread {
 /// An event that has not been sent yet. Refine it, then await it. The first poll sends the event; options
 /// that are set after that have no effect.
 ///
-///
 /// The await of an `emit` or a `broadcast` returns when the event has been handed over: to the transporter
 /// for other nodes, and to the handlers of this node. A handler that has to wait continues in a task of its
 /// own. The await of [`ServiceBroker::broadcast_local`] returns when the handlers are done.

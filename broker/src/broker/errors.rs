@@ -1,6 +1,5 @@
 //! The errors of building, starting and stopping a broker, and of waiting.
 //!
-//!
 //! A `main` that returns one of these errors prints it with `Debug`. So `Debug` prints the text.
 
 use ligand_transporters::{InvalidId, TransportError};

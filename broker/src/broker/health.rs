@@ -148,7 +148,6 @@ impl ServiceBroker {
     /// The state of this process, as `$node.health` reports it. With the feature `cpu` it also measures the
     /// load and the memory of the machine, which takes some microseconds.
     ///
-    ///
     /// For the state of other nodes, see [`nodes`](Self::nodes).
     #[must_use]
     pub fn health(&self) -> Health {

@@ -1,10 +1,8 @@
 //! Starting and stopping, in named phases.
 //!
-//!
 //! Start: start the layers and the transporter, check that the node id is free, subscribe, discover the other
 //! nodes, and start the services. Each service is announced when it has started. If a phase fails, the
 //! announcements are taken back, and what had been started is stopped again.
-//!
 //!
 //! Stop: announce that there are no services, serve requests until no more arrive, refuse new ones, finish
 //! the running ones, stop the services in reverse order, disconnect, and join the tasks. Each phase is
@@ -135,10 +133,8 @@ fn unwound(panicked: Panicked) -> CallResult<()> {
 impl ServiceBroker {
     /// Connects, starts the services, and announces each service when it has started.
     ///
-    ///
     /// The services start concurrently. Other nodes learn of this node when it is certain that no other node
     /// uses its id. From then on, the services that have started are available, while others still start.
-    ///
     ///
     /// Services that start without waiting are in the first announcement. The first service that had to wait
     /// gets an announcement of its own. Later ones are announced together, after
@@ -231,7 +227,6 @@ impl ServiceBroker {
     /// Stops gracefully: no call that has reached this node is lost, if its handler ends within
     /// `tracking.shutdownTimeout`. Stopping again has no effect.
     ///
-    ///
     /// A handler must not await this, because it would wait for itself until it is cut. It can use
     /// [`ServiceBroker::stop_in_background`] instead.
     ///
@@ -257,7 +252,6 @@ impl ServiceBroker {
     /// broker in this way. The stop is the same as [`ServiceBroker::stop`], in a task of the broker. What
     /// fails in it is returned by the next `stop` that is awaited, and by [`ServiceBroker::run_until_signal`]
     /// and [`ServiceBroker::run_until`], which return when the stop is done.
-    ///
     ///
     /// A broker that was never started counts as stopped after this, and cannot be started any more. In that
     /// case the stop runs on the tokio runtime of the caller. If there is none, nothing happens.
@@ -413,10 +407,8 @@ impl ServiceBroker {
 
     /// Starts, and stops when the process is asked to end (SIGINT, SIGTERM, Ctrl-C).
     ///
-    ///
     /// A second signal ends the process at once, with exit code 130 or 143. Before that, the node tells the
     /// cluster that it leaves, if that takes no longer than 200 ms.
-    ///
     ///
     /// The method also returns when the broker is stopped in another way, such as
     /// [`ServiceBroker::stop_in_background`] or the option `onIdConflict`.

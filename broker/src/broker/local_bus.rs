@@ -1,6 +1,5 @@
 //! Local events, which report what happens to the broker: `$node.connected`, `$services.changed`, …
 //!
-//!
 //! They never leave the node. Subscriptions of local services receive them too, as with Node's
 //! `broadcastLocal`.
 

@@ -168,7 +168,6 @@ impl ServiceBroker {
     /// The parameters are encoded at once, so they may be borrowed. [`ServiceBroker::call_typed`] moves them
     /// instead.
     ///
-    ///
     /// The type of the result is inferred, or named with `call::<T>`. `call::<()>` and [`Call::ignore`]
     /// accept any result.
     ///

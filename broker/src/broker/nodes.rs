@@ -37,7 +37,6 @@ impl ServiceBroker {
     /// The nodes that this node knows, with itself first. Nodes that have left stay in the list for a while,
     /// as not available (option `registry.cleanOfflineNodesTimeout`).
     ///
-    ///
     /// This reads a snapshot and waits for nothing. To learn of changes, use
     /// [`local_events`](Self::local_events) with `$node.*`. The actions `$node.list` and `$node.services`
     /// return everything that each node reports about itself.

@@ -19,7 +19,6 @@ use crate::service::{Entered, Gate, Run};
 
 /// A bounded queue in front of a handler. When it is full, new events are refused.
 ///
-///
 /// An event counts for its service as soon as it is queued. When the service is cut, the queued events are
 /// cut too.
 pub(crate) struct OrderedQueue {

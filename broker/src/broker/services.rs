@@ -140,17 +140,14 @@ impl ServiceBroker {
     /// Stops a service, by its full name, and announces that it is gone. Returns `false` if there is no such
     /// service.
     ///
-    ///
     /// From now on its actions are answered as not available, and it gets no events. Calls and events that it
     /// already has are finished, for at most `tracking.shutdownTimeout`. Those that take longer are cut, and
     /// their callers are answered with `GracefulStopTimeoutError`. Then its `stopped` hooks run, also for at
     /// most that time. A handler declared `blocking` cannot be cut: only its caller is answered.
     ///
-    ///
     /// A handler may remove its own service. The removal waits neither for that handler nor for handlers of
     /// this process that wait for it. They continue when the hooks have run. Tasks that such a handler has
     /// spawned are not recognized as part of it.
-    ///
     ///
     /// A service that is still starting is not offered any more. The wait for its dependencies ends. A
     /// `started` hook that is running is finished first.

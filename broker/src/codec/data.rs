@@ -1,6 +1,5 @@
 //! The data of errors: JSON from which the values can be read back unchanged.
 //!
-//!
 //! When an error is made, nobody can be told that its data cannot be written. When it is read, each of its
 //! fields is expected. So values without a JSON form are written as strings: integers of more than 64 bits as
 //! their digits, and NaN and the infinities as their JavaScript names. Bytes are arrays of numbers.

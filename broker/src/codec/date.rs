@@ -14,7 +14,6 @@ const LAST: f64 = 8.64e15;
 /// A moment in time. A Moleculer node sees it as a `Date` with every serializer except JSON, which has only
 /// ISO strings.
 ///
-///
 /// It is read from dates, ISO strings and milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date(i64);

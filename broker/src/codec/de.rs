@@ -1,11 +1,9 @@
 //! Reads Rust values from any [`Format`](super::token::Format), through serde.
 //!
-//!
 //! The type that a handler asks for decides the form of a special value. A Buffer is bytes for a type of
 //! bytes, an array of numbers for a sequence, and otherwise the object that JSON makes of it. A Date is
 //! milliseconds for a number, and otherwise an ISO string. So a [`serde_json::Value`] is the same with every
 //! serializer. If serde buffers a value, [`Shown`] finds out which type is asked for.
-//!
 //!
 //! A whole float can be read as an integer, because Node has only one kind of number.
 

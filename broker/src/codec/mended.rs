@@ -1,6 +1,5 @@
 //! Reads JSON that JavaScript accepts and `serde_json` does not.
 //!
-//!
 //! Half of a surrogate pair in a string, which `JSON.stringify` can write, becomes U+FFFD, as with the other
 //! serializers. A number above the range of floats, which is `Infinity` in JavaScript, becomes null, as
 //! `JSON.stringify` would write it. Everything else stays unchanged, so such a string or number does not

@@ -1,9 +1,7 @@
 //! Encodes values to bytes, and decodes them.
 //!
-//!
 //! Every body that crosses the network passes through this module, and nothing else does: a call between two
 //! Rust services in one process moves its values. [`runs`] counts the passes, so that a test can prove it.
-//!
 //!
 //! JSON uses `serde_json`. The other formats share one reader and one writer for serde ([`de`], [`ser`]),
 //! which see a value as a row of parts ([`token`]). A format defines how a part is written.

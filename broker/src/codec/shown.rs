@@ -1,10 +1,8 @@
 //! Special values in types that serde buffers.
 //!
-//!
 //! A type that is internally tagged, flattened or untagged is read in two steps: serde stores the value in a
 //! buffer, and fields read from the buffer later. The buffer holds one form of each value, and nothing tells
 //! which form a field asks for. But a Buffer is a sequence for a `Vec<u8>`, and an object for a `Value`.
-//!
 //!
 //! So the buffer gets a probe instead of such a value: bytes that are not text. A field that asks for
 //! anything except bytes fails, and the failure says what it asked for ([`asked`]). Then everything is read

@@ -1,6 +1,5 @@
 //! The parts of encoded values, in any format.
 //!
-//!
 //! A [`Format`] writes these parts, and its [`Read`] reads them one after the other. Everything that the
 //! formats have in common is built on these two: serde, spans of a packet, conversions of a value.
 

@@ -1,6 +1,5 @@
 //! The options of a broker, top level.
 //!
-//!
 //! The doc comment of each field is also its row in `docs/configuration.md` (see `reference.rs`). It says
 //! what happens if the value is too small or too large, and ends with unit and default. Names are Moleculer's
 //! where it has one.

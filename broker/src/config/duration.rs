@@ -22,12 +22,10 @@ const NANOS_PER_UNIT: &[(&str, u128)] = &[
 
 /// How long to wait for something that may never happen.
 ///
-///
 /// In code, zero means that no time is left: a call fails at once as `RequestSkipped` and is not sent, and a
 /// wait checks once. So the result of `deadline.saturating_duration_since(now)` can be passed on as it is.
 /// Only [`Timeout::Never`] means no limit. In a configuration and in the definition of an action, a zero that
 /// was set in code is refused, because it could only do harm.
-///
 ///
 /// In files, in the environment and in JSON, it is written as a duration, or as `"never"`. Plain numbers are
 /// milliseconds. There 0 means [`Timeout::Never`], as in Moleculer.

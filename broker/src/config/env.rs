@@ -1,10 +1,8 @@
 //! Reads options from environment variables.
 //!
-//!
 //! `LIGAND_REGISTRY__PREFER_LOCAL=false` sets `registry.preferLocal`. Two underscores separate a group from
 //! its keys. Single underscores separate words, and may be left out. Keys below `metadata` and `transporter`
 //! are free: there `MAX_LOAD` becomes `maxLoad`, and a value that is JSON is read as JSON.
-//!
 //!
 //! A variable that names no option is an error if its name is close to that of an option, or if it leads into
 //! a group. Any other unknown variable is ignored, with a warning.

@@ -27,7 +27,6 @@ impl fmt::Display for Origin {
 
 /// A configuration that cannot be used.
 ///
-///
 /// The message names the option by its full path. It never contains passwords of a transporter. `Debug`
 /// prints the message, because a `main` that returns an error prints it with `Debug`.
 #[derive(thiserror::Error)]

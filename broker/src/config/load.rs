@@ -201,7 +201,6 @@ impl BrokerConfig {
 
     /// This configuration, overridden by the environment of the process (`LIGAND_…`).
     ///
-    ///
     /// It also overrides fields that the program has set. To let those fields win, call this first, or pass
     /// them to [`ConfigLoader::value`].
     ///
@@ -232,7 +231,6 @@ impl BrokerConfig {
     }
 
     /// Checks whether the options can work, each by itself and all together.
-    ///
     ///
     /// Loading validates the options. Changes that are made in code afterwards are validated when the broker
     /// is built.

@@ -1,15 +1,12 @@
 //! The options of a broker, and the sources that they are read from.
 //!
-//!
 //! [`BrokerConfig`] is plain data with public fields. Programs set fields in code. They may also read files
 //! and the environment with [`ConfigLoader`]. Code overrides the environment, the environment overrides
 //! files, and files override the defaults. Nothing is read unless the program asks for it.
 //!
-//!
 //! Reading takes three steps. First, the names in each source are checked against one table of all options,
 //! so that the error for a typo suggests the nearest name. Then the sources are merged. Finally, serde reads
 //! the result. An error names the file or variable that the value came from.
-//!
 //!
 //! `docs/configuration.md` lists all options. It is generated from the code.
 

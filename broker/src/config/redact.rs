@@ -10,7 +10,6 @@ const SECRET_NAMES: &[&str] =
 
 /// The URL without user name, password and secret query parameters, for logs and errors.
 ///
-///
 /// Everything between `://` and the last `@` becomes `***`. A password that is not percent-encoded may
 /// contain `/`, `?` or `,`, so only the last `@` is a safe end. In doubt, a host is hidden rather than a part
 /// of a password shown.

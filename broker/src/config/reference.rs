@@ -1,6 +1,5 @@
 //! Generates `docs/configuration.md` from the code.
 //!
-//!
 //! Meaning, unit and default of an option are written once, in the doc comment of its field. The tests here
 //! read them from the source, compare them with the table and the real defaults, and compare the generated
 //! tables with the page. `UPDATE_DOCS=1 cargo test -p ligand --lib config::reference` rewrites the page.

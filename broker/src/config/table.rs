@@ -1,6 +1,5 @@
 //! The table of all options, in the order of the reference.
 //!
-//!
 //! The types say what can be read. This table has the names of the options, so that the error for a typo can
 //! suggest the nearest name, and it words the errors. A test checks that both agree.
 

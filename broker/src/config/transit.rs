@@ -116,7 +116,6 @@ impl Default for TransitConfig {
 /// How large the packets of other nodes may be, without parameters and data, which are bounded only by the
 /// packet size of the transporter.
 ///
-///
 /// A packet that exceeds a limit is refused. If a limit is lower than what the cluster needs, its nodes
 /// refuse each other. If it is high, one bad peer can use much memory and time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

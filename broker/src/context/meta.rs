@@ -1,6 +1,5 @@
 //! `meta` and `headers`: small JSON objects that travel with a call.
 //!
-//!
 //! Most calls have none, so nothing is parsed or allocated before they are read or written.
 
 use bytes::Bytes;
@@ -15,7 +14,6 @@ use crate::error::Result;
 
 /// A JSON object behind a lock. Copies share their content until one of them is written to. `None` means that
 /// it is empty.
-///
 ///
 /// Every context has three of them. Most are empty, so the content is stored outside the context.
 #[derive(Debug, Default)]
@@ -140,7 +138,6 @@ impl Content {
 
 /// The members of an object that arrived with a packet.
 ///
-///
 /// Decoders refuse meta that is not an object, is malformed, or is too deep. So this should never fail. If it
 /// does, the failure is logged: otherwise a handler might take a missing user for an anonymous one.
 fn parse(raw: &[u8]) -> Map<String, Value> {
@@ -151,7 +148,6 @@ fn parse(raw: &[u8]) -> Map<String, Value> {
 }
 
 /// The meta of a call: values that travel to every nested call, and are merged back when it returns.
-///
 ///
 /// If parallel calls write the same key, the last answer wins, as in Node.
 #[derive(Debug, Clone, Copy)]

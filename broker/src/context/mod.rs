@@ -239,7 +239,6 @@ impl Context {
     /// The id for a request. It is that of the context, unless an answer to an earlier request with that id
     /// may still arrive.
     ///
-    ///
     /// A layer may call `next` again while the first call is running, or after that call was given up.
     pub(crate) fn request_packet_id(&self) -> PacketId {
         let own = self.scope().id.get().bits();
@@ -350,7 +349,6 @@ impl Context {
 
     /// Waits until nobody needs the result any more: the caller gave up, the deadline passed, or the node
     /// stops. The handler itself is dropped at that moment, so this is for tasks that it has spawned.
-    ///
     ///
     /// # Cancel safety
     /// Dropping the future has no effect.

@@ -1,6 +1,5 @@
 //! The error of a call. There is one type for all errors, wherever they are raised.
 //!
-//!
 //! An [`Error`] keeps everything that Moleculer puts on the wire (name, message, code, type, retryable, data,
 //! node), so it can be passed on unchanged. [`Error::outcome`] says what the failure tells about the handler.
 //! That decides whether a call may be repeated.
@@ -332,7 +331,6 @@ impl Error {
 
     /// Replaces what the error says about the handler. For example, a layer that refuses a call before it
     /// reaches the handler knows that the handler did not run.
-    ///
     ///
     /// Only the refusals of ligand nodes carry this on the wire: a node refuses a packet, or passes a refusal
     /// on. In all other cases, a caller on another node gets the outcome that follows from the rules in

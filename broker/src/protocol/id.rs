@@ -58,7 +58,6 @@ impl PacketId {
 
 /// An id that another node has made, kept for the answer.
 ///
-///
 /// A `uidGenerator` in Node may make numbers. Node looks up the request of an answer in a `Map`, in which the
 /// number 5 and the string "5" are different keys (`transit.js`, `responseHandler`). So the id is sent back
 /// in the same form.

@@ -16,7 +16,6 @@ pub(crate) const MAX_CLAIM: u64 = MAX_SEQ - (1 << 20);
 
 /// An INFO, or the row of a gossip response that contains one. Its services have not been read yet.
 ///
-///
 /// Most INFOs repeat what is known: the receiver compares `seq` and `instance_id`, and need not read
 /// `services_raw`. If it has to, [`Serializer::services`](crate::serializer::Serializer::services) reads it.
 #[derive(Debug, Clone)]

@@ -1,10 +1,8 @@
 //! Packets as data: what nodes send to each other, without I/O and without a codec.
 //!
-//!
 //! A received packet is an [`Incoming`]. Its texts and values are views of the received frame. A packet to
 //! send is an [`Outgoing`], which borrows everything. A [`Serializer`](crate::serializer::Serializer)
 //! converts both from and to bytes. Only these two modules know the names of fields (protocol chapter 2).
-//!
 //!
 //! The decoder checks numbers, limits and peculiarities of peers. So a value of these types is within
 //! [`Limits`](crate::serializer::Limits), and needs no further check.

@@ -1,6 +1,5 @@
 //! Packets to send. They borrow everything (protocol chapters 2, 4.4 and 6.4).
 //!
-//!
 //! They do not contain the bodies (`params` of a request, `data` of a response or an event): the sender
 //! writes those directly into the send buffer when the serializer asks for them.
 

@@ -8,7 +8,6 @@ use super::Id;
 /// A complete value, as bytes that share the frame in which they arrived. `params` and `data` are in the
 /// codec of the node, everything else is in JSON.
 ///
-///
 /// The decoder has checked that it is well-formed, within the depth limit and valid UTF-8. Only code that
 /// needs its content decodes it: for `params`, the deserializer of a handler.
 #[derive(Clone, PartialEq, Eq, Hash)]

@@ -55,7 +55,6 @@ pub(crate) enum Ver {
     /// Another string. A value that is not a string is kept in its written form, and a missing one is the
     /// empty string.
     ///
-    ///
     /// Node compares strictly, so the number `5` is not version 5 (protocol chapter 1.1).
     Other(Box<str>),
 }

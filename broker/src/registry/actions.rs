@@ -121,7 +121,6 @@ impl ActionEntry {
 
     /// Chooses an endpoint (protocol chapter 8.1).
     ///
-    ///
     /// `snapshot` is the one in which this entry was found. `exclude` contains the nodes that have been
     /// tried. `None` means that no endpoint is left: the action is known but not available.
     pub(crate) fn pick(

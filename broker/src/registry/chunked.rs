@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 /// A list in chunks of `CHUNK` elements. All chunks except the last are full.
 ///
-///
 /// Cloning copies one pointer for each chunk. A change copies the chunk that it affects. So a published list
 /// and the next one differ only in what has changed, and changing a list of a thousand elements costs little
 /// more than changing a list of ten.

@@ -9,7 +9,6 @@ use super::nodes::NodeIx;
 
 /// An available endpoint: its node, and the number of its definition in the list.
 ///
-///
 /// It takes four bytes, because a list may have an endpoint on every node of the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Target {
@@ -91,7 +90,6 @@ impl<D: Definition> Endpoints<D> {
     }
 
     /// Adds the local node, which has no endpoint in this list.
-    ///
     ///
     /// Its definition is not stored here, so that an equal definition of a remote node never runs the local
     /// handler.

@@ -1,6 +1,5 @@
 //! Event subscriptions, and their subscribers (protocol chapter 7).
 //!
-//!
 //! The subscribers of one pattern in one group form a list. Of each list that matches an event, one
 //! subscriber receives it. The lists that match a name are looked up once, and remembered until the
 //! subscriptions change.

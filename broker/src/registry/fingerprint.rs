@@ -1,6 +1,5 @@
 //! Compares the content of two INFOs.
 //!
-//!
 //! An INFO travels in the serializer of the cluster and may come back as different bytes: members may be in
 //! another order, and 2.0 may become 2. `ver` and `sender` are not part of the content.
 

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 
 /// Remembers when each name became idle, so that the oldest names can be forgotten first.
 ///
-///
 /// When a name is used again, its entry stays here, and its stamp becomes invalid. Invalid entries are
 /// removed before they outnumber the others.
 #[derive(Debug, Default)]

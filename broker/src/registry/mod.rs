@@ -1,11 +1,9 @@
 //! The nodes of the cluster, and what they offer.
 //!
-//!
 //! Readers take a [`Snapshot`] without a lock. It never changes. Writers change a [`Catalog`] under a lock,
 //! and each of them publishes at most one new snapshot. The old and the new snapshot share whatever the
 //! writer did not change. Values that change with every packet of a node (its CPU load, the time of its last
 //! heartbeat) are atomics, and need no new snapshot.
-//!
 //!
 //! Nothing here waits, reads a clock or sends. Packets and the time come in, and changes come out.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
@@ -206,7 +204,6 @@ impl Registry {
     }
 
     /// Applies an INFO (protocol chapter 5.4).
-    ///
     ///
     /// The services are applied if the node is new, comes back, runs as another process than before, or has a
     /// higher sequence number. Only then, `parse` is called, unless another node has exactly the same

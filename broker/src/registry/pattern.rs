@@ -1,6 +1,5 @@
 //! Matches event names against the patterns of subscriptions (protocol chapter 7.4).
 //!
-//!
 //! Node tests several properties of the pattern at each match, and falls back to a regular expression. Here
 //! they are tested once, when the pattern is compiled.
 

@@ -91,14 +91,12 @@ impl Snapshot {
 
     /// The subscribers of this node for an event from another node.
     ///
-    ///
     /// A broadcast that stays on this node uses it too, with `broadcast` set.
     pub(crate) fn local_handlers(&self, event: &str, groups: &[Name], broadcast: bool) -> LocalSubs {
         self.local_events.get(event).received(groups, broadcast)
     }
 
     /// Up to three available actions with names similar to `name`, the nearest first.
-    ///
     ///
     /// It looks at no more than 10,000 names, and is meant for the text of an error.
     pub(crate) fn nearest_actions(&self, name: &str) -> Vec<Name> {

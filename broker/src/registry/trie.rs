@@ -1,6 +1,5 @@
 //! A map by name whose copies share their common parts.
 //!
-//!
 //! The hash of a name selects a path through a tree with 16-fold branches and small buckets at the ends. A
 //! clone copies one pointer. A change copies the branches on the path to one bucket. With a `HashMap`, each
 //! INFO would copy all names of the cluster.

@@ -1,6 +1,5 @@
 //! Packets in JSONExt (protocol chapter 9.2): like JSON, but some strings have a special meaning.
 //!
-//!
 //! The JSON serializer reads and writes the envelope. Everything outside of bodies that may contain such a
 //! string is converted to plain JSON when it is received, and back when it is sent. Usually there is none.
 //! Ids and names in envelopes are taken literally: there, a string that begins with `[[` has no special

@@ -7,13 +7,11 @@ use super::Problem;
 /// Limits for everything that a decoder reads. A packet that exceeds one is refused with a
 /// [`Problem::Limit`](super::Problem::Limit) that names it.
 ///
-///
 /// The transporter limits the size of a frame. `params` and `data` are limited only by that and by `depth`,
 /// because Node sends a Buffer as an array with one number for each byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// How deep containers may be nested, counting the packet itself. At most 128.
-    ///
     ///
     /// `serde_json` reads 127 levels, so a body that passes this check can be deserialized.
     pub(crate) depth: usize,

@@ -1,11 +1,9 @@
 //! Converts packets to bytes, and bytes to packets.
 //!
-//!
 //! All nodes of a cluster use the same [`Serializer`]: a frame does not say which one has written it
 //! (protocol chapter 9). It writes the envelope of an [`Outgoing`], and lets the sender write the body within
 //! it, directly into the send buffer. It reads an [`Incoming`] as views of the received frame, and never
 //! opens `params` or `data`.
-//!
 //!
 //! Within the process, everything except bodies is JSON. The other serializers read and write the envelopes
 //! of requests, responses and events themselves, and do not touch their bodies. They convert everything that

@@ -1,6 +1,5 @@
 //! Finds mistakes that make a definition impossible to offer (pure).
 //!
-//!
 //! `#[service]` reports most of them at compile time. For a service that was built by hand, the broker
 //! reports them.
 

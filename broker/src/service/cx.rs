@@ -105,7 +105,6 @@ impl ServiceCx {
 
     /// Waits until the service is being stopped.
     ///
-    ///
     /// # Cancel safety
     /// Dropping the future has no effect.
     pub async fn stopping(&self) {

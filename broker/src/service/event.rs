@@ -34,7 +34,6 @@ impl EventDef {
     /// Sets how many events are handled at once. With 1, the events of one sender are handled in the order in
     /// which they were sent. Without this option there is no bound, and no order.
     ///
-    ///
     /// The number of waiting events is bounded by `transit.eventQueue`. When the queue is full, new events
     /// are dropped and counted. The broker refuses a service with zero, because no event would ever be
     /// handled.

@@ -1,6 +1,5 @@
 //! Counts the handlers of a service, so that the service can be removed when none runs.
 //!
-//!
 //! Each handler enters the gate before it begins, and leaves it when it has ended. Each of them costs one
 //! atomic addition. A closed gate lets nobody in. A removal closes the gate, waits for the handlers inside,
 //! and in the end *cuts* them: those that run in tasks of their own, and those that a caller in this process

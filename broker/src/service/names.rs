@@ -1,6 +1,5 @@
 //! The rules for names of services, their parts and their versions (pure).
 //!
-//!
 //! `macros/src/names.rs` has the same rules, because this crate cannot call it.
 //! `tests/macros/service-names.json` checks that both agree.
 

@@ -10,7 +10,6 @@ use crate::payload::Payload;
 
 /// The whole object of parameters of an action, or the whole body of an event, instead of its fields.
 ///
-///
 /// Only `#[service]` interprets it: `Params(cart): Params<Cart>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Params<T>(pub T);

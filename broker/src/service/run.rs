@@ -1,6 +1,5 @@
 //! Runs the handlers of requests and events, and decides who polls them.
 //!
-//!
 //! The task that has a handler polls it once. If the handler has to wait, it continues in a task of its own,
 //! or its caller polls it.
 

@@ -1,6 +1,5 @@
 //! Strategies, which choose the endpoint of the next call (protocol chapter 8.2).
 //!
-//!
 //! A strategy knows only the number of available endpoints and, if the call has one, a key. It returns an
 //! index, so it works for actions and for groups of event subscribers alike. Each list of endpoints has its
 //! own strategy, which is kept when the list changes.

@@ -6,7 +6,6 @@ use super::Strategy;
 
 /// Counts calls. The choice is the count modulo the number of endpoints.
 ///
-///
 /// Callers on several threads share the counter with relaxed ordering. Two of them may be served in either
 /// order, but no turn is lost.
 #[derive(Debug, Default)]

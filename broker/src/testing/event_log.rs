@@ -93,10 +93,8 @@ impl EventLog {
 
     /// Waits until there are at least `count` events, and returns all events so far.
     ///
-    ///
     /// # Panics
     /// If fewer events arrive within a minute.
-    ///
     ///
     /// # Cancel safety
     /// Dropping the future has no effect. The events stay in the log.

@@ -11,7 +11,6 @@ use crate::service::{IntoServiceDef, Reply, ServiceDef, ServiceVersion};
 
 /// A mock of a service. It gives prepared answers, and records the calls and events that it receives.
 ///
-///
 /// Clones share the record: give one clone to the broker, and keep another.
 ///
 /// ```

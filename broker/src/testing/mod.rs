@@ -1,7 +1,6 @@
 //! Tools for testing services: a broker that stops by itself, mocks, recorded events, and clusters on virtual
 //! time.
 //!
-//!
 //! Everything runs as tasks on the runtime of the test, even what otherwise has a thread of its own. So
 //! `#[tokio::test(start_paused = true)]` controls the clock: a timeout of a minute passes at once, and the
 //! disappearance of a node is detected within microseconds.

@@ -76,7 +76,6 @@ impl TestBroker {
 
     /// Starts the node.
     ///
-    ///
     /// # Panics
     /// If the broker cannot be built or started. This fails the test, with the reason. To test such failures,
     /// use [`ServiceBroker::builder`].

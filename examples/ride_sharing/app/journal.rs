@@ -1,6 +1,5 @@
 //! Observes the events: a service like any other, which records which node emitted what about which ride.
 //!
-//!
 //! Rides are distinguished by their request ids. The app gives each request an id. The broker puts it into
 //! every event of that request, and this service shows whether it did.
 

@@ -1,6 +1,5 @@
 //! The ride service: accepts requests, assigns drivers, and records the outcome of each ride.
 //!
-//!
 //! Events can be lost and, after a failure, arrive twice. So each step moves a ride from one status to the
 //! next in one statement, and only the handler whose statement did this continues.
 

@@ -1,6 +1,5 @@
 //! Trait bounds, written where an error can point at the user's types.
 //!
-//!
 //! The functions are never called. Errors contain their names ("required by a bound in
 //! `an_argument_travels`"), so the names state the reason.
 

@@ -10,7 +10,6 @@ use crate::ast::{Method, Receiver, Slot};
 /// `<Trips>::request(&*this, ctx, params.rider)`. Errors about an argument point at its type in the user's
 /// code.
 ///
-///
 /// The method is called through its type instead of on `this`, which is an `Arc`: `this.clone()` would clone
 /// the `Arc`, even if an action is named `clone`. A method that takes an `Arc` gets `this` itself.
 pub(super) fn method(method: &Method, slots: &[Slot], self_ty: &Type, krate: &TokenStream) -> TokenStream {

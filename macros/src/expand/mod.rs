@@ -1,6 +1,5 @@
 //! Generates tokens from the checked [`ast`](crate::ast).
 //!
-//!
 //! Nothing here can fail. The generated code uses absolute paths. It calls only the public builder of the
 //! broker, and what `__private` re-exports.
 

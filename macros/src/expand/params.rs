@@ -1,6 +1,5 @@
 //! Generates the hidden structs whose fields are the named arguments.
 //!
-//!
 //! Handler and client use the same struct, so a call within one process moves it instead of encoding it. It
 //! is at module level, because its fields name the user's own types.
 

@@ -1,6 +1,5 @@
 //! The schema file: the interface of a service as text that can be reviewed and compared.
 //!
-//!
 //! Argument names are wire format, so a rename that looks harmless in Rust breaks callers. With
 //! `LIGAND_SCHEMA=write`, the interface is written to `schemas/<service>.json` in the package. With
 //! `LIGAND_SCHEMA=check`, a difference is a compile error. Without the variable, nothing happens.

@@ -1,6 +1,5 @@
 //! Generates `impl IntoServiceDef`, which connects the builder with the user's methods.
 //!
-//!
 //! The user's expressions (settings, extra keys) are in the same function. So its own variables have names
 //! that nobody else uses. Only `self` is meant to be visible.
 

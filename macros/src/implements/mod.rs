@@ -1,6 +1,5 @@
 //! `#[service(implements = Stock)]`: checks whether a service implements the contract of a `#[client]` trait.
 //!
-//!
 //! Neither attribute sees the item of the other one, which may be in another module or crate. So `#[client]`
 //! generates two items with the name of the trait: a type that gives access to the types of its arguments and
 //! results, and a macro that knows its names. `#[service]` calls that macro with what it offers, and the

@@ -65,9 +65,7 @@ use ensure;
 /// Runs every case that applies, each with a fixture of its own. `make` makes a fresh cluster that shares
 /// nothing with earlier ones.
 ///
-///
 /// It must run within a tokio runtime with time and I/O enabled, in real time.
-///
 ///
 /// # Panics
 /// If a case failed. The message names all failed cases.

@@ -1,6 +1,5 @@
 //! What may happen to a frame on its way.
 //!
-//!
 //! Each directed pair of nodes has its own random generator, which is seeded from the seed and the two ids.
 //! So what happens to the frames of one pair does not depend on other nodes.
 

@@ -12,7 +12,6 @@ use crate::{Capabilities, Connection, Link, Name, NodeId, Subscription, Transpor
 
 /// A message bus within this process. Clones are the same network.
 ///
-///
 /// Faults apply to frames that are sent afterwards. Frames that are already on their way arrive. Faults name
 /// nodes by their ids, in all namespaces, and may be set before a node exists. They never apply to frames
 /// that a node sends to itself.

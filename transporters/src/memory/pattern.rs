@@ -1,6 +1,5 @@
 //! Matches events against balanced subscriptions.
 //!
-//!
 //! `*` matches anything within one segment, `?` one byte of it, and `**` anything. The receiver filters again
 //! by Moleculer's own rules (protocol chapter 7.4).
 

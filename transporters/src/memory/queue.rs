@@ -1,6 +1,5 @@
 //! Frames that wait for one node: ready, delayed, or held.
 //!
-//!
 //! All three count towards the same bounds until the reader takes them. It reads no clock.
 
 use std::cmp::Reverse;

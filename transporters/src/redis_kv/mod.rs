@@ -1,6 +1,5 @@
 //! Records in Redis that nodes share. The Redis discoverer reads and writes them (protocol chapter 11.1).
 //!
-//!
 //! This is not a transporter. It is in this crate because this crate contains the clients of servers, so that
 //! the broker names none of them. It sees keys, values, and how long they last. The broker knows what the
 //! records mean.

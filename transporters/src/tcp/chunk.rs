@@ -1,6 +1,5 @@
 //! A part of the outgoing stream: many frames in one buffer, and their tokens.
 //!
-//!
 //! Spliced bodies stay where they are. [`Chunk::slices`] combines them with the buffer for a vectored write.
 //! Each connection uses two chunks alternately: one is filled while the other is written. So sending
 //! allocates nothing after both have grown.

@@ -118,7 +118,6 @@ impl FrameParser {
 
     /// The buffer for the next bytes.
     ///
-    ///
     /// Earlier payloads may still be views of this buffer. While they are, the rest of it is used first, so
     /// that many small frames that live long share one allocation.
     pub(crate) fn space(&mut self) -> &mut BytesMut {

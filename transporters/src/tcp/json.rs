@@ -1,6 +1,5 @@
 //! The part of JSON that a list of peers needs: an array of strings, or an object of strings.
 //!
-//!
 //! This crate has no JSON serializer, and a file with a few addresses is not worth adding one.
 
 use std::iter::Peekable;

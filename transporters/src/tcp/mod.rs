@@ -1,6 +1,5 @@
 //! Moleculer's TCP transporter: nodes connect to each other directly, without a server.
 //!
-//!
 //! Each direction has its own connection (protocol chapter 4): a node sends on the connections that it has
 //! opened, one for each peer, and receives on those that it has accepted. The reader of each inbound
 //! connection (`listener`, `reader`) splits the stream into frames (`framing`). Outgoing frames are written

@@ -1,10 +1,8 @@
 //! The frames that wait to be sent to one peer, within bounds.
 //!
-//!
 //! Senders write their frames directly into a buffer under a lock. The peer's writer takes the whole buffer
 //! and leaves an empty one. Bytes and frames count towards the bounds until they have been written. A full
 //! outbox refuses frames, and never waits. [`Outbox::room`] tells when to try again.
-//!
 //!
 //! Pings, pongs and gossip have additional room above the bounds, so that a peer that is slow to accept data
 //! does not look dead.
@@ -210,7 +208,6 @@ impl Outbox {
     }
 
     /// Waits until less than half of the bounds is used, or the outbox is closed.
-    ///
     ///
     /// # Cancel safety
     /// Dropping the future has no effect on the outbox.

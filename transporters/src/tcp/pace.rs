@@ -1,6 +1,5 @@
 //! Decides whether a writer yields before it takes the waiting frames.
 //!
-//!
 //! A task that sends a frame wakes the writer. On a multi-threaded runtime, the writer runs directly after
 //! that task, before other tasks that also want to send. If the writer yields first, their frames are sent in
 //! the same system call, which makes a busy connection several times faster. A single request gains nothing

@@ -1,6 +1,5 @@
 //! The outgoing connections: one for each peer, opened by the first frame to it.
 //!
-//!
 //! A peer is in the map from its first frame until its connection ends, for any reason. The next frame then
 //! makes a new connection. At most `maxConnections` connections are kept. If there are more, those that have
 //! sent no data frame for the longest time are closed, if no frame is waiting on them (protocol chapter 4.3).

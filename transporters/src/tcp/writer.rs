@@ -1,7 +1,6 @@
 //! The task of one outgoing connection: it connects, identifies this node, and writes the frames in the
 //! outbox.
 //!
-//!
 //! On a multi-threaded runtime it yields once before it takes frames, while that is useful (`pace`). Nothing
 //! is ever read from an outgoing connection, because answers arrive on the peer's own connection. But its end
 //! is watched, because it shows that the peer has stopped.
