@@ -8,8 +8,8 @@ use crate::protocol::{self, PacketId};
 
 /// The id of a context, a request, or a whole tree of calls.
 ///
-/// An id that is made here has 128 random bits and prints as a UUID. The id of another node is kept as it
-/// arrived.
+/// An id that is made here has 128 random bits and prints as a UUID. An id that another node has made is kept
+/// as it arrived.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Id(Repr);
 

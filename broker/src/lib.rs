@@ -55,7 +55,7 @@
 //! | `macros` | `#[service]`, `#[client]`, `#[derive(ActionError)]` | yes |
 //! | `tcp` | Moleculer's TCP transporter: no server, UDP discovery | yes |
 //! | `nats`, `redis`, `mqtt`, `amqp`, `kafka` | transporters over these message servers (`kafka` compiles C) | |
-//! | `redis-tls`, `mqtt-tls`, `amqp-tls`, `kafka-tls` | the same with TLS, which NATS has anyway | |
+//! | `redis-tls`, `mqtt-tls`, `amqp-tls`, `kafka-tls` | the same with TLS; NATS always includes it | |
 //! | `config-file` | configuration from TOML, JSON and YAML files | |
 //! | `cpu` | CPU load in heartbeats and `$node.health` | |
 //! | `logs` | `logging::init()` | |

@@ -21,8 +21,9 @@ use crate::registry::{ActionEntry, Snapshot};
 /// An action that is called often from one place. It is made by [`ServiceBroker::action`], and looks its name
 /// up only when the cluster has changed. The action need not exist yet.
 ///
-/// Its calls do not belong to any other call. In a handler, use [`Context::call`](crate::Context::call),
-/// which passes on the deadline, the meta and the request id.
+/// Each of its calls is the root of a tree of calls. In a handler, use
+/// [`Context::call`](crate::Context::call) instead, which passes on the deadline, the meta and the request
+/// id.
 ///
 /// It keeps the broker alive, and the snapshot of the registry that its last call used.
 ///

@@ -107,7 +107,7 @@ impl BrokerBuilder {
         self.configure(move |config| config.serializer = serializer)
     }
 
-    /// Whether the service `$node` is offered, which other nodes use to inspect this one.
+    /// Sets whether the service `$node` is offered, with which other nodes inspect this one.
     pub fn internal_services(self, offered: bool) -> Self {
         self.configure(move |config| config.internal_services.enabled = offered)
     }
@@ -132,7 +132,7 @@ impl BrokerBuilder {
         self
     }
 
-    /// Makes every call go through the codec, even within this process.
+    /// Sets whether every call goes through the codec, even within this process.
     #[cfg(any(test, feature = "testing"))]
     pub fn through_codec(mut self, always: bool) -> Self {
         self.force_codec = always;

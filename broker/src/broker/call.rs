@@ -168,8 +168,8 @@ enum State<'a> {
 #[derive(Debug, Clone, Copy)]
 pub enum ByClient {}
 
-/// A [`Call`] by the name of the action. The caller chooses the type of the result. With [`Call::ignore`] and
-/// [`Call::raw`] it is `()`.
+/// A [`Call`] by the name of the action. The caller chooses the type of the result. [`Call::ignore`] and
+/// [`Call::raw`] need no type.
 #[derive(Debug, Clone, Copy)]
 pub enum ByName {}
 
@@ -346,8 +346,8 @@ impl<R: Answer, By: FailsAs> Future for Call<'_, R, By> {
 #[derive(Debug)]
 pub struct RawCall<'a>(Call<'a, ()>);
 
-/// `.raw()` for a call by name whose result type is fixed, as in `broker.call::<Price>(…)`. A call that
-/// leaves the type open has a method of this name itself, because a trait could not infer the type.
+/// `.raw()` for a call by name whose result type is fixed, as in `broker.call::<Price>(…)`. A call whose type
+/// is still open has its own method `raw`, because a trait could not infer the type.
 pub trait RawAnswer<'a> {
     /// Returns the whole answer, undecoded.
     fn raw(self) -> RawCall<'a>;

@@ -54,8 +54,8 @@ pub enum CallError<E> {
     /// The error of the service: read back as its type, and as it arrived.
     Service(E, Error),
     /// Any other error: the call did not reach the service, took too long or had invalid parameters, or the
-    /// service passed on an error that is not its own. A variant that cannot be rebuilt, because it is
-    /// `transparent` or has a field under `skip`, is also found here.
+    /// service passed on an error that is not its own. An error of the service is here, too, if it cannot be
+    /// rebuilt, because its variant is `transparent` or has a field under `skip`.
     Other(Error),
 }
 

@@ -99,7 +99,7 @@ pub enum StartError {
     DuplicateNode {
         /// The id.
         node: String,
-        /// The node that answered under this id.
+        /// The address of the node that uses it, or else its instance id.
         owner: String,
     },
     /// The broker is running already, or has been stopped.

@@ -221,7 +221,7 @@ impl ServiceBroker {
     /// # Errors
     /// When the data cannot be encoded, or while the broker is not running. A handler must not await an event
     /// that its own ordered subscription ([`EventDef::concurrency`](crate::EventDef::concurrency)) is to
-    /// handle: that fails with the type `EVENT_WAITS_FOR_ITSELF`.
+    /// handle: the await fails with an error of type `EVENT_WAITS_FOR_ITSELF`.
     pub fn broadcast_local<'a>(&'a self, event: impl Into<Cow<'a, str>>, data: impl IntoPayload) -> Emit<'a> {
         Emit::new(self, None, Spread::Local, event.into(), data.into_payload(self.codec()))
     }

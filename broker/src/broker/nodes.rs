@@ -15,7 +15,7 @@ pub struct NodeInfo {
     /// The id of this run of the node. Each start makes a new one. Empty until the node has introduced
     /// itself.
     pub instance_id: Name,
-    /// Whether the node can be called: it has not left, and is not missing.
+    /// Whether the node can be called: it has not left, and is not considered dead.
     pub is_available: bool,
     /// Whether it is this node.
     pub is_local: bool,

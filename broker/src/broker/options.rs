@@ -43,7 +43,7 @@ pub struct CallOptions {
     pub timeout: Option<Timeout>,
     /// The node that has to answer.
     pub node: Option<NodeId>,
-    /// Values that are added to the meta of the running call.
+    /// Values that are added to the meta, which a nested call inherits from the running one.
     pub meta: Map<String, Value>,
     /// Headers. They travel one hop.
     pub headers: Map<String, Value>,
@@ -60,7 +60,7 @@ pub struct CallOptions {
 pub struct EmitOptions {
     /// Only subscribers of these groups receive the event. Empty means all groups.
     pub groups: Vec<Name>,
-    /// Values that are added to the meta of the running call.
+    /// Values that are added to the meta, which an event inherits from the running call.
     pub meta: Map<String, Value>,
     /// Headers. They travel one hop.
     pub headers: Map<String, Value>,

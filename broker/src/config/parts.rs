@@ -109,8 +109,8 @@ pub struct RegistryConfig {
     /// Default: `"RoundRobin"`.
     pub strategy: StrategyKind,
 
-    /// If this node offers an action, calls to it stay on this node. If it is `false`, such calls may cross
-    /// the network. If it is `true`, a node that receives the load keeps it.
+    /// Whether calls to an action that this node offers stay on this node. If it is `false`, such calls may
+    /// cross the network. If it is `true`, a node that receives the load keeps it.
     ///
     /// Default: `true`.
     pub prefer_local: bool,
@@ -195,8 +195,9 @@ impl Default for WatchdogConfig {
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ControlConfig {
-    /// Gives them a thread of their own, so that handlers which block all workers cause no false disconnect.
-    /// Without it, they run as tasks beside the handlers, which is right for tests with paused time.
+    /// Processes them on a thread of their own, so that handlers which block all workers cause no false
+    /// disconnect. Without it, they run as tasks beside the handlers, which is right for tests with paused
+    /// time.
     ///
     /// Default: `true`.
     pub thread: bool,

@@ -87,10 +87,10 @@ pub struct TransitConfig {
     #[serde(with = "duration::millis")]
     pub id_conflict_wait: Duration,
 
-    /// How large and how deep the packets of other nodes may be, without parameters and data, which are
-    /// bounded only by the packet size of the transporter. What exceeds a limit is refused. If a limit is
-    /// lower than what the cluster needs, its nodes refuse each other. If it is high, one bad peer can use
-    /// much memory and time.
+    /// How large and how deep the packets of other nodes may be. Parameters and data are not included: only
+    /// the packet size of the transporter limits them. What exceeds a limit is refused. If a limit is lower
+    /// than what the cluster needs, its nodes refuse each other. If it is high, one bad peer can use much
+    /// memory and time.
     pub limits: Limits,
 }
 
@@ -113,8 +113,8 @@ impl Default for TransitConfig {
     }
 }
 
-/// How large the packets of other nodes may be, without parameters and data, which are bounded only by the
-/// packet size of the transporter.
+/// How large the packets of other nodes may be. Parameters and data are not included: only the packet size of
+/// the transporter limits them.
 ///
 /// A packet that exceeds a limit is refused. If a limit is lower than what the cluster needs, its nodes
 /// refuse each other. If it is high, one bad peer can use much memory and time.

@@ -1,4 +1,4 @@
-//! The types that handlers take their parameters with.
+//! The types of handlers' parameters.
 
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
