@@ -250,8 +250,9 @@ impl ServiceBroker {
 
     /// Begins to stop, and returns at once. A handler, or any other code that must not wait, can end its own
     /// broker in this way. The stop is the same as [`ServiceBroker::stop`], in a task of the broker. What
-    /// fails in it is returned by a `stop` that is awaited afterwards, and by [`ServiceBroker::run_until_signal`]
-    /// and [`ServiceBroker::run_until`], which return when the stop is done.
+    /// fails in it is returned by a `stop` that is awaited afterwards, and by
+    /// [`ServiceBroker::run_until_signal`] and [`ServiceBroker::run_until`], which return when the stop is
+    /// done.
     ///
     /// A broker that was never started counts as stopped after this, and cannot be started any more. In that
     /// case the stop runs on the tokio runtime of the caller. If there is none, nothing happens.

@@ -332,9 +332,9 @@ impl Error {
     /// Replaces what the error says about the handler. For example, a layer that refuses a call before it
     /// reaches the handler knows that the handler did not run.
     ///
-    /// Only the refusals of ligand nodes carry this on the wire: a node refuses a packet, or passes a refusal
-    /// on. In all other cases, a caller on another node gets the outcome that follows from the rules in
-    /// `docs/semantics.md`.
+    /// On the wire, only two errors of ligand nodes carry this: the refusal of a packet, and a refusal that
+    /// is passed on. In all other cases, a caller on another node gets the outcome that follows from the
+    /// rules in `docs/semantics.md`.
     ///
     /// ```
     /// use ligand::{Error, Outcome};

@@ -69,7 +69,7 @@ impl TestBroker {
         self.with(|builder| builder.configure(change))
     }
 
-    /// Calls any other method of [`BrokerBuilder`].
+    /// Applies any other method of [`BrokerBuilder`].
     pub fn with(self, change: impl FnOnce(BrokerBuilder) -> BrokerBuilder) -> Self {
         Self(change(self.0))
     }

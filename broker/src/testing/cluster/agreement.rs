@@ -1,15 +1,15 @@
-//! Whether the nodes of a cluster know of each other what there is to know.
+//! Checks whether the nodes of a cluster know everything about each other.
 
 use std::collections::BTreeSet;
 
 use crate::broker::ServiceBroker;
 
-/// Ways between nodes, from and to, that do not work.
+/// Directions between nodes, from and to, that do not work.
 #[derive(Debug, Default)]
 pub(super) struct Ways {
-    /// What goes this way is lost.
+    /// Frames in this direction are lost.
     pub(super) cut: BTreeSet<(String, String)>,
-    /// What goes between these two waits, so nothing can be said of what they know.
+    /// Frames between these two wait, so their knowledge cannot be checked.
     pub(super) held: BTreeSet<(String, String)>,
 }
 
@@ -24,7 +24,8 @@ impl Ways {
     }
 }
 
-/// Whether every node knows exactly the nodes it can hear, as they are now; otherwise who does not.
+/// Checks that every node knows exactly the nodes that it can reach, in their current state. The error names
+/// a node that does not.
 pub(super) fn check(nodes: &[&ServiceBroker], ways: &Ways) -> Result<(), String> {
     for observer in nodes {
         let here = observer.node_id().as_str();

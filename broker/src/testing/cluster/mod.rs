@@ -17,15 +17,15 @@ use crate::service::ServiceDef;
 use agreement::Ways;
 use node::{ClusterNode, Setup};
 
-/// Longest that [`Cluster::settle`] waits, on the clock of the test.
+/// The longest wait of [`Cluster::settle`], on the clock of the test.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// How often it looks.
+/// How often it checks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Several nodes in one process, on a network that can be broken.
+/// Several nodes in one process, on a network that a test can break.
 ///
-/// Give it to a test with paused time, and minutes of heartbeats pass in milliseconds. The same seed
-/// gives the same faults.
+/// In a test with paused time, minutes of heartbeats pass in milliseconds. The same seed gives the same
+/// faults.
 ///
 /// ```
 /// use ligand::testing::Cluster;
@@ -52,7 +52,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// ```
 ///
 /// # Panics
-/// Methods that take the name of a node panic when there is none of that name.
+/// Methods that take the name of a node panic if there is no such node.
 #[must_use = "nothing runs until `start`"]
 pub struct Cluster {
     network: Network,
@@ -62,7 +62,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// A cluster without nodes; faults begin with this seed.
+    /// A cluster without nodes, with this seed for its faults.
     pub fn seeded(seed: u64) -> Self {
         Self {
             network: Network::seeded(seed),
@@ -72,18 +72,18 @@ impl Cluster {
         }
     }
 
-    /// A cluster without nodes, on a network of your own.
+    /// A cluster without nodes, on the given network.
     pub fn on(network: Network) -> Self {
         Self { network, ..Self::seeded(0) }
     }
 
-    /// A node and its services. Of a type with `#[service]`, pass
+    /// Adds a node with its services. For a type with `#[service]`, pass
     /// [`into_service_def()`](crate::IntoServiceDef::into_service_def).
     pub fn node(self, name: &str, services: impl IntoIterator<Item = ServiceDef>) -> Self {
         self.node_with(name, services, |builder| builder)
     }
 
-    /// A node that is configured further. The function runs again at every restart.
+    /// Adds a node with further configuration. The function runs again at every restart.
     pub fn node_with(
         mut self,
         name: &str,
@@ -95,7 +95,7 @@ impl Cluster {
         self
     }
 
-    /// A change of every node's configuration.
+    /// Changes the configuration of every node with a function.
     pub fn configure(mut self, change: impl Fn(&mut BrokerConfig) + Send + Sync + 'static) -> Self {
         let change = std::sync::Arc::new(change);
         self.setup.push(Box::new(move |builder| {
@@ -105,10 +105,10 @@ impl Cluster {
         self
     }
 
-    /// Starts all nodes, and waits until they agree.
+    /// Starts all nodes, and waits until they know each other.
     ///
     /// # Panics
-    /// When one does not start.
+    /// If a node does not start.
     pub async fn start(mut self) -> Self {
         let (network, setup) = (&self.network, &self.setup);
         join_all(self.nodes.iter_mut().map(|node| node.start(network, setup))).await;
@@ -116,28 +116,28 @@ impl Cluster {
         self
     }
 
-    /// The broker of a node; after a crash, the one that crashed.
+    /// The broker of a node. After a crash, it is the broker that crashed.
     #[must_use]
     pub fn at(&self, node: &str) -> &ServiceBroker {
         self.find(node).broker()
     }
 
-    /// The network, for whatever has no method here.
+    /// The network, for everything that has no method here.
     #[must_use]
     pub fn network(&self) -> &Network {
         &self.network
     }
 
-    /// Lets time pass. With paused time everything that is due in between happens, in order.
+    /// Lets time pass. With paused time, everything that is due in between happens, in order.
     pub async fn advance(&self, time: Duration) {
         tokio::time::sleep(time).await;
     }
 
-    /// Waits until every running node knows exactly the running nodes that it can hear, with what they
-    /// offer now.
+    /// Waits until every running node knows exactly the running nodes that it can reach, with their current
+    /// services.
     ///
     /// # Panics
-    /// When that takes longer than five minutes.
+    /// If that takes more than five minutes.
     pub async fn settle(&self) {
         let from = tokio::time::Instant::now();
         while let Some(disagreement) = self.disagreement() {
@@ -146,13 +146,13 @@ impl Cluster {
         }
     }
 
-    /// Loses every frame between two nodes, until [`Cluster::repair`].
+    /// Drops all frames between two nodes, until [`Cluster::repair`].
     pub fn partition(&self, a: &str, b: &str) {
         self.cut(a, b);
         self.cut(b, a);
     }
 
-    /// Loses every frame from one node to another; the way back stays open.
+    /// Drops all frames from one node to another. The opposite direction still works.
     pub fn cut(&self, from: &str, to: &str) {
         self.ways().cut.insert((self.checked(from), self.checked(to)));
         self.network.cut(from, to);
@@ -164,35 +164,35 @@ impl Cluster {
         self.network.repair(a, b);
     }
 
-    /// Lets frames between two nodes wait, until [`Cluster::release`].
+    /// Holds back the frames between two nodes, until [`Cluster::release`].
     pub fn hold(&self, a: &str, b: &str) {
         self.ways().held.insert((self.checked(a), self.checked(b)));
         self.network.hold(a, b);
     }
 
-    /// Lets the frames between two nodes go on.
+    /// Delivers the frames between two nodes that were held back.
     pub fn release(&self, a: &str, b: &str) {
         self.ways().held.retain(|way| !joins(way, a, b));
         self.network.release(a, b);
     }
 
-    /// Random faults between all nodes from now on.
+    /// Sets random faults between all nodes from now on.
     pub fn faults(&self, faults: Faults) {
         self.network.set_faults(faults);
     }
 
-    /// Cuts a node off without a farewell, as if its machine had lost power: handlers that wait are
-    /// dropped. [`Cluster::at`] still gives its broker, which can reach nobody.
+    /// Disconnects a node without a farewell, as if its machine had lost power. Waiting handlers are dropped.
+    /// [`Cluster::at`] still returns its broker, which can reach no other node.
     pub fn crash(&mut self, node: &str) {
         self.network.crash(node);
         self.find_mut(node).crash();
     }
 
-    /// Starts a node anew, as another process with the same name and services. One that has not crashed
+    /// Starts a node again, as another process with the same name and services. A node that has not crashed
     /// crashes first.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     pub async fn restart(&mut self, node: &str) {
         self.crash(node);
         let Self { network, nodes, setup, .. } = self;
@@ -205,7 +205,7 @@ impl Cluster {
     /// Stops a node gracefully.
     ///
     /// # Panics
-    /// When it does not stop well.
+    /// If something fails during the stop.
     pub async fn stop(&mut self, node: &str) {
         let node = self.find_mut(node);
         if let Err(error) = node.broker().stop().await {

@@ -1,4 +1,4 @@
-//! One node of a cluster, and how to make it again.
+//! A node of a cluster, and how to start it again.
 
 use ligand_transporters::memory::Network;
 
@@ -15,7 +15,7 @@ pub(super) struct ClusterNode {
     services: Vec<ServiceDef>,
     setup: Setup,
     broker: Option<ServiceBroker>,
-    /// Gone, one way or another.
+    /// Whether it has crashed or was stopped.
     pub(super) gone: bool,
 }
 
@@ -35,7 +35,7 @@ impl ClusterNode {
         }
     }
 
-    /// Starts it, as a process of its own.
+    /// Starts the node, like a process of its own.
     pub(super) async fn start(&mut self, network: &Network, setup: &[Setup]) {
         let builder =
             on_this_runtime(ServiceBroker::builder()).node_id(&self.name).transporter(network.transporter());
@@ -51,7 +51,7 @@ impl ClusterNode {
         self.gone = false;
     }
 
-    /// Drops the handlers that wait. What else runs here cannot be seen from outside.
+    /// Drops the handlers that wait. Other tasks cannot be reached from here.
     pub(super) fn crash(&mut self) {
         self.gone = true;
         if let Some(broker) = &self.broker {
@@ -59,10 +59,10 @@ impl ClusterNode {
         }
     }
 
-    /// Ends what is left of a crashed node. It is cut off, so nobody hears of it.
+    /// Stops the rest of a crashed node. It is cut off, so no other node notices.
     pub(super) async fn bury(&mut self) {
         if let Some(broker) = self.broker.take() {
-            // Whatever it complains about, a crashed process could not.
+            // A crashed process could not report errors either.
             let _ = broker.stop().await;
         }
     }
