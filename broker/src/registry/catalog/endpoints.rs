@@ -1,4 +1,4 @@
-//! How lists of endpoints follow what nodes offer.
+//! Updates lists of endpoints when the services of nodes change.
 
 use foldhash::HashMap;
 use serde::Deserialize;
@@ -15,9 +15,10 @@ use crate::registry::nodes::NodeIx;
 use crate::registry::services::NodeServices;
 use crate::strategy::{Strategy, StrategyKind};
 
-/// Names without endpoints that are remembered, so that "not available" can be told from "not found".
+/// The number of names without endpoints that are remembered, so that "not available" differs from "not
+/// found".
 const IDLE_NAMES: usize = 65_536;
-/// Lists of event subscribers without subscribers that are remembered.
+/// The number of empty subscriber lists that are remembered.
 const IDLE_LISTS: usize = 4_096;
 /// Names of actions, and lists of subscribers, that a registry holds at most. What comes on top cannot be
 /// called from here until others are gone.
@@ -28,7 +29,7 @@ const MOST: usize = 1_000_000;
 const MOST_WILD: usize = 4_096;
 
 impl Catalog {
-    /// Makes the lists say what a remote node offers now. Tells whether anything changed.
+    /// Updates the lists with the current services of a remote node. Returns whether anything has changed.
     pub(super) fn relink(&mut self, node: NodeIx, old: &Arc<NodeServices>, new: &Arc<NodeServices>) -> bool {
         if Arc::ptr_eq(old, new) {
             return false;
@@ -78,8 +79,7 @@ impl Catalog {
         });
     }
 
-    /// A local action as its callers on other nodes have it: with the layers of a caller, and run by a
-    /// packet.
+    /// A local action for its callers on other nodes: with the layers of a caller, and run by a packet.
     fn seen_from_afar(&self, action: &Action) -> Arc<Action> {
         let info = ActionInfo {
             name: action.name.clone(),
@@ -127,7 +127,7 @@ impl Catalog {
         self.follow_local(&event.key());
     }
 
-    /// Copies a list to those with local subscribers, or takes it out there.
+    /// Copies a list to the lists with local subscribers, or removes it from there.
     fn follow_local(&mut self, key: &str) {
         match self.events.get(key).filter(|list| !list.local.is_empty()) {
             Some(list) => self.local_events.insert(EventList::clone(list)),
@@ -214,7 +214,7 @@ impl Catalog {
     }
 }
 
-/// The strategy that the first definition of a name asks for, else the broker's.
+/// The strategy that the first definition of a name asks for, or else the broker's.
 fn strategy(definition: &Raw, otherwise: StrategyKind) -> Arc<dyn Strategy> {
     #[derive(Deserialize)]
     struct Wish {

@@ -1,4 +1,4 @@
-//! How equal services of different nodes become one.
+//! Shares equal services of different nodes.
 
 use bytes::Bytes;
 use foldhash::{HashMap, HashSet};
@@ -13,11 +13,11 @@ use crate::registry::endpoints::fingerprint;
 use crate::registry::events::{EventSub, list_key};
 use crate::registry::services::{NodeServices, Service};
 
-/// Values that live as long as some node uses them, by fingerprint.
+/// Values that live as long as some node uses them, by their fingerprints.
 #[derive(Debug)]
 pub(super) struct Shared<T> {
     known: HashMap<u64, Weak<T>>,
-    /// How many entries make a sweep worth its while.
+    /// The number of entries from which a sweep is worthwhile.
     sweep_at: usize,
 }
 
@@ -41,7 +41,7 @@ impl<T> Shared<T> {
     }
 }
 
-/// What one INFO has listed already: a name that comes again is not listed again.
+/// The names that one INFO has listed so far. A name that occurs again is not listed again.
 #[derive(Default)]
 struct Listed {
     actions: HashSet<Name>,
@@ -49,16 +49,16 @@ struct Listed {
 }
 
 impl Catalog {
-    /// The services of another node whose text is the same.
+    /// The services of another node with the same text.
     pub(super) fn shared_services(&self, raw: &Raw) -> Option<Arc<NodeServices>> {
         self.shared.get(fingerprint(raw.bytes()), |known| known.raw() == raw.bytes())
     }
 
-    /// Brings parsed services into the form to keep, with every service and definition that is known
-    /// already.
+    /// Brings parsed services into the form that is kept, and replaces services and definitions that are
+    /// known by the known ones.
     ///
-    /// What many nodes may share is copied out of the INFO that brought it first: otherwise the last
-    /// definition in use would keep the whole of it.
+    /// Values that several nodes may share are copied out of their first INFO. Otherwise, the last definition
+    /// in use would keep the whole INFO in memory.
     pub(super) fn intern(&mut self, services: Services) -> Arc<NodeServices> {
         let Services { raw, list } = services;
         let mut listed = Listed::default();

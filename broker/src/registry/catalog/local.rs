@@ -1,4 +1,4 @@
-//! How this node's own services change, and what it says about itself.
+//! Changes the services of this node, and makes its INFO.
 
 use bytes::Bytes;
 use foldhash::{HashSet, HashSetExt};
@@ -13,14 +13,14 @@ use crate::registry::nodes::{About, Node, NodeIx};
 use crate::registry::services::{NodeServices, Service};
 use crate::registry::{OwnWords, RegisterError};
 
-/// So many of the last things that this node said of itself are told from what others say of it.
+/// How many of its last INFOs this node recognizes when others report them.
 const SAID: usize = 64;
 
 impl Catalog {
-    /// Adds a service of this node; see [`Registry::add_local`](super::Registry::add_local).
+    /// Adds a service of this node. See [`Registry::add_local`](super::Registry::add_local).
     ///
     /// # Errors
-    /// [`RegisterError`]; then nothing has changed.
+    /// [`RegisterError`]. Then nothing has changed.
     pub(crate) fn add_local(&mut self, service: LocalService) -> Result<(), RegisterError> {
         let full_name = service.info.full_name.clone();
         if self.local.iter().any(|(name, _)| *name == full_name) {
@@ -52,7 +52,7 @@ impl Catalog {
         Ok(())
     }
 
-    /// Removes a service of this node; `false` when there is none of that name.
+    /// Removes a service of this node. `false` if there is no such service.
     pub(crate) fn remove_local(&mut self, full_name: &str) -> bool {
         let Some(removed) = self.local_services().find(|service| service.full_name == full_name) else {
             return false;
@@ -69,7 +69,7 @@ impl Catalog {
         true
     }
 
-    /// Says from now on that this node has no services.
+    /// From now on, the INFO of this node contains no services.
     pub(crate) fn stopping(&mut self) {
         if !self.stopping {
             self.stopping = true;
@@ -77,7 +77,7 @@ impl Catalog {
         }
     }
 
-    /// An INFO without services, under the next sequence number; the one after that has them again.
+    /// An INFO without services, with the next sequence number. The next INFO contains them again.
     pub(crate) fn taken_back(&mut self) -> Arc<LocalInfo> {
         let stopping = std::mem::replace(&mut self.stopping, true);
         self.renew_local_info(self.local_info.seq.saturating_add(1));
@@ -86,7 +86,7 @@ impl Catalog {
         Arc::clone(&self.local_info)
     }
 
-    /// Makes the next INFO say where this node can be reached, with a new sequence number.
+    /// Sets where this node can be reached in its next INFO, which gets a new sequence number.
     pub(crate) fn set_local_place(&mut self, hostname: Option<Name>, port: Option<u16>) {
         let Some(node) = self.snapshot.node(NodeIx::LOCAL).cloned() else { return };
         let hostname = hostname.unwrap_or_else(|| self.identity.hostname.clone());
@@ -98,11 +98,11 @@ impl Catalog {
         }
     }
 
-    /// Whose words an INFO is; see [`Registry::heard_of_us`](super::Registry::heard_of_us).
+    /// The origin of an INFO. See [`Registry::heard_of_us`](super::Registry::heard_of_us).
     pub(crate) fn heard_of_us(&self, packet: &InfoPacket) -> OwnWords {
         let said = self.said.iter().find(|(seq, _)| *seq == packet.seq);
         match (said, self.said.front()) {
-            // What cannot be read back cannot be told from what was sent.
+            // What cannot be read back cannot be compared with what was sent.
             (Some((_, None)), _) => OwnWords::Ours,
             (Some((_, print)), _) if *print == fingerprint(packet.raw.bytes()) => OwnWords::Ours,
             (None, Some((oldest, _))) if packet.seq < *oldest => OwnWords::Unsure,
@@ -110,7 +110,7 @@ impl Catalog {
         }
     }
 
-    /// Makes sure that our sequence number is higher than what somebody believes of us.
+    /// Makes the sequence number of this node higher than the one that others believe.
     pub(crate) fn outdo(&mut self, seq: u64) {
         let own = self.local_info.seq.saturating_add(u64::from(self.local_changed));
         if own <= seq {
@@ -118,7 +118,7 @@ impl Catalog {
         }
     }
 
-    /// What this node says about itself; a change since the last time raises its sequence number.
+    /// The INFO of this node. A change since the last one increases its sequence number.
     pub(crate) fn local_info(&mut self) -> Arc<LocalInfo> {
         if self.local_changed {
             self.renew_local_info(self.local_info.seq.saturating_add(1));

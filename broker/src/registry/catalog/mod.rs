@@ -1,4 +1,4 @@
-//! The writing side: how a registry changes.
+//! The writing side of the registry.
 
 use ligand_transporters::{Name, NodeId};
 use std::collections::{BTreeSet, VecDeque};
@@ -25,33 +25,33 @@ mod local;
 
 use intern::Shared;
 
-/// What only writers need, and the snapshot they prepare.
+/// The state that only writers need, and the snapshot that they prepare.
 pub(crate) struct Catalog {
     pub(super) snapshot: Snapshot,
     pub(super) changed: bool,
     events: EventLists,
     events_changed: bool,
-    /// Those of them that have local subscribers.
+    /// The lists among them that have local subscribers.
     local_events: EventLists,
     local_events_changed: bool,
     options: RegistryOptions,
     composer: Composer,
-    /// All services of a node, found by their text.
+    /// All services of a node, by their text.
     shared: Shared<NodeServices>,
-    /// Single services, found by what they are made of.
+    /// Single services, by their content.
     shared_service: Shared<Service>,
     idle_actions: Idle,
     idle_events: Idle,
-    /// Counts names and lists as they appear.
+    /// Numbers names and lists in the order of their appearance.
     order: u64,
-    /// Offline nodes by the time they went.
+    /// Offline nodes, by the time at which they went offline.
     offline: BTreeSet<(Instant, NodeIx)>,
     free: VecDeque<NodeIx>,
     identity: Identity,
-    /// Entry in INFO by full name, in order of registration.
+    /// The entries in INFO by full name, in the order of registration.
     local: Vec<(Name, String)>,
     local_info: Arc<LocalInfo>,
-    /// Numbers and fingerprints of what was said last, in order.
+    /// The numbers and fingerprints of the last INFOs of this node, in order.
     said: VecDeque<(u64, Option<u64>)>,
     local_changed: bool,
     stopping: bool,
@@ -126,10 +126,10 @@ impl Catalog {
         std::mem::take(&mut self.changed).then(|| Arc::new(self.snapshot.clone()))
     }
 
-    /// Works an INFO in; see [`Registry::apply_info`](super::Registry::apply_info).
+    /// Applies an INFO. See [`Registry::apply_info`](super::Registry::apply_info).
     ///
     /// # Errors
-    /// What `parse` returns; then nothing has changed.
+    /// The error of `parse`. Then nothing has changed.
     pub(crate) fn apply_info<E>(
         &mut self,
         id: &NodeId,
@@ -160,7 +160,7 @@ impl Catalog {
                 self.intern(services)
             }
         };
-        // Only now: whoever cannot be read takes nobody's place.
+        // Only now: a node whose INFO cannot be read replaces no other node.
         let evicted = if known.is_none() { self.make_room() } else { None };
 
         let since_base = now.saturating_duration_since(self.options.base);
@@ -191,9 +191,9 @@ impl Catalog {
         Ok(InfoChange { kind, services_changed, evicted })
     }
 
-    /// An INFO that does not count: its services are known, or it is older than what is known.
+    /// An INFO whose services are not applied: they are known, or the INFO is older than the known one.
     fn apply_same(&mut self, node: &Arc<Node>, packet: InfoPacket) -> InfoChange {
-        // Node takes over the rest of any INFO, even of one that was overtaken by a newer one.
+        // Node applies the other parts of every INFO, even if a newer one has overtaken it.
         if packet.seq != node.seq || node.about.says(&packet) {
             return InfoChange::quiet(InfoKind::Unchanged);
         }
@@ -202,7 +202,7 @@ impl Catalog {
         InfoChange::quiet(InfoKind::Updated)
     }
 
-    /// Marks a node offline; see [`Registry::node_lost`](super::Registry::node_lost).
+    /// Marks a node as offline. See [`Registry::node_lost`](super::Registry::node_lost).
     pub(crate) fn node_lost(&mut self, id: &str, now: Instant) -> Option<Arc<Node>> {
         let node =
             self.snapshot.node_by_id(id).filter(|node| !node.is_local() && node.is_available())?.clone();
@@ -218,7 +218,7 @@ impl Catalog {
         }))
     }
 
-    /// Forgets a remote node, online or not.
+    /// Forgets a remote node, whether it is online or not.
     pub(crate) fn remove_node(&mut self, id: &str) -> Option<Arc<Node>> {
         let node = self.snapshot.node_by_id(id).filter(|node| !node.is_local())?.clone();
         node.live.available.store(false, Ordering::Relaxed);
@@ -248,7 +248,7 @@ impl Catalog {
         node
     }
 
-    /// Forgets nodes that have been offline for long; see [`Registry::sweep`](super::Registry::sweep).
+    /// Forgets nodes that have been offline for a long time. See [`Registry::sweep`](super::Registry::sweep).
     pub(crate) fn sweep(
         &mut self,
         now: Instant,
@@ -272,12 +272,13 @@ impl Catalog {
         self.options.max_nodes.saturating_sub(online)
     }
 
-    /// Whether there are as many nodes as may be, this one apart.
+    /// Whether the largest number of remote nodes is reached.
     fn is_full(&self) -> bool {
         self.snapshot.ids.len() > self.options.max_nodes
     }
 
-    /// Makes room for one more node, at the cost of the one that is offline longest: that one.
+    /// Makes room for another node. Returns the node that was forgotten: the one that has been offline
+    /// longest.
     fn make_room(&mut self) -> Option<NodeId> {
         let (_, oldest) = self.offline.first().filter(|_| self.is_full()).copied()?;
         let id = self.snapshot.node(oldest)?.id.clone();
@@ -286,7 +287,7 @@ impl Catalog {
     }
 
     fn next_index(&mut self) -> NodeIx {
-        // The oldest free index first, so that an index stays unused for as long as possible.
+        // The index that has been free longest, so that an index stays unused for as long as possible.
         self.free.pop_front().unwrap_or_else(|| {
             // `max_nodes` is limited to fewer than fit.
             NodeIx(u16::try_from(self.snapshot.nodes.len()).unwrap_or(u16::MAX))

@@ -1,14 +1,14 @@
-//! The regular expressions that Node makes of event patterns, run in linear time.
+//! The regular expressions that Node makes from event patterns. They run in linear time.
 //!
-//! Node replaces `?` by `.`, `**` by `.*` and `*` by `[^\.]*` and leaves every other character of the
-//! pattern as it is, so `a+?` means one or more `a` and then any character. The same text is made here and
-//! understood the way JavaScript does, in UTF-16 units: `.`, classes, `\d \w \s` and their opposites,
-//! groups, `|`, `+`, `^` and `$`. Because no `?` is left there are no lazy repetitions, look-arounds or
-//! named groups. What remains is refused: counted repetitions (`{2,3}`), references (`\1`), word borders
-//! (`\b`), and escapes that spell a character (`\x41`, `\cA`, `\n`); a brace that counts nothing is itself.
+//! Node replaces `?` by `.`, `**` by `.*` and `*` by `[^\.]*`, and does not change any other character of the
+//! pattern. So `a+?` means one or more `a`, followed by any character. Here the same text is made and
+//! interpreted as in JavaScript, in UTF-16 units: `.`, classes, `\d \w \s` and their opposites, groups, `|`,
+//! `+`, `^` and `$`. Since no `?` is left, there are no lazy repetitions, look-arounds or named groups. The
+//! following is refused: counted repetitions (`{2,3}`), references (`\1`), word boundaries (`\b`), and
+//! escapes of characters (`\x41`, `\cA`, `\n`). A brace that is not a count stands for itself.
 //!
-//! All states of the expression are followed at once (Thompson's construction), so the time is at most
-//! the length of the name times the length of the expression, whatever a peer subscribes to.
+//! All states of the expression are followed at once (Thompson's construction). So for any subscription, the
+//! time is at most the length of the name times the length of the expression.
 
 mod parser;
 
@@ -20,27 +20,27 @@ use parser::Parser;
 #[derive(Debug)]
 pub(super) struct Expression {
     steps: Vec<Step>,
-    /// What every name it describes begins and ends with. Most names are told apart by that alone.
+    /// The beginning and the end of every name that matches. Most names are rejected by these alone.
     ends: (Box<str>, Box<str>),
 }
 
 /// Why a pattern cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Problem {
-    /// Node would throw at each match.
+    /// Node would throw an error at each match.
     #[error("it is not a valid regular expression")]
     Invalid,
-    /// Node could use it.
+    /// Node could use it, but it is not supported here.
     #[error(
         "it uses counted repetitions, references, word borders or escaped characters, which are not supported"
     )]
     Unsupported,
-    /// Longer or deeper than we are willing to follow.
+    /// It exceeds the limits of length or depth.
     #[error("it is too long or too deeply nested")]
     TooLarge,
 }
 
-/// Jumps are relative, so a finished part can be moved when something is put in front of it.
+/// Jumps are relative, so a finished part can be moved when something is inserted before it.
 #[derive(Debug)]
 enum Step {
     One(Units),
@@ -57,7 +57,7 @@ struct Units {
     ranges: Vec<RangeInclusive<u16>>,
 }
 
-/// Longest pattern in bytes; names on the wire have at most 255.
+/// The longest pattern in bytes. Names on the wire have at most 255.
 const MAX_LENGTH: usize = 1024;
 
 impl Expression {
@@ -78,7 +78,7 @@ impl Expression {
         Ok(Self { steps: parser.steps, ends: plain_ends(pattern) })
     }
 
-    /// Whether the whole of `name` is described by it.
+    /// Whether it matches the whole of `name`.
     pub(super) fn matches(&self, name: &str) -> bool {
         if !name.starts_with(&*self.ends.0) || !name.ends_with(&*self.ends.1) {
             return false;
@@ -106,10 +106,10 @@ impl Expression {
     }
 }
 
-/// The parts of a pattern before its first and behind its last special character.
+/// The parts of a pattern before its first and after its last special character.
 fn plain_ends(pattern: &str) -> (Box<str>, Box<str>) {
     const SPECIAL: &str = "?*+()[]{}|^$\\.";
-    // With alternatives there is no common part, and what stands behind a backslash is not itself.
+    // Alternatives have no common part, and a character after a backslash does not stand for itself.
     if pattern.contains(['|', '\\']) {
         return Default::default();
     }
@@ -121,7 +121,7 @@ fn plain_ends(pattern: &str) -> (Box<str>, Box<str>) {
     (part(pattern.get(..first)), part(pattern.get(last..)))
 }
 
-/// The places an expression can be at; the last flag stands for its end.
+/// The states of an expression. The last flag is its end.
 struct States {
     list: Vec<usize>,
     seen: Vec<bool>,
@@ -138,7 +138,7 @@ impl States {
         self.seen.fill(false);
     }
 
-    /// Adds `start` and all that can be reached from it without taking a unit.
+    /// Adds `start` and all states that can be reached from it without a unit.
     fn follow(&mut self, steps: &[Step], start: usize, beginning: bool, end: bool) {
         self.todo.push(start);
         while let Some(at) = self.todo.pop() {
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_star_in_a_class_opens_another_class_as_in_node() {
-        // The expression is `[a[^\.]*].`: a set of four characters, repeated, a bracket, anything.
+        // The expression is `[a[^\.]*].`: a set of four characters, repeated, a bracket, and any character.
         assert!(matches("[a*]?", "a[^.]x"));
         assert!(!matches("[a*]?", "ax"));
     }
@@ -234,7 +234,8 @@ mod tests {
 
     #[test]
     fn expressions_that_explode_elsewhere_stay_linear() {
-        // Backtracking needs 2^60 steps or more for each of these; following all states, some thousand.
+        // With backtracking, each of these needs 2^60 steps or more. Following all states takes some
+        // thousand.
         for pattern in ["(a+)+b?", "(a|a)+b?", "(a|aa)+b?", &format!("{}b?", "**a".repeat(40))] {
             assert!(!matches(pattern, &"a".repeat(255)), "{pattern}");
         }

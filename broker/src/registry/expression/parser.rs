@@ -1,10 +1,10 @@
-//! From the text of an expression to its steps.
+//! Translates the text of an expression into its steps.
 
 use std::ops::RangeInclusive;
 
 use super::{Problem, Step, Units};
 
-/// Deepest nesting of groups and alternatives.
+/// The deepest nesting of groups and alternatives.
 const MAX_DEPTH: usize = 64;
 
 const LINE_BREAKS: [RangeInclusive<u16>; 3] = [0x0a..=0x0a, 0x0d..=0x0d, 0x2028..=0x2029];
@@ -30,7 +30,7 @@ const fn unit(byte: u8) -> u16 {
 
 /// Reads an expression and writes its steps.
 pub(super) struct Parser {
-    /// What is left of the source, last unit first.
+    /// The rest of the source. The last unit comes first.
     pub(super) left: Vec<u16>,
     pub(super) steps: Vec<Step>,
     depth: usize,
@@ -94,7 +94,7 @@ impl Parser {
             _ => return Ok(()),
         }
         self.left.pop();
-        // One repetition of a repetition is an error, and a count is not ours to follow.
+        // A repetition of a repetition is an error, and counts are not supported.
         match self.peek() {
             Some(b'*' | b'+') => Err(Problem::Invalid),
             Some(b'{') if self.counts() => Err(Problem::Invalid),
@@ -102,7 +102,7 @@ impl Parser {
         }
     }
 
-    /// One thing that can stand alone; tells whether it may be repeated.
+    /// Reads one item. Returns whether it may be repeated.
     fn atom(&mut self) -> Result<bool, Problem> {
         let Some(unit) = self.left.pop() else { return Err(Problem::Invalid) };
         let step = match u8::try_from(unit) {
@@ -165,7 +165,7 @@ impl Parser {
             None => Err(Problem::Invalid),
             Some(0x5c) => {
                 let set = self.escape()?;
-                // A set of everything but something has no place in this representation of a class.
+                // This representation of a class cannot contain a negated set.
                 if set.negated { Err(Problem::Unsupported) } else { Ok(set) }
             }
             Some(unit) => Ok(Units { negated: false, ranges: vec![unit..=unit] }),
@@ -187,7 +187,7 @@ impl Parser {
         Ok(Units { negated, ranges })
     }
 
-    /// Whether a counted repetition comes next: `{2}`, `{2,}` or `{2,3}`.
+    /// Whether a counted repetition follows: `{2}`, `{2,}` or `{2,3}`.
     fn counts(&self) -> bool {
         Self::is_count(self.left.iter().rev().skip(1))
     }

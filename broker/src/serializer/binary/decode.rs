@@ -1,4 +1,4 @@
-//! From frames to requests, responses and events. Each value is judged as the JSON serializer judges it.
+//! Reads requests, responses and events from frames. Each value is checked like in the JSON serializer.
 
 use bytes::Bytes;
 use ligand_transporters::{NodeId, PacketKind};
@@ -56,7 +56,7 @@ pub(super) fn packet<F: Format>(
     }
 }
 
-/// Judges the slots of one frame.
+/// Checks the fields of one frame.
 struct Judge<'a, F> {
     codec: Codec,
     format: F,
@@ -186,14 +186,14 @@ impl<'a, F: Format> Judge<'a, F> {
             }
             Some(Token::Text(ver)) => Ver::from(&**ver),
             None | Some(Token::Null | Token::Undefined) => Ver::from(""),
-            // A number 5 is not version 5.
+            // The number 5 is not version 5.
             Some(Token::Unsigned(number)) => Ver::Other(number.to_string().into()),
             Some(_) => Ver::Other("not a text".into()),
         };
         Ok(Incoming { ver, sender, packet })
     }
 
-    /// An id: a text, or a number.
+    /// An id: a string, or a number.
     fn id(&self, slot: &Slot<'a>, field: &'static str) -> Judged<TextSpan> {
         match slot.head.as_ref().and_then(number) {
             Some(number) => Ok(TextSpan::Number(number.into())),
@@ -201,7 +201,7 @@ impl<'a, F: Format> Judge<'a, F> {
         }
     }
 
-    /// An id that must be there.
+    /// An id that is required.
     fn needed_id(&self, slot: &Slot<'a>, field: &'static str) -> Judged<TextSpan> {
         match self.id(slot, field)? {
             TextSpan::Absent => Err(Problem::Missing { field }),
@@ -209,7 +209,7 @@ impl<'a, F: Format> Judge<'a, F> {
         }
     }
 
-    /// A text of at most so many bytes; missing and null are [`TextSpan::Absent`].
+    /// A string with at most this number of bytes. Missing and null are [`TextSpan::Absent`].
     fn text(&self, slot: &Slot<'a>, field: &'static str, bound: Bound) -> Judged<TextSpan> {
         match &slot.head {
             None | Some(Token::Null | Token::Undefined) => Ok(TextSpan::Absent),
@@ -217,7 +217,7 @@ impl<'a, F: Format> Judge<'a, F> {
                 Err(self.limits.exceeded(field, bound, Some(text.len())))
             }
             Some(Token::Text(std::borrow::Cow::Borrowed(text))) => {
-                // A text ends where its value ends.
+                // A string ends where its value ends.
                 let length = text.len() as u32;
                 let span = Span { start: slot.span.end.saturating_sub(length), end: slot.span.end };
                 Ok(if span.of(self.frame) == text.as_bytes() {
@@ -231,7 +231,7 @@ impl<'a, F: Format> Judge<'a, F> {
         }
     }
 
-    /// A text that must be there.
+    /// A string that is required.
     fn needed_text(&self, slot: &Slot<'a>, field: &'static str, bound: Bound) -> Judged<TextSpan> {
         match self.text(slot, field, bound)? {
             TextSpan::Absent => Err(Problem::Missing { field }),
@@ -239,7 +239,7 @@ impl<'a, F: Format> Judge<'a, F> {
         }
     }
 
-    /// An object of at most [`Limits::meta`] bytes, in the frame and as JSON.
+    /// An object with at most [`Limits::meta`] bytes, both in the frame and as JSON.
     fn object(&self, slot: &Slot<'a>, field: &'static str) -> Judged<Part> {
         match slot.head {
             None | Some(Token::Null | Token::Undefined) => Ok(Part::default()),
@@ -255,19 +255,19 @@ impl<'a, F: Format> Judge<'a, F> {
         }
     }
 
-    /// Why an object could not be translated.
+    /// Why an object could not be converted.
     #[cold]
     fn no_meta(&self, written: &[u8], field: &'static str, failure: &Failure) -> Problem {
         if !failure.is_too_large() {
             return Problem::Wrong { field, expected: "an object that can be read" };
         }
-        // An empty Buffer grows most. The size is worth a second look where that costs little.
+        // An empty Buffer grows most. If it is cheap, the value is converted again to find out the size.
         let most = written.len().min(self.limits.meta).saturating_mul(32);
         let size = to_json(written, self.format, self.limits.max_depth(), most).map(|json| json.len()).ok();
         self.limits.exceeded(field, Bound::Meta, size)
     }
 
-    /// An error object, or whatever is in its place.
+    /// An error object, or any other value in its place.
     fn error(&self, slot: &Slot<'a>) -> Judged<Part> {
         if slot.head.is_none() {
             return Ok(Part::default());
@@ -311,7 +311,7 @@ impl<'a, F: Format> Judge<'a, F> {
     }
 }
 
-/// The bytes of a body. `undefined` is none at all.
+/// The bytes of a body. `undefined` means no body.
 fn body(slot: &Slot<'_>) -> Span {
     match slot.head {
         Some(Token::Undefined) => Span::default(),
@@ -319,7 +319,7 @@ fn body(slot: &Slot<'_>) -> Span {
     }
 }
 
-/// `true` or `false`; `None` when it is missing or null.
+/// `true` or `false`. `None` if it is missing or null.
 fn flag(slot: &Slot<'_>, field: &'static str) -> Judged<Option<bool>> {
     match slot.head {
         None | Some(Token::Null | Token::Undefined) => Ok(None),
@@ -328,8 +328,8 @@ fn flag(slot: &Slot<'_>, field: &'static str) -> Judged<Option<bool>> {
     }
 }
 
-/// A flag that Moleculer 0.14 computes as `params && …`: a call with the params `0` or `""` carries these
-/// in place of `false` (its `lib/transit.js`, `request`).
+/// A flag that Moleculer 0.14 computes as `params && …`. A call with the params `0` or `""` has these instead
+/// of `false` (`lib/transit.js`, `request`).
 fn stream_flag(slot: &Slot<'_>) -> Judged<Option<bool>> {
     match &slot.head {
         Some(Token::Unsigned(0)) => Ok(Some(false)),
@@ -339,7 +339,7 @@ fn stream_flag(slot: &Slot<'_>) -> Judged<Option<bool>> {
     }
 }
 
-/// An integer of 32 bits; `None` when it is missing or null.
+/// An integer of 32 bits. `None` if it is missing or null.
 fn integer(slot: &Slot<'_>, field: &'static str) -> Judged<Option<u32>> {
     let wrong = Problem::Wrong { field, expected: "an integer from 0 to 4294967295" };
     match slot.head {

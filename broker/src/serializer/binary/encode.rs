@@ -1,4 +1,4 @@
-//! From packets to frames, in Node's order of fields (protocol chapter 2).
+//! Writes packets to frames, with the fields in the same order as Node (protocol chapter 2).
 
 use bytes::BytesMut;
 use ligand_transporters::{Abandon, FrameBuf, NodeId};
@@ -9,7 +9,7 @@ use crate::codec::token::Format;
 use crate::protocol::{Id, OutEvent, OutRequest, OutResponse, Outcome, Outgoing, ProtocolVersion, WireError};
 use crate::serializer::{Json, Serializer as _, WriteBody};
 
-/// The last integer that JavaScript counts to.
+/// The largest integer that a JavaScript number holds exactly.
 const MAX_INTEGER: f64 = (1_u64 << 53) as f64;
 
 /// Appends a packet.
@@ -165,7 +165,7 @@ impl<F: Format> Put<'_, F> {
         Ok(())
     }
 
-    /// Whose work a packet is part of: the same four fields in requests and events.
+    /// The context of a packet: the same four fields in requests and events.
     fn trail(
         &self,
         out: &mut BytesMut,
@@ -187,7 +187,7 @@ impl<F: Format> Put<'_, F> {
         }
     }
 
-    /// `ver` and `sender`, which come last in every packet (protocol chapter 2.2).
+    /// `ver` and `sender`, the last fields of every packet (protocol chapter 2.2).
     fn origin(&self, out: &mut BytesMut) {
         self.text(out, "ver", if self.has_headers() { "5" } else { "4" });
         self.text(out, "sender", self.sender.as_str());
@@ -226,7 +226,7 @@ impl<F: Format> Put<'_, F> {
         self.format.unsigned(out, value.into());
     }
 
-    /// A number that is not negative; as an integer if it is one, as Node does.
+    /// A number that is not negative. Like in Node, an integer if it is whole.
     fn number(&self, out: &mut BytesMut, key: &str, value: f64) {
         self.key(out, key);
         if value.fract() == 0.0 && (0.0..=MAX_INTEGER).contains(&value) {

@@ -1,4 +1,5 @@
-//! The members of a packet, found in one pass and judged afterwards, as [`super::super::json`] does it.
+//! The members of a packet. They are found in one pass and checked afterwards, like in
+//! [`super::super::json`].
 
 use ligand_transporters::NodeId;
 
@@ -8,24 +9,24 @@ use crate::protocol::{ForeignId, Span, Ver};
 use crate::serializer::json::print_number;
 use crate::serializer::{Bound, DecodeError, Limits, Problem};
 
-/// A key that is looked for, and whether its value is a body: limited by the frame alone.
+/// A known key, and whether its value is a body, which only the frame limits.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Key(pub(super) &'static str, pub(super) bool);
 
-/// Where a value lies, and what it begins with; nothing when the key is missing.
+/// The position of a value, and its first part. Empty if the key is missing.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Slot<'a> {
     pub(super) span: Span,
     pub(super) head: Option<Token<'a>>,
 }
 
-/// What keeps a frame from being a packet.
+/// Why a frame is not a packet.
 pub(super) enum Stop {
     /// It is not well-formed.
     Fault(Fault),
-    /// Something is larger than is allowed.
+    /// Something exceeds a limit.
     Limit(Problem),
-    /// It is no map.
+    /// It is not a map.
     NotAnObject,
 }
 
@@ -54,9 +55,9 @@ impl Stop {
     }
 }
 
-/// Finds the values of `keys` in the one map that the bytes have to be. Any order is understood; other
-/// members are checked and skipped; of several with one key the last wins. What was found before a fault
-/// stays.
+/// Finds the values of `keys` in the bytes, which have to be one map. The keys may be in any order. Other
+/// members are checked and skipped. If a key occurs several times, the last value counts. Values that were
+/// found before an error are kept.
 pub(super) fn members<'a, R: Read<'a>, const N: usize>(
     reader: &mut R,
     keys: &[Key; N],
@@ -103,7 +104,7 @@ pub(super) fn members<'a, R: Read<'a>, const N: usize>(
     Ok(())
 }
 
-/// Goes behind a value outside of bodies, whose strings and containers are limited.
+/// Skips a value outside of bodies. Its strings and containers are limited.
 fn bounded<'a, R: Read<'a>>(reader: &mut R, limits: &Limits, depth: usize) -> Result<Token<'a>, Stop> {
     let head = reader.token()?;
     bounded_rest(reader, &head, limits, depth)?;
@@ -147,7 +148,7 @@ fn bounded_rest<'a, R: Read<'a>>(
     Ok(())
 }
 
-/// Why a frame could not be translated to JSON of at most `limit` bytes.
+/// Why a frame could not be converted to JSON of at most `limit` bytes.
 pub(super) fn fault<F: Format>(
     codec: Codec,
     format: F,
@@ -169,14 +170,14 @@ pub(super) fn fault<F: Format>(
     stop.problem(codec, reader.at(), limits)
 }
 
-/// Containers without a length within each other, behind which a frame is still searched.
+/// The nesting of containers with an indefinite length up to which a frame is still searched.
 const LEAPT: usize = 65_536;
 
-/// Adds to a problem what can be read of the frame: whom to answer. What is too large or too deep is
-/// somebody's packet all the same, and the sender comes last in it.
+/// Adds to a problem what can be read of the frame: the receiver of an answer. A frame that is too large or
+/// too deep is still a packet, and its last field is the sender.
 pub(super) fn salvage<F: Format>(format: F, problem: Problem, frame: &[u8]) -> DecodeError {
     let mut found = DecodeError::from(problem);
-    // What was found before the frame ends, or is none any more, stays.
+    // What was found before an error is kept.
     let _ = search(&mut format.reader(frame), &mut found);
     found
 }
@@ -201,7 +202,7 @@ fn search<'a, R: Read<'a>>(reader: &mut R, found: &mut DecodeError) -> Result<()
     Ok(())
 }
 
-/// Keeps a member if it is one of those looked for; of several with one key the last.
+/// Keeps a member if its key is one of those that are searched for. The last one counts.
 fn note(key: &str, value: &Token<'_>, found: &mut DecodeError) {
     let text = match value {
         Token::Text(text) => Some(&**text),
@@ -234,9 +235,9 @@ pub(super) fn number(value: &Token<'_>) -> Option<String> {
     }
 }
 
-/// Goes behind what follows the first part of a value, however deep that is.
+/// Skips the rest of a value after its first part, for any depth.
 fn leap<'a, R: Read<'a>>(reader: &mut R, head: &Token<'a>) -> Result<(), Fault> {
-    // How many values are left here, and around each container without a length.
+    // The number of values that are left here, and around each container with an indefinite length.
     let (mut left, mut around) = (0_usize, Vec::new());
     let enter = |token: &Token<'a>, left: &mut usize, around: &mut Vec<usize>| {
         match token {

@@ -1,9 +1,9 @@
 //! Packets in a binary format: MsgPack, Notepack and CBOR (protocol chapters 9.3 to 9.5).
 //!
-//! The packets of calls and events are read as [`fields`] that lie in the frame, and judged ([`decode`]) as
-//! the JSON serializer does. All others are translated to JSON first, by way of the codec's parts, and then
-//! read by the JSON serializer, so that there is one judgement of an INFO and one of gossip. The other way
-//! it is the same ([`encode`]).
+//! The packets of calls and events are read as [`fields`] of the frame, and checked ([`decode`]) like in the
+//! JSON serializer. All other packets are first converted to JSON, through the parts of the codec, and then
+//! read by the JSON serializer. So there is only one check for INFO and one for gossip. Writing works in the
+//! same way ([`encode`]).
 
 mod decode;
 mod encode;
@@ -22,11 +22,11 @@ use crate::codec::{from_json, to_json};
 use crate::protocol::{Incoming, Outgoing, ProtocolVersion, Raw, Services, WireError};
 use fields::salvage;
 
-/// How much larger than a frame its JSON may be, and what is allowed in any case.
+/// How much larger than a frame its JSON may be, and the size that is always allowed.
 const JSON_FACTOR: usize = 2;
 const JSON_LEAST: usize = 16 * 1024;
 
-/// How long the JSON of these bytes may be.
+/// The largest size of the JSON for these bytes.
 fn json_length(bytes: &[u8]) -> usize {
     bytes.len().saturating_mul(JSON_FACTOR).saturating_add(JSON_LEAST)
 }
@@ -94,7 +94,7 @@ impl<F: Format + std::fmt::Debug + Send + Sync> Serializer for Binary<F> {
     }
 }
 
-/// JSON in the format.
+/// Converts JSON to the format.
 fn translated<F: Format>(json: &[u8], format: F, out: &mut bytes::BytesMut) {
     match json {
         b"{}" => format.map_header(out, 0),

@@ -1,4 +1,4 @@
-//! From frames to packets.
+//! Reads packets from frames.
 
 use bytes::Bytes;
 use ligand_transporters::{NodeId, PacketKind};
@@ -63,7 +63,7 @@ pub(super) fn packet(kind: PacketKind, frame: &Bytes, limits: &Limits) -> Judged
     }
 }
 
-/// Finds the members of the object that a frame has to be.
+/// Finds the members of a frame, which has to be an object.
 #[inline]
 fn open<const N: usize>(reader: &Reader<'_>, keys: &[Key; N]) -> Judged<(Slot, [Slot; N])> {
     let mut scanner = reader.scanner(Slot::default());
@@ -97,7 +97,7 @@ fn version(reader: &Reader<'_>, slot: Slot) -> Judged<Ver> {
         _ if reader.written(slot).len() > limits.name => {
             return Err(limits.exceeded("ver", Bound::Name, Some(reader.written(slot).len())));
         }
-        // A number 5 is not version 5.
+        // The number 5 is not version 5.
         _ => return Ok(Ver::Other(reader.written(slot).into())),
     };
     Ok(Ver::from(text.get(reader.frame).unwrap_or_default()))
@@ -226,8 +226,8 @@ fn event_groups(reader: &Reader<'_>, slot: Slot) -> Judged<Option<SmallVec<[Text
     Ok(Some(groups))
 }
 
-/// A heartbeat with an odd load is a sign of life all the same, so only what identifies the sender can
-/// make it wrong.
+/// A heartbeat with an invalid load still shows that the node is alive. So only a wrong sender makes it
+/// invalid.
 fn heartbeat(reader: &Reader<'_>) -> Judged<Incoming> {
     let (_, [cpu, seq, instance, ver, sender]) = open(reader, &HEARTBEAT)?;
     let heartbeat = Heartbeat {

@@ -1,4 +1,4 @@
-//! From packets to frames, in Node's order of fields (protocol chapter 2).
+//! Writes packets to frames, with the fields in the same order as Node (protocol chapter 2).
 
 use bytes::BytesMut;
 use ligand_transporters::{Abandon, FrameBuf, NodeId};
@@ -150,7 +150,7 @@ fn response(
     }
     put(out, b",");
     put_origin(out, ver, sender);
-    // Node adds the error that ends a stream when everything else is there.
+    // Node adds the error that ends a stream after all other fields.
     if let (Some(error), Some(_)) = (error, packet.stream) {
         put(out, b",\"error\":");
         wire_error::write(error, out);
@@ -201,7 +201,7 @@ fn event(
     Ok(())
 }
 
-/// Whose work a packet is part of: the same four fields in requests and events.
+/// The context of a packet: the same four fields in requests and events.
 fn put_trail(
     out: &mut BytesMut,
     tracing: Option<bool>,
@@ -288,7 +288,7 @@ fn put_cpu(out: &mut BytesMut, cpu: Cpu) {
     put_number(out, cpu.load);
 }
 
-/// `ver` and `sender`, which come last in every packet (protocol chapter 2.2).
+/// `ver` and `sender`, the last fields of every packet (protocol chapter 2.2).
 fn put_origin(out: &mut BytesMut, ver: ProtocolVersion, sender: &NodeId) {
     put(
         out,

@@ -1,23 +1,23 @@
-//! The members of an object, found in one pass and judged afterwards.
+//! The members of an object. They are found in one pass and checked afterwards.
 //!
-//! The first pass is about syntax: it notes where the value of each known key lies. What the values mean
-//! is asked later, slot by slot, so that a wrong `level` does not keep `sender` from being read, and so
-//! that of two members with one key the last wins, as in JavaScript.
+//! The first pass checks the syntax and notes the position of each known value. The values are interpreted
+//! later, one by one. So a wrong `level` does not prevent reading `sender`, and if a key occurs several
+//! times, the last value counts, as in JavaScript.
 
 use super::scan::{Bounds, Fault, Kind, Scanner};
 use super::text::unescape;
 use crate::protocol::Span;
 
-/// A key that is looked for.
+/// A known key.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Key {
     /// The key as Node writes it: in quotes, with its colon.
     quoted: &'static str,
-    /// Its first 16 bytes as two numbers, so that the usual key is recognized by two comparisons.
+    /// Its first 16 bytes as two numbers. Two comparisons recognize the usual key.
     words: (u64, u64),
-    /// The bits of `words` that count.
+    /// The bits of `words` that are compared.
     masks: (u64, u64),
-    /// Whether its value is a body: limited by the frame alone.
+    /// Whether its value is a body, which only the frame limits.
     body: bool,
 }
 
@@ -55,7 +55,7 @@ impl Key {
     }
 }
 
-/// A list of keys in the order in which Node writes them; `body` marks those that hold bodies.
+/// A list of keys in the order in which Node writes them. `body` marks those that contain bodies.
 macro_rules! keys {
     ($($(@$body:ident)? $name:literal),* $(,)?) => {
         [$($crate::serializer::json::fields::Key::new(
@@ -68,15 +68,15 @@ macro_rules! keys {
 }
 pub(super) use keys;
 
-/// Where a value lies and what it is.
+/// The position and the kind of a value.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Slot {
     pub(super) span: Span,
     pub(super) kind: Kind,
 }
 
-/// Finds the values of `keys` in the object that starts at the scanner, and goes behind it. Any order is
-/// understood; the order of `keys` is understood fastest. Other members are checked and skipped.
+/// Finds the values of `keys` in the object that starts at the scanner, and moves to its end. The keys may be
+/// in any order. The order of `keys` is the fastest. Other members are checked and skipped.
 pub(super) fn members<const N: usize>(
     scanner: &mut Scanner<'_>,
     keys: &[Key; N],
@@ -92,7 +92,7 @@ pub(super) fn members<const N: usize>(
     }
     let mut next = 0_usize;
     for _ in 0..bounds.entries {
-        // The next key in Node's order, or the one behind it where the next one is left out.
+        // The next key in Node's order, or the one after it if the next one is left out.
         let rest = scanner.rest();
         let is_ahead = |at: &usize| keys.get(*at).is_some_and(|key| key.begins(rest));
         let expected = Some(next).filter(is_ahead).or_else(|| Some(next.saturating_add(1)).filter(is_ahead));
@@ -125,14 +125,14 @@ fn any_key<const N: usize>(
 ) -> Result<Option<usize>, Fault> {
     let (name, escaped) = scanner.key(bounds)?;
     if escaped {
-        // `"i\u0064"` is `"id"` to JavaScript.
+        // In JavaScript, `"i\u0064"` equals `"id"`.
         let name = unescape(name.as_bytes());
         return Ok(name.and_then(|name| keys.iter().position(|key| key.is(&name))));
     }
     Ok(keys.iter().position(|key| key.is(name)))
 }
 
-/// Positions in a frame fit: longer frames are refused before they are scanned.
+/// Positions in a frame fit, because longer frames are refused before they are scanned.
 #[inline]
 pub(super) fn span(start: usize, end: usize) -> Span {
     Span { start: start as u32, end: end as u32 }

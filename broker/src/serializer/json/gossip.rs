@@ -1,7 +1,7 @@
-//! What TCP nodes tell each other about the cluster (protocol chapter 4.4).
+//! Gossip packets (protocol chapter 4.4).
 //!
-//! A gossip packet relays what many nodes said, so a row that makes no sense is passed over and the other
-//! rows count. Only a packet of the wrong shape, or with too many rows, is refused.
+//! A gossip packet relays statements of several nodes. So an invalid row is skipped, and the other rows
+//! count. Only a packet with a wrong structure, or with too many rows, is refused.
 
 use ligand_transporters::NodeId;
 
@@ -25,9 +25,9 @@ pub(super) fn digest(reader: &Reader<'_>, online: Slot, offline: Slot) -> Judged
     Ok(digest)
 }
 
-/// What is kept of an INFO is larger than the shortest one can be, so that their number is limited by the
-/// length of the packet: to one per so many bytes, beyond the first ones. Those that Node sends have 200
-/// bytes and more.
+/// The INFO that is kept is larger than the shortest INFO in a packet. So their number is limited by the
+/// length of the packet: after the first ones, one for each of this number of bytes. An INFO of Node has 200
+/// bytes or more.
 const INFO: usize = 128;
 const FREE_INFOS: usize = 64;
 
@@ -77,7 +77,7 @@ fn rows(
             return Err(reader.limits.exceeded("nodes in a gossip packet", Bound::Nodes, None));
         }
         let value = reader.skip(scanner)?;
-        // A key that is too long to be an id is not worth copying.
+        // A key that is too long to be an id need not be copied.
         if key.len() <= NodeId::MAX_LEN
             && let Ok(node) = NodeId::foreign(key.as_ref())
         {
@@ -87,7 +87,7 @@ fn rows(
     })
 }
 
-/// The first elements of an array; `None` for any other value and for an empty array.
+/// The first elements of an array. `None` for an empty array and for any other value.
 fn elements(reader: &Reader<'_>, slot: Slot) -> Option<[Slot; 3]> {
     if slot.kind != Kind::Array {
         return None;

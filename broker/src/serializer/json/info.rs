@@ -1,7 +1,7 @@
-//! What a node says about itself and its services (protocol chapters 2.4, 5.4 and 5.5).
+//! INFO packets (protocol chapters 2.4, 5.4 and 5.5).
 //!
-//! Definitions of actions and events stay raw; only the keys that matter to calling them are looked at,
-//! while the scanner passes by.
+//! Definitions of actions and events are not decoded. Only the keys that calls need are read, while the
+//! scanner passes them.
 
 use ligand_transporters::Name;
 use std::time::Duration;
@@ -38,13 +38,13 @@ const EVENT: [Key; 2] = keys!["group", "name"];
 /// How many addresses and features of a node are kept.
 const SHORT_LIST: usize = 64;
 
-/// What is kept of a definition is larger than the shortest one can be, so that their number is limited by
-/// the length of an INFO: to one per so many bytes, beyond the first ones, a service counting as two. Those
-/// that Node sends have 50 bytes and more.
+/// The definition that is kept is larger than the shortest definition in a packet. So their number is limited
+/// by the length of an INFO: after the first ones, one for each of this number of bytes. A service counts as
+/// two. A definition of Node has 50 bytes or more.
 const DEFINITION: usize = 32;
 const FREE_DEFINITIONS: usize = 400;
 
-/// Judges the members of an INFO object.
+/// Checks the members of an INFO object.
 pub(super) fn packet(reader: &Reader<'_>, whole: Slot, slots: &[Slot; 11]) -> Judged<InfoPacket> {
     let [services, ip_list, hostname, client, config, instance, metadata, seq, port, _, _] = *slots;
     let services_raw = match services.kind {
@@ -66,15 +66,15 @@ pub(super) fn packet(reader: &Reader<'_>, whole: Slot, slots: &[Slot; 11]) -> Ju
     })
 }
 
-/// The number of an INFO, as Node compares it (`registry/node.js`, `update`, with `>`): texts of digits and
-/// lists of one number count as numbers, and whatever is missing or 0 as 1. A fraction counts as the next
-/// integer and what is larger than 2^53 as that, so that whoever has to exceed the number can. What Node
-/// would never find to be larger than anything is refused.
+/// The number of an INFO, as Node compares it with `>` (`registry/node.js`, `update`): strings of digits and
+/// lists with one number count as numbers, and a missing value or 0 counts as 1. A fraction is rounded up,
+/// and a number beyond 2^53 counts as that, so that others can exceed it. A value that Node would never find
+/// larger than another one is refused.
 fn seq_of(reader: &Reader<'_>, slot: Slot) -> Judged<u64> {
     const WRONG: Problem = Problem::Wrong { field: "seq", expected: "an integer from 0 to 2^53" };
     let number = match slot.kind {
         Kind::Absent | Kind::Null | Kind::True | Kind::False => return Ok(1),
-        // What a list is compared as depends on all that is in it; larger than anything is on the safe side.
+        // The comparison of a list depends on everything in it. The largest number is the safe choice.
         Kind::Array => return Ok(MAX_SEQ),
         Kind::Number => compared(reader.written(slot)),
         Kind::Plain => as_number(reader.written(slot).trim_matches('"').trim()),
@@ -86,16 +86,16 @@ fn seq_of(reader: &Reader<'_>, slot: Slot) -> Judged<u64> {
     }
 }
 
-/// A literal of JSON, which may be too large for a number.
+/// A JSON literal, which may be too large for a number.
 fn compared(literal: &str) -> Option<f64> {
     literal.parse().ok().filter(|number: &f64| !number.is_nan())
 }
 
-/// What `Number(text)` is in JavaScript.
+/// The result of `Number(text)` in JavaScript.
 fn as_number(text: &str) -> Option<f64> {
     let radix = |prefix: [&str; 2], radix| {
         let digits = prefix.into_iter().find_map(|prefix| text.strip_prefix(prefix))?;
-        // What has too many digits for this is larger than 2^53 as well.
+        // A number with too many digits for this is larger than 2^53, too.
         digits.chars().all(|digit| digit.is_digit(radix)).then_some(())?;
         Some(u64::from_str_radix(digits, radix).map_or(f64::INFINITY, |number| number as f64))
     };
@@ -108,13 +108,13 @@ fn as_number(text: &str) -> Option<f64> {
     }
 }
 
-/// Reads an INFO object inside another packet.
+/// Reads an INFO object within another packet.
 pub(super) fn row(reader: &Reader<'_>, slot: Slot) -> Judged<InfoPacket> {
     let (whole, slots) = reader.members(&mut reader.scanner(slot), &INFO)?;
     packet(reader, whole, &slots)
 }
 
-/// A TCP port; missing, null and 0 mean that there is none.
+/// A TCP port. Missing, null and 0 mean that there is none.
 pub(super) fn port(reader: &Reader<'_>, slot: Slot) -> Judged<Option<u16>> {
     match reader.integer(slot, "port")?.map(u16::try_from) {
         None | Some(Ok(0)) => Ok(None),
@@ -127,7 +127,7 @@ fn object(reader: &Reader<'_>, slot: Slot, field: &'static str) -> Judged<Raw> {
     Ok(slot.object(field)?.raw(reader.frame).unwrap_or_else(Raw::empty_object))
 }
 
-/// The first texts of an array; what is no text is passed over.
+/// The first strings of an array. Other values are skipped.
 fn names(reader: &Reader<'_>, slot: Slot, field: &'static str) -> Judged<Vec<Name>> {
     match slot.kind {
         Kind::Absent | Kind::Null | Kind::Array => {}
@@ -152,7 +152,7 @@ fn client_of(reader: &Reader<'_>, slot: Slot) -> Judged<Client> {
         return Ok(Client::default());
     }
     let (_, [kind, version, lang, features]) = reader.members(&mut reader.scanner(slot), &CLIENT)?;
-    // A foreign client describes itself as it likes; what it says is for people to read.
+    // A foreign client may describe itself freely. Only people read the description.
     let text = |slot, field| match reader.name(slot, field, Bound::Name) {
         Ok(name) => Ok(name.unwrap_or(Name::from_static(""))),
         Err(Problem::Wrong { .. }) => Ok(Name::from_static("")),
@@ -240,8 +240,8 @@ fn no_version_prefix(reader: &Reader<'_>, settings: Slot) -> Judged<bool> {
     Ok(flag.kind == Kind::True)
 }
 
-/// Actions are the members of an object. Anything else counts as none: the published protocol text says
-/// `[]` (protocol chapter 13.2, Q34).
+/// Actions are the members of an object. Any other value means no actions: the published text of the protocol
+/// says `[]` (protocol chapter 13.2, Q34).
 fn actions_of(reader: &Reader<'_>, slot: Slot) -> Judged<Vec<ActionInfo>> {
     let limits = reader.limits;
     let mut actions = Vec::new();
@@ -285,8 +285,8 @@ fn events_of(reader: &Reader<'_>, slot: Slot) -> Judged<Vec<EventInfo>> {
     Ok(events)
 }
 
-/// The name in the definition counts, as for Node (`registry/registry.js`, `registerActions`); the key
-/// where there is none.
+/// The name in the definition counts, as in Node (`registry/registry.js`, `registerActions`). If there is
+/// none, the key counts.
 fn defined_name(reader: &Reader<'_>, slot: Slot, key: &str, field: &'static str) -> Judged<Name> {
     let limits = reader.limits;
     match reader.name(slot, field, Bound::Name)? {
@@ -306,7 +306,7 @@ fn visibility_of(reader: &Reader<'_>, visibility: Slot, protected: Slot) -> Visi
     }
 }
 
-/// A timeout that makes no sense is none: the action is callable all the same.
+/// An invalid timeout means no timeout, because the action can still be called.
 fn timeout_of(reader: &Reader<'_>, slot: Slot) -> Option<Duration> {
     let milliseconds = reader.number(slot, "action.timeout").ok().flatten()?;
     Duration::try_from_secs_f64(milliseconds / 1000.0).ok()

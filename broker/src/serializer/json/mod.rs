@@ -1,9 +1,9 @@
 //! Packets as JSON text (protocol chapter 9.1).
 //!
-//! Decoding is two passes. The first checks the syntax of the whole frame and notes where the value of
-//! each known key lies ([`scan`], [`fields`]). The second judges those values ([`reader`], [`decode`],
-//! [`info`], [`gossip`]). A frame that fails either is searched for whom to answer ([`salvage`]).
-//! Encoding appends literals and values in Node's order of fields ([`encode`]).
+//! Decoding takes two passes. The first one checks the syntax of the whole frame, and notes the position of
+//! each known value ([`scan`], [`fields`]). The second one checks these values ([`reader`], [`decode`],
+//! [`info`], [`gossip`]). If either fails, the frame is searched for the receiver of an answer ([`salvage`]).
+//! Encoding appends literals and values, with the fields in the same order as Node ([`encode`]).
 
 mod decode;
 mod encode;
@@ -39,12 +39,12 @@ use super::{DecodeError, Limits, Problem, Serializer, WriteBody};
 use crate::codec::Codec;
 use crate::protocol::{Incoming, Outgoing, ProtocolVersion, Raw, Services, WireError};
 
-/// Adds to a problem what can be read of the frame: whom to answer.
+/// Adds to a problem what can be read of the frame: the receiver of an answer.
 pub(super) fn salvaged(problem: Problem, frame: &[u8]) -> DecodeError {
     salvage::error(problem, frame)
 }
 
-/// The JSON serializer, Node's default.
+/// The JSON serializer, the default of Node.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Json;
 

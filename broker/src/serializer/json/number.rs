@@ -1,12 +1,12 @@
-//! Numbers between their JSON form and ours.
+//! Converts numbers from and to JSON.
 
 use bytes::BytesMut;
 use std::fmt::Write;
 
-/// The last integer that JavaScript counts to.
+/// The largest integer that a JavaScript number holds exactly.
 const MAX_INTEGER: u64 = 1 << 53;
 
-/// A finite number. Literals of unreasonable length are not worth the time.
+/// A finite number. Extremely long literals are not read.
 #[inline]
 pub(super) fn finite(literal: &str) -> Option<f64> {
     if let Some(integer) = short(literal) {
@@ -16,7 +16,7 @@ pub(super) fn finite(literal: &str) -> Option<f64> {
     number.is_finite().then_some(number)
 }
 
-/// An integer from 0 to 2^53 in any notation.
+/// An integer from 0 to 2^53, in any notation.
 #[inline]
 pub(super) fn whole(literal: &str) -> Option<u64> {
     if let Some(integer) = short(literal) {
@@ -27,11 +27,11 @@ pub(super) fn whole(literal: &str) -> Option<u64> {
     }
     let number = finite(literal)?;
     let fits = number.fract() == 0.0 && (0.0..=MAX_INTEGER as f64).contains(&number);
-    // Exact: the number is whole and within 0..=2^53.
+    // Exact, because the number is whole and within 0..=2^53.
     fits.then_some(number as u64)
 }
 
-/// The integer that a few plain digits stand for, as nearly all numbers of an envelope are.
+/// The integer of a few plain digits. Nearly all numbers of an envelope have this form.
 #[inline]
 fn short(literal: &str) -> Option<u64> {
     if literal.is_empty() || literal.len() > 15 {
@@ -61,7 +61,7 @@ pub(super) fn put_integer(out: &mut BytesMut, mut integer: u64) {
     out.extend_from_slice(digits.get(digits.len().saturating_sub(used)..).unwrap_or_default());
 }
 
-/// Appends a number; `null` for what JSON cannot express, as JavaScript does, and 0 for -0.
+/// Appends a number. As in JavaScript, a number that JSON cannot express is `null`, and -0 is 0.
 pub(super) fn put_number(out: &mut BytesMut, number: f64) {
     if !number.is_finite() {
         out.extend_from_slice(b"null");
@@ -71,7 +71,7 @@ pub(super) fn put_number(out: &mut BytesMut, number: f64) {
         }
         put_integer(out, number.abs() as u64);
     } else {
-        // The shortest digits that read back as the same number; writing to memory cannot fail.
+        // The shortest digits that are read as the same number. Writing to memory cannot fail.
         let _ = write!(out, "{number:?}");
     }
 }
@@ -126,7 +126,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_number_survives_its_text(number in proptest::num::f64::NORMAL | proptest::num::f64::ZERO) {
-            // serde_json reads floats a little wrong unless asked not to, so it only judges the syntax.
+            // serde_json reads floats slightly wrong by default, so it only checks the syntax.
             let text = print_number(number);
             prop_assert!(serde_json::from_str::<f64>(&text).is_ok());
             prop_assert_eq!(text.parse::<f64>().unwrap(), number);

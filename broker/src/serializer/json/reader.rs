@@ -1,4 +1,4 @@
-//! What the values of a frame mean.
+//! Interprets the values of a frame.
 
 use bytes::Bytes;
 use ligand_transporters::Name;
@@ -10,11 +10,11 @@ use super::text::unescape;
 use crate::protocol::{Raw, Span, TextSpan};
 use crate::serializer::{Bound, Limits, Problem};
 
-/// Judges slots of a frame.
+/// Checks values of a frame.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reader<'a> {
     pub(super) frame: &'a Bytes,
-    /// The frame again, known to be UTF-8.
+    /// The same frame as a string.
     pub(super) text: &'a str,
     pub(super) limits: &'a Limits,
 }
@@ -34,7 +34,7 @@ impl<'a> Reader<'a> {
         Ok(Self { frame, text, limits })
     }
 
-    /// Limits of everything but bodies.
+    /// The limits for everything except bodies.
     #[inline]
     pub(super) const fn bounds(&self) -> Bounds {
         Bounds::envelope(self.limits)
@@ -58,7 +58,7 @@ impl<'a> Reader<'a> {
         if slot.kind == Kind::Null { None } else { slot.span.raw(self.frame) }
     }
 
-    /// A text of at most so many bytes; missing and null are [`TextSpan::Absent`].
+    /// A string with at most this number of bytes. Missing and null are [`TextSpan::Absent`].
     #[inline]
     pub(super) fn text(&self, slot: Slot, field: &'static str, bound: Bound) -> Judged<TextSpan> {
         let inner = Span { start: slot.span.start.saturating_add(1), end: slot.span.end.saturating_sub(1) };
@@ -79,7 +79,7 @@ impl<'a> Reader<'a> {
         Ok(text)
     }
 
-    /// An id: a text, or a number.
+    /// An id: a string, or a number.
     #[inline]
     pub(super) fn id(&self, slot: Slot, field: &'static str) -> Judged<TextSpan> {
         match slot.kind {
@@ -98,7 +98,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// An id that must be there.
+    /// An id that is required.
     #[inline]
     pub(super) fn needed_id(&self, slot: Slot, field: &'static str) -> Judged<TextSpan> {
         match self.id(slot, field)? {
@@ -107,7 +107,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A text that must be there.
+    /// A string that is required.
     #[inline]
     pub(super) fn needed_text(&self, slot: Slot, field: &'static str, bound: Bound) -> Judged<TextSpan> {
         match self.text(slot, field, bound)? {
@@ -116,14 +116,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A text to keep; `None` when it is missing or null.
+    /// A string of its own. `None` if it is missing or null.
     #[inline]
     pub(super) fn name(&self, slot: Slot, field: &'static str, bound: Bound) -> Judged<Option<Name>> {
         Ok(self.text(slot, field, bound)?.get(self.frame).map(Name::from))
     }
 
-    /// A flag that Moleculer 0.14 computes as `params && …`: a call with the params `0` or `""` carries
-    /// these in place of `false` (its `lib/transit.js`, `request`).
+    /// A flag that Moleculer 0.14 computes as `params && …`. A call with the params `0` or `""` has these
+    /// instead of `false` (`lib/transit.js`, `request`).
     #[inline]
     pub(super) fn stream(&self, slot: Slot) -> Judged<Option<bool>> {
         let falsy = match slot.kind {
@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
         if falsy { Ok(Some(false)) } else { slot.flag("stream") }
     }
 
-    /// A finite number; `None` when it is missing or null.
+    /// A finite number. `None` if it is missing or null.
     #[inline]
     pub(super) fn number(&self, slot: Slot, field: &'static str) -> Judged<Option<f64>> {
         match slot.kind {
@@ -147,7 +147,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// An integer that a peer may count up to; `None` when it is missing or null.
+    /// An integer that a peer may count up to. `None` if it is missing or null.
     #[inline]
     pub(super) fn integer(&self, slot: Slot, field: &'static str) -> Judged<Option<u64>> {
         match slot.kind {
@@ -161,7 +161,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// An integer of 32 bits; `None` when it is missing or null.
+    /// An integer of 32 bits. `None` if it is missing or null.
     #[inline]
     pub(super) fn small_integer(&self, slot: Slot, field: &'static str) -> Judged<Option<u32>> {
         match self.integer(slot, field)?.map(u32::try_from) {
@@ -171,7 +171,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// An object of at most [`Limits::meta`] bytes.
+    /// An object with at most [`Limits::meta`] bytes.
     #[inline]
     pub(super) fn meta(&self, slot: Slot, field: &'static str) -> Judged<Span> {
         let span = slot.object(field)?;
@@ -184,7 +184,7 @@ impl<'a> Reader<'a> {
 }
 
 impl Slot {
-    /// `true` or `false`; `None` when it is missing or null.
+    /// `true` or `false`. `None` if it is missing or null.
     #[inline]
     pub(super) fn flag(self, field: &'static str) -> Judged<Option<bool>> {
         match self.kind {
@@ -195,7 +195,7 @@ impl Slot {
         }
     }
 
-    /// An object; the empty span when it is missing or null.
+    /// An object. The empty span if it is missing or null.
     #[inline]
     pub(super) fn object(self, field: &'static str) -> Judged<Span> {
         match self.kind {

@@ -1,8 +1,8 @@
-//! Whom to answer when a frame is no packet.
+//! Finds the receiver of an answer when a frame is not a packet.
 //!
-//! A frame is searched for `id`, `sender` and `ver` by counting brackets, without regard for what the
-//! other members hold: too deep, misspelt or not even UTF-8. The search takes one pass and no memory but
-//! for what it finds.
+//! A frame is searched for `id`, `sender` and `ver` by counting brackets. The content of the other members
+//! does not matter: it may be too deep, misspelt or not even UTF-8. The search takes one pass, and allocates
+//! only what it finds.
 
 use ligand_transporters::NodeId;
 
@@ -60,9 +60,9 @@ fn search(frame: &[u8], found: &mut DecodeError) {
     }
 }
 
-/// Keeps a member if it is one of those looked for; of several with one key the last, as in JavaScript.
+/// Keeps a member if its key is one of those that are searched for. The last one counts, as in JavaScript.
 fn note(key: &[u8], value: &[u8], found: &mut DecodeError) {
-    // Every other key is shorter or longer than these, even with each letter escaped.
+    // Every other key is shorter or longer than these, even if each letter is escaped.
     if key.len() > "sender".len().saturating_mul(6) {
         return;
     }
@@ -84,13 +84,13 @@ fn note_number(key: &[u8], value: &[u8], found: &mut DecodeError) {
         let digit = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
         let length = value.iter().take_while(digit).count();
         let number = std::str::from_utf8(value.get(..length).unwrap_or_default()).unwrap_or_default();
-        // It goes back as it came, so it has to be one.
+        // It is sent back in the same form, so it has to be a number.
         let is_number = serde_json::from_str::<serde::de::IgnoredAny>(number).is_ok();
         found.id = is_number.then(|| ForeignId::Number(number.into()));
     }
 }
 
-/// What stands between a quote and the next one, and what follows.
+/// The bytes up to the next quote, and those after it.
 fn string(bytes: &[u8]) -> (&[u8], &[u8]) {
     let mut length = 0_usize;
     loop {

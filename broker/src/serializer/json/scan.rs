@@ -1,13 +1,12 @@
-//! Finds where JSON values end, checking them on the way (RFC 8259).
+//! Finds the ends of JSON values, and checks the values on the way (RFC 8259).
 //!
-//! The scanner builds nothing and allocates nothing. It is given text that is known to be UTF-8, so a
-//! string in it is valid as soon as its escapes are; lone surrogates in escapes pass here, as they do in
-//! the grammar, and fail where a text is made of them. Nesting is bounded by the depth limit, so its
-//! recursion is too.
+//! The scanner builds and allocates nothing. Its text is known to be UTF-8, so a string in it is valid if its
+//! escapes are. Lone surrogates in escapes are accepted here, as in the grammar, and fail when a text is made
+//! of them. The depth limit bounds the nesting, and so the recursion.
 
 use crate::serializer::{Bound, Limits, Problem};
 
-/// What kind of value was found.
+/// The kind of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Kind {
     /// No value was found.
@@ -25,7 +24,7 @@ pub(super) enum Kind {
     Object,
 }
 
-/// Limits of the containers and strings within a value.
+/// The limits of containers and strings within a value.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     pub(super) string: usize,
@@ -33,7 +32,7 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// For `params` and `data`: the frame is limit enough.
+    /// For `params` and `data`, which only the frame limits.
     pub(super) const BODY: Self = Self { string: usize::MAX, entries: usize::MAX };
 
     /// For everything else.
@@ -42,14 +41,14 @@ impl Bounds {
     }
 }
 
-/// Why a scan stopped. One byte, since every step of the scanner may return it.
+/// Why a scan stopped. It has one byte, because every step of the scanner may return it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// Deeper than allowed.
+    /// It is too deep.
     Depth,
-    /// A string longer than allowed.
+    /// A string is too long.
     String,
-    /// A container with more members than allowed.
+    /// A container has too many members.
     Entries,
     ByteOrderMark,
     NoValue,
@@ -65,7 +64,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// What is malformed, for the faults that mean this.
+    /// What is malformed, if this is such a fault.
     const fn what(self) -> &'static str {
         match self {
             Self::Depth | Self::String | Self::Entries => "too large",
@@ -104,7 +103,7 @@ impl<'a> Scanner<'a> {
         self.at
     }
 
-    /// Says where and why a scan stopped.
+    /// Where and why a scan stopped.
     pub(super) fn problem(&self, fault: Fault, limits: &Limits) -> Problem {
         match fault {
             Fault::Depth => limits.exceeded("depth of nesting", Bound::Depth, None),
@@ -120,13 +119,13 @@ impl<'a> Scanner<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// Everything from the next byte on.
+    /// The rest, beginning with the next byte.
     #[inline]
     pub(super) fn rest(&self) -> &'a [u8] {
         self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 
-    /// Goes `bytes` further. That cannot overflow: it goes behind bytes that are in memory.
+    /// Advances by `bytes`. It cannot overflow, because these bytes are in memory.
     #[inline]
     pub(super) fn skip(&mut self, bytes: usize) {
         self.at = self.at.wrapping_add(bytes);
@@ -142,7 +141,7 @@ impl<'a> Scanner<'a> {
         found
     }
 
-    /// Skips white space, of which there is none in what a node writes.
+    /// Skips white space. Nodes write none.
     #[inline]
     pub(super) fn blank(&mut self) {
         if self.peek().is_some_and(|byte| byte <= b' ') {
@@ -157,7 +156,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Skips one value. `depth` counts the containers that may still be opened.
+    /// Skips one value. `depth` is the number of levels that may still be opened.
     pub(super) fn value(&mut self, bounds: Bounds, depth: usize) -> Scan<Kind> {
         match self.peek() {
             Some(b'"') => {
@@ -217,15 +216,15 @@ impl<'a> Scanner<'a> {
         Err(Fault::Entries)
     }
 
-    /// Skips a key with its colon; the next byte is the value's. Returns what stands between the quotes
-    /// and whether there are escapes in it.
+    /// Skips a key with its colon. The next byte belongs to the value. Returns the text between the quotes,
+    /// and whether it contains escapes.
     pub(super) fn key(&mut self, bounds: Bounds) -> Scan<(&'a str, bool)> {
         let start = self.at.saturating_add(1);
         let (end, escaped) = self.key_end(bounds)?;
         Ok((self.text.get(start..end).unwrap_or_default(), escaped))
     }
 
-    /// The same; returns the offset of the closing quote.
+    /// The same. Returns the offset of the closing quote.
     #[inline]
     fn key_end(&mut self, bounds: Bounds) -> Scan<(usize, bool)> {
         if self.peek() != Some(b'"') {
@@ -241,7 +240,7 @@ impl<'a> Scanner<'a> {
         Ok((end, escaped))
     }
 
-    /// After a member: `true` behind the closing bracket, `false` in front of the next member.
+    /// After a member: `true` after the closing bracket, `false` before the next member.
     #[inline]
     pub(super) fn ended(&mut self, close: u8) -> Scan<bool> {
         self.blank();
@@ -259,7 +258,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Skips a string; the next byte is its opening quote. Says whether it has escapes.
+    /// Skips a string. The next byte is its opening quote. Returns whether it contains escapes.
     #[inline]
     pub(super) fn string(&mut self, bounds: Bounds) -> Scan<bool> {
         self.skip(1);
@@ -332,7 +331,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// How many bytes at the beginning are neither quote, backslash nor control character.
+/// How many bytes at the beginning are neither quotes, backslashes nor control characters.
 #[inline]
 pub(super) fn plain_prefix(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
@@ -340,10 +339,10 @@ pub(super) fn plain_prefix(bytes: &[u8]) -> usize {
     const QUOTES: u64 = 0x2222_2222_2222_2222;
     const BACKSLASHES: u64 = 0x5C5C_5C5C_5C5C_5C5C;
     const SPACES: u64 = 0x2020_2020_2020_2020;
-    // Eight bytes at a time: subtracting from each byte borrows into its high bit exactly when the byte is
-    // below the subtrahend, and a byte is zero when it is below one. A borrow can mark bytes behind the
-    // first one found, never in front of it, so the first mark is true. Bytes that had the high bit set
-    // before are none of those sought.
+    // Eight bytes at a time: a subtraction from each byte borrows into its high bit exactly if the byte is
+    // below the subtrahend, and a byte is zero if it is below one. A borrow can mark bytes after the first
+    // one found, but never before it, so the first mark is right. Bytes that had the high bit set before are
+    // none of those that are searched for.
     let mut rest = bytes;
     while let Some((word, tail)) = rest.split_first_chunk::<8>() {
         let word = u64::from_le_bytes(*word);

@@ -1,17 +1,17 @@
-//! Texts between their JSON form and ours.
+//! Converts strings from and to JSON.
 
 use bytes::BytesMut;
 
 use super::scan::plain_prefix;
 
-/// The text of a string that begins here and ends at its closing quote, or with the bytes. `None` when it
-/// holds something that is no text in Rust: a lone surrogate, or bytes that are no UTF-8.
+/// The text of a string that begins here, and ends at its closing quote or with the bytes. `None` if it
+/// contains a lone surrogate, or bytes that are not UTF-8.
 pub(super) fn unescape(inner: &[u8]) -> Option<String> {
     unescape_or(inner, None)
 }
 
-/// The same, with U+FFFD for each lone surrogate, for texts that people read: JavaScript cuts long ones
-/// without regard for pairs.
+/// The same, with U+FFFD for each lone surrogate, for texts that people read: JavaScript may cut a long text
+/// within a pair.
 pub(super) fn unescape_lossy(inner: &[u8]) -> Option<String> {
     unescape_or(inner, Some(char::REPLACEMENT_CHARACTER))
 }
@@ -33,8 +33,8 @@ fn unescape_or(inner: &[u8], lone_surrogate: Option<char>) -> Option<String> {
     }
 }
 
-/// Bytes in front of the next quote or backslash. Control characters are not judged here: the scanner has
-/// refused them, and whoever reads the remains of a refused packet wants them.
+/// The number of bytes before the next quote or backslash. Control characters are not checked here: the
+/// scanner has refused them, and the search in a refused packet accepts them.
 fn plain_length(bytes: &[u8]) -> usize {
     let mut length = plain_prefix(bytes);
     while bytes.get(length).is_some_and(|byte| *byte < 0x20) {
@@ -44,7 +44,7 @@ fn plain_length(bytes: &[u8]) -> usize {
     length
 }
 
-/// What an escape stands for, nothing for a lone surrogate, and what follows it.
+/// The character of an escape (`None` for a lone surrogate), and the bytes after it.
 fn one_escape(escape: &[u8]) -> Option<(Option<char>, &[u8])> {
     let (letter, rest) = escape.split_first()?;
     let character = match letter {

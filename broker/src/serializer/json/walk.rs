@@ -1,4 +1,4 @@
-//! Going through objects and arrays whose members are not known in advance.
+//! Visits objects and arrays whose members are not known in advance.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use super::scan::{Fault, Kind, Scanner};
 use super::text::unescape_lossy;
 
 impl<'a> Reader<'a> {
-    /// Skips one value and says what and where it was.
+    /// Skips one value. Returns its kind and its position.
     pub(super) fn skip(&self, scanner: &mut Scanner<'_>) -> Judged<Slot> {
         let start = scanner.at();
         let kind = scanner
@@ -17,7 +17,7 @@ impl<'a> Reader<'a> {
         Ok(Slot { span: span(start, scanner.at()), kind })
     }
 
-    /// Finds `keys` in the object at the scanner and goes behind it; finds nothing in any other value.
+    /// Finds `keys` in the object at the scanner, and moves to its end. Finds nothing in any other value.
     #[inline]
     pub(super) fn members<const N: usize>(
         &self,
@@ -34,8 +34,9 @@ impl<'a> Reader<'a> {
         Ok((Slot { span: span(start, scanner.at()), kind: Kind::Object }, slots))
     }
 
-    /// Calls `member` with each key of the object at the scanner, which then stands at the value and has
-    /// to be taken behind it. Goes behind the object; any other value is skipped without a call.
+    /// Calls `member` with each key of the object at the scanner. The scanner is then at the value, and
+    /// `member` has to move it to the end of the value. Afterwards it is at the end of the object. Any other
+    /// value is skipped without a call.
     pub(super) fn each_member(
         &self,
         scanner: &mut Scanner<'a>,
@@ -56,8 +57,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Calls `element` with the scanner at each element of an array, to be taken behind it. Goes behind
-    /// the array; any other value is skipped without a call.
+    /// Calls `element` with the scanner at each element of an array. `element` has to move it to the end of
+    /// the element. Afterwards it is at the end of the array. Any other value is skipped without a call.
     pub(super) fn each_element(
         &self,
         scanner: &mut Scanner<'a>,

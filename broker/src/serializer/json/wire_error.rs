@@ -10,11 +10,11 @@ use super::text::{put_text, unescape_lossy};
 use crate::protocol::{Code, Raw, WireError};
 use crate::serializer::Limits;
 
-/// How many keys that the protocol does not name are kept, and how long they may be.
+/// How many keys that the protocol does not define are kept, and how long they may be.
 const EXTRA: usize = 64;
 const EXTRA_KEY: usize = 255;
 
-/// Reads an error object. What is missing or odd becomes an error that says so.
+/// Reads an error object. If something is missing or invalid, the result is an error that says so.
 pub(super) fn read(raw: Option<&Raw>) -> WireError {
     let odd = |message: String| WireError {
         code: Some(Code::Integer(500)),
@@ -24,7 +24,7 @@ pub(super) fn read(raw: Option<&Raw>) -> WireError {
     let Some(raw) = raw.filter(|raw| !raw.is_null()) else {
         return odd("the call failed, and the answer does not say why".to_owned());
     };
-    // The decoder has limited what came with a packet; here the limits only bound the depth.
+    // The decoder has limited everything in a packet. Here the limits only bound the depth.
     let limits = Limits { string: usize::MAX, entries: usize::MAX, ..Limits::default() };
     let frame = raw.bytes();
     let Ok(reader) = Reader::new(frame, &limits) else {
@@ -55,7 +55,7 @@ pub(super) fn read(raw: Option<&Raw>) -> WireError {
     }
 }
 
-/// Takes a member that the protocol names; `false` for any other.
+/// Takes a member that the protocol defines. `false` for any other.
 fn take(error: &mut WireError, reader: &Reader<'_>, key: &str, value: Slot) -> bool {
     match key {
         "name" => error.name = text(reader, value).unwrap_or_else(|| "Error".to_owned()),
@@ -71,7 +71,7 @@ fn take(error: &mut WireError, reader: &Reader<'_>, key: &str, value: Slot) -> b
     true
 }
 
-/// Keeps a member that the protocol does not name; of several with one key the last.
+/// Keeps a member that the protocol does not define. If a key occurs several times, the last value counts.
 fn keep(error: &mut WireError, reader: &Reader<'_>, key: String, value: Slot) {
     let value = value.span.raw(reader.frame).unwrap_or_else(Raw::null).detached();
     match error.extra.iter_mut().find(|(known, _)| *known == key) {
@@ -80,7 +80,7 @@ fn keep(error: &mut WireError, reader: &Reader<'_>, key: String, value: Slot) {
     }
 }
 
-/// A text, or another value as written; `None` for null.
+/// A string, or any other value in its written form. `None` for null.
 fn text(reader: &Reader<'_>, slot: Slot) -> Option<String> {
     let written = reader.written(slot);
     match slot.kind {
@@ -106,7 +106,7 @@ fn code(reader: &Reader<'_>, slot: Slot) -> Option<Code> {
     }
 }
 
-/// Appends an error object in Node's order.
+/// Appends an error object, with the keys in the same order as Node.
 pub(super) fn write(error: &WireError, out: &mut BytesMut) {
     out.extend_from_slice(b"{\"name\":");
     put_text(out, &error.name);
