@@ -20,12 +20,12 @@ use crate::strategy::{Strategy, StrategyKind};
 const IDLE_NAMES: usize = 65_536;
 /// The number of empty subscriber lists that are remembered.
 const IDLE_LISTS: usize = 4_096;
-/// Names of actions, and lists of subscribers, that a registry holds at most. What comes on top cannot be
-/// called from here until others are gone.
+/// The largest number of action names, and of subscriber lists, in a registry. Further ones cannot be called
+/// from this node until others are gone.
 const MOST: usize = 1_000_000;
 
-/// Patterns that stand for more than one name, from all remote nodes together. Each new event name is tried
-/// with each of them. A subscription that would need one more is left out.
+/// The largest number of patterns that match more than one name, from all remote nodes together. Each new
+/// event name is tried with each of them. A subscription that would exceed it is left out.
 const MOST_WILD: usize = 4_096;
 
 impl Catalog {
