@@ -1,4 +1,4 @@
-//! Reading and writing packets, beside `serde_json` on the same bytes.
+//! Reading and writing packets, compared with `serde_json` on the same bytes.
 
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -10,10 +10,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use std::hint::black_box;
 
-/// Captured from a Node broker.
+/// Recorded from a Node broker.
 const REQUEST: &[u8] = include_bytes!("../../broker/tests/vectors/request-0.15.json");
 
-/// A REQUEST as one would write it with serde: texts borrowed, bodies left as they are.
+/// A REQUEST as one would write it with serde: borrowed strings, and bodies that are not decoded.
 #[derive(Serialize, Deserialize)]
 struct Request<'a> {
     id: &'a str,

@@ -1,4 +1,4 @@
-//! An event to subscribers of the same process, beside its floor: boxed handlers run one after the other.
+//! An event to subscribers of the same process. The floor is to run boxed handlers one after the other.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::BoxFuture;
@@ -14,7 +14,7 @@ type Handler = Box<dyn Fn(Arc<Pair>) -> BoxFuture<'static, Result<(), ligand::Er
 static SUM: AtomicI64 = AtomicI64::new(0);
 
 fn handled(pair: &Pair) {
-    // A load and a store: what is measured is the way here, not contention.
+    // A load and a store: the path to the handler is measured, not contention.
     SUM.store(SUM.load(Ordering::Relaxed).wrapping_add(pair.a), Ordering::Relaxed);
 }
 

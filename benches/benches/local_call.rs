@@ -1,4 +1,4 @@
-//! A call to an action of the same process, beside its floor: a boxed async function found by name.
+//! A call to an action of the same process. The floor is a boxed async function that is found by its name.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use foldhash::HashMap;

@@ -14,7 +14,7 @@ pub fn node(n: usize) -> String {
     format!("node-{n}")
 }
 
-/// The INFO of the n-th node. With `own`, its definitions are equal to no other node's.
+/// The INFO of the n-th node. With `own`, its definitions differ from those of all other nodes.
 #[must_use]
 pub fn packet(n: usize, own: bool) -> Bytes {
     let services: Vec<_> = (0..SERVICES).map(|service| service_info(service, own.then_some(n))).collect();

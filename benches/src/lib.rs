@@ -1,13 +1,13 @@
-//! What the benches share: services to measure, packets, and figures about processes.
+//! What the benchmarks share: services to measure, packets, and figures about processes.
 
 pub mod info;
 pub mod process;
 pub mod services;
 
-/// Whether tokio's `test-util` was compiled in, which makes its clock dearer.
+/// Whether tokio's feature `test-util` was compiled in, which makes its clock slower.
 ///
-/// No crate can ask for the features of another one. But `tokio::time::pause` exists only with this
-/// feature; without it, the name below means the function beside it.
+/// No crate can ask for the features of another one. But `tokio::time::pause` exists only with this feature.
+/// Without it, the name below refers to the function next to it.
 #[must_use]
 pub fn test_util() -> bool {
     struct Absent;
@@ -34,7 +34,7 @@ pub fn test_util() -> bool {
     }
 }
 
-/// How this was built, in words for the reader of a table.
+/// How this program was built, as text for a table.
 #[must_use]
 pub fn build() -> String {
     let with = |present: bool| if present { "with" } else { "without" };

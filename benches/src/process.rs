@@ -1,14 +1,14 @@
-//! What the kernel knows of a process: processor time and memory.
+//! What the kernel reports about a process: processor time and memory.
 
 use std::fs;
 use std::io;
 use std::net::TcpListener;
 use std::time::Duration;
 
-/// Processor time, user and system, of all threads of a process that live.
+/// The processor time, user and system, of all living threads of a process.
 ///
 /// # Errors
-/// When the process is gone, or the system has no `/proc`.
+/// If the process is gone, or the system has no `/proc`.
 pub fn cpu_time(pid: u32) -> io::Result<Duration> {
     let mut sum = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
@@ -19,19 +19,19 @@ pub fn cpu_time(pid: u32) -> io::Result<Duration> {
     Ok(Duration::from_nanos(sum))
 }
 
-/// What a process has in memory.
+/// The memory of a process.
 #[derive(Debug, Clone, Copy)]
 pub struct Memory {
-    /// All of it in KiB, with what it shares of its program and of libraries.
+    /// The total in KiB, including what it shares of its program and of libraries.
     pub resident: u64,
-    /// In KiB, what is its own: stacks, the heap, what it changed.
+    /// The part in KiB that belongs only to this process: stacks, the heap, and what it has changed.
     pub own: u64,
 }
 
-/// Memory of a process.
+/// Reads the memory of a process.
 ///
 /// # Errors
-/// When the process is gone, or the system has no `/proc`.
+/// If the process is gone, or the system has no `/proc`.
 pub fn memory(pid: u32) -> io::Result<Memory> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let kib = |name: &str| {
@@ -45,14 +45,14 @@ pub fn memory(pid: u32) -> io::Result<Memory> {
 /// Ports of the loopback interface that were free a moment ago.
 ///
 /// # Errors
-/// When none is left.
+/// If none is left.
 pub fn free_ports(count: usize) -> io::Result<Vec<u16>> {
-    // All are held until the last one is known, so that no port comes twice.
+    // All are held until the last one is known, so that no port is returned twice.
     let held: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<io::Result<_>>()?;
     held.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
 }
 
-/// The middle of some figures; of an even number, the lower one of the two.
+/// The median of some figures. If their number is even, the lower one of the two in the middle.
 #[must_use]
 pub fn median(mut figures: Vec<f64>) -> Option<f64> {
     figures.sort_by(f64::total_cmp);

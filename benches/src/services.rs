@@ -18,14 +18,14 @@ impl Pair {
     /// The sum.
     ///
     /// # Errors
-    /// Never: handlers return results.
+    /// Never. Handlers return results.
     #[allow(clippy::unused_async, reason = "a handler")]
     pub async fn add(self) -> Result<i64, Error> {
         Ok(self.a.wrapping_add(self.b))
     }
 }
 
-/// `math.add`, among 200 other actions.
+/// The service `math` with `add` and 200 other actions.
 #[must_use]
 pub fn math() -> ServiceDef {
     let mut service = ServiceDef::builder("math").action("add", |_cx: Context, pair: Pair| pair.add());
@@ -36,7 +36,7 @@ pub fn math() -> ServiceDef {
     service.build()
 }
 
-/// A layer that passes everything on, in both chains.
+/// A layer that changes nothing, in both chains.
 #[derive(Debug, Clone, Copy)]
 pub struct PassOn;
 
@@ -61,10 +61,10 @@ fn pass_on(next: ActionFn) -> ActionFn {
     })
 }
 
-/// A broker without transporter that runs these services.
+/// A started broker with these services and without a transporter.
 ///
 /// # Panics
-/// When it cannot be built or started.
+/// If it cannot be built or started.
 pub async fn started(builder: ligand::BrokerBuilder) -> ServiceBroker {
     let broker = builder.build().expect("the configuration is valid");
     broker.start().await.expect("nothing can fail without a transporter");

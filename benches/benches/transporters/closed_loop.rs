@@ -1,4 +1,4 @@
-//! Loads that wait for answers before they go on.
+//! Loads that wait for answers before they continue.
 
 use std::future::Future;
 use std::io;
@@ -8,17 +8,18 @@ use std::time::{Duration, Instant};
 
 use crate::figures::Figures;
 
-/// Events that are sent before one asks whether they have arrived.
+/// The number of events that are sent before asking whether they have arrived.
 pub(crate) const WINDOW: usize = 256;
 
-/// Lets `concurrency` callers make one call after the other for this long.
+/// Lets `concurrency` callers make calls for this long, each caller one after the other.
 pub(crate) async fn calls<F, Fut>(call: F, concurrency: usize, time: Duration) -> io::Result<Figures>
 where
     F: Fn() -> Fut + Clone + Send + 'static,
     Fut: Future<Output = io::Result<()>> + Send,
 {
     let over = Arc::new(AtomicBool::new(false));
-    // Reading the clock costs little next to a call that has the machine to itself, and much otherwise.
+    // Reading the clock is cheap compared with a call that has the machine to itself, and expensive
+    // otherwise.
     let timed = concurrency == 1;
     let from = Instant::now();
     let callers: Vec<_> = (0..concurrency)
@@ -49,8 +50,8 @@ where
     Ok(Figures { count, nanos, p50_nanos: took.get(took.len() / 2).copied().map_or(0, self::nanos) })
 }
 
-/// Sends windows of events for this long. `window` sends [`WINDOW`] events and gives how many were
-/// delivered, to all nodes together.
+/// Sends windows of events for this long. `window` sends [`WINDOW`] events, and returns how many were
+/// delivered to all nodes together.
 pub(crate) async fn events<F, Fut>(window: F, time: Duration) -> io::Result<Figures>
 where
     F: Fn() -> Fut + Send + 'static,

@@ -1,13 +1,13 @@
-//! What is measured.
+//! The figures of a measurement.
 
-/// What came of a load.
+/// The result of a load.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Figures {
-    /// Calls answered, or events delivered.
+    /// The number of answered calls, or of delivered events.
     pub(crate) count: u64,
     /// How long it took.
     pub(crate) nanos: u64,
-    /// Half of the calls took at most this long; 0 when not measured.
+    /// The median latency of the calls. 0 if it was not measured.
     pub(crate) p50_nanos: u64,
 }
 

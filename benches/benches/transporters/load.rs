@@ -1,17 +1,17 @@
-//! What is done while it is measured.
+//! What runs while it is measured.
 
-/// What is done again and again.
+/// What is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Load {
-    /// So many callers, each of which makes its next call when its last one is answered. The body has
-    /// `size` bytes both ways.
+    /// A number of callers. Each makes its next call when its last one has been answered. The body has `size`
+    /// bytes in both directions.
     Calls { size: usize, concurrency: usize },
-    /// Broadcasts to so many nodes.
+    /// Broadcasts to a number of nodes.
     Events { size: usize, nodes: usize },
 }
 
 impl Load {
-    /// As one line for the worker.
+    /// The load as one line for the worker.
     pub(crate) fn to_words(self) -> String {
         match self {
             Self::Calls { size, concurrency } => format!("calls {size} {concurrency}"),

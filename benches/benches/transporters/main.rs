@@ -1,17 +1,18 @@
-//! What a call and an event cost between two nodes, beside a floor and rivals: `cargo bench transporters`.
+//! The cost of a call and of an event between two nodes, compared with a floor and with other frameworks:
+//! `cargo bench transporters`.
 //!
-//! A row is a workload (`tcp/1KiB/c64`), measured with several subjects: ligand, the floor (the least that
-//! has to be done), and rivals. In each of five rounds the subjects take turns, A B C … A B C, so that
-//! whatever else the machine does hits all of them; the table gives medians, and the ratios within it are
-//! what counts. Client and server are processes of their own (this program starts itself again), so that
-//! the processor time of each is known.
+//! A row is a workload (`tcp/1KiB/c64`) that is measured with several subjects: ligand, the floor (the least
+//! that has to be done), and other frameworks. In each of five rounds the subjects take turns (A B C … A B
+//! C), so that other load on the machine affects all of them. The table contains medians; the ratios between
+//! them matter. Client and server are separate processes (this program starts itself again), so that the
+//! processor time of each is known.
 //!
-//! The rows on a message server need that server: its URL is taken from the environment (`NATS_URL` and the
-//! like, which `scripts/servers` prints). A server that is not named is a skipped row. The processor time of
-//! the servers themselves is in no figure.
+//! The rows about a message server need that server. Its URL is taken from the environment (`NATS_URL` and
+//! similar variables, which `scripts/servers` prints). The row of a server that is not named is skipped. No
+//! figure includes the processor time of the servers.
 //!
-//! Like every test program it obeys a name filter, `--exact`, `--list` and `--test`. Without `--bench`,
-//! which `cargo bench` passes, it only shows that everything runs.
+//! Like every test program, it accepts a name filter, `--exact`, `--list` and `--test`. Without `--bench`,
+//! which `cargo bench` passes, it only checks that everything runs.
 #![allow(clippy::disallowed_methods, reason = "a benchmark ends with all its tasks and threads")]
 
 mod closed_loop;
@@ -31,7 +32,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use table::{Rounds, Skipped};
 
-/// What the command line asks for.
+/// The options of the command line.
 #[derive(Debug, Default)]
 struct Asked {
     filters: Vec<String>,
@@ -50,7 +51,7 @@ impl Asked {
                 "--bench" => asked.bench = true,
                 "--test" => asked.test = true,
                 "--exact" => asked.exact = true,
-                // Options of other harnesses, which cargo passes to all programs alike.
+                // Options of other harnesses, which cargo passes to all programs.
                 option if option.starts_with('-') => {}
                 filter => asked.filters.push(filter.to_owned()),
             }
@@ -64,7 +65,7 @@ impl Asked {
     }
 }
 
-/// How much work is done.
+/// The amount of work.
 #[derive(Debug, Clone, Copy)]
 struct Effort {
     rounds: usize,
@@ -109,7 +110,7 @@ fn run(asked: &Asked) -> ExitCode {
 
 fn measure(rows: &[Row], effort: Effort, smoke: bool) -> Result<(), String> {
     let (mut done, mut skipped) = (Vec::new(), BTreeMap::new());
-    // One way after the other, so that no process stands by while others are measured.
+    // One transport after the other, so that no process is idle while others are measured.
     for rows in rows.chunk_by(|one, next| one.way == next.way) {
         measure_way(rows, effort, smoke, &mut done, &mut skipped)?;
     }
@@ -129,7 +130,7 @@ fn measure_way<'a>(
 ) -> Result<(), String> {
     let mut sessions = BTreeMap::new();
     for kind in rows.iter().flat_map(Row::subjects).collect::<BTreeSet<_>>() {
-        // Starting Node takes longer than the whole smoke run may.
+        // Starting Node takes longer than the whole smoke run may take.
         if smoke && kind.is_js() {
             continue;
         }

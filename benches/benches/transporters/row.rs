@@ -4,7 +4,7 @@ use crate::load::Load;
 use crate::subject::Kind;
 use crate::subject::bus::{Bus, Part};
 
-/// How the nodes of a row reach each other.
+/// The transport between the nodes of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     Tcp,
@@ -12,7 +12,7 @@ pub(crate) enum Way {
     Bus(Bus),
 }
 
-/// One line of the table.
+/// A line of the table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row {
     pub(crate) way: Way,
@@ -61,7 +61,7 @@ impl Row {
         }
     }
 
-    /// Who takes part; the floor comes second.
+    /// The subjects of the row. The floor comes second.
     pub(crate) fn subjects(&self) -> Vec<Kind> {
         match (self.way, self.load) {
             (Way::Tcp, Load::Calls { .. }) => {
@@ -69,7 +69,7 @@ impl Row {
             }
             (Way::Tcp, Load::Events { .. }) => vec![Kind::Ligand, Kind::Raw, Kind::Js],
             (Way::Memory, _) => vec![Kind::Memory, Kind::Channel],
-            // At 22 calls per second, 512 callers would be waited for half a minute each time.
+            // At 22 calls a second, each wait for 512 callers would take half a minute.
             (Way::Bus(Bus::Amqp), Load::Calls { concurrency: 1 | 64, .. }) => {
                 let parts = [Part::Ligand, Part::ByHand, Part::Js, Part::JsDefault];
                 parts.map(|part| Kind::On(Bus::Amqp, part)).to_vec()

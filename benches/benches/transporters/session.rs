@@ -1,4 +1,4 @@
-//! The processes of one subject, as the one that measures sees them.
+//! The processes of one subject, as the measuring process sees them.
 
 use ligand_benches::process::{cpu_time, free_ports};
 use std::io::{self, BufRead as _, BufReader, Write as _};
@@ -12,15 +12,15 @@ use crate::subject::{Kind, NODES};
 use crate::table::Measured;
 use crate::worker;
 
-/// Client and server of a subject; they end when this is dropped.
+/// The client and the server of a subject. They end when this is dropped.
 pub(crate) struct Session {
-    // The client first: it is dropped first.
+    // The client comes first, so it is dropped first.
     client: Peer,
     server: Option<Peer>,
 }
 
 impl Session {
-    /// Starts the processes; `Ok(Err(why))` when the machine lacks what this subject needs.
+    /// Starts the processes. `Ok(Err(why))` if the machine lacks what this subject needs.
     pub(crate) fn start(kind: Kind) -> io::Result<Result<Self, String>> {
         let server_is_missing = || if let Kind::On(bus, _) = kind { bus.is_missing() } else { None };
         let js_is_missing = || if kind.is_js() { js_is_missing() } else { None };
@@ -31,7 +31,7 @@ impl Session {
         let ports = free_ports(1 + NODES)?;
         let ports: Vec<_> = ports.iter().map(u16::to_string).collect();
         let place = match kind {
-            // Nobody else has these ports, so nobody else has this name either.
+            // No other process has these ports, so none has this name.
             Kind::On(..) => format!("bench-{}-{}", std::process::id(), ports[0]),
             _ => ports.join(","),
         };
@@ -39,7 +39,7 @@ impl Session {
         Ok(Ok(Self { client: Peer::start(kind, "client", &place)?, server }))
     }
 
-    /// Runs a load for about this long.
+    /// Runs a load for about this time.
     pub(crate) fn measure(&mut self, load: Load, warm_up: Duration, time: Duration) -> io::Result<Measured> {
         if !warm_up.is_zero() {
             self.client.run(load, warm_up)?;
@@ -63,7 +63,7 @@ impl Session {
 
 struct Peer {
     child: Child,
-    /// Closed by dropping, which is how the process learns that it is not needed any more.
+    /// Dropping it closes it, which tells the process that it is not needed any more.
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
 }
@@ -116,7 +116,7 @@ impl Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         drop(self.input.take());
-        // It need not say goodbye: nothing is measured any more.
+        // It need not end gracefully, because nothing is measured any more.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -139,7 +139,7 @@ fn js_transporter(bus: Bus, part: Part) -> io::Result<String> {
     Ok(transporter.to_string())
 }
 
-/// Why the rival in JavaScript cannot take part.
+/// Why the subject in JavaScript cannot take part.
 fn js_is_missing() -> Option<String> {
     let mut node = Command::new("node");
     node.arg(js_directory().join("peer.js")).arg("check");

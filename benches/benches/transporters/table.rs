@@ -1,4 +1,4 @@
-//! The table: medians, and what the first subject is worth in units of the others.
+//! The table: medians, and the ratios of the first subject to the others.
 
 use ligand_benches::process::median;
 use std::collections::BTreeMap;
@@ -11,15 +11,15 @@ use crate::targets;
 /// One measurement.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Measured {
-    /// Calls, or events delivered.
+    /// Calls, or delivered events.
     pub(crate) per_second: f64,
-    /// Processor time of client and server.
+    /// The processor time of client and server.
     pub(crate) cpu_micros: f64,
-    /// Half of the calls took at most this long.
+    /// The median latency of the calls.
     pub(crate) p50_micros: Option<f64>,
 }
 
-/// What the rounds of a row came to.
+/// The results of the rounds of a row.
 pub(crate) type Rounds = BTreeMap<Kind, Vec<Measured>>;
 
 fn median_of(rounds: &Rounds, kind: Kind, figure: fn(&Measured) -> Option<f64>) -> Option<f64> {
@@ -34,10 +34,10 @@ fn cpu(rounds: &Rounds, kind: Kind) -> Option<f64> {
     median_of(rounds, kind, |one| Some(one.cpu_micros))
 }
 
-/// Why subjects did not take part.
+/// Why subjects were skipped.
 pub(crate) type Skipped = BTreeMap<Kind, String>;
 
-/// Prints what a row came to, a line for each subject.
+/// Prints the results of a row, with a line for each subject.
 pub(crate) fn row(row: &Row, rounds: &Rounds, skipped: &Skipped) {
     println!("\n{}", row.id());
     println!("  {:<14}{:>12}{:>14}{:>10}", "subject", "per second", "CPU us each", "p50 us");
@@ -52,8 +52,8 @@ pub(crate) fn row(row: &Row, rounds: &Rounds, skipped: &Skipped) {
     }
 }
 
-/// Prints ligand's rate in units of each other subject's, and in brackets the same of processor time: more
-/// than 1 is better before the brackets, less than 1 within.
+/// Prints the ratio of ligand's rate to that of each other subject, followed in brackets by the ratio of the
+/// processor times. More than 1 is better before the brackets, less than 1 is better within them.
 pub(crate) fn summary(rows: &[(&Row, Rounds)], skipped: &Skipped) {
     let (on_servers, others): (Vec<_>, Vec<_>) =
         rows.iter().partition(|(row, _)| matches!(row.way, Way::Bus(_)));
@@ -82,7 +82,7 @@ pub(crate) fn summary(rows: &[(&Row, Rounds)], skipped: &Skipped) {
     }
     for (row, rounds) in &on_servers {
         let Way::Bus(bus) = row.way else { continue };
-        // On AMQP the one, on NATS the other.
+        // The first on AMQP, the second on NATS.
         let further = if bus == Bus::Nats { Part::Micro } else { Part::JsDefault };
         let [by_hand, js, further] = [Part::ByHand, Part::Js, further].map(|part| {
             let of = Kind::On(bus, part);
@@ -98,7 +98,7 @@ pub(crate) fn summary(rows: &[(&Row, Rounds)], skipped: &Skipped) {
     }
 }
 
-/// How much faster the first subject of a row is than another one.
+/// The ratio of the first subject's rate to that of another one.
 fn ratio(row: &Row, rounds: &Rounds, of: Kind) -> Option<f64> {
     Some(rate(rounds, row.subjects()[0])? / rate(rounds, of)?)
 }

@@ -1,5 +1,5 @@
-//! What ligand's rate on a message server should be in units of others'. Missing one is not a failure of the
-//! run: the table shows it.
+//! Targets for ligand's rate on a message server, relative to that of others. A missed target does not fail
+//! the run: the table shows it.
 
 use crate::load::Load;
 use crate::row::{Row, Way};
@@ -7,7 +7,7 @@ use crate::subject::bus::{Bus, Part};
 
 const KIB: usize = 1024;
 
-/// The least ratio to this subject of the row; `None` when none was set.
+/// The lowest ratio to this subject of the row. `None` if there is no target.
 pub(crate) fn least(row: &Row, part: Part) -> Option<f64> {
     let Way::Bus(bus) = row.way else { return None };
     let (by_hand, js) = match (bus, row.load) {

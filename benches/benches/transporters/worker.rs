@@ -1,5 +1,5 @@
-//! A process that serves or makes load: says `ready`, then runs what it reads from its standard input
-//! until that ends.
+//! A process that serves or makes load. It prints `ready`, and then runs the loads that it reads from its
+//! standard input, until that ends.
 
 use std::io::{self, BufRead as _, Write as _};
 use std::process::ExitCode;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::load::Load;
 use crate::subject::{Client, Kind, Place, Server};
 
-/// First argument of such a process.
+/// The first argument of such a process.
 pub(crate) const MARK: &str = "__worker";
 
 pub(crate) fn main(mut args: impl Iterator<Item = String>) -> ExitCode {
@@ -43,7 +43,7 @@ pub(crate) fn main(mut args: impl Iterator<Item = String>) -> ExitCode {
             Ok(())
         }),
     };
-    // Left at once: whoever reads the figures ends this process anyway.
+    // It ends at once, because the process that reads the figures ends it anyway.
     match result {
         Ok(()) => std::process::exit(0),
         Err(error) => {

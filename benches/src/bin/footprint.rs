@@ -1,10 +1,11 @@
-//! Start-up time and idle memory of a node over TCP, beside a minimal listener.
+//! Start-up time and idle memory of a node over TCP, compared with a minimal listener.
 //!
 //! `footprint [--rounds N]`
 //!
-//! Each subject is a process of its own (this program starts itself again), measured five times in turn.
-//! Start-up counts from starting the process until it says that it is ready; memory is what is resident
-//! a second later, and how much of that is its own. The last line is what the registry takes for each of 1,000 nodes.
+//! Each subject is a process of its own (this program starts itself again). Each is measured five times, in
+//! turn. Start-up time ends when the process says that it is ready. Memory is the resident memory one second
+//! later, and the part of it that belongs only to the process. The last line is the memory of the registry
+//! for each of 1,000 nodes.
 #![allow(clippy::disallowed_methods, reason = "a benchmark ends with all its tasks and threads")]
 
 use ligand::__bench::Nodes;
@@ -16,7 +17,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 5;
-/// After which a process counts as idle.
+/// The time after which a process counts as idle.
 const SETTLED: Duration = Duration::from_secs(1);
 const NODES: usize = 1_000;
 
@@ -93,7 +94,7 @@ fn own_process(role: &str) -> io::Result<Command> {
     Ok(command)
 }
 
-/// A stock node in JavaScript, if the machine has what it takes.
+/// A stock node in JavaScript, if the machine has what it needs.
 fn javascript() -> io::Result<Option<Command>> {
     let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("js");
     if !directory.join("../../broker/tests/interop/js/node_modules/moleculer-015").is_dir() {
@@ -105,7 +106,7 @@ fn javascript() -> io::Result<Option<Command>> {
     Ok(Some(command))
 }
 
-/// Starts a process; gives how long it took to be ready, and its memory when idle.
+/// Starts a process. Returns the time until it was ready, and its memory when idle.
 fn measure(command: &mut Command) -> io::Result<(Duration, Memory)> {
     let from = Instant::now();
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
@@ -127,7 +128,7 @@ fn measure(command: &mut Command) -> io::Result<(Duration, Memory)> {
     measured
 }
 
-/// Says so, and waits until the process is ended.
+/// Says that it is ready, and waits until the process is ended.
 fn ready() -> io::Result<()> {
     println!("ready");
     io::stdout().flush()?;
@@ -152,7 +153,7 @@ async fn node() -> io::Result<()> {
     ready()
 }
 
-/// A registry full of nodes, or, in a process that is to be compared, only their packets.
+/// A registry full of nodes. For comparison, another process holds only their packets.
 fn registry(own: bool) -> io::Result<()> {
     let registry = Nodes::new();
     let fill = std::env::args().nth(1).is_none_or(|role| role != "registry-none");

@@ -1,7 +1,7 @@
-//! Runs one subject of the groups `local_call` and `events` so many times, for callgrind to count.
+//! Runs one subject of the groups `local_call` and `events` a given number of times, for callgrind.
 //!
-//! Time on a shared machine is noisy, instructions are not. `scripts/instructions` runs this twice per subject
-//! and prints the difference per run.
+//! Time on a shared machine is noisy, but instructions are not. `scripts/instructions` runs this twice for
+//! each subject, and prints the difference per run.
 
 use futures_util::future::BoxFuture;
 use ligand::{Context, Error, Payload, ServiceBroker, ServiceDef, Shared};

@@ -2,10 +2,10 @@
 //!
 //! `load URL [--action NAME] [--params JSON] [--rate N] [--seconds N] [--node ID] [--namespace NAME]`
 //!
-//! Calls begin at a fixed rate, whether earlier ones were answered or not, and a call's latency counts
-//! from the moment it was due. So a cluster that stalls is charged for every call that it kept waiting
-//! (no coordinated omission). Without `--action`, the program offers an echo of its own at the same URL,
-//! from a second broker.
+//! Calls begin at a fixed rate, even if earlier ones have not been answered, and the latency of a call counts
+//! from the time at which it was due. So a cluster that stalls is charged for every call that it kept waiting
+//! (no coordinated omission). Without `--action`, the program offers its own echo at the same URL, from a
+//! second broker.
 #![allow(clippy::disallowed_methods, reason = "a benchmark ends with all its tasks and threads")]
 
 use hdrhistogram::Histogram;
@@ -19,7 +19,7 @@ use tokio::time::Instant;
 const USAGE: &str = "usage: load URL [--action NAME] [--params JSON] [--rate CALLS_PER_SECOND] \
                      [--seconds N] [--node ID] [--namespace NAME]";
 
-/// Results that wait to be counted; above that, their tasks wait.
+/// The number of results that may wait to be counted. If there are more, their tasks wait.
 const RESULTS: usize = 65_536;
 
 struct Options {
@@ -104,7 +104,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// How a call ended, and how long after it was due.
+/// The time from when a call was due to its end, and its result.
 type Ended = (Duration, Result<(), Error>);
 
 async fn run(options: &Options) -> Result<(), String> {
@@ -120,7 +120,7 @@ async fn run(options: &Options) -> Result<(), String> {
     let (ended, mut all) = mpsc::channel(RESULTS);
     let pacing = pace(broker.clone(), action.to_owned(), options, ended);
     let collecting = async {
-        // From a microsecond to ten minutes, at three digits.
+        // From a microsecond to ten minutes, with three digits.
         let mut latency =
             Histogram::<u64>::new_with_bounds(1, 600_000_000, 3).map_err(|error| error.to_string())?;
         let mut failures = BTreeMap::<String, u64>::new();
@@ -143,7 +143,7 @@ async fn run(options: &Options) -> Result<(), String> {
     Ok(())
 }
 
-/// Begins the calls, each when it is due; gives when the first one was.
+/// Begins each call when it is due. Returns when the first one began.
 async fn pace(
     broker: ServiceBroker,
     action: String,
@@ -162,7 +162,7 @@ async fn pace(
             (broker.clone(), action.clone(), ended.clone(), options.params.clone());
         tokio::spawn(async move {
             let result = broker.call::<()>(action, params).await;
-            // The clock has stopped before it may have to wait for room; the receiver outlives all senders.
+            // The latency is measured before this waits for room. The receiver outlives all senders.
             let _ = ended.send((due.elapsed(), result)).await;
         });
     }

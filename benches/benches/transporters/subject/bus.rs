@@ -1,4 +1,4 @@
-//! The message servers, and what is needed to measure on one.
+//! The message servers, and what is needed to measure with them.
 
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs as _};
@@ -14,19 +14,19 @@ pub(crate) enum Bus {
     Kafka,
 }
 
-/// Who uses the server.
+/// The client of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Part {
-    /// Bodies are passed through as bytes.
+    /// Ligand. Bodies are passed as bytes.
     Ligand,
-    /// Request and reply by hand on the client library that ligand uses as well.
+    /// Request and reply, written directly on the client library that ligand uses.
     ByHand,
-    /// Moleculer on Node. With AMQP its `prefetch` is 100 and its socket does not delay.
+    /// Moleculer on Node. With AMQP, its `prefetch` is 100 and its socket has no delay.
     Js,
-    /// Moleculer on Node as it is by default, where that differs much: with AMQP it takes one request at a
-    /// time, and every one waits for a delayed acknowledgement.
+    /// Moleculer on Node with its default options, if they make a large difference: with AMQP it takes one
+    /// request at a time, and each one waits for a delayed acknowledgement.
     JsDefault,
-    /// NATS's own services, which are part of its client library.
+    /// NATS services, which are part of its client library.
     Micro,
 }
 
@@ -47,7 +47,7 @@ impl Bus {
         }
     }
 
-    /// The client library beneath ligand.
+    /// The client library that ligand uses.
     pub(crate) const fn library(self) -> &'static str {
         match self {
             Self::Nats => "async-nats",
@@ -97,7 +97,7 @@ impl Bus {
             .ok_or_else(|| io::Error::other(format!("{} is not set", self.variable())))
     }
 
-    /// Why nothing can be measured on this server.
+    /// Why this server cannot be measured.
     pub(crate) fn is_missing(self) -> Option<String> {
         if !self.is_compiled() {
             return Some(format!("skipped: built without it, give `--features {}`", self.name()));
@@ -116,7 +116,7 @@ impl Bus {
     }
 }
 
-/// The parts of a URL that clients without URLs are given.
+/// The parts of a URL, for clients that take no URL.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Address {
     pub(crate) host: String,
@@ -127,7 +127,7 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    /// Of several hosts, the first one.
+    /// The first one of several hosts.
     fn of(url: &str, port: u16) -> Self {
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
         let authority = rest.split(['/', '?', ',']).next().unwrap_or_default();

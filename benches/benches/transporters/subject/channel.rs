@@ -1,6 +1,6 @@
 //! The floor of the in-memory network: a bounded channel to a task, and one back for each call.
 //!
-//! It hands references over, so a body costs the same whatever its size; the table says so below its rows.
+//! It passes references, so the cost does not depend on the size of a body. The table says so below its rows.
 
 use bytes::Bytes;
 use std::io;
@@ -15,7 +15,7 @@ use crate::load::Load;
 enum Message {
     Call(Bytes, oneshot::Sender<Bytes>),
     Event(Bytes),
-    /// How many events have come since the last time?
+    /// Asks how many events have arrived since the last time.
     Seen(oneshot::Sender<u64>),
 }
 
@@ -34,7 +34,7 @@ impl Client {
             tokio::spawn(async move {
                 let mut seen = 0;
                 while let Some(message) = messages.recv().await {
-                    // Who does not wait any more needs no answer.
+                    // A caller that does not wait any more needs no answer.
                     match message {
                         Message::Call(body, answer) => drop(answer.send(body)),
                         Message::Event(body) => {

@@ -27,8 +27,8 @@ struct Wanted {
     wanted: u64,
 }
 
-/// Events that have come. A message server may deliver the question for their number before them, so that
-/// waits for as many as there must be.
+/// The events that have arrived. A message server may deliver the question for their number first, so the
+/// answer waits until all of them must have arrived.
 struct Seen {
     count: AtomicU64,
     wanted: AtomicU64,
@@ -49,7 +49,7 @@ impl Seen {
     async fn take(&self, wanted: u64) -> u64 {
         self.wanted.store(wanted, Ordering::SeqCst);
         while self.count.load(Ordering::SeqCst) < wanted {
-            // What was lost on the way does not come; the table then shows how slow that was.
+            // Lost events never arrive. The table then shows how slow that was.
             if tokio::time::timeout(LOST_AFTER, self.reached.notified()).await.is_err() {
                 break;
             }
@@ -59,10 +59,10 @@ impl Seen {
     }
 }
 
-/// How long an event may be on its way.
+/// How long an event may take.
 const LOST_AFTER: Duration = Duration::from_secs(2);
 
-/// What every serving node offers: an echo, events, and how many of them have come.
+/// The services of every serving node: an echo, events, and the number of events that have arrived.
 pub(super) fn service(n: usize) -> ServiceDef {
     let seen = Arc::new(Seen::new());
     let counter = || {
@@ -119,7 +119,7 @@ pub(super) async fn serve(place: &Place) -> io::Result<Vec<ServiceBroker>> {
     Ok(brokers)
 }
 
-/// A broker that calls `echo1`, and sends events to everybody.
+/// A broker that calls `echo1`, and sends events to all nodes.
 pub(crate) struct Client {
     broker: ServiceBroker,
     typed: bool,
@@ -189,7 +189,7 @@ impl Client {
     }
 }
 
-/// Events to one node or to all; gives how many have arrived.
+/// Sends events to one node or to all. Returns how many have arrived.
 async fn window(broker: &ServiceBroker, body: &Bytes, nodes: usize) -> io::Result<u64> {
     let event = if nodes == 1 { "to1" } else { "to-all" };
     for _ in 0..WINDOW {

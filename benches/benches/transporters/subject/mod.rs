@@ -1,4 +1,4 @@
-//! What is measured: ligand, the floor, rivals.
+//! The subjects of the measurements: ligand, the floor, and other frameworks.
 
 pub(crate) mod bus;
 mod by_hand;
@@ -18,19 +18,19 @@ use std::time::Duration;
 use crate::figures::Figures;
 use crate::load::Load;
 
-/// Nodes that can be sent events to.
+/// The number of nodes that receive events.
 pub(crate) const NODES: usize = 4;
-/// Largest frame of any subject: the largest body, and room for what stands around it.
+/// The largest frame of any subject: the largest body, and its envelope.
 const MAX_FRAME: usize = 4 << 20;
 
 /// A subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
-    /// Bodies are passed through as bytes, as the floor and tarpc pass them.
+    /// Ligand. Bodies are passed as bytes, like the floor and tarpc do.
     Ligand,
-    /// Length-prefixed frames over TCP, written with the flush policy of the TCP transporter.
+    /// Length-prefixed frames over TCP, flushed in the same way as in the TCP transporter.
     Raw,
-    /// Bodies are structs, encoded and decoded on both sides.
+    /// Ligand. Bodies are structs, which are encoded and decoded on both sides.
     Typed,
     /// tarpc with bincode.
     Tarpc,
@@ -40,21 +40,21 @@ pub(crate) enum Kind {
     Memory,
     /// A bounded channel to a task.
     Channel,
-    /// Somebody on a message server.
+    /// A subject on a message server.
     On(Bus, Part),
 }
 
-/// Where the nodes of a subject meet.
+/// How the nodes of a subject reach each other.
 #[derive(Debug, Clone)]
 pub(crate) enum Place {
-    /// On these ports of the loopback interface; the first one is the client's.
+    /// By these ports of the loopback interface. The first one is that of the client.
     Ports(Vec<u16>),
-    /// On a message server, in a namespace that nobody else uses.
+    /// Through a message server, in a namespace that nobody else uses.
     Server { url: String, namespace: String },
 }
 
 impl Place {
-    /// Reads what a worker was given.
+    /// Reads the argument of a worker.
     pub(crate) fn of(kind: Kind, word: &str) -> io::Result<Self> {
         Ok(match kind {
             Kind::On(bus, _) => Self::Server { url: bus.url()?, namespace: word.to_owned() },
@@ -87,7 +87,7 @@ impl Kind {
         }
     }
 
-    /// One word that no other subject has.
+    /// A name that no other subject has.
     pub(crate) fn id(self) -> String {
         match self {
             Self::On(bus, _) => format!("{}-{}", bus.name(), self.name()),
@@ -109,7 +109,7 @@ impl Kind {
     }
 }
 
-/// The serving side; serves until dropped.
+/// The serving side. It serves until it is dropped.
 pub(crate) enum Server {
     Ligand(#[allow(dead_code, reason = "kept alive")] Vec<::ligand::ServiceBroker>),
     Tasks,
@@ -181,7 +181,7 @@ impl Client {
     }
 }
 
-/// A JSON object of this many bytes.
+/// A JSON object with this number of bytes.
 fn body(size: usize) -> Bytes {
     let around = r#"{"d":""}"#.len();
     format!(r#"{{"d":"{}"}}"#, "x".repeat(size.saturating_sub(around))).into()

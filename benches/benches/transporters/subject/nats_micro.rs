@@ -1,4 +1,5 @@
-//! async-nats's own services: request and reply through its inbox, an endpoint that is answered in turn.
+//! The services of async-nats: request and reply through its inbox, with an endpoint that answers one request
+//! after the other.
 
 use async_nats::Client;
 use async_nats::service::ServiceExt as _;
@@ -17,7 +18,7 @@ async fn connect() -> io::Result<Client> {
     async_nats::connect(Bus::Nats.url()?).await.map_err(io::Error::other)
 }
 
-/// Serves for as long as the process lives.
+/// Serves until the process ends.
 pub(super) async fn serve(namespace: &str) -> io::Result<()> {
     let service =
         connect().await?.service_builder().start("echo", "1.0.0").await.map_err(io::Error::other)?;
@@ -49,7 +50,7 @@ pub(crate) struct Micro {
 impl Micro {
     pub(super) async fn start(namespace: &str) -> io::Result<Self> {
         let micro = Self { client: connect().await?, subject: subject(namespace) };
-        // The first request of all opens the inbox.
+        // The first request opens the inbox.
         call(micro.client.clone(), micro.subject.clone(), Bytes::new()).await?;
         Ok(micro)
     }

@@ -1,7 +1,7 @@
 //! The floor of TCP: frames with their length and a number in front, echoed over one connection.
 //!
-//! As the TCP transporter does it, callers append to a shared buffer and wake a writer, which yields
-//! once and then writes all there is; the server writes its answers when a read has been worked off.
+//! As in the TCP transporter, callers append to a shared buffer and wake a writer, which yields once and then
+//! writes everything. The server writes its answers after it has handled what it has read.
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ use crate::closed_loop::{self, WINDOW};
 use crate::figures::Figures;
 use crate::load::Load;
 
-/// Number of a frame that is not answered.
+/// The number of a frame that is not answered.
 const EVENT: u64 = 0;
 const HEADER: usize = 12;
 const READ: usize = 256 * 1024;
@@ -35,7 +35,7 @@ fn append(out: &mut BytesMut, number: u64, body: &[u8]) {
     out.put_slice(body);
 }
 
-/// Reads once, and hands over every frame that is complete. `false` at the end of the stream.
+/// Reads once, and passes on every complete frame. `false` at the end of the stream.
 async fn read(
     stream: &mut OwnedReadHalf,
     buf: &mut BytesMut,
@@ -48,7 +48,7 @@ async fn read(
     while let Some(length) = buf.first_chunk::<4>() {
         let length = u32::from_be_bytes(*length) as usize;
         if buf.len() < HEADER + length {
-            // All of a large frame in one piece of memory.
+            // A large frame is kept in one piece of memory.
             buf.reserve(HEADER + length - buf.len());
             break;
         }
@@ -120,7 +120,7 @@ impl Connection {
             let mut buf = BytesMut::new();
             let answer = |number: u64, body: Bytes| {
                 if let Some(waiting) = lock(&reader.waiting).remove(&number) {
-                    // The caller may have gone.
+                    // The caller may have stopped waiting.
                     let _ = waiting.send(body);
                 }
             };

@@ -14,7 +14,7 @@ use crate::load::Load;
 
 #[tarpc::service]
 pub(crate) trait Echo {
-    /// Gives back what it was given.
+    /// Returns its argument.
     async fn echo(body: String) -> String;
 }
 
@@ -57,7 +57,7 @@ pub(super) async fn run(client: &EchoClient, load: Load, time: Duration) -> io::
         let (client, body) = (client.clone(), body.clone());
         async move {
             let mut context = context::current();
-            // The default of ten seconds may pass while 512 callers wait for 64 KiB each.
+            // The default of ten seconds is too short when 512 callers wait for 64 KiB each.
             context.deadline = Instant::now() + Duration::from_secs(60);
             client.echo(context, body).await.map(drop).map_err(io::Error::other)
         }

@@ -1,4 +1,4 @@
-//! lapin: a queue for each place, and an exchange for what is for all. Nothing is acknowledged.
+//! lapin: a queue for each place, and an exchange for frames to all nodes. Nothing is acknowledged.
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -23,7 +23,7 @@ impl Amqp {
     /// A queue that is deleted with this connection.
     async fn queue(&self, place: To) -> lapin::Result<Consumer> {
         let none = FieldTable::default;
-        // Every node has a queue of its own for what is for all.
+        // Every node has its own queue for frames to all nodes.
         let queue =
             if matches!(place, To::All) { ShortString::default() } else { self.names.of(place).clone() };
         let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };

@@ -34,7 +34,7 @@ impl super::Wire for Kafka {
         let admin: AdminClient<DefaultClientContext> = config()?.create().map_err(io::Error::other)?;
         let new = places.iter().map(|place| NewTopic::new(topics.of(*place), 1, TopicReplication::Fixed(1)));
         let new: Vec<_> = new.collect();
-        // Each result is left alone: what is for all exists after the first node.
+        // The results are ignored: the topic for all nodes exists after the first node.
         admin.create_topics(&new, &AdminOptions::new()).await.map_err(io::Error::other)?;
         let mut config = config()?;
         let consumer: StreamConsumer = config
@@ -45,7 +45,7 @@ impl super::Wire for Kafka {
             .map_err(io::Error::other)?;
         let mut assigned = TopicPartitionList::new();
         for place in places {
-            // The topics are new, so the beginning is now.
+            // The topics are new, so the beginning is the current position.
             let added = assigned.add_partition_offset(topics.of(*place), 0, Offset::Beginning);
             added.map_err(io::Error::other)?;
         }

@@ -1,8 +1,8 @@
-//! The floor of a message server: request and reply by hand on the client library that ligand uses.
+//! The floor of a message server: request and reply, written directly on the client library that ligand uses.
 //!
-//! A frame is a number and a body. Each node reads two topics, its own and one for all nodes, and sends
-//! back what has a number to the topic of the client. Events have none, but the last of a window: once that
-//! one came back from everybody, all before it have arrived.
+//! A frame is a number and a body. Each node reads two topics: its own, and one for all nodes. A frame with a
+//! number is sent back to the topic of the client. Events have no number, except the last one of a window:
+//! when all nodes have sent it back, all events before it have arrived.
 
 #[cfg(feature = "amqp")]
 mod amqp;
@@ -30,15 +30,15 @@ use crate::closed_loop::{self, WINDOW};
 use crate::figures::Figures;
 use crate::load::Load;
 
-/// Number of a frame that is not sent back.
+/// The number of a frame that is not sent back.
 const EVENT: u64 = 0;
-/// What stands around the data in an EVENT packet of ligand, so that both send packets of equal size.
+/// The size of the envelope of ligand's EVENT packet, so that both send packets of the same size.
 const ENVELOPE: usize = 256;
-/// Frames that are taken from a subscription at once.
+/// The number of frames that are taken from a subscription at once.
 #[cfg(any(feature = "nats", feature = "redis"))]
 const BATCH: usize = 64;
 
-/// Where a frame goes.
+/// The destination of a frame.
 #[derive(Debug, Clone, Copy)]
 enum To {
     Client,
@@ -46,7 +46,7 @@ enum To {
     All,
 }
 
-/// What a client library calls these places.
+/// The names that a client library uses for these places.
 struct Names<T> {
     client: T,
     nodes: Vec<T>,
@@ -73,10 +73,10 @@ impl<T> Names<T> {
 
 /// A connection to a server.
 trait Wire: Sized + Send + Sync + 'static {
-    /// What arrives.
+    /// The type of its subscriptions.
     type Source: Source;
 
-    /// Connects, and subscribes to these places. The namespace was never used before.
+    /// Connects, and subscribes to these places. The namespace has not been used before.
     fn open(
         namespace: &str,
         places: &[To],
@@ -88,7 +88,7 @@ trait Wire: Sized + Send + Sync + 'static {
 
 /// A subscription.
 trait Source: Send + 'static {
-    /// What has arrived, at least one frame.
+    /// The frames that have arrived, at least one.
     fn batch(&mut self) -> impl Future<Output = io::Result<Vec<Bytes>>> + Send;
 }
 
@@ -171,7 +171,7 @@ pub(super) async fn client(bus: Bus, namespace: &str) -> io::Result<Box<dyn Driv
     })
 }
 
-/// Who waits for a number, and for how many nodes.
+/// The waiting caller of a number, and for how many nodes it waits.
 #[derive(Default)]
 struct Waiting(Mutex<HashMap<u64, (usize, oneshot::Sender<()>)>>);
 
@@ -191,7 +191,7 @@ impl Waiting {
             if *missing == 0
                 && let Some((_, done)) = waiting.remove(&number)
             {
-                // Who waited may have gone.
+                // The caller may have stopped waiting.
                 let _ = done.send(());
             }
         }
@@ -241,7 +241,7 @@ impl<W: Wire> Client<W> {
                 loop {
                     match source.batch().await {
                         Ok(frames) => shared.waiting.came_back(&frames),
-                        // Nobody would learn of it otherwise: callers would wait for ever.
+                        // Otherwise nobody would notice, and callers would wait for ever.
                         Err(error) => {
                             eprintln!("the client's subscription: {error}");
                             std::process::exit(1);

@@ -8,7 +8,8 @@ use super::{Names, To};
 use crate::subject::MAX_FRAME;
 use crate::subject::bus::Bus;
 
-/// More than ever waits: who polls the event loop also sends, so the queue in between must not fill up.
+/// Larger than the number of frames that ever wait: the task that polls the event loop also sends, so the
+/// queue in between must not become full.
 const QUEUE: usize = 8192;
 
 pub(super) struct Mqtt {

@@ -24,7 +24,7 @@ impl super::Wire for Redis {
         for place in places {
             pubsub.subscribe(channels.of(*place)).await.map_err(io::Error::other)?;
         }
-        // By default a connection gives up after half a second, which a loaded machine may take.
+        // By default, a connection gives up after half a second, which may be too short on a busy machine.
         let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
         let connection = client.get_multiplexed_async_connection_with_config(&config).await;
         let connection = connection.map_err(io::Error::other)?;
