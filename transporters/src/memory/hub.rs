@@ -27,9 +27,6 @@ pub(crate) struct Hub {
     stormy: AtomicBool,
 }
 
-/// What a node is told of a subscription that it may not have.
-pub(super) const DENIED: &str = "the in-memory network denies it to this node";
-
 /// What happened to frames that did not simply arrive.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
