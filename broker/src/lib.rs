@@ -98,6 +98,7 @@ mod id;
 #[cfg(feature = "logs")]
 #[cfg_attr(docsrs, doc(cfg(feature = "logs")))]
 pub mod logging;
+mod membership;
 pub mod middleware;
 mod payload;
 mod protocol;

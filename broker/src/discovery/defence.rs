@@ -13,7 +13,7 @@ const AFTER_FAREWELL: Duration = Duration::from_secs(5);
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Defence {
+pub(crate) struct Defence {
     last: Option<Instant>,
     due: Option<Instant>,
     forged: Option<u64>,
@@ -21,25 +21,25 @@ pub(super) struct Defence {
 
 /// What is to be said now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// The highest number in a forged INFO that is not answered yet; `None` when there was none.
-    pub(super) forged: Option<u64>,
+    pub(crate) forged: Option<u64>,
 }
 
 impl Defence {
     /// A DISCONNECT came in our name.
-    pub(super) fn farewell(&mut self, now: Instant) {
+    pub(crate) fn farewell(&mut self, now: Instant) {
         self.answer_after(AFTER_FAREWELL, now);
     }
 
     /// An INFO came under our instance id that we did not send, with this number.
-    pub(super) fn forged(&mut self, seq: u64, now: Instant) {
+    pub(crate) fn forged(&mut self, seq: u64, now: Instant) {
         self.forged = self.forged.max(Some(seq));
         self.answer_after(AFTER_INFO, now);
     }
 
     /// An INFO came under our instance id that is so old that we cannot tell whether we sent it.
-    pub(super) fn unsure(&mut self, now: Instant) {
+    pub(crate) fn unsure(&mut self, now: Instant) {
         self.answer_after(AFTER_INFO, now);
     }
 
@@ -49,12 +49,12 @@ impl Defence {
     }
 
     /// When [`Defence::take`] has something.
-    pub(super) fn next(&self) -> Option<Instant> {
+    pub(crate) fn next(&self) -> Option<Instant> {
         self.due
     }
 
     /// What is to be said now.
-    pub(super) fn take(&mut self, now: Instant) -> Option<Answer> {
+    pub(crate) fn take(&mut self, now: Instant) -> Option<Answer> {
         self.due.take_if(|due| now >= *due)?;
         self.last = Some(now);
         Some(Answer { forged: self.forged.take() })

@@ -21,8 +21,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::Transit;
-use super::control::Message;
 use crate::broker::{ServiceBroker, StartError};
+use crate::membership::Message;
 use crate::registry::{Event, LocalInfo};
 
 /// An announcement has been heard by everybody after so long.

@@ -11,11 +11,11 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::control::Message;
 use super::stop::CONTROL_WAIT;
 use super::{Lost, Transit};
 use crate::broker::{ServiceBroker, StartError};
 use crate::config::{Timeout, TransporterConfig, redact};
+use crate::membership::Message;
 use crate::registry::LocalInfo;
 
 /// Who is told that a node has left gives up what that still has to answer; so long that is waited for.
@@ -214,7 +214,7 @@ impl Transit {
         *now == turn
     }
 
-    pub(super) fn connect_until(&self) -> Option<Instant> {
+    pub(crate) fn connect_until(&self) -> Option<Instant> {
         match self.config.transit.connect_timeout {
             Timeout::Never => None,
             Timeout::After(timeout) => Some(Instant::now() + timeout),
@@ -229,7 +229,7 @@ impl Transit {
     }
 }
 
-pub(super) fn is_over(until: Option<Instant>, wait: Duration) -> bool {
+pub(crate) fn is_over(until: Option<Instant>, wait: Duration) -> bool {
     until.is_some_and(|until| Instant::now() + wait >= until)
 }
 

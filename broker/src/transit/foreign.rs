@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::Transit;
 use super::stats::Counters;
 use crate::codec::Codec;
-use crate::discovery::limit::Bucket;
+use crate::discovery::Bucket;
 use crate::serializer::serializer;
 
 /// Senders that are remembered. Later ones go unnamed until one of these was not heard for [`AGAIN`].

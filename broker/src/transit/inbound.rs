@@ -6,12 +6,12 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Transit;
-use super::control::Message;
 use super::pending::Found;
 use super::stats::Counters;
 use crate::broker::ServiceBroker;
 use crate::error::Error;
 use crate::guard;
+use crate::membership::Message;
 use crate::protocol::{Incoming, Packet, ProtocolVersion};
 use crate::serializer::{DecodeError, Problem};
 
@@ -89,7 +89,7 @@ impl Transit {
 
     /// Decodes a packet. A request that cannot be read but names its id and sender is answered, and a
     /// response that does ends its call, so that no caller waits in vain.
-    pub(super) fn open(self: &Arc<Self>, kind: PacketKind, payload: bytes::Bytes) -> Option<Incoming> {
+    pub(crate) fn open(self: &Arc<Self>, kind: PacketKind, payload: bytes::Bytes) -> Option<Incoming> {
         let payload = if self.pipeline.has_wire() {
             match self.pipeline.incoming(payload) {
                 Ok(payload) => payload,

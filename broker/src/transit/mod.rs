@@ -1,29 +1,29 @@
 //! Everything between this node and the others: packets out, packets in, and who waits for what.
 //!
 //! Only this module builds and opens envelopes. Data is handled by the task that read it
-//! ([`inbound`]); control packets go to a thread of their own ([`control`]), so that no handler, however
-//! long it blocks, keeps this node from being seen as alive.
+//! ([`inbound`]); control packets go to a thread of their own ([`membership`](crate::membership)), so that no
+//! handler, however long it blocks, keeps this node from being seen as alive.
 
+mod addresses;
 mod answers;
 mod balanced;
 mod budget;
 mod call;
 mod connection;
-mod control;
-mod discoverer;
+mod doubles;
 mod events;
 mod fits;
 mod foreign;
 mod heard;
 mod inbound;
 mod lines;
-mod members;
 mod outage;
 mod outbound;
 mod oversize;
 mod own;
 mod pending;
 mod ping;
+mod records;
 mod requests;
 mod sink;
 mod standing;
@@ -45,13 +45,13 @@ use crate::broker::{ServiceBroker, Shared};
 use crate::codec::Codec;
 use crate::config::BrokerConfig;
 use crate::discovery::{Bucket, LinePerSender};
+use crate::membership::{Mailbox, Message};
 use crate::middleware::Pipeline;
-use crate::protocol::ProtocolVersion;
-use crate::serializer::{Limits, Serializer};
+use crate::protocol::{ProtocolVersion, Raw, Services};
+use crate::serializer::{Limits, Problem, Serializer};
 
 pub(crate) use budget::InHand;
-use control::Control;
-pub(crate) use control::Message;
+pub(crate) use connection::is_over;
 pub(crate) use outage::{Lost, Outage, Said, shown};
 pub(crate) use outbound::EventTarget;
 pub(crate) use own::{composer, identity};
@@ -91,7 +91,7 @@ pub(crate) struct Transit {
     pipeline: Arc<Pipeline>,
     pending: Arc<Pending>,
     pings: Pings,
-    control: Control,
+    control: Mailbox,
     /// Where nodes can be reached, for transporters that connect to each (TCP).
     addresses: RwLock<HashMap<NodeId, Name>>,
     /// Requests of other nodes that are being handled.
@@ -116,8 +116,6 @@ pub(crate) struct Transit {
     layer_lines: Mutex<Bucket>,
     /// How often a packet that cannot be read may be told of.
     malformed_lines: Mutex<LinePerSender>,
-    /// How often a node for which there is no room may be told of.
-    no_room_lines: Mutex<Bucket>,
     /// INFOs that nodes with these limits refuse.
     oversize: oversize::Oversize,
 }
@@ -126,8 +124,68 @@ pub(crate) struct Transit {
 struct ConnectionCell(Arc<dyn Connection>);
 
 impl Transit {
+    pub(crate) fn node(&self) -> &NodeId {
+        &self.node
+    }
+
+    pub(crate) fn membership(&self) -> Membership {
+        self.membership
+    }
+
+    pub(crate) fn own_version(&self) -> ProtocolVersion {
+        self.version
+    }
+
+    /// Whether what goes to everybody goes out once per version.
+    pub(crate) fn speaks_both(&self) -> bool {
+        self.both
+    }
+
+    /// How a transporter that gossips is configured.
+    pub(crate) fn peering(&self) -> &Peering {
+        &self.peering
+    }
+
+    /// The link to the transporter, which owns every task of this node's connection.
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// The way to the control loop.
+    pub(crate) fn control(&self) -> &Mailbox {
+        &self.control
+    }
+
+    /// The version last seen from a node.
+    pub(crate) fn version_of(&self, node: &NodeId) -> ProtocolVersion {
+        let broker = self.broker();
+        let known = broker.as_ref().and_then(|broker| {
+            let snapshot = broker.shared().registry.load();
+            snapshot.node_by_id(node.as_str()).and_then(|node| node.version())
+        });
+        known.unwrap_or(self.version)
+    }
+
+    /// Reads the services of an INFO.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(crate) fn read_services(&self, raw: &Raw) -> Result<Services, Problem> {
+        self.serializer.services(raw, &self.limits)
+    }
+
+    /// This moment in the table of waiting calls.
+    pub(crate) fn mark(&self) -> Mark {
+        self.pending.mark()
+    }
+
+    /// Fails the calls that waited for a node at that moment.
+    pub(crate) fn fail_node(&self, node: &NodeId, then: Mark) -> usize {
+        self.pending.fail_node(node, then)
+    }
+
     /// The broker, unless it has gone.
-    fn broker(&self) -> Option<ServiceBroker> {
+    pub(crate) fn broker(&self) -> Option<ServiceBroker> {
         self.broker.upgrade().map(ServiceBroker::from_shared)
     }
 
@@ -153,10 +211,6 @@ impl Transit {
     /// Where it accepts connections of other nodes, if it does.
     pub(crate) fn listens_on(&self) -> Option<std::net::SocketAddr> {
         self.connection.load().as_ref().and_then(|cell| cell.0.listens_on())
-    }
-
-    pub(crate) fn address_of(&self, node: &NodeId) -> Option<Name> {
-        self.addresses.read().get(node).cloned()
     }
 
     /// See [`Link::log_line`].

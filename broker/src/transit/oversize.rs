@@ -41,7 +41,7 @@ impl Oversize {
 
 impl Transit {
     /// The INFO of another node is refused for what it says of its services, where that could be found.
-    pub(super) fn tell_refused_info(&self, node: &NodeId, services: Option<&Raw>, problem: &Problem) {
+    pub(crate) fn tell_refused_info(&self, node: &NodeId, services: Option<&Raw>, problem: &Problem) {
         if !self.oversize.is_news(node) {
             tracing::debug!(node = %node, error = %problem, "INFO refused");
             return;

@@ -57,6 +57,11 @@ impl Pings {
 }
 
 impl Transit {
+    /// A PONG to a ping of ours.
+    pub(crate) fn pinged(&self, sender: &NodeId, pong: &Pong, now: Instant) -> Option<PingReply> {
+        self.pings.answered(sender, pong, now)
+    }
+
     pub(crate) async fn ping(&self, node: &NodeId) -> Result<Option<PingReply>> {
         let id = PacketId::random();
         let (sender, answer) = oneshot::channel();

@@ -11,10 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use super::connection::is_over;
-use super::control::{Control, Message};
 use super::pending::Pending;
 use super::ping::Pings;
 use super::sink::NodeSink;
@@ -23,7 +21,7 @@ use super::{ConnectionCell, Transit, stats};
 use crate::broker::{ServiceBroker, StartError};
 use crate::config::{Protocol, redact};
 use crate::discovery::Bucket;
-use crate::discovery::driver::Driver;
+use crate::membership::{self, Mailbox, Message};
 use crate::protocol::{Outgoing, ProtocolVersion};
 use crate::serializer::{Limits, serializer};
 
@@ -46,8 +44,6 @@ const TOPICS: [Subscription; 12] = [
 
 /// Between two lines about packets that a layer refused.
 const LAYER_LINES: std::time::Duration = std::time::Duration::from_secs(30);
-/// Between two lines about nodes that there is no room for.
-const NO_ROOM_LINES: std::time::Duration = std::time::Duration::from_secs(60);
 
 impl Transit {
     /// Connects, makes sure that the id is free, subscribes, and asks who is there. The broker owns the
@@ -91,7 +87,7 @@ impl Transit {
             pipeline: Arc::clone(&shared.pipeline),
             pending: Pending::new(config.transit.max_queue_size),
             pings: Pings::default(),
-            control: Control::new(),
+            control: Mailbox::new(),
             addresses: RwLock::default(),
             in_flight: AtomicUsize::new(0),
             bytes_in_hand: AtomicUsize::new(0),
@@ -107,14 +103,13 @@ impl Transit {
             strangers: Mutex::default(),
             layer_lines: Mutex::new(Bucket::new(1, LAYER_LINES)),
             malformed_lines: Mutex::default(),
-            no_room_lines: Mutex::new(Bucket::new(1, NO_ROOM_LINES)),
             oversize: super::oversize::Oversize::default(),
             config,
         });
         // Set before anything can arrive.
         let _ = sink.0.set(Arc::downgrade(&transit));
         let _ = shared.transit.set(Arc::clone(&transit));
-        let discoverer = transit.open_discoverer(broker).await?;
+        let store = membership::open_store(&transit, broker).await?;
         let opened = transit.open_connection(transporter).await?;
         let port = transit.config.advertise.port.or(opened.advertised_port());
         shared.registry.update(|catalog| catalog.set_local_place(transit.peering.hostname.clone(), port));
@@ -122,8 +117,7 @@ impl Transit {
         // On a bus nothing is sent before the subscriptions stand. Between peers there are none, and the
         // first packets go out as soon as a peer is sighted.
         transit.connected.store(membership == Membership::Gossip, Ordering::Relaxed);
-        let driver = Driver::new(&transit, broker, discoverer, Instant::now());
-        transit.control.start(&transit, driver, transit.config.control.thread).map_err(|error| {
+        membership::start(&transit, broker, store).map_err(|error| {
             let source = TransportError::Config(format!("no thread for the control loop: {error}"));
             StartError::Transporter { attempts: 1, source }
         })?;
@@ -170,6 +164,11 @@ impl Transit {
             }
         }
         Ok(())
+    }
+
+    /// Whether nodes learn of each other through a store.
+    pub(super) fn has_discoverer(&self) -> bool {
+        self.config.registry.discoverer.as_ref().is_some_and(|chosen| matches!(chosen.redis(), Ok(Some(_))))
     }
 
     /// Everybody who is ready answers with an INFO.

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::Transit;
-use super::control::Message;
+use crate::membership::Message;
 
 /// How often it is looked whether any request came.
 const LOOK_EVERY: Duration = Duration::from_millis(10);

@@ -5,7 +5,7 @@ mod own_name;
 
 use ligand_transporters::memory::Network;
 use ligand_transporters::tcp::Tcp;
-use ligand_transporters::{Frame, IntoTransporter, NodeId, PacketKind};
+use ligand_transporters::{Frame, IntoTransporter, Membership, NodeId, PacketKind};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -14,12 +14,13 @@ use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::Instant;
 
-use super::driver::{Driver, Kind};
+use super::Message;
+use super::driver::Driver;
 use super::records::{Order, Orders, Store};
 use crate::ServiceBroker;
 use crate::codec::Codec;
 use crate::serializer::serializer;
-use crate::transit::{Message, Transit};
+use crate::transit::Transit;
 
 const MAX_NODES: usize = 3;
 
@@ -29,8 +30,17 @@ struct Stage {
     broker: ServiceBroker,
     transit: Arc<Transit>,
     driver: Driver,
+    way: Way,
     orders: Option<Receiver<Order>>,
     now: Instant,
+}
+
+/// How nodes learn of each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Bus,
+    Tcp,
+    Records,
 }
 
 /// Nodes, and whether they are online.
@@ -62,26 +72,31 @@ impl Stage {
         broker.start().await.unwrap();
         let transit = Arc::clone(broker.shared().transit().unwrap());
         let now = Instant::now();
-        let (discoverer, orders) = if has_store {
+        let way = match transit.membership() {
+            _ if has_store => Way::Records,
+            Membership::Gossip => Way::Tcp,
+            _ => Way::Bus,
+        };
+        let (store, orders) = if has_store {
             let (orders, inbox) = Orders::new();
             let serializer = serializer(Codec::Json);
             (Some(Store { orders, full_check: 0, serializer }), Some(inbox))
         } else {
             (None, None)
         };
-        let mut driver = Driver::new(&transit, &broker, discoverer, now);
-        driver.shared.told = Some(broker.shared().registry.local_info());
-        Self { broker, transit, driver, orders, now }
+        let mut driver = Driver::new(&transit, &broker, store, now);
+        driver.state.presence.announced = Some(broker.shared().registry.local_info());
+        Self { broker, transit, driver, way, orders, now }
     }
 
     fn take(&mut self, message: Message) {
-        self.driver.take(&self.transit, &self.broker, message, self.now);
+        self.driver.turn(&self.transit, &self.broker, self.now).take(message);
         self.turn();
     }
 
     fn turn(&mut self) {
         if self.now >= self.driver.next_tick() {
-            self.driver.tick(&self.transit, &self.broker, self.now);
+            self.driver.turn(&self.transit, &self.broker, self.now).tick();
         }
     }
 
@@ -117,11 +132,7 @@ impl Stage {
     }
 
     fn known_to_membership(&self) -> View {
-        match &self.driver.membership {
-            Kind::Bus(bus) => bus.watched(),
-            Kind::Records(records) => records.watched(),
-            Kind::Tcp(tcp) => tcp.gossip.all_listed(),
-        }
+        self.driver.discoverer.watched()
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{sleep, timeout};
 
-use super::names::Names;
 use super::orders::{Found, Order};
+use crate::discovery::names::Names;
 
 /// An INFO that is not renewed vanishes after this long.
 const INFO_LASTS: Duration = Duration::from_secs(1800);
@@ -18,7 +18,7 @@ const FETCHED: usize = 16;
 const BEATS_PER_NODE: usize = 4;
 
 /// The store and how it is used.
-pub(crate) struct Keeper {
+pub(super) struct Keeper {
     store: RedisKv,
     names: Names,
     /// How long beats last.
@@ -28,7 +28,7 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    pub(crate) fn new(
+    pub(super) fn new(
         store: RedisKv,
         names: Names,
         lasts: Duration,
@@ -39,7 +39,7 @@ impl Keeper {
     }
 
     /// Works orders off until nobody gives any more. Owned by the link, and dropped with it.
-    pub(crate) async fn run(
+    pub(super) async fn run(
         self,
         mut records: RedisRecords,
         mut orders: Receiver<Order>,

@@ -1,23 +1,14 @@
-//! The control loop: everything about the cluster rather than about users' calls.
-//!
-//! It runs on a thread of its own and never runs a handler, so heartbeats, pings and farewells are in
-//! time however long a handler blocks. Packets are worked off strictly in the order of their arrival.
-//! What decides is plain data ([`crate::discovery`]); this loop gives it packets and the time, and does
-//! what it says.
+//! What the control loop is told, and the way to it: all that the rest of the crate knows of membership.
 
 use ligand_transporters::locks::Mutex;
 use ligand_transporters::{Frame, Name, NodeId, Up};
 use std::fmt;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use std::sync::{Arc, OnceLock};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use super::Transit;
-use crate::discovery::driver::Driver;
-use crate::discovery::records::Found;
+use super::records::Found;
 use crate::protocol::ProtocolVersion;
 use crate::registry::LocalInfo;
 
@@ -70,18 +61,18 @@ pub(crate) enum Message {
 }
 
 /// The way to the control loop.
-pub(crate) struct Control {
+pub(crate) struct Mailbox {
     packets: mpsc::Sender<Message>,
     orders: mpsc::Sender<Message>,
     inbox: Mutex<Option<Inbox>>,
     dropped: AtomicU64,
-    ended: OnceLock<tokio::sync::watch::Receiver<bool>>,
+    ended: OnceLock<watch::Receiver<bool>>,
 }
 
 /// The loop's end of both queues.
-struct Inbox {
-    packets: mpsc::Receiver<Message>,
-    orders: mpsc::Receiver<Message>,
+pub(super) struct Inbox {
+    pub(super) packets: mpsc::Receiver<Message>,
+    pub(super) orders: mpsc::Receiver<Message>,
 }
 
 impl Message {
@@ -97,8 +88,8 @@ impl Message {
     }
 }
 
-impl Control {
-    pub(super) fn new() -> Self {
+impl Mailbox {
+    pub(crate) fn new() -> Self {
         let (packets, from_peers) = mpsc::channel(PACKETS);
         let (orders, own) = mpsc::channel(ORDERS);
         let inbox = Inbox { packets: from_peers, orders: own };
@@ -112,7 +103,7 @@ impl Control {
     }
 
     /// Passes a message on; never waits.
-    pub(super) fn tell(&self, message: Message) {
+    pub(crate) fn tell(&self, message: Message) {
         let queue = if message.is_from_peers() { &self.packets } else { &self.orders };
         if queue.try_send(message).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -120,46 +111,31 @@ impl Control {
     }
 
     /// Resolves when what has been told so far is worked off, or the loop has gone.
-    pub(super) async fn caught_up(&self) {
+    pub(crate) async fn caught_up(&self) {
         let (done, reached) = oneshot::channel();
         self.tell(Message::CaughtUp(done));
         let _ = reached.await;
     }
 
-    pub(super) fn dropped(&self) -> u64 {
+    pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Starts the loop: on a thread of its own, or as a task of this runtime.
-    pub(super) fn start(
-        &self,
-        transit: &Arc<Transit>,
-        driver: Driver,
-        own_thread: bool,
-    ) -> std::io::Result<()> {
-        let inbox = self.inbox.lock().take();
-        let Some(inbox) = inbox else { return Ok(()) };
-        let (over, ended) = tokio::sync::watch::channel(false);
+    /// The loop's end, for the first who asks, and what it is to tell when it ends.
+    pub(super) fn open(&self) -> Option<(Inbox, watch::Sender<bool>)> {
+        let inbox = self.inbox.lock().take()?;
+        let (over, ended) = watch::channel(false);
         let _ = self.ended.set(ended);
-        let work = run(Arc::downgrade(transit), transit.link.clone(), inbox, driver, over);
-        if !own_thread {
-            transit.link.spawn(work);
-            return Ok(());
-        }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        std::thread::Builder::new()
-            .name("ligand-control".to_owned())
-            .spawn(move || runtime.block_on(work))?;
-        Ok(())
+        Some((inbox, over))
     }
 
     /// Whether there is, or was, a loop.
-    pub(super) fn has_started(&self) -> bool {
+    pub(crate) fn has_started(&self) -> bool {
         self.ended.get().is_some()
     }
 
     /// Resolves when the loop has ended.
-    pub(super) async fn ended(&self) {
+    pub(crate) async fn ended(&self) {
         if let Some(ended) = self.ended.get() {
             // An error says that the loop is gone, which is what is waited for.
             let _ = ended.clone().wait_for(|over| *over).await;
@@ -167,53 +143,8 @@ impl Control {
     }
 }
 
-impl fmt::Debug for Control {
+impl fmt::Debug for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Control").field("dropped", &self.dropped()).finish_non_exhaustive()
+        f.debug_struct("Mailbox").field("dropped", &self.dropped()).finish_non_exhaustive()
     }
-}
-
-/// Takes messages and watches the clock, until the link closes.
-async fn run(
-    transit: Weak<Transit>,
-    link: ligand_transporters::Link,
-    mut inbox: Inbox,
-    mut driver: Driver,
-    over: tokio::sync::watch::Sender<bool>,
-) {
-    let watchdog = link.watchdog();
-    tokio::pin!(watchdog);
-    let mut watching = true;
-    loop {
-        let next = driver.next_tick();
-        let message = tokio::select! {
-            biased;
-            () = link.closed() => break,
-            message = inbox.orders.recv() => message,
-            message = inbox.packets.recv() => message,
-            () = tokio::time::sleep_until(next) => None,
-            () = &mut watchdog, if watching => {
-                watching = false;
-                continue;
-            }
-        };
-        // Held for one turn only: the loop must not keep a forgotten broker alive.
-        let Some(transit) = transit.upgrade() else { break };
-        let Some(broker) = transit.broker() else { break };
-        let now = Instant::now();
-        // Layers of the user's see the bytes of packets; a panic there must not silence this node.
-        let turn = catch_unwind(AssertUnwindSafe(|| {
-            if let Some(message) = message {
-                driver.take(&transit, &broker, message, now);
-            }
-            if now >= driver.next_tick() {
-                driver.tick(&transit, &broker, now);
-            }
-            driver.log(&transit, now);
-        }));
-        if turn.is_err() {
-            tracing::error!("the control loop met a panic and goes on");
-        }
-    }
-    over.send_replace(true);
 }

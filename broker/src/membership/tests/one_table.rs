@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use tokio::runtime::Builder;
 
 use super::*;
-use crate::discovery::records::{Beat, Found};
+use crate::discovery::names::Beat;
+use crate::membership::records::Found;
 use crate::protocol::ProtocolVersion;
 
 #[derive(Debug, Clone)]
@@ -55,39 +56,39 @@ impl Stage {
         let offers = |readable: &bool, seq| {
             if *readable { json!([{ "name": format!("s{seq}") }]) } else { json!([5]) }
         };
-        match (&self.driver.membership, step) {
-            (Kind::Bus(_), Step::Info { node, run, seq, readable }) => {
+        match (self.way, step) {
+            (Way::Bus, Step::Info { node, run, seq, readable }) => {
                 let info = info(&instance(*run), *seq, &offers(readable, *seq));
                 self.packet(&name(node), PacketKind::Info, info);
             }
-            (Kind::Bus(_), Step::Beat(node)) => {
+            (Way::Bus, Step::Beat(node)) => {
                 self.packet(&name(node), PacketKind::Heartbeat, json!({ "cpu": 5 }));
             }
-            (Kind::Bus(_) | Kind::Records(_), Step::Farewell(node)) => {
+            (Way::Bus | Way::Records, Step::Farewell(node)) => {
                 self.packet(&name(node), PacketKind::Disconnect, json!({}));
             }
-            (Kind::Records(_), Step::Info { node, run, seq, readable }) => {
+            (Way::Records, Step::Info { node, run, seq, readable }) => {
                 let mut info = info(&instance(*run), *seq, &offers(readable, *seq));
                 info["ver"] = json!("5");
                 info["sender"] = json!(name(node));
                 let value = Some(info.to_string().into());
                 self.take(Message::Discovered(Found::Info { node: id(node), value }));
             }
-            (Kind::Records(_), Step::Beat(node)) => {
+            (Way::Records, Step::Beat(node)) => {
                 let beat = Beat { node: id(node), instance: instance(0)[..8].into(), seq: 1 };
                 self.take(Message::Discovered(Found::Beats(vec![(beat, None)])));
             }
-            (Kind::Tcp(_), Step::Info { node, run, seq, readable }) => {
+            (Way::Tcp, Step::Info { node, run, seq, readable }) => {
                 let mut rows = serde_json::Map::new();
                 let info = info(&instance(*run), *seq, &offers(readable, *seq));
                 rows.insert(name(node), json!([info, 1, 5]));
                 self.packet(&name(node), PacketKind::GossipResponse, json!({ "online": rows }));
             }
-            (Kind::Tcp(_), Step::Beat(node)) => {
+            (Way::Tcp, Step::Beat(node)) => {
                 let hello = json!({ "host": "127.0.0.1", "port": 9 });
                 self.packet(&name(node), PacketKind::GossipHello, hello);
             }
-            (Kind::Tcp(_), Step::Farewell(node)) => {
+            (Way::Tcp, Step::Farewell(node)) => {
                 let (gone, author) = (name(node), name(&((node + 1) % 6)));
                 let claim = json!({ "online": { &author: [1, 1, 5] }, "offline": { gone: 9 } });
                 self.packet(&author, PacketKind::GossipRequest, claim);
@@ -115,14 +116,14 @@ fn run(
         }
         // All that are silent are forgotten in the end, by both.
         stage.wait(Duration::from_secs(200));
-        let forgotten = match &stage.driver.membership {
+        let forgotten = match stage.way {
             // Its records tell who lives.
-            Kind::Records(_) => true,
+            Way::Records => true,
             _ => stage.known_to_the_registry().is_empty(),
         };
         let (known, watched) = (stage.known_to_the_registry(), stage.known_to_membership());
         prop_assert!(agree(&known, &watched), "{known:?} {watched:?} in the end");
-        prop_assert!(forgotten || matches!(stage.driver.membership, Kind::Tcp(_)), "{known:?}");
+        prop_assert!(forgotten || stage.way == Way::Tcp, "{known:?}");
         Ok(())
     })
 }

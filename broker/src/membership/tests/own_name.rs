@@ -5,7 +5,6 @@ use ligand_transporters::{Batch, Link, LinkOptions, Sink, Subscription, Transpor
 use std::sync::Mutex;
 
 use super::*;
-use crate::discovery::gossip::Info as _;
 
 #[derive(Debug, Default)]
 struct Heard(Mutex<Vec<(PacketKind, Bytes)>>);
@@ -44,10 +43,7 @@ async fn between_peers_a_row_that_was_forged_is_outdone_and_told() {
     let mut stage = Stage::tcp().await;
     let mut told = stage.broker.local_events("$node.conflict");
     let instance = stage.broker.instance_id().to_string();
-    let seq = |stage: &Stage| match &stage.driver.membership {
-        Kind::Tcp(tcp) => tcp.gossip.own().seq(),
-        _ => panic!("it gossips"),
-    };
+    let seq = |stage: &Stage| stage.driver.discoverer.gossiped_seq().expect("it gossips");
     let before = seq(&stage);
     let mut row = |stage: &mut Stage, seq: u64| {
         let rows = json!({ "online": { "me": [info(&instance, seq, &json!([])), 1, 5] } });

@@ -5,7 +5,7 @@ use ligand_transporters::{NodeId, TransportError};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
-use super::names::Beat;
+use crate::discovery::names::Beat;
 use crate::serializer::Serializer;
 
 /// Orders that wait for the store. It works them off in milliseconds; while it is out of reach they are
