@@ -21,7 +21,7 @@ pub(crate) struct Defence {
 
 /// What is to be said now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct Refutation {
     /// The highest number in a forged INFO that is not answered yet; `None` when there was none.
     pub(crate) forged: Option<u64>,
 }
@@ -54,10 +54,10 @@ impl Defence {
     }
 
     /// What is to be said now.
-    pub(crate) fn take(&mut self, now: Instant) -> Option<Answer> {
+    pub(crate) fn take(&mut self, now: Instant) -> Option<Refutation> {
         self.due.take_if(|due| now >= *due)?;
         self.last = Some(now);
-        Some(Answer { forged: self.forged.take() })
+        Some(Refutation { forged: self.forged.take() })
     }
 }
 
@@ -89,17 +89,17 @@ mod tests {
         for seq in [7, 9, 8] {
             defence.forged(seq, now);
         }
-        assert_eq!(defence.take(now), Some(Answer { forged: Some(9) }));
+        assert_eq!(defence.take(now), Some(Refutation { forged: Some(9) }));
         defence.unsure(now);
         assert_eq!((defence.next(), defence.take(now)), (Some(now + AFTER_INFO), None));
-        assert_eq!(defence.take(now + AFTER_INFO), Some(Answer { forged: None }));
+        assert_eq!(defence.take(now + AFTER_INFO), Some(Refutation { forged: None }));
     }
 
     #[test]
     fn a_farewell_is_answered_every_five_seconds_and_does_not_hold_up_what_is_more_urgent() {
         let (mut defence, now) = (Defence::default(), Instant::now());
         defence.farewell(now);
-        assert_eq!(defence.take(now), Some(Answer { forged: None }));
+        assert_eq!(defence.take(now), Some(Refutation { forged: None }));
         defence.farewell(now + MS);
         assert_eq!(defence.next(), Some(now + AFTER_FAREWELL));
         defence.forged(3, now + MS);

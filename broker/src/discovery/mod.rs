@@ -8,11 +8,13 @@
 //! * [`liveness`]: membership over a message bus, where nodes send heartbeats; with [`farewell`],
 //!   [`succession`] (whether a node is another process now), [`held`] (INFO that came too fast) and
 //!   [`versions`].
-//! * [`roll`] and [`names`]: membership by records in a store, whatever the transporter.
+//! * [`beats`] and [`record_names`]: membership by records in a store, whatever the transporter.
 //! * [`conflict`]: what to do when somebody else seems to use our node id; [`defence`]: when somebody speaks
 //!   in our name.
 //! * [`limit`] and [`vanished`]: how often something is done, and said.
 
+#[cfg_attr(not(feature = "discovery-redis"), allow(dead_code, reason = "there is no store without it"))]
+pub(crate) mod beats;
 pub(crate) mod conflict;
 pub(crate) mod defence;
 pub(crate) mod farewell;
@@ -21,9 +23,7 @@ pub(crate) mod held;
 pub(crate) mod limit;
 pub(crate) mod liveness;
 #[cfg_attr(not(feature = "discovery-redis"), allow(dead_code, reason = "there is no store without it"))]
-pub(crate) mod names;
-#[cfg_attr(not(feature = "discovery-redis"), allow(dead_code, reason = "there is no store without it"))]
-pub(crate) mod roll;
+pub(crate) mod record_names;
 pub(crate) mod succession;
 pub(crate) mod vanished;
 pub(crate) mod versions;

@@ -105,15 +105,15 @@ impl Turn<'_> {
     /// Says again what this node is, where somebody else spoke in its name.
     pub(super) fn defend(&mut self) {
         let now = self.env.now;
-        let Some(answer) = self.env.state.presence.defence.take(now.into_std()) else { return };
+        let Some(refutation) = self.env.state.presence.defence.take(now.into_std()) else { return };
         let registry = self.env.registry();
-        if let Some(seq) = answer.forged.filter(|seq| *seq <= MAX_CLAIM) {
+        if let Some(seq) = refutation.forged.filter(|seq| *seq <= MAX_CLAIM) {
             registry.outdo(seq);
         }
         if !self.env.is_present() {
             return;
         }
-        if let Some(seq) = answer.forged {
+        if let Some(seq) = refutation.forged {
             self.env.report_forged();
             if seq > MAX_CLAIM {
                 // Not to be exceeded for ever. After a farewell every number counts, for Node as well.

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::env::Env;
-use super::records::Found;
+use super::records::StoreEvent;
 use crate::protocol::{Packet, ProtocolVersion};
 use crate::registry::LocalInfo;
 use crate::transit::Transit;
@@ -39,7 +39,7 @@ pub(super) trait Discoverer: Send {
     fn lost(&mut self, _env: &mut Env<'_>, _node: &NodeId) {}
 
     /// Something came from the store of the discoverer.
-    fn found(&mut self, _env: &mut Env<'_>, _found: Found) {}
+    fn store_event(&mut self, _env: &mut Env<'_>, _event: StoreEvent) {}
 
     /// A service of this node begins to wait for others.
     fn waiting(&mut self, _now: Instant) {}

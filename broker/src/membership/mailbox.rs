@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::records::Found;
+use super::records::StoreEvent;
 use crate::protocol::ProtocolVersion;
 use crate::registry::LocalInfo;
 
@@ -29,7 +29,7 @@ pub(crate) enum Message {
     Lost { node: NodeId },
     /// Something came from the store of the discoverer.
     #[cfg_attr(not(feature = "discovery-redis"), allow(dead_code, reason = "there is no store without it"))]
-    Discovered(Found),
+    Discovered(StoreEvent),
     /// The transporter is connected.
     Up(Up),
     /// A data packet came from a node that is not known as online.

@@ -31,7 +31,7 @@ impl Turn<'_> {
             Message::Sighted { node, addr, source } => discoverer.sighted(env, &node, &addr, source),
             Message::Lost { node } => self.lost(node),
             Message::Stranger { node, version } => discoverer.stranger(env, &node, version),
-            Message::Discovered(found) => discoverer.found(env, found),
+            Message::Discovered(event) => discoverer.store_event(env, event),
             Message::Up(how) => env.transit.came_up(env.broker, how),
             Message::WrongVersion { sender, ver } => env.wrong_version(&sender, &ver),
             Message::ServicesChanged => env.services_changed(),

@@ -17,16 +17,16 @@ impl Transit {
     /// Asks whoever has our id whether that is somebody else.
     pub(crate) fn probe(&self, probe: &Probe) {
         let ping = Outgoing::Ping { time: wall_clock_ms(), id: Id::Text(&probe.nonce) };
-        if !self.shared_inboxes {
-            return self.send_to_double(probe.address.as_ref(), self.version, &ping);
+        if !self.uplink.shared_inboxes {
+            return self.send_to_double(probe.address.as_ref(), self.wire.version, &ping);
         }
         for _ in 0..SHARED_PROBES {
-            self.send_to_double(probe.address.as_ref(), self.version, &ping);
+            self.send_to_double(probe.address.as_ref(), self.wire.version, &ping);
         }
         let echo = Conflict::echo(&probe.nonce);
         let echo = Some(Id::Text(&echo));
         let pong = Outgoing::Pong { time: None, id: echo, arrived: wall_clock_ms() };
-        self.send_to_double(None, self.version, &pong);
+        self.send_to_double(None, self.wire.version, &pong);
     }
 
     /// Sends a packet to whoever else has our id: to an address, or over a bus to our own topic.

@@ -1,7 +1,7 @@
 //! Records of a discoverer's store: they are packets, but have a serializer of their own and pass no layers.
 
 use bytes::Bytes;
-use ligand_transporters::{FrameBuf, PacketKind, collect};
+use ligand_transporters::PacketKind;
 
 use super::Transit;
 use super::stats::Counters;
@@ -23,7 +23,7 @@ impl Transit {
             tracing::debug!(packet = kind.as_str(), size = record.len(), "record too large, ignored");
             return None;
         }
-        let read = serializer.decode(kind, record, &self.limits);
+        let read = serializer.decode(kind, record, &self.wire.limits);
         read.inspect_err(|error| {
             Counters::add(&self.stats.malformed);
             tracing::debug!(packet = kind.as_str(), error = %error, "record cannot be read");
@@ -33,10 +33,6 @@ impl Transit {
 
     /// What this node says of itself, as a record.
     pub(crate) fn info_record(&self, serializer: &dyn Serializer, info: &[u8]) -> Option<Bytes> {
-        let info = Outgoing::Info(info);
-        let write = &mut |frame: &mut FrameBuf<'_>| {
-            serializer.encode(self.version, &self.node, &info, &mut |_| Ok(()), frame)
-        };
-        collect(write, usize::MAX).ok()
+        self.wire.collect(serializer, &self.node, &Outgoing::Info(info)).ok()
     }
 }

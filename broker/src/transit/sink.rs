@@ -1,7 +1,7 @@
 //! The node's end of a transporter's link.
 
 use bytes::Bytes;
-use ligand_transporters::{Batch, FrameBuf, Name, NodeId, PacketKind, Sink, TransportError, Up, collect};
+use ligand_transporters::{Batch, Name, NodeId, PacketKind, Sink, TransportError, Up};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
@@ -93,14 +93,11 @@ impl Transit {
         let broker = self.broker()?;
         let snapshot = broker.shared().registry.load();
         let own = snapshot.node_by_id(self.node.as_str())?;
-        let by_name = self.peering.use_hostname;
+        let by_name = self.uplink.peering.use_hostname;
         let host = own.hostname().filter(|_| by_name).or(own.ip_list().first()).or(own.hostname())?;
         let hello = Outgoing::GossipHello { host, port: own.port()? };
-        let write = &mut |frame: &mut FrameBuf<'_>| {
-            self.serializer.encode(self.version, &self.node, &hello, &mut |_| Ok(()), frame)
-        };
-        let hello = collect(write, usize::MAX).ok()?;
-        self.pipeline.outgoing(hello).ok()
+        let hello = self.wire.collect(&*self.wire.serializer, &self.node, &hello).ok()?;
+        self.wire.layers.outgoing(hello).ok()
     }
 }
 

@@ -75,7 +75,7 @@ impl Gossiper {
                 env.registry().heartbeat(node.as_str(), Some(cpu as f32), env.std_now());
             }
             Change::Forgotten { node } => {
-                env.transit.set_address(&node, None);
+                env.transit.addresses().set(&node, None);
                 env.forget_node(&node);
             }
         }
@@ -114,7 +114,7 @@ impl Gossiper {
 
     /// Tells the transporter where a node can be reached.
     fn tell_address(&self, env: &Env<'_>, node: &NodeId) {
-        env.transit.set_address(node, self.gossip.address_of(node).as_ref());
+        env.transit.addresses().set(node, self.gossip.address_of(node).as_ref());
     }
 }
 

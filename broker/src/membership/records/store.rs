@@ -14,9 +14,9 @@ pub(crate) async fn open_store(
     use ligand_transporters::TransportError;
     use ligand_transporters::redis_kv::RedisKv;
 
+    use super::commands::Commands;
     use super::keeper::Keeper;
-    use super::orders::Orders;
-    use crate::discovery::names::Names;
+    use crate::discovery::record_names::RecordNames;
     use crate::membership::Message;
 
     let config = broker.config();
@@ -28,19 +28,19 @@ pub(crate) async fn open_store(
     let store = RedisKv::new(&chosen.redis).map_err(wrong)?;
     let records = reach(transit, &store).await?;
     tracing::info!(node = %transit.node(), store = %store, "nodes learn of each other through a store");
-    let names = Names::new(&config.namespace, transit.node(), broker.instance_id());
+    let names = RecordNames::new(&config.namespace, transit.node(), broker.instance_id());
     let lasts = config.heartbeat_timeout;
     let keeper = Keeper::new(store, names, lasts, chosen.scan_length, config.registry.max_nodes);
-    let (orders, inbox) = Orders::new();
+    let (commands, inbox) = Commands::new();
     let shared = broker.weak();
-    transit.link().spawn(keeper.run(records, inbox, move |found| {
+    transit.link().spawn(keeper.run(records, inbox, move |event| {
         // A broker that has gone needs to know nothing.
         if let Some(transit) = shared.upgrade().and_then(|shared| shared.transit().cloned()) {
-            transit.tell(Message::Discovered(found));
+            transit.tell(Message::Discovered(event));
         }
     }));
     let serializer = crate::serializer::serializer(chosen.serializer.codec());
-    Ok(Some(Store { orders, full_check: chosen.full_check, serializer }))
+    Ok(Some(Store { commands, full_check: chosen.full_check, serializer }))
 }
 
 #[cfg(feature = "discovery-redis")]

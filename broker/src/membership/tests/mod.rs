@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::Message;
 use super::driver::Driver;
-use super::records::{Order, Orders, Store};
+use super::records::{Command, Commands, Store};
 use crate::ServiceBroker;
 use crate::codec::Codec;
 use crate::serializer::serializer;
@@ -31,7 +31,7 @@ struct Stage {
     transit: Arc<Transit>,
     driver: Driver,
     way: Way,
-    orders: Option<Receiver<Order>>,
+    commands: Option<Receiver<Command>>,
     now: Instant,
 }
 
@@ -77,16 +77,16 @@ impl Stage {
             Membership::Gossip => Way::Tcp,
             _ => Way::Bus,
         };
-        let (store, orders) = if has_store {
-            let (orders, inbox) = Orders::new();
+        let (store, commands) = if has_store {
+            let (commands, inbox) = Commands::new();
             let serializer = serializer(Codec::Json);
-            (Some(Store { orders, full_check: 0, serializer }), Some(inbox))
+            (Some(Store { commands, full_check: 0, serializer }), Some(inbox))
         } else {
             (None, None)
         };
         let mut driver = Driver::new(&transit, &broker, store, now);
         driver.state.presence.announced = Some(broker.shared().registry.local_info());
-        Self { broker, transit, driver, way, orders, now }
+        Self { broker, transit, driver, way, commands, now }
     }
 
     fn take(&mut self, message: Message) {
@@ -121,8 +121,8 @@ impl Stage {
     }
 
     /// What was given to the store since the last time.
-    fn ordered(&mut self) -> Vec<Order> {
-        std::iter::from_fn(|| self.orders.as_mut()?.try_recv().ok()).collect()
+    fn ordered(&mut self) -> Vec<Command> {
+        std::iter::from_fn(|| self.commands.as_mut()?.try_recv().ok()).collect()
     }
 
     fn known_to_the_registry(&self) -> View {

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use tokio::runtime::Builder;
 
 use super::*;
-use crate::discovery::names::Beat;
-use crate::membership::records::Found;
+use crate::discovery::record_names::Beat;
+use crate::membership::records::StoreEvent;
 use crate::protocol::ProtocolVersion;
 
 #[derive(Debug, Clone)]
@@ -72,11 +72,11 @@ impl Stage {
                 info["ver"] = json!("5");
                 info["sender"] = json!(name(node));
                 let value = Some(info.to_string().into());
-                self.take(Message::Discovered(Found::Info { node: id(node), value }));
+                self.take(Message::Discovered(StoreEvent::Info { node: id(node), value }));
             }
             (Way::Records, Step::Beat(node)) => {
                 let beat = Beat { node: id(node), instance: instance(0)[..8].into(), seq: 1 };
-                self.take(Message::Discovered(Found::Beats(vec![(beat, None)])));
+                self.take(Message::Discovered(StoreEvent::Beats(vec![(beat, None)])));
             }
             (Way::Tcp, Step::Info { node, run, seq, readable }) => {
                 let mut rows = serde_json::Map::new();

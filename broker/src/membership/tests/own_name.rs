@@ -27,7 +27,7 @@ async fn with_a_discoverer_an_info_that_was_forged_is_outdone_in_the_store() {
         stage.packet("me", PacketKind::Info, info(&instance, forged, &json!([])));
         stage.wait(Duration::from_secs(1));
         let written = stage.ordered().into_iter().find_map(|order| match order {
-            Order::Info { value, .. } => Some(serde_json::from_slice::<Value>(&value).unwrap()),
+            Command::Info { value, .. } => Some(serde_json::from_slice::<Value>(&value).unwrap()),
             _ => None,
         });
         let written = written.expect("it is written again");
@@ -65,15 +65,15 @@ async fn what_the_store_had_no_room_for_is_given_to_it_later() {
     for _ in 0..2_000 {
         stage.take(Message::Lost { node: NodeId::new("n").unwrap() });
         stage.wait(Duration::from_millis(200));
-        if stage.orders.as_ref().unwrap().capacity() == 0 {
+        if stage.commands.as_ref().unwrap().capacity() == 0 {
             break;
         }
     }
     let instance = stage.broker.instance_id().to_string();
     stage.packet("me", PacketKind::Info, info(&instance, 7, &json!([])));
-    assert!(!stage.ordered().iter().any(|order| matches!(order, Order::Info { .. })), "there was no room");
+    assert!(!stage.ordered().iter().any(|order| matches!(order, Command::Info { .. })), "there was no room");
     stage.wait(Duration::from_secs(2));
-    assert_eq!(stage.ordered().iter().filter(|order| matches!(order, Order::Info { .. })).count(), 1);
+    assert_eq!(stage.ordered().iter().filter(|order| matches!(order, Command::Info { .. })).count(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -106,7 +106,7 @@ async fn who_only_says_hello_is_remembered_for_a_while_and_not_without_end_many_
     let mut stage = Stage::set(tcp, true).await;
     let remembered = |stage: &Stage| {
         let ids = (0..100).map(|n| NodeId::new(format!("n{n}")).unwrap());
-        ids.filter(|node| stage.transit.address_of(node).is_some()).count()
+        ids.filter(|node| stage.transit.addresses().of(node).is_some()).count()
     };
     for n in 0..100 {
         let hello = json!({ "host": "127.0.0.1", "port": 9 });

@@ -15,29 +15,29 @@ const TOPICS: usize = 256;
 /// `$transporter.error` events per second. A refused topic may be one that every call goes to.
 const EVENTS: u32 = 10;
 
-/// What has been told already.
+/// What has been reported already.
 #[derive(Debug)]
-pub(super) struct Troubles(Mutex<Told>);
+pub(super) struct TransporterErrors(Mutex<Reported>);
 
 #[derive(Debug)]
-struct Told {
+struct Reported {
     topics: HashSet<String>,
     events: Bucket,
 }
 
-impl Default for Troubles {
+impl Default for TransporterErrors {
     fn default() -> Self {
         let events = Bucket::new(EVENTS, Duration::from_secs(1) / EVENTS);
-        Self(Mutex::new(Told { topics: HashSet::new(), events }))
+        Self(Mutex::new(Reported { topics: HashSet::new(), events }))
     }
 }
 
-impl Troubles {
+impl TransporterErrors {
     /// Whether to log a refusal, and whether to raise an event for it.
     fn tell(&self, topic: &str, now: Instant) -> (bool, bool) {
-        let mut told = self.0.lock();
-        let log = told.topics.len() < TOPICS && told.topics.insert(topic.to_owned());
-        (log, told.events.take(now))
+        let mut reported = self.0.lock();
+        let log = reported.topics.len() < TOPICS && reported.topics.insert(topic.to_owned());
+        (log, reported.events.take(now))
     }
 }
 
@@ -45,7 +45,7 @@ impl Transit {
     /// The server refused a publish or a subscription after it had been accepted here.
     pub(super) fn refused(&self, why: &TransportError) {
         let topic = why.topic().unwrap_or_default();
-        let (log, raise) = self.troubles.tell(topic, tokio::time::Instant::now().into_std());
+        let (log, raise) = self.uplink.errors.tell(topic, tokio::time::Instant::now().into_std());
         if log {
             tracing::error!(topic, error = %why, "refused by the message server, said once per topic");
         }
@@ -72,13 +72,13 @@ mod tests {
 
     #[test]
     fn a_topic_is_logged_once_and_a_storm_raises_ten_events_a_second() {
-        let (troubles, now) = (Troubles::default(), Instant::now());
-        assert_eq!(troubles.tell("MOL.REQ.a", now), (true, true));
-        let again: Vec<_> = (0..99).map(|_| troubles.tell("MOL.REQ.a", now)).collect();
+        let (errors, now) = (TransporterErrors::default(), Instant::now());
+        assert_eq!(errors.tell("MOL.REQ.a", now), (true, true));
+        let again: Vec<_> = (0..99).map(|_| errors.tell("MOL.REQ.a", now)).collect();
         assert!(again.iter().all(|(log, _)| !log));
         assert_eq!(again.iter().filter(|(_, raise)| *raise).count(), 9);
-        assert_eq!(troubles.tell("MOL.REQ.b", now + Duration::from_secs(1)), (true, true));
-        let logged = (0..2 * TOPICS).filter(|n| troubles.tell(&n.to_string(), now).0).count();
+        assert_eq!(errors.tell("MOL.REQ.b", now + Duration::from_secs(1)), (true, true));
+        let logged = (0..2 * TOPICS).filter(|n| errors.tell(&n.to_string(), now).0).count();
         assert_eq!(logged, TOPICS - 2);
     }
 }

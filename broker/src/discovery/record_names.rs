@@ -1,4 +1,4 @@
-//! Names of the records in the store, byte for byte Node's (protocol chapter 11.1).
+//! RecordNames of the records in the store, byte for byte Node's (protocol chapter 11.1).
 
 use ligand_transporters::{Name, NodeId};
 
@@ -7,7 +7,7 @@ const PREFIX: usize = 8;
 
 /// The names that this node needs.
 #[derive(Debug, Clone)]
-pub(crate) struct Names {
+pub(crate) struct RecordNames {
     /// In front of every beat.
     beats: String,
     /// In front of every INFO.
@@ -26,7 +26,7 @@ pub(crate) struct Beat {
     pub(crate) seq: u64,
 }
 
-impl Names {
+impl RecordNames {
     pub(crate) fn new(namespace: &str, node: &NodeId, instance: &str) -> Self {
         let prefix = match namespace {
             "" => "MOL-DSCVR".to_owned(),
@@ -95,17 +95,17 @@ mod tests {
 
     #[test]
     fn names_are_those_of_node() {
-        let names = Names::new("", &node("node-1"), "0a1b2c3d-4e5f-6789");
+        let names = RecordNames::new("", &node("node-1"), "0a1b2c3d-4e5f-6789");
         assert_eq!(names.own_beat(3), "MOL-DSCVR-BEAT:node-1|0a1b2c3d|3");
         assert_eq!(names.info(&node("node-2")), "MOL-DSCVR-INFO:node-2");
-        let names = Names::new("dev", &node("node-1"), "0a1b2c3d-4e5f-6789");
+        let names = RecordNames::new("dev", &node("node-1"), "0a1b2c3d-4e5f-6789");
         assert_eq!(names.own_beat(3), "MOL-dev-DSCVR-BEAT:node-1|0a1b2c3d|3");
         assert!(names.own_beat(3).starts_with(names.own_beats()));
     }
 
     #[test]
     fn what_nobody_of_us_wrote_is_not_read() {
-        let names = Names::new("", &node("a"), "12345678");
+        let names = RecordNames::new("", &node("a"), "12345678");
         for name in [
             "",
             "MOL-DSCVR-BEAT:",
@@ -128,7 +128,7 @@ mod tests {
         #[test]
         fn what_is_written_is_read_again(id in "[a-zA-Z0-9.:@$~_-]{1,40}", instance in ".{1,40}", seq: u64) {
             let instance = instance.replace('|', "x");
-            let names = Names::new("ns", &node(&id), &instance);
+            let names = RecordNames::new("ns", &node(&id), &instance);
             let beat = names.read(&names.own_beat(seq)).unwrap();
             prop_assert_eq!(beat.node.as_str(), id);
             prop_assert!(instance.starts_with(beat.instance.as_str()));
@@ -137,7 +137,7 @@ mod tests {
 
         #[test]
         fn nothing_that_is_read_panics(name in "(MOL-DSCVR-BEAT:)?.{0,60}") {
-            let _ = Names::new("", &node("a"), "12345678").read(&name);
+            let _ = RecordNames::new("", &node("a"), "12345678").read(&name);
         }
     }
 }

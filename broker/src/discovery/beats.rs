@@ -1,4 +1,4 @@
-//! Calling the roll: who is alive, told from the names of the beats that were found (protocol chapter 11.1).
+//! Who is alive, told from the names of the beats that were found (protocol chapter 11.1).
 //!
 //! A beat's name says everything that is usually needed: whose it is, which process of that node, and which
 //! INFO is its current one. A node that is not known, or whose known INFO is another one, has its INFO
@@ -16,7 +16,7 @@ use ligand_transporters::{Name, NodeId};
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use super::names::Beat;
+use super::record_names::Beat;
 
 /// A process that said farewell removes its beats at once. One whose beat is there for longer lives: somebody
 /// else spoke in its name.
@@ -24,9 +24,9 @@ const LEAVING: Duration = Duration::from_secs(2);
 /// Beats of one node that are looked at; it has one, and for a moment two.
 const BEATS_OF_ONE: usize = 8;
 
-/// Who is online by the last roll.
+/// Who is online by the last scan.
 #[derive(Debug, Clone)]
-pub(crate) struct Roll {
+pub(crate) struct BeatLiveness {
     own: NodeId,
     timeout: Duration,
     silence: Duration,
@@ -42,7 +42,7 @@ struct Peer {
     packet: Option<Instant>,
     /// For an offline node: when it went, or its last packet after that.
     last: Instant,
-    /// Its beats in the last roll.
+    /// Its beats in the last scan.
     beats: Vec<(Name, u64)>,
     /// Said farewell then, and how its instance id began.
     left: Option<(Instant, Name)>,
@@ -55,7 +55,7 @@ pub(crate) struct Known {
     pub(crate) seq: u64,
 }
 
-/// What a roll tells; each in order of the ids.
+/// What a scan tells; each in order of the ids.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
     /// Their INFO is to be fetched.
@@ -66,7 +66,7 @@ pub(crate) struct Verdict {
     pub(crate) gone: Vec<NodeId>,
 }
 
-impl Roll {
+impl BeatLiveness {
     /// `own` is this node, `timeout` is how long beats last, `silence` how long packets say that a node without
     /// one lives.
     pub(crate) fn new(own: NodeId, timeout: Duration, silence: Duration) -> Self {
@@ -127,9 +127,9 @@ impl Roll {
         self.forbearing = now.checked_add(self.timeout);
     }
 
-    /// Works a roll in. `known` tells what the registry has of a node that is online, and `room` for how many
-    /// strangers it has room. A roll without any beat says nothing.
-    pub(crate) fn call(
+    /// Works a scan in. `known` tells what the registry has of a node that is online, and `room` for how many
+    /// strangers it has room. A scan without any beat says nothing.
+    pub(crate) fn scanned(
         &mut self,
         beats: &[Beat],
         known: impl Fn(&NodeId) -> Option<Known>,
@@ -225,8 +225,8 @@ mod tests {
         beat("own", "00000000", 1)
     }
 
-    fn roll() -> Roll {
-        Roll::new(node("own"), TIMEOUT, SILENCE)
+    fn liveness() -> BeatLiveness {
+        BeatLiveness::new(node("own"), TIMEOUT, SILENCE)
     }
 
     fn secs(s: u64) -> Duration {
@@ -244,86 +244,86 @@ mod tests {
 
     #[test]
     fn a_stranger_is_fetched_until_its_info_came_and_then_lives_by_its_beats() {
-        let (now, mut roll) = (Instant::now(), roll());
+        let (now, mut liveness) = (Instant::now(), liveness());
         let a = beat("a", "12345678", 1);
         for _ in 0..2 {
-            assert_eq!(roll.call(std::slice::from_ref(&a), |_| None, ROOM, now).fetch, ids(&["a"]));
+            assert_eq!(liveness.scanned(std::slice::from_ref(&a), |_| None, ROOM, now).fetch, ids(&["a"]));
         }
-        roll.online(&node("a"), now);
+        liveness.online(&node("a"), now);
         let known = known("12345678-rest", 1);
         for second in 0..100 {
-            let verdict = roll.call(std::slice::from_ref(&a), &known, ROOM, now + secs(second));
+            let verdict = liveness.scanned(std::slice::from_ref(&a), &known, ROOM, now + secs(second));
             assert_eq!(verdict, Verdict { alive: ids(&["a"]), ..Verdict::default() });
         }
-        let verdict = roll.call(&[own()], &known, ROOM, now + secs(100));
+        let verdict = liveness.scanned(&[own()], &known, ROOM, now + secs(100));
         assert_eq!(verdict.gone, ids(&["a"]));
-        assert!(roll.call(&[own()], &known, ROOM, now + secs(101)).gone.is_empty(), "once");
+        assert!(liveness.scanned(&[own()], &known, ROOM, now + secs(101)).gone.is_empty(), "once");
     }
 
     #[test]
     fn another_process_or_another_info_is_fetched() {
-        let (now, mut roll) = (Instant::now(), roll());
-        roll.online(&node("a"), now);
+        let (now, mut liveness) = (Instant::now(), liveness());
+        liveness.online(&node("a"), now);
         let known = known("12345678-rest", 3);
         for (instance, seq) in [("12345678", 4), ("12345678", 2), ("87654321", 3)] {
-            let verdict = roll.call(&[beat("a", instance, seq)], &known, ROOM, now);
+            let verdict = liveness.scanned(&[beat("a", instance, seq)], &known, ROOM, now);
             assert_eq!((verdict.fetch, verdict.alive), (ids(&["a"]), ids(&[])), "{instance} {seq}");
         }
     }
 
     #[test]
     fn an_old_beat_beside_the_current_one_is_looked_at_once() {
-        let (now, mut roll) = (Instant::now(), roll());
-        roll.online(&node("a"), now);
+        let (now, mut liveness) = (Instant::now(), liveness());
+        liveness.online(&node("a"), now);
         let both = [beat("a", "11111111", 9), beat("a", "22222222", 1)];
         let old = known("11111111-x", 9);
-        assert_eq!(roll.call(&both[..1], &old, ROOM, now).alive, ids(&["a"]));
-        assert_eq!(roll.call(&both, &old, ROOM, now).fetch, ids(&["a"]), "restarted");
+        assert_eq!(liveness.scanned(&both[..1], &old, ROOM, now).alive, ids(&["a"]));
+        assert_eq!(liveness.scanned(&both, &old, ROOM, now).fetch, ids(&["a"]), "restarted");
         let new = known("22222222-x", 1);
-        assert_eq!(roll.call(&both, &new, ROOM, now).alive, ids(&["a"]));
-        assert_eq!(roll.call(&both[1..], &new, ROOM, now).alive, ids(&["a"]));
+        assert_eq!(liveness.scanned(&both, &new, ROOM, now).alive, ids(&["a"]));
+        assert_eq!(liveness.scanned(&both[1..], &new, ROOM, now).alive, ids(&["a"]));
     }
 
     #[test]
-    fn a_roll_without_any_beat_says_nothing() {
-        let (now, mut roll) = (Instant::now(), roll());
-        roll.online(&node("a"), now);
-        assert_eq!(roll.call(&[], |_| None, ROOM, now + secs(999)), Verdict::default());
+    fn a_scan_without_any_beat_says_nothing() {
+        let (now, mut liveness) = (Instant::now(), liveness());
+        liveness.online(&node("a"), now);
+        assert_eq!(liveness.scanned(&[], |_| None, ROOM, now + secs(999)), Verdict::default());
     }
 
     #[test]
     fn nobody_is_gone_while_the_others_may_not_have_written_again() {
-        let (now, mut roll) = (Instant::now(), roll());
-        roll.online(&node("a"), now);
-        roll.online(&node("b"), now);
-        roll.forbear(now);
-        assert_eq!(roll.call(&[own()], |_| None, ROOM, now + secs(29)).gone, ids(&[]));
+        let (now, mut liveness) = (Instant::now(), liveness());
+        liveness.online(&node("a"), now);
+        liveness.online(&node("b"), now);
+        liveness.forbear(now);
+        assert_eq!(liveness.scanned(&[own()], |_| None, ROOM, now + secs(29)).gone, ids(&[]));
         let back = [own(), beat("b", "12345678", 1)];
-        assert_eq!(roll.call(&back, known("12345678", 1), ROOM, now + secs(30)).gone, ids(&["a"]));
+        assert_eq!(liveness.scanned(&back, known("12345678", 1), ROOM, now + secs(30)).gone, ids(&["a"]));
     }
 
     #[test]
     fn nobody_is_gone_whose_packets_still_come() {
-        let (now, mut roll) = (Instant::now(), roll());
-        roll.online(&node("a"), now);
+        let (now, mut liveness) = (Instant::now(), liveness());
+        liveness.online(&node("a"), now);
         for second in 0..100 {
-            roll.heard(&node("a"), now + secs(second));
-            assert_eq!(roll.call(&[own()], |_| None, ROOM, now + secs(second)).gone, ids(&[]));
+            liveness.heard(&node("a"), now + secs(second));
+            assert_eq!(liveness.scanned(&[own()], |_| None, ROOM, now + secs(second)).gone, ids(&[]));
         }
-        assert_eq!(roll.call(&[own()], |_| None, ROOM, now + secs(109)).gone, ids(&[]));
-        assert_eq!(roll.call(&[own()], |_| None, ROOM, now + secs(110)).gone, ids(&["a"]));
+        assert_eq!(liveness.scanned(&[own()], |_| None, ROOM, now + secs(109)).gone, ids(&[]));
+        assert_eq!(liveness.scanned(&[own()], |_| None, ROOM, now + secs(110)).gone, ids(&["a"]));
     }
 
     #[test]
     fn a_farewell_is_not_taken_back_by_a_beat_that_lingers_and_a_new_process_is() {
-        let (now, mut roll) = (Instant::now(), roll());
-        roll.online(&node("a"), now);
-        roll.left(&node("a"), "12345678-x".into(), now);
+        let (now, mut liveness) = (Instant::now(), liveness());
+        liveness.online(&node("a"), now);
+        liveness.left(&node("a"), "12345678-x".into(), now);
         let lingering = [beat("a", "12345678", 2)];
-        assert_eq!(roll.call(&lingering, |_| None, ROOM, now + secs(2)), Verdict::default());
-        assert_eq!(roll.call(&[beat("a", "99999999", 1)], |_| None, ROOM, now).fetch, ids(&["a"]));
+        assert_eq!(liveness.scanned(&lingering, |_| None, ROOM, now + secs(2)), Verdict::default());
+        assert_eq!(liveness.scanned(&[beat("a", "99999999", 1)], |_| None, ROOM, now).fetch, ids(&["a"]));
         assert_eq!(
-            roll.call(&lingering, |_| None, ROOM, now + secs(3)).fetch,
+            liveness.scanned(&lingering, |_| None, ROOM, now + secs(3)).fetch,
             ids(&["a"]),
             "it lives after all"
         );
@@ -331,28 +331,28 @@ mod tests {
 
     #[test]
     fn no_more_strangers_are_fetched_than_there_is_room_for() {
-        let (now, mut roll) = (Instant::now(), roll());
-        roll.online(&node("a"), now);
+        let (now, mut liveness) = (Instant::now(), liveness());
+        liveness.online(&node("a"), now);
         let beats = ["a", "b", "c", "d"].map(|id| beat(id, "12345678", 1));
         for room in 0..3 {
-            let fetch = roll.call(&beats, |_| None, room, now).fetch;
+            let fetch = liveness.scanned(&beats, |_| None, room, now).fetch;
             assert_eq!(fetch, ids(&["a", "b", "c"][..=room]), "who is known needs none");
         }
     }
 
     #[test]
     fn an_offline_node_is_last_heard_when_it_went_or_when_a_packet_came_since() {
-        let (now, mut roll) = (Instant::now(), roll());
-        roll.online(&node("a"), now);
-        roll.left(&node("a"), "x".into(), now + secs(5));
-        assert_eq!(roll.last_heard(&node("a")), Some(now + secs(5)));
-        roll.heard(&node("a"), now + secs(7));
-        assert_eq!(roll.last_heard(&node("a")), Some(now + secs(7)));
-        roll.forget(&node("a"));
-        assert_eq!(roll.last_heard(&node("a")), None);
+        let (now, mut liveness) = (Instant::now(), liveness());
+        liveness.online(&node("a"), now);
+        liveness.left(&node("a"), "x".into(), now + secs(5));
+        assert_eq!(liveness.last_heard(&node("a")), Some(now + secs(5)));
+        liveness.heard(&node("a"), now + secs(7));
+        assert_eq!(liveness.last_heard(&node("a")), Some(now + secs(7)));
+        liveness.forget(&node("a"));
+        assert_eq!(liveness.last_heard(&node("a")), None);
     }
 
-    /// A peer and the store, as they really are: what the roll makes of them.
+    /// A peer and the store, as they really are: what the scan makes of them.
     #[derive(Debug, Clone)]
     enum Step {
         Wait(u64),
@@ -361,7 +361,7 @@ mod tests {
         Restart(usize),
         Delete(usize),
         Flush,
-        Roll,
+        Scan,
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -372,8 +372,8 @@ mod tests {
             (0..3_usize).prop_map(Step::Restart),
             (0..3_usize).prop_map(Step::Delete),
             Just(Step::Flush),
-            Just(Step::Roll),
-            Just(Step::Roll),
+            Just(Step::Scan),
+            Just(Step::Scan),
         ]
     }
 
@@ -381,7 +381,7 @@ mod tests {
         #[test]
         fn what_is_known_follows_the_store(steps in prop::collection::vec(step(), 1..200)) {
             let mut now = Instant::now();
-            let mut roll = roll();
+            let mut liveness = liveness();
             // Each peer's truth, its beats in the store with their ends, and what the registry has of it.
             let mut truth = [(0_u64, 1_u64); 3];
             let mut store: BTreeMap<(usize, u64, u64), Instant> = BTreeMap::new();
@@ -401,9 +401,9 @@ mod tests {
                     Step::Delete(peer) => store.retain(|key, _| key.0 != peer),
                     Step::Flush => {
                         store.clear();
-                        roll.forbear(now);
+                        liveness.forbear(now);
                     }
-                    Step::Roll => {
+                    Step::Scan => {
                         store.retain(|_, end| *end > now);
                         let found: Vec<_> = store
                             .keys()
@@ -413,7 +413,7 @@ mod tests {
                         let of = |asked: &NodeId| (0..3).find(|peer| id(*peer) == *asked);
                         let view = registry.clone();
                         let known = |asked: &NodeId| of(asked).and_then(|peer| view[peer].clone());
-                        let verdict = roll.call(&found, known, ROOM, now);
+                        let verdict = liveness.scanned(&found, known, ROOM, now);
                         for gone in &verdict.gone {
                             let peer = of(gone).unwrap();
                             prop_assert!(registry[peer].take().is_some(), "gone twice");
@@ -424,7 +424,7 @@ mod tests {
                             let Some(peer) = of(fetched) else { continue };
                             let (run, seq) = truth[peer];
                             registry[peer] = Some(Known { instance: instance(run).into(), seq });
-                            roll.online(fetched, now);
+                            liveness.online(fetched, now);
                         }
                         for peer in 0..3 {
                             let (run, seq) = truth[peer];
