@@ -4,7 +4,7 @@ use ligand_transporters::Name;
 use serde_json::{Value, json};
 
 use super::{LocalEvent, ServiceBroker};
-use crate::transit::Message;
+use crate::membership::Message;
 
 impl ServiceBroker {
     /// Raises an event of the broker's own life. Handlers of local services run in a task of the
