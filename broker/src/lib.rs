@@ -111,6 +111,7 @@ mod telemetry;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 mod transit;
+pub mod transport;
 
 #[cfg(feature = "_bench")]
 #[doc(hidden)]
@@ -139,7 +140,6 @@ pub use handler::{ActionFn, EventFn};
 pub use id::Id;
 #[cfg(feature = "macros")]
 pub use ligand_macros::{ActionError, client, service};
-pub use ligand_transporters as transport;
 #[doc(no_inline)]
 pub use ligand_transporters::{Name, NodeId};
 pub use payload::{IntoPayload, Payload};

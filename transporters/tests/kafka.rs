@@ -405,7 +405,7 @@ async fn a_refused_publish_is_told_with_its_topic() {
 
 #[tokio::test]
 async fn options_are_checked_when_they_are_set() {
-    let error = KafkaOptions::default().url("kafka://a?groupId=x").err().unwrap().to_string();
+    let error = KafkaOptions::new("kafka://a?groupId=x").err().unwrap().to_string();
     assert!(error.contains("no option `groupId`"), "{error}");
 }
 

@@ -180,7 +180,7 @@ async fn what_waits_for_a_silent_server_is_told_as_unsent() {
 async fn a_server_that_falls_silent_is_noticed() {
     let server = url("MQTT_URL");
     let proxy = Proxy::start(address(&server));
-    let options = MqttOptions::default().url(&at(&server, &proxy.address())).unwrap();
+    let options = MqttOptions::new(&at(&server, &proxy.address())).unwrap();
     let mut options = options;
     options.keep_alive = std::time::Duration::from_secs(1);
     let node = Node::connect(&Mqtt::with_options(options).unwrap(), "frozen", "me").await.unwrap();

@@ -49,6 +49,7 @@ mod outcomes;
 mod outsider;
 mod overload;
 mod oversize;
+mod own_transporter;
 mod panics;
 mod panics_around;
 mod pending_calls;
