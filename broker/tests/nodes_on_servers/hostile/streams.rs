@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::future::IntoFuture as _;
 use std::time::Instant;
+use tests_support::outsider::packets::service;
+use tests_support::outsider::payloads::{belated, odd_places, piece};
+use tests_support::{is, to, until, within};
 
-use crate::outsider::packets::service;
-use crate::outsider::payloads::{belated, odd_places, piece};
-use crate::outsider::peer::to;
-use crate::stage::{Manner, Stage, within};
+use super::stage::{Manner, Stage};
 
 /// So many are under way at most, as in `flood.rs`.
 const AT_ONCE: usize = 250;
@@ -32,13 +32,9 @@ async fn request(stage: &Stage, packet: Value) {
 
 /// Waits until the victim has ignored so many pieces since it had ignored `before`.
 async fn ignored(stage: &Stage, what: &str, before: u64, count: usize) {
-    within(what, async {
-        while stage.victim.stats().streams_ignored < before + count as u64 {
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-        }
-    })
-    .await;
-    assert_eq!(stage.victim.stats().streams_ignored, before + count as u64, "{what}");
+    let all = before + count as u64;
+    until(what, async || is(stage.victim.stats(), |stats| stats.streams_ignored >= all)).await;
+    assert_eq!(stage.victim.stats().streams_ignored, all, "{what}");
 }
 
 /// The id and the type of the error of each answer since the last look, once there are so many.
@@ -150,11 +146,7 @@ async fn as_an_answer(stage: &Stage) {
         }
     });
     assert_eq!(answer.unwrap_err().error_type(), Some("STREAM_NOT_SUPPORTED"));
-    within("the rest is counted", async {
-        while stage.victim.stats().orphans < before + 99 {
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-        }
-    })
-    .await;
+    until("the rest is counted", async || is(stage.victim.stats(), |stats| stats.orphans >= before + 99))
+        .await;
     stage.is_calm("streams as answers").await;
 }

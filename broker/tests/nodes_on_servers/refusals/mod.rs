@@ -1,23 +1,18 @@
 //! What a node does when the message server does not let it: a start that cannot hear everything fails, and
 //! what may not be published is told by `$transporter.error`. Both name the topic. One that may not hear any more
 //! what it heard leaves until it may.
-#![allow(clippy::disallowed_methods, reason = "a test ends with all its tasks and threads")]
 
-#[path = "../../transporters/tests/support/added.rs"]
-#[allow(dead_code, reason = "the transporters' tests use more of it")]
-mod added;
-#[path = "refusals_on_servers/taken_away.rs"]
 mod taken_away;
 
 use ligand::transport::TransportError;
 use ligand::{BrokerBuilder, ServiceBroker, StartError};
 use std::time::{Duration, Instant};
+use tests_support::servers::url;
+use tests_support::within;
 
 /// A node in a namespace, on the server that a variable names, as the user who may not do everything.
 fn node(variable: &str, options: &str, namespace: &str) -> BrokerBuilder {
-    let url = std::env::var(variable).unwrap_or_else(|_| {
-        panic!("{variable} is not set: run the tests by scripts/test, which starts the servers")
-    });
+    let url = url(variable);
     ServiceBroker::builder().namespace(namespace).transporter(format!("{url}{options}"))
 }
 
@@ -50,7 +45,7 @@ async fn a_refused_publish_is_an_event(variable: &str, options: &str) {
             }
         }
     };
-    let told = tokio::time::timeout(Duration::from_secs(15), told).await.expect("it is told");
+    let told = within("it is told", told).await;
     assert!(told["error"]["message"].as_str().unwrap().contains("MOL-mute.INFO"), "{told}");
     assert_eq!((&told["module"], &told["type"]), (&"transporter".into(), &"clientError".into()));
     broker.stop().await.unwrap();

@@ -2,11 +2,11 @@
 
 use ligand::transport::PacketKind;
 use serde_json::{Value, json};
+use tests_support::outsider::packets::forged;
+use tests_support::outsider::payloads::{self, Expected, Odd};
+use tests_support::{to, within};
 
-use crate::outsider::packets::forged;
-use crate::outsider::payloads::{self, Expected, Odd};
-use crate::outsider::peer::to;
-use crate::stage::{Manner, Stage, within};
+use super::stage::{Manner, Stage};
 
 pub(crate) async fn on(url: &str) {
     let stage = Stage::set(url, Manner::default()).await;

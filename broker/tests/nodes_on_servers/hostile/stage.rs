@@ -4,13 +4,13 @@ use ligand::config::SerializerKind;
 use ligand::transport::{PacketKind, Route, Subscription, Transporter, transporter_for};
 use ligand::{BrokerBuilder, Context, Error, EventDef, Payload, Reply, ServiceBroker, ServiceDef};
 use serde_json::{Value, json};
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tests_support::outsider::peer::Peer;
+use tests_support::{is, to, until, within};
 
-use crate::calls::Calls;
-use crate::outsider::peer::{Peer, to};
+use super::calls::Calls;
 
 /// What has not happened by then never will.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,13 +28,6 @@ pub(crate) const OWN: [PacketKind; 7] = [
 ];
 const COMMON: [PacketKind; 5] =
     [PacketKind::Discover, PacketKind::Info, PacketKind::Disconnect, PacketKind::Heartbeat, PacketKind::Ping];
-
-/// The server that a variable names.
-pub(crate) fn url(variable: &str) -> String {
-    std::env::var(variable).unwrap_or_else(|_| {
-        panic!("{variable} is not set: run the tests by scripts/test, which starts the servers, or name one")
-    })
-}
 
 /// How the nodes of a cluster speak.
 #[derive(Debug, Clone, Copy)]
@@ -147,12 +140,8 @@ impl Stage {
 
     /// Waits until the victim has counted so many packets as unreadable.
     pub(crate) async fn counted(&self, what: &str, malformed: u64) {
-        let told = || format!("{what}: {malformed} are counted, {:?}", self.victim.stats());
-        let from = Instant::now();
-        while self.malformed() < malformed {
-            assert!(from.elapsed() < PATIENCE, "waited in vain until {}", told());
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        let what = format!("{what}: {malformed} are counted");
+        until(&what, async || is(self.victim.stats(), |stats| stats.malformed >= malformed)).await;
     }
 
     /// The victim is there, and every honest call so far was answered as it should.
@@ -165,11 +154,8 @@ impl Stage {
         assert!(wrong.is_empty(), "after {after}: {wrong:#?}");
         assert_eq!(self.calls.not_run(), 0, "after {after}: calls were not made");
         // Calls go on.
-        let (before, from) = (self.calls.answered(), Instant::now());
-        while self.calls.answered() < before + 3 {
-            assert!(from.elapsed() < PATIENCE, "after {after}: no call is answered any more");
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        let (what, before) = (format!("after {after} calls are answered"), self.calls.answered());
+        until(&what, async || is(self.calls.answered(), |answered| *answered >= before + 3)).await;
     }
 
     /// Ends the calls: nobody waits for anything any more, and no node has grown.
@@ -207,9 +193,4 @@ fn listener() -> ServiceDef {
 /// Whether this text stands somewhere in a packet.
 pub(crate) fn contains(packet: &[u8], text: &str) -> bool {
     packet.windows(text.len()).any(|part| part == text.as_bytes())
-}
-
-/// Waits, but not for ever.
-pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("waited in vain until {what}"))
 }

@@ -4,10 +4,10 @@ use ligand::transport::{PacketKind, Route};
 use ligand::{LocalEvents, ServiceBroker};
 use serde_json::{Value, json};
 use std::future::IntoFuture as _;
-use std::time::Duration;
+use tests_support::outsider::packets::{forged, info, service};
+use tests_support::{is, until, within};
 
-use crate::outsider::packets::{forged, info, service};
-use crate::stage::{MAX_NODES, Manner, Stage, within};
+use super::stage::{MAX_NODES, Manner, Stage};
 
 pub(crate) async fn on(url: &str) {
     let stage = Stage::set(url, Manner::default()).await;
@@ -35,8 +35,8 @@ async fn an_answer_of_somebody_else(stage: &Stage) {
                 json!({ "id": request["id"], "success": success, "data": "forged", "meta": { "user": "admin" } }),
             );
         }
-        let counted = || stage.victim.stats().forged == before + 2;
-        eventually("both are counted", counted).await;
+        until("both are counted", async || is(stage.victim.stats(), |stats| stats.forged == before + 2))
+            .await;
         honest.answer(&request, &json!("real"));
     });
     let answer = answer.unwrap();
@@ -100,7 +100,8 @@ async fn farewells_of_others(stage: &Stage) {
             stage.attacker.broadcast(PacketKind::Disconnect, farewell.clone());
         }
         let before = stage.calls.answered();
-        eventually(&format!("calls go on in round {round}"), || stage.calls.answered() > before + 5).await;
+        let what = format!("calls go on in round {round}");
+        until(&what, async || is(stage.calls.answered(), |answered| *answered > before + 5)).await;
     }
     stage.is_calm("farewells in the name of the victim").await;
     assert_eq!(told_of_victim(&mut gone), 0);
@@ -113,13 +114,4 @@ fn told_of_victim(events: &mut LocalEvents) -> usize {
 
 async fn nodes(of: &ServiceBroker) -> Vec<Value> {
     of.call("$node.list", json!({})).node(of.node_id()).await.unwrap()
-}
-
-async fn eventually(what: &str, condition: impl Fn() -> bool) {
-    within(what, async {
-        while !condition() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    })
-    .await;
 }

@@ -1,6 +1,5 @@
 //! Peers on a real message server that send whatever they like, on every topic of a node, while honest
 //! calls go on: none of those is lost or answered wrongly, and the node is as before afterwards.
-#![allow(clippy::disallowed_methods, reason = "a test ends with all its tasks and threads")]
 
 mod binary;
 mod calls;
@@ -8,9 +7,6 @@ mod flood;
 mod layered;
 mod liars;
 mod memory;
-#[allow(dead_code, reason = "others send more of it")]
-#[path = "../outsider/mod.rs"]
-mod outsider;
 mod plain;
 mod stage;
 mod streams;
@@ -21,23 +17,23 @@ macro_rules! hostile {
         $(#[$condition])?
         mod $server {
             hostile! { in $variable:
-                json: crate::plain::on;
-                liars: crate::liars::on;
-                mutations: crate::flood::on;
-                msgpack: crate::binary::msgpack_on;
-                cbor: crate::binary::cbor_on;
-                compressed: crate::layered::compressed_on;
-                encrypted: crate::layered::encrypted_on;
-                streams: crate::streams::on;
-                bombs: crate::memory::bombs_on;
-                invented_nodes: crate::memory::invented_nodes_on;
+                json: crate::hostile::plain::on;
+                liars: crate::hostile::liars::on;
+                mutations: crate::hostile::flood::on;
+                msgpack: crate::hostile::binary::msgpack_on;
+                cbor: crate::hostile::binary::cbor_on;
+                compressed: crate::hostile::layered::compressed_on;
+                encrypted: crate::hostile::layered::encrypted_on;
+                streams: crate::hostile::streams::on;
+                bombs: crate::hostile::memory::bombs_on;
+                invented_nodes: crate::hostile::memory::invented_nodes_on;
             }
         }
     )*};
     (in $variable:literal: $($name:ident: $suite:path;)*) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
-            $suite(&crate::stage::url($variable)).await;
+            $suite(&tests_support::servers::url($variable)).await;
         }
     )*};
 }

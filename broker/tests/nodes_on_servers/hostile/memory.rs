@@ -7,12 +7,14 @@ use ligand::{Context, Error, ServiceBroker, ServiceDef};
 use serde_json::{Value, json};
 use std::fs;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tests_support::outsider::compressed;
+use tests_support::outsider::packets::{forged, info};
+use tests_support::outsider::peer::Peer;
+use tests_support::{is, to, until, within};
 
-use crate::outsider::compressed;
-use crate::outsider::packets::{forged, info};
-use crate::outsider::peer::{Peer, to};
-use crate::stage::{OWN, contains, within};
+use super::stage::{OWN, contains};
 
 const ROLE: &str = "TEST_HOSTILE_VICTIM";
 const MIB: usize = 1 << 20;
@@ -23,7 +25,7 @@ struct Victim {
     attacker: Peer,
     /// Stands in front of every packet.
     prefix: &'static [u8],
-    asked: usize,
+    asked: AtomicUsize,
 }
 
 impl Victim {
@@ -32,7 +34,7 @@ impl Victim {
         let namespace = format!("memory-{}-{kind}", std::process::id());
         let program = std::env::current_exe().expect("this program");
         let process = Command::new(program)
-            .args(["memory::as_a_child_this_program_is_the_victim", "--exact", "--nocapture"])
+            .args(["hostile::memory::as_a_child_this_program_is_the_victim", "--exact", "--nocapture"])
             .env(ROLE, json!({ "url": url, "namespace": namespace, "compresses": compresses }).to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -41,7 +43,12 @@ impl Victim {
         let own = [PacketKind::Response, PacketKind::Discover, PacketKind::Ping].map(Subscription::Own);
         let transporter = transporter_for(url).unwrap();
         let attacker = Peer::connect(&*transporter, &namespace, "attacker", &own).await;
-        let mut victim = Self { process, attacker, prefix: if compresses { &[0] } else { &[] }, asked: 0 };
+        let victim = Self {
+            process,
+            attacker,
+            prefix: if compresses { &[0] } else { &[] },
+            asked: AtomicUsize::new(0),
+        };
         // Its topics are there when it answers, and not before.
         let answered = async {
             while tokio::time::timeout(Duration::from_millis(500), victim.probe("refused")).await.is_err() {}
@@ -51,9 +58,8 @@ impl Victim {
     }
 
     /// What it says of itself, once it has worked off the requests before.
-    async fn probe(&mut self, what: &str) -> Value {
-        self.asked += 1;
-        let id = format!("probe-{}-end", self.asked);
+    async fn probe(&self, what: &str) -> Value {
+        let id = format!("probe-{}-end", self.asked.fetch_add(1, Ordering::Relaxed));
         let request = json!({ "id": id, "action": format!("probe.{what}"), "params": null, "meta": {} });
         let request = self.attacker.signed(request).to_string();
         self.push(&to("victim"), PacketKind::Request, request.as_bytes()).await;
@@ -67,13 +73,9 @@ impl Victim {
     }
 
     /// Waits until it says of a number about itself that it is so high.
-    async fn counts(&mut self, what: &str, expected: u64) {
-        let counted = async {
-            while self.probe(what).await.as_u64().unwrap_or_default() < expected {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        within(&format!("{expected} {what} are counted"), counted).await;
+    async fn counts(&self, what: &str, expected: u64) {
+        let enough = |count: &Value| count.as_u64().unwrap_or_default() >= expected;
+        until(&format!("{expected} {what} are counted"), async || is(self.probe(what).await, enough)).await;
     }
 
     /// Bytes that it occupies now (`VmRSS`), or occupied at most since [`Self::forget_peak`] (`VmHWM`).
@@ -112,24 +114,24 @@ impl Drop for Victim {
 
 /// Hundreds of megabytes in a small compressed packet: what stops at 1 MiB costs about that.
 pub(crate) async fn bombs_on(url: &str) {
-    let mut victim = Victim::start(url, true).await;
+    let victim = Victim::start(url, true).await;
     let bomb = compressed::bomb(compressed::MEGABYTES);
     // As long, but nothing comes out of it: what it takes to receive such packets is not what is measured.
     let mut dud = vec![0xA5; bomb.len()];
     dud[0] = bomb[0];
     let mut refused = 0;
     for packet in [&dud, &dud] {
-        refused += throw(&mut victim, packet, refused).await;
+        refused += throw(&victim, packet, refused).await;
     }
     let before = victim.forget_peak();
     for _ in 0..2 {
-        refused += throw(&mut victim, &bomb, refused).await;
+        refused += throw(&victim, &bomb, refused).await;
     }
     victim.has_grown("bombs of 900 MiB", before, 8 * MIB);
 }
 
 /// Sends a packet to all topics of the victim's own, each when the one before was refused; how many these were.
-async fn throw(victim: &mut Victim, packet: &[u8], before: u64) -> u64 {
+async fn throw(victim: &Victim, packet: &[u8], before: u64) -> u64 {
     let mut sent = 0;
     for kind in OWN {
         victim.attacker.push(&to("victim"), kind, packet).await.unwrap();
@@ -142,7 +144,7 @@ async fn throw(victim: &mut Victim, packet: &[u8], before: u64) -> u64 {
 /// INFO packets of nodes that do not exist, with the bound that a node has unless told otherwise.
 pub(crate) async fn invented_nodes_on(url: &str) {
     const BOUND: u64 = 10_000;
-    let mut victim = Victim::start(url, false).await;
+    let victim = Victim::start(url, false).await;
     let before = victim.forget_peak();
     for n in 0..BOUND + 2_000 {
         let packet = forged(&format!("invented-{n}"), info("i", 1, &json!([])));

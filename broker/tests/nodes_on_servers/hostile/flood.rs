@@ -1,8 +1,8 @@
 //! Many packets that are almost right.
 
-use crate::outsider::captured;
-use crate::outsider::dice::Dice;
-use crate::stage::{Manner, Stage};
+use super::stage::{Manner, Stage};
+use tests_support::outsider::captured;
+use tests_support::outsider::dice::Dice;
 
 const MUTATIONS: usize = 20_000;
 /// So many are under way at most: who is flooded may turn callers away, and here none is to be.

@@ -1,21 +1,14 @@
 //! Clusters of brokers over each message server, one of them with each serializer, and with the server
 //! balancing where it can.
-#![allow(clippy::disallowed_methods, reason = "a test ends with all its tasks and threads")]
 
-#[allow(dead_code, unused_imports, reason = "the nodes in memory use more of it")]
-mod conformance;
-#[path = "nodes_on_servers/rabbitmq_cycles.rs"]
-mod rabbitmq_cycles;
-
-use conformance::Fixture;
+use crate::conformance::{self, Fixture};
 use ligand::config::SerializerKind;
 use ligand::transport::transporter_for;
+use tests_support::servers::url;
 
 /// Runs the suite on the server that a variable names.
 async fn conform(variable: &str, serializer: SerializerKind, kind: fn(Fixture) -> Fixture) {
-    let url = std::env::var(variable).unwrap_or_else(|_| {
-        panic!("{variable} is not set: run the tests by scripts/test, which starts the servers, or name one")
-    });
+    let url = url(variable);
     conformance::run(|| {
         let url = url.clone();
         kind(Fixture::new(move |_| transporter_for(&url).unwrap()).speaking(serializer))

@@ -1,5 +1,4 @@
 //! The in-memory network against the suite for all transporters.
-#![cfg(feature = "conformance")]
 
 use ligand_transporters::conformance::{self, Fixture};
 use ligand_transporters::memory::{Network, Options};

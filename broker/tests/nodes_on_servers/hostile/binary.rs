@@ -2,12 +2,12 @@
 
 use ligand::config::SerializerKind;
 use ligand::transport::PacketKind;
+use tests_support::outsider::binary::Format;
+use tests_support::outsider::dice::Dice;
+use tests_support::outsider::{captured, payloads};
+use tests_support::to;
 
-use crate::outsider::binary::Format;
-use crate::outsider::dice::Dice;
-use crate::outsider::peer::to;
-use crate::outsider::{captured, payloads};
-use crate::stage::{Manner, Stage};
+use super::stage::{Manner, Stage};
 
 const MUTATIONS: usize = 2_000;
 

@@ -1,5 +1,4 @@
 //! The conformance suite notices transporters that do not keep their word.
-#![cfg(feature = "conformance")]
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;

@@ -2,9 +2,9 @@
 
 use ligand::middleware::{Cipher, Compression, Encryption};
 use serde_json::json;
+use tests_support::outsider::{compressed, payloads};
 
-use crate::outsider::{compressed, payloads};
-use crate::stage::{Manner, Stage};
+use super::stage::{Manner, Stage};
 
 pub(crate) async fn compressed_on(url: &str) {
     let manner = Manner { layers: |builder| builder.layer(Compression::default()), ..Manner::default() };

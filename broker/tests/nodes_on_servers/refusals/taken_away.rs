@@ -3,19 +3,17 @@
 use ligand::{Context, ErrorKind, LocalEvents, Outcome, ServiceBroker, ServiceDef};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use tests_support::servers::{Added, servers};
+use tests_support::{is, until, within};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
-
-use crate::added::{Added, servers};
+use tokio::time::sleep;
 
 /// What is taken away, unless the server balances.
 const REQUESTS: &str = "MOL-taken.REQ.worker";
-/// So long anything may take.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a node and the one that calls it reach the server.
 struct Place {
@@ -41,15 +39,6 @@ async fn node(id: &str, url: &str, balanced: bool) -> ServiceBroker {
     broker
 }
 
-async fn until(what: &str, condition: impl Fn() -> bool) {
-    let waiting = async {
-        while !condition() {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("not within {PATIENCE:?}: {what}"));
-}
-
 fn is_there(caller: &ServiceBroker) -> bool {
     caller.nodes().iter().any(|node| node.id.as_str() == "worker" && node.is_available)
 }
@@ -63,17 +52,22 @@ async fn told(events: &mut LocalEvents, name: &str) -> Value {
             }
         }
     };
-    timeout(PATIENCE, telling).await.unwrap_or_else(|_| panic!("no {name} within {PATIENCE:?}"))
+    within(&format!("{name} is told"), telling).await
 }
 
-/// Calls the worker all the time, and gives how each call failed that did, and when it was made.
-async fn load(caller: ServiceBroker, over: Arc<AtomicBool>) -> Vec<(Instant, ligand::Error)> {
+/// Calls the worker all the time and counts the answers. Gives how each call failed that did, and when it was made.
+async fn load(
+    caller: ServiceBroker,
+    over: Arc<AtomicBool>,
+    answered: Arc<AtomicUsize>,
+) -> Vec<(Instant, ligand::Error)> {
     let mut calls = JoinSet::new();
     while !over.load(Ordering::Relaxed) {
-        let caller = caller.clone();
+        let (caller, answered) = (caller.clone(), Arc::clone(&answered));
         calls.spawn(async move {
             let at = Instant::now();
             let called = caller.call::<u64>("svc.one", json!({})).timeout(Duration::from_secs(2)).await;
+            answered.fetch_add(usize::from(called.is_ok()), Ordering::Relaxed);
             called.err().map(|error| (at, error))
         });
         sleep(Duration::from_millis(5)).await;
@@ -84,16 +78,17 @@ async fn load(caller: ServiceBroker, over: Arc<AtomicBool>) -> Vec<(Instant, lig
 async fn leaves_and_comes_back(place: Place, topic: &str, take: impl AsyncFn(), give: impl AsyncFn()) {
     let caller = node("caller", &place.caller, place.balanced).await;
     let worker = node("worker", &place.worker, place.balanced).await;
-    timeout(PATIENCE, caller.wait_for(&["svc"])).await.unwrap().unwrap();
-    let over = Arc::new(AtomicBool::new(false));
-    let load = tokio::spawn(load(caller.clone(), Arc::clone(&over)));
+    within("the caller knows the service", caller.wait_for(&["svc"])).await.unwrap();
+    let (over, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let load = tokio::spawn(load(caller.clone(), Arc::clone(&over), Arc::clone(&answered)));
     let mut events = worker.local_events("$transporter.*");
-    sleep(Duration::from_millis(50)).await;
+    until("calls are answered", async || is(answered.load(Ordering::Relaxed), |answered| *answered >= 10))
+        .await;
     take().await;
     let taken = Instant::now();
     let error = told(&mut events, "$transporter.error").await;
     assert_eq!(error["topic"], topic, "{error}");
-    until("the worker has left", || !is_there(&caller)).await;
+    until("the worker has left", async || !is_there(&caller)).await;
     for _ in 0..20 {
         let error = caller.call::<u64>("svc.one", json!({})).await.unwrap_err();
         assert_eq!(error.outcome(), Outcome::NotRun, "{error}");
@@ -105,7 +100,7 @@ async fn leaves_and_comes_back(place: Place, topic: &str, take: impl AsyncFn(), 
     assert!(!is_there(&caller));
     give().await;
     told(&mut events, "$transporter.connected").await;
-    until("the worker is back", || is_there(&caller)).await;
+    until("the worker is back", async || is_there(&caller)).await;
     let back = Instant::now();
     for _ in 0..20 {
         assert_eq!(caller.call::<u64>("svc.one", json!({})).await.unwrap(), 1);

@@ -105,11 +105,14 @@ fn every_statement_names_tests_that_exist_or_says_that_it_is_planned() {
 
 #[test]
 fn names_that_lead_nowhere_are_found() {
-    assert_eq!(check("`broker/tests/conformance_table.rs` `names_that_lead_nowhere_are_found`"), Ok(1));
+    assert_eq!(
+        check("`broker/tests/documents/conformance_table.rs` `names_that_lead_nowhere_are_found`"),
+        Ok(1)
+    );
     assert_eq!(check("**planned**"), Ok(0));
     for wrong in [
         "`broker/tests/none.rs`",
-        "`broker/tests/conformance_table.rs` `no_such_test`",
+        "`broker/tests/documents/conformance_table.rs` `no_such_test`",
         "`matrix: none`",
         "`homeless`",
     ] {

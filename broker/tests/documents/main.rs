@@ -1,0 +1,4 @@
+//! Documents against the tests and the code that they name.
+
+mod conformance_table;
+mod protocol;
