@@ -1,9 +1,10 @@
-//! What stands on top of each other on one stack: how much, and whose handlers.
+//! The handlers that are stacked on one call stack: how many, and whose.
 //!
-//! A handler that awaits a call or an event polls the next handler, on top of itself. So while a handler is
-//! polled, those beneath it are waiting for it: its *chain*. Whoever is about to wait for one of them would wait
-//! for himself. A task of its own begins a chain of its own, unless somebody waits for it and hands his on.
-//! What a user's own tasks wait for cannot be known.
+//!
+//! A handler that awaits a call or an event polls the next handler on top of its own stack. So while a
+//! handler is polled, the handlers beneath it wait for it: they are its *chain*. Code that is about to wait
+//! for one of them would wait for itself. A task begins a new chain, unless somebody waits for it and passes
+//! a chain on. What a user's own tasks wait for cannot be known.
 
 use smallvec::SmallVec;
 use std::cell::Cell;
@@ -12,37 +13,37 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context as Task, Poll};
 
-/// Handlers on top of each other on one stack; above that, the next one gets a task of its own, because
-/// running out of stack cannot be caught.
+/// The largest number of handlers on one stack. The next handler gets a task of its own, because a stack
+/// overflow cannot be caught.
 const MAX_STACKED: u32 = 32;
-/// Places that are known on one stack. Above that nothing is known, and nobody is told that he would wait for
-/// himself: he waits as long as he said.
+/// The number of places that are known on one stack. Beyond it nothing is known. Then code that waits for
+/// itself gets no error, and waits until its timeout.
 const MAX_KNOWN: usize = 96;
 
 /// One handler in a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// The service, or the ordered subscription, whose handler it is; see [`name`].
+    /// The service or the ordered subscription that the handler belongs to. See [`name`].
     pub(crate) whose: u64,
-    /// Which of its handlers.
+    /// Which of its handlers it is.
     pub(crate) run: usize,
 }
 
-/// Who waits for whom, the outermost first.
+/// The handlers that wait for each other, the outermost first.
 pub(crate) type Chain = SmallVec<[Place; 4]>;
 
-/// A name for what has handlers, unlike any other of this process.
+/// A name that is unique in this process, for something that has handlers.
 pub(crate) fn name() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(WALL.whose + 1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Whoever is beneath it waits for nobody above it.
+/// The handlers beneath it do not wait for those above it.
 const WALL: Place = Place { whose: 0, run: 0 };
 
 struct Stack {
     depth: Cell<u32>,
-    /// May be more than there is room for.
+    /// May be larger than the array.
     len: Cell<usize>,
     places: [Cell<Place>; MAX_KNOWN],
 }
@@ -64,14 +65,14 @@ thread_local! {
     };
 }
 
-/// More on the stack of this thread, until dropped.
+/// An entry on the stack of this thread. Dropping it removes the entry.
 pub(crate) struct Stacked {
     depth: u32,
     len: usize,
 }
 
 impl Stacked {
-    /// Another handler, unless there are too many on top of each other already.
+    /// Adds a handler, unless there are too many on this stack already.
     #[inline]
     pub(crate) fn try_enter(place: Option<Place>) -> Option<Self> {
         STACK.with(|stack| {
@@ -86,13 +87,13 @@ impl Stacked {
         })
     }
 
-    /// The place of a handler, where its depth is counted already.
+    /// Adds the place of a handler whose depth has been counted.
     #[inline]
     pub(crate) fn at(place: Place) -> Self {
         Self::with(&[place])
     }
 
-    /// Nobody beneath waits for what comes on top.
+    /// Adds a wall: the handlers beneath do not wait for those that follow.
     #[inline]
     pub(crate) fn apart() -> Self {
         Self::with(&[WALL])
@@ -118,7 +119,7 @@ impl Drop for Stacked {
     }
 }
 
-/// The chain of whoever asks.
+/// The chain of the current code.
 pub(crate) fn chain() -> Chain {
     STACK.with(|stack| {
         let known = stack.places.get(..stack.len.get()).unwrap_or_default();
@@ -127,7 +128,7 @@ pub(crate) fn chain() -> Chain {
     })
 }
 
-/// The handlers of this one that wait for whoever asks.
+/// The handlers of `whose` that wait for the current code.
 pub(crate) fn runs_of(whose: u64) -> Vec<usize> {
     let mut runs: Vec<_> =
         chain().iter().filter(|place| place.whose == whose).map(|place| place.run).collect();
@@ -136,7 +137,7 @@ pub(crate) fn runs_of(whose: u64) -> Vec<usize> {
     runs
 }
 
-/// A future in a task of its own for which somebody waits.
+/// A future in a task of its own that somebody waits for.
 pub(crate) struct Chained<F> {
     pub(crate) chain: Chain,
     pub(crate) future: F,

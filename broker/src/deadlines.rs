@@ -1,7 +1,8 @@
-//! Deadlines of what has to wait.
+//! The deadlines of calls that have to wait.
 //!
-//! Most calls end before they wait and never come here. Of the others, deadlines of a second and more
-//! are looked at every 25 ms by one sweep, which is cheaper than a timer each; shorter ones get a timer.
+//!
+//! Most calls end without waiting, and need none. Deadlines of a second or more are checked every 25 ms by
+//! one sweep, which is cheaper than a timer for each. Shorter ones get a timer.
 
 use ligand_transporters::locks::Mutex;
 use std::fmt;
@@ -15,22 +16,22 @@ use tokio::time::{Instant, Sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How often deadlines are looked at.
+/// How often the sweep checks deadlines.
 const SWEEP_EVERY: Duration = Duration::from_millis(25);
 /// Deadlines shorter than this get a timer of their own.
 const SWEEP_FROM: Duration = Duration::from_secs(1);
-/// The sweep ends after this many rounds without any deadline, and starts again with the next one.
+/// The sweep ends after this many rounds without any deadline. The next deadline starts it again.
 const IDLE_ROUNDS: u32 = 40;
 
-/// A sweep that has nothing to wait for ends at once when it is told; this is for a runtime that is blocked.
+/// A sweep without deadlines ends as soon as it is told to. This limit is for a runtime that is blocked.
 const RETIRE_WAIT: Duration = Duration::from_secs(1);
 
-/// All deadlines of a broker that the sweep looks at, and the sweep, which ends with them.
+/// All deadlines of a broker that the sweep checks, and the sweep itself.
 #[derive(Default)]
 pub(crate) struct Deadlines {
     waiting: Arc<Mutex<Waiting>>,
     sweeps: TaskTracker,
-    /// Cancelled when no sweep is to wait for the next deadline any more.
+    /// Cancelled when the sweep does not have to wait for new deadlines any more.
     retired: CancellationToken,
 }
 
@@ -42,14 +43,14 @@ struct Waiting {
 
 struct Entry {
     at: Instant,
-    /// Set by the sweep when the deadline passed, or by the timer when nobody waits any more.
+    /// Set by the sweep when the deadline has passed, or by the timer when nobody waits any more.
     done: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
 impl Deadlines {
-    /// A timer for a point in time, with about how long it is until then; `None` never passes. Must be called
-    /// inside a tokio runtime.
+    /// A timer for a point in time, with the approximate time until then. With `None` it never fires. It must
+    /// be called within a tokio runtime.
     pub(crate) fn timer(&self, deadline: Option<(Instant, Duration)>) -> Timer {
         let Some((at, remaining)) = deadline else { return Timer(State::Never) };
         if remaining < SWEEP_FROM {
@@ -67,7 +68,7 @@ impl Deadlines {
         Timer(State::Swept(entry))
     }
 
-    /// Ends the sweep, unless a handler goes on that has a deadline: then it ends after that one.
+    /// Ends the sweep. If a running handler still has a deadline, the sweep ends after that deadline.
     pub(crate) async fn retire(&self) {
         self.retired.cancel();
         self.sweeps.close();
@@ -79,7 +80,7 @@ impl Deadlines {
 
 impl Drop for Deadlines {
     fn drop(&mut self) {
-        // Whoever could wait held the broker.
+        // New waits are impossible: they need a handle of the broker.
         self.retired.cancel();
     }
 }
@@ -124,7 +125,7 @@ async fn sweep(waiting: Arc<Mutex<Waiting>>, retired: CancellationToken) {
             idle = IDLE_ROUNDS;
         }
         if idle == IDLE_ROUNDS {
-            // Said under the lock, so that no timer can come in between.
+            // Set under the lock, so that no timer can be added in between.
             waiting.sweeping = false;
             drop(waiting);
             guard.ended = true;
@@ -132,7 +133,7 @@ async fn sweep(waiting: Arc<Mutex<Waiting>>, retired: CancellationToken) {
     }
 }
 
-/// Where the runtime goes away in mid-sweep, the next timer must start another one.
+/// If the runtime ends during a sweep, the next timer must start another one.
 struct Sweeping {
     waiting: Arc<Mutex<Waiting>>,
     ended: bool,
@@ -146,7 +147,7 @@ impl Drop for Sweeping {
     }
 }
 
-/// One deadline being waited for. Dropping it forgets the deadline.
+/// A deadline that somebody waits for. Dropping it removes the deadline.
 pub(crate) struct Timer(State);
 
 enum State {
@@ -156,7 +157,7 @@ enum State {
 }
 
 impl Timer {
-    /// Ready when the deadline has passed; wakes the task then.
+    /// Ready when the deadline has passed. It wakes the task at that time.
     pub(crate) fn poll_passed(&mut self, task: &mut Task<'_>) -> Poll<()> {
         match &mut self.0 {
             State::Never => Poll::Pending,

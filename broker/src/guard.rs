@@ -1,27 +1,29 @@
-//! User code, guarded: a panic in there becomes an error here.
+//! Guards for user code: a panic in it becomes an error.
 //!
-//! What users give us may panic: when it is called, when the future that it made is polled, and when what it
-//! holds is dropped. None of that may end a task of this crate, unwind into somebody who has nothing to do
-//! with it, or leave something half done. Where which of it is guarded:
+//!
+//! User code may panic when it is called, when its future is polled, and when what it holds is dropped. Such
+//! a panic must not end a task of this crate, unwind into unrelated code, or leave anything half done. This
+//! table lists where it is caught:
 //!
 //! | whose code | where | what becomes of a panic |
 //! |---|---|---|
 //! | handlers, with the `Deserialize` of what they take and the drops of what they hold | `handler.rs`, `Watch` | the call fails as `HANDLER_PANIC`; an event's is logged |
 //! | functions that layers made | [`named`], around them: `middleware/pipeline.rs` | the same |
-//! | handlers that are given up | [`Guarded`], by whoever polls it: `broker/running.rs`, `service/run.rs` | the same |
+//! | handlers that are dropped before their end | [`Guarded`], by the code that polls it: `broker/running.rs`, `service/run.rs` | the same |
 //! | `ActionLayer`, `EventLayer` when they wrap | `middleware/pipeline.rs` | the start fails; a call to another node, or around the pick, is refused |
 //! | `WireLayer` | `middleware/pipeline.rs` | the packet is not sent, or dropped and counted |
-//! | `Lifecycle` | `broker/lifecycle.rs` | the start fails, the stop goes on and tells it |
+//! | `Lifecycle` | `broker/lifecycle.rs` | the start fails; the stop continues and reports it |
 //! | `started` and `stopped` hooks | `broker/hosted.rs` | the same |
-//! | work given to a `ServiceCx` | `service/cx.rs` | logged; what is periodic runs again |
+//! | work given to a `ServiceCx` | `service/cx.rs` | logged; periodic work runs again |
 //! | `Serialize` of parameters, results and events | `payload.rs` | the value cannot be encoded |
 //! | `Deserialize` of an answer | `broker/call.rs` | the answer cannot be decoded |
 //! | `FromActionError` of a service's error | `broker/call_error.rs` | the error is `CallError::Other`; logged |
-//! | transporters | `broker/lifecycle.rs`, and `transit/inbound.rs` for readers | the start fails; a reader goes on |
-//! | the future given to `run_until` | `broker/lifecycle.rs` | the broker is stopped, then it goes on |
+//! | transporters | `broker/lifecycle.rs`, and `transit/inbound.rs` for readers | the start fails; a reader continues |
+//! | the future given to `run_until` | `broker/lifecycle.rs` | the broker is stopped, then the panic continues |
 //!
-//! A `Caller` of the user's own, `IntoPayload`, and the closures of a builder run in the middle of a call that
-//! the user makes, before anything of ours has begun: their panics are his, as those of any function he calls.
+//! A `Caller` that a user implements, `IntoPayload`, and the closures of a builder run within a call that the
+//! user makes, before anything of this crate has begun. Their panics reach the user, as from any other
+//! function.
 
 use futures_util::future::BoxFuture;
 use ligand_transporters::Name;
@@ -37,7 +39,7 @@ use crate::context::{At, Context};
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::payload::Payload;
 
-/// What a panic said.
+/// The text of a panic.
 #[derive(Debug)]
 pub(crate) struct Panicked(String);
 
@@ -53,32 +55,33 @@ impl Panicked {
         &self.0
     }
 
-    /// An error for whoever is on this node: it carries the text.
+    /// An error for this node. It contains the text.
     pub(crate) fn into_error(self) -> Error {
         let message = self.to_string();
         Error::with_kind(ErrorKind::HandlerPanic, serde_json::Value::Null).with_message(message)
     }
 
-    /// The error of a call or an event. The text stays here; a remote caller learns that it panicked, not why.
+    /// The error of a call or an event. The text stays on this node. A remote caller learns that the handler
+    /// panicked, but not why.
     pub(crate) fn of_handler(&self, cx: &Context) -> Error {
         self.log("handler panicked", None, cx);
         Self::told().with_outcome(Outcome::Ran)
     }
 
-    /// As [`Panicked::of_handler`], where a layer panicked, which may not have called the handler.
+    /// Like [`Panicked::of_handler`], for a layer that panicked. It may not have called the handler.
     pub(crate) fn around_handler(&self, cx: &Context) -> Error {
         self.log("a layer around a handler panicked", None, cx);
         Self::told().with_outcome(Outcome::MayHaveRun)
     }
 
-    /// As [`Panicked::around_handler`], where it is not known any more what was handled: whatever layers make
-    /// is guarded where that is known, so this is what unwinds out of the guard itself.
+    /// Like [`Panicked::around_handler`], if it is no longer known what was handled. Everything that layers
+    /// make is guarded where that is known, so this covers only panics of the guard itself.
     fn around_anything(&self) -> Error {
         tracing::error!(panic = self.text(), "a layer around a handler panicked");
         Self::told().with_outcome(Outcome::MayHaveRun)
     }
 
-    /// One line that names whose work it was.
+    /// Logs one line that names the user code.
     pub(crate) fn log(&self, what: &'static str, layer: Option<&'static str>, cx: &Context) {
         let (service, request_id, panic) = (service_of(cx), cx.request_id(), self.text());
         let service = service.as_deref();
@@ -104,8 +107,8 @@ impl fmt::Display for Panicked {
     }
 }
 
-/// The service of a call or event. Around the pick nobody has been chosen yet, but whoever offers the action
-/// does so under one name.
+/// The service of a call or an event. Around the pick, no endpoint has been chosen yet, but all endpoints of
+/// an action belong to services of one name.
 fn service_of(cx: &Context) -> Option<Name> {
     cx.service().cloned().or_else(|| {
         let snapshot = cx.broker().shared().registry.load();
@@ -114,8 +117,8 @@ fn service_of(cx: &Context) -> Option<Name> {
     })
 }
 
-/// A function that layers made. A panic in there is told with the names of what it was called for, and is the
-/// error of that call or event.
+/// Wraps a function that layers made. A panic in it is logged with the names of the call or event, and
+/// becomes its error.
 pub(crate) fn named<T: Send + 'static>(run: Layered<T>) -> Layered<T> {
     Arc::new(move |cx, params| {
         let about = cx.clone();
@@ -127,36 +130,36 @@ pub(crate) fn named<T: Send + 'static>(run: Layered<T>) -> Layered<T> {
 /// An [`ActionFn`](crate::handler::ActionFn) or an [`EventFn`](crate::handler::EventFn).
 type Layered<T> = Arc<dyn Fn(Context, Payload) -> BoxFuture<'static, Result<T, Error>> + Send + Sync>;
 
-/// Runs something of the user's.
+/// Runs user code.
 #[inline]
 pub(crate) fn run<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(work)).map_err(Panicked::of)
 }
 
-/// Drops something of the user's.
+/// Drops a user's value.
 pub(crate) fn discard<T>(value: T) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
         tracing::error!("a value panicked when it was dropped");
-        // What a panic carries may panic in its turn: this one is let go of for good.
+        // Dropping the payload of a panic may panic again. So this one is leaked.
         std::mem::forget(panic);
     }
 }
 
-/// Drops what a handler holds where it lies.
+/// Drops what a handler holds, in place.
 pub(crate) fn discard_pinned<T>(mut value: Pin<&mut Option<T>>, cx: &Context) {
     if let Err(panicked) = run(|| value.set(None)) {
         panicked.log("a value panicked when it was dropped", None, cx);
     }
 }
 
-/// A future of the user's. Neither making it, nor polling it, nor dropping it unwinds.
+/// A future of user code. Making it, polling it and dropping it never unwinds.
 pub(crate) struct Guarded<'a, T>(State<'a, T>);
 
 enum State<'a, T> {
     Runs(BoxFuture<'a, T>),
-    /// A function of ours made it: of its own it does not panic, unless it is dropped before its end.
+    /// Made by a function of this crate. It does not panic by itself, unless it is dropped before its end.
     Ours(BoxFuture<'a, T>),
-    /// It panicked when it was to be made. Boxed, so that a call which is not does not carry the room.
+    /// Making it panicked. It is boxed, so that other calls do not carry its size.
     Unmade(Box<Panicked>),
     Done,
 }
@@ -174,13 +177,14 @@ impl<'a, T> Guarded<'a, T> {
         })
     }
 
-    /// As [`Guarded::made`] if a layer may have made the function, which otherwise is of ours.
+    /// Like [`Guarded::made`] if a layer may have made the function. Otherwise the function belongs to this
+    /// crate.
     #[inline]
     pub(crate) fn begun(layered: bool, make: impl FnOnce() -> BoxFuture<'a, T>) -> Self {
         if layered { Self::made(make) } else { Self(State::Ours(make())) }
     }
 
-    /// Tells it from all others that live at the same time.
+    /// Distinguishes it from all others that live at the same time.
     #[inline]
     pub(crate) fn address(&self) -> usize {
         match &self.0 {
@@ -218,7 +222,7 @@ impl<T> Future for Guarded<'_, T> {
 }
 
 impl<T> Guarded<'_, Result<T, Error>> {
-    /// Polls a handler. What is of ours is spared the guard.
+    /// Polls a handler. A future of this crate needs no guard.
     #[inline]
     pub(crate) fn poll_handler(&mut self, task: &mut Task<'_>) -> Poll<Result<T, Error>> {
         if let State::Ours(future) = &mut self.0 {
@@ -231,7 +235,7 @@ impl<T> Guarded<'_, Result<T, Error>> {
         self.poll_guarded(task)
     }
 
-    /// Layers make it: out of the way of those that have none.
+    /// Polls a future that layers made. It is a function of its own, so that calls without layers stay small.
     #[inline(never)]
     fn poll_guarded(&mut self, task: &mut Task<'_>) -> Poll<Result<T, Error>> {
         let polled = Pin::new(self).poll(task);

@@ -1,8 +1,9 @@
-//! Handlers, erased: one shape for every action and every subscription, however it was written.
+//! Type-erased handlers: one type for all actions, and one for all subscriptions.
 //!
-//! The erased future does in one allocation what each call needs: read the parameters, run the user's
-//! code, catch its panics, and give up at the deadline. Nothing of that costs a clock read or a timer
-//! before the user's code has to wait.
+//!
+//! The erased future does everything that a call needs, in one allocation: it reads the parameters, runs the
+//! user's code, catches its panics, and gives up at the deadline. It reads no clock and sets no timer before
+//! the user's code has to wait.
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
@@ -24,7 +25,7 @@ use crate::guard::{self, Panicked};
 use crate::payload::Payload;
 use crate::service::{EventData, Reply};
 
-/// An action as the broker runs it: local, remote, wrapped by middleware, all the same type.
+/// An action as the broker runs it. Local and remote actions, with or without layers, have this type.
 pub type ActionFn = Arc<dyn Fn(Context, Payload) -> BoxFuture<'static, Result<Reply>> + Send + Sync>;
 
 /// A subscription as the broker runs it.
@@ -85,8 +86,8 @@ where
             let mut work = pin!(Some(async {
                 let params = payload.take::<P>().map_err(|error| invalid(&cx, error))?;
                 let about = cx.clone();
-                // Blocking code cannot be cancelled: its thread ends when it returns, whatever the caller
-                // does meanwhile. The pool of tokio bounds how many run at once.
+                // Blocking code cannot be cancelled. Its thread ends when it returns, even if the caller has
+                // given up. Tokio's pool bounds the number of such threads.
                 let work = tokio::task::spawn_blocking(move || run(cx, params).map_err(raised));
                 match work.await {
                     Ok(result) => result.map(reply),
@@ -120,25 +121,26 @@ where
     })
 }
 
-/// An error that a handler gave. Whatever it says of a call that the handler made, the handler itself ran.
+/// An error that a handler returned. Even if the error says `NotRun` about a call that the handler made, the
+/// handler itself ran.
 fn raised(error: impl Into<Error>) -> Error {
     error.into().with_outcome(Outcome::Ran)
 }
 
-/// A result as a reply. `()` is no result at all: `undefined` in Node, and not null.
+/// Makes a reply from a result. `()` means no result: `undefined` in Node, instead of null.
 fn reply<R: Serialize + Send + 'static>(result: R) -> Reply {
     if TypeId::of::<R>() == TypeId::of::<()>() { Reply::empty() } else { Reply::typed(result) }
 }
 
-/// Runs any work in the place of a handler until it is done, panics, or its deadline passes.
+/// Runs any work like a handler, until it is done, panics, or its deadline passes.
 pub(crate) async fn guarded<T>(cx: Context, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
     let mut watch = Watch::over(&cx);
     let mut work = pin!(Some(work));
     poll_fn(|task| watch.poll(work.as_mut(), task)).await
 }
 
-/// What is kept of a call or event while its handler has the context. A handler that does not come to its
-/// end has nobody left who waits for it, and tells the tasks that it started.
+/// What is kept of a call or an event while its handler has the context. If the handler is dropped before its
+/// end, nobody waits for its result any more, and this informs the tasks that it has spawned.
 struct Watch {
     cx: Context,
     span: Option<Box<Span>>,
@@ -152,7 +154,7 @@ impl Watch {
         Self::keeping(cx.without_place(), cx)
     }
 
-    /// The same for an event, whose context is made for many.
+    /// The same for an event, which shares one context among several handlers.
     #[inline]
     fn over_event(cx: &Context) -> Self {
         Self::keeping(cx.clone(), cx)
@@ -163,10 +165,11 @@ impl Watch {
         Self { cx: kept, span: crate::telemetry::span(cx), timer: None, done: false }
     }
 
-    /// Polls a handler; ready when it is done, panics, or its deadline has passed. What it still holds is dropped
-    /// then, which may panic as well.
+    /// Polls a handler. It is ready when the handler is done, panics, or has passed its deadline. Then
+    /// everything that the handler still holds is dropped, which may panic as well.
     ///
-    /// It is lent the work where that lies: handed over, the work would lie in the call's future twice.
+    ///
+    /// It borrows the work in place. If the work were moved in, the call's future would contain it twice.
     #[inline]
     fn poll<T>(
         &mut self,
@@ -202,18 +205,18 @@ impl Drop for Watch {
     }
 }
 
-/// The error of a handler whose task did not come to its end.
+/// The error of a handler whose task did not finish.
 pub(crate) fn crashed(cx: &Context, task: JoinError) -> Error {
     match task.try_into_panic() {
         Ok(panic) => Panicked::of(panic).of_handler(cx),
-        // The runtime ends.
+        // The runtime is shutting down.
         Err(task) => Error::with_kind(ErrorKind::RequestRejected, serde_json::Value::Null)
             .with_message(task.to_string())
             .with_outcome(Outcome::MayHaveRun),
     }
 }
 
-/// Parameters that do not fit, worded as Node's validator does (protocol chapter 6.3).
+/// Invalid parameters, worded as Node's validator does (protocol chapter 6.3).
 pub(crate) fn invalid(cx: &Context, error: DecodeError) -> Error {
     let DecodeError { path, message } = error;
     if let Some(entry) = forbidden_key(cx, &path, &message) {
@@ -239,14 +242,14 @@ pub(crate) fn invalid(cx: &Context, error: DecodeError) -> Error {
     }]))
 }
 
-/// A member that nobody asked for, where that is not allowed (`$$strict` in Node's validator).
+/// An unknown member where none is allowed (`$$strict` in Node's validator).
 fn forbidden_key(cx: &Context, path: &str, message: &str) -> Option<Error> {
     let rest = message.strip_prefix("unknown field `")?;
     let (key, known) =
         rest.rsplit_once("`, expected ").or_else(|| rest.rsplit_once("`, there are no fields"))?;
-    // Every second piece of "one of `a`, `b`" is a name.
+    // In "one of `a`, `b`", every second piece is a name.
     let known = known.split('`').skip(1).step_by(2).collect::<Vec<_>>().join(", ");
-    // The path may lead to the member itself.
+    // The path may end with the member itself.
     let object = match path.strip_suffix(key) {
         Some(above) if above.is_empty() || above.ends_with('.') => above.trim_end_matches('.'),
         _ => path,
@@ -265,7 +268,7 @@ fn forbidden_key(cx: &Context, path: &str, message: &str) -> Option<Error> {
     Some(Error::validation(data).with_hint(hint))
 }
 
-/// The rule of Node's validator that comes closest to what serde expected.
+/// The rule of Node's validator that is closest to what serde expected.
 fn expected(message: &str) -> &'static str {
     let expected = message.rsplit("expected ").next().unwrap_or_default();
     let is = |words: &[&str]| words.iter().any(|word| expected.starts_with(word));

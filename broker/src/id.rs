@@ -1,4 +1,4 @@
-//! Ids of contexts and requests.
+//! The ids of contexts and requests.
 
 use ligand_transporters::Name;
 use std::fmt;
@@ -8,28 +8,29 @@ use crate::protocol::{self, PacketId};
 
 /// The id of a context, a request, or a whole tree of calls.
 ///
-/// Ids made here are 128 random bits and print as a UUID; ids of other nodes are kept as they came.
+/// An id that is made here has 128 random bits and prints as a UUID. The id of another node is kept as it
+/// arrived.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Id(Repr);
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Repr {
-    /// The two halves of a [`PacketId`]: as one number of 128 bits they would double the room that an id
-    /// takes in every context.
+    /// The two halves of a [`PacketId`]. A single number of 128 bits would double the size of an id in every
+    /// context, because of its alignment.
     Ours(u64, u64),
     Text(Name),
-    /// A number of a Node.js node, as its JSON is written: it goes on as one.
+    /// A number that a Node.js node has sent, in its JSON form. It is passed on as a number.
     Number(Name),
 }
 
 impl Id {
-    /// A new id: 128 bits from the operating system's generator, so that nobody can guess it.
+    /// A new id: 128 bits from the operating system's generator, so nobody can guess it.
     #[must_use]
     pub fn random() -> Self {
         PacketId::random().into()
     }
 
-    /// The id as a number, if it is one of ours.
+    /// The id as a number, if it was made by ligand.
     pub(crate) fn bits(&self) -> Option<PacketId> {
         match self.0 {
             Repr::Ours(high, low) => Some(joined(high, low)),
@@ -99,7 +100,7 @@ impl fmt::Debug for Id {
     }
 }
 
-/// An id that is made when somebody asks for it: local calls mostly never do.
+/// An id that is made when it is first read. Most local calls never read it.
 #[derive(Debug, Default)]
 pub(crate) struct LazyId(OnceLock<Id>);
 

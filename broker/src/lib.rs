@@ -1,8 +1,8 @@
 //! A microservice framework that speaks [Moleculer](https://moleculer.services)'s wire protocol.
 //!
-//! A [`ServiceBroker`] is one node of a cluster. It hosts services, which offer *actions* (request and
-//! reply) and listen to *events*. Nodes find each other through a transporter, and any node calls any
-//! action by name, in Rust or in Node.js.
+//! A [`ServiceBroker`] is one node of a cluster. It hosts services, which offer *actions* (request and reply)
+//! and listen to *events*. Nodes find each other through a transporter. Every node can call every action by
+//! its name, whether the action is written in Rust or in Node.js.
 //!
 //! ```
 //! use ligand::{Result, ServiceBroker, service};
@@ -29,10 +29,10 @@
 //! let broker = ServiceBroker::builder().service(Greeter).build()?;
 //! broker.start().await?;
 //! broker.emit("user.created", json!({ "name": "Ada" })).await?;
-//! // By name, from anywhere in the cluster:
+//! // By name, from any node of the cluster:
 //! let text: String = broker.call("greeter.hello", json!({ "name": "Bob" })).await?;
 //! assert_eq!(text, "Hello Bob!");
-//! // Or by the client that the macro wrote, checked by the compiler:
+//! // Or through the client that the macro generates, checked by the compiler:
 //! assert_eq!(GreeterClient::new(&broker).hello("Bob".into()).await?, text);
 //! broker.stop().await?;
 //! # Ok(()) }
@@ -40,7 +40,7 @@
 //!
 //! # Where to go from here
 //!
-//! * Services: [`service`](macro@service) for the attribute, [`ServiceDef`] to write one by hand.
+//! * Services: [`service`](macro@service) for the attribute, [`ServiceDef`] to build one by hand.
 //! * Calls: [`ServiceBroker::call`], [`Call`], [`Context`], [`Error`], [`Outcome`].
 //! * Events: [`ServiceBroker::emit`], [`EventDef`], [`Shared`].
 //! * Nodes: [`BrokerBuilder::transporter`], [`config`], [`transport`].
@@ -67,19 +67,19 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-/// Lets the tests run what the guide prints.
+/// Runs the examples of the guide as tests.
 #[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../../docs/guide.md")]
 #[derive(Debug)]
 pub struct Guide;
 
-/// The same of the page on logs.
+/// Runs the examples of the page on logs as tests.
 #[cfg(all(doctest, feature = "logs"))]
 #[doc = include_str!("../../docs/logging.md")]
 #[derive(Debug)]
 pub struct Logs;
 
-// The macros write `::ligand`, also in the tests of this crate.
+// The code that the macros generate names `::ligand`, in the tests of this crate too.
 #[cfg(test)]
 #[allow(unused_extern_crates, reason = "see above")]
 extern crate self as ligand;

@@ -1,38 +1,40 @@
-//! Logs on the terminal, for programs that have no subscriber of their own.
+//! Logs on the terminal, for programs without a tracing subscriber of their own.
 
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
 
-/// What is printed where nobody says otherwise.
+/// The default filter.
 const DEFAULT: &str = "info";
-/// Clients of message servers tell of each attempt to connect, and of each error on the way down. What of it
-/// matters, this framework says itself.
+/// The clients of message servers log every attempt to connect, and several errors for one lost connection.
+/// This crate logs what matters of it.
 const CLIENTS: &str = "async_nats=off,lapin=off";
 
-/// Prints logs to standard error: `info` and above, or what the environment variable `LIGAND_LOG` says
-/// (`debug`, `ligand=trace`, …), in colours where that is a terminal and `NO_COLOR` is not set. Does nothing
-/// where a subscriber is installed already.
+/// Prints logs to standard error. The level is `info`, or what the environment variable `LIGAND_LOG` says
+/// (`debug`, `ligand=trace`, …). They are coloured if standard error is a terminal and `NO_COLOR` is not set.
+/// If a subscriber has already been installed, this does nothing.
 ///
-/// The clients of message servers are not printed, unless `LIGAND_LOG` names them (`debug,lapin=debug`): they
-/// repeat themselves while a server is away. What is logged at which level, with which spans and fields, stands
-/// in `docs/logging.md` in the repository.
 ///
-/// A library never calls this; a `main` may.
+/// The logs of the message servers' clients are not printed, because they repeat themselves while a server is
+/// away. To see them, name them in `LIGAND_LOG` (`debug,lapin=debug`). `docs/logging.md` in the repository
+/// lists what is logged at which level, with which spans and fields.
+///
+///
+/// Call it in `main`. A library should never call it.
 pub fn init() {
     let filter = filter(std::env::var("LIGAND_LOG").ok().as_deref());
     let colours =
         std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
     let subscriber = subscriber.with_writer(std::io::stderr).finish();
-    // An error says that somebody else has installed one: theirs counts.
+    // An error means that a subscriber has been installed already. That one stays.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
-/// The filter that somebody has written; the default where it makes no sense.
+/// The filter that was given, or the default if it is invalid.
 fn filter(written: Option<&str>) -> EnvFilter {
     let written = written.filter(|text| !text.trim().is_empty()).unwrap_or(DEFAULT);
-    // What is named twice counts as it was named last.
+    // Of two directives for one target, the last one counts.
     let filter = EnvFilter::try_new(format!("{CLIENTS},{written}"));
     filter.unwrap_or_else(|_| EnvFilter::new(format!("{CLIENTS},{DEFAULT}")))
 }
@@ -41,7 +43,7 @@ fn filter(written: Option<&str>) -> EnvFilter {
 mod tests {
     use super::*;
 
-    /// What of a few lines passes.
+    /// Which of a few lines pass the filter.
     fn passes(written: Option<&str>) -> [bool; 5] {
         let subscriber = tracing_subscriber::fmt().with_env_filter(filter(written)).finish();
         tracing::subscriber::with_default(subscriber, || {

@@ -1,7 +1,7 @@
 //! The body of a call, a reply or an event: a value, or its bytes.
 //!
-//! In one process a value is moved from caller to handler as it is. It becomes bytes only where it
-//! leaves the process, where the other side wants another type, or where several readers need it.
+//! Within one process, a value is moved from the caller to the handler as it is. It is encoded only when it
+//! leaves the process, when the other side wants another type, or when several readers need it.
 
 use bytes::{Bytes, BytesMut};
 use ligand_transporters::FrameBuf;
@@ -16,18 +16,18 @@ use crate::codec::{Codec, DecodeError};
 use crate::error::{Error, Result};
 use crate::guard;
 
-/// A body. Not `Clone`: a typed value is moved; [`Payload::share`] makes copies cheap.
+/// A body. It is not `Clone`, because a typed value is moved. [`Payload::share`] makes copies that are cheap.
 pub struct Payload(Repr);
 
 enum Repr {
-    /// Nothing was given: `undefined` in Node.
+    /// No value was given: `undefined` in Node.
     Empty,
     Raw(Codec, Bytes),
     Typed(Box<dyn Body>),
     Shared(Arc<SharedBody>),
 }
 
-/// A value that knows how to encode itself.
+/// A value that can encode itself.
 trait Body: Any + Send {
     fn encode(&self, codec: Codec, out: &mut BytesMut) -> Result<()>;
 }
@@ -38,7 +38,7 @@ impl<T: Serialize + Send + 'static> Body for T {
     }
 }
 
-/// Lets a value of the user's write itself. Whoever needs its bytes may be a task of this crate.
+/// Encodes a user's value. A panic in there becomes an error, because the caller may be a task of this crate.
 fn encoding<T>(write: impl FnOnce() -> Result<T>) -> Result<T> {
     guard::run(write).unwrap_or_else(|panicked| {
         tracing::error!(panic = panicked.text(), "a value panicked when it was encoded");
@@ -46,12 +46,13 @@ fn encoding<T>(write: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
-/// The body of an event with several readers: encoded at most once, decoded at most once per type.
+/// The body of an event with several readers. It is encoded at most once, and decoded at most once for each
+/// type.
 struct SharedBody {
     typed: Option<Arc<dyn AnyBody>>,
     codec: Codec,
     encoded: OnceLock<Result<Bytes>>,
-    /// The same in another codec, which is the cluster's.
+    /// The same body in another codec: the cluster's.
     wire: OnceLock<(Codec, Result<Bytes>)>,
     decoded: OnceLock<Arc<dyn Any + Send + Sync>>,
 }
@@ -70,8 +71,8 @@ impl<T: Serialize + Send + Sync + 'static> AnyBody for T {
     }
 }
 
-/// What an absent body stands for: parameters that were not given are an empty object, a result that
-/// was not given is null (Node's `undefined`).
+/// What an absent body means: absent parameters are an empty object, and an absent result is null (Node's
+/// `undefined`).
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Absent {
     Object,
@@ -86,8 +87,8 @@ impl Absent {
         }
     }
 
-    /// Decodes a body. Node's callers may pass null for "no parameters", so what cannot be read from it
-    /// is read from the absent body instead.
+    /// Decodes a body. Callers on Node.js may send null for "no parameters". So if null cannot be read as the
+    /// type, the absent body is read instead.
     fn decode<T: DeserializeOwned>(self, codec: Codec, bytes: &[u8]) -> std::result::Result<T, DecodeError> {
         match codec.decode(bytes) {
             Err(_) if matches!(self, Self::Object) && bytes == codec.null() => {
@@ -99,18 +100,18 @@ impl Absent {
 }
 
 impl Payload {
-    /// No body at all: `undefined` in Node.
+    /// No body: `undefined` in Node.
     #[must_use]
     pub const fn empty() -> Self {
         Self(Repr::Empty)
     }
 
-    /// A value that is moved to a handler of the same type, and encoded for all others.
+    /// A value that is moved to a handler of the same type, and encoded for any other.
     pub fn typed<T: Serialize + Send + 'static>(value: T) -> Self {
         Self(Repr::Typed(Box::new(value)))
     }
 
-    /// A value that is encoded now; it may be borrowed.
+    /// Encodes a value now. The value may be borrowed.
     ///
     /// # Errors
     /// When the value cannot be encoded.
@@ -118,13 +119,13 @@ impl Payload {
         Ok(Self(Repr::Raw(codec, codec.encode(value)?)))
     }
 
-    /// Bytes that are known to be encoded with `codec`.
+    /// Bytes that are encoded with `codec`.
     #[must_use]
     pub fn from_encoded(codec: Codec, bytes: Bytes) -> Self {
         Self(Repr::Raw(codec, bytes))
     }
 
-    /// A value for many readers; see [`Shared`](crate::Shared).
+    /// A value for several readers. See [`Shared`](crate::Shared).
     pub fn shared<T: Serialize + Send + Sync + 'static>(value: Arc<T>) -> Self {
         Self(Repr::Shared(Arc::new(SharedBody {
             typed: Some(value),
@@ -135,16 +136,17 @@ impl Payload {
         })))
     }
 
-    /// Whether nothing was given.
+    /// Whether there is no body.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         matches!(self.0, Repr::Empty)
     }
 
-    /// The value: moved if it is a `T`, decoded otherwise. What was not given reads as an empty object.
+    /// The value. It is moved if it is a `T`, and decoded otherwise. An absent body is read as an empty
+    /// object.
     ///
     /// # Errors
-    /// When the body is not a `T`; names the path to the field that does not fit.
+    /// When the body cannot be read as a `T`. The error names the path of the field that does not fit.
     pub fn take<T: DeserializeOwned + 'static>(self) -> std::result::Result<T, DecodeError> {
         self.take_or(Absent::Object)
     }
@@ -164,7 +166,7 @@ impl Payload {
         }
     }
 
-    /// The value as an [`Arc`] that all readers of one event share.
+    /// The value as an [`Arc`], which all readers of one event share.
     pub(crate) fn take_shared<T: DeserializeOwned + Send + Sync + 'static>(
         self,
     ) -> std::result::Result<Arc<T>, DecodeError> {
@@ -174,7 +176,7 @@ impl Payload {
         }
     }
 
-    /// The encoded body, leaving it as it is. `None` for an absent one.
+    /// The encoded body. The payload keeps its value. `None` means that there is no body.
     ///
     /// # Errors
     /// When the value cannot be encoded.
@@ -191,7 +193,7 @@ impl Payload {
         }
     }
 
-    /// Writes the encoded body at the end of a frame; an absent one writes nothing.
+    /// Appends the encoded body to a frame. An absent body appends nothing.
     pub(crate) fn write_to(&self, codec: Codec, frame: &mut FrameBuf<'_>) -> Result<()> {
         match &self.0 {
             Repr::Empty => Ok(()),
@@ -211,7 +213,7 @@ impl Payload {
         }
     }
 
-    /// Encodes it once, and returns a copy; from then on copies are cheap.
+    /// Encodes the body once, and returns a copy. Further copies are cheap.
     ///
     /// # Errors
     /// When the value cannot be encoded.
@@ -228,7 +230,7 @@ impl Payload {
         })
     }
 
-    /// Makes it readable by several subscribers of one event.
+    /// Makes the body readable by several subscribers of one event.
     pub(crate) fn into_shared(mut self, codec: Codec) -> Result<Self> {
         self.share(codec)?;
         Ok(match self.0 {
@@ -243,7 +245,7 @@ impl Payload {
         })
     }
 
-    /// A copy of a body that costs nothing to copy; `None` for a typed value.
+    /// A copy of a body that is cheap to copy. `None` for a typed value.
     pub(crate) fn copy(&self) -> Option<Self> {
         match &self.0 {
             Repr::Empty => Some(Self::empty()),
@@ -253,14 +255,14 @@ impl Payload {
         }
     }
 
-    /// The body as bytes even where it could be moved: for tests, and for types that ask for it.
+    /// Encodes the body even where it could be moved: for tests, and for actions that ask for it.
     pub(crate) fn through_codec(mut self, codec: Codec) -> Result<Self> {
         self.share(codec)?;
         Ok(self)
     }
 }
 
-/// A typed value as a `T`: itself, or by way of the codec.
+/// Reads a typed value as a `T`: moves it, or sends it through the codec.
 fn take_typed<T: DeserializeOwned + 'static>(
     body: Box<dyn Body>,
     absent: Absent,
@@ -288,7 +290,7 @@ fn whole(error: &Error) -> DecodeError {
     DecodeError { path: String::new(), message: error.message().to_owned() }
 }
 
-/// Bytes in the wanted codec. Others than the cluster's are rare: somebody named one by hand.
+/// Converts bytes to another codec. This is rare: it happens only if somebody has chosen a codec by hand.
 fn respelt(own: Codec, bytes: &Bytes, wanted: Codec) -> Result<Bytes> {
     if own == wanted {
         return Ok(bytes.clone());
@@ -298,7 +300,7 @@ fn respelt(own: Codec, bytes: &Bytes, wanted: Codec) -> Result<Bytes> {
 }
 
 impl SharedBody {
-    /// The body for the network: encoded once for all nodes that get it.
+    /// The body for the network. It is encoded once for all receivers.
     fn bytes_in(&self, codec: Codec) -> Result<Bytes> {
         if codec == self.codec {
             return self.bytes();
@@ -334,7 +336,7 @@ impl SharedBody {
         }
         let bytes = self.bytes().map_err(|error| whole(&error))?;
         let value: Arc<T> = Arc::new(self.codec.decode(&bytes)?);
-        // Kept for the next reader of the same type; the first type wins.
+        // Kept for the next reader of the same type. Only the first type is kept.
         let _ = self.decoded.set(value.clone());
         Ok(value)
     }
@@ -348,7 +350,7 @@ impl From<Value> for Payload {
 
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Never the content: it may be a customer's.
+        // The content is never printed, because it may contain customers' data.
         f.write_str(match self.0 {
             Repr::Empty => "Payload(empty)",
             Repr::Raw(..) => "Payload(encoded)",
@@ -358,13 +360,13 @@ impl fmt::Debug for Payload {
     }
 }
 
-/// What can be given to a call or an event: anything serializable, or a [`Payload`].
+/// Everything that can be given to a call or an event: any serializable value, or a [`Payload`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be sent: it is neither `serde::Serialize` nor a `Payload`",
     note = "derive `serde::Serialize` for it, or build a `Payload` by hand"
 )]
 pub trait IntoPayload {
-    /// The body.
+    /// Makes the body.
     ///
     /// # Errors
     /// When the value cannot be encoded.

@@ -1,4 +1,4 @@
-//! Reads `#[derive(ActionError)]`: which code and type each variant has on the wire.
+//! Reads `#[derive(ActionError)]`: the code and the type that each variant has on the wire.
 
 use proc_macro2::TokenStream;
 use syn::ext::IdentExt;
@@ -12,10 +12,10 @@ const STRUCT: &[&str] = &["code", "type", "name", "retryable", "transparent", "c
 const VARIANT: &[&str] = &["code", "type", "name", "retryable", "transparent"];
 const FIELD: &[&str] = &["skip"];
 
-/// Node's code for an error that nobody classified.
+/// Node's default code of an error.
 const DEFAULT_CODE: i64 = 500;
 
-/// A type under `#[derive(ActionError)]`.
+/// A type with `#[derive(ActionError)]`.
 pub(crate) struct ErrorType {
     pub(crate) ident: Ident,
     pub(crate) generics: Generics,
@@ -25,17 +25,17 @@ pub(crate) struct ErrorType {
 
 /// A variant of the enum, or the struct itself.
 pub(crate) struct Shape {
-    /// Absent for a struct.
+    /// `None` for a struct.
     pub(crate) variant: Option<Ident>,
     pub(crate) fields: Vec<Field>,
     pub(crate) meaning: Meaning,
 }
 
-/// One field, named or numbered.
+/// A field, named or numbered.
 pub(crate) struct Field {
     pub(crate) member: Member,
     pub(crate) ty: Type,
-    /// Whether the field stays out of the error's data.
+    /// Whether the field is left out of the error's data.
     pub(crate) skip: bool,
 }
 
@@ -49,10 +49,10 @@ impl Field {
     }
 }
 
-/// What an error says on the wire.
+/// How an error is written on the wire.
 pub(crate) enum Meaning {
     Own(Wire),
-    /// The only field is an error already.
+    /// The only field is an error itself.
     Transparent,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct Wire {
     pub(crate) retryable: bool,
 }
 
-/// What one `#[action_error(…)]` says.
+/// The content of one `#[action_error(…)]`.
 #[derive(Default)]
 struct Options {
     code: Option<i64>,

@@ -1,6 +1,7 @@
-//! What the macros understood of the user's code.
+//! What the macros have read from the user's code.
 //!
-//! Nothing here knows which tokens will be emitted, and whoever emits them cannot fail any more.
+//!
+//! Nothing here knows the tokens that will be generated. The code that generates them cannot fail.
 
 use proc_macro2::Span;
 use syn::{Attribute, Expr, Generics, Ident, Path, Type, Visibility};
@@ -9,14 +10,14 @@ use syn::{Attribute, Expr, Generics, Ident, Path, Type, Visibility};
 pub(crate) struct Service {
     pub(crate) name: ServiceName,
     pub(crate) krate: Path,
-    /// What its actions fail with, where it says so: its client gives it back.
+    /// The error of its actions, if it names one. The client returns it.
     pub(crate) error: Option<Path>,
-    /// The contract that it keeps, where it says one.
+    /// The contract that it implements, if it names one.
     pub(crate) implements: Option<Path>,
     pub(crate) depends_on: Option<Expr>,
     pub(crate) settings: Option<Expr>,
     pub(crate) metadata: Option<Expr>,
-    /// Whether its actions refuse members that no argument is called like, unless they say otherwise.
+    /// Whether its actions refuse members that match no argument. An action may override it.
     pub(crate) strict: bool,
     /// The typed client to generate, if any.
     pub(crate) client: Option<Client>,
@@ -30,14 +31,14 @@ pub(crate) struct Service {
     pub(crate) stopped: Vec<Hook>,
 }
 
-/// A trait under `#[client(…)]`: the contract of a service that lives elsewhere.
+/// A trait under `#[client(…)]`: the contract of a service that is defined elsewhere.
 pub(crate) struct Contract {
     pub(crate) name: ServiceName,
     pub(crate) krate: Path,
-    /// What the service fails with, where the contract says so.
+    /// The error of the service, if the contract names one.
     pub(crate) error: Option<Path>,
     pub(crate) client: Client,
-    /// The trait's own name.
+    /// The name of the trait.
     pub(crate) ident: Ident,
     pub(crate) docs: Vec<Attribute>,
     pub(crate) methods: Vec<ContractMethod>,
@@ -54,11 +55,11 @@ pub(crate) struct ServiceName {
     pub(crate) name: String,
     pub(crate) span: Span,
     pub(crate) version: Option<Version>,
-    /// Where the version is written, or the name where there is none.
+    /// The position of the version, or of the name if there is no version.
     pub(crate) version_span: Span,
 }
 
-/// Node writes a number as `v1` and any other version as it is.
+/// A version. Node writes a number as `v1`, and any other version as it is.
 pub(crate) enum Version {
     Number(u32),
     Text(String),
@@ -75,18 +76,18 @@ impl ServiceName {
     }
 }
 
-/// What every annotated method has.
+/// The common parts of all annotated methods.
 pub(crate) struct Method {
     pub(crate) ident: Ident,
     pub(crate) docs: Vec<Attribute>,
-    /// `#[cfg(…)]` of the method; whatever is generated for it stands under the same condition.
+    /// `#[cfg(…)]` of the method. The code that is generated for it has the same condition.
     pub(crate) cfgs: Vec<Attribute>,
     pub(crate) is_async: bool,
     pub(crate) receiver: Receiver,
     pub(crate) returns: Returns,
 }
 
-/// What a method is called on.
+/// The receiver of a method.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Receiver {
     /// `&self`
@@ -98,10 +99,10 @@ pub(crate) enum Receiver {
 /// A method under `#[action]`.
 pub(crate) struct Action {
     pub(crate) method: Method,
-    /// The name on the wire, without the service's.
+    /// The name on the wire, without the name of the service.
     pub(crate) name: Named,
     pub(crate) inputs: Inputs,
-    /// What the method takes after `&self`, in its order.
+    /// The arguments of the method after `&self`, in order.
     pub(crate) slots: Vec<Slot>,
     pub(crate) options: ActionOptions,
 }
@@ -129,32 +130,32 @@ pub(crate) struct ContractMethod {
     pub(crate) name: Named,
     pub(crate) inputs: Inputs,
     pub(crate) output: Type,
-    /// The `E` of `Result<T, E>`, where it is written so.
+    /// The `E` of `Result<T, E>`, if there is one.
     pub(crate) failure: Option<Type>,
 }
 
-/// A name and the code it stands in.
+/// A name, and its position in the code.
 pub(crate) struct Named {
     pub(crate) text: String,
     pub(crate) span: Span,
 }
 
-/// How the wire's data reaches the method.
+/// How the data on the wire is passed to the method.
 pub(crate) enum Inputs {
-    /// No data wanted.
+    /// It takes no data.
     Empty,
-    /// One field of the object per argument.
+    /// Each argument is a field of the object.
     Named(Vec<Argument>),
     /// The `T` of `Params<T>`: the whole object.
     Whole(Type),
-    /// `Shared<T>` as written: the whole payload of an event, decoded once for all its handlers.
+    /// `Shared<T>` as written: the whole payload of an event, which is decoded once for all its handlers.
     Shared(Type),
-    /// The handler looks into the payload itself.
+    /// The handler reads the payload itself.
     Raw,
 }
 
 impl Action {
-    /// Whether it refuses members that no argument is called like. A type of the user's decides that itself.
+    /// Whether it refuses members that match no argument. A type of the user decides that itself.
     pub(crate) fn is_strict(&self, service: &Service) -> bool {
         matches!(self.inputs, Inputs::Named(_)) && self.options.strict.map_or(service.strict, |(on, _)| on)
     }
@@ -166,7 +167,7 @@ impl Action {
 }
 
 impl Inputs {
-    /// Whether the data passes through a type of ours or the user's, rather than raw.
+    /// Whether the data is decoded into a type, of the user or of this crate.
     pub(crate) const fn is_typed(&self) -> bool {
         !matches!(self, Self::Raw)
     }
@@ -180,7 +181,7 @@ pub(crate) struct Argument {
     pub(crate) wire: String,
 }
 
-/// One argument of the method.
+/// An argument of the method.
 pub(crate) enum Slot {
     Context(Span),
     Field(Ident, Span),
@@ -189,12 +190,12 @@ pub(crate) enum Slot {
     Payload(Span),
 }
 
-/// A return type, taken apart.
+/// The parts of a return type.
 pub(crate) struct Returns {
     /// As written: `Result<Trip, TripError>`.
     pub(crate) whole: Type,
     pub(crate) ok: Type,
-    /// Absent when an alias such as `ligand::Result` supplies it.
+    /// `None` if an alias such as `ligand::Result` contains it.
     pub(crate) err: Option<Type>,
 }
 
@@ -205,7 +206,7 @@ pub(crate) enum Timeout {
     Never,
 }
 
-/// Who may call an action; the values of Node's `visibility`.
+/// Who may call an action. These are the values of Node's `visibility`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Access {
     Published,
@@ -214,7 +215,7 @@ pub(crate) enum Access {
     Private,
 }
 
-/// A key of the definition that ligand passes on, and its value.
+/// A key of the definition that is passed on unchanged, and its value.
 pub(crate) struct Extra {
     pub(crate) key: String,
     pub(crate) value: Expr,
@@ -227,7 +228,7 @@ pub(crate) struct Rename {
     pub(crate) wire: String,
 }
 
-/// What stands in `#[action(…)]`.
+/// The content of `#[action(…)]`.
 pub(crate) struct ActionOptions {
     pub(crate) name: Option<Named>,
     pub(crate) timeout: Option<Timeout>,
@@ -237,7 +238,7 @@ pub(crate) struct ActionOptions {
     pub(crate) spawn: Option<Span>,
     pub(crate) blocking: Option<Span>,
     pub(crate) encode: bool,
-    /// Whether unknown members of the params are refused; as the service says if absent.
+    /// Whether unknown members of the params are refused. `None` means as the service says.
     pub(crate) strict: Option<(bool, Span)>,
     pub(crate) raw: Option<Span>,
     /// Whether the typed client has this action.
@@ -246,7 +247,7 @@ pub(crate) struct ActionOptions {
     pub(crate) extra: Vec<Extra>,
 }
 
-/// What stands in `#[event(…)]`.
+/// The content of `#[event(…)]`.
 #[derive(Default)]
 pub(crate) struct EventOptions {
     pub(crate) pattern: Option<Named>,

@@ -1,6 +1,7 @@
-//! The rules that hold for a whole service.
+//! The rules for a whole service.
 //!
-//! What breaks a rule is reported and left out, so that the rest still expands and the compiler does not
+//!
+//! What breaks a rule is reported and left out, so that the rest still expands, and the compiler does not
 //! complain about everything that refers to it.
 
 use proc_macro2::Span;
@@ -32,7 +33,7 @@ pub(crate) fn service(service: &mut Service, errors: &mut Errors) {
     check_error(&mut service.error, &parameters, errors);
     let has_client = service.client.is_some();
     for action in &mut service.actions {
-        // Nothing is a list of arguments, too: one that lets no member pass.
+        // An action without arguments has an empty list of them: no member is allowed.
         if matches!(action.inputs, Inputs::Empty)
             && action.options.strict.map_or(service.strict, |(on, _)| on)
         {
@@ -85,7 +86,7 @@ pub(crate) fn contract(contract: &mut Contract, errors: &mut Errors) {
     });
     let mut seen: Vec<String> = Vec::new();
     contract.methods.retain(|method| {
-        // Two that exclude each other by `cfg` may share a name.
+        // Two methods with exclusive `cfg`s may have the same name.
         if method.cfgs.is_empty() && seen.contains(&method.name.text) {
             errors.at_span(
                 method.name.span,
@@ -106,7 +107,7 @@ fn keep_sound<T>(items: &mut Vec<T>, errors: &mut Errors, mut check: impl FnMut(
     });
 }
 
-/// Leaves out items whose name an earlier item has, unless a `cfg` may keep the two apart.
+/// Removes items whose name an earlier item has, unless a `cfg` may separate the two.
 fn keep_first<T>(
     items: &mut Vec<T>,
     errors: &mut Errors,
@@ -140,14 +141,14 @@ fn check_service_name(name: &ServiceName, errors: &mut Errors) {
     }
 }
 
-/// A service that lives elsewhere is called what it is called: `$node`, or whatever Node lets pass.
+/// A service that is defined elsewhere may have any name that Node allows, such as `$node`.
 fn check_name_of_another(name: &str, what: &str, span: Span, errors: &mut Errors) {
     if let Err(message) = names::check_foreign(what, name) {
         errors.at_span(span, message);
     }
 }
 
-/// The error is named in the client, which stands outside the impl.
+/// Checks the error type. The client, which is outside the impl, names it.
 fn check_error(error: &mut Option<Path>, parameters: &[Ident], errors: &mut Errors) {
     let Some(path) = &*error else { return };
     if let Some(trouble) = wire::trouble(&parse_quote!(#path), parameters) {
@@ -170,7 +171,7 @@ fn check_depends_on(names: &Expr, errors: &mut Errors) {
         Expr::Lit(literal) => {
             errors.at(literal, "`depends_on` takes a list, as in `depends_on = [\"drivers\"]`")
         }
-        // Some other expression: the compiler checks that it is a list of names.
+        // Any other expression. The compiler checks that it is a list of names.
         _ => {}
     }
 }
@@ -187,7 +188,7 @@ fn check_client_method(ident: &Ident, errors: &mut Errors) {
         "new" => "the client's constructor is called `new`",
         "NAME" => "the client's constant is called `NAME`",
         "named" => "the client's method for another name of the service is called `named`",
-        // They take their value as it is, so they are found before a method that takes it by reference.
+        // They take `self` by value, so Rust finds them before a method that takes it by reference.
         "into" | "try_into" => "on a client this would be the method that every type has",
         _ => return,
     };

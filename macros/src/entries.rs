@@ -1,6 +1,6 @@
 //! The grammar inside the attributes: `"positional", key, key = value, key(…)`.
 //!
-//! The list is read whole before anyone looks at the keys, so that all unknown ones are reported together.
+//! The whole list is read before the keys are looked up, so that all unknown ones are reported together.
 
 use proc_macro2::{Span, TokenStream};
 use syn::ext::IdentExt;
@@ -13,7 +13,7 @@ use crate::suggest;
 /// Everything between an attribute's parentheses.
 #[derive(Default)]
 pub(crate) struct Entries {
-    /// A string that stands first and has no key, as in `#[event("user.created")]`.
+    /// A string at the beginning, without a key, as in `#[event("user.created")]`.
     pub(crate) positional: Option<LitStr>,
     pub(crate) entries: Vec<Entry>,
 }
@@ -33,7 +33,8 @@ enum Value {
 }
 
 impl Entries {
-    /// Reads `#[name]` or `#[name(…)]`; an unreadable list counts as empty after its error is kept.
+    /// Reads `#[name]` or `#[name(…)]`. If the list cannot be read, the error is kept, and the list counts as
+    /// empty.
     pub(crate) fn of(attr: &Attribute, errors: &mut Errors) -> Self {
         let parsed = match &attr.meta {
             Meta::Path(_) => return Self::default(),
@@ -70,7 +71,7 @@ impl Parse for Entries {
     }
 }
 
-/// A string that is no key: `rename("a" = "b")` starts with a string too.
+/// A string without a key. `rename("a" = "b")` begins with a string, too.
 fn is_lone_string(input: ParseStream<'_>) -> bool {
     input.peek(LitStr) && !input.peek2(Token![=])
 }
@@ -98,7 +99,7 @@ impl Parse for Entry {
     }
 }
 
-/// An expression without the invisible group around what `macro_rules!` filled in.
+/// An expression without the invisible group that `macro_rules!` puts around its arguments.
 fn value(input: ParseStream<'_>) -> syn::Result<Box<Expr>> {
     let mut expr: Box<Expr> = input.parse()?;
     while let Expr::Group(group) = *expr {
@@ -108,12 +109,12 @@ fn value(input: ParseStream<'_>) -> syn::Result<Box<Expr>> {
 }
 
 impl Entry {
-    /// An error that blames this option.
+    /// An error at the position of this option.
     pub(crate) fn error(&self, message: impl std::fmt::Display) -> syn::Error {
         syn::Error::new(self.span, message)
     }
 
-    /// The error for a key nobody knows.
+    /// The error for an unknown key.
     pub(crate) fn unknown(&self, known: &[&str]) -> syn::Error {
         self.error(suggest::unknown("option", &self.key, known))
     }
@@ -142,7 +143,7 @@ impl Entry {
         }
     }
 
-    /// `example` is what a right value looks like.
+    /// `example` is a valid value.
     pub(crate) fn string(&self, example: &str) -> syn::Result<LitStr> {
         match self.lit() {
             Some(Lit::Str(text)) => Ok(text),
@@ -150,7 +151,7 @@ impl Entry {
         }
     }
 
-    /// A number in the range of `N`; `example` is what a right value looks like.
+    /// A number in the range of `N`. `example` is a valid value.
     pub(crate) fn int<N>(&self, example: &str) -> syn::Result<N>
     where
         N: std::str::FromStr,
@@ -162,7 +163,7 @@ impl Entry {
         }
     }
 
-    /// A string or a whole number.
+    /// A string or an integer.
     pub(crate) fn string_or_int(&self, example: &str) -> syn::Result<Lit> {
         match self.lit() {
             Some(lit @ (Lit::Str(_) | Lit::Int(_))) => Ok(lit),
@@ -173,7 +174,7 @@ impl Entry {
         }
     }
 
-    /// `Some(false)` for `key = false`; `None` when the value is something else.
+    /// `Some(false)` for `key = false`, and `None` if the value is not a boolean.
     pub(crate) fn bool(&self) -> Option<bool> {
         match self.lit() {
             Some(Lit::Bool(lit)) => Some(lit.value),
@@ -202,7 +203,7 @@ impl Entry {
         }
     }
 
-    /// `pub(crate)`, or nothing at all for a private item.
+    /// `pub(crate)`, or nothing for a private item.
     pub(crate) fn vis(&self) -> syn::Result<Visibility> {
         match &self.value {
             Value::Vis(vis) => Ok(vis.clone()),

@@ -1,11 +1,11 @@
-//! Collects mistakes, so that one compile shows them all.
+//! Collects errors, so that one compilation shows them all.
 
 use std::fmt::Display;
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 
-/// The mistakes found so far, in the order they were found.
+/// The errors so far, in the order in which they were found.
 #[derive(Default)]
 pub(crate) struct Errors {
     found: Vec<syn::Error>,
@@ -16,7 +16,7 @@ impl Errors {
         self.found.push(error);
     }
 
-    /// Blames the code that `tokens` came from.
+    /// Adds an error at the position of `tokens`.
     pub(crate) fn at(&mut self, tokens: impl ToTokens, message: impl Display) {
         self.push(syn::Error::new_spanned(tokens, message));
     }
@@ -25,17 +25,17 @@ impl Errors {
         self.push(syn::Error::new(span, message));
     }
 
-    /// Keeps the error and hands on the value.
+    /// Keeps the error, or returns the value.
     pub(crate) fn check<T>(&mut self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()
     }
 
-    /// How many were found: code that calls a check compares before and after.
+    /// The number of errors. Code that calls a check compares the numbers before and after it.
     pub(crate) fn len(&self) -> usize {
         self.found.len()
     }
 
-    /// One `compile_error!` per mistake; nothing when there is none.
+    /// One `compile_error!` for each error.
     pub(crate) fn into_tokens(self) -> TokenStream {
         self.found.iter().map(syn::Error::to_compile_error).collect()
     }

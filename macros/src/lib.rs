@@ -1,7 +1,8 @@
 //! The macros of ligand: `#[service]`, `#[client]` and `#[derive(ActionError)]`.
 //!
-//! The arguments of an action are wire format: each becomes the field of its name in the params object, and
-//! `Params<T>` takes the whole object. Use the macros through the `ligand` crate, which re-exports them.
+//! The arguments of an action are wire format: each is a field of the params object, with the name of the
+//! argument. `Params<T>` takes the whole object. Use the macros through the crate `ligand`, which re-exports
+//! them.
 //!
 //! ```
 //! use ligand::{Context, Result, ServiceBroker, service};
@@ -32,9 +33,9 @@
 //! }
 //! ```
 //!
-//! Each macro works in three steps. `parse` reads tokens into the `ast` and `check` applies the rules; both
-//! collect mistakes instead of stopping at the first. `expand` then writes code and cannot fail. What is wrong is
-//! left out and the rest still expands, so that one mistake does not make a service disappear.
+//! Each macro works in three steps. `parse` reads tokens into the `ast`, and `check` applies the rules. Both
+//! collect errors instead of stopping at the first one. `expand` then writes code, and cannot fail. Wrong
+//! items are left out, and the rest still expands, so that one mistake does not remove a whole service.
 #![forbid(unsafe_code)]
 
 mod action_error;
@@ -75,7 +76,7 @@ pub fn action_error(input: TokenStream) -> TokenStream {
     action_error_tokens(input.into()).into()
 }
 
-/// Compares what a contract asks for with what a service offers. The macros write calls of it; nobody else does.
+/// Compares a contract with a service. Only code that the macros generate calls it.
 #[doc(hidden)]
 #[proc_macro]
 pub fn __implements(input: TokenStream) -> TokenStream {
@@ -90,7 +91,7 @@ fn service_tokens(
     let parsed = parse::service(attr, item, &mut errors);
     let generated = parsed.ast.map(|mut service| {
         check::service(&mut service, &mut errors);
-        // A half-understood interface is nothing to compare or to keep.
+        // An interface with errors is neither compared nor stored.
         let schema = (errors.len() == 0).then(|| expand::schema::apply(&service, &mut errors));
         let implements = (errors.len() == 0).then(|| expand::implements(&service));
         let code = expand::service(&service);

@@ -1,12 +1,13 @@
-//! Which names and durations the wire and the broker accept.
+//! The names and durations that the wire and the broker accept.
 
-/// Longest name in bytes: what other nodes take.
+/// The longest name in bytes. It is what other nodes accept by default.
 const MAX_NAME: usize = 255;
 
 /// Checks the name of a service, its version, a dependency, an action or a group.
 ///
-/// Names become parts of topics and of `service.action`, so only characters every transporter carries pass.
-/// `broker/src/service/names.rs` says the same of services written by hand.
+/// Names become parts of topics and of `service.action`, so they may contain only characters that every
+/// transporter can carry. `broker/src/service/names.rs` has the same rules for services that are built by
+/// hand.
 pub(crate) fn check_name(what: &str, name: &str) -> Result<(), String> {
     if name.is_empty() {
         return Err(format!("the name of {what} is empty"));
@@ -28,7 +29,7 @@ pub(crate) fn check_name(what: &str, name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks a name that somebody else has given: Node takes nearly anything.
+/// Checks a name that another node has chosen. Node allows nearly everything.
 pub(crate) fn check_foreign(what: &str, name: &str) -> Result<(), String> {
     if name.is_empty() {
         return Err(format!("the name of {what} is empty"));
@@ -42,7 +43,8 @@ pub(crate) fn check_foreign(what: &str, name: &str) -> Result<(), String> {
     }
 }
 
-/// Checks what an event handler listens to; `$…` is allowed, since the broker's own events can be heard.
+/// Checks the event or pattern of a handler. `$…` is allowed, because services may listen to the broker's own
+/// events.
 pub(crate) fn check_pattern(pattern: &str) -> Result<(), String> {
     if pattern.is_empty() {
         return Err(

@@ -41,7 +41,7 @@ const CONTRACT_ACTION: &[&str] = &["name", "rename"];
 const EVENT: &[&str] = &["group", "concurrency", "rename", "extra"];
 const ACCESS: &[&str] = &["published", "public", "protected", "private"];
 
-/// Keys of a definition that have an option of their own.
+/// Keys of a definition that have their own option.
 const NOT_EXTRA: &[&str] = &[
     "name",
     "rawName",
@@ -55,14 +55,14 @@ const NOT_EXTRA: &[&str] = &[
     "handler",
 ];
 
-/// What stands in `#[service(…)]`.
+/// The content of `#[service(…)]`.
 pub(crate) struct ServiceOptions {
-    /// Absent only after an error.
+    /// `None` only after an error.
     pub(crate) name: Option<ServiceName>,
     pub(crate) krate: Path,
-    /// What the service fails with, where it says so.
+    /// The error of the service, if it names one.
     pub(crate) error: Option<Path>,
-    /// The contract that it keeps.
+    /// The contract that it implements.
     pub(crate) implements: Option<Path>,
     pub(crate) depends_on: Option<Expr>,
     pub(crate) settings: Option<Expr>,
@@ -71,7 +71,7 @@ pub(crate) struct ServiceOptions {
     pub(crate) client: ClientOption,
 }
 
-/// What `client` says: visibility and, when it differs from `<Type>Client`, the name.
+/// The option `client`: the visibility, and the name if it is not `<Type>Client`.
 pub(crate) enum ClientOption {
     Off,
     On { vis: Visibility, name: Option<Ident> },
@@ -248,7 +248,7 @@ impl ActionOptions {
     }
 }
 
-/// Keys that Node's definition has and we do not know still have a way through.
+/// The error for an unknown key. It says how to set keys of Node's definition that have no option.
 fn unknown_action_option(entry: &Entry, known: &[&str]) -> syn::Error {
     let message = suggest::unknown("option", &entry.key, known);
     if known.contains(&"extra") && suggest::nearest(&entry.key, known).is_none() {
@@ -265,7 +265,7 @@ fn read_timeout(entry: &Entry) -> syn::Result<Timeout> {
     let millis = match &lit {
         Lit::Str(text) if text.value() == "never" => return Ok(Timeout::Never),
         Lit::Str(text) => names::parse_duration(&text.value()),
-        // A bare number is milliseconds, as in Node.
+        // A plain number is in milliseconds, as in Node.
         Lit::Int(number) => names::parse_duration(&format!("{}ms", number.base10_digits())),
         _ => return Err(entry.error("`timeout` takes a string or a number")),
     };

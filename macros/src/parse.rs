@@ -1,4 +1,4 @@
-//! From the user's tokens to the [`ast`](crate::ast).
+//! Reads the user's tokens into the [`ast`](crate::ast).
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -22,11 +22,11 @@ use crate::wire;
 /// The attributes that give a method its role.
 const ROLES: &[&str] = &["action", "event", "started", "stopped"];
 
-/// What came of an attribute macro's input.
+/// The result of parsing the input of an attribute macro.
 pub(crate) struct Parsed<T> {
-    /// The user's item without our helper attributes; it is emitted whatever else happens.
+    /// The user's item without our helper attributes. It is emitted in any case.
     pub(crate) item: TokenStream,
-    /// Absent when too little was understood to generate anything.
+    /// `None` if too little could be read to generate anything.
     pub(crate) ast: Option<T>,
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn service(attr: TokenStream, item: TokenStream, errors: &mut Errors)
             errors.at(heading(&other), message);
             return Parsed { item, ast: None };
         }
-        // Broken syntax: rustc explains it best when it sees the code itself.
+        // Invalid syntax. The error of rustc is best if it sees the code itself.
         Err(error) => {
             errors.push(error);
             return Parsed { item, ast: None };
@@ -93,7 +93,7 @@ fn client_ident(ident: &Ident) -> Ident {
     Ident::new(&format!("{}Client", ident.unraw()), ident.span())
 }
 
-/// A second `#[service]` on the same block; one on another block of the type is for the compiler to find.
+/// Refuses a second `#[service]` on the same block. The compiler finds one on another block of the type.
 fn refuse_second_service(item: &mut ItemImpl, errors: &mut Errors) {
     let is_service =
         |attr: &Attribute| attr.path().segments.last().is_some_and(|last| last.ident == "service");
@@ -105,7 +105,7 @@ fn refuse_second_service(item: &mut ItemImpl, errors: &mut Errors) {
     }
 }
 
-/// The few tokens of an item worth underlining.
+/// The few tokens of an item that an error underlines.
 fn heading(item: &Item) -> TokenStream {
     match item {
         Item::Struct(item) => item.ident.to_token_stream(),
@@ -129,7 +129,7 @@ fn service_ident(item: &ItemImpl, errors: &mut Errors) -> Option<Ident> {
     ident
 }
 
-/// The impl's own type and const parameters.
+/// The type and const parameters of the impl.
 fn parameters(item: &ItemImpl, errors: &mut Errors) -> Vec<Ident> {
     let mut found = Vec::new();
     for parameter in item.generics.params.iter() {
@@ -154,7 +154,7 @@ struct Methods {
 }
 
 impl Methods {
-    /// Reads every annotated method and takes the annotation off it.
+    /// Reads every annotated method and removes the annotation.
     fn read(item: &mut ItemImpl, parameters: &[Ident], errors: &mut Errors) -> Self {
         let mut this = Self::default();
         for item in &mut item.items {
@@ -178,8 +178,8 @@ impl Methods {
     }
 }
 
-/// Lints that would have the user change what a signature has to be here: `async`, a receiver, owned arguments, and
-/// a name that is the wire's.
+/// Allows lints that ask for changes which are impossible here: `async`, a receiver, owned arguments, and a
+/// name that the wire prescribes.
 fn allow_what_we_ask_for() -> Attribute {
     parse_quote!(#[allow(
         clippy::needless_pass_by_value,
@@ -205,7 +205,7 @@ fn take_role(method: &mut ImplItemFn, errors: &mut Errors) -> Option<Attribute> 
     first
 }
 
-/// A method with the attribute that was on it.
+/// A method with its attribute.
 struct Source<'a> {
     method: &'a ImplItemFn,
     attr: &'a Attribute,

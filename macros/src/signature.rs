@@ -1,4 +1,4 @@
-//! Takes signatures apart: which argument is the context, which is data, what comes back.
+//! Reads signatures: which argument is the context, which is data, and what is returned.
 
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
@@ -8,7 +8,7 @@ use crate::ast::{Argument, Inputs, Receiver, Rename, Returns, Slot};
 use crate::errors::Errors;
 use crate::{suggest, wire};
 
-/// What the method is for; it decides which arguments make sense.
+/// The role of a method. It decides which arguments are allowed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     Action,
@@ -29,13 +29,13 @@ impl Role {
     }
 }
 
-/// Checks what all annotated methods have in common: `&self`, no parameters of their own, no `unsafe`.
+/// Checks what all annotated methods need: `&self`, no generic parameters, no `unsafe`.
 pub(crate) fn check_method(sig: &Signature, what: &str, errors: &mut Errors) {
     check_receiver(sig, what, errors);
     check_plain(sig, what, errors);
 }
 
-/// Checks that the signature has no `unsafe`, `...` or parameters.
+/// Checks that the signature has no `unsafe`, no `...` and no generic parameters.
 pub(crate) fn check_plain(sig: &Signature, what: &str, errors: &mut Errors) {
     if !sig.generics.params.is_empty() {
         errors.at(
@@ -70,7 +70,7 @@ fn check_receiver(sig: &Signature, what: &str, errors: &mut Errors) {
     }
 }
 
-/// What the method is called on; only [`check_method`] knows whether that is possible.
+/// The receiver of a method. [`check_method`] checks whether it is possible.
 pub(crate) fn receiver(sig: &Signature) -> Receiver {
     match sig.receiver().map(|receiver| &receiver.kind) {
         Some(ReceiverKind::Typed(_, ty)) if wire::is_named(ty, "Arc") => Receiver::Arc,
@@ -84,7 +84,7 @@ fn is_shared_self(ty: &Type) -> bool {
         if reference.mutability.is_none() && wire::is_named(&reference.elem, "Self"))
 }
 
-/// The arguments after `&self`, understood.
+/// The arguments after `&self`.
 pub(crate) struct Taken {
     pub(crate) inputs: Inputs,
     pub(crate) slots: Vec<Slot>,
@@ -92,7 +92,7 @@ pub(crate) struct Taken {
 
 /// Sorts the arguments into context, data and payload.
 ///
-/// `parameters` are the impl's own, which no argument may mention.
+/// `parameters` are those of the impl. No argument may mention them.
 pub(crate) fn read_arguments(
     sig: &Signature,
     role: Role,
@@ -173,7 +173,7 @@ impl Sorter<'_> {
     fn params(&mut self, argument: &PatType, errors: &mut Errors) {
         let ty = wire::peel(&argument.ty);
         let inner = match wire::last_segment(ty).filter(|segment| segment.ident == "Params") {
-            // Under `#[params]` the type itself is the object.
+            // With `#[params]`, the type itself is the object.
             None => ty.clone(),
             Some(segment) => match &wire::type_arguments(segment)[..] {
                 [inner] => (*inner).clone(),
@@ -210,7 +210,8 @@ impl Sorter<'_> {
             self.taken.push(Slot::Field(ident.clone(), argument.ty.span()));
             self.named.push(Argument { ident, ty: (*argument.ty).clone(), wire });
         } else {
-            // Keeps `rename` from calling the argument unknown on top of what is wrong with its type.
+            // The name is kept, so that `rename` does not report an unknown argument on top of the error
+            // about its type.
             let wire = wire_name(&ident.unraw().to_string());
             self.named.push(Argument { ident, ty: (*argument.ty).clone(), wire });
         }
@@ -270,8 +271,7 @@ impl Sorter<'_> {
     }
 }
 
-/// The name on the wire. In Rust one underscore in front says that an argument is not used (yet), which is
-/// nothing that callers have to know.
+/// The name on the wire. In Rust, a leading underscore marks an unused argument. Callers need not know that.
 fn wire_name(argument: &str) -> String {
     argument.strip_prefix('_').filter(|rest| !rest.is_empty()).unwrap_or(argument).to_owned()
 }
@@ -294,7 +294,7 @@ fn plain_name(pat: &Pat) -> Option<Ident> {
     }
 }
 
-/// Takes `Result<T>` or `Result<T, E>` apart.
+/// Splits `Result<T>` or `Result<T, E>`.
 pub(crate) fn read_returns(sig: &Signature, what: &str, errors: &mut Errors) -> Option<Returns> {
     let ReturnType::Type(_, ty) = &sig.output else {
         errors.at(&sig.ident, format!("{what} returns a `Result`: add `-> Result<()>`"));
@@ -318,8 +318,8 @@ pub(crate) fn read_returns(sig: &Signature, what: &str, errors: &mut Errors) -> 
     Some(Returns { whole: (**ty).clone(), ok: ok.clone(), err: err.cloned() })
 }
 
-/// The success type of a contract's method, and the `E` where there is one: `T`, `Result<T>` and `Result<T, E>` all
-/// mean `T`.
+/// The success type of a contract's method, and the `E` if there is one. `T`, `Result<T>` and `Result<T, E>`
+/// all mean `T`.
 pub(crate) fn read_output(sig: &Signature) -> (Type, Option<Type>) {
     let ReturnType::Type(_, ty) = &sig.output else {
         return (syn::parse_quote!(()), None);
@@ -331,11 +331,11 @@ pub(crate) fn read_output(sig: &Signature) -> (Type, Option<Type>) {
     }
 }
 
-/// Checks the success type: it is part of the client, which stands outside the impl.
+/// Checks the success type. The client, which is outside the impl, contains it.
 pub(crate) fn check_result(ty: &Type, parameters: &[Ident], in_client: bool, errors: &mut Errors) {
     let Some(trouble) = wire::trouble(ty, parameters) else { return };
     match trouble.kind {
-        // A handler may well answer with a `&'static str`; only a client has to decode it again.
+        // A handler may return a `&'static str`. Only a client has to decode the result.
         wire::Kind::Reference | wire::Kind::Lifetime if !in_client => {}
         wire::Kind::Reference => errors.at_span(
             trouble.span,

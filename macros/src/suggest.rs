@@ -1,4 +1,4 @@
-//! What the author probably meant: the known key nearest to a misspelt one.
+//! Finds the known key that is nearest to a misspelt one.
 
 /// `unknown option \`tiemout\`, did you mean \`timeout\`? supported options are: …`
 pub(crate) fn unknown(what: &str, found: &str, known: &[&str]) -> String {
@@ -11,7 +11,7 @@ pub(crate) fn unknown(what: &str, found: &str, known: &[&str]) -> String {
     }
 }
 
-/// The candidate with the fewest edits, when those are few for a word of this length.
+/// The candidate with the fewest edits, if they are few for a word of this length.
 pub(crate) fn nearest<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
     let allowed = (found.chars().count() / 3).max(1);
     known
@@ -22,10 +22,11 @@ pub(crate) fn nearest<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
         .map(|(_, candidate)| candidate)
 }
 
-/// Edits that turn `a` into `b`: insert, delete, replace, or swap two neighbours (the usual typing mistake).
+/// The number of edits that turn `a` into `b`: insert, delete, replace, or swap two neighbours (the most
+/// frequent typo).
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    // `rows[i][j]` is the distance of the first i characters of `a` to the first j of `b`.
+    // `rows[i][j]` is the distance between the first i characters of `a` and the first j of `b`.
     let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
     for (i, row) in rows.iter_mut().enumerate() {
         row[0] = i;

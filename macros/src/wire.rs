@@ -1,13 +1,14 @@
-//! Types as they are written: which can travel, and what they are made of.
+//! Types as written in the source: which can be sent, and what they consist of.
 //!
-//! Whether a type implements serde's traits is for the compiler to say; here only those are sorted out
-//! whose compiler errors would point at generated code.
+//!
+//! The compiler checks whether a type implements serde's traits. This module finds only those types whose
+//! compiler errors would point at generated code.
 
 use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{GenericArgument, Ident, PathArguments, PathSegment, Type};
 
-/// Why a type as written cannot be part of the interface.
+/// Why a type cannot be part of the interface.
 pub(crate) struct Trouble {
     pub(crate) kind: Kind,
     pub(crate) span: Span,
@@ -22,7 +23,7 @@ pub(crate) enum Kind {
     Lifetime,
     /// `impl Trait`
     ImplTrait,
-    /// `Self`, which means nothing where the params and the client are defined
+    /// `Self`, which has no meaning where the params and the client are defined
     SelfType,
     /// A type parameter of the impl
     Parameter(String),
@@ -51,12 +52,12 @@ impl Trouble {
     }
 }
 
-/// The first thing in `ty` that keeps it from travelling.
+/// The first part of `ty` that cannot be sent.
 pub(crate) fn trouble(ty: &Type, parameters: &[Ident]) -> Option<Trouble> {
     walk(ty.to_token_stream(), parameters)
 }
 
-/// Types hold no operators, so their tokens tell everything: `&` is a reference, `'` begins a lifetime.
+/// Types contain no operators, so their tokens are sufficient: `&` is a reference, `'` begins a lifetime.
 fn walk(tokens: TokenStream, parameters: &[Ident]) -> Option<Trouble> {
     let mut tokens = tokens.into_iter().peekable();
     let mut after_path_separator = false;
@@ -90,7 +91,7 @@ fn walk(tokens: TokenStream, parameters: &[Ident]) -> Option<Trouble> {
     None
 }
 
-/// The type without the invisible groups that `macro_rules!` leaves, and without parentheses.
+/// The type without parentheses, and without the invisible groups that `macro_rules!` makes.
 pub(crate) fn peel(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => peel(&group.elem),
@@ -141,7 +142,7 @@ pub(crate) fn is_unit(ty: &Type) -> bool {
     matches!(peel(ty), Type::Tuple(tuple) if tuple.elems.is_empty())
 }
 
-/// A type as people write it: `Option<Vec<u8>>`, not `Option < Vec < u8 > >`.
+/// A type as people write it: `Option<Vec<u8>>` instead of `Option < Vec < u8 > >`.
 pub(crate) fn compact(ty: &Type) -> String {
     let mut text = String::new();
     write_compact(peel(ty).to_token_stream(), &mut text);

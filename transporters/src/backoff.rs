@@ -1,4 +1,4 @@
-//! How long to wait before trying again.
+//! Waiting times between attempts.
 
 use rand::RngExt as _;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 /// Full-jitter exponential backoff: attempt *n* waits a uniformly random time between [`Backoff::MIN`]
 /// and `min(cap, base · 1.05ⁿ)`.
 ///
-/// Many nodes that lost one server thus do not come back in waves (the *full jitter* of the AWS
-/// architecture blog, "Exponential Backoff And Jitter"). The growth is slow, because two nodes that lost one
-/// server are apart until both are back: no wait is much longer than a tenth of the time already spent, so
-/// after 10 s they meet again within one more. No clock of its own.
+/// So nodes that lost the same server do not come back in waves (the *full jitter* of the AWS architecture
+/// blog, "Exponential Backoff And Jitter"). The growth is slow, because two nodes that lost the same server
+/// are separated until both are back. No wait is much longer than a tenth of the time that has passed, so
+/// after 10 s they meet again within one more second. It reads no clock.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     base: Duration,
@@ -17,14 +17,14 @@ pub struct Backoff {
     attempt: u32,
 }
 
-/// How much longer than the one before an attempt may wait.
+/// The factor by which the longest wait grows with each attempt.
 const GROWTH: f64 = 1.05;
 
 impl Backoff {
-    /// No wait is shorter than this.
+    /// The shortest wait.
     pub const MIN: Duration = Duration::from_millis(50);
 
-    /// Backoff that starts around `base` and never waits longer than `cap`.
+    /// A backoff that starts around `base` and never waits longer than `cap`.
     #[must_use]
     pub fn new(base: Duration, cap: Duration) -> Self {
         Self { base, cap, attempt: 0 }
@@ -40,7 +40,7 @@ impl Backoff {
         rand::rng().random_range(Self::MIN..=ceiling)
     }
 
-    /// Begins anew; to be called once something worked.
+    /// Starts again. Call it when an attempt has succeeded.
     pub fn reset(&mut self) {
         self.attempt = 0;
     }

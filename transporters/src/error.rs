@@ -1,61 +1,61 @@
-//! What can go wrong below the packets.
+//! The errors of transporters.
 
 use std::error::Error as StdError;
 
 type Source = Box<dyn StdError + Send + Sync>;
 
-/// Opening, keeping or using a connection failed.
+/// A connection could not be opened, was lost, or could not be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {
-    /// The configuration cannot work: a bad URL, an unknown option, an unsupported scheme.
+    /// The configuration is wrong: an invalid URL, an unknown option, or an unsupported scheme.
     #[error("{0}")]
     Config(String),
     /// The server or socket could not be reached or opened.
     #[error("cannot connect to {to}: {source}")]
     Connect {
-        /// What was tried, without credentials.
+        /// The address that was tried, without credentials.
         to: String,
-        /// Why it failed.
+        /// The cause.
         source: Source,
     },
-    /// A port that was asked for is taken.
+    /// The port is already in use.
     #[error(
         "{address} is already in use by another program: choose another port, or none to take a free one"
     )]
     AddressInUse {
-        /// Address and port.
+        /// The address and the port.
         address: String,
     },
     /// The server refused a subscription.
     #[error("cannot subscribe to {topic}: {source}")]
     Subscribe {
-        /// Topic or queue.
+        /// The topic or the queue.
         topic: String,
-        /// Why it failed.
+        /// The cause.
         source: Source,
     },
-    /// The server refused a publish, or took a subscription back, that it was asked for earlier.
+    /// The server refuses a publish, or has revoked a subscription that it had accepted.
     #[error("the server refuses {topic}: {source}")]
     Refused {
-        /// Topic, queue or exchange.
+        /// The topic, queue or exchange.
         topic: String,
-        /// Why.
+        /// The cause.
         source: Source,
     },
-    /// A frame could not be handed to the server.
+    /// A frame could not be passed to the server.
     #[error("cannot publish: {0}")]
     Publish(Source),
-    /// The connection is gone.
+    /// The connection is lost.
     #[error("connection lost: {0}")]
     Lost(String),
-    /// The transporter has been closed by this side.
+    /// This side has closed the transporter.
     #[error("the transporter is closed")]
     Closed,
 }
 
 impl TransportError {
-    /// Whether trying again later can help.
+    /// Whether trying again later may help.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Connect { .. } | Self::Publish(_) | Self::Lost(_))
@@ -76,7 +76,7 @@ impl TransportError {
         Self::Refused { topic: topic.into(), source: source.into() }
     }
 
-    /// The topic that this is about, where it is about one.
+    /// The topic that the error is about, if there is one.
     #[must_use]
     pub fn topic(&self) -> Option<&str> {
         match self {
@@ -86,34 +86,34 @@ impl TransportError {
     }
 }
 
-/// A frame was not accepted; nothing of it was sent.
+/// A frame was not accepted. Nothing of it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The send buffer towards this destination is full.
+    /// The send buffer for this destination is full.
     #[error("the send buffer is full")]
     Full,
     /// There is no connection.
     #[error("not connected")]
     Disconnected,
-    /// The frame is larger than the transporter carries.
+    /// The frame is larger than the limit of the transporter.
     #[error("the packet has {size} bytes, the limit is {limit}")]
     TooLarge {
-        /// Its size in bytes.
+        /// The size in bytes.
         size: usize,
         /// The limit in bytes.
         limit: usize,
     },
-    /// The writer gave up (it knows why).
+    /// The writer gave up. It knows the reason.
     #[error("the packet could not be written")]
     Abandoned,
-    /// The transporter does not know how to reach that destination.
+    /// The transporter knows no address of the destination.
     #[error("no address is known for the destination")]
     NoRoute,
-    /// No topic can be made of the name of the action, event or node that the destination is.
+    /// The name of the action, the event or the node cannot be part of a topic.
     #[error("the name makes no topic: {allowed}")]
     NoTopic {
-        /// Which names make a topic here, as a sentence: `a NATS subject has no blanks …`.
+        /// Which names are allowed, as a sentence: `a NATS subject has no blanks …`.
         allowed: &'static str,
     },
 }

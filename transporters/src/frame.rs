@@ -1,4 +1,4 @@
-//! Frames, where they go, and how a sender writes one.
+//! Frames, their destinations, and how they are written.
 
 use bytes::{Bytes, BytesMut};
 use std::fmt;
@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use crate::{Name, NodeId, SendError};
 
-/// What kind of packet a frame carries; the only thing a transporter knows of its content.
+/// The kind of packet in a frame. It is the only thing that a transporter knows about the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum PacketKind {
@@ -20,17 +20,17 @@ pub enum PacketKind {
     Discover,
     /// A node describes itself and its services.
     Info,
-    /// A node says farewell.
+    /// A node leaves.
     Disconnect,
-    /// A node is still there.
+    /// A node is alive.
     Heartbeat,
     /// Asks for a [`PacketKind::Pong`].
     Ping,
     /// Answers a [`PacketKind::Ping`].
     Pong,
-    /// TCP only: what a node knows of the cluster.
+    /// TCP only: what a node knows about the cluster.
     GossipRequest,
-    /// TCP only: what the asked node knows better.
+    /// TCP only: what the node that was asked knows better.
     GossipResponse,
     /// TCP only: the first packet on a connection.
     GossipHello,
@@ -78,93 +78,94 @@ impl PacketKind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
-    /// Whether the packet is about the cluster rather than about users' calls and events.
+    /// Whether the packet is about the cluster, and not a call or an event of a user.
     ///
-    /// Control frames are handled before data of the same batch and are never shed.
+    ///
+    /// Control frames are handled before data of the same batch, and are never shed.
     #[must_use]
     pub const fn is_control(self) -> bool {
         !matches!(self, Self::Event | Self::Request | Self::Response)
     }
 }
 
-/// What a node wants to receive.
+/// What a node subscribes to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Subscription {
-    /// Packets of this kind sent to everybody.
+    /// Packets of this kind that are sent to all nodes.
     Broadcast(PacketKind),
-    /// Packets of this kind sent to this node.
+    /// Packets of this kind that are sent to this node.
     Own(PacketKind),
-    /// Requests for an action, balanced by the bus.
+    /// Requests for an action. The bus balances them.
     BalancedRequest {
-        /// Full action name.
+        /// The full name of the action.
         action: Name,
     },
-    /// Events for a group, balanced by the bus.
+    /// Events for a group. The bus balances them.
     BalancedEvent {
-        /// Event name or pattern.
+        /// The name of the event, or a pattern.
         event: Name,
-        /// Group of subscribers of which one gets each event.
+        /// The group of subscribers. One of them gets each event.
         group: Name,
     },
 }
 
-/// Where a frame goes.
+/// The destination of a frame.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Route {
-    /// To every node of the namespace.
+    /// All nodes of the namespace.
     Broadcast,
-    /// To one node.
+    /// One node.
     Node {
-        /// Its id.
+        /// The id of the node.
         id: NodeId,
-        /// `host:port` to connect to, for transporters that connect to each peer (TCP). An IPv6 host
-        /// may stand bare or in brackets; the port is what follows the last colon.
+        /// `host:port` to connect to, for transporters that connect to each peer (TCP). An IPv6 host may have
+        /// brackets or not. The port follows the last colon.
         addr: Option<Name>,
     },
-    /// To one node that offers an action, chosen by the bus.
+    /// One node that offers an action. The bus chooses it.
     BalancedRequest {
-        /// Full action name.
+        /// The full name of the action.
         action: Name,
     },
-    /// To one node of a group, chosen by the bus.
+    /// One node of a group. The bus chooses it.
     BalancedEvent {
-        /// Concrete event name.
+        /// The name of the event.
         event: Name,
-        /// Group.
+        /// The group.
         group: Name,
     },
 }
 
-/// One packet as it arrived.
+/// A received packet.
 #[derive(Debug)]
 pub struct Frame {
-    /// What it is.
+    /// The kind of the packet.
     pub kind: PacketKind,
-    /// Its bytes, a view of the receive buffer where possible.
+    /// Its bytes, as a view of the receive buffer if possible.
     pub payload: Bytes,
-    /// The other end of the connection it came over, where there is one (TCP).
+    /// The other end of the connection on which it arrived, if there is one (TCP).
     pub peer: Option<SocketAddr>,
-    /// For buses that want to know when a frame has been handled.
+    /// For buses that need to know when a frame has been handled.
     pub ack: Option<Ack>,
-    /// The share for data of the transporter's inbox was full when this came. A request so marked is
-    /// answered "queue is full" without being run, an event is dropped and counted; both are cheaper than
-    /// letting them wait, and the caller of the request may ask another node at once. Control frames and
-    /// responses are handled as always.
+    /// Set if the transporter's inbox had no room for data when this frame arrived. The broker answers such a
+    /// request with "queue is full" without running it, and drops and counts such an event. Both are cheaper
+    /// than letting the frame wait, and the caller of the request can ask another node at once. Control
+    /// frames and responses are handled as always.
     pub shed: bool,
 }
 
 impl Frame {
-    /// A frame without peer and acknowledgement, for which there was room.
+    /// A frame without peer and acknowledgement, which is not to be shed.
     #[must_use]
     pub fn new(kind: PacketKind, payload: impl Into<Bytes>) -> Self {
         Self { kind, payload: payload.into(), peer: None, ack: None, shed: false }
     }
 }
 
-/// Tells the bus that a frame has been handled. Dropped unused, it tells the same: a frame is never
-/// redelivered because its handling failed (protocol chapter 3.5).
+/// Tells the bus that a frame has been handled. Dropping it has the same effect: a frame is never redelivered
+/// because its handler failed (protocol chapter 3.5).
 pub struct Ack(Option<Box<dyn FnOnce() + Send + Sync>>);
 
 impl Ack {
@@ -188,17 +189,18 @@ impl fmt::Debug for Ack {
     }
 }
 
-/// Returned by a [`WriteFrame`] that cannot produce its packet: the frame is taken back.
+/// The error of a [`WriteFrame`] that cannot write its packet. The frame is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Abandon;
 
-/// Writes one packet into a send buffer. Called at most once per `send`.
+/// Writes one packet into a send buffer. It is called at most once for each `send`.
 pub type WriteFrame<'a> = dyn FnMut(&mut FrameBuf<'_>) -> Result<(), Abandon> + 'a;
 
-/// The end of a send buffer, where a packet is being written.
+/// The end of a send buffer, where a packet is written.
+///
 ///
 /// Small parts are written into [`FrameBuf::buf`]. A large body that already exists as [`Bytes`] is
-/// [spliced](FrameBuf::splice) in and travels as a slice of its own, without a copy.
+/// [spliced](FrameBuf::splice): it is sent as a slice of its own, without a copy.
 #[derive(Debug)]
 pub struct FrameBuf<'a> {
     buf: &'a mut BytesMut,
@@ -206,21 +208,21 @@ pub struct FrameBuf<'a> {
 }
 
 impl<'a> FrameBuf<'a> {
-    /// Bodies of at least this many bytes are spliced instead of copied.
+    /// Bodies with at least this many bytes are spliced instead of copied.
     pub const SPLICE_FROM: usize = 16 * 1024;
 
-    /// For transporters: a frame at the end of `buf`. Spliced bodies are pushed to `spliced` with the
-    /// length that `buf` had at that point; they belong there in the byte stream.
+    /// For transporters: a frame at the end of `buf`. Spliced bodies are pushed to `spliced`, with the length
+    /// of `buf` at that time, which is their position in the byte stream.
     pub fn new(buf: &'a mut BytesMut, spliced: &'a mut Vec<(usize, Bytes)>) -> Self {
         Self { buf, spliced }
     }
 
-    /// The buffer to append to. What it held before must stay as it is.
+    /// The buffer to append to. Its previous content must not change.
     pub fn buf(&mut self) -> &mut BytesMut {
         self.buf
     }
 
-    /// Appends a body: as a slice of its own from [`Self::SPLICE_FROM`] bytes on, copied below that.
+    /// Appends a body: from [`Self::SPLICE_FROM`] bytes on as a slice of its own, below that as a copy.
     pub fn splice(&mut self, body: &Bytes) {
         if body.len() < Self::SPLICE_FROM {
             self.buf.extend_from_slice(body);
@@ -230,10 +232,11 @@ impl<'a> FrameBuf<'a> {
     }
 }
 
-/// Writes one frame into bytes of its own, for transporters whose client takes a message at a time.
+/// Writes one frame into bytes of its own, for transporters whose client takes one message at a time.
+///
 ///
 /// # Errors
-/// [`SendError::Abandoned`] when the writer gave up, [`SendError::TooLarge`] above `limit` bytes.
+/// [`SendError::Abandoned`] if the writer gave up, and [`SendError::TooLarge`] above `limit` bytes.
 pub fn collect(write: &mut WriteFrame<'_>, limit: usize) -> Result<Bytes, SendError> {
     let (mut buf, mut spliced) = (BytesMut::with_capacity(512), Vec::new());
     write(&mut FrameBuf::new(&mut buf, &mut spliced)).map_err(|Abandon| SendError::Abandoned)?;

@@ -1,4 +1,4 @@
-//! Names and node ids: short texts that are cloned often and compared all the time.
+//! Names and node ids: short texts that are cloned and compared often.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 /// A text that is cheap to clone: a literal, or one shared allocation.
 ///
-/// Compares, orders and hashes as the text itself, so a map keyed by `Name` can be asked with a `&str`.
+///
+/// It compares, orders and hashes like the text itself, so a map with `Name` as its key can be searched with
+/// a `&str`.
 #[derive(Clone)]
 pub struct Name(Repr);
 
@@ -18,7 +20,7 @@ enum Repr {
 }
 
 impl Name {
-    /// A name from a literal; allocates nothing.
+    /// A name from a literal, without an allocation.
     #[must_use]
     pub const fn from_static(text: &'static str) -> Self {
         Self(Repr::Static(text))
@@ -137,22 +139,22 @@ impl fmt::Debug for Name {
     }
 }
 
-/// The id of a node: one running broker in a cluster.
+/// The id of a node, which is one running broker in a cluster.
 ///
-/// It becomes part of topic names, so an id of our own may hold only letters, digits and `-_.:@$~`
-/// ([`NodeId::new`]). Ids of foreign nodes are taken as they come, as long as they are printable and at
+/// It becomes part of topic names. So the id of a node of this process may contain only letters, digits and
+/// `-_.:@$~` ([`NodeId::new`]). The id of any other node may contain all printable characters, and have at
 /// most 255 bytes ([`NodeId::foreign`]).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(Name);
 
 impl NodeId {
-    /// Longest id in bytes, ours or foreign.
+    /// The length of the longest id in bytes.
     pub const MAX_LEN: usize = 255;
 
-    /// An id for a node of our own.
+    /// The id of a node of this process.
     ///
     /// # Errors
-    /// [`InvalidId`] when the text is empty, longer than 255 bytes, or holds a character that some
+    /// [`InvalidId`] if the text is empty, is longer than 255 bytes, or contains a character that some
     /// transporter cannot carry in a topic name.
     pub fn new(id: impl Into<Name>) -> Result<Self, InvalidId> {
         let id = id.into();
@@ -166,7 +168,7 @@ impl NodeId {
     /// An id read from the network.
     ///
     /// # Errors
-    /// [`InvalidId`] when it is empty, longer than 255 bytes, or holds control characters.
+    /// [`InvalidId`] if it is empty, is longer than 255 bytes, or contains control characters.
     pub fn foreign(id: impl Into<Name>) -> Result<Self, InvalidId> {
         let id = id.into();
         Self::check_length(&id)?;
@@ -182,7 +184,7 @@ impl NodeId {
         self.0.as_str()
     }
 
-    /// The id as a [`Name`], sharing its allocation.
+    /// The id as a [`Name`], which shares its allocation.
     #[must_use]
     pub fn as_name(&self) -> &Name {
         &self.0
@@ -246,7 +248,7 @@ pub enum InvalidId {
         /// Its length.
         bytes: usize,
     },
-    /// The text holds a character that cannot be part of a topic name.
+    /// The text contains a character that cannot be part of a topic name.
     #[error("node id `{id}` holds {character:?}: use letters, digits and - _ . : @ $ ~")]
     Character {
         /// The id.

@@ -1,10 +1,11 @@
-//! Readers: tasks that take frames from one source and work them off in place.
+//! Readers: tasks that take frames from a source and handle them in place.
 //!
-//! The task that read a batch also handles it, which saves a wake-up and a task switch per frame. The
-//! price: a handler that blocks its thread would hold up its reader. So what was read lies in a queue
-//! of the lane, the source sits behind a lock that is not held while frames are handled, and a watchdog
-//! on another thread starts a second task when a lane stands still. The first one notices when its
-//! handler returns at last, and ends.
+//!
+//! The task that reads a batch also handles it, which saves a wake-up and a task switch for each frame. But a
+//! handler that blocks its thread would also block the reader. So the frames that were read are in a queue of
+//! the lane, the source is behind a lock that is not held while frames are handled, and a watchdog on another
+//! thread starts a second task if a lane makes no progress. When the handler returns, the first task notices
+//! this and ends.
 
 use async_trait::async_trait;
 use std::collections::VecDeque;
@@ -17,26 +18,26 @@ use tokio::sync::Notify;
 use crate::locks::Mutex;
 use crate::{Frame, Link};
 
-/// Where a reader gets its frames from.
+/// The source of a reader's frames.
 #[async_trait]
 pub trait Source: Send + 'static {
-    /// Waits for frames and appends them to `batch`, as many as are there, at least one. `false` ends
-    /// the reader, after what `batch` holds has been handled.
+    /// Waits for frames and appends them to `batch`: all that are available, and at least one. `false` ends
+    /// the reader after the frames in `batch` have been handled.
     ///
     /// # Cancel safety
-    /// Only called anew after it returned; dropped half-way only when the link closes.
+    /// It is called again only after it has returned. Its future is dropped early only if the link closes.
     async fn next(&mut self, batch: &mut Vec<Frame>) -> bool;
 }
 
-/// Frames to be worked off, control packets first, otherwise in the order of arrival.
+/// Frames to handle: first the control packets, then the others in the order of their arrival.
 pub struct Batch<'a> {
     lane: &'a Lane,
     generation: u64,
 }
 
 impl Batch<'_> {
-    /// The next frame; `None` when there is none left, or when another task has taken over because the
-    /// previous frame was held for too long.
+    /// The next frame. `None` if there is none left, or if another task has taken over because the previous
+    /// frame was held for too long.
     #[allow(
         clippy::should_implement_trait,
         reason = "an iterator adaptor would hide that frames are taken one by one"
@@ -66,12 +67,12 @@ struct Queue {
 struct Lane {
     source: tokio::sync::Mutex<Box<dyn Source>>,
     queue: Mutex<Queue>,
-    /// The reader of this number works; an older one has been relieved.
+    /// The number of the reader that is active. Older readers have been relieved.
     generation: AtomicU64,
-    /// Frames taken so far; stands still while a frame is being handled.
+    /// The number of frames taken so far. It does not change while a frame is being handled.
     progress: AtomicU64,
     busy: AtomicBool,
-    /// The source has said that there is no more.
+    /// The source has ended.
     ended: AtomicBool,
 }
 
@@ -89,7 +90,7 @@ impl Lane {
     }
 }
 
-/// Reads, handles, and reads again, until the source ends or another reader took over.
+/// Reads and handles frames, until the source ends or another reader takes over.
 async fn run(lane: Arc<Lane>, link: Link, lanes: Arc<Lanes>, generation: u64) {
     let current = || lane.generation.load(Ordering::Relaxed) == generation;
     let mut frames = Vec::new();
@@ -101,7 +102,7 @@ async fn run(lane: Arc<Lane>, link: Link, lanes: Arc<Lanes>, generation: u64) {
                 return;
             }
             if !lane.is_empty() {
-                // The reader before this one left some.
+                // The previous reader has left some frames.
                 continue;
             }
             if lane.ended.load(Ordering::Relaxed) {
@@ -127,7 +128,7 @@ async fn run(lane: Arc<Lane>, link: Link, lanes: Arc<Lanes>, generation: u64) {
             if lane.is_empty() {
                 break;
             }
-            // Lets the writers flush what was answered so far.
+            // Lets the writers send the answers so far.
             tokio::task::yield_now().await;
         }
         if !more {
@@ -150,7 +151,7 @@ struct Watched {
     seen: Option<u64>,
 }
 
-/// The watchdog goes to sleep after this many ticks without any busy lane.
+/// The watchdog goes to sleep after this many ticks without a busy lane.
 const IDLE_TICKS: u32 = 200;
 
 impl Lanes {
@@ -179,25 +180,25 @@ impl Lanes {
         link.spawn(run(lane, link.clone(), Arc::clone(self), 0));
     }
 
-    /// Lets go of every lane; each entry holds the link, which holds this.
+    /// Removes all lanes. Each entry holds the link, which holds this.
     pub(crate) fn forget(&self) {
         self.watched.lock().clear();
     }
 
-    /// Called by a lane before it gets busy; costs one load while the watchdog is awake.
+    /// A lane calls this before it gets busy. It costs one load while the watchdog is awake.
     fn wake(&self) {
         if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
             self.awake.notify_one();
         }
     }
 
-    /// Looks at every lane once per patience while there is traffic.
+    /// Checks every lane once per patience while there is traffic.
     pub(crate) async fn watch(self: Arc<Self>) {
         let mut idle = 0;
         loop {
             if idle >= IDLE_TICKS {
                 self.asleep.store(true, Ordering::SeqCst);
-                // A lane that got busy before it could see this is seen now.
+                // A lane that became busy before this was stored is found now.
                 if !self.look() {
                     self.awake.notified().await;
                 }
@@ -209,7 +210,7 @@ impl Lanes {
         }
     }
 
-    /// Relieves the lanes that have not moved since the last look; whether any lane is busy.
+    /// Relieves the lanes that have made no progress since the last check. Returns whether any lane is busy.
     fn look(self: &Arc<Self>) -> bool {
         let mut any = false;
         let mut watched = self.watched.lock();
@@ -224,7 +225,7 @@ impl Lanes {
             if watched.seen.replace(progress) == Some(progress) {
                 watched.seen = None;
                 let generation = {
-                    // Under the lock of the queue, so that the old reader takes no further frame.
+                    // Under the lock of the queue, so that the old reader takes no more frames.
                     let _queue = lane.queue.lock();
                     lane.generation.fetch_add(1, Ordering::Relaxed) + 1
                 };

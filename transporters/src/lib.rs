@@ -1,15 +1,15 @@
 //! How frames move between nodes.
 //!
-//! A [`Transporter`] is the configuration of one way to move frames (TCP, an in-memory network, a
-//! message broker). [`Transporter::connect`] turns it into a live [`Connection`], which moves opaque
-//! [`Frame`]s to [`Route`]s. This crate knows neither what a packet contains nor which services exist:
-//! it sees a [`PacketKind`], bytes and a destination.
+//! A [`Transporter`] is the configuration of a way to move frames (TCP, an in-memory network, a message
+//! server). [`Transporter::connect`] makes a live [`Connection`], which sends opaque [`Frame`]s to
+//! [`Route`]s. This crate knows neither what a packet contains nor which services exist. It sees a
+//! [`PacketKind`], bytes and a destination.
 //!
-//! A transporter is given a [`Link`]: that is where it hands over what arrived, says what it could not
-//! send, and reports peers that appeared or vanished. Implementing one is a single file against this
-//! crate; [`Transporter`] has an example.
+//! A transporter gets a [`Link`]. Through it, the transporter delivers received frames, and reports frames
+//! that it could not send and peers that appear or disappear. A transporter can be written in a single file
+//! against this crate. [`Transporter`] has an example.
 //!
-//! The in-memory network ([`memory`]) is always there; the rest is a feature each:
+//! The in-memory network ([`memory`]) is always available. Each of the others is a feature:
 //!
 //! | feature | what | default |
 //! |---|---|---|

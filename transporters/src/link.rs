@@ -1,4 +1,4 @@
-//! What a transporter is given by the node it works for.
+//! The link between a transporter and its node.
 
 use bytes::Bytes;
 use std::fmt;
@@ -15,65 +15,67 @@ use crate::locks::Mutex;
 use crate::log_lines::LogLines;
 use crate::{Name, NodeId, PacketKind, Topics, TransportError};
 
-/// Where a transporter's facts go. Implemented by the broker; a test implements what it looks at.
+/// Receives what a transporter reports. The broker implements it. A test implements only the methods that it
+/// needs.
 ///
-/// No method waits: each is called from the transporter's own tasks.
+///
+/// No method may wait: the transporter calls each of them from its own tasks.
 pub trait Sink: fmt::Debug + Send + Sync + 'static {
-    /// Works off frames in order, until [`Batch::next`] returns `None` or the sink has done enough for
-    /// one turn; the lane then flushes what was sent meanwhile and calls again.
+    /// Handles frames in order, until [`Batch::next`] returns `None` or the sink has done enough for one
+    /// turn. Then the lane flushes what has been sent in the meantime, and calls this again.
     fn deliver(&self, batch: &mut Batch<'_>);
 
-    /// Frames that were accepted by `send`, of which not one byte was written.
+    /// Frames that `send` accepted, but of which not a single byte was written.
     fn unsent(&self, tokens: &[u64]) {
         let _ = tokens;
     }
 
-    /// First bytes on a new connection to a peer (TCP's GOSSIP_HELLO payload).
+    /// The first bytes on a new connection to a peer (the payload of TCP's GOSSIP_HELLO).
     fn greeting(&self, to: &NodeId) -> Option<Bytes> {
         let _ = to;
         None
     }
 
-    /// Connected, for the first time or again.
+    /// The transporter has connected, for the first time or again.
     fn up(&self, how: Up) {
         let _ = how;
     }
 
-    /// The connection is gone; the transporter tries to get it back.
+    /// The connection is lost. The transporter tries to restore it.
     fn down(&self, why: &TransportError) {
         let _ = why;
     }
 
-    /// The server refused a subscription or a publish after it had been accepted here: it said so later,
-    /// or of what was restored after a reconnect. The connection itself stands. `why` names the topic where
-    /// the server does.
+    /// The server refused a subscription or a publish that this node had accepted. It refused it later, or
+    /// after a reconnect. The connection itself continues. `why` names the topic if the server does.
     fn refused(&self, why: &TransportError) {
         let _ = why;
     }
 
-    /// This node does not hear all that it has subscribed to: the server has taken something away while the
-    /// connection stands, or does not give it back after a reconnect. `why` names it, and has been reported by
-    /// [`Sink::refused`].
+    /// This node does not receive everything that it has subscribed to. The server has taken something away
+    /// during the connection, or refuses it after a reconnect. `why` names it, and [`Sink::refused`] has
+    /// reported it.
     ///
-    /// What there is to say can be said for a while, and requests that run can be answered: a message server
-    /// then gives up the session, and [`Sink::up`] follows when everything is subscribed to again. Without a
-    /// session to give up (the in-memory network), [`Sink::up`] follows at once, and the node has to subscribe
+    ///
+    /// For a short time the node can still send, and answer running requests. A message server's transporter
+    /// then gives up the session, and calls [`Sink::up`] when all subscriptions exist again. A transporter
+    /// without sessions (the in-memory network) calls [`Sink::up`] at once, and the node has to subscribe
     /// again itself.
     fn deaf(&self, why: &TransportError) {
         let _ = why;
     }
 
-    /// A frame that arrived was given up because too many waited to be handled.
+    /// A received frame was dropped, because too many frames were waiting to be handled.
     fn dropped(&self, kind: PacketKind) {
         let _ = kind;
     }
 
-    /// A peer may be reachable at `addr` (`host:port`). No promise that it is alive.
+    /// A peer may be reachable at `addr` (`host:port`). It need not be alive.
     fn sighted(&self, node: &NodeId, addr: &Name, source: Option<SocketAddr>) {
         let _ = (node, addr, source);
     }
 
-    /// The connection *to* a peer broke, or could not be made.
+    /// The connection *to* a peer broke, or could not be opened.
     fn lost(&self, node: &NodeId, why: &TransportError) {
         let _ = (node, why);
     }
@@ -82,9 +84,9 @@ pub trait Sink: fmt::Debug + Send + Sync + 'static {
 /// Whether a connection is new or restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Up {
-    /// The first time since `connect`.
+    /// The first connection since `connect`.
     First,
-    /// After [`Link::down`].
+    /// A connection after [`Link::down`].
     Again,
 }
 
@@ -92,23 +94,24 @@ pub enum Up {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct LinkOptions {
-    /// Id of the node.
+    /// The id of the node.
     pub node: NodeId,
-    /// Namespace; empty for none.
+    /// The namespace. Empty if there is none.
     pub namespace: String,
-    /// A delivery that stands still for this long lets another task read on (default 5 ms).
+    /// If a delivery makes no progress for this long, another task continues to read (default: 5 ms).
     pub patience: Duration,
 }
 
 impl LinkOptions {
-    /// Options with defaults.
+    /// Options with their defaults.
     #[must_use]
     pub fn new(node: NodeId, namespace: impl Into<String>) -> Self {
         Self { node, namespace: namespace.into(), patience: Duration::from_millis(5) }
     }
 }
 
-/// A transporter's way back to its node: cheap to clone, owns every task the transporter starts.
+/// The link from a transporter to its node. It is cheap to clone, and owns every task that the transporter
+/// spawns.
 #[derive(Clone)]
 pub struct Link {
     inner: Arc<Inner>,
@@ -126,7 +129,8 @@ struct Inner {
 }
 
 impl Link {
-    /// A link to `sink`. Must be made inside a tokio runtime, which then runs the transporter's tasks.
+    /// A link to `sink`. It must be made within a tokio runtime. The tasks of the transporter run on that
+    /// runtime.
     #[must_use]
     pub fn new(options: LinkOptions, sink: Arc<dyn Sink>) -> Self {
         let topics = Topics::new(&options.namespace, options.node.clone());
@@ -137,36 +141,36 @@ impl Link {
         Self { inner: Arc::new(Inner { options, topics, sink, lanes, cancel, tracker, runtime, log_lines }) }
     }
 
-    /// Id of the node.
+    /// The id of the node.
     #[must_use]
     pub fn node(&self) -> &NodeId {
         &self.inner.options.node
     }
 
-    /// Namespace of the node; empty for none.
+    /// The namespace of the node. Empty if there is none.
     #[must_use]
     pub fn namespace(&self) -> &str {
         &self.inner.options.namespace
     }
 
-    /// Topic names of this node.
+    /// The topic names of this node.
     #[must_use]
     pub fn topics(&self) -> &Topics {
         &self.inner.topics
     }
 
-    /// Starts a task that reads batches from `source` and delivers them, until the source ends or the
-    /// link is closed.
+    /// Spawns a task that reads batches from `source` and delivers them, until the source ends or the link is
+    /// closed.
     pub fn read(&self, source: impl Source) {
         self.inner.lanes.start(self, Box::new(source));
     }
 
-    /// Runs the watchdog: where one handler blocks a reader for longer than the patience of the
-    /// options, another task reads on. To be driven from a thread that runs no user code; ends with
-    /// the link.
+    /// Runs the watchdog: if a handler blocks a reader for longer than the patience in the options, another
+    /// task continues to read. Run it on a thread that runs no user code. It ends with the link.
     ///
     /// # Cancel safety
-    /// Nothing is lost by dropping it.
+    /// If the future is dropped, the watchdog stops. No frame is lost, but a blocked reader is not relieved
+    /// any more.
     pub async fn watchdog(&self) {
         let cancel = self.inner.cancel.clone();
         let lanes = Arc::clone(&self.inner.lanes);
@@ -214,8 +218,8 @@ impl Link {
         self.inner.sink.dropped(kind);
     }
 
-    /// See [`Sink::sighted`]. `source` is the address a datagram or connection came from, `None` for
-    /// peers named by the configuration.
+    /// See [`Sink::sighted`]. `source` is the address of the sender of a datagram, or of the other end of a
+    /// connection. It is `None` for peers from the configuration.
     pub fn sighted(&self, node: &NodeId, addr: &Name, source: Option<SocketAddr>) {
         self.inner.sink.sighted(node, addr, source);
     }
@@ -225,8 +229,8 @@ impl Link {
         self.inner.sink.lost(node, why);
     }
 
-    /// Starts a task that is cancelled when the link is closed. It runs on the runtime in which the link
-    /// was made, whichever thread this is called from.
+    /// Spawns a task that is cancelled when the link is closed. It runs on the runtime in which the link was
+    /// made, whichever thread calls this.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let cancel = self.inner.cancel.clone();
         let task = async move {
@@ -238,8 +242,9 @@ impl Link {
         self.inner.tracker.spawn_on(task, &self.inner.runtime);
     }
 
-    /// Whether to log something that may repeat, for this cause: a line a second. How many were left out since
-    /// the last one; `None` leaves this one out. What repeats while a server is away goes by this:
+    /// Whether to log a message that may repeat. For each cause, one line a second is logged. `Some` says how
+    /// many lines have been left out since the last one. `None` means that this line is left out. Use it for
+    /// messages that repeat while a server is away:
     ///
     /// ```no_run
     /// # fn one_of_many(link: &ligand_transporters::Link) {
@@ -254,25 +259,25 @@ impl Link {
         lines.take(cause, tokio::time::Instant::now().into_std())
     }
 
-    /// Resolves when the link is being closed.
+    /// Waits until the link is closed.
     pub async fn closed(&self) {
         self.inner.cancel.cancelled().await;
     }
 
-    /// Whether the link is being closed.
+    /// Whether the link has been closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.inner.cancel.is_cancelled()
     }
 
-    /// Ends every task of the transporter, without waiting: for a node that is dropped without a stop.
+    /// Cancels all tasks of the transporter without waiting, for a node that is dropped without a stop.
     pub fn abandon(&self) {
         self.inner.cancel.cancel();
         self.inner.tracker.close();
         self.inner.lanes.forget();
     }
 
-    /// Ends every task of the transporter and waits for them.
+    /// Cancels all tasks of the transporter and waits for them.
     ///
     /// # Cancel safety
     /// The tasks end even if this future is dropped.

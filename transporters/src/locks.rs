@@ -1,10 +1,9 @@
-//! Locks that a panic does not close.
+//! Locks that a panic does not poison.
 //!
-//! The locks of the standard library answer with an error after a panic while one was held, since what it
-//! guards may be half changed. Here it is not: under a lock there are a few steps on a map, a list or a
-//! number, each of which leaves a value that the next one can work with. So everybody else goes on, instead
-//! of panicking too. The two outboxes let others write under their lock, and say what becomes of a frame
-//! whose writer panics.
+//! The locks of the standard library return an error if a thread has panicked while it held the lock, because
+//! the value may be half changed. Here that cannot happen: code under a lock does a few steps on a map, a list
+//! or a number, and each step leaves a valid value. So other threads continue instead of panicking as well. The
+//! two outboxes let other code write under their lock. They say what happens to a frame whose writer panics.
 
 use std::fmt;
 use std::sync::PoisonError;

@@ -1,16 +1,17 @@
-//! How often the log says one thing: a line a second for each cause.
+//! Limits repeated log messages: one line a second for each cause.
 //!
-//! What repeats while a server is away would fill the log, and says nothing new. Of each cause the first line
-//! is written at once; those of the second that follows are counted, and the next one says how many they were
-//! (field `left_out`). Pure: whoever logs passes `now`.
+//!
+//! Messages that repeat while a server is away would fill the log without saying anything new. The first line
+//! of a cause is logged at once. Those of the following second are counted, and the next line contains their
+//! number (field `left_out`). This module is pure: the caller passes `now`.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// Between two lines of one cause.
+/// The time between two lines of one cause.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// What is logged of one cause.
+/// The log lines of one cause.
 #[derive(Debug, Clone, Default)]
 pub struct LogLine {
     last: Option<Instant>,
@@ -18,8 +19,8 @@ pub struct LogLine {
 }
 
 impl LogLine {
-    /// Whether a line may be written now: how many were left out since the last one. Otherwise this one is left
-    /// out, and counted.
+    /// Whether a line may be logged now. `Some` contains the number of lines left out since the last one.
+    /// `None` means that this line is left out, and is counted.
     pub fn take(&mut self, now: Instant) -> Option<u64> {
         if !self.is_due(now) {
             self.leave_out();
@@ -29,7 +30,7 @@ impl LogLine {
         Some(std::mem::take(&mut self.left_out))
     }
 
-    /// Counts a line that is not written, for whatever reason.
+    /// Counts a line that is not logged for another reason.
     pub fn leave_out(&mut self) {
         self.left_out = self.left_out.saturating_add(1);
     }
@@ -41,12 +42,12 @@ impl LogLine {
     }
 }
 
-/// The lines of one node, by cause. Causes are named in the code, so there is a bounded number of them.
+/// The log lines of one node, by cause. Causes are literals in the code, so their number is bounded.
 #[derive(Debug, Default)]
 pub(crate) struct LogLines(HashMap<&'static str, LogLine>);
 
 impl LogLines {
-    /// As [`LogLine::take`], for this cause.
+    /// Like [`LogLine::take`], for this cause.
     pub(crate) fn take(&mut self, cause: &'static str, now: Instant) -> Option<u64> {
         self.0.entry(cause).or_default().take(now)
     }

@@ -1,10 +1,10 @@
-//! The nearest name to a misspelt one.
+//! Finds the name that is nearest to a misspelt one.
 
-/// Longer names are not worth comparing: no real one is near.
+/// Longer names are not compared, because no real name is near.
 const LONGEST: usize = 80;
 
-/// The candidate that `word` most likely means, if any is near enough: one slip in three characters, where
-/// case and separators do not count.
+/// The candidate that `word` most likely means, if one is near enough: one typo in three characters. Case and
+/// separators do not count.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = fold(word);
     let length = word.chars().count();
@@ -20,12 +20,12 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// Lower case without separators, so that `request_timeout`, `REQUEST_TIMEOUT` and `requestTimeout` are one.
+/// Lower case without separators. So `request_timeout`, `REQUEST_TIMEOUT` and `requestTimeout` are equal.
 pub fn fold(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '_' | '-' | '.' | ' ')).flat_map(char::to_lowercase).collect()
 }
 
-/// How many characters were inserted, left out, replaced, or swapped with their neighbour.
+/// How many characters were inserted, removed, replaced, or swapped with a neighbour.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut before: Vec<usize> = Vec::new();

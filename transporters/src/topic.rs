@@ -11,7 +11,7 @@ pub struct Topics {
 }
 
 impl Topics {
-    /// Topics of one node in one namespace (empty: none), with `.` between the parts.
+    /// The topics of one node in one namespace (empty for none), with `.` between the parts.
     #[must_use]
     pub fn new(namespace: &str, node: NodeId) -> Self {
         let prefix = if namespace.is_empty() { "MOL".to_owned() } else { format!("MOL-{namespace}") };
@@ -53,7 +53,7 @@ impl Topics {
         }
     }
 
-    /// The kind of packet that arrives on a topic; `None` for a topic that is not of this namespace.
+    /// The kind of packet that arrives on a topic. `None` if the topic belongs to another namespace.
     #[must_use]
     pub fn kind_of(&self, topic: &str) -> Option<PacketKind> {
         let rest = topic.strip_prefix(&self.prefix)?.strip_prefix(&self.separator)?;

@@ -1,4 +1,4 @@
-//! The two traits a transporter implements.
+//! The two traits that a transporter implements.
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use crate::{Link, Name, PacketKind, Route, SendError, Subscription, TransportError, WriteFrame};
 
-/// The configuration of one way to move frames. Opening it yields a live value.
+/// The configuration of a way to move frames. Opening it returns a live connection.
 ///
 /// # Implementing one
 ///
-/// A transporter that reaches only itself, whole:
+/// This is a complete transporter that reaches only itself:
 ///
 /// ```
 /// use async_trait::async_trait;
@@ -80,71 +80,72 @@ use crate::{Link, Name, PacketKind, Route, SendError, Subscription, TransportErr
 /// # Ok(()) }
 /// ```
 ///
-/// `transporters/tests` shows how to run the conformance suite (feature `conformance`) against it.
+/// `transporters/tests` shows how to run the conformance suite on it (feature `conformance`).
 #[async_trait]
 pub trait Transporter: fmt::Debug + Send + Sync + 'static {
-    /// The scheme of its URLs, for example `tcp`.
+    /// The scheme of its URLs, such as `tcp`.
     fn scheme(&self) -> &'static str;
 
-    /// Which server or servers it connects to, as a URL without credentials, for logs and errors.
+    /// The server or servers that it connects to, as a URL without credentials, for logs and errors.
     fn url(&self) -> String {
         format!("{}://", self.scheme())
     }
 
-    /// What it can do.
+    /// What the transporter can do.
     fn capabilities(&self) -> Capabilities;
 
-    /// How its nodes want to know each other, where they do so by gossip.
+    /// How its nodes learn of each other, if they do so by gossip.
     fn peering(&self) -> Peering {
         Peering::default()
     }
 
-    /// Opens it. Later drops and reconnects are its own business: it reports them by [`Link::down`]
-    /// and [`Link::up`].
+    /// Opens the connection. If it breaks later, the transporter reconnects by itself, and reports that by
+    /// [`Link::down`] and [`Link::up`].
     ///
     /// # Errors
-    /// When the server or socket cannot be opened; [`TransportError::is_retryable`] says whether the
-    /// caller may try again.
+    /// If the server or the socket cannot be opened. [`TransportError::is_retryable`] says whether the caller
+    /// may try again.
     ///
     /// # Cancel safety
-    /// Dropping the future must release everything that was opened. What was spawned with
-    /// [`Link::spawn`] ends with the link.
+    /// Dropping the future has to release everything that was opened. Tasks that were spawned with
+    /// [`Link::spawn`] end with the link.
     async fn connect(&self, link: Link) -> Result<Arc<dyn Connection>, TransportError>;
 }
 
-/// A connection that exists, until [`Connection::close`].
+/// A live connection, until [`Connection::close`].
 #[async_trait]
 pub trait Connection: fmt::Debug + Send + Sync + 'static {
-    /// The port under which other nodes reach this one, for INFO packets; `None` on a bus.
+    /// The port under which other nodes reach this one, for INFO packets. `None` on a bus.
     fn advertised_port(&self) -> Option<u16> {
         None
     }
 
-    /// The address and port on which it accepts connections of other nodes; `None` where it accepts none.
+    /// The address and the port on which it accepts connections of other nodes. `None` if it accepts none.
     fn listens_on(&self) -> Option<SocketAddr> {
         None
     }
 
-    /// Starts receiving. Subscribing to what is subscribed already is a no-op.
+    /// Starts to receive. A subscription that exists already has no effect.
     ///
     /// # Errors
-    /// [`TransportError::Subscribe`] when the server refuses.
+    /// [`TransportError::Subscribe`] if the server refuses.
     async fn subscribe(&self, to: &[Subscription]) -> Result<(), TransportError>;
 
     /// Stops receiving. Unknown subscriptions are ignored.
     ///
     /// # Errors
-    /// [`TransportError::Subscribe`] when the server refuses.
+    /// [`TransportError::Subscribe`] if the server refuses.
     async fn unsubscribe(&self, from: &[Subscription]) -> Result<(), TransportError>;
 
-    /// Appends one frame to the send buffer and returns; never waits.
+    /// Appends one frame to the send buffer, and returns without waiting.
     ///
-    /// `write` puts the packet straight into that buffer. `token` names the frame in a later
-    /// [`Link::unsent`]; 0 means that nobody wants to know. Frames to one destination leave in the
-    /// order of these calls.
+    ///
+    /// `write` writes the packet directly into that buffer. `token` identifies the frame in a later
+    /// [`Link::unsent`]. 0 means that nobody needs to know. Frames to one destination are sent in the order
+    /// of these calls.
     ///
     /// # Errors
-    /// On any error nothing of this frame is sent, and what `write` appended is taken back.
+    /// After any error, nothing of this frame is sent, and what `write` has appended is removed.
     fn send(
         &self,
         to: &Route,
@@ -153,45 +154,47 @@ pub trait Connection: fmt::Debug + Send + Sync + 'static {
         write: &mut WriteFrame<'_>,
     ) -> Result<(), SendError>;
 
-    /// Resolves when `to` may have room again after [`SendError::Full`]; at once where unknown.
+    /// Waits until there may be room for `to` again after [`SendError::Full`]. It returns at once if that is
+    /// unknown.
     fn room<'a>(&'a self, to: &'a Route) -> BoxFuture<'a, ()> {
         let _ = to;
         Box::pin(std::future::ready(()))
     }
 
-    /// Flushes what was accepted, within the transporter's own bound, and disconnects. Idempotent.
+    /// Sends the frames that were accepted, within the transporter's own time limit, and disconnects. Calling
+    /// it again has no effect.
     ///
     /// # Errors
-    /// When frames that were accepted could not be sent.
+    /// If frames that were accepted could not be sent.
     async fn close(&self) -> Result<(), TransportError>;
 }
 
-/// What a transporter can do.
+/// The capabilities of a transporter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
-    /// It can balance requests and events by itself (`disableBalancer`).
+    /// Whether the bus can balance requests and events (`disableBalancer`).
     pub balanced: bool,
-    /// Where it balances events, a subscription with wildcards gets those that match it (default true).
-    /// AMQP's does not: its queues have literal names, so such a subscription gets nothing (protocol
-    /// chapter 3.5), and the broker warns.
+    /// If the bus balances events, whether a subscription with wildcards gets the events that match it
+    /// (default: true). With AMQP it does not: its queues have literal names, so such a subscription gets
+    /// nothing (protocol chapter 3.5), and the broker logs a warning.
     pub balanced_wildcards: bool,
-    /// It can send one frame to everybody.
+    /// Whether one frame can be sent to all nodes.
     pub broadcast: bool,
-    /// Its frames carry an [`Ack`](crate::Ack).
+    /// Whether its frames carry an [`Ack`](crate::Ack).
     pub acks: bool,
-    /// Of two processes with one node id, each packet for that id reaches only one (default false: each gets
-    /// a copy of its own). So it is where inboxes are queues that are named for the node, as AMQP's are. A
-    /// start that looks whether its id is taken must not empty the owner's inbox there.
+    /// If two processes have the same node id, whether each packet for that id reaches only one of them
+    /// (default: false, each gets a copy). This is so if inboxes are queues with the name of the node, as with
+    /// AMQP. A start that checks whether its id is in use must not empty the owner's inbox then.
     pub shared_inboxes: bool,
     /// How nodes learn of each other.
     pub membership: Membership,
-    /// Largest frame in bytes, where there is a limit. A larger one fails at the sender.
+    /// The size of the largest frame in bytes, if there is a limit. Sending a larger one fails.
     pub max_frame: Option<usize>,
 }
 
 impl Capabilities {
-    /// A message bus: broadcasts, heartbeats, no balancing of its own.
+    /// The capabilities of a message bus: broadcasts, heartbeats, no balancing.
     #[must_use]
     pub const fn bus() -> Self {
         Self {
@@ -205,7 +208,7 @@ impl Capabilities {
         }
     }
 
-    /// Direct connections between nodes: no broadcasts, membership by gossip.
+    /// The capabilities of direct connections between nodes: no broadcasts, and membership by gossip.
     #[must_use]
     pub const fn peer_to_peer() -> Self {
         Self {
@@ -219,7 +222,7 @@ impl Capabilities {
         }
     }
 
-    /// The same with a largest frame.
+    /// The same capabilities with a limit for frames.
     #[must_use]
     pub const fn with_max_frame(mut self, bytes: usize) -> Self {
         self.max_frame = Some(bytes);
@@ -233,21 +236,21 @@ impl Capabilities {
 pub enum Membership {
     /// DISCOVER, INFO, HEARTBEAT and DISCONNECT are broadcast.
     Heartbeat,
-    /// GOSSIP packets between pairs of nodes; the transporter reports peers it sights and loses.
+    /// Pairs of nodes exchange GOSSIP packets. The transporter reports peers that appear or disappear.
     Gossip,
 }
 
-/// Options of a transporter that its node follows, for [`Membership::Gossip`].
+/// Options of a transporter that the node applies, for [`Membership::Gossip`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Peering {
-    /// Host name that other nodes are told; without one, that of the host.
+    /// The host name that is announced to other nodes. `None` means the name of the host.
     pub hostname: Option<Name>,
-    /// Whether a peer is reached by its host name rather than by its first address (default true).
+    /// Whether a peer is reached by its host name instead of its first address (default: true).
     pub use_hostname: bool,
-    /// Time between rounds of gossip (default 2 s).
+    /// The time between two rounds of gossip (default: 2 s).
     pub gossip_period: Duration,
-    /// Whether gossip is logged (default false).
+    /// Whether gossip is logged (default: false).
     pub log_gossip: bool,
 }
 

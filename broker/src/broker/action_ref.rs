@@ -1,7 +1,8 @@
-//! A call site that looks its action's name up once.
+//! A call site that looks up the name of its action once.
 //!
-//! What it found stays valid for as long as no new snapshot of the registry was published; a number that
-//! the registry counts up tells. Then the next call looks the name up anew.
+//!
+//! The result of the lookup is valid until the registry publishes a new snapshot. The registry counts its
+//! snapshots, so a change shows in that number, and the next call looks the name up again.
 
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
@@ -18,13 +19,13 @@ use crate::handler::ActionFn;
 use crate::payload::{IntoPayload, Payload};
 use crate::registry::{ActionEntry, Snapshot};
 
-/// An action by its name, to be called often from one place: see
-/// [`ServiceBroker::action`]. The action need not exist yet.
+/// An action that is called often from one place. It is made by [`ServiceBroker::action`], and looks its name
+/// up only when the cluster has changed. The action need not exist yet.
 ///
-/// Calls are made from outside any other call; within a handler, [`Context::call`](crate::Context::call)
-/// passes on what has to go along.
+/// Its calls do not belong to any other call. In a handler, use [`Context::call`](crate::Context::call),
+/// which passes on the deadline, the meta and the request id.
 ///
-/// It keeps the broker alive, and the snapshot of the registry that its last call saw.
+/// It keeps the broker alive, and the snapshot of the registry that its last call used.
 ///
 /// ```
 /// # use ligand::{ServiceBroker, ServiceDef};
@@ -43,17 +44,17 @@ use crate::registry::{ActionEntry, Snapshot};
 /// ```
 pub struct ActionRef(Site);
 
-/// What makes the calls of an [`ActionRef`]. It cannot be had by itself: as a [`Caller`] for other
-/// actions it would call the wrong one.
+/// Makes the calls of an [`ActionRef`]. It is not available by itself: used as a [`Caller`] for another
+/// action, it would call the wrong one.
 pub struct Site {
     broker: ServiceBroker,
     name: Name,
     resolved: ArcSwap<Resolved>,
 }
 
-/// What the name stood for.
+/// The result of a lookup.
 struct Resolved {
-    /// As of this many published snapshots.
+    /// The number of snapshots that had been published then.
     published: u64,
     snapshot: Arc<Snapshot>,
     entry: Option<Arc<ActionEntry>>,
@@ -64,7 +65,7 @@ struct Resolved {
 impl Resolved {
     fn look_up(broker: &ServiceBroker, name: &str) -> Self {
         let shared = broker.shared();
-        // Asked first, so that the snapshot is never older than the number says.
+        // Read first, so that the snapshot is never older than this number.
         let published = shared.registry.published();
         let snapshot = shared.registry.snapshot();
         let entry = snapshot.action(name).cloned();
@@ -78,23 +79,23 @@ impl ActionRef {
         Self(Site { broker, name, resolved })
     }
 
-    /// Full name of the action.
+    /// The full name of the action.
     #[must_use]
     pub fn name(&self) -> &Name {
         &self.0.name
     }
 
-    /// As [`ServiceBroker::call`].
+    /// Calls the action, like [`ServiceBroker::call`].
     ///
     /// # Errors
-    /// Awaiting it fails with an [`Error`](crate::Error) whose outcome says whether the handler may have
+    /// Awaiting the call fails with an [`Error`](crate::Error). Its outcome says whether the handler may have
     /// run.
     pub fn call<R>(&self, params: impl IntoPayload) -> Call<'_, R, ByName> {
         Call::by_name(&self.0, self.0.name.as_str(), params.into_payload(self.0.broker.codec()))
     }
 
-    /// As [`ServiceBroker::call_typed`]: a handler in this process that takes the same type is given the
-    /// value itself.
+    /// Calls the action, like [`ServiceBroker::call_typed`]: if a handler in this process takes the same
+    /// type, the value is moved to it.
     pub fn call_typed<R, P>(&self, params: P) -> Call<'_, R, ByName>
     where
         P: serde::Serialize + Send + 'static,

@@ -1,4 +1,4 @@
-//! Telling this node's own listeners what happens in the cluster.
+//! Tells the listeners of this node what happens in the cluster.
 
 use ligand_transporters::Name;
 use serde_json::{Value, json};
@@ -7,13 +7,13 @@ use super::{LocalEvent, ServiceBroker};
 use crate::membership::Message;
 
 impl ServiceBroker {
-    /// Raises an event of the broker's own life. Handlers of local services run in a task of the
-    /// broker's runtime, never on the caller's thread, which may be the control loop's.
+    /// Publishes a local event of the broker. Handlers of local services run in a task on the broker's
+    /// runtime. They never run on the caller's thread, which may be that of the control loop.
     pub(crate) fn publish_local(&self, name: &'static str, data: Value) {
         let shared = self.shared();
         let event = LocalEvent { name: Name::from_static(name), data };
         shared.local_bus.publish(&event);
-        // Before the start, and once all hooks have run, no service is to hear anything.
+        // Services get no events before the start, and none after all hooks have run.
         let listening =
             shared.lifecycle.is_open() && !shared.registry.load().local_handlers(name, &[], true).is_empty();
         if listening && let Some(runtime) = shared.runtime.get() {
@@ -27,7 +27,7 @@ impl ServiceBroker {
         }
     }
 
-    /// Services came or went, here (`local`) or elsewhere.
+    /// Services were added or removed, on this node (`local`) or on another one.
     pub(crate) fn services_changed(&self, local: bool) {
         let shared = self.shared();
         shared.changed.send_modify(|count| *count = count.wrapping_add(1));

@@ -1,4 +1,4 @@
-//! A caller, borrowed or owned: what a typed client and a call hold.
+//! A caller, borrowed or owned. Typed clients and calls hold one.
 
 use futures_util::future::BoxFuture;
 use std::fmt;
@@ -8,14 +8,15 @@ use super::{Caller, OutgoingCall, Response, ServiceBroker};
 use crate::context::Context;
 use crate::error::Result;
 
-/// Any [`Caller`], borrowed or owned. Typed clients and [`Call::new`](crate::Call::new) take whatever becomes one.
+/// Any [`Caller`], borrowed or owned. Typed clients and [`Call::new`](crate::Call::new) take everything that
+/// converts into it.
 ///
 /// | what | held | the client is |
 /// |---|---|---|
 /// | `&broker`, `&ctx`, `&mock`, `&dyn Caller` | borrowed | as long as what it borrows |
 /// | `broker.clone()`, `ctx`, `mock`, `Arc<C>`, `Arc<dyn Caller>` | owned | `'static` |
 ///
-/// A call of an owned client is `'static`, too, so it can be spawned.
+/// The call of an owned client is `'static` as well, so it can be spawned.
 ///
 /// ```
 /// use ligand::testing::MockCaller;
@@ -47,9 +48,9 @@ use crate::error::Result;
 /// ```
 #[derive(Clone)]
 pub enum AnyCaller<'a> {
-    /// Somebody else's. Cloning it costs nothing.
+    /// Borrowed. Cloning it copies the reference.
     Borrowed(&'a dyn Caller),
-    /// One's own, shared by all clones.
+    /// Owned, and shared by all clones.
     Owned(Arc<dyn Caller>),
 }
 
@@ -63,7 +64,7 @@ impl<'a> AnyCaller<'a> {
         }
     }
 
-    /// Makes a call whose future owns the caller, or borrows it as long as this does.
+    /// Makes a call. Its future owns the caller, or borrows it for `'a`.
     pub(super) fn dispatch(self, call: OutgoingCall) -> BoxFuture<'a, Result<Response>> {
         match self {
             Self::Borrowed(caller) => caller.dispatch(call),
@@ -93,7 +94,7 @@ impl<'a> From<&'a dyn Caller> for AnyCaller<'a> {
     }
 }
 
-// These two, so that whoever keeps a caller behind a pointer writes `&` and no more.
+// With these two, `&` is enough for a caller behind a pointer.
 impl<'a> From<&'a Arc<dyn Caller>> for AnyCaller<'a> {
     fn from(caller: &'a Arc<dyn Caller>) -> Self {
         Self::Borrowed(&**caller)

@@ -1,14 +1,14 @@
-//! What a node says of itself when it starts: two lines at info, one before it connects and one when it is ready.
+//! What a node logs about itself at its start: one line at info before it connects, and one when it is ready.
 
 use std::time::Duration;
 
 use super::ServiceBroker;
 
-/// Names of services, and of actions, in one line.
+/// The number of services, or of actions, that one line names.
 const NAMED: usize = 20;
 
 impl ServiceBroker {
-    /// Who begins to start, and where it will connect.
+    /// Logs that the node starts, and where it will connect.
     pub(super) fn log_starting(&self) {
         tracing::info!(
             node = %self.node_id(),
@@ -19,11 +19,11 @@ impl ServiceBroker {
         );
     }
 
-    /// What runs now, where, and how long it took.
+    /// Logs what runs, where, and how long the start took.
     pub(super) fn log_ready(&self, took: Duration) {
         let shared = self.shared();
         let (mut services, mut actions) = (Vec::new(), Vec::new());
-        // The broker's own go without saying.
+        // The broker's own services are not listed.
         for hosted in shared.services.all().iter().filter(|hosted| !hosted.name().starts_with('$')) {
             services.push(hosted.name().to_string());
             let own = hosted.def.actions.iter().map(|(def, _)| hosted.def.action_name(&def.name).to_string());
@@ -44,7 +44,7 @@ impl ServiceBroker {
         );
     }
 
-    /// The servers that it connects to, without secrets.
+    /// The URL of the servers that it connects to, without secrets.
     fn transporter_url(&self) -> String {
         match &self.shared().transporter {
             Some(transporter) => crate::config::redact(&transporter.url()),
@@ -53,7 +53,7 @@ impl ServiceBroker {
     }
 }
 
-/// The first of these names, and how many more there are.
+/// The first of these names, and the number of the others.
 fn listed(names: &[String]) -> Option<String> {
     let (named, others) = names.split_at(names.len().min(NAMED));
     let list = named.join(", ");

@@ -8,8 +8,9 @@ use crate::context::Context;
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::registry::Action;
 
-/// How long the call may take: the caller's wish, the action's, the broker's; never more than what is
-/// left of the running call. Without a limit it is `None`; with nothing left the call is not made.
+/// The time that the call may take: what the caller asked for, else what the action says, else the broker's
+/// default, but never more than what is left of the running call. `None` means no limit. If no time is left,
+/// the call is not made.
 pub(super) fn budget(
     broker: &ServiceBroker,
     parent: Option<&Context>,

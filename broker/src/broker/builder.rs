@@ -1,4 +1,4 @@
-//! Configuring a broker.
+//! The builder of a broker.
 
 use ligand_transporters::{
     IntoTransporter, Name, NodeId, Schemes, TransportError, Transporter, TransporterChoice, TransporterUrl,
@@ -21,10 +21,10 @@ use crate::service::{IntoServiceDef, ServiceDef};
 use crate::strategy::StrategyKind;
 use crate::transit::{composer, identity};
 
-/// Configures a [`ServiceBroker`].
+/// The builder of a [`ServiceBroker`].
 ///
-/// Single settings made here win over the environment, which wins over files, which win over
-/// [`BrokerBuilder::config`], whatever the order of the calls.
+/// Settings made by the methods of the builder override the environment. The environment overrides files, and
+/// files override [`BrokerBuilder::config`]. The order of the calls does not matter.
 #[must_use = "a builder does nothing until `build`"]
 pub struct BrokerBuilder {
     sources: ConfigLoader,
@@ -38,7 +38,7 @@ pub struct BrokerBuilder {
     force_codec: bool,
 }
 
-/// A setting made in code, to be applied after everything else has been read.
+/// A setting made in code. It is applied after all other sources have been read.
 type Change = Box<dyn FnOnce(&mut BrokerConfig) + Send>;
 
 impl BrokerBuilder {
@@ -55,14 +55,14 @@ impl BrokerBuilder {
         }
     }
 
-    /// A whole configuration in place of the defaults. Replaces the sources given before.
+    /// Uses this configuration instead of the defaults. It replaces the sources that were given before.
     pub fn config(mut self, config: BrokerConfig) -> Self {
         self.sources = ConfigLoader::over(config);
         self
     }
 
-    /// Reads the `LIGAND_…` variables of the environment. One that is nearly the name of an option is an
-    /// error; others that name none are passed over with a warning.
+    /// Reads the `LIGAND_…` variables of the environment. A variable whose name is close to that of an option
+    /// is an error. Any other unknown variable is ignored, with a warning.
     pub fn from_env(mut self) -> Self {
         self.sources = self.sources.env();
         self
@@ -83,43 +83,44 @@ impl BrokerBuilder {
         self
     }
 
-    /// Any change of the configuration.
+    /// Changes the configuration with a function.
     pub fn configure(mut self, change: impl FnOnce(&mut BrokerConfig) + Send + 'static) -> Self {
         self.changes.push(Box::new(change));
         self
     }
 
-    /// The namespace: nodes of different ones do not see each other.
+    /// Sets the namespace. Nodes in different namespaces do not see each other.
     pub fn namespace(self, namespace: impl Into<String>) -> Self {
         let namespace = namespace.into();
         self.configure(move |config| config.namespace = namespace)
     }
 
-    /// The node id; host name and process id unless given.
+    /// Sets the node id. The default is made from the host name and the process id.
     pub fn node_id(self, id: impl Into<String>) -> Self {
         let id = id.into();
         self.configure(move |config| config.node_id = Some(id))
     }
 
-    /// How long a call may take unless the caller or the action says otherwise (30 s). Zero is refused by
-    /// [`BrokerBuilder::build`], since every call would fail; [`Timeout::Never`] is no limit.
+    /// Sets how long a call may take if neither the caller nor the action says so (default: 30 s).
+    /// [`Timeout::Never`] means no limit. [`BrokerBuilder::build`] refuses zero, because every call would
+    /// fail.
     pub fn request_timeout(self, timeout: impl Into<Timeout>) -> Self {
         let timeout = timeout.into();
         self.configure(move |config| config.request_timeout = timeout)
     }
 
-    /// How packets are written (JSON). All nodes of a cluster need the same serializer.
+    /// Sets how packets are encoded (default: JSON). All nodes of a cluster need the same serializer.
     pub fn serializer(self, serializer: config::SerializerKind) -> Self {
         self.configure(move |config| config.serializer = serializer)
     }
 
-    /// Whether `$node` is offered, by which other nodes look at this one.
+    /// Whether the service `$node` is offered, which other nodes use to inspect this one.
     pub fn internal_services(self, offered: bool) -> Self {
         self.configure(move |config| config.internal_services.enabled = offered)
     }
 
-    /// How nodes reach each other: a URL such as `tcp://`, or a configured transporter. Without one the
-    /// broker is alone.
+    /// Sets how nodes reach each other: a URL such as `tcp://`, or a configured transporter. Without a
+    /// transporter, the broker is alone.
     pub fn transporter(mut self, transporter: impl IntoTransporter) -> Self {
         self.transporter = Some(transporter.into_choice());
         self
@@ -153,30 +154,30 @@ impl BrokerBuilder {
         self
     }
 
-    /// A service of this node.
+    /// Adds a service to this node.
     pub fn service(mut self, service: impl IntoServiceDef) -> Self {
         self.services.push(service.into_service_def());
         self
     }
 
-    /// A layer around calls, events, bytes or the life of the broker; the first one given is the
-    /// outermost.
+    /// Adds a layer around calls, events, bytes or the life of the broker. The layer that is added first is
+    /// the outermost.
     pub fn layer<Kind>(mut self, layer: impl IntoLayer<Kind>) -> Self {
         self.layers.push(layer.into_layer());
         self
     }
 
-    /// Makes every call go through the codec, also within this process.
+    /// Makes every call go through the codec, even within this process.
     #[cfg(any(test, feature = "testing"))]
     pub fn through_codec(mut self, always: bool) -> Self {
         self.force_codec = always;
         self
     }
 
-    /// The broker, not yet started.
+    /// Builds the broker. It is not started yet.
     ///
     /// # Errors
-    /// [`BuildError`] names what was wrong and what to do.
+    /// [`BuildError`] names the mistake and says what to do.
     pub fn build(self) -> Result<ServiceBroker, BuildError> {
         let (mut config, origins) = self.sources.load_with_origins()?;
         let written = config.transporter.clone();
@@ -269,12 +270,12 @@ impl BrokerBuilder {
     }
 }
 
-/// `<host name>-<process id>`, as Node makes it, with what topics cannot carry left out.
+/// `<host name>-<process id>`, as in Node, without the characters that topics cannot carry.
 fn default_node_id() -> NodeId {
     let host = hostname::get().unwrap_or_default().to_string_lossy().to_lowercase();
     let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect();
     let host = if host.is_empty() { "node" } else { host.as_str() };
-    // Several brokers of one process need ids of their own.
+    // Several brokers in one process need different ids.
     static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let id = match NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
         0 => format!("{host}-{}", std::process::id()),

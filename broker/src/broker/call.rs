@@ -1,4 +1,4 @@
-//! A call as its caller sees it: a request that can be refined, and awaited.
+//! A call as its caller sees it: a request that can be refined and then awaited.
 
 use futures_util::future::BoxFuture;
 use ligand_transporters::NodeId;
@@ -27,27 +27,27 @@ use crate::id::Id;
 use crate::payload::{Absent, Payload};
 use crate::service::Reply;
 
-/// Whoever can make calls: a broker, the context of a running call, or a mock.
+/// Something that can make calls: a broker, the context of a running call, or a mock.
 ///
-/// Typed clients take any, borrowed or owned ([`AnyCaller`]), so a test can hand them one of its own.
+/// Typed clients take any caller, borrowed or owned ([`AnyCaller`]). So a test can give them its own.
 pub trait Caller: Send + Sync {
     /// Makes a call.
     fn dispatch(&self, call: OutgoingCall) -> BoxFuture<'_, Result<Response>>;
 
-    /// Lets the broker's own callers skip a box; others leave it as it is.
+    /// Lets the callers of this crate avoid a box. Other implementations keep the default.
     #[doc(hidden)]
     fn origin(&self) -> Origin<'_> {
         Origin::Other
     }
 }
 
-/// Where a call comes from.
+/// What makes a call.
 #[doc(hidden)]
 #[derive(Debug)]
 pub enum Origin<'a> {
-    /// A broker, perhaps in the course of another call.
+    /// A broker, perhaps within another call.
     Broker(&'a ServiceBroker, Option<&'a Context>),
-    /// A call site whose name has been looked up.
+    /// A call site that has looked the name up.
     Site(&'a Site),
     /// Anything else.
     Other,
@@ -61,17 +61,17 @@ pub struct OutgoingCall {
     pub action: String,
     /// Its parameters.
     pub params: Payload,
-    /// What the caller asked for beside.
+    /// The other options of the call: timeout, node, meta, headers and request id.
     pub options: CallOptions,
 }
 
-/// The answer to a call with everything that came along.
+/// The answer to a call: the result, and what came with it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Response {
     /// The result.
     pub body: Payload,
-    /// The callee's meta, as it was after the handler.
+    /// The callee's meta, as it was after the handler had run.
     pub meta: Map<String, Value>,
     /// Headers that the callee set.
     pub headers: Map<String, Value>,
@@ -80,22 +80,22 @@ pub struct Response {
 }
 
 impl Response {
-    /// An answer of a mock.
+    /// An answer for a mock.
     #[must_use]
     pub fn new(body: Payload, node: NodeId) -> Self {
         Self { body, meta: Map::new(), headers: Map::new(), node }
     }
 
-    /// The result as an `R`.
+    /// Decodes the result as an `R`.
     ///
     /// # Errors
-    /// When it is something else.
+    /// When the result is not an `R`.
     pub fn decode<R: DeserializeOwned + Send + 'static>(self) -> Result<R> {
         read(Reply::from(self.body), || "an action".to_owned())
     }
 }
 
-/// What a call can give: whatever can be read from an answer. Nobody implements it by hand.
+/// What a call can return: everything that can be read from an answer. You do not implement it by hand.
 #[diagnostic::on_unimplemented(
     message = "the answer of a call cannot be read as `{Self}`",
     label = "nothing says what the answer is read as, or that cannot be read",
@@ -108,8 +108,8 @@ pub trait Answer: DeserializeOwned + Send + 'static {}
 #[diagnostic::do_not_recommend]
 impl<R: DeserializeOwned + Send + 'static> Answer for R {}
 
-/// A call that has not been made yet: refine it, then await it. It is made when it is first polled, and what is
-/// said of it after that counts no more.
+/// A call that has not been made yet. Refine it, then await it. The first poll makes the call; options that
+/// are set after that have no effect.
 ///
 /// ```
 /// use std::time::Duration;
@@ -127,11 +127,11 @@ impl<R: DeserializeOwned + Send + 'static> Answer for R {}
 /// let broker = ServiceBroker::builder().service(greeter).build()?;
 /// broker.start().await?;
 ///
-/// // What comes back is what is asked for.
+/// // The type of the result is the type that you ask for.
 /// let text: String = broker.call("greeter.hello", "Ada").timeout(Duration::from_secs(2)).await?;
 /// assert_eq!(text, "Hello Ada!");
 ///
-/// // With all that came along.
+/// // With the meta, the headers and the node of the answer.
 /// let answer = broker.call("greeter.hello", "Bob").header("greeting", "Servus").raw().await?;
 /// assert_eq!(answer.meta["greeted"], json!("Bob"));
 /// assert_eq!(answer.decode::<String>()?, "Servus Bob!");
@@ -140,15 +140,15 @@ impl<R: DeserializeOwned + Send + 'static> Answer for R {}
 /// ```
 ///
 /// # Cancel safety
-/// Dropping the future gives the call up: its pending entry goes at once, a local handler is dropped
-/// at its await point, a remote one runs to its deadline and its answer is ignored.
+/// Dropping the future cancels the call. Nothing waits for the answer any more. A local handler is dropped at
+/// its await point. A remote handler runs until its deadline, and its answer is ignored.
 #[must_use = "a call does nothing until awaited"]
 pub struct Call<'a, R, By = ByClient> {
     state: State<'a>,
     result: PhantomData<fn() -> (R, By)>,
 }
 
-/// What is to be asked for.
+/// The call to make.
 struct Asked<'a> {
     caller: AnyCaller<'a>,
     action: Cow<'a, str>,
@@ -157,24 +157,24 @@ struct Asked<'a> {
 }
 
 enum State<'a> {
-    /// Taken by the first poll, which puts the next state in its place.
+    /// The first poll takes it, and puts the next state in its place.
     New(Option<Asked<'a>>),
-    /// Kept as it was made: to take it apart here would be to copy it.
+    /// Kept as it was returned. Taking it apart here would copy it.
     Broker(Result<Attempt>),
     Other(BoxFuture<'a, Result<Response>>),
 }
 
-/// A [`Call`] of a typed client, which knows what it gives.
+/// A [`Call`] of a typed client, which knows the type of the result.
 #[derive(Debug, Clone, Copy)]
 pub enum ByClient {}
 
-/// A [`Call`] by the action's name: what it gives is what the caller asks for, and `()` for those who ask
-/// for nothing by [`Call::ignore`] or [`Call::raw`].
+/// A [`Call`] by the name of the action. The caller chooses the type of the result. With [`Call::ignore`] and
+/// [`Call::raw`] it is `()`.
 #[derive(Debug, Clone, Copy)]
 pub enum ByName {}
 
 impl<'a, R> Call<'a, R> {
-    /// A call through any [`Caller`]. An error in `params` is what awaiting it gives.
+    /// A call through any [`Caller`]. If `params` is an error, awaiting the call returns it.
     pub fn new(
         caller: impl Into<AnyCaller<'a>>,
         action: impl Into<Cow<'a, str>>,
@@ -184,25 +184,25 @@ impl<'a, R> Call<'a, R> {
         Self { state: State::New(Some(asked)), result: PhantomData }
     }
 
-    /// Accepts any answer and drops it.
+    /// Accepts any result and drops it.
     pub fn ignore(self) -> Call<'a, ()> {
         self.cast()
     }
 
-    /// Asks for the answer with everything that came along, undecoded.
+    /// Returns the whole answer, undecoded.
     pub fn raw(self) -> RawCall<'a> {
         RawCall(self.cast())
     }
 }
 
-// Only for `()`, so that `broker.call("x", params).ignore()` leaves nothing to be inferred.
+// Only for `()`, so that the compiler has nothing to infer in `broker.call("x", params).ignore()`.
 impl<'a> Call<'a, (), ByName> {
-    /// Accepts any answer and drops it.
+    /// Accepts any result and drops it.
     pub fn ignore(self) -> Self {
         self
     }
 
-    /// Asks for the answer with everything that came along, undecoded.
+    /// Returns the whole answer, undecoded.
     pub fn raw(self) -> RawCall<'a> {
         RawCall(self.cast())
     }
@@ -219,46 +219,48 @@ impl<'a, R> Call<'a, R, ByName> {
 }
 
 impl<'a, R, By> Call<'a, R, By> {
-    /// How long it may take, instead of the action's or the broker's default. Never more than what is
-    /// left of the running call. With zero the call is not made: it fails at once as
-    /// [`ErrorKind::RequestSkipped`](crate::ErrorKind::RequestSkipped), [`Outcome::NotRun`];
-    /// [`Timeout::Never`] is no limit.
+    /// Sets how long the call may take, instead of the default of the action or the broker. It never gets
+    /// more than what is left of the running call. [`Timeout::Never`] means no limit.
+    ///
+    ///
+    /// With zero the call is not made: it fails at once with
+    /// [`ErrorKind::RequestSkipped`](crate::ErrorKind::RequestSkipped) and [`Outcome::NotRun`].
     pub fn timeout(self, timeout: impl Into<Timeout>) -> Self {
         self.saying(|options| options.timeout = Some(timeout.into()))
     }
 
-    /// The node that has to answer, by its id. What cannot be one fails the call, which is not made then.
+    /// Sets the node that has to answer, by its id. If the id is invalid, the call is not made, and fails.
     pub fn node(self, node: impl AsRef<str>) -> Self {
         self.saying(|options| options.set_node(node.as_ref()))
     }
 
-    /// Adds a value to the meta. One that cannot be written as JSON fails the call, which is not made then.
+    /// Adds a value to the meta. If it cannot be written as JSON, the call is not made, and fails.
     pub fn meta(self, key: &str, value: impl Serialize) -> Self {
         self.saying(|options| options.put_meta(key, &value))
     }
 
-    /// Adds several values to the meta: the members of a map, of a struct, or of `json!({ … })`. What is no
-    /// object as JSON fails the call, which is not made then.
+    /// Adds several values to the meta: the members of a map, of a struct, or of `json!({ … })`. If the value
+    /// is not an object in JSON, the call is not made, and fails.
     pub fn meta_from(self, values: impl Serialize) -> Self {
         self.saying(|options| options.put_meta_from(&values))
     }
 
-    /// Adds a header. One that cannot be written as JSON fails the call, which is not made then.
+    /// Adds a header. If it cannot be written as JSON, the call is not made, and fails.
     pub fn header(self, key: &str, value: impl Serialize) -> Self {
         self.saying(|options| options.put_header(key, &value))
     }
 
-    /// Adds several headers, as [`Call::meta_from`] does values.
+    /// Adds several headers, like [`Call::meta_from`] does for the meta.
     pub fn headers_from(self, values: impl Serialize) -> Self {
         self.saying(|options| options.put_headers_from(&values))
     }
 
-    /// The id of the tree of calls, where it comes from elsewhere.
+    /// Sets the id of the tree of calls, if it comes from outside the cluster.
     pub fn request_id(self, id: impl Into<Id>) -> Self {
         self.saying(|options| options.request_id = Some(id.into()))
     }
 
-    /// Several options at once, replacing those set so far.
+    /// Sets several options at once. They replace all options set so far.
     pub fn with(self, options: CallOptions) -> Self {
         self.saying(|said| *said = options)
     }
@@ -301,7 +303,7 @@ impl<'a> Asked<'a> {
 }
 
 impl State<'_> {
-    /// Begins the call if nobody has.
+    /// Starts the call if it has not been started.
     #[inline]
     fn begun(&mut self) -> &mut Self {
         if let State::New(asked) = self
@@ -340,15 +342,15 @@ impl<R: Answer, By: FailsAs> Future for Call<'_, R, By> {
     }
 }
 
-/// A call whose answer is wanted with everything that came along.
+/// A call that returns the whole answer, undecoded. [`Call::raw`] makes it.
 #[must_use = "a call does nothing until awaited"]
 #[derive(Debug)]
 pub struct RawCall<'a>(Call<'a, ()>);
 
-/// `.raw()` for a call by name whose type is settled, as `broker.call::<Price>(…)` does. Calls that leave it open
-/// have the method themselves: no trait could settle it for them.
+/// `.raw()` for a call by name whose result type is fixed, as in `broker.call::<Price>(…)`. A call that
+/// leaves the type open has a method of this name itself, because a trait could not infer the type.
 pub trait RawAnswer<'a> {
-    /// Asks for the answer with everything that came along, undecoded.
+    /// Returns the whole answer, undecoded.
     fn raw(self) -> RawCall<'a>;
 }
 
@@ -371,7 +373,7 @@ impl Future for RawCall<'_> {
     }
 }
 
-/// A reply as an `R`; `()` accepts any answer.
+/// Reads a reply as an `R`. `()` accepts any answer.
 fn read<R: DeserializeOwned + 'static>(reply: Reply, action: impl FnOnce() -> String) -> Result<R> {
     let read = guard::run(|| {
         if TypeId::of::<R>() == TypeId::of::<()>() {

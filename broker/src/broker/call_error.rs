@@ -1,4 +1,4 @@
-//! The error of a call whose service says what it fails with.
+//! The error of a call to a service that names its error type.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -8,11 +8,11 @@ use super::{ByClient, ByName, Call, RawCall};
 use crate::error::{Error, FromActionError};
 use crate::guard;
 
-/// Why a call failed, where the service says its error type: `#[service(name = "stock", error = StockError)]`,
-/// or the same of a `#[client]`.
+/// Why a call failed, for a service that names its error type with `#[service(name = "stock", error =
+/// StockError)]`, or with the same argument of `#[client]`.
 ///
-/// It becomes the [`Error`] that came by `?` in a function that returns [`ligand::Result`](crate::Result), and
-/// nothing is lost.
+/// In a function that returns [`ligand::Result`](crate::Result), `?` converts it into the [`Error`] that the
+/// call returned, with everything in it.
 ///
 /// ```
 /// use ligand::{ActionError, CallError, ErrorKind, Outcome, ServiceBroker, service};
@@ -51,16 +51,16 @@ use crate::guard;
 /// ```
 #[derive(Debug, Clone)]
 pub enum CallError<E> {
-    /// What the service failed with, read back, and the error as it came.
+    /// The error of the service: read back as its type, and as it arrived.
     Service(E, Error),
-    /// Anything else: the call did not reach the service, took too long, had parameters that do not fit, or the
+    /// Any other error: the call did not reach the service, took too long or had invalid parameters, or the
     /// service passed on an error that is not its own. A variant that cannot be rebuilt, because it is
-    /// `transparent` or has a field under `skip`, is here, too.
+    /// `transparent` or has a field under `skip`, is also found here.
     Other(Error),
 }
 
 impl<E> CallError<E> {
-    /// The error as it came: kind, code, outcome, node and all.
+    /// The error as it arrived, with kind, code, outcome and node.
     #[must_use]
     pub fn error(&self) -> &Error {
         match self {
@@ -68,7 +68,7 @@ impl<E> CallError<E> {
         }
     }
 
-    /// What the service failed with, if it is that.
+    /// The error of the service, if it is one.
     #[must_use]
     pub fn service(&self) -> Option<&E> {
         match self {
@@ -90,7 +90,7 @@ impl<E: fmt::Debug> StdError for CallError<E> {
     }
 }
 
-/// Reads it back, if it is of this type.
+/// Reads the error back, if it is of this type.
 impl<E: FromActionError> From<Error> for CallError<E> {
     fn from(error: Error) -> Self {
         match guard::run(|| error.downcast()) {
@@ -105,7 +105,7 @@ impl<E: FromActionError> From<Error> for CallError<E> {
     }
 }
 
-/// The error as it came.
+/// The error as it arrived.
 impl<E> From<CallError<E>> for Error {
     fn from(error: CallError<E>) -> Self {
         match error {
@@ -114,7 +114,7 @@ impl<E> From<CallError<E>> for Error {
     }
 }
 
-/// A [`Call`] of a typed client whose service says what it fails with: awaiting it gives a [`CallError`].
+/// A [`Call`] of a typed client whose service names its error type. Awaiting it can return a [`CallError`].
 pub struct ByService<E>(PhantomData<fn() -> E>);
 
 impl<E> fmt::Debug for ByService<E> {
@@ -123,9 +123,10 @@ impl<E> fmt::Debug for ByService<E> {
     }
 }
 
-/// What a [`Call`] fails with, by its third parameter: [`Error`], or for [`ByService`] a [`CallError`].
+/// The error type of a [`Call`], chosen by its third parameter: [`CallError`] for [`ByService`], else
+/// [`Error`].
 pub trait FailsAs: sealed::Sealed {
-    /// The error.
+    /// The error type.
     type Error: From<Error>;
 }
 
@@ -150,12 +151,12 @@ impl<E: FromActionError> FailsAs for ByService<E> {
 }
 
 impl<'a, R, E> Call<'a, R, ByService<E>> {
-    /// Accepts any answer and drops it.
+    /// Accepts any result and drops it.
     pub fn ignore(self) -> Call<'a, (), ByService<E>> {
         self.cast()
     }
 
-    /// Asks for the answer with everything that came along, undecoded; so is the error.
+    /// Returns the whole answer, undecoded. The error is not decoded either.
     pub fn raw(self) -> RawCall<'a> {
         self.cast::<R, ByClient>().raw()
     }

@@ -1,4 +1,4 @@
-//! From a transporter in a configuration, a URL or Node's `{ type, options }`, to the transporter.
+//! Makes a transporter from a configuration: a URL, or Node's `{ type, options }`.
 
 use ligand_transporters::{Schemes, Transporter, TransporterUrl};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::BuildError;
 use crate::config::{ConfigError, Origin, TransporterConfig};
 
-/// The transporter that a configuration describes, which was written there.
+/// The transporter that a configuration describes.
 pub(super) fn configured(
     transporter: &TransporterConfig,
     origin: Origin,
@@ -33,7 +33,7 @@ mod tests {
     use crate::config::BrokerConfig;
     use serde_json::{Value, json};
 
-    /// The transporter that a configuration describes, printed. Secrets are never printed.
+    /// Prints the transporter that a configuration describes. Secrets are never printed.
     fn printed(kind: &str, options: &Value) -> String {
         let config = BrokerConfig::from_value(json!({ "transporter": { "type": kind, "options": options } }));
         let transporter = config.unwrap().transporter.expect("it is given");
@@ -44,7 +44,7 @@ mod tests {
         text
     }
 
-    /// Options as Node takes them, and what stands in the transporter then.
+    /// Options as Node takes them, and what the transporter contains then.
     type Rows = Vec<(Value, &'static [&'static str])>;
 
     fn understood(kind: &str, rows: Rows) {

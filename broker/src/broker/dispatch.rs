@@ -1,8 +1,8 @@
-//! The path of every call: look up, pick an endpoint, run its chain, and perhaps go elsewhere.
+//! The path of every call: look up the name, pick an endpoint, run its chain, and perhaps re-route the call.
 //!
-//! An [`Attempt`] is one call under way. It holds the chain's future and polls it in place. When a node
-//! says that it certainly did not run the handler, the attempt goes to another node that offers the
-//! action, once per node, as long as the deadline allows.
+//! An [`Attempt`] is one call under way. It holds the chain's future and polls it in place. When a node says
+//! that it certainly did not run the handler, the attempt goes to another node that offers the action. It
+//! tries each node once, within the deadline.
 
 use futures_util::future::BoxFuture;
 use ligand_transporters::{Name, NodeId};
@@ -30,13 +30,13 @@ pub(crate) struct Attempt {
     again: Option<Box<Again>>,
 }
 
-/// What it takes to ask another node.
+/// What is needed to ask another node.
 struct Again {
     params: Payload,
     tried: SmallVec<[NodeIx; 2]>,
 }
 
-/// Starts a call. Errors here mean that nothing was run.
+/// Starts a call. If it returns an error, nothing was run.
 pub(crate) fn begin(
     broker: &ServiceBroker,
     parent: Option<&Context>,
@@ -54,7 +54,7 @@ pub(crate) fn begin(
     begin_found(broker, parent, action, &found, params, options)
 }
 
-/// As [`begin`], for a name that has been looked up.
+/// Like [`begin`], for a name that has been looked up.
 pub(crate) fn begin_found(
     broker: &ServiceBroker,
     parent: Option<&Context>,
@@ -77,7 +77,7 @@ pub(crate) fn begin_found(
     let node = options.and_then(|options| options.node.as_ref());
     let picked = pick(broker, found, action, node);
     if let Some(around) = &found.around {
-        // A layer around the pick may know what to do without any endpoint (a fallback).
+        // A layer around the pick may work without an endpoint, for example as a fallback.
         let picked = picked.ok();
         let picked = picked.as_ref().map(|picked| &**picked.action());
         let timeout = budget(broker, parent, action, picked, options)?;
@@ -92,7 +92,7 @@ pub(crate) fn begin_found(
     run(broker, make, parent, picked, params, SmallVec::new())
 }
 
-/// The context of a call that begins.
+/// The context of a new call.
 #[inline]
 fn context(
     broker: &ServiceBroker,
@@ -104,7 +104,7 @@ fn context(
 ) -> Context {
     let deadline = Deadline::after(timeout);
     if parent.is_none() && options.is_none() {
-        // Nothing looks at this scope before it lies where it stays, so it is written there.
+        // Nobody reads this scope before it is in its final place, so it is written there directly.
         return Context::new(broker.clone(), made_for, Scope { deadline, ..Scope::root(name) });
     }
     let mut scope = Scope { deadline, ..Scope::within(parent, name) };
@@ -132,11 +132,11 @@ pub(crate) fn picked_and_run(cx: Context, params: Payload) -> BoxFuture<'static,
     })
 }
 
-/// The node that answered, where that is not known beforehand: with layers around the pick, or because the
-/// bus chose it. It rides along with the context, because layers pass on nothing but the reply.
+/// The node that answered, if it is not known beforehand: with layers around the pick, or if the bus chose
+/// it. It is stored in the context, because layers pass on only the reply.
 pub(crate) struct AnsweredBy(pub(crate) NodeId);
 
-/// Hands the call to the endpoint's chain, with the context that `make` makes for it.
+/// Passes the call to the endpoint's chain, with the context that `make` makes for it.
 fn run(
     broker: &ServiceBroker,
     make: impl FnOnce(At) -> Context,
@@ -154,12 +154,12 @@ fn run(
             let private = action.visibility == Visibility::Private;
             let cx = make(At::Local(action));
             let At::Local(action) = cx.at() else { unreachable!("made for it the line above") };
-            // To anybody but its own service a private action does not exist, as in Node.
+            // A private action exists only for its own service, as in Node.
             if private && cx.caller() != Some(&action.service) {
                 return Err(not_run(Error::of_action(ErrorKind::ServiceNotFound, &action.name, None)));
             }
             if action.gate.as_ref().is_some_and(|gate| !gate.enter()) {
-                // It was withdrawn since the snapshot was taken.
+                // It was withdrawn after the snapshot was taken.
                 let gone = Error::of_action(ErrorKind::ServiceNotAvailable, &action.name, None);
                 let elsewhere = cx.scope().pinned().is_none() && !tried.contains(&NodeIx::LOCAL);
                 tried.push(NodeIx::LOCAL);
@@ -190,7 +190,7 @@ fn run(
 }
 
 impl Scope {
-    /// What the caller asked for beside.
+    /// Applies the options of the call.
     fn take_over(&mut self, options: &CallOptions) {
         if !options.meta.is_empty() {
             self.meta.merge(&Bag::from_map(options.meta.clone()));
@@ -210,8 +210,8 @@ impl Attempt {
         &self.cx
     }
 
-    /// Polls the call; ready with what the handler gave, after its meta was merged into the running
-    /// call's.
+    /// Polls the call. When the handler is done, its meta is merged into that of the running call, and its
+    /// result is returned.
     pub(crate) fn poll_reply(&mut self, task: &mut Task<'_>) -> Poll<Result<Reply>> {
         loop {
             let result = ready!(self.running.poll(&self.cx, task));
@@ -232,7 +232,7 @@ impl Attempt {
         }
     }
 
-    /// Whether the action, or a test, wants the result to be what another node would get.
+    /// Whether the result has to go through the codec, because the action or a test asks for it.
     fn encodes(&self) -> bool {
         matches!(self.cx.at(), At::Local(action) if action.encode || self.cx.broker().shared().force_codec())
     }
@@ -243,7 +243,7 @@ impl Attempt {
         Ok(reply)
     }
 
-    /// The error with the node it was raised on, if that is this one.
+    /// Adds this node to the error, if the error was raised here.
     fn of_node(&self, error: Error) -> Error {
         match self.cx.at() {
             At::Remote(..) | At::Bus(_) => error,
@@ -251,7 +251,7 @@ impl Attempt {
         }
     }
 
-    /// Starts the call at another node, if this failure allows it and there is one.
+    /// Starts the call at another node, if the failure allows that and there is another node.
     fn reroute(&mut self, error: &Error) -> bool {
         let elsewhere = matches!(
             error.kind(),
@@ -282,13 +282,13 @@ impl Attempt {
             tried.push(node.ix());
         }
         let found = Found::inner(&snapshot, self.cx.name());
-        // The bus would choose anybody, perhaps the same node again.
+        // The bus might choose the same node again.
         let Ok(picked) = pick_endpoint(&broker, &found, self.cx.name(), None, &tried) else { return false };
         match run(&broker, |at| self.cx.handed_to(at), None, picked, copy, tried) {
             Ok(mut next) => {
                 tracing::debug!(action = %next.cx.name(), error = %error, "call goes to another node");
                 next.parent = self.parent.take();
-                // It has come to its end: nobody is told to give up.
+                // It has ended, so no handler is told to give up.
                 self.running.end(&self.cx);
                 *self = next;
                 true

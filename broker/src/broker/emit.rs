@@ -1,4 +1,4 @@
-//! Events on their way out: emit, broadcast, broadcast to this node only.
+//! Outgoing events: `emit`, `broadcast` and `broadcast_local`.
 
 use ligand_transporters::Name;
 use serde::Serialize;
@@ -21,41 +21,42 @@ use crate::registry::{Event, EventSub, LocalSubs, NodeIx, Snapshot};
 use crate::service::{Beneath, First, Run, first};
 use crate::transit::{EventTarget, InHand, Transit};
 
-/// Who gets an event.
+/// Who receives an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spread {
     /// One subscriber of each group.
     Emit,
-    /// Every subscriber of every node.
+    /// Every subscriber on every node.
     Broadcast,
-    /// Every subscriber of this node.
+    /// Every subscriber on this node.
     Local,
 }
 
-/// An event that has not been sent yet: refine it, then await it. It is sent when it is first polled, and what is
-/// said of it after that counts no more.
+/// An event that has not been sent yet. Refine it, then await it. The first poll sends the event; options
+/// that are set after that have no effect.
 ///
-/// Awaiting an emitted or broadcast event returns when it has been handed over: to the transporter for
-/// other nodes, and to the handlers of this node, which go on in tasks of their own where they have to
-/// wait. Awaiting [`ServiceBroker::broadcast_local`] returns when the handlers are done.
 ///
-/// It fails while the broker is not running, as calls do.
+/// The await of an `emit` or a `broadcast` returns when the event has been handed over: to the transporter
+/// for other nodes, and to the handlers of this node. A handler that has to wait continues in a task of its
+/// own. The await of [`ServiceBroker::broadcast_local`] returns when the handlers are done.
+///
+/// Like a call, it fails while the broker is not running.
 ///
 /// # Cancel safety
-/// What was handed over goes on. Handlers that a [`ServiceBroker::broadcast_local`] waits for are dropped
-/// with it, at their await points.
+/// What has been handed over continues. The handlers that a [`ServiceBroker::broadcast_local`] waits for are
+/// dropped with it, at their await points.
 #[must_use = "an event is not sent until awaited"]
 pub struct Emit<'a>(State<'a>);
 
 #[allow(clippy::large_enum_variant, reason = "a box would cost more than the room, which is on the stack")]
 enum State<'a> {
-    /// Taken by the first poll, which puts the next state in its place.
+    /// The first poll takes it, and puts the next state in its place.
     New(Option<Said<'a>>),
     Waiting(Handed),
     InTasks(JoinSet<()>),
 }
 
-/// What is to be sent.
+/// The event to send.
 struct Said<'a> {
     broker: &'a ServiceBroker,
     parent: Option<&'a Context>,
@@ -76,39 +77,39 @@ impl<'a> Emit<'a> {
         Self(State::New(Some(Said { broker, parent, spread, event, data, options: None })))
     }
 
-    /// Only subscribers of this group; may be said several times.
+    /// Sends the event only to subscribers of this group. It can be called several times, for several groups.
     pub fn group(self, group: impl Into<Name>) -> Self {
         self.saying(|options| options.groups.push(group.into()))
     }
 
-    /// Adds a value to the meta. One that cannot be written as JSON fails the event, which is not sent then.
+    /// Adds a value to the meta. If it cannot be written as JSON, the event is not sent, and the await fails.
     pub fn meta(self, key: &str, value: impl Serialize) -> Self {
         self.saying(|options| options.put_meta(key, &value))
     }
 
-    /// Adds several values to the meta: the members of a map, of a struct, or of `json!({ … })`. What is no
-    /// object as JSON fails the event, which is not sent then.
+    /// Adds several values to the meta: the members of a map, of a struct, or of `json!({ … })`. If the value
+    /// is not an object in JSON, the event is not sent, and the await fails.
     pub fn meta_from(self, values: impl Serialize) -> Self {
         self.saying(|options| options.put_meta_from(&values))
     }
 
-    /// Adds a header. One that cannot be written as JSON fails the event, which is not sent then.
+    /// Adds a header. If it cannot be written as JSON, the event is not sent, and the await fails.
     pub fn header(self, key: &str, value: impl Serialize) -> Self {
         self.saying(|options| options.put_header(key, &value))
     }
 
-    /// Adds several headers, as [`Emit::meta_from`] does values.
+    /// Adds several headers, like [`Emit::meta_from`] does for the meta.
     pub fn headers_from(self, values: impl Serialize) -> Self {
         self.saying(|options| options.put_headers_from(&values))
     }
 
-    /// The id of the tree of calls, where it comes from elsewhere.
+    /// Sets the id of the tree of calls, if it comes from outside the cluster.
     pub fn request_id(self, id: impl Into<Id>) -> Self {
         self.saying(|options| options.request_id = Some(id.into()))
     }
 
-    /// Several options at once, replacing those set so far: [`EmitOptions`], or the
-    /// [`CallOptions`](crate::CallOptions) of calls.
+    /// Sets several options at once: [`EmitOptions`], or the [`CallOptions`](crate::CallOptions) of calls.
+    /// They replace all options set so far.
     pub fn with(self, options: impl Into<EmitOptions>) -> Self {
         self.saying(|said| *said = options.into())
     }
@@ -122,7 +123,7 @@ impl<'a> Emit<'a> {
 }
 
 impl Said<'_> {
-    /// Hands the event over; what remains are local handlers that have to wait.
+    /// Hands the event over. It returns the local handlers that have to wait.
     fn send(self) -> Result<Handed> {
         let shared = self.broker.shared();
         shared.lifecycle.must_run(&self.event, self.broker.node_id())?;
@@ -139,7 +140,7 @@ impl Said<'_> {
         }
         scope.spread = Some(self.spread);
         let cx = Context::new(self.broker.clone(), At::Unpicked, scope);
-        // The broker's own events stay with the balancing of nodes: no node subscribes to them on the bus.
+        // The broker's own events are balanced by the nodes, because no node subscribes to them on the bus.
         let by_bus = shared.transit().filter(|transit| transit.is_balancing() && !cx.name().starts_with('$'));
         let (local, remote) = match (self.spread, by_bus) {
             (Spread::Emit, Some(transit)) => {
@@ -163,7 +164,7 @@ impl Said<'_> {
             }
             (Spread::Broadcast, None) => {
                 let plan = event.broadcast(&snapshot, cx.event_groups());
-                // Without groups of its own, a broadcast names none (protocol chapter 7.1).
+                // A broadcast for which no group was named names none (protocol chapter 7.1).
                 let groups = (!cx.event_groups().is_empty()).then(|| cx.event_groups().to_vec());
                 let target = |node| (EventTarget::Node(node), groups.clone());
                 (plan.local, plan.remote.into_iter().map(target).collect())
@@ -177,7 +178,7 @@ impl Said<'_> {
         let mut data = data;
         let failed = send_remote(&cx, &remote, &mut data, self.spread == Spread::Broadcast);
         if local.len() > 1 || shared.force_codec() {
-            // What cannot be written has gone nowhere.
+            // If the data cannot be encoded, nobody has received the event.
             let shared = data.into_shared(self.broker.codec());
             data = shared.map_err(|error| error.with_outcome(Outcome::NotRun))?;
         }
@@ -188,7 +189,7 @@ impl Said<'_> {
             if self.spread == Spread::Local { &Waiting::GiveBack } else { &Waiting::GoOn(None) },
         );
         match failed {
-            // Somebody has it already: sending it once more would give it to them twice.
+            // Some subscribers already have the event. Sending it again would deliver it to them twice.
             Some(Failed { error, all }) if !all || !local.is_empty() => {
                 Err(error.with_outcome(Outcome::MayHaveRun))
             }
@@ -214,7 +215,7 @@ impl Scope {
     }
 }
 
-/// One packet per group, of whose members the bus chooses one each (protocol chapter 3.1).
+/// One packet for each group. The bus chooses one member of each (protocol chapter 3.1).
 fn to_groups(transit: &Transit, snapshot: &Snapshot, event: &Event, wanted: &[Name]) -> Vec<Target> {
     let groups = if wanted.is_empty() { event.groups() } else { wanted };
     groups
@@ -227,18 +228,18 @@ fn to_groups(transit: &Transit, snapshot: &Snapshot, event: &Event, wanted: &[Na
         .collect()
 }
 
-/// Who gets a packet, and the groups that it names.
+/// The receiver of a packet, and the groups that the packet names.
 type Target = (EventTarget, Option<Vec<Name>>);
 
-/// An event that did not go to every node it was for.
+/// An event that did not reach every node it was for.
 struct Failed {
-    /// What happened to the first of those that did not get it.
+    /// Why the first node that did not get it failed.
     error: Error,
-    /// Whether none of them got it.
+    /// Whether no node got it.
     all: bool,
 }
 
-/// Hands the event to the transporter, once per target.
+/// Hands the event to the transporter, once for each target.
 fn send_remote(cx: &Context, targets: &[Target], data: &mut Payload, broadcast: bool) -> Option<Failed> {
     if targets.is_empty() {
         return None;
@@ -254,14 +255,14 @@ fn send_remote(cx: &Context, targets: &[Target], data: &mut Payload, broadcast: 
     let sent = targets
         .iter()
         .map(|(target, groups)| transit.send_event(cx, target, groups.as_deref(), body.as_ref(), broadcast));
-    // Every one is tried, whatever happens to the others.
+    // All targets are tried, even if some fail.
     let mut errors: Vec<_> = sent.filter_map(Result::err).collect();
     let all = errors.len() == targets.len();
     (!errors.is_empty()).then(|| Failed { error: errors.swap_remove(0), all })
 }
 
-/// A handler that waits for an event which its own ordered subscription is to handle would never wake: what it
-/// waits for comes after it.
+/// A handler must not wait for an event that its own ordered subscription handles: the event comes after the
+/// handler, so it would wait for ever.
 fn waits_for_itself(cx: &Context, subs: &[Arc<EventSub>]) -> Result<()> {
     if subs.iter().all(|sub| sub.queue.is_none()) {
         return Ok(());
@@ -275,15 +276,15 @@ fn waits_for_itself(cx: &Context, subs: &[Arc<EventSub>]) -> Result<()> {
     }
 }
 
-/// What becomes of handlers that have to wait.
+/// What happens to handlers that have to wait.
 pub(crate) enum Waiting {
-    /// The caller goes on with them.
+    /// The caller polls them.
     GiveBack,
-    /// They go on in tasks of their own, and hold on to this until they are done.
+    /// They continue in tasks of their own, and hold this until they are done.
     GoOn(Option<InHand>),
 }
 
-/// Polls each handler once. Those that have to wait go on in tasks of their own, or are given back.
+/// Polls each handler once. Those that have to wait continue in tasks of their own, or are given back.
 pub(crate) fn run_local(
     cx: &Context,
     subs: &[Arc<EventSub>],
@@ -304,7 +305,7 @@ pub(crate) fn run_local(
         let begun = first(sub.gate.as_ref(), beneath, layered, || {
             run(cx.handed_to(At::Event(Arc::clone(sub))), data.unwrap_or_else(Payload::empty))
         });
-        // Only now, for those that need it: most handlers are done, and well.
+        // Made only for handlers that have to wait or fail. Most do neither.
         let placed = || cx.handed_to(At::Event(Arc::clone(sub)));
         match begun {
             First::Done(Ok(())) => {}
@@ -330,10 +331,10 @@ pub(crate) fn run_local(
     waiting
 }
 
-/// A handler's failure is logged where it happened; the sender of an event never learns of it.
+/// Logs the failure of a handler on its node. The sender of an event never learns of it.
 pub(crate) fn finished(cx: &Context, result: Result<()>) {
     if let Err(error) = result {
-        // Whoever sends too many events has been counted, and shall not fill the log as well.
+        // Dropped events are counted. They are not logged, so that a busy sender cannot fill the log.
         if error.kind() == ErrorKind::QueueIsFull {
             tracing::debug!(event = %cx.name(), service = ?cx.service(), "event dropped, its queue is full");
             return;
@@ -343,13 +344,13 @@ pub(crate) fn finished(cx: &Context, result: Result<()>) {
 }
 
 struct Handed {
-    /// A stop waits for them.
+    /// A stop of the broker waits for them.
     _counted: Option<TaskTrackerToken>,
     waiting: Vec<(Context, Run<()>)>,
 }
 
 impl Handed {
-    /// There is no room left on this stack.
+    /// Moves the handlers into tasks, because there is no room left on this stack.
     fn go_on_in_tasks(&mut self) -> JoinSet<()> {
         let chain = chain::chain();
         let mut tasks = JoinSet::new();

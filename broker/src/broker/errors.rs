@@ -1,6 +1,7 @@
-//! What can go wrong around a broker, beside calls.
+//! The errors of building, starting and stopping a broker, and of waiting.
 //!
-//! A `main` that returns one of these prints it by `Debug`, so that prints the text as well.
+//!
+//! A `main` that returns one of these errors prints it with `Debug`. So `Debug` prints the text.
 
 use ligand_transporters::{InvalidId, TransportError};
 use std::collections::BTreeMap;
@@ -8,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::config::{ConfigError, debug_is_text};
 use crate::error::Error;
 
-/// A broker cannot be made as it was described.
+/// The broker cannot be built from this description.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -18,15 +19,15 @@ pub enum BuildError {
     /// The transporter has a mistake.
     #[error(transparent)]
     Transporter(#[from] TransportError),
-    /// The node id cannot be used.
+    /// The node id is invalid.
     #[error(transparent)]
     NodeId(#[from] InvalidId),
-    /// A service cannot work.
+    /// A service has a mistake.
     #[error(transparent)]
     Service(#[from] StartError),
 }
 
-/// A broker, or a service of it, did not start. What had been started was stopped again.
+/// A broker, or one of its services, did not start. Everything that had been started was stopped again.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -41,20 +42,20 @@ pub enum StartError {
     /// Two services of this node have the same full name.
     #[error("this node already has a service `{0}`: give one of them another name or version")]
     DuplicateService(String),
-    /// Two services of this node offer an action of the same full name.
+    /// Two services of this node offer an action with the same full name.
     #[error("the action `{action}` is offered by `{first}` and by `{second}`: rename one of them")]
     DuplicateAction {
         /// Full name of the action.
         action: String,
-        /// The service that has it.
+        /// The service that offers it already.
         first: String,
-        /// The service that wants it too.
+        /// The other service.
         second: String,
     },
-    /// A service that another one depends on did not appear.
+    /// A service depends on another one that did not become available.
     #[error("service `{service}` did not start: {missing}")]
     Dependency {
-        /// The one that waited.
+        /// The service that waited.
         service: String,
         /// What it waited for.
         missing: WaitError,
@@ -62,7 +63,7 @@ pub enum StartError {
     /// A `started` hook failed.
     #[error("service `{service}` did not start: {source}")]
     Hook {
-        /// Whose hook it was.
+        /// The service of the hook.
         service: String,
         /// Its error.
         source: Error,
@@ -75,13 +76,13 @@ pub enum StartError {
         /// Its error.
         source: Error,
     },
-    /// Something panicked that the start needs, such as a transporter of the user's.
+    /// User code that the start needs panicked, such as a transporter.
     #[error("the start panicked: {0}")]
     Panicked(String),
-    /// The transporter could not be opened.
+    /// The transporter did not connect.
     #[error("the transporter did not connect{}: {source}", if *.attempts > 1 { format!(" after {attempts} attempts") } else { String::new() })]
     Transporter {
-        /// How often it was tried.
+        /// The number of attempts.
         attempts: u32,
         /// The last failure.
         source: TransportError,
@@ -89,33 +90,33 @@ pub enum StartError {
     /// The store of the discoverer could not be reached.
     #[error("the discoverer did not connect{}: {source}", if *.attempts > 1 { format!(" after {attempts} attempts") } else { String::new() })]
     Discoverer {
-        /// How often it was tried.
+        /// The number of attempts.
         attempts: u32,
         /// The last failure.
         source: TransportError,
     },
-    /// Another node has this id.
+    /// Another node uses this id.
     #[error("the node id `{node}` is taken, its owner is {owner}: choose another id")]
     DuplicateNode {
         /// The id.
         node: String,
-        /// Where its owner answered.
+        /// The node that answered under this id.
         owner: String,
     },
-    /// The broker is running, or has been stopped.
+    /// The broker is running already, or has been stopped.
     #[error("the broker has been {0} already: build another one")]
     AlreadyDone(&'static str),
 }
 
-/// Services that did not appear in time.
+/// Services that did not become available in time.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", reasons(missing, not_started))]
 #[non_exhaustive]
 pub struct WaitError {
-    /// Full names of those that are missing.
+    /// The full names of the missing services.
     pub missing: Vec<String>,
-    /// Those of them that are services of this very node which have not started yet, each with the services
-    /// that it waits for itself; with none where its own hooks are what is waited for.
+    /// The missing services that belong to this node and have not started yet. Each comes with the services that
+    /// it waits for itself. If it waits for none, its own hooks are still running.
     pub not_started: BTreeMap<String, Vec<String>>,
 }
 
@@ -135,11 +136,11 @@ fn reasons(missing: &[String], not_started: &BTreeMap<String, Vec<String>>) -> S
     reasons.join("; ")
 }
 
-/// Nodes that did not appear in time.
+/// Nodes that did not become available in time.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no such node is available: {}", list(missing))]
 pub struct NodeWaitError {
-    /// Ids of those that are missing.
+    /// The ids of the missing nodes.
     pub missing: Vec<String>,
 }
 
@@ -147,25 +148,25 @@ fn list(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// Stopping went on to the end, but not everything went well.
+/// The broker stopped completely, but something failed on the way.
 #[derive(thiserror::Error)]
 #[error("stopping failed in part: {}", failures.join("; "))]
 pub struct StopError {
-    /// What went wrong, phase by phase.
+    /// What failed, phase by phase.
     pub failures: Vec<String>,
 }
 
-/// What `run_until` and `run_until_signal` can fail with.
+/// The error of `run_until` and `run_until_signal`.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
     /// The broker did not start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The broker did not stop well.
+    /// The broker stopped, but something failed on the way.
     #[error(transparent)]
     Stop(#[from] StopError),
-    /// Signals of the operating system cannot be waited for.
+    /// The process cannot wait for signals of the operating system.
     #[error("cannot wait for signals: {0}")]
     Signal(#[from] std::io::Error),
 }

@@ -1,5 +1,5 @@
-//! How this process is doing: [`Health`], which `$node.health` tells other nodes too (protocol chapter
-//! 14). Only what is harmless: no command line, no environment.
+//! The state of this process: [`Health`]. `$node.health` shows it to other nodes (protocol chapter 14). It
+//! contains only what is harmless: no command line, and no environment.
 
 use serde::{Serialize, Serializer};
 use std::sync::LazyLock;
@@ -9,12 +9,12 @@ use super::{ServiceBroker, Shared};
 
 static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// When this process began, as far as it matters: when the first broker was built.
+/// When this process began. The time when the first broker was built stands for it.
 pub(super) fn started() -> Instant {
     *STARTED
 }
 
-/// What a node says of its process and machine, with the names of `$node.health` when serialized.
+/// What a node reports about its process and machine. Serialized, it has the names of `$node.health`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Health {
@@ -34,13 +34,13 @@ pub struct Health {
     pub time: TimeHealth,
 }
 
-/// The load of the machine, measured with the feature `cpu` only.
+/// The load of the machine. It is measured only with the feature `cpu`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct CpuHealth {
-    /// Cores that this process may use.
+    /// The number of cores that this process may use.
     pub cores: usize,
-    /// The machine's load average of one, five and fifteen minutes.
+    /// The load averages of the machine over one, five and fifteen minutes.
     #[serde(flatten)]
     pub load: Option<Load>,
 }
@@ -55,11 +55,12 @@ pub struct Load {
     pub load5: f64,
     /// Over fifteen minutes.
     pub load15: f64,
-    /// The load of one minute spread over the cores, in whole percent up to 100 (Node's formula, `cpu-usage.js`).
+    /// The load of one minute divided by the number of cores, in whole percent, at most 100 (Node's formula
+    /// in `cpu-usage.js`).
     pub utilization: f64,
 }
 
-/// The machine's memory, measured with the feature `cpu` only.
+/// The memory of the machine. It is measured only with the feature `cpu`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct MemoryHealth {
@@ -72,11 +73,11 @@ pub struct MemoryHealth {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Memory {
-    /// Bytes that a program could still get.
+    /// Bytes that a program can still allocate.
     pub free: u64,
-    /// Bytes that there are.
+    /// Bytes in total.
     pub total: u64,
-    /// How much of it is free, 0 to 100.
+    /// The free part in percent, 0 to 100.
     pub percent: f64,
 }
 
@@ -87,7 +88,7 @@ pub struct OsHealth {
     /// Its name, such as `linux`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// Its name once more, as Node has it.
+    /// The same name, in the field where Node has it.
     pub platform: &'static str,
     /// The processor's architecture, such as `x86_64`.
     pub arch: &'static str,
@@ -116,7 +117,7 @@ pub struct ClientHealth {
     pub kind: &'static str,
     /// The version of ligand.
     pub version: &'static str,
-    /// The oldest Rust that it is made for.
+    /// The oldest version of Rust that ligand supports.
     #[serde(rename = "langVersion")]
     pub lang_version: &'static str,
 }
@@ -125,7 +126,7 @@ pub struct ClientHealth {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct NetHealth {
-    /// The addresses that it announces.
+    /// The addresses that the node announces.
     pub ip: Vec<String>,
 }
 
@@ -133,7 +134,7 @@ pub struct NetHealth {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TimeHealth {
-    /// When this was said.
+    /// When this report was made.
     #[serde(serialize_with = "milliseconds")]
     pub now: SystemTime,
 }
@@ -144,10 +145,11 @@ fn milliseconds<S: Serializer>(at: &SystemTime, serializer: S) -> Result<S::Ok, 
 }
 
 impl ServiceBroker {
-    /// How this process is doing, as `$node.health` tells others. With the feature `cpu` the load and the
-    /// memory of the machine are measured, which asks the system and takes some microseconds.
+    /// The state of this process, as `$node.health` reports it. With the feature `cpu` it also measures the
+    /// load and the memory of the machine, which takes some microseconds.
     ///
-    /// Whether *other* nodes are there is [`nodes`](Self::nodes)' to say.
+    ///
+    /// For the state of other nodes, see [`nodes`](Self::nodes).
     #[must_use]
     pub fn health(&self) -> Health {
         health(self.shared())

@@ -20,16 +20,16 @@ use crate::service::{Gate, ServiceCx, ServiceDef, Tasks};
 /// A service of this node.
 pub(crate) struct Hosted {
     pub(crate) def: ServiceDef,
-    /// Who runs one of its handlers.
+    /// Counts the handlers of this service that run.
     pub(crate) gate: Arc<Gate>,
     tasks: Tasks,
-    /// Its ordered subscriptions, once it is offered.
+    /// Its ordered subscriptions. Set when the service is offered.
     queues: OnceLock<Vec<Arc<OrderedQueue>>>,
     /// Cancelled when it is removed.
     removed: CancellationToken,
-    /// Somebody starts it, or has.
+    /// Whether the start of this service has begun.
     begun: AtomicBool,
-    /// Its `started` hooks have run, and its `stopped` hooks have not.
+    /// Whether its `started` hooks have run, and its `stopped` hooks have not.
     started: AtomicBool,
 }
 
@@ -56,9 +56,9 @@ impl Hosted {
         self.started.load(Ordering::Acquire)
     }
 
-    /// Waits for what it depends on, runs its hooks, and offers it to everybody.
+    /// Waits for its dependencies, runs its hooks, and offers it to everybody.
     pub(crate) async fn start(&self, broker: &ServiceBroker) -> Result<(), StartError> {
-        // One that is added while the broker starts is started by whoever adds it.
+        // A service that is added while the broker starts is started only once.
         if self.begun.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
@@ -94,12 +94,12 @@ impl Hosted {
         Ok(())
     }
 
-    /// Runs the hooks of a service that is no longer offered; gives what went wrong.
+    /// Runs the `stopped` hooks of a service that is no longer offered. Returns what failed.
     pub(crate) async fn stop(&self) -> Vec<Error> {
-        // Whoever waits for a hook in vain drops this future: the tasks end all the same.
+        // If nobody waits for the hooks any more, this future is dropped. The tasks end in any case.
         let _tasks = self.tasks.cancel_on_drop();
         let mut failures = Vec::new();
-        // What was never started has nothing to stop, and nothing is stopped twice.
+        // A service that was never started has nothing to stop. No service is stopped twice.
         let hooks =
             if self.started.swap(false, Ordering::AcqRel) { self.def.stopped.as_slice() } else { &[] };
         for hook in hooks.iter().rev() {
@@ -113,14 +113,14 @@ impl Hosted {
         failures
     }
 
-    /// Offers it to everybody.
+    /// Offers the service to everybody.
     fn offer(&self, broker: &ServiceBroker) -> Result<(), StartError> {
         let registry = &broker.shared().registry;
         let (local, queues) = offer(&self.def, &self.gate, broker)?;
         let _ = self.queues.set(queues);
         registry.add_local(local).map_err(|error| self.cannot_start(error.to_string()))?;
         if self.gate.is_closed() {
-            // Whoever removed it did not find it yet.
+            // It was removed in the meantime, before it was registered.
             registry.remove_local(&self.name());
             return Err(self.removed_before_it_started());
         }
@@ -136,19 +136,21 @@ impl Hosted {
         self.cannot_start("it was removed before it had started".to_owned())
     }
 
-    /// Starts it as one of the services that a broker starts with. One that is removed meanwhile holds nothing up.
+    /// Starts it as one of the services that the broker starts with. A service that is removed in the
+    /// meantime does not hold up the start.
     pub(super) async fn start_with_broker(&self, broker: &ServiceBroker) -> Result<(), StartError> {
         let started = self.start(broker).await;
         if started.is_err() && self.removed.is_cancelled() {
-            // Its hooks may have run after whoever removed it looked.
+            // Its hooks may have run after the removal looked for them.
             self.end(broker.config().tracking.shutdown_timeout, Vec::new()).await;
             return Ok(());
         }
         started
     }
 
-    /// Waits until no handler of the service runs, for at most `patience`, then cuts those that do. Those that
-    /// are `waiting` for whoever calls this are neither waited for nor cut. The gate has to be closed.
+    /// Waits until no handler of the service runs, for at most `patience`, and then cuts those that still
+    /// run. The handlers in `waiting` wait for the caller of this method: they are neither waited for nor
+    /// cut. The gate has to be closed.
     async fn drain(&self, patience: Duration, waiting: Vec<usize>) {
         let but = waiting.len();
         if timeout(patience, self.gate.drained(but)).await.is_ok() {
@@ -171,21 +173,21 @@ impl Hosted {
         }
     }
 
-    /// Nobody begins any more: neither its handlers nor the service itself.
+    /// Lets nothing begin any more: neither a handler nor the service itself.
     pub(super) fn withdraw(&self) {
         self.gate.close();
         self.removed.cancel();
     }
 
-    /// Gives up events that could begin only after handlers which wait for its end.
+    /// Gives up the events that could begin only after handlers which wait for the end of this service.
     pub(super) fn give_up_behind(&self, chain: &Chain) {
         self.queues.get().into_iter().flatten().for_each(|queue| queue.give_up_behind(chain));
     }
 
-    /// The end of a service that nobody finds any more: drains it, and runs its hooks, each for at most
-    /// `patience`. Those that are `waiting` for it go on.
+    /// Ends a service that is no longer offered: drains it and runs its hooks, each for at most `patience`.
+    /// The handlers in `waiting` continue.
     pub(super) async fn end(&self, patience: Duration, waiting: Vec<usize>) {
-        // Whatever happens on the way.
+        // Cancelled in any case, even if this future is dropped.
         let _tasks = self.tasks.cancel_on_drop();
         self.gate.close();
         self.drain(patience, waiting).await;
@@ -196,13 +198,13 @@ impl Hosted {
         self.stop_within(patience, tell).await;
     }
 
-    /// As [`Hosted::stop`], for at most `patience`; tells what went wrong.
+    /// Like [`Hosted::stop`], for at most `patience`. Reports what failed.
     pub(crate) async fn stop_within(&self, patience: Duration, failed: impl Fn(&dyn fmt::Display)) {
         match timeout(patience, self.stop()).await {
             Ok(failures) => failures.iter().for_each(|error| failed(error)),
             Err(_) => failed(&format_args!("it took longer than {patience:?} to stop")),
         }
-        // What its handlers need has gone with it.
+        // Its handlers need what the hooks have just released.
         self.gate.close();
     }
 }

@@ -1,4 +1,5 @@
-//! The `$node` service: how other nodes, REPLs and dashboards look at this one (protocol chapter 14).
+//! The service `$node`, which other nodes, REPLs and dashboards use to inspect this node (protocol chapter
+//! 14).
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -9,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::registry::view::{self, EndpointsQuery, Epoch, NodesQuery, ServicesQuery};
 use crate::service::{ActionDef, ServiceBuilder, ServiceDef};
 
-/// Options of the listing actions; each has its own subset, and what it does not know is ignored.
+/// Options of the actions that list something. Each action knows some of them, and ignores the others.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Wanted {
@@ -39,7 +40,7 @@ impl<'de> Deserialize<'de> for Flag {
 }
 
 impl ServiceBroker {
-    /// Takes the `$node` service in, unless the configuration says not to.
+    /// Adds the service `$node`, unless the configuration switches it off.
     pub(super) fn take_internal(&self) -> Result<(), StartError> {
         if self.config().internal_services.enabled {
             let shared = self.shared();
@@ -118,7 +119,7 @@ fn service(broker: &ServiceBroker) -> ServiceDef {
         serde_json::to_value(super::health::health(shared)).map_err(Error::codec)
     });
     let builder = view_action(builder, broker, def("options", Some(json!({}))), |shared, _| {
-        // Secrets are masked by the configuration's own serialization.
+        // The serialization of the configuration masks secrets.
         serde_json::to_value(&*shared.config).map_err(Error::codec)
     });
     view_action(builder, broker, def("metrics", Some(metrics)), |_, _| {
@@ -136,7 +137,7 @@ fn endpoints(wanted: Wanted) -> EndpointsQuery {
     }
 }
 
-/// An action that looks at the broker. It holds the broker weakly, or the broker would own itself.
+/// An action that inspects the broker. It holds the broker weakly; otherwise the broker would own itself.
 fn view_action(
     builder: ServiceBuilder,
     broker: &ServiceBroker,
@@ -153,7 +154,7 @@ fn view_action(
     })
 }
 
-/// What times are counted from.
+/// The point in time from which times are counted.
 fn epoch(shared: &Shared) -> Epoch {
     Epoch { process: super::health::started(), base: shared.born }
 }

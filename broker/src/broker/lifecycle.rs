@@ -1,10 +1,14 @@
-//! Starting and stopping, in phases with names.
+//! Starting and stopping, in named phases.
 //!
-//! Start: layers, transporter, "is our id free?", subscriptions, "who is there?", services, each announced
-//! when it has started. A failure takes that back, and stops again what had been started. Stop: announce
-//! that there are no services, keep serving until requests stop coming, refuse new ones, finish those that
-//! run, stop the services in reverse, say farewell, join the tasks. Each phase is bounded, and what fails is
-//! collected, not swallowed.
+//!
+//! Start: start the layers and the transporter, check that the node id is free, subscribe, discover the other
+//! nodes, and start the services. Each service is announced when it has started. If a phase fails, the
+//! announcements are taken back, and what had been started is stopped again.
+//!
+//!
+//! Stop: announce that there are no services, serve requests until no more arrive, refuse new ones, finish
+//! the running ones, stop the services in reverse order, disconnect, and join the tasks. Each phase is
+//! bounded. Failures are collected.
 
 use futures_util::FutureExt as _;
 use futures_util::future::{try_join, try_join_all};
@@ -27,7 +31,7 @@ use crate::guard::{Guarded, Panicked};
 use crate::telemetry;
 use crate::transit::Transit;
 
-/// Handlers that were cut have this long to let go.
+/// How long handlers that were cut may take to end.
 pub(super) const CUT_WAIT: Duration = Duration::from_millis(500);
 
 /// Where a broker is in its life.
@@ -43,7 +47,7 @@ pub(crate) enum Stage {
 
 const STAGES: [Stage; 5] = [Stage::Built, Stage::Starting, Stage::Running, Stage::Stopping, Stage::Stopped];
 
-/// The stage, and a lock that lets one start or stop happen at a time.
+/// The stage, and a lock that allows one start or stop at a time.
 #[derive(Debug, Default)]
 pub(crate) struct Lifecycle {
     stage: AtomicU8,
@@ -53,7 +57,7 @@ pub(crate) struct Lifecycle {
     leaving: AtomicBool,
     /// Cancelled once nothing is left to stop.
     over: CancellationToken,
-    /// Stops, and removals of services, that nobody need wait for in person.
+    /// Stops, and removals of services, that continue even if nobody awaits them.
     background: TaskTracker,
 }
 
@@ -66,7 +70,7 @@ impl Lifecycle {
         self.state() == Stage::Running
     }
 
-    /// Whether it runs, and no stop has begun.
+    /// Whether the broker runs, and no stop has begun.
     pub(crate) fn is_staying(&self) -> bool {
         self.is_running() && !self.leaving.load(Ordering::Acquire)
     }
@@ -76,13 +80,14 @@ impl Lifecycle {
         self.state() >= Stage::Stopping
     }
 
-    /// Whether calls and events are made: from the beginning of the start until everything has been stopped.
+    /// Whether calls and events are possible: from the beginning of the start until everything has been
+    /// stopped.
     pub(crate) fn is_open(&self) -> bool {
         !matches!(self.state(), Stage::Built | Stage::Stopped)
     }
 
     /// # Errors
-    /// While calls and events are not made: this one, by its name, is not.
+    /// When calls and events are not possible. The error names the one that was refused.
     #[inline]
     pub(crate) fn must_run(&self, name: &str, node: &NodeId) -> CallResult<()> {
         if self.is_open() { Ok(()) } else { Err(self.not_running(name, node)) }
@@ -97,8 +102,8 @@ impl Lifecycle {
         Error::not_running(name, node, why)
     }
 
-    /// Work that ends whether or not somebody still waits for it, in the runtime of the broker if that is known.
-    /// Nobody waits in vain where the runtime goes first.
+    /// Runs work to its end even if nobody waits for it, on the broker's runtime if that is known. If the
+    /// runtime ends first, the wait ends too.
     pub(super) async fn in_background(
         &self,
         runtime: Option<&Handle>,
@@ -122,26 +127,30 @@ impl Lifecycle {
     }
 }
 
-/// What a layer that panicked fails with.
+/// The error of a layer that panicked.
 fn unwound(panicked: Panicked) -> CallResult<()> {
     Err(panicked.into_error())
 }
 
 impl ServiceBroker {
-    /// Connects, starts the services, and announces each as soon as it has started.
+    /// Connects, starts the services, and announces each service when it has started.
     ///
-    /// The services start at the same time. Other nodes hear of this one once it is known that nobody else has
-    /// its id; from then on what has started is served, while the rest is still starting. What starts without
-    /// waiting for anything is in the first announcement, the first service that had to wait in one of its own;
-    /// those after it are announced together, after `transit.serviceChangedDebounceTime`, and all of them before
-    /// this returns.
+    ///
+    /// The services start concurrently. Other nodes learn of this node when it is certain that no other node
+    /// uses its id. From then on, the services that have started are available, while others still start.
+    ///
+    ///
+    /// Services that start without waiting are in the first announcement. The first service that had to wait
+    /// gets an announcement of its own. Later ones are announced together, after
+    /// `transit.serviceChangedDebounceTime`. When this method returns, all of them have been announced.
     ///
     /// # Errors
-    /// [`StartError`]; what had been announced has been taken back then, and what had been started has been
+    /// [`StartError`]. The announcements have then been taken back, and what had been started has been
     /// stopped again, as by [`ServiceBroker::stop`].
     ///
     /// # Cancel safety
-    /// Dropped half-way, the broker is left half started: call [`ServiceBroker::stop`].
+    /// If the future is dropped before it is done, the broker stays half started. Call
+    /// [`ServiceBroker::stop`] then.
     pub async fn start(&self) -> Result<(), StartError> {
         let shared = self.shared();
         let _turn = shared.lifecycle.turn.lock().await;
@@ -164,7 +173,7 @@ impl ServiceBroker {
             }
             Err(error) => {
                 tracing::error!(node = %self.node_id(), error = %error, "broker did not start");
-                // Others may call it until they have heard that it goes.
+                // Other nodes may call this one until they have learned that it leaves.
                 let is_known = shared.transit().is_some_and(|transit| transit.is_announced());
                 let delay = if is_known { shared.config.registry.stop_delay } else { Duration::ZERO };
                 self.stop_phases(delay).instrument(telemetry::stop(self.node_id())).await;
@@ -190,12 +199,12 @@ impl ServiceBroker {
             Transit::start(self, transporter).instrument(span).await?;
         }
         self.take_internal()?;
-        // Services start concurrently, so that the order in which they were given does not matter to
-        // those that wait for each other.
+        // Services start concurrently. So the order in which they were added does not matter, even if they
+        // wait for each other.
         let services = shared.services.all();
         let starts = services.iter().map(|hosted| hosted.start_with_broker(self));
         let mut starts = std::pin::pin!(try_join_all(starts));
-        // One turn before the first announcement, so that it has all that is ready at once.
+        // One poll before the first announcement, so that it contains everything that is ready at once.
         match poll_fn(|task| Poll::Ready(starts.as_mut().poll(task))).await {
             Poll::Ready(started) => _ = started?,
             Poll::Pending => _ = try_join(starts, self.announce_started()).await?,
@@ -211,7 +220,7 @@ impl ServiceBroker {
         Ok(())
     }
 
-    /// Tells everybody what has started so far.
+    /// Announces what has started so far.
     async fn announce_started(&self) -> Result<(), StartError> {
         match self.shared().transit() {
             Some(transit) => transit.ready(self).await,
@@ -219,36 +228,39 @@ impl ServiceBroker {
         }
     }
 
-    /// Stops gracefully: no call is lost that reached this node, as long as its handler ends within
-    /// `tracking.shutdownTimeout`. Stopping twice is the same as once.
+    /// Stops gracefully: no call that has reached this node is lost, if its handler ends within
+    /// `tracking.shutdownTimeout`. Stopping again has no effect.
     ///
-    /// A handler that awaits this waits for itself, until it is cut; [`ServiceBroker::stop_in_background`] is for
-    /// handlers.
+    ///
+    /// A handler must not await this, because it would wait for itself until it is cut. It can use
+    /// [`ServiceBroker::stop_in_background`] instead.
     ///
     /// # Errors
-    /// [`StopError`] lists what went wrong, here or in the background; the broker is stopped all the same.
+    /// [`StopError`] lists what failed, here or in the background. The broker is stopped all the same.
     ///
     /// # Cancel safety
-    /// Dropped half-way, stopping goes on in the background.
+    /// If the future is dropped, the stop continues in the background.
     pub async fn stop(&self) -> Result<(), StopError> {
         let lifecycle = &self.shared().lifecycle;
-        // Not by whoever awaits this: it may be a handler or a task of a service, which end on the way.
+        // The task that awaits this does not run the stop itself: it may belong to a handler or a service,
+        // and those end on the way.
         self.stop_in_background();
         lifecycle.background.close();
         lifecycle.background.wait().await;
-        // Where the runtime has gone in which the broker was started.
+        // For the case that the runtime in which the broker was started has ended.
         self.stop_once().await;
         let failures = std::mem::take(&mut *lifecycle.failures.lock());
         if failures.is_empty() { Ok(()) } else { Err(StopError { failures }) }
     }
 
-    /// Begins to stop, and returns at once: the way for a handler, or for anybody who must not wait, to end its
-    /// own broker. The stop is that of [`ServiceBroker::stop`], in a task of the broker's. What goes wrong in it
-    /// is returned by whoever awaits `stop` then, and by [`ServiceBroker::run_until_signal`] and
-    /// [`ServiceBroker::run_until`], which end when it does.
+    /// Begins to stop, and returns at once. A handler, or any other code that must not wait, can end its own
+    /// broker in this way. The stop is the same as [`ServiceBroker::stop`], in a task of the broker. What
+    /// fails in it is returned by the next `stop` that is awaited, and by [`ServiceBroker::run_until_signal`]
+    /// and [`ServiceBroker::run_until`], which return when the stop is done.
     ///
-    /// A broker that was never started counts as stopped then, and cannot be started any more. Before the start
-    /// that takes the runtime that this is called in; without one nothing happens.
+    ///
+    /// A broker that was never started counts as stopped after this, and cannot be started any more. In that
+    /// case the stop runs on the tokio runtime of the caller. If there is none, nothing happens.
     ///
     /// ```
     /// use ligand::{Context, Error, ServiceBroker, ServiceDef};
@@ -271,20 +283,20 @@ impl ServiceBroker {
         let here = || Handle::try_current().ok();
         if let Some(runtime) = shared.runtime.get().cloned().or_else(here) {
             let broker = self.clone();
-            // Not on the tracker of handlers: stopping waits for that.
+            // Not tracked like a handler, because the stop waits for all handlers.
             shared.lifecycle.background.spawn_on(async move { broker.stop_once().await }, &runtime);
         }
     }
 
-    /// Resolves when the broker has been stopped, by whomever, or has failed to start.
+    /// Waits until the broker has been stopped, by anybody, or has failed to start.
     ///
     /// # Cancel safety
-    /// Safe.
+    /// Dropping the future has no effect on the broker.
     pub async fn stopped(&self) {
         self.shared().lifecycle.over.cancelled().await;
     }
 
-    /// Stops, unless that has been done. What goes wrong is kept.
+    /// Stops, if nobody has. Failures are kept.
     async fn stop_once(&self) {
         let shared = self.shared();
         let _turn = shared.lifecycle.turn.lock().await;
@@ -324,14 +336,15 @@ impl ServiceBroker {
             let running = shared.tracker.len() + shared.called.len();
             let of = self.busy_services();
             lifecycle.failed("drain", format_args!("{running} handlers still ran after {shutdown:?}{of}"));
-            // Callers on other nodes are answered all the same; those here hold their handlers themselves.
+            // Callers on other nodes still get an answer. A local caller holds its handler itself.
             shared.cut.cancel();
             if timeout(CUT_WAIT, shared.tracker.wait()).await.is_err() {
                 lifecycle.failed("cut", format_args!("{} handlers do not let go", shared.tracker.len()));
             }
         }
         for hosted in shared.services.all().iter().rev() {
-            // What hooks of others have begun since, unless nothing is waited for any more.
+            // Waits for handlers that hooks of other services have started since, unless handlers have been
+            // cut already.
             if !shared.cut.is_cancelled() {
                 hosted.idle(shutdown).await;
             }
@@ -367,16 +380,17 @@ impl ServiceBroker {
         }
     }
 
-    /// Starts, waits for `signal`, and stops. Returns also when somebody else has stopped the broker.
+    /// Starts, waits for `signal`, and stops. It also returns when the broker is stopped in another way.
     ///
     /// # Errors
     /// When starting or stopping fails.
     ///
     /// # Panics
-    /// When `signal` does, once the broker has been stopped.
+    /// If `signal` panics. The broker is stopped first.
     ///
     /// # Cancel safety
-    /// As [`ServiceBroker::start`].
+    /// If the future is dropped, the broker is not stopped: it stays half started or keeps running. Call
+    /// [`ServiceBroker::stop`] then. A stop that has begun continues in the background.
     pub async fn run_until(&self, signal: impl Future<Output = ()>) -> Result<(), RunError> {
         let signal = AssertUnwindSafe(signal).catch_unwind();
         let mut signal = std::pin::pin!(signal);
@@ -397,13 +411,18 @@ impl ServiceBroker {
         Ok(stopped?)
     }
 
-    /// Starts, and stops when the process is asked to end (SIGINT, SIGTERM, Ctrl-C). A second signal
-    /// ends the process at once, with exit code 130 or 143, after telling the cluster if that takes no
-    /// longer than 200 ms. Returns also when anything else has stopped the broker, such as
+    /// Starts, and stops when the process is asked to end (SIGINT, SIGTERM, Ctrl-C).
+    ///
+    ///
+    /// A second signal ends the process at once, with exit code 130 or 143. Before that, the node tells the
+    /// cluster that it leaves, if that takes no longer than 200 ms.
+    ///
+    ///
+    /// The method also returns when the broker is stopped in another way, such as
     /// [`ServiceBroker::stop_in_background`] or the option `onIdConflict`.
     ///
     /// # Errors
-    /// When starting or stopping fails, or signals cannot be waited for.
+    /// When starting or stopping fails, or when the process cannot wait for signals.
     pub async fn run_until_signal(&self) -> Result<(), RunError> {
         let mut signals = super::signals::Signals::listen()?;
         let first = tokio::select! {

@@ -1,7 +1,8 @@
-//! Events of the broker's own life: `$node.connected`, `$services.changed`, …
+//! Local events, which report what happens to the broker: `$node.connected`, `$services.changed`, …
 //!
-//! They never leave the node. Subscriptions of local services get them too, as Node's
-//! `broadcastLocal` does.
+//!
+//! They never leave the node. Subscriptions of local services receive them too, as with Node's
+//! `broadcastLocal`.
 
 use ligand_transporters::Name;
 use ligand_transporters::locks::Mutex;
@@ -13,39 +14,39 @@ use tokio::sync::mpsc;
 
 use crate::registry::Pattern;
 
-/// Events that wait to be read by one receiver.
+/// The number of events that may wait for one receiver.
 const WAITING: usize = 1024;
 
-/// One event of the broker's own life.
+/// A local event, which reports what happens to the broker.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LocalEvent {
     /// Its name, for example `$node.connected`.
     pub name: Name,
-    /// What it says, in Node's shape.
+    /// Its data, in the same shape as in Node.
     pub data: Value,
 }
 
-/// Receives events of the broker's own life.
+/// Receives local events. [`ServiceBroker::local_events`](crate::ServiceBroker::local_events) makes it.
 pub struct LocalEvents {
     events: mpsc::Receiver<LocalEvent>,
     dropped: Arc<AtomicU64>,
 }
 
 impl LocalEvents {
-    /// The next event; `None` when the broker is gone.
+    /// Waits for the next event. `None` means that the broker has been dropped.
     ///
     /// # Cancel safety
-    /// Safe: nothing is lost.
+    /// If the future is dropped, no event is lost: it stays in the queue.
     pub async fn recv(&mut self) -> Option<LocalEvent> {
         self.events.recv().await
     }
 
-    /// An event that is already there.
+    /// The next event, if one is waiting.
     pub fn try_recv(&mut self) -> Option<LocalEvent> {
         self.events.try_recv().ok()
     }
 
-    /// How many were dropped because they were not read in time.
+    /// The number of events that were dropped because the queue was full.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
@@ -58,7 +59,7 @@ impl fmt::Debug for LocalEvents {
     }
 }
 
-/// Who listens.
+/// The receivers.
 #[derive(Default)]
 pub(crate) struct LocalBus(Mutex<Vec<Listener>>);
 

@@ -1,4 +1,4 @@
-//! The broker: the handle everything else hangs on.
+//! The broker: the handle through which everything else is reached.
 
 mod action_ref;
 mod announce;
@@ -111,28 +111,28 @@ pub(crate) struct Shared {
     pub(crate) services: LocalServices,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) deadlines: Deadlines,
-    /// Handlers under way in tasks of their own.
+    /// Handlers that run in tasks of their own.
     pub(crate) tracker: TaskTracker,
-    /// Handlers under way in the tasks of those who called them, here: they cannot be cut.
+    /// Handlers that run in the task of a local caller. They cannot be cut.
     pub(crate) called: TaskTracker,
-    /// Cancelled when handlers have been waited for long enough.
+    /// Cancelled when a stop has waited long enough for handlers.
     pub(crate) cut: CancellationToken,
     /// Cancelled when the broker has stopped.
     pub(crate) cancel: CancellationToken,
-    /// Set by the start; a broker without transporter never has one.
+    /// Set by the start. A broker without a transporter never has one.
     pub(crate) transit: OnceLock<Arc<Transit>>,
     pub(crate) force_codec: AtomicBool,
-    /// Where handlers run; known from the start on.
+    /// The runtime on which handlers run. Known from the start on.
     pub(crate) runtime: OnceLock<Handle>,
-    /// Counts changes of services, for those who wait for one.
+    /// Counts changes of services, for callers that wait for one.
     pub(crate) changed: watch::Sender<u64>,
-    /// How many wait for services.
+    /// The number of callers that wait for services.
     pub(crate) waits: AtomicUsize,
     /// When the broker was built.
     pub(crate) born: Instant,
 }
 
-/// Configuration that the path of a call looks at, in the form it needs.
+/// The configuration that calls need, in the form in which they need it.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
     pub(crate) request_timeout: Timeout,
@@ -145,8 +145,9 @@ impl Shared {
         self.transit.get()
     }
 
-    /// Counts a handler that waits in the task of a caller here, so that a stop finishes it first. One that
-    /// begins after the stop has is not counted: those who go on calling would hold it up.
+    /// Counts a handler that waits in the task of a local caller, so that a stop finishes it first. A handler
+    /// that begins after the stop is not counted: otherwise, callers that go on calling would hold the stop
+    /// up.
     pub(crate) fn count_called(&self) -> Option<TaskTrackerToken> {
         (!self.lifecycle.is_stopping()).then(|| self.called.token())
     }
@@ -157,20 +158,24 @@ impl Shared {
 }
 
 impl ServiceBroker {
-    /// Begins the configuration of a broker.
+    /// A builder for a broker.
     pub fn builder() -> BrokerBuilder {
         BrokerBuilder::new()
     }
 
     /// Calls an action by its full name, here or on another node.
     ///
-    /// The parameters are encoded at once and may be borrowed; [`ServiceBroker::call_typed`] moves them
-    /// instead. What awaiting it gives is decided by inference, or `call::<T>`; `call::<()>` and
-    /// [`Call::ignore`] accept any answer.
+    /// The parameters are encoded at once, so they may be borrowed. [`ServiceBroker::call_typed`] moves them
+    /// instead.
+    ///
+    ///
+    /// The type of the result is inferred, or named with `call::<T>`. `call::<()>` and [`Call::ignore`]
+    /// accept any result.
     ///
     /// # Errors
-    /// Awaiting it fails with an [`Error`] whose [`Error::outcome`] says whether the handler may have
-    /// run. It did not where the broker is not running: before its start, and after its stop.
+    /// Awaiting the call fails with an [`Error`]. Its [`Error::outcome`] says whether the handler may have
+    /// run. If the broker is not running, because it has not been started or has been stopped, the handler
+    /// did not run.
     pub fn call<'a, R>(
         &'a self,
         action: impl Into<Cow<'a, str>>,
@@ -179,8 +184,8 @@ impl ServiceBroker {
         Call::by_name(self, action, params.into_payload(self.codec()))
     }
 
-    /// As [`ServiceBroker::call`], but a handler in this process that takes the same type is given the
-    /// value itself: nothing is encoded.
+    /// Like [`ServiceBroker::call`], but if a handler in this process takes the same type, the value is moved
+    /// to it, and nothing is encoded.
     pub fn call_typed<'a, R, P>(&'a self, action: impl Into<Cow<'a, str>>, params: P) -> Call<'a, R, ByName>
     where
         P: serde::Serialize + Send + 'static,
@@ -188,78 +193,79 @@ impl ServiceBroker {
         Call::by_name(self, action, Ok(Payload::typed(params)))
     }
 
-    /// A call site that looks its action's name up once, and again only when the cluster has changed.
+    /// Makes a call site that looks the name up once, and again only when the cluster has changed.
     #[must_use]
     pub fn action(&self, name: impl Into<Name>) -> ActionRef {
         ActionRef::new(self.clone(), name.into())
     }
 
-    /// Sends an event to one subscriber of each group. At most once, and not at all where nobody has
-    /// subscribed.
+    /// Sends an event to one subscriber of each group. It is delivered at most once, and not at all if nobody
+    /// has subscribed.
     ///
     /// # Errors
-    /// Awaiting it fails when the data cannot be encoded, when a node that should get it could not be sent to,
-    /// or while the broker is not running. Failures of handlers are logged where they happen.
+    /// Awaiting the event fails if the data cannot be encoded, if the event could not be sent to a node that
+    /// should get it, or while the broker is not running. Failures of handlers are logged where they happen.
     pub fn emit<'a>(&'a self, event: impl Into<Cow<'a, str>>, data: impl IntoPayload) -> Emit<'a> {
         Emit::new(self, None, Spread::Emit, event.into(), data.into_payload(self.codec()))
     }
 
-    /// Sends an event to every subscriber of every node.
+    /// Sends an event to every subscriber on every node.
     ///
     /// # Errors
-    /// As [`ServiceBroker::emit`].
+    /// The same as for [`ServiceBroker::emit`].
     pub fn broadcast<'a>(&'a self, event: impl Into<Cow<'a, str>>, data: impl IntoPayload) -> Emit<'a> {
         Emit::new(self, None, Spread::Broadcast, event.into(), data.into_payload(self.codec()))
     }
 
-    /// Sends an event to every subscriber of this node. Awaiting it returns when they are done.
+    /// Sends an event to every subscriber on this node. Awaiting it returns when their handlers are done.
     ///
     /// # Errors
-    /// When the data cannot be encoded, and, with the type `EVENT_WAITS_FOR_ITSELF`, when a handler awaits it
-    /// whose own subscription is to handle it after that ([`EventDef::concurrency`](crate::EventDef::concurrency)).
+    /// When the data cannot be encoded, or while the broker is not running. A handler must not await an event
+    /// that its own ordered subscription ([`EventDef::concurrency`](crate::EventDef::concurrency)) is to
+    /// handle: that fails with the type `EVENT_WAITS_FOR_ITSELF`.
     pub fn broadcast_local<'a>(&'a self, event: impl Into<Cow<'a, str>>, data: impl IntoPayload) -> Emit<'a> {
         Emit::new(self, None, Spread::Local, event.into(), data.into_payload(self.codec()))
     }
 
-    /// This node's id.
+    /// The id of this node.
     #[must_use]
     pub fn node_id(&self) -> &NodeId {
         &self.shared.node_id
     }
 
-    /// The id of this run of the node; new at every start of the process.
+    /// The id of this run of the node. Every start of the process makes a new one.
     #[must_use]
     pub fn instance_id(&self) -> &Name {
         &self.shared.instance_id
     }
 
-    /// The configuration in force.
+    /// The configuration of this broker.
     #[must_use]
     pub fn config(&self) -> &BrokerConfig {
         &self.shared.config
     }
 
-    /// How bodies are written.
+    /// The encoding of bodies.
     #[must_use]
     pub fn codec(&self) -> Codec {
         self.shared().config.serializer.codec()
     }
 
-    /// Events of the broker's own life whose name matches `pattern`: `$node.connected`,
-    /// `$services.changed`, `$transporter.disconnected`, … Up to 1,024 wait to be read; above that the
-    /// newest are dropped and counted.
+    /// Subscribes to local events whose name matches `pattern`: `$node.connected`, `$services.changed`,
+    /// `$transporter.disconnected`, … Up to 1,024 events wait to be read. After that, new events are dropped
+    /// and counted.
     #[must_use]
     pub fn local_events(&self, pattern: &str) -> LocalEvents {
         self.shared.local_bus.subscribe(pattern)
     }
 
-    /// Asks a node whether it is there; `None` when no answer came within `pingTimeout` (2 s).
+    /// Sends a ping to a node. The result is `None` if no answer arrives within `pingTimeout` (2 s).
     ///
     /// # Errors
-    /// When the node is unknown or cannot be sent to, and when this broker is not running.
+    /// When the node is unknown, when the ping cannot be sent, or when this broker is not running.
     ///
     /// # Cancel safety
-    /// Safe.
+    /// If the future is dropped, the answer is ignored when it arrives.
     pub async fn ping(&self, node: &NodeId) -> Result<Option<PingReply>> {
         self.shared.lifecycle.must_run("ping", self.node_id())?;
         match self.shared.transit() {
@@ -268,10 +274,10 @@ impl ServiceBroker {
         }
     }
 
-    /// Pings every available node; the answers by node id.
+    /// Sends a ping to every available node. Returns the answers by node id.
     ///
     /// # Cancel safety
-    /// Safe.
+    /// If the future is dropped, the answers are ignored when they arrive.
     pub async fn ping_all(&self) -> BTreeMap<String, Option<PingReply>> {
         let snapshot = self.shared.registry.snapshot();
         let nodes: Vec<_> = snapshot.nodes().filter(|node| !node.is_local() && node.is_available()).collect();
@@ -281,7 +287,7 @@ impl ServiceBroker {
         futures_util::future::join_all(pings).await.into_iter().collect()
     }
 
-    /// Names of the layers that wrap an action, outermost first; empty for an unknown one.
+    /// The names of the layers that wrap an action, the outermost first. Empty if the action is unknown.
     #[must_use]
     pub fn layers(&self, action: &str) -> Vec<&'static str> {
         self.shared.services.layers(&self.shared.pipeline, action)
@@ -291,7 +297,7 @@ impl ServiceBroker {
         &self.shared
     }
 
-    /// What this broker counts about its traffic with other nodes; all zero without a transporter.
+    /// Counters of the traffic with other nodes. All are zero without a transporter.
     #[must_use]
     pub fn stats(&self) -> TransitStats {
         self.shared.transit().map(|transit| transit.stats()).unwrap_or_default()

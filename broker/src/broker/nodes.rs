@@ -1,4 +1,4 @@
-//! Who is in the cluster, as this node knows it: the typed side of `$node.list`.
+//! The nodes of the cluster, as this node knows them: the typed form of `$node.list`.
 
 use std::net::IpAddr;
 
@@ -6,39 +6,41 @@ use super::ServiceBroker;
 use crate::registry::Node;
 use crate::{Name, NodeId};
 
-/// A node of the cluster, at the moment when it was asked for.
+/// A node of the cluster, as it was when the list was made.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct NodeInfo {
     /// Its id.
     pub id: NodeId,
-    /// Made anew at each start of it; empty until it has introduced itself.
+    /// The id of this run of the node. Each start makes a new one. Empty until the node has introduced
+    /// itself.
     pub instance_id: Name,
-    /// Whether it can be called: neither left nor missed.
+    /// Whether the node can be called: it has not left, and is not missing.
     pub is_available: bool,
     /// Whether it is this node.
     pub is_local: bool,
-    /// What kind of node it says it is: `rust`, `nodejs`, `go`…
+    /// The kind of client that it reports: `rust`, `nodejs`, `go`…
     pub client: Name,
     /// The version of its framework.
     pub client_version: Name,
-    /// The name of its machine, where it tells.
+    /// The name of its machine, if it reports one.
     pub hostname: Option<Name>,
-    /// Its addresses, as far as they are such.
+    /// Its addresses, as far as they are valid.
     pub addresses: Vec<IpAddr>,
-    /// Its processors' load in percent, where it tells.
+    /// The load of its processors in percent, if it reports that.
     pub cpu: Option<f32>,
-    /// Full names of its services (`v2.math`), without `$node`.
+    /// The full names of its services (`v2.math`), without `$node`.
     pub services: Vec<Name>,
 }
 
 impl ServiceBroker {
-    /// The nodes that this one knows, itself first; those that left stay listed as not available for a
-    /// while (option `registry.cleanOfflineNodesTimeout`).
+    /// The nodes that this node knows, with itself first. Nodes that have left stay in the list for a while,
+    /// as not available (option `registry.cleanOfflineNodesTimeout`).
     ///
-    /// A look at a snapshot, which waits for nothing: to be told of changes use
-    /// [`local_events`](Self::local_events) with `$node.*`. The whole of what each node says of itself is in
-    /// the answers of the actions `$node.list` and `$node.services`.
+    ///
+    /// This reads a snapshot and waits for nothing. To learn of changes, use
+    /// [`local_events`](Self::local_events) with `$node.*`. The actions `$node.list` and `$node.services`
+    /// return everything that each node reports about itself.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -1,4 +1,4 @@
-//! What a service offers, as the registry keeps it: its functions with their layers, queues and tasks.
+//! What a service offers, in the form that the registry keeps: functions with their layers, queues and tasks.
 
 use ligand_transporters::Name;
 use std::sync::{Arc, OnceLock};
@@ -12,7 +12,7 @@ use crate::protocol::Raw;
 use crate::registry::{Action, EventSub, LocalService};
 use crate::service::{Entered, Gate, RunMode, ServiceDef};
 
-/// A service for the registry, and its ordered subscriptions.
+/// The entry of a service in the registry, and its ordered subscriptions.
 ///
 /// # Errors
 /// [`StartError::Layer`] for the first layer that panics.
@@ -80,29 +80,29 @@ fn spawned(broker: &ServiceBroker, gate: &Arc<Gate>, run: &ActionFn) -> ActionFn
     Arc::new(move |cx, params| {
         let (tracker, gate, run) = (tracker.clone(), Arc::clone(&gate), Arc::clone(&run));
         Box::pin(guarded(cx.clone(), async move {
-            // Whoever polls this waits for the task.
+            // The caller of this function waits for the task.
             let work = Chained { chain: chain::chain(), future: run(cx.clone(), params) };
             let left = Arc::new(OnceLock::new());
             let held = Arc::clone(&left);
             let task = tracker.spawn(async move {
-                // Until the handler has been dropped.
+                // Kept until the handler has been dropped.
                 let _held = held;
                 work.await
             });
-            // The task ends when its caller gives up. The deadline is looked at here as well: the task itself
-            // cannot, while it computes.
+            // The task ends when its caller gives up. The deadline is also checked here, because the task
+            // itself cannot check it while it computes.
             let mut task = AbortOnDrop { task, gate, left };
             (&mut task.task).await.unwrap_or_else(|failed| Err(crashed(&cx, failed)))
         }))
     })
 }
 
-/// A task that ends with whoever waits for it. It counts at its service until it has: it is told to end, which
-/// takes it a moment, or as long as it computes.
+/// Aborts the task when it is dropped. The task counts for its service until it has ended: an abort takes a
+/// moment, or as long as the task computes.
 struct AbortOnDrop<T> {
     task: tokio::task::JoinHandle<T>,
     gate: Arc<Gate>,
-    /// Held by the task, too.
+    /// The task holds it, too.
     left: Arc<OnceLock<Entered>>,
 }
 

@@ -1,4 +1,4 @@
-//! What can be said about a call or an event beside its name and what it carries.
+//! The options of calls and events.
 
 use ligand_transporters::{Name, NodeId};
 use serde::Serialize;
@@ -10,8 +10,8 @@ use crate::config::Timeout;
 use crate::error::Error;
 use crate::id::Id;
 
-/// What a caller can ask for beside the action and its parameters. One value serves many calls
-/// ([`Call::with`](crate::Call::with)), and events ([`Emit::with`](crate::Emit::with)).
+/// The options of a call. One value can be used for many calls ([`Call::with`](crate::Call::with)), and for
+/// events ([`Emit::with`](crate::Emit::with)).
 ///
 /// ```
 /// use std::time::Duration;
@@ -38,37 +38,38 @@ use crate::id::Id;
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct CallOptions {
-    /// How long it may take; the action's own or the broker's default otherwise. Zero is no time at all.
+    /// How long the call may take. `None` means the default of the action or the broker. Zero means that no
+    /// time is left.
     pub timeout: Option<Timeout>,
     /// The node that has to answer.
     pub node: Option<NodeId>,
-    /// Added to the meta of the running call.
+    /// Values that are added to the meta of the running call.
     pub meta: Map<String, Value>,
-    /// Headers, for this one hop.
+    /// Headers. They travel one hop.
     pub headers: Map<String, Value>,
-    /// Id of the tree of calls, where it comes from elsewhere (a gateway).
+    /// The id of the tree of calls, if it comes from outside the cluster (a gateway).
     pub request_id: Option<Id>,
     wrong: Option<Wrong>,
 }
 
-/// What a sender can ask for beside the event and its data. One value serves many events
-/// ([`Emit::with`](crate::Emit::with)). Made of [`CallOptions`], it has their meta, headers and request id:
-/// an event has neither a time nor a node.
+/// The options of an event. One value can be used for many events ([`Emit::with`](crate::Emit::with)). It can
+/// be made from [`CallOptions`]: it takes over their meta, headers and request id. An event has neither a
+/// timeout nor a node.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct EmitOptions {
-    /// Only subscribers of these groups; empty for all.
+    /// Only subscribers of these groups receive the event. Empty means all groups.
     pub groups: Vec<Name>,
-    /// Added to the meta of the running call.
+    /// Values that are added to the meta of the running call.
     pub meta: Map<String, Value>,
-    /// Headers, for this one hop.
+    /// Headers. They travel one hop.
     pub headers: Map<String, Value>,
-    /// Id of the tree of calls, where it comes from elsewhere (a gateway).
+    /// The id of the tree of calls, if it comes from outside the cluster (a gateway).
     pub request_id: Option<Id>,
     wrong: Option<Wrong>,
 }
 
-/// The first of what was said that cannot be sent.
+/// The first option that cannot be sent.
 #[derive(Debug, Clone)]
 pub(super) struct Wrong {
     what: String,
@@ -76,7 +77,7 @@ pub(super) struct Wrong {
 }
 
 impl Wrong {
-    /// As the error of `whose`, a call or an event.
+    /// Makes it the error of `whose`, a call or an event.
     #[cold]
     pub(super) fn of(&self, whose: fmt::Arguments<'_>) -> Error {
         let Self { what, why } = self;
@@ -84,7 +85,7 @@ impl Wrong {
     }
 }
 
-/// Writes one value. The first that cannot be written is kept as what is wrong.
+/// Writes one value. The first value that cannot be written is kept as the error.
 fn put(
     into: &mut Map<String, Value>,
     wrong: &mut Option<Wrong>,
@@ -102,7 +103,7 @@ fn put(
     }
 }
 
-/// Writes the members of what is an object as JSON.
+/// Writes the members of a value that is an object in JSON.
 fn put_all(into: &mut Map<String, Value>, wrong: &mut Option<Wrong>, what: &str, values: &impl Serialize) {
     let why = match as_value(values) {
         Ok(Value::Object(values)) => return into.extend(values),
@@ -129,29 +130,29 @@ macro_rules! beside {
                 self
             }
 
-            /// Adds several values to the meta: the members of a map, of a struct, or of `json!({ … })`. What is no
-            /// object as JSON fails as a single value does.
+            /// Adds several values to the meta: the members of a map, of a struct, or of `json!({ … })`. A
+            /// value that is not an object in JSON fails like a single value that cannot be written.
             #[must_use]
             pub fn meta_from(mut self, values: impl Serialize) -> Self {
                 self.put_meta_from(&values);
                 self
             }
 
-            /// Adds a header, as [`Self::meta`] a value.
+            /// Adds a header, like [`Self::meta`] adds a value.
             #[must_use]
             pub fn header(mut self, key: &str, value: impl Serialize) -> Self {
                 self.put_header(key, &value);
                 self
             }
 
-            /// Adds several headers, as [`Self::meta_from`] values.
+            /// Adds several headers, like [`Self::meta_from`] adds values.
             #[must_use]
             pub fn headers_from(mut self, values: impl Serialize) -> Self {
                 self.put_headers_from(&values);
                 self
             }
 
-            /// The id of the tree of calls, where it comes from elsewhere.
+            /// Sets the id of the tree of calls, if it comes from outside the cluster.
             #[must_use]
             pub fn request_id(mut self, id: impl Into<Id>) -> Self {
                 self.request_id = Some(id.into());
@@ -174,7 +175,7 @@ macro_rules! beside {
                 put_all(&mut self.headers, &mut self.wrong, "headers", values);
             }
 
-            /// The first of what was said that cannot be sent.
+            /// The first option that cannot be sent.
             #[inline]
             pub(super) fn wrong(&self) -> Option<&Wrong> {
                 self.wrong.as_ref()
@@ -187,14 +188,14 @@ beside!(CallOptions, "call");
 beside!(EmitOptions, "event");
 
 impl CallOptions {
-    /// How long a call may take; see [`Call::timeout`](crate::Call::timeout).
+    /// Sets how long a call may take. See [`Call::timeout`](crate::Call::timeout).
     #[must_use]
     pub fn timeout(mut self, timeout: impl Into<Timeout>) -> Self {
         self.timeout = Some(timeout.into());
         self
     }
 
-    /// The node that has to answer, by its id. What cannot be one fails the call, which is not made then.
+    /// Sets the node that has to answer, by its id. If the id is invalid, the call is not made, and fails.
     #[must_use]
     pub fn node(mut self, node: impl AsRef<str>) -> Self {
         self.set_node(node.as_ref());
@@ -215,7 +216,7 @@ impl CallOptions {
 }
 
 impl EmitOptions {
-    /// Only subscribers of this group; may be said several times.
+    /// Sends the event only to subscribers of this group. It can be called several times, for several groups.
     #[must_use]
     pub fn group(mut self, group: impl Into<Name>) -> Self {
         self.groups.push(group.into());

@@ -1,4 +1,4 @@
-//! Subscriptions that handle only so many events at once, in the order in which they came.
+//! Subscriptions that handle a limited number of events at once, in the order of their arrival.
 
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -17,9 +17,11 @@ use crate::handler::EventFn;
 use crate::payload::Payload;
 use crate::service::{Entered, Gate, Run};
 
-/// A queue before a handler. Bounded: when it is full, the newest event is refused.
+/// A bounded queue in front of a handler. When it is full, new events are refused.
 ///
-/// An event counts at its service as soon as it is queued. When the service is cut, so is what waits.
+///
+/// An event counts for its service as soon as it is queued. When the service is cut, the queued events are
+/// cut too.
 pub(crate) struct OrderedQueue {
     run: EventFn,
     gate: Arc<Gate>,
@@ -41,7 +43,7 @@ struct Event {
     data: Payload,
     done: oneshot::Sender<Result<()>>,
     entered: Entered,
-    /// Who waits for it.
+    /// The handlers that wait for this event.
     chain: Chain,
 }
 
@@ -58,13 +60,13 @@ impl OrderedQueue {
         Arc::new(Self { run, gate, whose, concurrency, capacity, tracker, state: Mutex::default() })
     }
 
-    /// By which its handlers are known in a [`Chain`].
+    /// The name by which its handlers are known in a [`Chain`].
     pub(crate) fn whose(&self) -> u64 {
         self.whose
     }
 
-    /// The function to register: it queues the event at once, and its future resolves when the event
-    /// has been handled. Dropping that future does not take the event back.
+    /// The function to register. It queues the event at once, and its future resolves when the event has been
+    /// handled. Dropping that future does not take the event back.
     pub(crate) fn into_event_fn(self: Arc<Self>) -> EventFn {
         Arc::new(move |cx, data| {
             let (done, handled) = oneshot::channel();
@@ -94,7 +96,8 @@ impl OrderedQueue {
         Ok(())
     }
 
-    /// Whoever waits for its service to go may be what those that wait here wait for: they would never begin.
+    /// Gives up queued events that could never begin: they wait for a handler in this chain, and that handler
+    /// waits for the service to end.
     pub(crate) fn give_up_behind(&self, chain: &Chain) {
         let waiting_for_it = chain.iter().filter(|place| place.whose == self.whose).count();
         if waiting_for_it < self.concurrency {
@@ -103,12 +106,12 @@ impl OrderedQueue {
         let waiting = std::mem::take(&mut self.state.lock().waiting);
         for Event { cx, done, .. } in waiting {
             tracing::debug!(event = %cx.name(), service = ?cx.service(), "event dropped, its service goes");
-            // Nobody may want to know any more.
+            // The sender may have stopped waiting.
             let _ = done.send(Err(self.gate.cut_short().with_outcome(Outcome::NotRun)));
         }
     }
 
-    /// Handles events until none is left.
+    /// Handles events until the queue is empty.
     async fn pump(self: Arc<Self>) {
         let mut running = FuturesUnordered::new();
         loop {
@@ -117,7 +120,7 @@ impl OrderedQueue {
                     break;
                 };
                 if self.gate.is_cut() {
-                    // Nobody may want to know any more.
+                    // The sender may have stopped waiting.
                     let _ = done.send(Err(self.gate.cut_short().with_outcome(Outcome::NotRun)));
                     continue;
                 }
@@ -133,7 +136,7 @@ impl OrderedQueue {
         }
     }
 
-    /// The next event; with none left and nothing running, the pump has ended.
+    /// The next event. If the queue is empty and nothing is running, the pump has ended.
     fn next(&self, idle: bool) -> Option<Event> {
         let mut state = self.state.lock();
         let event = state.waiting.pop_front();

@@ -1,4 +1,4 @@
-//! Who answers a call: the name looked up, and an endpoint picked among those that offer it.
+//! Looks a name up, and picks an endpoint among those that offer the action.
 
 use ligand_transporters::NodeId;
 
@@ -10,20 +10,21 @@ use crate::registry::{ActionEntry, NodeIx, Picked, Snapshot};
 /// An action name, looked up.
 pub(crate) struct Found<'a> {
     pub(crate) snapshot: &'a Snapshot,
-    /// `None`: nobody has ever offered it.
+    /// `None` if nobody has ever offered it.
     pub(crate) entry: Option<&'a ActionEntry>,
-    /// The layers around the pick, if any wraps it.
+    /// The layers around the pick, if there are any.
     pub(crate) around: Option<ActionFn>,
 }
 
 impl<'a> Found<'a> {
-    /// Looked up inside the layers around the pick.
+    /// The lookup inside the layers around the pick.
     pub(super) fn inner(snapshot: &'a Snapshot, action: &str) -> Self {
         Self { snapshot, entry: snapshot.action(action).map(|entry| &**entry), around: None }
     }
 }
 
-/// Finds who answers, or says why nobody does. Where the bus balances, it is asked, unless a node is named.
+/// Finds the endpoint, or says why there is none. If the bus balances, it chooses, unless the caller has
+/// named a node.
 pub(super) fn pick(
     broker: &ServiceBroker,
     found: &Found<'_>,
@@ -41,7 +42,7 @@ pub(super) fn pick(
     pick_endpoint(broker, found, action, node, &[])
 }
 
-/// As [`pick`], among the nodes that are known.
+/// Like [`pick`], among the known nodes.
 pub(super) fn pick_endpoint(
     broker: &ServiceBroker,
     found: &Found<'_>,
@@ -68,7 +69,7 @@ pub(super) fn pick_endpoint(
         .ok_or_else(|| not_run(Error::of_action(ErrorKind::ServiceNotAvailable, action, None)))
 }
 
-/// The error of a call that was not begun.
+/// The error of a call that was not started.
 pub(super) fn not_run(error: Error) -> Error {
     error.with_outcome(Outcome::NotRun)
 }

@@ -1,4 +1,4 @@
-//! A call under way: who polls it, what it counts for, and how it ends.
+//! A running call: who polls it, what it counts for, and how it ends.
 
 use futures_util::future::BoxFuture;
 use std::future::Future as _;
@@ -15,31 +15,33 @@ use crate::guard::Guarded;
 use crate::handler::crashed;
 use crate::service::{Entered, Gate, Reply, Run, Seat, poll_seated};
 
-/// See the module. All methods are given the context that the call was begun with.
+/// See the module. All methods take the context with which the call was started.
 pub(super) enum Running {
-    /// Its service goes: nothing was begun.
+    /// Its service is being removed. Nothing was started.
     Refused(Error),
     InPlace(InPlace),
     Task(JoinHandle<Result<Reply>>),
     Done,
 }
 
-/// A call that is polled by its caller. If its handler is here, it counts at its service until its end.
+/// A call that its caller polls. If its handler is on this node, the call counts for the service until it
+/// ends.
 pub(super) struct InPlace {
     future: Guarded<'static, Result<Reply>>,
-    /// From the first time that it had to wait, if its handler is here.
+    /// Set when a local handler has to wait for the first time.
     waits: Option<Box<Waits>>,
 }
 
-/// What a handler that has to wait counts for. One that never waits cannot be met by a stop or a removal.
+/// What a waiting handler counts for. A handler that never waits does not need this, because no stop or
+/// removal can happen meanwhile.
 struct Waits {
-    /// Of the broker, which stops once it has ended.
+    /// The broker's count. A stop waits for it.
     _counted: Option<TaskTrackerToken>,
     seat: Seat,
 }
 
 impl Running {
-    /// Lets a function of the chain begin. A handler of this node has entered its service.
+    /// Starts a function of the chain. A handler of this node has entered its service.
     #[inline]
     pub(super) fn begin(cx: &Context, make: impl FnOnce() -> BoxFuture<'static, Result<Reply>>) -> Self {
         let layered = cx.broker().shared().pipeline.wraps_actions();
@@ -73,7 +75,7 @@ impl Running {
         }
     }
 
-    /// There is no room left on this stack.
+    /// Moves the call into a task, because there is no room left on this stack.
     fn go_on_in_task(&mut self, cx: &Context) {
         if let Self::InPlace(_) = self
             && let Self::InPlace(InPlace { future, waits }) = std::mem::replace(self, Self::Done)
@@ -87,7 +89,7 @@ impl Running {
         }
     }
 
-    /// Nobody waits for it any more.
+    /// Called when nobody waits for the call any more.
     #[inline]
     pub(super) fn give_up(&mut self, cx: &Context) {
         match self {
@@ -102,7 +104,7 @@ impl Running {
         self.end(cx);
     }
 
-    /// Lets go of what ran.
+    /// Drops what ran.
     pub(super) fn end(&mut self, cx: &Context) {
         let entered = match self {
             Self::InPlace(InPlace { waits, .. }) => local_gate(cx).inspect(|gate| {
@@ -119,7 +121,7 @@ impl Running {
     }
 }
 
-/// Where a call counts while its handler runs, if that is here.
+/// The gate at which a call counts while its handler runs, if the handler is on this node.
 #[inline]
 fn local_gate(cx: &Context) -> Option<&Arc<Gate>> {
     match cx.at() {

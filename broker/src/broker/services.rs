@@ -1,4 +1,4 @@
-//! The services of this node: taking them in, finding them, letting them go.
+//! The services of this node: adding, finding and removing them.
 
 use ligand_transporters::Name;
 use ligand_transporters::locks::Mutex;
@@ -14,7 +14,7 @@ use crate::chain;
 use crate::middleware::{Pipeline, Side};
 use crate::service::{IntoServiceDef, ServiceDef};
 
-/// The services of this node, by full name, in the order in which they were given.
+/// The services of this node by their full names, in the order in which they were added.
 #[derive(Default)]
 pub(crate) struct LocalServices(Mutex<State>);
 
@@ -25,7 +25,7 @@ struct State {
 }
 
 impl LocalServices {
-    /// Takes a service in, without starting it. Its handlers are cut when `cut` is cancelled.
+    /// Adds a service without starting it. Its handlers are cut when `cut` is cancelled.
     pub(crate) fn take(&self, def: ServiceDef, cut: &CancellationToken) -> Result<Arc<Hosted>, StartError> {
         def.check()?;
         let name = def.full_name();
@@ -48,14 +48,14 @@ impl LocalServices {
         Ok(hosted)
     }
 
-    /// Lets a service go; `None` if there is none of this name.
+    /// Removes a service from the list. `None` if there is none of this name.
     pub(crate) fn release(&self, name: &str) -> Option<Arc<Hosted>> {
         let mut state = self.0.lock();
         state.order.retain(|known| known.as_str() != name);
         state.services.remove(name)
     }
 
-    /// Lets this very service go, and not another one of its name; whether it was there.
+    /// Removes this service, but not another one of the same name. Returns whether it was there.
     fn release_this(&self, hosted: &Arc<Hosted>) -> bool {
         let mut state = self.0.lock();
         let name = hosted.name();
@@ -67,20 +67,20 @@ impl LocalServices {
         is_there
     }
 
-    /// All services, in the order in which they were given.
+    /// All services, in the order in which they were added.
     pub(crate) fn all(&self) -> Vec<Arc<Hosted>> {
         let state = self.0.lock();
         state.order.iter().filter_map(|name| state.services.get(name).cloned()).collect()
     }
 
-    /// What a service of this node that has not started needs; `None` where there is no such service.
+    /// What a service of this node that has not started waits for. `None` if there is no such service.
     pub(crate) fn not_started(&self, name: &str) -> Option<Vec<Name>> {
         let state = self.0.lock();
         let hosted = state.services.get(name)?;
         (!hosted.has_started()).then(|| hosted.def.depends_on.clone())
     }
 
-    /// Names of the layers that wrap an action of this node.
+    /// The names of the layers that wrap an action of this node.
     pub(crate) fn layers(&self, pipeline: &Pipeline, action: &str) -> Vec<&'static str> {
         let state = self.0.lock();
         let mut actions = state.services.values().flat_map(|hosted| {
@@ -109,14 +109,14 @@ impl fmt::Debug for LocalServices {
 }
 
 impl ServiceBroker {
-    /// Takes in a service and, if the broker is running, starts it and announces it.
+    /// Adds a service. If the broker is running, the service is started and announced.
     ///
     /// # Errors
-    /// [`StartError`]; the service is then not part of this node.
+    /// [`StartError`]. The service is then not part of this node.
     ///
     /// # Cancel safety
-    /// Dropped half-way, the service may be known but not offered; adding it again then fails with
-    /// [`StartError::DuplicateService`] until it is removed.
+    /// If the future is dropped before it is done, the service may be known but not offered. Adding it again
+    /// then fails with [`StartError::DuplicateService`] until it is removed.
     pub async fn add(&self, service: impl IntoServiceDef) -> Result<(), StartError> {
         let shared = self.shared();
         let hosted = shared.services.take(service.into_service_def(), &shared.cut)?;
@@ -137,34 +137,40 @@ impl ServiceBroker {
         started
     }
 
-    /// Stops a service by its full name, and announces that it is gone. `false` if there is none.
+    /// Stops a service, by its full name, and announces that it is gone. Returns `false` if there is no such
+    /// service.
+    ///
     ///
     /// From now on its actions are answered as not available, and it gets no events. Calls and events that it
-    /// has already are finished for at most `tracking.shutdownTimeout`; those that take longer are cut, and
-    /// their callers are answered with `GracefulStopTimeoutError`. Then its `stopped` hooks run, for as long
-    /// at most. A handler declared `blocking` cannot be cut: only its caller is answered.
+    /// already has are finished, for at most `tracking.shutdownTimeout`. Those that take longer are cut, and
+    /// their callers are answered with `GracefulStopTimeoutError`. Then its `stopped` hooks run, also for at
+    /// most that time. A handler declared `blocking` cannot be cut: only its caller is answered.
     ///
-    /// A handler may remove its own service. It is not waited for, nor are those in this process that wait for
-    /// it; they go on when the hooks have run. Tasks that they started are not known to be theirs.
     ///
-    /// One that is still starting is not offered: what it depends on is not waited for any more, and a `started`
-    /// hook that runs is finished first.
+    /// A handler may remove its own service. The removal waits neither for that handler nor for handlers of
+    /// this process that wait for it. They continue when the hooks have run. Tasks that such a handler has
+    /// spawned are not recognized as part of it.
+    ///
+    ///
+    /// A service that is still starting is not offered any more. The wait for its dependencies ends. A
+    /// `started` hook that is running is finished first.
     ///
     /// # Cancel safety
-    /// Dropped half-way, the service is no longer offered, and the rest goes on in the background.
+    /// If the future is dropped before it is done, the service is no longer offered. The rest continues in
+    /// the background.
     pub async fn remove(&self, service: &str) -> bool {
         let shared = self.shared();
         let Some(hosted) = shared.services.release(service) else { return false };
-        // First nobody finds it any more, then nobody enters who has found it before.
+        // First nobody finds it any more. Then those who have found it before cannot enter any more.
         let withdrawn = shared.registry.remove_local(service);
         hosted.withdraw();
         if withdrawn {
             self.services_changed(true);
         }
-        // Known to this stack alone.
+        // Only this stack knows them.
         let waiting = chain::runs_of(hosted.gate.whose());
         hosted.give_up_behind(&chain::chain());
-        // A stop of the broker that comes meanwhile waits for this.
+        // A stop of the broker that begins in the meantime waits for this.
         let counted = (!shared.lifecycle.is_stopping()).then(|| shared.tracker.token());
         let patience = shared.config.tracking.shutdown_timeout;
         shared

@@ -1,4 +1,4 @@
-//! Signals that ask the process to end. Only listened to by `run_until_signal`.
+//! Signals that ask the process to end. Only `run_until_signal` listens to them.
 
 use std::io;
 
@@ -17,7 +17,7 @@ impl Signal {
         }
     }
 
-    /// 128 and the signal's number, as shells have it.
+    /// 128 plus the number of the signal, as in shells.
     pub(super) const fn exit_code(self) -> i32 {
         match self {
             Self::Interrupt => 130,
@@ -26,7 +26,7 @@ impl Signal {
     }
 }
 
-/// Where signals arrive.
+/// The source of signals.
 pub(super) struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
@@ -56,7 +56,7 @@ impl Signals {
     }
 
     pub(super) async fn next(&mut self) -> Signal {
-        // Without a handler nothing ever asks.
+        // Without a handler, no request ever arrives.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

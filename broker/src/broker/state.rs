@@ -1,10 +1,10 @@
-//! Where a broker stands: whether it is ready, how its transporter is, who is there.
+//! The state of a broker: whether it is ready, whether its transporter is connected, which nodes are there.
 
 use super::lifecycle::Stage;
 use super::{NodeWaitError, ServiceBroker};
 use crate::config::Timeout;
 
-/// How the connection of a broker to its cluster stands.
+/// The state of a broker's connection to its cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransporterState {
@@ -14,18 +14,18 @@ pub enum TransporterState {
     Idle,
     /// The first connection is being made.
     Connecting,
-    /// Packets go out and come in.
+    /// Packets are sent and received.
     Connected,
-    /// The connection is gone, or the server does not let this node hear everything. It is tried again; until
-    /// then calls to other nodes fail as `Disconnected`.
+    /// The connection is lost, or the server does not let this node receive everything. The transporter tries
+    /// again. Until then, calls to other nodes fail as `Disconnected`.
     Disconnected,
     /// The broker is stopped.
     Closed,
 }
 
 impl ServiceBroker {
-    /// Whether this node does its work: it has started, does not stop, and its transporter, if there is one, is
-    /// connected. What a readiness probe asks; `false` before `start`.
+    /// Whether this node is in service, for a readiness probe: it has started, is not stopping, and its
+    /// transporter, if it has one, is connected. It is `false` before `start`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -45,7 +45,7 @@ impl ServiceBroker {
         connected && self.shared().lifecycle.is_staying()
     }
 
-    /// How the connection to the cluster stands, now. To be told of changes, read
+    /// The current state of the connection to the cluster. To learn of changes, read
     /// [`local_events`](Self::local_events) of `$transporter.*`.
     #[must_use]
     pub fn transporter_state(&self) -> TransporterState {
@@ -62,37 +62,37 @@ impl ServiceBroker {
         }
     }
 
-    /// Waits until all these nodes are available, for at most `dependencyTimeout` of the configuration. May be
-    /// asked before `start`.
+    /// Waits until all these nodes are available, for at most `dependencyTimeout` of the configuration. It
+    /// works before `start`, too.
     ///
     /// # Errors
-    /// [`NodeWaitError`], which names those that are missing.
+    /// [`NodeWaitError`] names the missing nodes.
     ///
     /// # Cancel safety
-    /// Safe.
+    /// If the future is dropped, it leaves nothing behind.
     pub async fn wait_for_nodes(&self, nodes: &[&str]) -> Result<(), NodeWaitError> {
         self.wait_for_nodes_within(nodes, self.shared().config.dependency_timeout).await
     }
 
-    /// As [`ServiceBroker::wait_for_nodes`], with a bound of its own. With zero it looks once.
+    /// Like [`ServiceBroker::wait_for_nodes`], with the given limit. With zero it checks once.
     ///
     /// # Errors
-    /// [`NodeWaitError`], which names those that are missing.
+    /// [`NodeWaitError`] names the missing nodes.
     ///
     /// # Cancel safety
-    /// Safe.
+    /// If the future is dropped, it leaves nothing behind.
     pub async fn wait_for_nodes_within(
         &self,
         nodes: &[&str],
         timeout: impl Into<Timeout>,
     ) -> Result<(), NodeWaitError> {
-        // Subscribed to before the first look, so that nothing is missed in between.
+        // Subscribed before the first check, so that no change is missed.
         let mut changed = self.local_events("$node.*");
         let wait = async { while !self.absent(nodes).is_empty() && changed.recv().await.is_some() {} };
         match timeout.into() {
             Timeout::Never => wait.await,
             Timeout::After(timeout) => {
-                // Whether it was in time shows by who is still missing.
+                // The check below shows which nodes are missing.
                 let _ = tokio::time::timeout(timeout, wait).await;
             }
         }
@@ -102,7 +102,7 @@ impl ServiceBroker {
         }
     }
 
-    /// Those of these nodes that are not available. This node itself is from its start on.
+    /// Those of these nodes that are not available. This node itself is available from its start on.
     fn absent(&self, nodes: &[&str]) -> Vec<String> {
         let snapshot = self.shared().registry.load();
         let is_there = |id: &str| snapshot.node_by_id(id).is_some_and(|node| node.is_available());

@@ -1,4 +1,4 @@
-//! What a typed client is made of: who calls, and which service.
+//! What a typed client consists of: a caller and a service.
 
 use ligand_transporters::Name;
 use serde::Serialize;
@@ -10,29 +10,29 @@ use crate::error::{Error, Result};
 use crate::payload::Payload;
 use crate::service::{wrong_foreign, wrong_name};
 
-/// Who calls, and which service. A client holds it; nothing else does.
+/// A caller and a service. Only clients hold it.
 #[derive(Debug, Clone)]
 pub struct Target<'a> {
     caller: AnyCaller<'a>,
-    /// Full name of the service that the client was written for.
+    /// The full name of the service that the client was generated for.
     of: &'static str,
     wrong: fn(&str) -> Option<String>,
-    /// The name that was given at run time, or why it is none.
+    /// The name that was given at run time, or the error if it is invalid.
     named: Option<Arc<Result<Name>>>,
 }
 
 impl<'a> Target<'a> {
-    /// The service of a client that `#[service]` wrote.
+    /// The target of a client that `#[service]` generated.
     pub fn of_service(caller: impl Into<AnyCaller<'a>>, of: &'static str) -> Self {
         Self { caller: caller.into(), of, wrong: wrong_name, named: None }
     }
 
-    /// The service of a `#[client]`, which somebody else may have named.
+    /// The target of a `#[client]`, whose service may have another name.
     pub fn of_contract(caller: impl Into<AnyCaller<'a>>, of: &'static str) -> Self {
         Self { caller: caller.into(), of, wrong: wrong_foreign, named: None }
     }
 
-    /// The same kind of service under another name. One that no service has is what calls fail with.
+    /// The same kind of service under another name. If the name is invalid, the calls fail.
     #[must_use]
     pub fn named(self, name: impl Into<Name>) -> Self {
         let name = name.into();
@@ -51,7 +51,7 @@ impl<'a> Target<'a> {
         Self { named: Some(Arc::new(named)), ..self }
     }
 
-    /// A call of an action by its full name, as the client was written; the parameters are moved.
+    /// A call of an action, by the full name that it has in the client. The parameters are moved.
     pub(crate) fn call<P, R>(&self, action: &'static str, params: P) -> Call<'a, R>
     where
         P: Serialize + Send + 'static,

@@ -1,4 +1,4 @@
-//! Waiting for services, and saying for which.
+//! Waiting for services, and logging which ones are missing.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,14 +9,14 @@ use super::{ServiceBroker, WaitError};
 use crate::config::Timeout;
 use crate::membership::Message;
 
-/// A wait of so long is worth a line in the log,
+/// A wait of this length is logged.
 const WORTH_A_LINE: Duration = Duration::from_secs(1);
-/// and one of so long a warning,
+/// A wait of this length is logged as a warning.
 const WORTH_A_WARNING: Duration = Duration::from_secs(10);
-/// which is given again this often.
+/// How often the warning is repeated.
 const WARN_EVERY: Duration = Duration::from_secs(30);
 
-/// Counts those who wait, for as long as they do.
+/// Counts those who wait.
 struct Waits<'a>(&'a AtomicUsize);
 
 impl Drop for Waits<'_> {
@@ -26,26 +26,26 @@ impl Drop for Waits<'_> {
 }
 
 impl ServiceBroker {
-    /// Waits until all these services (full names) are available, here or elsewhere, for at most
-    /// `dependencyTimeout` of the configuration. One that takes longer than a second is logged, with what is
-    /// missing; one of more than ten is a warning, every half minute.
+    /// Waits until all these services (full names) are available, here or on other nodes, for at most
+    /// `dependencyTimeout` of the configuration. A wait of more than a second is logged, with the names of
+    /// the missing services. A wait of more than ten seconds is logged as a warning every half minute.
     ///
     /// # Errors
-    /// [`WaitError`], which names those that are missing.
+    /// [`WaitError`] names the missing services.
     ///
     /// # Cancel safety
-    /// Safe.
+    /// If the future is dropped, it leaves nothing behind.
     pub async fn wait_for(&self, services: &[&str]) -> Result<(), WaitError> {
         self.wait_for_within(services, self.shared().config.dependency_timeout).await
     }
 
-    /// As [`ServiceBroker::wait_for`], with a bound of its own. With zero it looks once and does not wait.
+    /// Like [`ServiceBroker::wait_for`], with the given limit. With zero it checks once and does not wait.
     ///
     /// # Errors
-    /// [`WaitError`], which names those that are missing.
+    /// [`WaitError`] names the missing services.
     ///
     /// # Cancel safety
-    /// Safe.
+    /// If the future is dropped, it leaves nothing behind.
     pub async fn wait_for_within(
         &self,
         services: &[&str],
@@ -54,7 +54,7 @@ impl ServiceBroker {
         self.wait_as(services, timeout.into(), None).await
     }
 
-    /// As [`ServiceBroker::wait_for`], on behalf of a service.
+    /// Like [`ServiceBroker::wait_for`], on behalf of a service.
     pub(super) async fn wait_as(
         &self,
         services: &[&str],
@@ -68,7 +68,7 @@ impl ServiceBroker {
         match limit {
             Timeout::Never => wait.await,
             Timeout::After(limit) => {
-                // Whether it was in time shows by what is still missing.
+                // The check below shows which services are missing.
                 let _ = timeout(limit, wait).await;
             }
         }
@@ -130,7 +130,7 @@ impl ServiceBroker {
         self.shared().waits.load(Ordering::Acquire) > 0
     }
 
-    /// Whether this node offers services, beside those that the broker brings along.
+    /// Whether this node offers services other than the broker's own.
     pub(crate) fn offers_services(&self) -> bool {
         let snapshot = self.shared().registry.load();
         let own = snapshot.node_by_id(self.node_id().as_str());

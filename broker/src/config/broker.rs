@@ -1,7 +1,9 @@
 //! The options of a broker, top level.
 //!
-//! The doc comment of each field is also its row in `docs/configuration.md` (see `reference.rs`): it says
-//! what happens at each extreme and ends with unit and default. Names are Moleculer's where it has one.
+//!
+//! The doc comment of each field is also its row in `docs/configuration.md` (see `reference.rs`). It says
+//! what happens if the value is too small or too large, and ends with unit and default. Names are Moleculer's
+//! where it has one.
 
 use std::time::Duration;
 
@@ -16,146 +18,148 @@ use super::parts::{
 use super::transit::TransitConfig;
 use super::{OnIdConflict, Protocol, SerializerKind, Timeout, TransporterConfig};
 
-/// Everything about a broker that is data.
+/// All configuration of a broker that is data.
 ///
 /// Start from [`BrokerConfig::default`] and set fields, or read the environment and files with
-/// [`ConfigLoader`](super::ConfigLoader). Keys in files and JSON are the camelCase names of the fields;
-/// unknown keys are errors.
+/// [`ConfigLoader`](super::ConfigLoader). In files and JSON, the keys are the names of the fields in
+/// camelCase. An unknown key is an error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct BrokerConfig {
-    /// Separates clusters that share a network: only nodes with the same namespace see each other. Becomes
-    /// part of topic names, so letters, digits, `-`, `_` and `.` are safe with each transporter. Two
-    /// environments that share it by mistake call each other's services.
+    /// Separates clusters that share a network: only nodes with the same namespace see each other. It becomes
+    /// part of topic names, so use letters, digits, `-`, `_` and `.`, which every transporter allows. If two
+    /// environments share it by mistake, they call each other's services.
     ///
     /// Default: `""`.
     pub namespace: String,
 
-    /// The id of this node, unique in its cluster; letters, digits and `-_.:@$~`. Without one it is made of
-    /// host name and process id. Two nodes with one id make every other node lose track of both. The
-    /// spelling `nodeId` is accepted too.
+    /// The id of this node, unique in its cluster. It may contain letters, digits and `-_.:@$~`. The default
+    /// is made from the host name and the process id. If two nodes have the same id, all other nodes lose
+    /// track of both. The spelling `nodeId` is accepted too.
     ///
     /// Default: none.
     #[serde(rename = "nodeID", alias = "nodeId")]
     pub node_id: Option<String>,
 
-    /// How to reach other nodes: a URL or name such as `"tcp://"`, or an object with `type` and `options`.
-    /// Without one the broker is alone. Passwords in it are never printed.
+    /// How to reach other nodes: a URL or a name such as `"tcp://"`, or an object with `type` and `options`.
+    /// Without it, the broker is alone. Passwords in it are never printed.
     ///
     /// Default: none.
     pub transporter: Option<TransporterConfig>,
 
-    /// How packets are written: `"JSON"`, `"JSONExt"` (Moleculer 0.15 only), `"MsgPack"`, `"Notepack"` or
-    /// `"CBOR"`; in upper or lower case, also as an object with `type`. All nodes of a cluster need the same
-    /// one: packets of another are dropped, and its name is logged once per sender.
+    /// How packets are encoded: `"JSON"`, `"JSONExt"` (Moleculer 0.15 only), `"MsgPack"`, `"Notepack"` or
+    /// `"CBOR"`, in upper or lower case. It may also be an object with `type`. All nodes of a cluster need
+    /// the same serializer. Packets of another serializer are dropped, and their sender is logged once.
     ///
     /// Default: `"JSON"`.
     #[serde(deserialize_with = "super::choices::serializer")]
     pub serializer: SerializerKind,
 
-    /// The version stamped on packets for everybody, and for nodes never heard of: `"5"` for Moleculer 0.15,
-    /// `"4"` for 0.14. A node that was heard of is spoken to in the version of its last packet. `"both"` sends
-    /// the few packets for everybody once per version, so that nodes of both, each checking versions, see
-    /// this one on a bus; each of them then logs the half that it drops.
+    /// The protocol version of packets that go to all nodes, or to a node that has not sent anything yet:
+    /// `"5"` for Moleculer 0.15, `"4"` for 0.14. Any other node gets the version of its last packet. With
+    /// `"both"`, the few packets for all nodes are sent once in each version. So nodes of both versions see
+    /// this one on a bus, even if they check versions. Each of them then logs the packets that it drops.
     ///
     /// Default: `"5"`.
     pub protocol: Protocol,
 
-    /// How long a call may take before it fails as timed out, unless the call says otherwise. Shorter than
-    /// a healthy action needs, and good answers are thrown away; very long or `"never"`, and callers pile
-    /// up behind an action that hangs.
+    /// How long a call may take before it times out, if the call does not say otherwise. If it is shorter
+    /// than a healthy action needs, good answers are lost. If it is very long or `"never"`, callers pile up
+    /// behind an action that hangs.
     ///
     /// Unit: milliseconds. Default: `"30s"`.
     pub request_timeout: Timeout,
 
-    /// How deep calls may call further calls. Too low refuses honest call chains; without a limit (0) a
-    /// service that calls itself runs until memory ends.
+    /// How many levels deep calls may be nested. If it is too low, legitimate call chains are refused.
+    /// Without a limit (0), a service that calls itself runs until memory is exhausted.
     ///
     /// Unit: calls. Default: `100`.
     pub max_call_level: u32,
 
-    /// How often this node says that it is alive, where the transporter needs that. Short intervals cost a
-    /// packet per node and interval on every node; long ones delay the notice that a node died.
+    /// How often this node sends a heartbeat, if the transporter needs heartbeats. If it is short, every node
+    /// gets more packets from every other node. If it is long, other nodes notice later that a node has died.
     ///
     /// Unit: seconds. Default: `"10s"`.
     #[serde(with = "duration::seconds")]
     pub heartbeat_interval: Duration,
 
-    /// A node that was silent for this long is taken for dead. Must be longer than the longest
-    /// `heartbeatInterval` in the cluster, better three times that, or healthy nodes flicker; too long, and
-    /// calls keep going to a dead node.
+    /// A node that sends nothing for this long is considered dead. It must be longer than the longest
+    /// `heartbeatInterval` in the cluster, preferably three times as long. If it is too short, healthy nodes
+    /// are considered dead for a while. If it is too long, calls still go to a dead node.
     ///
     /// Unit: seconds. Default: `"30s"`.
     #[serde(with = "duration::seconds")]
     pub heartbeat_timeout: Duration,
 
-    /// What happens to requests that still run when the broker stops.
+    /// What happens to running requests when the broker stops.
     pub tracking: TrackingConfig,
 
-    /// Lets the message server choose who gets a call or an event, instead of the sender. Must be set on all
-    /// nodes of a cluster: one without it gets no share of the calls. A response is then believed whichever
-    /// node it comes from, and a call to a node that dies waits for its deadline. A transporter that cannot
-    /// do it switches it back with a warning.
+    /// Lets the message server choose who gets a call or an event, instead of the sender. It must be set on
+    /// all nodes of a cluster: a node without it gets no share of the calls. Responses are then accepted from
+    /// any node, and a call to a node that dies waits until its deadline. If the transporter cannot balance,
+    /// the option is switched back with a warning.
     ///
     /// Default: `false`.
     pub disable_balancer: bool,
 
-    /// Accepted from Moleculer configurations, without effect: parameters of a local call are never shared
-    /// mutably here, so there is nothing to protect by cloning.
+    /// Accepted from Moleculer configurations, without effect. Parameters of a local call are never shared
+    /// mutably, so there is no need to clone them.
     ///
     /// Default: `false`.
     pub context_params_cloning: bool,
 
-    /// The `$node` service. `true` or `false` for all of it, or an object with the keys below.
+    /// The service `$node`: `true` or `false` for all of it, or an object with the keys below.
     pub internal_services: InternalServices,
 
-    /// Anything other nodes should know about this one, published in its INFO: a zone, a build number. It
-    /// travels to every node and anyone on the network can read it, so no secrets and no megabytes.
+    /// Anything that other nodes should know about this one, such as a zone or a build number. It is
+    /// published in INFO: it travels to every node, and anyone on the network can read it. So it should
+    /// contain no secrets, and be small.
     ///
     /// Default: `{}`.
     pub metadata: Map<String, Value>,
 
-    /// Which nodes are known and which of them gets a call.
+    /// Which nodes are known, and which of them gets a call.
     pub registry: RegistryConfig,
 
     /// What is sent and received.
     pub transit: TransitConfig,
 
-    /// How long a starting service waits for the services it depends on before its start fails and names
-    /// what is missing. Too short fails a cluster that starts all at once; `"never"` hides a forgotten
-    /// service behind a node that never becomes ready.
+    /// How long a starting service waits for the services that it depends on. After that its start fails, and
+    /// names the missing services. If it is too short, a cluster whose nodes start at the same time fails.
+    /// With `"never"`, a forgotten service shows only in a node that never becomes ready.
     ///
     /// Unit: milliseconds. Default: `"30s"`.
     pub dependency_timeout: Timeout,
 
-    /// Accepted from Moleculer configurations, without effect: waiting for dependencies is woken by changes
-    /// of the registry and polls nothing.
+    /// Accepted from Moleculer configurations, without effect. A service that waits for its dependencies is
+    /// woken by changes of the registry, and does not poll.
     ///
     /// Unit: milliseconds. Default: `"1s"`.
     #[serde(with = "duration::millis")]
     pub dependency_interval: Duration,
 
-    /// How long a ping waits for its answer. Shorter than a round trip, and living nodes seem dead.
+    /// How long a ping waits for its answer. If it is shorter than a round trip, nodes that are alive seem
+    /// dead.
     ///
     /// Unit: milliseconds. Default: `"2s"`.
     #[serde(with = "duration::millis")]
     pub ping_timeout: Duration,
 
-    /// Notices handlers that block their thread.
+    /// Detects handlers that block their thread.
     pub watchdog: WatchdogConfig,
 
-    /// Where heartbeats, gossip and registry changes are worked off.
+    /// Where heartbeats, gossip and registry changes are processed.
     pub control: ControlConfig,
 
-    /// What errors tell other nodes.
+    /// What errors reveal to other nodes.
     pub errors: ErrorsConfig,
 
-    /// What other nodes are told about how to reach this one, behind NAT or in a container.
+    /// How other nodes reach this one, if it is behind NAT or in a container.
     pub advertise: AdvertiseConfig,
 
-    /// What to do when another node with our id appears while we run: `"keep"` logs it, raises an event and
-    /// goes on; `"stop"` stops this broker, which then lets an impostor take it down.
+    /// What to do when another node with the id of this one appears while this one runs. `"keep"` logs it,
+    /// raises an event and continues. `"stop"` stops this broker, so an impostor can take it down.
     ///
     /// Default: `"keep"`.
     pub on_id_conflict: OnIdConflict,

@@ -1,11 +1,12 @@
-//! Options that take one of a few words.
+//! Options whose value is one of a few words.
 
 use serde::de::{Error, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::codec::Codec;
 
-/// An enum that is written as one of a few words, upper or lower case, and printed as Moleculer writes it.
+/// Defines an enum whose value is one of a few words. It is read in upper or lower case, and printed as
+/// Moleculer writes it.
 macro_rules! choice {
     ($(#[$meta:meta])* pub enum $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$meta])*
@@ -14,10 +15,10 @@ macro_rules! choice {
         pub enum $name { $($(#[$doc])* $variant,)+ }
 
         impl $name {
-            /// The words that can be written.
+            /// The words that are accepted.
             pub(super) const WORDS: &[&str] = &[$($word,)+];
 
-            /// The word, as written in a configuration.
+            /// The word, as a configuration contains it.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)+ }
@@ -63,12 +64,13 @@ macro_rules! choice {
 }
 
 choice! {
-    /// How packets are written.
+    /// How packets are encoded.
     pub enum SerializerKind {
-        /// JSON, what every Moleculer node understands by default.
+        /// JSON, the default of every Moleculer node.
         #[default]
         Json = "JSON",
-        /// JSON with prefixed texts for dates, Buffers, BigInts and more. Moleculer 0.14 does not have it.
+        /// JSON with prefixed strings for dates, Buffers, BigInts and others. Moleculer 0.14 does not have
+        /// it.
         JsonExt = "JSONExt",
         /// MessagePack as Moleculer writes it with `msgpack5`.
         MsgPack = "MsgPack",
@@ -80,10 +82,10 @@ choice! {
 }
 
 impl SerializerKind {
-    /// Serializers that Moleculer had.
+    /// Serializers of older Moleculer versions.
     pub(super) const MISSING: &[&str] = &["Avro", "ProtoBuf", "Thrift"];
 
-    /// How bodies are written.
+    /// The encoding of bodies.
     #[must_use]
     pub const fn codec(self) -> Codec {
         match self {
@@ -96,7 +98,7 @@ impl SerializerKind {
     }
 }
 
-/// Reads a serializer by its name, or as Moleculer's `{ type, options }`. None takes options.
+/// Reads a serializer by its name, or as Moleculer's `{ type, options }`. No serializer takes options.
 pub(super) fn serializer<'de, D: serde::Deserializer<'de>>(from: D) -> Result<SerializerKind, D::Error> {
     struct NameOrObject;
     impl<'de> Visitor<'de> for NameOrObject {
@@ -128,14 +130,15 @@ pub(super) fn serializer<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Se
 }
 
 choice! {
-    /// The version that is stamped on packets (protocol chapter 1). Both are understood when received.
+    /// The protocol version of the packets that this node sends (protocol chapter 1). Both versions are
+    /// understood when received.
     pub enum Protocol {
-        /// What Moleculer 0.15 speaks.
+        /// The version of Moleculer 0.15.
         #[default]
         V5 = "5",
-        /// What Moleculer 0.14 speaks.
+        /// The version of Moleculer 0.14.
         V4 = "4",
-        /// Both: what goes to everybody goes out once per version.
+        /// Both: packets for all nodes are sent once in each version.
         Both = "both",
     }
 }
@@ -143,23 +146,23 @@ choice! {
 choice! {
     /// Which of several nodes with the same action gets a call, and which member of a group gets an event.
     pub enum StrategyKind {
-        /// Each in turn.
+        /// Each of them in turn.
         #[default]
         RoundRobin = "RoundRobin",
-        /// Any of them, by chance.
+        /// A random one.
         Random = "Random",
     }
 }
 
 impl StrategyKind {
-    /// Strategies of Moleculer that are planned.
+    /// Strategies of Moleculer that are planned for ligand.
     pub(super) const MISSING: &[&str] = &["CpuUsage", "Latency", "Shard"];
 }
 
 choice! {
-    /// What a running node does when it meets another one with its own id.
+    /// What a running node does when another node with its id appears.
     pub enum OnIdConflict {
-        /// Log it, raise an event, and stay.
+        /// Log it, raise an event, and continue.
         #[default]
         Keep = "keep",
         /// Stop the broker.

@@ -1,4 +1,4 @@
-//! How nodes learn of each other, as data.
+//! The configuration of the discoverer, as data.
 
 use std::fmt;
 
@@ -7,42 +7,43 @@ use serde_json::{Map, Value};
 
 use super::{SerializerKind, TransporterConfig};
 
-/// A discoverer by name or URL, or as Moleculer's `{ type, options }`.
+/// A discoverer by its name or URL, or as Moleculer's `{ type, options }`.
 ///
 /// `Debug`, `Display` and `Serialize` hide passwords.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DiscovererConfig(TransporterConfig);
 
-/// The Redis discoverer's options, read and found to fit.
+/// The options of the Redis discoverer, read and checked.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RedisDiscoverer {
-    /// URL or options of the connection; null for the server on this host.
+    /// The URL or the options of the connection. Null means the server on this host.
     pub(crate) redis: Value,
-    /// Every so many rounds values are read and not only names; 0 for never.
+    /// The values of all records are read once in this number of rounds; in the others only their names. 0
+    /// means never.
     pub(crate) full_check: u32,
-    /// How many names Redis is asked for at a time.
+    /// How many names Redis returns at a time.
     pub(crate) scan_length: usize,
-    /// How records are written, whatever the cluster speaks.
+    /// How records are encoded, whichever serializer the cluster uses.
     pub(crate) serializer: SerializerKind,
 }
 
 impl DiscovererConfig {
-    /// By name, with options.
+    /// A discoverer by its name, with options.
     #[must_use]
     pub fn with_options(kind: impl Into<String>, options: Map<String, Value>) -> Self {
         Self(TransporterConfig::Options { kind: kind.into(), options })
     }
 
-    /// Everything, passwords included, for merging one source over another.
+    /// All options, including passwords, for merging one source with another.
     pub(super) fn to_plain_value(&self) -> Value {
         self.0.to_plain_value()
     }
 
-    /// What is to be used instead of the transporter's own way; `None` for that one.
+    /// The Redis discoverer to use. `None` means that nodes discover each other through the transporter.
     ///
     /// # Errors
-    /// Says what cannot work, without secrets.
+    /// The message says what is wrong, without secrets.
     pub(crate) fn redis(&self) -> Result<Option<RedisDiscoverer>, String> {
         let no_options = Map::new();
         let (kind, options) = match &self.0 {
@@ -55,7 +56,7 @@ impl DiscovererConfig {
         };
         match name.to_ascii_lowercase().as_str() {
             "redis" | "rediss" => RedisDiscoverer::read(url, options).map(Some),
-            // It has no options; some are given all the same, and passed over as in Node.
+            // It has no options. Options that are given are ignored, as in Node.
             "local" => Ok(None),
             "etcd3" => {
                 Err("the discoverer `Etcd3` is planned, not there yet: there are Local and Redis".into())
@@ -66,7 +67,7 @@ impl DiscovererConfig {
 }
 
 impl DiscovererConfig {
-    /// Options that are given to a discoverer that has none.
+    /// The options of a discoverer that takes none.
     pub(crate) fn unused(&self) -> Vec<&str> {
         match &self.0 {
             TransporterConfig::Options { kind, options } if kind.eq_ignore_ascii_case("local") => {
@@ -88,7 +89,7 @@ impl RedisDiscoverer {
             redis: url.unwrap_or_default(),
             full_check: 10,
             scan_length: 100,
-            // Node's default, even where the cluster speaks something else.
+            // Node's default, even if the cluster uses another serializer.
             serializer: SerializerKind::Json,
         };
         for (name, value) in options {

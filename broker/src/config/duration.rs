@@ -1,5 +1,5 @@
-//! Durations as people write them: `"5s"`, `"100ms"`, `"1m30s"`, or a number in the unit Moleculer uses
-//! for the option (seconds for heartbeats, milliseconds for nearly everything else; protocol chapter 12).
+//! Durations as text: `"5s"`, `"100ms"`, `"1m30s"`. A plain number has the unit that Moleculer uses for the
+//! option (seconds for heartbeats, milliseconds for nearly all others; protocol chapter 12).
 
 use std::fmt;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
-/// Nothing in a broker waits longer. It also keeps every `Instant + Duration` far from overflowing.
+/// The longest duration of any option. It also keeps every `Instant + Duration` far from an overflow.
 pub(super) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 const NANOS_PER_UNIT: &[(&str, u128)] = &[
@@ -20,18 +20,20 @@ const NANOS_PER_UNIT: &[(&str, u128)] = &[
     ("ns", 1),
 ];
 
-/// How long to wait for something that may never come.
+/// How long to wait for something that may never happen.
 ///
-/// In code zero is no time at all: a call fails at once as `RequestSkipped`, without being sent, and waiting
-/// looks once. So `deadline.saturating_duration_since(now)` may be passed on as it is. Only
-/// [`Timeout::Never`] is for ever; where a time-out of zero could do nothing but harm, in a configuration or
-/// in the definition of an action, it is refused.
 ///
-/// In files, in the environment and in JSON it is written as a duration, or as `"never"`; plain numbers are
+/// In code, zero means that no time is left: a call fails at once as `RequestSkipped` and is not sent, and a
+/// wait checks once. So the result of `deadline.saturating_duration_since(now)` can be passed on as it is.
+/// Only [`Timeout::Never`] means no limit. In a configuration and in the definition of an action, a zero that
+/// was set in code is refused, because it could only do harm.
+///
+///
+/// In files, in the environment and in JSON, it is written as a duration, or as `"never"`. Plain numbers are
 /// milliseconds. There 0 means [`Timeout::Never`], as in Moleculer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timeout {
-    /// Give up after this long.
+    /// Give up after this time.
     After(Duration),
     /// Wait without a limit.
     Never,
@@ -47,12 +49,12 @@ impl Timeout {
         }
     }
 
-    /// Whether it leaves no time at all.
+    /// Whether it leaves no time.
     pub(crate) fn is_zero(self) -> bool {
         self == Self::After(Duration::ZERO)
     }
 
-    /// As a number for Node, whose zero is none; what is shorter than a millisecond is no zero.
+    /// The number for Node, where zero means no limit. So less than a millisecond becomes one.
     pub(crate) fn for_node(self) -> Duration {
         match self {
             Self::After(limit) => limit.max(Duration::from_millis(1)),
@@ -60,7 +62,7 @@ impl Timeout {
         }
     }
 
-    /// A number of Node's, from a configuration or a packet: its zero is none.
+    /// A number from a configuration or a packet, where zero means no limit.
     pub(crate) fn from_node(limit: Duration) -> Self {
         if limit.is_zero() { Self::Never } else { Self::After(limit) }
     }
@@ -94,7 +96,7 @@ impl<'de> Deserialize<'de> for Timeout {
     }
 }
 
-/// What a plain number means for one option.
+/// The unit of a plain number for one option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
     Millis,
@@ -110,7 +112,7 @@ impl Unit {
     }
 }
 
-/// Why a text or number is no duration; `Display` completes "this …".
+/// Why a text or a number is not a duration. `Display` completes "this …".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum InvalidDuration {
     #[error("a text needs a unit, such as 5s or 5ms")]
@@ -125,7 +127,7 @@ pub(super) enum InvalidDuration {
     TooLong,
 }
 
-/// Reads `"1m30s"`, `"1.5h"`, `"100ms"`; blanks between the parts are allowed.
+/// Reads `"1m30s"`, `"1.5h"`, `"100ms"`. Blanks between the parts are allowed.
 pub(super) fn parse(text: &str) -> Result<Duration, InvalidDuration> {
     let mut rest = text.trim();
     if rest.starts_with('-') {
@@ -152,11 +154,11 @@ pub(super) fn parse(text: &str) -> Result<Duration, InvalidDuration> {
     checked(Duration::from_nanos(nanos))
 }
 
-/// The shortest text that [`parse`] reads back as the same duration.
+/// The shortest text that [`parse`] reads as the same duration.
 pub(super) fn render(duration: Duration) -> String {
     let mut rest = duration.as_nanos();
     let mut text = String::new();
-    // Days are not written: "36h" is easier to compare with other options than "1d12h".
+    // Days are not used: "36h" is easier to compare with other options than "1d12h".
     for (unit, nanos) in NANOS_PER_UNIT.iter().filter(|(unit, _)| *unit != "d") {
         let count = rest / nanos;
         if count > 0 {
@@ -171,7 +173,7 @@ fn split_where(text: &str, end: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(end).unwrap_or(text.len()))
 }
 
-/// `number` units of `nanos` each, in nanoseconds; digits that are worth less than one are dropped.
+/// `number` units of `nanos` each, in nanoseconds. Digits below a nanosecond are dropped.
 fn nanos_of(number: &str, nanos: u128) -> Result<u128, InvalidDuration> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if whole.is_empty() || fraction.contains('.') {
@@ -202,7 +204,7 @@ fn checked(duration: Duration) -> Result<Duration, InvalidDuration> {
     if duration > LONGEST { Err(InvalidDuration::TooLong) } else { Ok(duration) }
 }
 
-/// Reads a duration, or nothing where the text says `never` and that is allowed.
+/// Reads a duration, or `never` if that is allowed.
 struct DurationVisitor {
     unit: Unit,
     never: bool,
@@ -216,7 +218,7 @@ impl Visitor<'_> for DurationVisitor {
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
-        // Exact: numbers beyond 2^53 are far beyond the longest duration.
+        // The loss of precision does not matter: numbers beyond 2^53 are far beyond the longest duration.
         self.visit_f64(number as f64)
     }
 
@@ -236,7 +238,7 @@ impl Visitor<'_> for DurationVisitor {
     }
 }
 
-/// `#[serde(with = "…")]` for options whose plain numbers are milliseconds.
+/// For `#[serde(with = "…")]` on options whose plain numbers are milliseconds.
 pub(super) mod millis {
     use super::{Deserializer, Duration, DurationVisitor, Error, Serializer, Unit, render};
 
@@ -250,7 +252,7 @@ pub(super) mod millis {
     }
 }
 
-/// `#[serde(with = "…")]` for options whose plain numbers are seconds.
+/// For `#[serde(with = "…")]` on options whose plain numbers are seconds.
 pub(super) mod seconds {
     use super::{Deserializer, Duration, DurationVisitor, Error, Serializer, Unit, render};
 

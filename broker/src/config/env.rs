@@ -1,11 +1,13 @@
-//! Environment variables as options.
+//! Reads options from environment variables.
 //!
-//! `LIGAND_REGISTRY__PREFER_LOCAL=false` sets `registry.preferLocal`: two underscores lead into a group,
-//! single ones separate words and may be left out. Below `metadata` and `transporter` keys are free, so
-//! there `MAX_LOAD` becomes `maxLoad`, and a value that is JSON is taken as JSON.
 //!
-//! A variable that names no option is an error where it is nearly the name of one, or leads into a group.
-//! Any other is somebody else's: it is warned of and passed over.
+//! `LIGAND_REGISTRY__PREFER_LOCAL=false` sets `registry.preferLocal`. Two underscores separate a group from
+//! its keys. Single underscores separate words, and may be left out. Keys below `metadata` and `transporter`
+//! are free: there `MAX_LOAD` becomes `maxLoad`, and a value that is JSON is read as JSON.
+//!
+//!
+//! A variable that names no option is an error if its name is close to that of an option, or if it leads into
+//! a group. Any other unknown variable is ignored, with a warning.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -19,26 +21,26 @@ use super::table::{self, OPTIONS};
 
 const PREFIX: &str = "LIGAND_";
 
-/// Variables with our prefix that are no options: they are read elsewhere.
+/// Variables with our prefix that are not options. They are read elsewhere.
 const NOT_OPTIONS: &[&str] = &["LIGAND_SCHEMA", "LIGAND_LOG"];
 
-/// What the variables say.
+/// The content of the variables.
 #[derive(Debug, Default)]
 pub(super) struct Variables {
-    /// General ones (`LIGAND_METADATA`) before those inside them.
+    /// Variables of groups (`LIGAND_METADATA`) come before those inside them.
     pub(super) settings: Vec<Setting>,
-    /// Names of those with our prefix that name no option, nor nearly.
+    /// The names of variables with our prefix that are not close to the name of any option.
     pub(super) unknown: Vec<String>,
 }
 
-/// What one variable sets.
+/// The option that one variable sets.
 #[derive(Debug)]
 pub(super) struct Setting {
     pub(super) origin: Origin,
     pub(super) tree: Map<String, Value>,
 }
 
-/// The settings among these variables. Empty variables count as not set.
+/// Reads the settings from these variables. An empty variable counts as not set.
 pub(super) fn read(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Variables, ConfigError> {
@@ -68,7 +70,7 @@ pub(super) fn read(
     Ok(read)
 }
 
-/// The keys that a variable names, and the value for them.
+/// The keys that a variable names, and their value.
 fn setting(name: &str, value: OsString) -> Result<(Vec<String>, Value), ConfigError> {
     let mut keys: Vec<String> = Vec::new();
     let mut segments = name.strip_prefix(PREFIX).unwrap_or(name).split("__");
@@ -90,7 +92,7 @@ fn setting(name: &str, value: OsString) -> Result<(Vec<String>, Value), ConfigEr
         found: "not UTF-8".into(),
         expected: "a text in UTF-8".into(),
     })?;
-    // A whole group is given as JSON, or as the switch that some groups can be.
+    // A whole group is given as JSON. Some groups may also be given as a boolean.
     let Some(row) = row else {
         let switch = table::SWITCHED_GROUPS.iter().any(|(group, _)| [*group] == *keys);
         let kind = if switch && !text.starts_with('{') { Kind::Switch } else { Kind::Object };
@@ -107,7 +109,7 @@ fn setting(name: &str, value: OsString) -> Result<(Vec<String>, Value), ConfigEr
     Ok((keys, json_or_text(&text)))
 }
 
-/// `MAX_LOAD` as `maxLoad`; a name with lower-case letters stays as it is.
+/// `MAX_LOAD` becomes `maxLoad`. A name with lower-case letters stays as it is.
 fn free_key(segment: &str) -> String {
     if segment.contains(char::is_lowercase) {
         return segment.to_owned();
@@ -126,7 +128,7 @@ fn free_key(segment: &str) -> String {
     key
 }
 
-/// The variable of an option: `registry.preferLocal` is `LIGAND_REGISTRY__PREFER_LOCAL`.
+/// The variable of an option: `LIGAND_REGISTRY__PREFER_LOCAL` for `registry.preferLocal`.
 pub(super) fn variable(path: &str) -> String {
     let mut name = PREFIX.to_owned();
     let mut after_lower = false;
@@ -144,14 +146,14 @@ pub(super) fn variable(path: &str) -> String {
     name
 }
 
-/// Whether a variable leads into a group of ours: then it is meant for us, however wrong the rest.
+/// Whether a variable leads into one of our groups. Then it is certainly meant for ligand.
 fn is_in_a_group(name: &str) -> bool {
     let group = name.strip_prefix(PREFIX).and_then(|path| path.split_once("__"));
     let keys = table::keys_of("").into_iter().filter(|key| table::is_group(key));
     group.is_some_and(|(group, _)| keys.into_iter().any(|key| fold(key) == fold(group)))
 }
 
-/// Whether Kubernetes gives this to every container beside a Service called `ligand`.
+/// Whether Kubernetes sets this variable in the containers next to a Service called `ligand`.
 fn is_injected(name: &str) -> bool {
     name == "LIGAND_PORT" || name.starts_with("LIGAND_PORT_") || name.starts_with("LIGAND_SERVICE_")
 }

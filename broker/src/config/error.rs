@@ -1,9 +1,9 @@
-//! What is wrong with a configuration, where it was written, and what to write instead.
+//! The errors of a configuration: what is wrong, where it comes from, and what to write instead.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where a value was written.
+/// The source of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {
@@ -27,8 +27,9 @@ impl fmt::Display for Origin {
 
 /// A configuration that cannot be used.
 ///
-/// Messages name the option by its full path and never show passwords of a transporter. `Debug` prints the
-/// message, because a `main` that returns an error prints it so.
+///
+/// The message names the option by its full path. It never contains passwords of a transporter. `Debug`
+/// prints the message, because a `main` that returns an error prints it with `Debug`.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -37,9 +38,9 @@ pub enum ConfigError {
     UnknownOption {
         /// The keys as written, joined by dots.
         path: String,
-        /// Where it was written.
+        /// The source that contains it.
         origin: Origin,
-        /// The nearest option, as a full path.
+        /// The nearest option, by its full path.
         suggestion: Option<String>,
         /// The keys that are valid on this level.
         valid: Vec<String>,
@@ -54,37 +55,37 @@ pub enum ConfigError {
         /// The variables that are valid on this level.
         valid: Vec<String>,
     },
-    /// An option of Moleculer without a counterpart here.
+    /// An option of Moleculer that ligand does not support.
     #[error("`{path}` in {origin} is a Moleculer option that ligand does not support yet: remove it")]
     Unsupported {
         /// The option.
         path: String,
-        /// Where it was written.
+        /// The source that contains it.
         origin: Origin,
     },
     /// The value has the wrong type, form or range.
     #[error("`{path}` in {origin} is {found}: expected {expected}")]
     InvalidValue {
-        /// The option, or the place inside it.
+        /// The option, or the part of it that is wrong.
         path: String,
-        /// Where it was written.
+        /// The source that contains it.
         origin: Origin,
-        /// What is written there.
+        /// The value that was found.
         found: String,
-        /// What to write instead, with a reason in parentheses where there is more to say.
+        /// What to write instead, with a reason in parentheses if there is one.
         expected: String,
     },
-    /// The value can be read and cannot work, by itself or together with another one.
+    /// The value is readable, but cannot work, by itself or together with another one.
     #[error("`{path}` in {origin} cannot work: {reason}")]
     Unusable {
         /// The option.
         path: String,
-        /// Where it was written.
+        /// The source that contains it.
         origin: Origin,
         /// Why, and what to do.
         reason: String,
     },
-    /// The same option was written twice in one place.
+    /// One source sets the same option twice.
     #[error("`{path}` is set twice, by {first} and by {second}: keep one of them")]
     Ambiguous {
         /// The option.
@@ -99,20 +100,20 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The file is not what its extension says.
+    /// The content of the file does not match the extension.
     #[error("the configuration file `{}` is no valid {format}: {message}", path.display())]
     Syntax {
         /// The file.
         path: PathBuf,
         /// TOML, JSON or YAML.
         format: &'static str,
-        /// What the parser says, with the place where it knows it, without the text of the file.
+        /// The parser's message, with the position if it is known, without the text of the file.
         message: String,
     },
-    /// The extension of the file says nothing about its format.
+    /// The extension of the file does not name a known format.
     #[error("cannot tell the format of `{}`: name it .toml, .json, .yaml or .yml", path.display())]
     UnknownFormat {
         /// The file.
@@ -120,7 +121,7 @@ pub enum ConfigError {
     },
 }
 
-/// Lets `Debug` print the message of an error: that is how `main` shows what it returns.
+/// Makes `Debug` print the message of an error, because `main` prints the error that it returns in this way.
 macro_rules! debug_is_text {
     ($($error:ty),+) => {
         $(impl std::fmt::Debug for $error {
@@ -138,7 +139,7 @@ fn hint(suggestion: Option<&str>) -> String {
     suggestion.map(|nearest| format!(": did you mean `{nearest}`?")).unwrap_or_default()
 }
 
-/// Where the valid keys beside `path` are.
+/// Where the valid keys on the level of `path` are.
 fn level(path: &str) -> String {
     match path.rsplit_once('.') {
         Some((group, _)) => format!("valid in `{group}`"),

@@ -1,4 +1,4 @@
-//! Configuration files, by extension: `.toml`, `.json`, `.yaml`, `.yml`.
+//! Reads configuration files. The extension selects the format: `.toml`, `.json`, `.yaml`, `.yml`.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ pub(super) fn read(path: &Path) -> Result<Map<String, Value>, ConfigError> {
     table_to_json(table).map_err(syntax)
 }
 
-/// The parser's message without the lines of the file it quotes: they may hold a password.
+/// The parser's message without the lines that it quotes from the file, because they may contain a password.
 fn without_excerpt(message: &str) -> String {
     let lines = message.lines().filter(|line| {
         !line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit()).trim_start().starts_with('|')

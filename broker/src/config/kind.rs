@@ -1,43 +1,43 @@
-//! What may be written for an option, and how to say so.
+//! The values that an option accepts, and the words for them in errors.
 
 use serde_json::{Map, Value};
 
 use super::duration::{self, Unit};
 use super::redact::redact;
 
-/// The kind of value an option takes. Kinds word the errors; the types of the fields do the reading.
+/// The kind of value that an option accepts. Kinds word the errors. The types of the fields read the values.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
     Text,
     Texts,
     Switch,
-    /// A whole number of `unit`s.
+    /// An integer that counts `unit`s.
     Count {
         unit: &'static str,
         min: u64,
         max: u64,
     },
-    /// A duration whose plain numbers are `unit`s.
+    /// A duration. A plain number counts `unit`s.
     Duration {
         unit: Unit,
         zero: bool,
     },
-    /// A duration or `never`; plain numbers are milliseconds.
+    /// A duration or `never`. A plain number is in milliseconds.
     Timeout,
     /// One of a few words.
     Choice {
         words: &'static [&'static str],
-        /// Words of Moleculer, or planned ones, that do not work here.
+        /// Words of Moleculer, or planned words, that are not supported.
         missing: &'static [&'static str],
-        /// Why they do not.
+        /// Why they are not supported.
         why: &'static str,
     },
     /// One of a few words, or Moleculer's `{ type, options }` without options.
     Named {
         words: &'static [&'static str],
-        /// Words of Moleculer that do not work here.
+        /// Words of Moleculer that are not supported.
         missing: &'static [&'static str],
-        /// Why they do not.
+        /// Why they are not supported.
         why: &'static str,
     },
     Object,
@@ -45,7 +45,7 @@ pub(super) enum Kind {
     Discoverer,
 }
 
-/// The most a queue or limit may be set to: bounded channels cannot count further on every platform.
+/// The largest value of a queue or a limit: bounded channels cannot count further on every platform.
 pub(super) const MOST: u64 = 100_000_000;
 
 impl Kind {
@@ -57,12 +57,12 @@ impl Kind {
         Self::Count { unit, min: 1, max: MOST }
     }
 
-    /// Whether keys below an option of this kind are free.
+    /// Whether any key is allowed below an option of this kind.
     pub(super) fn is_open(self) -> bool {
         matches!(self, Self::Named { .. } | Self::Object | Self::Transporter | Self::Discoverer)
     }
 
-    /// What a number without a unit means.
+    /// The unit of a plain number.
     #[cfg(test)]
     pub(super) fn unit(self) -> Option<&'static str> {
         match self {
@@ -73,7 +73,7 @@ impl Kind {
         }
     }
 
-    /// What to write; completes "expected …".
+    /// What to write. Completes "expected …".
     fn expected(self) -> String {
         match self {
             Self::Text => "a text".into(),
@@ -107,7 +107,7 @@ impl Kind {
         }
     }
 
-    /// What to write instead of this value, and why if there is more to say.
+    /// What to write instead of this value, with a reason if there is one.
     pub(super) fn expected_instead_of(self, value: &Value) -> String {
         match self.reason(value) {
             Some(reason) => format!("{} ({reason})", self.expected()),
@@ -115,7 +115,7 @@ impl Kind {
         }
     }
 
-    /// More about why a value of this kind cannot be read.
+    /// Why a value of this kind cannot be read, if there is more to say.
     fn reason(self, value: &Value) -> Option<String> {
         match (self, value) {
             (Self::Duration { unit, .. }, Value::String(text)) => match duration::parse(text).err()? {
@@ -161,7 +161,7 @@ impl Kind {
         }
     }
 
-    /// Whether a value that could be read is in range.
+    /// Whether a readable value is in range.
     pub(super) fn admits(self, value: &Value) -> bool {
         match (self, value) {
             (Self::Count { min, max, .. }, Value::Number(number)) => {
@@ -170,7 +170,7 @@ impl Kind {
             (Self::Duration { zero, .. }, Value::String(text)) => {
                 duration::parse(text).is_ok_and(|duration| zero || !duration.is_zero())
             }
-            // A zero that was read is `never` by now.
+            // A zero that was read has become `never` already.
             (Self::Timeout, Value::String(text)) => {
                 text == "never" || duration::parse(text).is_ok_and(|limit| !limit.is_zero())
             }
@@ -178,8 +178,8 @@ impl Kind {
         }
     }
 
-    /// The value that the text of an environment variable stands for. A text that does not fit is passed on
-    /// as it is: reading it then fails with the words of this kind.
+    /// The value that the text of an environment variable stands for. A text that does not fit is returned
+    /// unchanged. Reading it then fails with the error of this kind.
     pub(super) fn read_variable(self, text: &str) -> Value {
         let as_text = || Value::from(text);
         match self {
@@ -205,18 +205,18 @@ impl Kind {
     }
 }
 
-/// JSON where the text is JSON, else the text itself.
+/// Parses the text as JSON. If it is not JSON, the text itself is the value.
 pub(super) fn json_or_text(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
 }
 
-/// The value in a few words, fit for an error: short, and without passwords.
+/// Describes the value in an error: short, and without passwords.
 pub(super) fn describe(value: &Value) -> String {
     const SHOWN: usize = 60;
     match value {
         Value::Null => "null".into(),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
-        // Half an object from an environment variable; it may hold anything.
+        // An incomplete object from an environment variable. It may contain anything.
         Value::String(text) if text.trim_start().starts_with(['{', '[']) => {
             "a text that is no valid JSON".into()
         }

@@ -1,4 +1,4 @@
-//! Laying sources over each other: code over environment over files over defaults.
+//! Merges the sources: code overrides the environment, which overrides files, which override the defaults.
 
 use std::ffi::OsString;
 #[cfg(feature = "config-file")]
@@ -14,9 +14,9 @@ use super::{env, table, validate};
 
 /// Reads a [`BrokerConfig`] from several sources.
 ///
-/// Precedence does not depend on the order of the calls: values given in code win over the environment, it
-/// wins over files, they win over the defaults. Among sources of one sort the later call wins. Objects are
-/// merged key by key.
+/// The order of the calls does not matter: values given in code override the environment, the environment
+/// overrides files, and files override the defaults. Among sources of the same kind, the later call wins.
+/// Objects are merged key by key.
 ///
 /// ```no_run
 /// use ligand::config::ConfigLoader;
@@ -35,7 +35,7 @@ pub struct ConfigLoader {
     values: Vec<Value>,
 }
 
-/// What nothing is without the feature `config-file`, so that the compiler says what is missing.
+/// Without the feature `config-file`, nothing implements this. So the compiler names the missing feature.
 #[cfg(not(feature = "config-file"))]
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
@@ -45,7 +45,7 @@ pub struct ConfigLoader {
 )]
 pub trait FilesAreRead {}
 
-/// Values of variables may be passwords, so this prints none.
+/// Values of variables may be passwords, so `Debug` prints none of them.
 enum Environment {
     Process,
     Given(Vec<(OsString, OsString)>),
@@ -61,17 +61,17 @@ impl std::fmt::Debug for Environment {
 }
 
 impl ConfigLoader {
-    /// Nothing but the defaults.
+    /// A loader with only the defaults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes `base` in place of the defaults.
+    /// Uses `base` instead of the defaults.
     pub fn over(base: BrokerConfig) -> Self {
         Self { base, ..Self::default() }
     }
 
-    /// Adds a file, its format chosen by the extension: `.toml`, `.json`, `.yaml` or `.yml`.
+    /// Adds a file. The extension selects the format: `.toml`, `.json`, `.yaml` or `.yml`.
     #[cfg(feature = "config-file")]
     pub fn file(mut self, path: impl AsRef<Path>) -> Self {
         self.files.push(path.as_ref().to_owned());
@@ -87,14 +87,14 @@ impl ConfigLoader {
 
     /// Adds the variables of this process that begin with `LIGAND_`.
     ///
-    /// One that is nearly the name of an option is an error; others that name none are passed over with a
-    /// warning.
+    /// A variable whose name is close to that of an option is an error. Any other unknown variable is
+    /// ignored, with a warning.
     pub fn env(mut self) -> Self {
         self.environment = Some(Environment::Process);
         self
     }
 
-    /// Adds these variables in place of those of the process.
+    /// Adds these variables instead of those of the process.
     pub fn env_from<N, V>(mut self, variables: impl IntoIterator<Item = (N, V)>) -> Self
     where
         N: Into<OsString>,
@@ -105,7 +105,7 @@ impl ConfigLoader {
         self
     }
 
-    /// Adds options given by the program, such as those of its command line: they win over everything.
+    /// Adds options that the program has, for example from its command line. They override all other sources.
     pub fn value(mut self, options: Value) -> Self {
         self.values.push(options);
         self
@@ -114,12 +114,12 @@ impl ConfigLoader {
     /// Reads all sources and validates the result.
     ///
     /// # Errors
-    /// [`ConfigError`], naming the option and where it was written.
+    /// [`ConfigError`] names the option and its source.
     pub fn load(self) -> Result<BrokerConfig, ConfigError> {
         Ok(self.load_with_origins()?.0)
     }
 
-    /// The same, with where each option was written.
+    /// The same, with the source of each option.
     pub(crate) fn load_with_origins(self) -> Result<(BrokerConfig, Origins), ConfigError> {
         validate::check_base(&self.base)?;
         let mut tree = self.base.to_plain_tree();
@@ -138,7 +138,7 @@ impl ConfigLoader {
             let names = variables.unknown.join(", ");
             tracing::warn!(variables = %names, "environment variables that name no option are passed over");
         }
-        // Variables are one source: the type of a transporter and its options belong together.
+        // All variables are one source, because the type and the options of a transporter belong together.
         let mut environment = Map::new();
         for setting in variables.settings {
             merge(&mut environment, adopt(setting.tree, &setting.origin, &mut origins)?);
@@ -154,12 +154,12 @@ impl ConfigLoader {
     }
 }
 
-/// Reads the merged options; an error is worded by the table and blamed on the source that won.
+/// Reads the merged options. The table words the error, and the error names the source of the value.
 fn read_tree(tree: &Map<String, Value>, origins: &Origins) -> Result<BrokerConfig, ConfigError> {
     serde_path_to_error::deserialize(tree).map_err(|error| {
         let path = error.path().to_string();
         let Some(row) = table::option_above(&path) else {
-            // Names were checked before; what is left is a bug in the table, better told than hidden.
+            // The names have been checked before. So this is a bug in the table, and is reported as one.
             let reason = error.into_inner().to_string();
             return ConfigError::Unusable { origin: origins.of(&path), path, reason };
         };
@@ -183,37 +183,39 @@ fn no_options(value: &Value) -> ConfigError {
 }
 
 impl BrokerConfig {
-    /// The options in a JSON object, the rest as by default.
+    /// Reads the options in a JSON object. All others have their defaults.
     ///
     /// # Errors
-    /// [`ConfigError`], naming the option.
+    /// [`ConfigError`] names the option.
     pub fn from_value(options: Value) -> Result<Self, ConfigError> {
         ConfigLoader::new().value(options).load()
     }
 
-    /// The options in the environment of this process (`LIGAND_…`), the rest as by default.
+    /// Reads the options in the environment of this process (`LIGAND_…`). All others have their defaults.
     ///
     /// # Errors
-    /// [`ConfigError`], naming the variable.
+    /// [`ConfigError`] names the variable.
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::default().merge_env()
     }
 
-    /// This configuration with the environment of the process (`LIGAND_…`) laid over it.
+    /// This configuration, overridden by the environment of the process (`LIGAND_…`).
     ///
-    /// Fields that the program set before are overridden too. Where they should win, call this first, or
-    /// give them to [`ConfigLoader::value`].
+    ///
+    /// It also overrides fields that the program has set. To let those fields win, call this first, or pass
+    /// them to [`ConfigLoader::value`].
     ///
     /// # Errors
-    /// [`ConfigError`], naming the variable.
+    /// [`ConfigError`] names the variable.
     pub fn merge_env(self) -> Result<Self, ConfigError> {
         ConfigLoader::over(self).env().load()
     }
 
-    /// The options in a TOML, JSON or YAML file, chosen by extension, the rest as by default.
+    /// Reads a TOML, JSON or YAML file. The extension selects the format. All other options have their
+    /// defaults.
     ///
     /// # Errors
-    /// [`ConfigError`], naming the file and the option.
+    /// [`ConfigError`] names the file and the option.
     #[cfg(feature = "config-file")]
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         ConfigLoader::new().file(path).load()
@@ -229,17 +231,19 @@ impl BrokerConfig {
         ConfigLoader::new().load()
     }
 
-    /// Whether the options can work, each by itself and all together.
+    /// Checks whether the options can work, each by itself and all together.
     ///
-    /// Loading validates; what was changed in code afterwards is validated when the broker is built.
+    ///
+    /// Loading validates the options. Changes that are made in code afterwards are validated when the broker
+    /// is built.
     ///
     /// # Errors
-    /// [`ConfigError`], naming the option.
+    /// [`ConfigError`] names the option.
     pub fn validate(&self) -> Result<(), ConfigError> {
         validate::check(self, &Origins::default())
     }
 
-    /// All options by their keys, in a form that [`read_tree`] reads back; passwords included.
+    /// All options by their keys, including passwords, in a form that [`read_tree`] can read.
     pub(super) fn to_plain_tree(&self) -> Map<String, Value> {
         let mut tree = match serde_json::to_value(self) {
             Ok(Value::Object(tree)) => tree,

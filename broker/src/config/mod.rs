@@ -1,14 +1,17 @@
-//! The options of a broker: what there is, and where it is read from.
+//! The options of a broker, and the sources that they are read from.
 //!
-//! [`BrokerConfig`] is plain data with public fields. Programs set fields in code, and may read files and
-//! the environment with [`ConfigLoader`]: code wins over environment, environment over files, files over
-//! defaults. Nothing is read unless asked for.
 //!
-//! A source goes three steps: its names are checked against one table of all options, so that a typo is
-//! answered with the nearest name; sources are laid over each other; serde reads the result, and whatever
-//! cannot be read or cannot work is blamed on the file or variable it came from.
+//! [`BrokerConfig`] is plain data with public fields. Programs set fields in code. They may also read files
+//! and the environment with [`ConfigLoader`]. Code overrides the environment, the environment overrides
+//! files, and files override the defaults. Nothing is read unless the program asks for it.
 //!
-//! All options are listed in `docs/configuration.md`, which is made from the code.
+//!
+//! Reading takes three steps. First, the names in each source are checked against one table of all options,
+//! so that the error for a typo suggests the nearest name. Then the sources are merged. Finally, serde reads
+//! the result. An error names the file or variable that the value came from.
+//!
+//!
+//! `docs/configuration.md` lists all options. It is generated from the code.
 
 mod broker;
 mod choices;

@@ -1,4 +1,4 @@
-//! The groups of options below the top level, except `transit`.
+//! The groups of options below the top level, without `transit`.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,19 +9,19 @@ use serde::{Deserialize, Serialize};
 
 use super::{DiscovererConfig, StrategyKind, duration};
 
-/// What happens to requests that still run when the broker stops.
+/// What happens to running requests when the broker stops.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TrackingConfig {
-    /// Accepted from Moleculer configurations, without effect: requests in flight are always awaited.
+    /// Accepted from Moleculer configurations, without effect. A stop always waits for running requests.
     ///
     /// Default: `true`.
     pub enabled: bool,
 
-    /// How long a stopping broker waits for requests in flight; what still runs then is cancelled. Shorter
-    /// than an action takes, and its caller gets an error; too long, and a hanging handler holds up a
-    /// deployment until the supervisor kills the process.
+    /// How long a stopping broker waits for running requests. Those that still run then are cancelled. If it
+    /// is shorter than an action takes, the caller gets an error. If it is too long, a handler that hangs
+    /// delays a deployment until the supervisor kills the process.
     ///
     /// Unit: milliseconds. Default: `"5s"`.
     #[serde(with = "duration::millis")]
@@ -34,18 +34,19 @@ impl Default for TrackingConfig {
     }
 }
 
-/// The `$node` service. A plain `true` or `false` sets `enabled`.
+/// The service `$node`. A plain `true` or `false` sets `enabled`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct InternalServices {
-    /// Whether `$node` exists. Without it, tools that list nodes, services and health see nothing here.
+    /// Whether `$node` exists. Without it, tools that list nodes, services and health see nothing of this
+    /// node.
     ///
     /// Default: `true`.
     pub enabled: bool,
 
-    /// Whether `$node.options` answers callers on other nodes. It shows this configuration (without
-    /// passwords) to whoever can reach the cluster.
+    /// Whether `$node.options` answers callers on other nodes. It shows this configuration, without
+    /// passwords, to everyone who can reach the cluster.
     ///
     /// Default: `false`.
     #[serde(rename = "remote")]
@@ -97,56 +98,59 @@ impl<'de> Deserialize<'de> for InternalServices {
     }
 }
 
-/// Which nodes are known and which of them gets a call.
+/// Which nodes are known, and which of them gets a call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct RegistryConfig {
-    /// Which of several nodes with the same action gets a call: `"RoundRobin"` spreads evenly, `"Random"`
-    /// needs no shared state.
+    /// Which of several nodes with the same action gets a call. `"RoundRobin"` distributes calls evenly.
+    /// `"Random"` needs no shared state.
     ///
     /// Default: `"RoundRobin"`.
     pub strategy: StrategyKind,
 
-    /// Calls an action of this node if it has it, before asking others. Without it, calls that could stay
-    /// in the process cross the network; with it, a node that receives the load keeps the load.
+    /// If this node offers an action, calls to it stay on this node. If it is `false`, such calls may cross
+    /// the network. If it is `true`, a node that receives the load keeps it.
     ///
     /// Default: `true`.
     pub prefer_local: bool,
 
-    /// How long a stopping node keeps serving after it announced its leave, so that the news reaches its
-    /// callers first. Zero makes some callers meet a closed door; long values slow each stop.
+    /// How long a stopping node continues to serve after it has announced that it leaves, so that its callers
+    /// learn of it first. With zero, some calls are refused. A long delay makes each stop slower.
     ///
     /// Unit: milliseconds. Default: `"100ms"`.
     #[serde(with = "duration::millis")]
     pub stop_delay: Duration,
 
-    /// The longest that a stopping node keeps serving while requests keep coming. Short refuses callers that
-    /// have not heard the news yet; long lets one that never hears it hold up the stop.
+    /// The longest time that a stopping node continues to serve while requests keep arriving. If it is short,
+    /// callers that have not received the announcement yet are refused. If it is long, a caller that never
+    /// receives it delays the stop.
     ///
     /// Unit: milliseconds. Default: `"2s"`.
     #[serde(with = "duration::millis")]
     pub stop_delay_limit: Duration,
 
-    /// How long a node that went away is still listed as offline. Short, and operators miss who vanished;
-    /// long, and nodes with changing ids fill the list.
+    /// How long a node that has left stays in the list as offline. If it is short, operators may not see
+    /// which node disappeared. If it is long, nodes with changing ids fill the list.
     ///
     /// Unit: seconds. Default: `"10m"`.
     #[serde(with = "duration::seconds")]
     pub clean_offline_nodes_timeout: Duration,
 
-    /// How many nodes are remembered, offline ones included. A further one takes the place of the one that is
-    /// offline longest, and is ignored where all are online. It bounds what a flood of invented node ids can
-    /// make us store; lower than the cluster, and real nodes stay unseen. More than 65,000 count as 65,000.
+    /// How many nodes are remembered, including offline ones. A further node replaces the one that has been
+    /// offline longest. If all are online, it is ignored. This limits the memory that a flood of invented
+    /// node ids can take. If it is lower than the number of nodes in the cluster, some of them are not seen.
+    /// Values above 65,000 count as 65,000.
     ///
     /// Unit: nodes. Default: `10000`.
     pub max_nodes: usize,
 
-    /// How nodes learn of each other. Without one they do it over the transporter. `"Redis"`,
-    /// `"redis://host:6379/0"` or an object with `type` and `options` (`redis`, `fullCheck`, `scanLength`,
-    /// `serializer`) puts what they are into Redis, as Moleculer's Redis discoverer does (feature
-    /// `discovery-redis`). Its `serializer` is `"JSON"` unless given, whatever the cluster speaks. All nodes
-    /// of a cluster need the same one, or they do not see each other. Passwords in it are never printed.
+    /// How nodes learn of each other. Without it, they use the transporter. With `"Redis"`,
+    /// `"redis://host:6379/0"`, or an object with `type` and `options` (`redis`, `fullCheck`, `scanLength`,
+    /// `serializer`), they announce themselves through records in Redis, as Moleculer's Redis discoverer does
+    /// (feature `discovery-redis`). Its `serializer` is `"JSON"` by default, whichever serializer the cluster
+    /// uses. All nodes of a cluster need the same discoverer; otherwise they do not see each other. Passwords
+    /// in it are never printed.
     ///
     /// Default: none.
     pub discoverer: Option<DiscovererConfig>,
@@ -166,14 +170,14 @@ impl Default for RegistryConfig {
     }
 }
 
-/// Notices handlers that block their thread.
+/// Detects handlers that block their thread.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct WatchdogConfig {
-    /// How long a handler may keep its thread before another task goes on reading in its place. Very short
-    /// moves work between threads for nothing; long lets one blocking handler delay all requests that
-    /// arrived with it.
+    /// How long a handler may block its thread before another task continues to read in its place. If it is
+    /// very short, work moves between threads without need. If it is long, one blocking handler delays all
+    /// requests that arrived with it.
     ///
     /// Unit: milliseconds. Default: `"5ms"`.
     #[serde(with = "duration::millis")]
@@ -186,13 +190,13 @@ impl Default for WatchdogConfig {
     }
 }
 
-/// Where heartbeats, gossip and registry changes are worked off.
+/// Where heartbeats, gossip and registry changes are processed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ControlConfig {
-    /// Gives them a thread of their own, so that handlers which block every worker cause no false
-    /// disconnect. Without it, they run as tasks beside the handlers: right for tests on paused time.
+    /// Gives them a thread of their own, so that handlers which block all workers cause no false disconnect.
+    /// Without it, they run as tasks beside the handlers, which is right for tests with paused time.
     ///
     /// Default: `true`.
     pub thread: bool,
@@ -204,36 +208,37 @@ impl Default for ControlConfig {
     }
 }
 
-/// What errors tell other nodes.
+/// What errors reveal to other nodes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ErrorsConfig {
-    /// Sends stack traces to callers on other nodes. Handy while developing; in production it tells
-    /// whoever calls how the program looks inside.
+    /// Sends stack traces to callers on other nodes. This is useful during development. In production, it
+    /// reveals the structure of the program to every caller.
     ///
     /// Default: `false`.
     pub stack: bool,
 }
 
-/// What other nodes are told about how to reach this one.
+/// How other nodes reach this one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct AdvertiseConfig {
-    /// The host name others connect to; without one, that of the system. A name others cannot resolve
-    /// leaves this node visible and unreachable.
+    /// The host name that other nodes use to reach this one. The default is the name of the system. If other
+    /// nodes cannot resolve the name, they see this node but cannot reach it.
     ///
     /// Default: none.
     pub hostname: Option<String>,
 
-    /// The addresses others may connect to, best first; without any, those of the network interfaces.
+    /// The addresses that other nodes use to reach this one, the best one first. The default is the addresses
+    /// of the network interfaces.
     ///
     /// Default: none.
     pub ip_list: Option<Vec<String>>,
 
-    /// The port others connect to, where a container or NAT maps another one to ours; without one, the
-    /// port we listen on.
+    /// The port that other nodes use to reach this one, if a container or NAT maps it to another port. The
+    /// default is the port that this node listens on.
     ///
     /// Default: none.
     pub port: Option<u16>,

@@ -1,18 +1,19 @@
-//! Secrets stay out of what is printed.
+//! Removes secrets from everything that is printed.
 
 use serde_json::{Map, Value};
 
 const MASK: &str = "***";
 
-/// Parts of names whose values are never printed, in lower case.
+/// Parts of names, in lower case. Values with such a name are never printed.
 const SECRET_NAMES: &[&str] =
     &["pass", "pwd", "secret", "token", "cred", "auth", "nkey", "seed", "jwt", "apikey", "accesskey"];
 
-/// The URL without user name, password and secret query parameters, fit for logs and errors.
+/// The URL without user name, password and secret query parameters, for logs and errors.
 ///
-/// Everything between `://` and the last `@` becomes `***`. A password that was not percent-encoded may hold
-/// `/`, `?` or `,`, so the last `@` is the only safe end; in doubt this hides a host rather than show half a
-/// password.
+///
+/// Everything between `://` and the last `@` becomes `***`. A password that is not percent-encoded may
+/// contain `/`, `?` or `,`, so only the last `@` is a safe end. In doubt, a host is hidden rather than a part
+/// of a password shown.
 #[must_use]
 pub fn redact(url: &str) -> String {
     let (scheme, rest) = match url.split_once("://") {
@@ -51,8 +52,8 @@ pub fn redact(url: &str) -> String {
     clean
 }
 
-/// Options of a transporter without secrets: what is named like one is masked, other texts go through
-/// [`redact`].
+/// The options of a transporter without secrets. Values whose name indicates a secret are masked. Other texts
+/// go through [`redact`].
 pub(super) fn redact_map(options: &Map<String, Value>) -> Map<String, Value> {
     options.iter().map(|(name, value)| (name.clone(), redact_value(value, is_secret(name)))).collect()
 }

@@ -1,8 +1,9 @@
-//! `docs/configuration.md`, made from the code.
+//! Generates `docs/configuration.md` from the code.
+//!
 //!
 //! Meaning, unit and default of an option are written once, in the doc comment of its field. The tests here
-//! take them from the source, hold them against the table and the real defaults, and compare what they
-//! render with the page. `UPDATE_DOCS=1 cargo test -p ligand --lib config::reference` rewrites the page.
+//! read them from the source, compare them with the table and the real defaults, and compare the generated
+//! tables with the page. `UPDATE_DOCS=1 cargo test -p ligand --lib config::reference` rewrites the page.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -22,13 +23,13 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.m
 struct Field {
     path: String,
     kind: String,
-    /// What it means, in one line.
+    /// Its meaning, in one line.
     meaning: String,
     unit: Option<String>,
     default: Option<String>,
 }
 
-/// The public fields of each public struct in a source file, in order; `path` is the key alone.
+/// The public fields of each public struct in a source file, in order. `path` contains only the key.
 fn fields_of(source: &str) -> BTreeMap<String, Vec<Field>> {
     let mut structs: BTreeMap<String, Vec<Field>> = BTreeMap::new();
     let (mut current, mut docs, mut renamed) = (None, Vec::new(), None);
@@ -53,7 +54,7 @@ fn fields_of(source: &str) -> BTreeMap<String, Vec<Field>> {
     structs
 }
 
-/// Splits `Unit: x. Default: y.` off a doc comment.
+/// Splits `Unit: x. Default: y.` off the end of a doc comment.
 fn documented(path: String, kind: &str, docs: &str) -> Field {
     let (text, facts) = match docs.rsplit_once("\n\n") {
         Some((text, facts)) => (text, facts),
@@ -84,7 +85,7 @@ fn camel_case(field: &str) -> String {
     key
 }
 
-/// All fields in order, groups before what is in them, with full paths.
+/// All fields in order, with full paths. A group comes before its fields.
 fn all_fields() -> Vec<Field> {
     fn add(group: &str, name: &str, structs: &BTreeMap<String, Vec<Field>>, fields: &mut Vec<Field>) {
         for field in &structs[name] {
@@ -105,7 +106,7 @@ fn defaults() -> Map<String, Value> {
     BrokerConfig::default().to_plain_tree()
 }
 
-/// The paths of all leaves; an option that is an open object is one leaf.
+/// The paths of all leaves. An option that is an open object is one leaf.
 fn leaves(group: &str, tree: &Map<String, Value>, paths: &mut Vec<String>) {
     for (key, value) in tree {
         let path = if group.is_empty() { key.clone() } else { format!("{group}.{key}") };
@@ -120,7 +121,7 @@ fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }
 
-/// The tables of options, one per group.
+/// The tables of options, one for each group.
 fn render_options() -> String {
     let fields = all_fields();
     let groups: Vec<&Field> = fields.iter().filter(|field| table::is_group(&field.path)).collect();
@@ -160,7 +161,7 @@ fn render_unsupported() -> String {
     format!("\n{}.\n", names.join(", "))
 }
 
-/// The page with what stands between the markers `<!-- name -->` and `<!-- /name -->` replaced.
+/// The page, with the text between the markers `<!-- name -->` and `<!-- /name -->` replaced.
 fn between_markers(page: &str, name: &str, content: &str) -> String {
     let (open, close) = (format!("<!-- {name} -->\n"), format!("\n<!-- /{name} -->"));
     let (before, rest) = page.split_once(&open).expect("the page has the opening marker");

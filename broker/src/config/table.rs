@@ -1,12 +1,13 @@
-//! Every option there is, in the order of the reference.
+//! The table of all options, in the order of the reference.
 //!
-//! The types say what can be read; this table says how options are called, so that a typo can be answered
-//! with the nearest name, and words the errors. A test holds both together.
+//!
+//! The types say what can be read. This table has the names of the options, so that the error for a typo can
+//! suggest the nearest name, and it words the errors. A test checks that both agree.
 
 use super::kind::Kind;
 use super::{OnIdConflict, Protocol, SerializerKind, StrategyKind};
 
-/// One option: its keys joined by dots, and what it takes.
+/// An option: its keys joined by dots, and what it accepts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row {
     pub(super) path: &'static str,
@@ -17,7 +18,7 @@ const fn row(path: &'static str, kind: Kind) -> Row {
     Row { path, kind }
 }
 
-/// Groups that may be written as one `true` or `false`, with the key that then gets it.
+/// Groups that may be written as a single `true` or `false`, and the key that the value sets.
 pub(super) const SWITCHED_GROUPS: &[(&str, &str)] = &[("internalServices", "enabled")];
 
 /// Other accepted spellings of keys.
@@ -93,7 +94,8 @@ pub(super) const OPTIONS: &[Row] = &[
     row("onIdConflict", Kind::Choice { words: OnIdConflict::WORDS, missing: &[], why: "" }),
 ];
 
-/// Options of Moleculer that have no counterpart here, yet. Naming them beats guessing a similar key.
+/// Options of Moleculer that ligand does not support yet. The error names them, which is better than
+/// suggesting a similar key.
 pub(super) const UNSUPPORTED: &[&str] = &[
     "bulkhead",
     "cacher",
@@ -124,19 +126,19 @@ pub(super) const UNSUPPORTED: &[&str] = &[
     "transit.packetLogFilter",
 ];
 
-/// The option at exactly this path.
+/// The option with exactly this path.
 pub(super) fn option(path: &str) -> Option<&'static Row> {
     OPTIONS.iter().find(|row| row.path == path)
 }
 
-/// The option at this path, or the open one that this path leads into.
+/// The option with this path, or the open option that contains it.
 pub(super) fn option_above(path: &str) -> Option<&'static Row> {
-    // A list's elements are written `ipList[0]`.
+    // The elements of a list are written as `ipList[0]`.
     let path = path.split('[').next().unwrap_or(path);
     option(path).or_else(|| option_above(path.rsplit_once('.')?.0))
 }
 
-/// Keys that are valid right below `group`, each once; `""` is the top level.
+/// The keys that are valid directly below `group`, each once. `""` is the top level.
 pub(super) fn keys_of(group: &str) -> Vec<&'static str> {
     let mut keys = Vec::new();
     for row in OPTIONS {
@@ -152,7 +154,7 @@ pub(super) fn keys_of(group: &str) -> Vec<&'static str> {
     keys
 }
 
-/// Whether options lie below this path.
+/// Whether there are options below this path.
 pub(super) fn is_group(path: &str) -> bool {
     !keys_of(path).is_empty()
 }

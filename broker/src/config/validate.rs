@@ -1,4 +1,4 @@
-//! Values that can be read and cannot work.
+//! Finds values that are readable but cannot work.
 
 use std::net::IpAddr;
 
@@ -10,10 +10,10 @@ use super::layer::Origins;
 use super::table::{OPTIONS, Row};
 use super::{BrokerConfig, Protocol};
 
-/// Longest namespace in bytes: together with a node id it has to fit into a topic name.
+/// The longest namespace in bytes. Together with a node id it has to fit into a topic name.
 const LONGEST_NAMESPACE: usize = 128;
 
-/// Checks the range of each option, then what only makes sense together.
+/// Checks the range of each option, and then combinations of options.
 pub(super) fn check(config: &BrokerConfig, origins: &Origins) -> Result<(), ConfigError> {
     check_ranges(config, OPTIONS.iter(), origins)?;
     let unusable = |path: &str, reason: String| {
@@ -65,8 +65,8 @@ pub(super) fn check(config: &BrokerConfig, origins: &Origins) -> Result<(), Conf
     Ok(())
 }
 
-/// Checks what a configuration made in code cannot have, before sources are laid over it: written as text, its
-/// zero would be read back as Moleculer's, which is no limit.
+/// Checks a configuration that was made in code, before other sources are merged into it. Written as text,
+/// its zero would be read as Moleculer's zero, which means no limit.
 pub(super) fn check_base(config: &BrokerConfig) -> Result<(), ConfigError> {
     let timeouts = OPTIONS.iter().filter(|row| matches!(row.kind, Kind::Timeout));
     check_ranges(config, timeouts, &Origins::default())
@@ -92,7 +92,7 @@ fn check_ranges<'a>(
     Ok(())
 }
 
-/// Why this namespace cannot be part of topic names (protocol chapter 2.2), if so.
+/// Why this namespace cannot be part of topic names (protocol chapter 2.2).
 fn wrong_namespace(namespace: &str) -> Option<String> {
     const USE: &str = "use letters, digits, - _ and .";
     if namespace.len() > LONGEST_NAMESPACE {

@@ -1,10 +1,10 @@
-//! Until when a call may take, without reading the clock before anybody has to wait.
+//! The deadline of a call. It reads no clock before something has to wait.
 
 use std::sync::OnceLock;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A deadline that becomes a point in time when somebody asks.
+/// A deadline that becomes a point in time when it is first read.
 #[derive(Debug)]
 pub(crate) struct Deadline {
     timeout: Option<Duration>,
@@ -16,19 +16,19 @@ impl Deadline {
         Self { timeout, at: OnceLock::new() }
     }
 
-    /// The point in time; counts from the first time somebody asks, which is when the call begins or
-    /// has just begun.
+    /// The point in time. It counts from the first time that somebody reads it, which is when the call begins
+    /// or has just begun.
     pub(crate) fn at(&self) -> Option<Instant> {
         let timeout = self.timeout?;
         Some(*self.at.get_or_init(|| far(Instant::now(), timeout)))
     }
 
-    /// How long it was to begin with.
+    /// How long the call may take in total.
     pub(crate) fn timeout(&self) -> Option<Duration> {
         self.timeout
     }
 
-    /// What is left of it; zero when it has passed. Reads the clock once.
+    /// The time that is left, or zero when the deadline has passed. Reads the clock once.
     pub(crate) fn remaining(&self) -> Option<Duration> {
         let timeout = self.timeout?;
         match self.at.get() {
@@ -41,7 +41,7 @@ impl Deadline {
     }
 }
 
-/// `now + timeout`, or a point far away where that cannot be expressed.
+/// `now + timeout`, or a point far in the future if the sum does not fit.
 fn far(now: Instant, timeout: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
     now + timeout.min(CENTURY)

@@ -1,4 +1,4 @@
-//! Typed values that ride along with a context inside one process.
+//! Typed values that accompany a context within one process.
 
 use ligand_transporters::locks::Mutex;
 use std::any::{Any, TypeId};
@@ -8,19 +8,19 @@ use std::sync::{Arc, OnceLock};
 
 type Map = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
 
-/// At most one value per type; never sent to another node.
+/// Typed values, at most one for each type. They are never sent to another node.
 #[derive(Default)]
 pub struct Extensions(OnceLock<Box<Mutex<Map>>>);
 
 impl Extensions {
-    /// The value of type `T`, if somebody put one in.
+    /// The value of type `T`, if there is one.
     #[must_use]
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         let map = self.0.get()?.lock();
         map.get(&TypeId::of::<T>())?.clone().downcast().ok()
     }
 
-    /// Puts a value in, replacing one of the same type.
+    /// Inserts a value. It replaces a value of the same type.
     pub fn insert<T: Send + Sync + 'static>(&self, value: T) {
         let map = self.0.get_or_init(Box::default);
         map.lock().insert(TypeId::of::<T>(), Arc::new(value));

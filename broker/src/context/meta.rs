@@ -1,6 +1,7 @@
-//! `meta` and `headers`: small JSON objects that travel beside a call.
+//! `meta` and `headers`: small JSON objects that travel with a call.
 //!
-//! Most calls carry none, so nothing is parsed or allocated until somebody reads or writes.
+//!
+//! Most calls have none, so nothing is parsed or allocated before they are read or written.
 
 use bytes::Bytes;
 use ligand_transporters::locks::Mutex;
@@ -12,15 +13,17 @@ use std::sync::Arc;
 use crate::codec::{from_value, read_json, to_value};
 use crate::error::Result;
 
-/// A JSON object behind a lock; copies are shared until one is written to. `None`: it is empty.
+/// A JSON object behind a lock. Copies share their content until one of them is written to. `None` means that
+/// it is empty.
 ///
-/// Every context has three, most of them empty, so what one holds lies elsewhere.
+///
+/// Every context has three of them. Most are empty, so the content is stored outside the context.
 #[derive(Debug, Default)]
 pub(crate) struct Bag(Mutex<Option<Box<Content>>>);
 
 #[derive(Debug, Clone)]
 enum Content {
-    /// As it arrived; known to be one JSON value.
+    /// As it arrived. It is known to be one JSON value.
     Raw(Bytes),
     Map(Arc<Map<String, Value>>),
 }
@@ -45,7 +48,7 @@ impl Bag {
         if object.is_empty() { Self::default() } else { Self(Mutex::new(map(Arc::new(object)))) }
     }
 
-    /// A copy that shares its content until written to.
+    /// A copy. It shares the content until one of them is written to.
     pub(crate) fn copy(&self) -> Self {
         Self(Mutex::new(self.0.lock().clone()))
     }
@@ -64,7 +67,7 @@ impl Bag {
         });
     }
 
-    /// Adds every key of `other`, replacing what was there, as Node merges meta.
+    /// Adds every key of `other`, and overwrites those that exist, as Node merges meta.
     pub(crate) fn merge(&self, other: &Self) {
         if std::ptr::eq(self, other) || other.is_empty() {
             return;
@@ -78,12 +81,12 @@ impl Bag {
         self.write(|map| map.extend(other.iter().map(|(key, value)| (key.clone(), value.clone()))));
     }
 
-    /// Adds every key of a JSON object that came with an answer.
+    /// Adds every key of a JSON object that arrived with an answer.
     pub(crate) fn absorb(&self, bytes: Bytes) {
         let mut content = self.0.lock();
         match content.as_deref() {
             _ if matches!(&bytes[..], b"{}" | b"null" | b"") => {}
-            // Mostly the callee changed nothing, and sends back what it was sent.
+            // Most callees change nothing, and send back what they received.
             Some(Content::Raw(mine)) if *mine == bytes => {}
             None => *content = raw(bytes),
             Some(_) => {
@@ -135,10 +138,11 @@ impl Content {
     }
 }
 
-/// The members of an object that came with a packet.
+/// The members of an object that arrived with a packet.
 ///
-/// Whatever a decoder lets through can be read: it refuses meta that is no object, or is malformed or too
-/// deep. Should it ever fail to, that is told, because a handler may take no user for nobody.
+///
+/// Decoders refuse meta that is not an object, is malformed, or is too deep. So this should never fail. If it
+/// does, the failure is logged: otherwise a handler might take a missing user for an anonymous one.
 fn parse(raw: &[u8]) -> Map<String, Value> {
     read_json(raw).unwrap_or_else(|error| {
         tracing::error!(error = %error, "meta or headers of a packet cannot be read and are left out");
@@ -146,23 +150,24 @@ fn parse(raw: &[u8]) -> Map<String, Value> {
     })
 }
 
-/// Values that travel down with every nested call, and come back merged.
+/// The meta of a call: values that travel to every nested call, and are merged back when it returns.
 ///
-/// Parallel children that write one key race as they do in Node: the last answer wins.
+///
+/// If parallel calls write the same key, the last answer wins, as in Node.
 #[derive(Debug, Clone, Copy)]
 pub struct Meta<'a>(pub(crate) &'a Bag);
 
 impl Meta<'_> {
-    /// The value of a key, if it is there and is a `T`.
+    /// The value of a key, if the key exists and the value is a `T`.
     #[must_use]
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         from_value(&self.0.get(key)?).ok()
     }
 
-    /// Sets a key.
+    /// Sets the value of a key.
     ///
     /// # Errors
-    /// When the value cannot be written as JSON; then nothing is set. Names the key.
+    /// When the value cannot be written as JSON. The error names the key, and nothing is set.
     pub fn set(&self, key: &str, value: impl Serialize) -> Result<()> {
         self.0.set(key, to_value(format_args!("the meta value '{key}'"), &value)?);
         Ok(())
@@ -175,8 +180,8 @@ impl Meta<'_> {
     }
 }
 
-/// Headers of a call or event: they travel one hop and are never inherited. Setting one here goes back
-/// with the response.
+/// The headers of a call or an event. They travel one hop: nested calls do not inherit them. Headers that are
+/// set here are sent with the response.
 #[derive(Debug, Clone, Copy)]
 pub struct Headers<'a> {
     pub(crate) request: &'a Bag,
@@ -184,7 +189,7 @@ pub struct Headers<'a> {
 }
 
 impl Headers<'_> {
-    /// A header of the request, if it is there and is a `T`.
+    /// A header of the request, if it exists and its value is a `T`.
     #[must_use]
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         from_value(&self.request.get(key)?).ok()
@@ -199,7 +204,7 @@ impl Headers<'_> {
     /// Sets a header of the response.
     ///
     /// # Errors
-    /// When the value cannot be written as JSON; then nothing is set. Names the header.
+    /// When the value cannot be written as JSON. The error names the header, and nothing is set.
     pub fn set_response(&self, key: &str, value: impl Serialize) -> Result<()> {
         self.response.set(key, to_value(format_args!("the header '{key}'"), &value)?);
         Ok(())

@@ -1,4 +1,4 @@
-//! What a handler knows of the call it serves, and its way to make further calls.
+//! The context of a call: what a handler knows about it, and how the handler makes further calls.
 
 mod deadline;
 mod extensions;
@@ -29,7 +29,7 @@ pub use meta::{Headers, Meta};
 
 /// The context of one call or event: ids, meta, headers, deadline, and `call`, `emit`, `broadcast`.
 ///
-/// Owned and cheap to clone, so closures, spawned tasks and clients can keep it.
+/// It is owned and cheap to clone, so closures, spawned tasks and clients can keep it.
 ///
 /// ```
 /// use ligand::{Context, Result, ServiceBroker, service};
@@ -41,7 +41,7 @@ pub use meta::{Headers, Meta};
 /// impl Trips {
 ///     #[action]
 ///     async fn book(&self, ctx: Context, rider: u64) -> Result<String> {
-///         // Meta comes from the caller, goes along with nested calls, and comes back.
+///         // Meta comes from the caller, goes to nested calls, and comes back.
 ///         let zone: String = ctx.meta().get("zone").unwrap_or_default();
 ///         // No nested call gets more time than this one has left.
 ///         let price: u32 = ctx.call("trips.price", json!({ "rider": rider })).await?;
@@ -67,20 +67,20 @@ pub use meta::{Headers, Meta};
 #[derive(Clone)]
 pub struct Context {
     inner: Arc<Inner>,
-    /// Where it was handed to after it was made, if anywhere.
+    /// The endpoint that this handle was made for, if any.
     at: At,
 }
 
-/// Whose handler a context is handed to.
+/// The endpoint whose handler gets a context.
 #[derive(Clone)]
 pub(crate) enum At {
-    /// Nobody has been chosen yet; in a handed context, whomever it was made for.
+    /// No endpoint has been chosen yet. In a handle, it is the endpoint for which the context was made.
     Unpicked,
     /// An action of this node.
     Local(Arc<Action>),
     /// An action of another node.
     Remote(Arc<Node>, Arc<Action>),
-    /// The action of whichever node the bus chooses.
+    /// An action of the node that the bus chooses.
     Bus(Arc<Action>),
     /// A subscription of this node.
     Event(Arc<EventSub>),
@@ -88,7 +88,7 @@ pub(crate) enum At {
 
 struct Inner {
     broker: ServiceBroker,
-    /// Most calls know their endpoint from the beginning; then no copy of the context has to.
+    /// Most calls know their endpoint from the beginning. Then no copy of the context has to store it.
     made_for: At,
     scope: Scope,
     response_headers: Bag,
@@ -96,41 +96,42 @@ struct Inner {
     extensions: Extensions,
 }
 
-/// What a context is made of. It is written once per call, so what few calls have lies in [`Descent`].
+/// The content of a context. It is written once per call, so what only few calls need is stored in
+/// [`Descent`].
 pub(crate) struct Scope {
-    /// `None`: that of the action that the context is made for.
+    /// `None` means the name of the action for which the context was made.
     pub(crate) name: Option<Name>,
     pub(crate) id: LazyId,
     pub(crate) level: u32,
     pub(crate) tracing: Option<bool>,
-    /// Whether an answer to a request with this id may still come: then another request needs another id.
+    /// Whether an answer to a request with this id may still arrive. Then the next request needs another id.
     pub(crate) awaited: AtomicBool,
-    /// How an event is spread; `None` for a call.
+    /// How an event is distributed. `None` for a call.
     pub(crate) spread: Option<Spread>,
     pub(crate) meta: Bag,
     pub(crate) headers: Bag,
     pub(crate) deadline: Deadline,
-    /// `None`: the start of a tree of calls, made here and for nobody in particular.
+    /// `None` for the root of a tree of calls that begins on this node, and is for no particular node.
     pub(crate) descent: Option<Box<Descent>>,
 }
 
-/// Where a call or event comes from, and whom it is for.
+/// Where a call or an event comes from, and whom it is for.
 #[derive(Default)]
 pub(crate) struct Descent {
-    /// `None`: this is the root, its own id stands for the tree.
+    /// `None` for the root: its own id is the id of the tree.
     pub(crate) request_id: Option<Id>,
     pub(crate) parent_id: Option<Id>,
     pub(crate) caller: Option<Name>,
-    /// The node that made the call; `None` for this one.
+    /// The node that made the call. `None` for this node.
     pub(crate) from: Option<NodeId>,
-    /// The node that has to answer, if the caller named one.
+    /// The node that has to answer, if the caller has named one.
     pub(crate) pinned: Option<NodeId>,
-    /// The groups that an event is for; empty for all.
+    /// The groups that an event is for. Empty means all groups.
     pub(crate) groups: Vec<Name>,
 }
 
 impl Scope {
-    /// The start of a tree of calls.
+    /// The root of a tree of calls.
     #[inline]
     pub(crate) fn root(name: Option<Name>) -> Self {
         Self {
@@ -147,7 +148,7 @@ impl Scope {
         }
     }
 
-    /// A call made while another one is being served (protocol chapter 6.1).
+    /// A nested call (protocol chapter 6.1).
     pub(crate) fn child(name: Option<Name>, parent: &Context) -> Self {
         let descent = Descent {
             request_id: Some(parent.request_id()),
@@ -164,7 +165,7 @@ impl Scope {
         }
     }
 
-    /// The start of a tree of calls, or what is made in the course of `parent`.
+    /// The root of a tree of calls, or a call nested in `parent`.
     pub(crate) fn within(parent: Option<&Context>, name: Option<Name>) -> Self {
         match parent {
             Some(parent) => Self::child(name, parent),
@@ -186,7 +187,7 @@ impl Scope {
 }
 
 impl Context {
-    /// A context for a handler, or with a name of its own for whoever will be chosen.
+    /// A context for a handler, or for an endpoint that is chosen later. The latter needs a name.
     #[inline]
     pub(crate) fn new(broker: ServiceBroker, made_for: At, scope: Scope) -> Self {
         let inner = Inner {
@@ -200,13 +201,13 @@ impl Context {
         Self { inner: Arc::new(inner), at: At::Unpicked }
     }
 
-    /// The same call or event, for another handler.
+    /// The context of the same call or event, for another handler.
     #[inline]
     pub(crate) fn handed_to(&self, at: At) -> Self {
         Self { inner: Arc::clone(&self.inner), at }
     }
 
-    /// The same call or event, without knowing where it was handed to: cheaper than a clone.
+    /// The same context without its endpoint. This is cheaper than a clone.
     #[inline]
     pub(crate) fn without_place(&self) -> Self {
         Self { inner: Arc::clone(&self.inner), at: At::Unpicked }
@@ -229,46 +230,48 @@ impl Context {
         &self.inner.response_headers
     }
 
-    /// Id of this call or event.
+    /// The id of this call or event.
     #[must_use]
     pub fn id(&self) -> Id {
         self.scope().id.get().clone()
     }
 
-    /// The id for a request: that of the context, unless an answer to one with it may still come.
+    /// The id for a request. It is that of the context, unless an answer to an earlier request with that id
+    /// may still arrive.
     ///
-    /// A layer may call `next` again while the first call is under way, or after it was given up.
+    ///
+    /// A layer may call `next` again while the first call is running, or after that call was given up.
     pub(crate) fn request_packet_id(&self) -> PacketId {
         let own = self.scope().id.get().bits();
         own.filter(|_| !self.scope().awaited.swap(true, Ordering::Relaxed)).unwrap_or_else(PacketId::random)
     }
 
-    /// A request with this id has been answered, or was not sent: nothing can come for it any more.
+    /// A request with this id has been answered, or was not sent. No answer to it can arrive any more.
     pub(crate) fn is_over(&self, request: PacketId) {
         if self.scope().id.get().bits() == Some(request) {
             self.scope().awaited.store(false, Ordering::Relaxed);
         }
     }
 
-    /// Id of the whole tree of calls that this one belongs to.
+    /// The id of the whole tree of calls that this call belongs to.
     #[must_use]
     pub fn request_id(&self) -> Id {
         self.scope().request_id().cloned().unwrap_or_else(|| self.id())
     }
 
-    /// Id of the call in whose course this one was made.
+    /// The id of the call that made this one.
     #[must_use]
     pub fn parent_id(&self) -> Option<Id> {
         self.scope().descent.as_ref()?.parent_id.clone()
     }
 
-    /// Depth in the tree of calls; 1 for the root.
+    /// The depth in the tree of calls. The root has 1.
     #[must_use]
     pub fn level(&self) -> u32 {
         self.scope().level
     }
 
-    /// Full name of the service that made the call, if a service made it.
+    /// The full name of the service that made the call, if a service made it.
     #[must_use]
     pub fn caller(&self) -> Option<&Name> {
         self.scope().descent.as_ref()?.caller.as_ref()
@@ -281,19 +284,19 @@ impl Context {
         from.unwrap_or_else(|| self.broker().node_id())
     }
 
-    /// Full name of the action, or name of the event (never a pattern).
+    /// The full name of the action, or the name of the event (never a pattern).
     #[must_use]
     pub fn name(&self) -> &Name {
         static NAMELESS: Name = Name::from_static("");
         match (&self.scope().name, &self.inner.made_for) {
             (Some(name), _) => name,
             (None, At::Local(action) | At::Remote(_, action) | At::Bus(action)) => &action.name,
-            // Whatever is made for nobody yet, or for many, is given a name.
+            // A context without an endpoint, or for several of them, always has a name.
             (None, At::Unpicked | At::Event(_)) => &NAMELESS,
         }
     }
 
-    /// Full name of the service whose handler this context was given to.
+    /// The full name of the service whose handler has this context.
     #[must_use]
     pub fn service(&self) -> Option<&Name> {
         match self.at() {
@@ -303,71 +306,72 @@ impl Context {
         }
     }
 
-    /// For events: the groups the sender meant; empty for all.
+    /// For events: the groups that the sender has named. Empty means all groups.
     #[must_use]
     pub fn event_groups(&self) -> &[Name] {
         self.scope().descent.as_ref().map_or(&[], |descent| &descent.groups)
     }
 
-    /// For events: whether every subscriber gets it, and not one of each group.
+    /// For events: whether every subscriber gets the event, instead of one in each group.
     #[must_use]
     pub fn is_broadcast(&self) -> bool {
         self.scope().spread.is_some_and(|spread| spread != Spread::Emit)
     }
 
-    /// The broker this handler runs on.
+    /// The broker on which this handler runs.
     #[must_use]
     pub fn broker(&self) -> &ServiceBroker {
         &self.inner.broker
     }
 
-    /// Values that travel down with nested calls and come back merged.
+    /// The meta: values that travel to nested calls, and are merged back when they return.
     #[must_use]
     pub fn meta(&self) -> Meta<'_> {
         Meta(&self.scope().meta)
     }
 
-    /// Headers of this one call, and of its response.
+    /// The headers of this call, and of its response.
     #[must_use]
     pub fn headers(&self) -> Headers<'_> {
         Headers { request: &self.scope().headers, response: &self.inner.response_headers }
     }
 
-    /// Until when the caller waits; nested calls never get more.
+    /// The deadline of this call. Nested calls never get more time.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.scope().deadline.at()
     }
 
-    /// What is left until the deadline; `None` without one.
+    /// The time that is left until the deadline. `None` means that there is no deadline.
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
         self.scope().deadline.remaining()
     }
 
-    /// Resolves when nobody waits for the result any more: the caller gave up, the deadline passed, or
-    /// the node stops. The handler itself is dropped then; this is for tasks that it started.
+    /// Waits until nobody needs the result any more: the caller gave up, the deadline passed, or the node
+    /// stops. The handler itself is dropped at that moment, so this is for tasks that it has spawned.
+    ///
     ///
     /// # Cancel safety
-    /// Safe.
+    /// Dropping the future has no effect.
     pub async fn cancelled(&self) {
         self.cancel_token().cancelled().await;
     }
 
-    /// The same as a token.
+    /// The same condition as a token.
     #[must_use]
     pub fn cancel_token(&self) -> &CancellationToken {
         self.inner.cancel.get_or_init(|| self.broker().shared().cancel.child_token())
     }
 
-    /// Typed values that ride along inside this process.
+    /// Typed values that accompany the context within this process.
     #[must_use]
     pub fn extensions(&self) -> &Extensions {
         &self.inner.extensions
     }
 
-    /// Calls an action in the course of this one: request id, meta, level and deadline go along, and
-    /// what the callee put into its meta comes back into this one's.
+    /// Makes a nested call. It inherits the request id, the meta, the level and the deadline. The callee's
+    /// meta is merged into that of this context.
     pub fn call<'a, R>(
         &'a self,
         action: impl Into<Cow<'a, str>>,
@@ -376,8 +380,8 @@ impl Context {
         Call::by_name(self, action.into(), params.into_payload(self.broker().codec()))
     }
 
-    /// As [`Context::call`], but moves the parameters to a handler in this process that takes the same
-    /// type.
+    /// Like [`Context::call`], but if a handler in this process takes the same type, the parameters are moved
+    /// to it.
     pub fn call_typed<'a, R, P>(&'a self, action: impl Into<Cow<'a, str>>, params: P) -> Call<'a, R, ByName>
     where
         P: serde::Serialize + Send + 'static,
@@ -385,7 +389,7 @@ impl Context {
         Call::by_name(self, action.into(), Ok(crate::payload::Payload::typed(params)))
     }
 
-    /// Emits an event in the course of this call; see [`ServiceBroker::emit`].
+    /// Emits an event within this call. See [`ServiceBroker::emit`].
     pub fn emit<'a>(&'a self, event: impl Into<Cow<'a, str>>, data: impl IntoPayload) -> Emit<'a> {
         Emit::new(
             self.broker(),
@@ -396,7 +400,7 @@ impl Context {
         )
     }
 
-    /// Broadcasts an event in the course of this call; see [`ServiceBroker::broadcast`].
+    /// Broadcasts an event within this call. See [`ServiceBroker::broadcast`].
     pub fn broadcast<'a>(&'a self, event: impl Into<Cow<'a, str>>, data: impl IntoPayload) -> Emit<'a> {
         let data = data.into_payload(self.broker().codec());
         Emit::new(self.broker(), Some(self), Spread::Broadcast, event.into(), data)
@@ -407,13 +411,13 @@ impl Context {
         self.timer_within(self.remaining())
     }
 
-    /// As [`Context::timer`], for those who have just looked at what is left.
+    /// Like [`Context::timer`], for callers that have just read the remaining time.
     pub(crate) fn timer_within(&self, remaining: Option<Duration>) -> Timer {
         self.broker().shared().deadlines.timer(self.deadline().zip(remaining))
     }
 
-    /// The error of a call that was given up at its deadline. Names the node that was to answer, where it is
-    /// known; Node names the caller's, where it is the callee that gives up (protocol chapter 6.2).
+    /// The error of a call that was given up at its deadline. It names the node that should have answered, if
+    /// that is known. When the callee gives up, Node names the caller instead (protocol chapter 6.2).
     pub(crate) fn timed_out(&self, callee: Option<&NodeId>) -> Error {
         Error::timed_out(self.name(), callee, self.scope().deadline.timeout())
     }
@@ -438,7 +442,7 @@ impl Caller for Context {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // The last holder is gone, so nobody waits for a result any more.
+        // This was the last handle, so nobody waits for a result any more.
         if let Some(token) = self.cancel.get() {
             token.cancel();
         }
@@ -447,7 +451,7 @@ impl Drop for Inner {
 
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Meta and headers hold customers' data.
+        // Meta and headers may contain customers' data.
         f.debug_struct("Context")
             .field("name", self.name())
             .field("level", &self.level())

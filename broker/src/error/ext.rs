@@ -1,13 +1,15 @@
-//! `.or_internal("…")`: saying aloud that something below broke.
+//! `.or_internal("…")`: reports the failure of something else as an error of the service.
 
 use super::{BoxError, Error, Result};
 
-/// Turns foreign errors into an [`Error`], explicitly, since the text then travels to remote callers.
+/// Converts foreign errors into an [`Error`]. The conversion is explicit, because it sends the text to remote
+/// callers.
 pub trait ResultExt<T> {
-    /// The value, or an internal error whose message is `what`, a colon, and the source's text.
+    /// The value, or an internal error. The message of the error consists of `what`, a colon, and the text of
+    /// the source.
     ///
     /// # Errors
-    /// The source, wrapped.
+    /// The source, wrapped in an [`Error`].
     fn or_internal(self, what: &str) -> Result<T>;
 }
 

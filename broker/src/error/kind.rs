@@ -1,52 +1,52 @@
-//! The table of built-in errors: one row per class of Moleculer (protocol chapter 6.6).
+//! The built-in errors: one row for each error class of Moleculer (protocol chapter 6.6).
 
 use serde_json::Value;
 
 use super::Code;
 
-/// What happened, as far as a caller may want to tell apart.
+/// The kind of an error.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// No node ever offered the action.
+    /// No node has ever offered the action.
     ServiceNotFound,
     /// The action is known, but nobody offers it now.
     ServiceNotAvailable,
-    /// Parameters did not fit.
+    /// The parameters are invalid.
     Validation,
     /// The deadline passed.
     RequestTimeout,
-    /// The deadline had passed before the call was made, or the caller gave it no time: it was not sent.
+    /// No time was left when the call was to be made, or the caller gave it none. It was not sent.
     RequestSkipped,
-    /// The node that was asked has gone, or this broker is not running, or stops.
+    /// The node that was asked has gone, or this broker is not running or is stopping.
     RequestRejected,
-    /// Too many requests are waiting already.
+    /// Too many requests are waiting.
     QueueIsFull,
-    /// Calls were nested too deeply.
+    /// Calls are nested too deeply.
     MaxCallLevel,
-    /// A service definition cannot work.
+    /// The definition of a service has a mistake.
     ServiceSchema,
-    /// The options of a broker cannot work.
+    /// The options of a broker have a mistake.
     BrokerOptions,
-    /// Stopping took longer than allowed.
+    /// The stop took longer than allowed.
     GracefulStopTimeout,
     /// The peer speaks another version of the protocol.
     ProtocolVersionMismatch,
-    /// A packet could not be understood.
+    /// A packet could not be read.
     InvalidPacketData,
-    /// There is no connection to the bus.
+    /// There is no connection to the cluster.
     Disconnected,
     /// A value could not be encoded or decoded.
     Codec,
     /// A handler panicked.
     HandlerPanic,
-    /// Something below broke; see [`Error::source`](std::error::Error::source).
+    /// Something that the service uses failed. See [`Error::source`](std::error::Error::source).
     Internal,
-    /// Any other error: the service's own.
+    /// Any other error: one that the service defines.
     Application,
 }
 
-/// One row: what the class is called and what it carries unless told otherwise.
+/// One row: the name of the class, and its default values.
 pub(super) struct Row {
     pub(super) kind: ErrorKind,
     pub(super) name: &'static str,
@@ -89,14 +89,14 @@ impl ErrorKind {
         ROWS.iter().find(|row| row.kind == self).unwrap_or(&ROWS[ROWS.len() - 1])
     }
 
-    /// The kind of an error that came with this class name and type.
+    /// The kind of an error that arrived with this class name and type.
     pub(super) fn of(name: &str, error_type: Option<&str>) -> Self {
         let named = ROWS.iter().find(|row| row.name == name && row.name != "MoleculerError");
         let typed = || ROWS.iter().find(|row| row.name == name && row.error_type == error_type);
         named.or_else(typed).map_or(Self::Application, |row| row.kind)
     }
 
-    /// Node's message for errors that are made from their data alone.
+    /// Node's message for errors whose message follows from their data.
     pub(super) fn message(self, data: &Value) -> String {
         let text = |key: &str| match &data[key] {
             Value::String(text) => Some(text.clone()),
@@ -131,7 +131,7 @@ impl ErrorKind {
                                    is reestablished."
                     .to_owned()
             }
-            // As in Node, `service` is the service, not its name.
+            // As in Node, `service` is the service itself, not its name.
             Self::GracefulStopTimeout => match data["service"]["name"].as_str() {
                 Some(service) => format!("Unable to stop '{service}' service gracefully."),
                 None => "Unable to stop ServiceBroker gracefully.".to_owned(),
@@ -148,14 +148,14 @@ impl ErrorKind {
     }
 }
 
-/// What a failed call says about its handler.
+/// What the failure of a call says about its handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// The handler certainly did not run: the call may be repeated without harm.
+    /// The handler certainly did not run. Repeating the call is safe.
     NotRun,
-    /// Nobody can say: the request was sent, but no answer came.
+    /// Unknown: the request was sent, but no answer came.
     MayHaveRun,
-    /// It ran, and answered with this error.
+    /// The handler ran. This error is its answer.
     Ran,
 }
 

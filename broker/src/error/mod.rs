@@ -1,8 +1,9 @@
-//! The error of a call: one type, whoever raised it and wherever.
+//! The error of a call. There is one type for all errors, wherever they are raised.
 //!
-//! An [`Error`] keeps everything Moleculer puts on the wire (name, message, code, type, retryable,
-//! data, node), so relaying a foreign error loses nothing. Beside that it says what the failure tells
-//! about the handler ([`Error::outcome`]), which decides whether a call may be repeated.
+//!
+//! An [`Error`] keeps everything that Moleculer puts on the wire (name, message, code, type, retryable, data,
+//! node), so it can be passed on unchanged. [`Error::outcome`] says what the failure tells about the handler.
+//! That decides whether a call may be repeated.
 
 mod ext;
 mod kind;
@@ -19,13 +20,13 @@ use std::time::Duration;
 pub use ext::ResultExt;
 pub use kind::{ErrorKind, Outcome};
 
-/// `std::result::Result` with this crate's [`Error`] unless told otherwise.
+/// `std::result::Result` with [`Error`] as the default error type.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Any error, boxed.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// Why a call failed. One word wide, cheap to clone.
+/// Why a call failed. It has the size of a pointer and is cheap to clone.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -46,10 +47,10 @@ struct Inner {
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
-/// How many violations a validation error prints; its data holds them all.
+/// How many violations the text of a validation error contains. Its data contains all of them.
 const VIOLATIONS: usize = 8;
 
-/// The code of an error: HTTP-like numbers, or the text of a system error (`ECONNREFUSED`).
+/// The code of an error: a number as in HTTP, or the text of a system error (`ECONNREFUSED`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Code {
     /// A number.
@@ -73,42 +74,42 @@ impl fmt::Display for Code {
     }
 }
 
-/// The parts of an application error; what `#[derive(ActionError)]` fills in.
+/// The parts of a service's own error. `#[derive(ActionError)]` fills them in.
 #[derive(Debug, Clone)]
 pub struct ErrorParts {
-    /// Class name on the wire.
+    /// The name of the class on the wire.
     pub name: &'static str,
-    /// Code.
+    /// The code.
     pub code: i64,
-    /// Type, by which programs tell errors apart.
+    /// The type, by which programs tell errors apart.
     pub error_type: &'static str,
-    /// Message for people.
+    /// The message for people.
     pub message: String,
-    /// Whether a caller may try again.
+    /// Whether the caller may try again.
     pub retryable: bool,
-    /// Anything more, as JSON.
+    /// Any further data, as JSON.
     pub data: Option<Value>,
 }
 
-/// An error type that can be read back from an [`Error`] that crossed the network; implemented by
-/// `#[derive(ActionError)]`.
+/// An error type that can be read back from an [`Error`] that came over the network. `#[derive(ActionError)]`
+/// implements it.
 pub trait FromActionError: Sized {
     /// The typed error, if `error` is one of this type.
     fn from_action_error(error: &Error) -> Option<Self>;
 }
 
 impl Error {
-    /// An error of the caller's making, as Node's `MoleculerClientError`: not retryable.
+    /// An error that the caller has caused, as Node's `MoleculerClientError`. It is not retryable.
     pub fn client(code: i64, error_type: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self::classed("MoleculerClientError", false, code, error_type.into(), message.into())
     }
 
-    /// An error of the service's making, as Node's `MoleculerServerError`: retryable.
+    /// An error that the service has caused, as Node's `MoleculerServerError`. It is retryable.
     pub fn server(code: i64, error_type: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self::classed("MoleculerServerError", true, code, error_type.into(), message.into())
     }
 
-    /// An error that may pass, as Node's `MoleculerRetryableError`.
+    /// A temporary error, as Node's `MoleculerRetryableError`.
     pub fn retryable(
         code: i64,
         error_type: impl Into<Cow<'static, str>>,
@@ -117,7 +118,8 @@ impl Error {
         Self::classed("MoleculerRetryableError", true, code, error_type.into(), message.into())
     }
 
-    /// Something below broke. The source's text becomes the message, and travels to remote callers.
+    /// Something that the service uses failed. The text of the source becomes the message, and remote callers
+    /// see it.
     pub fn internal(source: impl Into<BoxError>) -> Self {
         let source: Arc<dyn StdError + Send + Sync> = source.into().into();
         let mut inner = Inner::of(ErrorKind::Internal, source.to_string());
@@ -125,12 +127,12 @@ impl Error {
         Self(Arc::new(inner))
     }
 
-    /// Parameters did not fit; `data` lists what was wrong, as Node's validator does.
+    /// The parameters are invalid. `data` lists the violations, as Node's validator does.
     pub fn validation(data: Value) -> Self {
         Self::with_kind(ErrorKind::Validation, data)
     }
 
-    /// A service's own error from its parts.
+    /// Makes a service's own error from its parts.
     #[must_use]
     pub fn application(parts: ErrorParts) -> Self {
         let mut inner = Inner::of(ErrorKind::Application, parts.message);
@@ -142,32 +144,32 @@ impl Error {
         Self(Arc::new(inner))
     }
 
-    /// The same error with more data.
+    /// Replaces the data.
     #[must_use]
     pub fn with_data(self, data: Value) -> Self {
         self.edit(|inner| inner.data = Some(data))
     }
 
-    /// What happened.
+    /// The kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// What the failure tells about the handler.
+    /// What the failure says about the handler.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         self.0.outcome
     }
 
-    /// Class name on the wire, for example `ValidationError`.
+    /// The name of the class on the wire, such as `ValidationError`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// The message, without what printing the error adds for people: hints that only a local caller gets,
-    /// and what a validation found wrong.
+    /// The message. When an error is printed, hints for a local caller and the violations of a validation are
+    /// added. They are not part of the message.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
@@ -185,31 +187,32 @@ impl Error {
         self.0.error_type.as_deref()
     }
 
-    /// Whether the one who raised it says that trying again may help. A peer may claim it wrongly.
+    /// Whether the side that raised the error says that trying again may help. A peer may be wrong about
+    /// that.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.0.retryable.unwrap_or(false)
     }
 
-    /// Anything more.
+    /// Any further data.
     #[must_use]
     pub fn data(&self) -> Option<&Value> {
         self.0.data.as_ref()
     }
 
-    /// The node that raised it, where known.
+    /// The node that raised the error, if it is known.
     #[must_use]
     pub fn node(&self) -> Option<&NodeId> {
         self.0.node.as_ref()
     }
 
-    /// The stack trace a remote node sent along, if it did.
+    /// The stack trace, if a remote node has sent one.
     #[must_use]
     pub fn stack(&self) -> Option<&str> {
         self.0.stack.as_deref()
     }
 
-    /// The typed error it was made from, here or on another node.
+    /// The typed error from which it was made, on this node or on another one.
     #[must_use]
     pub fn downcast<E: FromActionError>(&self) -> Option<E> {
         E::from_action_error(self)
@@ -236,7 +239,7 @@ impl Error {
     }
 }
 
-/// What only the broker makes.
+/// Errors that only the broker makes.
 impl Error {
     pub(crate) fn with_kind(kind: ErrorKind, data: Value) -> Self {
         let mut inner = Inner::of(kind, kind.message(&data));
@@ -253,7 +256,7 @@ impl Error {
         Self::with_kind(kind, data)
     }
 
-    /// A call gave up after this long.
+    /// A call was given up after this time.
     pub(crate) fn timed_out(action: &str, node: Option<&NodeId>, waited: Option<Duration>) -> Self {
         let mut error = Self::of_action(ErrorKind::RequestTimeout, action, node);
         if let Some(waited) = waited {
@@ -267,14 +270,14 @@ impl Error {
         error.with_outcome(Outcome::MayHaveRun)
     }
 
-    /// Nothing was called or sent, because this broker does not run.
+    /// Nothing was called or sent, because this broker is not running.
     pub(crate) fn not_running(name: &str, node: &NodeId, why: &str) -> Self {
         let error = Self::of_action(ErrorKind::RequestRejected, name, Some(node));
         let error = error.with_message(format!("The broker is not running, {why}: '{name}' goes nowhere."));
         error.edit(|inner| inner.retryable = Some(false)).with_outcome(Outcome::NotRun)
     }
 
-    /// A handler would wait for an event that is handled only after it.
+    /// A handler would wait for an event that is handled only after the handler.
     pub(crate) fn event_loop(event: &str, subscription: &str, service: &str) -> Self {
         Self::application(ErrorParts {
             name: "MoleculerError",
@@ -290,18 +293,18 @@ impl Error {
         .with_outcome(Outcome::NotRun)
     }
 
-    /// There is no connection to the cluster; nothing was sent.
+    /// There is no connection to the cluster. Nothing was sent.
     pub(crate) fn disconnected() -> Self {
         Self::with_kind(ErrorKind::Disconnected, Value::Null).with_outcome(Outcome::NotRun)
     }
 
-    /// A packet that is not sent, or not taken, as it is. It will be the same again, so this is not
+    /// A packet that cannot be sent or is refused. Trying again gives the same result, so this is not
     /// retryable.
     pub(crate) fn of_packet(code: i64, error_type: &'static str, message: String, data: Value) -> Self {
         Self::classed("MoleculerError", false, code, error_type.into(), message).with_data(data)
     }
 
-    /// A packet above the limit of the transporter or of a layer.
+    /// A packet exceeds the limit of the transporter or of a layer.
     pub(crate) fn packet_too_large(message: String, size: usize, limit: usize) -> Self {
         Self::of_packet(413, "PACKET_TOO_LARGE", message, json!({ "size": size, "limit": limit }))
     }
@@ -310,7 +313,8 @@ impl Error {
         Self(Arc::new(Inner::of(ErrorKind::Codec, message.to_string())))
     }
 
-    /// A service's own error whose data cannot be written: a mistake in its type, which nobody shall overlook.
+    /// The data of a service's own error cannot be written. The error type has a mistake, and must not hide
+    /// it.
     pub(crate) fn unwritable_data(parts: &ErrorParts, field: &str, why: &str) -> Self {
         let ErrorParts { name, error_type, message, .. } = parts;
         let error = Self::codec(format_args!(
@@ -326,11 +330,13 @@ impl Error {
         self.edit(|inner| inner.message = message.into())
     }
 
-    /// The same error that tells something else about the handler: a layer that refuses a call before it
-    /// reaches the handler knows that it did not run.
+    /// Replaces what the error says about the handler. For example, a layer that refuses a call before it
+    /// reaches the handler knows that the handler did not run.
     ///
-    /// The wire has a place for it only where a ligand node refuses a packet, or passes a refusal on; otherwise a
-    /// caller on another node goes by the rules of `docs/semantics.md`.
+    ///
+    /// Only the refusals of ligand nodes carry this on the wire: a node refuses a packet, or passes a refusal
+    /// on. In all other cases, a caller on another node gets the outcome that follows from the rules in
+    /// `docs/semantics.md`.
     ///
     /// ```
     /// use ligand::{Error, Outcome};
@@ -352,13 +358,13 @@ impl Error {
         })
     }
 
-    /// More for the eyes of whoever reads it here; never sent.
+    /// Adds a hint for the reader on this node. It is never sent.
     pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
         self.edit(|inner| inner.hint = Some(hint.into()))
     }
 }
 
-/// What Node's validator found wrong, for people: the error's own message does not say it.
+/// The violations that Node's validator found, as text. The message of the error does not contain them.
 fn violations(kind: ErrorKind, data: Option<&Value>) -> Option<String> {
     if kind != ErrorKind::Validation {
         return None;
@@ -374,7 +380,7 @@ fn violations(kind: ErrorKind, data: Option<&Value>) -> Option<String> {
     }
 }
 
-/// Milliseconds, as a whole number where it is one.
+/// Milliseconds, as an integer if they are whole.
 fn millis(duration: Duration) -> Value {
     match duration.subsec_nanos() % 1_000_000 {
         0 => u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).into(),

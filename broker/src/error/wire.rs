@@ -1,4 +1,4 @@
-//! Errors on their way to other nodes and back (protocol chapter 6.6).
+//! Writes errors for other nodes, and reads those that arrive (protocol chapter 6.6).
 
 use ligand_transporters::NodeId;
 use serde_json::{Map, Value};
@@ -11,7 +11,7 @@ use crate::codec::read_json;
 use crate::protocol::{self, Raw, WireError};
 
 impl Error {
-    /// The error object to send. Stack traces travel only if the configuration says so.
+    /// The error object to send. It contains the stack trace only if the configuration says so.
     pub(crate) fn to_wire(&self, own: &NodeId, with_stack: bool) -> WireError {
         let inner = &*self.0;
         let mut wire = WireError::new(inner.name.clone(), inner.message.clone());
@@ -26,22 +26,23 @@ impl Error {
         wire.data = inner.data.as_ref().map(raw);
         wire.extra = inner.extra.iter().map(|(key, value)| (key.clone(), raw(value))).collect();
         if inner.outcome == Outcome::Ran && is_refusal(inner.kind) {
-            // A handler hands on a refusal that it met itself; it must not be taken for our own.
+            // A handler may pass on a refusal that it received. It must not look like a refusal of this node.
             wire.extra.push((HANDLER_RAN.to_owned(), Raw::from_static("true")));
         } else if inner.outcome == Outcome::NotRun && is_about_packet(inner.kind) {
-            // A handler of Node's may raise such an error itself; this one says that there was none.
+            // A handler of a Node.js node may raise such an error itself. This entry says that no handler
+            // ran.
             wire.extra.push((HANDLER_RAN.to_owned(), Raw::from_static("false")));
         }
         wire
     }
 
-    /// The error that `sender` answered to a call of ours.
+    /// The error that `sender` sent as the answer to our call.
     pub(crate) fn from_wire(wire: WireError, sender: &NodeId, action: &str) -> Self {
         let kind = ErrorKind::of(&wire.name, wire.kind.as_deref());
         let data = wire.data.as_ref().map(value);
         let node = wire.node_id.and_then(|id| NodeId::foreign(id).ok());
-        // Only the asked node's own word about the asked action proves that nothing ran: the same error
-        // may come from a call that the handler made.
+        // Only the node that was asked can say that nothing ran, and only about the action that it was asked
+        // for. The same error may come from a call that the handler made.
         let about_this = data.as_ref().is_some_and(|data| data["action"].as_str() == Some(action));
         let names_sender = |node: &str| node == sender.as_str();
         let said = wire.extra.iter().find(|(key, _)| key == HANDLER_RAN).map(|(_, ran)| ran.as_str());
@@ -49,11 +50,11 @@ impl Error {
             && matches!(said, None | Some("false"));
         let of_sender = || data.as_ref().and_then(|data| data["nodeID"].as_str()).is_none_or(names_sender);
         let outcome = match kind {
-            // The packet was not even taken in, so its action is not named.
+            // The node did not read the packet, so it does not name the action.
             kind if is_about_packet(kind) && own_word && said.is_some() => Outcome::NotRun,
             _ if !about_this || !own_word => Outcome::Ran,
             _ if is_refusal(kind) && !is_about_packet(kind) && of_sender() => Outcome::NotRun,
-            // The handler was dropped at the deadline, wherever it was by then.
+            // The handler was dropped at the deadline. Nobody knows how far it had got.
             ErrorKind::RequestTimeout => Outcome::MayHaveRun,
             _ => Outcome::Ran,
         };
@@ -90,17 +91,17 @@ impl Error {
     }
 }
 
-/// Key in the error object of a ligand node: whether the handler ran, and met this refusal in a call of its
-/// own.
+/// A key in the error object of a ligand node. It says whether the handler ran, and received this refusal
+/// from a call of its own.
 const HANDLER_RAN: &str = "handlerRan";
 
-/// Whether a node that answers this says that it did not run the action that it was asked for.
+/// Whether a node that sends this answer says that it did not run the action.
 fn is_refusal(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::ServiceNotFound | ErrorKind::ServiceNotAvailable | ErrorKind::QueueIsFull)
         || is_about_packet(kind)
 }
 
-/// Whether a node that answers this did not even take the request in.
+/// Whether a node that sends this answer did not read the request.
 fn is_about_packet(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::InvalidPacketData | ErrorKind::ProtocolVersionMismatch)
 }

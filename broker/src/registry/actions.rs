@@ -1,4 +1,4 @@
-//! Actions and who offers them.
+//! Actions, and the nodes that offer them.
 
 use ligand_transporters::Name;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::strategy::Strategy;
 
 /// An action as one service defines it, local or remote.
 ///
-/// Nodes that define an action the same way share one `Action`, and so its `run`.
+/// Nodes whose definitions of an action are equal share one `Action`, and so its `run`.
 pub(crate) struct Action {
     /// Full name, as callers use it.
     pub(crate) name: Name,
@@ -28,16 +28,16 @@ pub(crate) struct Action {
     pub(crate) timeout: Option<Timeout>,
     /// The definition as INFO carries it.
     pub(crate) definition: Raw,
-    /// Whether its bodies always go through the codec; only local ones ask for that.
+    /// Whether its bodies always go through the codec. Only local actions may ask for that.
     pub(crate) encode: bool,
-    /// Who runs a handler of its service; only local ones have it.
+    /// Counts the running handlers of its service. Only local actions have it.
     pub(crate) gate: Option<Arc<Gate>>,
     /// Runs it, wherever it is.
     pub(crate) run: ActionFn,
 }
 
 impl Action {
-    /// Whether a request from another node may reach it. To such a node any other action does not exist.
+    /// Whether a request from another node may reach it. For other nodes, any other action does not exist.
     pub(crate) fn callable_remotely(&self) -> bool {
         self.visibility.is_remote()
     }
@@ -67,19 +67,19 @@ impl Definition for Action {
     }
 }
 
-/// One action name, with everybody who offers it.
+/// The name of an action, with all nodes that offer it.
 #[derive(Debug, Clone)]
 pub(crate) struct ActionEntry {
     pub(super) name: Name,
     pub(super) local: Option<Arc<Action>>,
-    /// The local one as a caller on another node sees it, where the bus may choose among endpoints.
+    /// The local action as a caller on another node sees it, if the bus may choose among endpoints.
     pub(super) local_by_bus: Option<Arc<Action>>,
-    /// The local one, if any, included.
+    /// Includes the local endpoint, if there is one.
     pub(super) available: Endpoints<Action>,
     pub(super) strategy: Arc<dyn Strategy>,
-    /// Its place among all names, by first appearance.
+    /// Its position among all names, by first appearance.
     pub(super) order: u64,
-    /// When it lost its last endpoint; 0 while it has one.
+    /// When it lost its last endpoint. 0 while it has one.
     pub(super) idle: u64,
 }
 
@@ -90,7 +90,7 @@ pub(crate) enum Picked {
     Local(Arc<Action>),
     /// An action of another node.
     Remote(Arc<Node>, Arc<Action>),
-    /// The action of whichever node the bus chooses, perhaps of this one.
+    /// An action of the node that the bus chooses, which may be this one.
     Bus(Arc<Action>),
 }
 
@@ -114,15 +114,16 @@ impl ActionEntry {
         self.local.as_ref()
     }
 
-    /// How many endpoints are available, the local one included.
+    /// The number of available endpoints, including the local one.
     pub(crate) fn available(&self) -> usize {
         self.available.len()
     }
 
-    /// Chooses an endpoint as protocol chapter 8.1 says.
+    /// Chooses an endpoint (protocol chapter 8.1).
     ///
-    /// `snapshot` is the one this entry was found in. `exclude` holds nodes that were tried already.
-    /// `None` when nobody is left: the action is known but not available.
+    ///
+    /// `snapshot` is the one in which this entry was found. `exclude` contains the nodes that have been
+    /// tried. `None` means that no endpoint is left: the action is known but not available.
     pub(crate) fn pick(
         &self,
         snapshot: &Snapshot,
@@ -145,24 +146,24 @@ impl ActionEntry {
         if exclude.is_empty() || !exclude.contains(&target.node) {
             return self.resolve(snapshot, target);
         }
-        // Whoever comes next in the list and has not been tried.
+        // The next endpoint in the list that has not been tried.
         let behind = (first + 1..self.available.len()).chain(0..first);
         let target = behind.filter_map(|at| self.available.get(at)).find(|t| !exclude.contains(&t.node))?;
         self.resolve(snapshot, target)
     }
 
-    /// The action for a call whose endpoint the bus chooses (protocol chapter 3.1). `None` when nobody
-    /// that the bus could choose offers it.
+    /// The action for a call whose endpoint the bus chooses (protocol chapter 3.1). `None` if no node that
+    /// the bus could choose offers it.
     pub(crate) fn by_bus(&self) -> Option<Picked> {
-        // At most one endpoint is this node's, so a remote one is among the first two if there is any.
+        // At most one endpoint is local, so a remote endpoint, if there is one, is among the first two.
         let first = [0, 1].into_iter().filter_map(|at| self.available.get(at));
         let remote =
             first.filter(|target| target.node != NodeIx::LOCAL).find_map(|t| self.available.definition(t));
         remote.or(self.local_by_bus.as_ref()).cloned().map(Picked::Bus)
     }
 
-    /// The version for a packet of which nobody knows who of these will read it: `own`, unless all of them
-    /// are known to speak the other one.
+    /// The protocol version for a packet that any of these nodes may receive: `own`, unless all of them are
+    /// known to use the other version.
     pub(crate) fn version_by_bus(&self, snapshot: &Snapshot, own: ProtocolVersion) -> ProtocolVersion {
         version_among(self.available.iter().map(|target| target.node), snapshot, own)
     }
@@ -173,7 +174,7 @@ impl ActionEntry {
         self.resolve(snapshot, self.available.of_node(node.ix())?)
     }
 
-    /// The nodes that offer it, in no particular order, with their definitions.
+    /// The nodes that offer it, with their definitions, in no particular order.
     pub(crate) fn endpoints<'a>(
         &'a self,
         snapshot: &'a Snapshot,
@@ -195,13 +196,13 @@ impl ActionEntry {
     }
 }
 
-/// `own`, unless there are other nodes among these and all of them are known to speak the other version.
+/// `own`, unless there are other nodes among these, and all of them are known to use the other version.
 pub(super) fn version_among(
     nodes: impl Iterator<Item = NodeIx>,
     snapshot: &Snapshot,
     own: ProtocolVersion,
 ) -> ProtocolVersion {
-    // This node understands both.
+    // This node understands both versions.
     let others = nodes.filter(|node| *node != NodeIx::LOCAL).filter_map(|node| snapshot.node(node));
     let mut versions = others.map(|node| node.version().unwrap_or(own));
     match versions.next() {

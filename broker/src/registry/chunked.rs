@@ -1,13 +1,14 @@
-//! A list whose copies share what they have in common.
+//! A list whose copies share their common elements.
 
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// A list in chunks of `CHUNK` elements, all full but the last.
+/// A list in chunks of `CHUNK` elements. All chunks except the last are full.
 ///
-/// Cloning copies one pointer per chunk; a change after that copies the chunk it falls into. So a
-/// published list and the one being prepared differ only in what changed, and a list of a thousand
-/// elements costs little more to change than a list of ten.
+///
+/// Cloning copies one pointer for each chunk. A change copies the chunk that it affects. So a published list
+/// and the next one differ only in what has changed, and changing a list of a thousand elements costs little
+/// more than changing a list of ten.
 #[derive(Debug, Clone)]
 pub(super) struct Chunked<T, const CHUNK: usize> {
     chunks: SmallVec<[Arc<[T]>; 1]>,
@@ -36,7 +37,7 @@ impl<T: Clone, const CHUNK: usize> Chunked<T, CHUNK> {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
     }
 
-    /// Where the first element is for which `wanted` holds.
+    /// The index of the first element for which `wanted` returns true.
     pub(super) fn position(&self, mut wanted: impl FnMut(&T) -> bool) -> Option<usize> {
         self.chunks
             .iter()
@@ -51,7 +52,7 @@ impl<T: Clone, const CHUNK: usize> Chunked<T, CHUNK> {
         }
     }
 
-    /// Replaces the element at `index`; does nothing when there is none.
+    /// Replaces the element at `index`. Does nothing if there is none.
     pub(super) fn set(&mut self, index: usize, value: T) {
         if let Some(slot) =
             self.chunks.get_mut(index / CHUNK).and_then(|chunk| Arc::make_mut(chunk).get_mut(index % CHUNK))
@@ -60,7 +61,7 @@ impl<T: Clone, const CHUNK: usize> Chunked<T, CHUNK> {
         }
     }
 
-    /// Removes the element at `index` and puts the last one in its place.
+    /// Removes the element at `index` and moves the last element to its place.
     pub(super) fn swap_remove(&mut self, index: usize) {
         let Some(last) = self.len().checked_sub(1) else { return };
         if index < last

@@ -1,4 +1,4 @@
-//! Who offers one action, or listens to one event in one group.
+//! The endpoints of an action, or of an event in one group.
 
 use foldhash::fast::FixedState;
 use std::hash::{BuildHasher, Hash};
@@ -7,32 +7,34 @@ use std::sync::Arc;
 use super::chunked::Chunked;
 use super::nodes::NodeIx;
 
-/// One available endpoint: which node, and by which of the definitions its list knows.
+/// An available endpoint: its node, and the number of its definition in the list.
 ///
-/// Four bytes, because a list may have an endpoint on every node of the cluster.
+///
+/// It takes four bytes, because a list may have an endpoint on every node of the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(super) node: NodeIx,
     definition: u16,
 }
 
-/// Stands for whatever the local node defines.
+/// Means the definition of the local node.
 const LOCAL_DEFINITION: u16 = u16::MAX;
 
-/// A definition that many nodes may share.
+/// A definition, which several nodes may share.
 pub(super) trait Definition {
-    /// Equal for equal definitions, mostly different for different ones.
+    /// Equal for equal definitions, and usually different for different ones.
     fn fingerprint(&self) -> u64;
     fn same(&self, other: &Self) -> bool;
 }
 
-/// A fingerprint of what makes up a definition.
+/// A fingerprint of the parts of a definition.
 pub(super) fn fingerprint(parts: impl Hash) -> u64 {
-    // Definitions are compared in full when fingerprints agree, so a fixed seed gives nobody a lever.
+    // If two fingerprints are equal, the definitions are compared in full. So a fixed seed gives an attacker
+    // no advantage.
     FixedState::default().hash_one(parts)
 }
 
-/// All endpoints of a list, every one available, at most one per node.
+/// All endpoints of a list. Each is available, and each node has at most one.
 #[derive(Debug)]
 pub(super) struct Endpoints<D> {
     targets: Chunked<Target, 512>,
@@ -72,12 +74,12 @@ impl<D: Definition> Endpoints<D> {
         self.get(self.position(node)?)
     }
 
-    /// The definition behind an endpoint; the local one is kept by the list's owner.
+    /// The definition of an endpoint. The owner of the list keeps the local one.
     pub(super) fn definition(&self, target: Target) -> Option<&Arc<D>> {
         self.definitions.get(target.definition.into())?.as_ref().map(|(_, definition)| definition)
     }
 
-    /// The known definition that is the same as `definition`.
+    /// The known definition that equals `definition`.
     pub(super) fn known(&self, fingerprint: u64, same: impl Fn(&D) -> bool) -> Option<&Arc<D>> {
         self.definitions.iter().flatten().find(|(known, d)| *known == fingerprint && same(d)).map(|(_, d)| d)
     }
@@ -88,10 +90,11 @@ impl<D: Definition> Endpoints<D> {
         self.targets.push(Target { node, definition });
     }
 
-    /// Adds the local node, which has none in this list.
+    /// Adds the local node, which has no endpoint in this list.
     ///
-    /// Its definition stays out of here, so that an equal definition of a remote node never stands for
-    /// the local handler.
+    ///
+    /// Its definition is not stored here, so that an equal definition of a remote node never runs the local
+    /// handler.
     pub(super) fn add_local(&mut self) {
         self.targets.push(Target { node: NodeIx::LOCAL, definition: LOCAL_DEFINITION });
     }
@@ -135,7 +138,7 @@ impl<D: Definition> Endpoints<D> {
                 self.definitions.len() - 1
             }
         });
-        // There are at most as many definitions as remote nodes plus one, fewer than fit.
+        // There are at most as many definitions as remote nodes, plus one, so the index fits.
         u16::try_from(index).unwrap_or(LOCAL_DEFINITION)
     }
 

@@ -1,7 +1,9 @@
-//! Event subscriptions and who listens (protocol chapter 7).
+//! Event subscriptions, and their subscribers (protocol chapter 7).
 //!
-//! Subscribers of one pattern in one group form a list; of each list that matches an event one subscriber
-//! gets it. Which lists match a name is found out once and remembered until the subscriptions change.
+//!
+//! The subscribers of one pattern in one group form a list. Of each list that matches an event, one
+//! subscriber receives it. The lists that match a name are looked up once, and remembered until the
+//! subscriptions change.
 
 use arc_swap::ArcSwap;
 use ligand_transporters::Name;
@@ -28,12 +30,12 @@ pub(crate) struct EventSub {
     pub(crate) service: Name,
     /// The definition as INFO carries it.
     pub(crate) definition: Raw,
-    /// Who runs a handler of its service; only local subscriptions have it, unless they are ordered: their
-    /// queue counts by itself.
+    /// Counts the running handlers of its service. Remote subscriptions have none, and neither have ordered
+    /// ones, because their queue counts by itself.
     pub(crate) gate: Option<Arc<Gate>>,
-    /// By which its queue is known in a [`Chain`](crate::chain::Chain), if it has one.
+    /// The name by which its queue is known in a [`Chain`](crate::chain::Chain), if it has one.
     pub(crate) queue: Option<u64>,
-    /// Handles the event; only local subscriptions have it.
+    /// Handles the event. Only local subscriptions have it.
     pub(crate) run: Option<EventFn>,
 }
 
@@ -42,15 +44,16 @@ impl EventSub {
         fingerprint((service, definition.bytes()))
     }
 
-    /// What its list goes by.
+    /// The key of its list.
     pub(super) fn key(&self) -> String {
         list_key(&self.pattern, &self.group)
     }
 }
 
-/// What the list of a pattern and a group goes by.
+/// The key of the list of a pattern and a group.
 pub(super) fn list_key(pattern: &str, group: &str) -> String {
-    // Names hold no control characters, and where one did, two lists would merge, nothing worse.
+    // Names contain no control characters. If one did, two lists would be merged, and nothing worse would
+    // happen.
     format!("{pattern}\0{group}")
 }
 
@@ -74,19 +77,19 @@ impl Definition for EventSub {
     }
 }
 
-/// Everybody who listens to one pattern in one group.
+/// The subscribers of one pattern in one group.
 #[derive(Debug, Clone)]
 pub(crate) struct EventList {
     pub(super) key: Name,
     pub(super) pattern: Name,
     pub(super) group: Name,
     pub(super) local: Vec<Arc<EventSub>>,
-    /// The local node, if it listens, included.
+    /// Includes the local node, if it subscribes.
     pub(super) available: Endpoints<EventSub>,
     pub(super) strategy: Arc<dyn Strategy>,
-    /// Its place among all lists, by first appearance.
+    /// Its position among all lists, by first appearance.
     pub(super) order: u64,
-    /// When it lost its last endpoint; 0 while it has one.
+    /// When it lost its last endpoint. 0 while it has one.
     pub(super) idle: u64,
 }
 
@@ -96,7 +99,7 @@ impl Keyed for Arc<EventList> {
     }
 }
 
-/// A pattern and the keys of the lists that go by it.
+/// A pattern, and the keys of its lists.
 #[derive(Debug, Clone)]
 struct Subscribed {
     pattern: Arc<Pattern>,
@@ -121,12 +124,12 @@ impl Keyed for Name {
     }
 }
 
-/// All lists, found by pattern and group or by a name that they match.
+/// All lists. They can be found by pattern and group, or by a name that they match.
 #[derive(Debug, Clone, Default)]
 pub(super) struct EventLists {
     lists: Trie<Arc<EventList>>,
     patterns: Trie<Arc<Subscribed>>,
-    /// The patterns that stand for more than one name; each of them has to be tried.
+    /// The patterns that match more than one name. Each of them has to be tried.
     wild: Trie<Arc<Pattern>>,
 }
 
@@ -135,7 +138,7 @@ impl EventLists {
         self.lists.len()
     }
 
-    /// Whether a subscription to `pattern` makes one more pattern to try with each event name.
+    /// Whether a subscription to `pattern` adds a pattern that has to be tried with each event name.
     pub(super) fn is_new_wild(&self, pattern: &str) -> bool {
         pattern.contains(['*', '?']) && self.wild.get(pattern).is_none()
     }
@@ -184,9 +187,9 @@ impl EventLists {
         }
     }
 
-    /// The lists that match an event, in order of appearance; those without anybody in them, too.
+    /// The lists that match an event, in order of appearance. Empty lists are included.
     fn matching(&self, event: &str) -> Vec<Arc<EventList>> {
-        // A name with a star in it may be a pattern's text without being matched by it.
+        // A name with a star may equal the text of a pattern without matching it.
         let exact = self.patterns.get(event).filter(|subscribed| subscribed.pattern.is_exact());
         let wild = self.wild.iter().filter(|pattern| pattern.matches(event));
         let wild = wild.filter_map(|pattern| self.patterns.get(pattern.as_str()));
@@ -202,14 +205,14 @@ impl EventLists {
     }
 }
 
-/// [`EventLists`] with a memory for the names that were asked for.
+/// [`EventLists`] with a cache of the names that were looked up.
 #[derive(Debug, Default)]
 pub(super) struct EventIndex {
     pub(super) lists: EventLists,
     memo: ArcSwap<Trie<Arc<Event>>>,
 }
 
-/// An event by its name, as of one snapshot.
+/// An event by its name, in one snapshot.
 #[derive(Debug)]
 pub(crate) struct Event {
     name: Name,
@@ -217,12 +220,12 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    /// The name, to share.
+    /// The name, which can be shared.
     pub(crate) fn name(&self) -> &Name {
         &self.name
     }
 
-    /// See [`Snapshot::emit`]; `snapshot` is the one it was found in.
+    /// See [`Snapshot::emit`]. `snapshot` is the one in which the event was found.
     pub(crate) fn emit(
         &self,
         snapshot: &Snapshot,
@@ -233,22 +236,22 @@ impl Event {
         self.plan.emit(snapshot, groups, prefer_local, key)
     }
 
-    /// See [`Snapshot::broadcast`]; `snapshot` is the one it was found in.
+    /// See [`Snapshot::broadcast`]. `snapshot` is the one in which the event was found.
     pub(crate) fn broadcast(&self, snapshot: &Snapshot, groups: &[Name]) -> Broadcast {
         self.plan.broadcast(snapshot, groups)
     }
 
-    /// The groups in which anybody ever subscribed to it, whether somebody is there now or not.
+    /// The groups that have ever had a subscriber to it, whether they have one now or not.
     pub(crate) fn groups(&self) -> &[Name] {
         self.plan.groups()
     }
 
-    /// Whether somebody in this group gets it by a pattern only that stands for more than this name.
+    /// Whether this group receives it only through patterns that match more than this name.
     pub(crate) fn is_by_pattern_only(&self, group: &Name) -> bool {
         self.plan.is_by_pattern_only(group)
     }
 
-    /// The version for a packet of which nobody knows who in this group will read it.
+    /// The protocol version for a packet that any subscriber in this group may receive.
     pub(crate) fn version_by_bus(
         &self,
         snapshot: &Snapshot,
@@ -258,7 +261,7 @@ impl Event {
         self.plan.version_by_bus(snapshot, group, own)
     }
 
-    /// See [`Snapshot::local_handlers`], which looks among the local lists only.
+    /// See [`Snapshot::local_handlers`]. Looks only among the local lists.
     pub(super) fn received(&self, groups: &[Name], broadcast: bool) -> LocalSubs {
         self.plan.received(groups, broadcast)
     }
@@ -270,9 +273,9 @@ impl Keyed for Arc<Event> {
     }
 }
 
-/// How many event names are remembered before all are forgotten.
+/// How many event names are cached. If there are more, the cache is cleared.
 const MEMO_NAMES: usize = 4_096;
-/// Longest event name in bytes that is remembered.
+/// The longest event name in bytes that is cached.
 const MEMO_NAME_LENGTH: usize = 255;
 
 impl EventIndex {
@@ -280,7 +283,7 @@ impl EventIndex {
         Self { lists, memo: ArcSwap::default() }
     }
 
-    /// An event by its name, with the plan for it.
+    /// The event with this name, with its plan.
     pub(super) fn get(&self, event: &str) -> Arc<Event> {
         if let Some(known) = self.memo.load().get(event) {
             return Arc::clone(known);
@@ -289,7 +292,8 @@ impl EventIndex {
         let found = Arc::new(Event { name: event.into(), plan });
         if event.len() <= MEMO_NAME_LENGTH {
             self.memo.rcu(|known| {
-                // Names come from peers too: whoever invents them makes us forget, not grow.
+                // Names also come from peers. A peer that invents names clears the cache, but cannot make it
+                // grow.
                 let mut known = if known.len() < MEMO_NAMES { Trie::clone(known) } else { Trie::default() };
                 known.insert(Arc::clone(&found));
                 known

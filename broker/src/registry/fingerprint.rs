@@ -1,12 +1,13 @@
-//! Whether two INFOs say the same.
+//! Compares the content of two INFOs.
 //!
-//! What a node says travels through whatever serializer the cluster speaks and comes back as other bytes:
-//! members may be in another order, and 2.0 is 2. Only `ver` and `sender` are none of what is said.
+//!
+//! An INFO travels in the serializer of the cluster and may come back as different bytes: members may be in
+//! another order, and 2.0 may become 2. `ver` and `sender` are not part of the content.
 
 use serde_json::Value;
 use std::hash::{DefaultHasher, Hash as _, Hasher};
 
-/// Equal for INFOs that say the same; `None` for what cannot be read.
+/// Equal for INFOs with the same content. `None` for an INFO that cannot be read.
 pub(super) fn fingerprint(info: &[u8]) -> Option<u64> {
     match serde_json::from_slice(info).ok()? {
         Value::Object(mut members) => {
@@ -22,7 +23,7 @@ fn of(value: &Value) -> u64 {
     match value {
         Value::Null => 0_u8.hash(&mut hasher),
         Value::Bool(flag) => (1_u8, flag).hash(&mut hasher),
-        // Adding 0 makes one zero of both.
+        // Adding 0 turns -0 into 0.
         Value::Number(number) => (2_u8, number.as_f64().map(|n| (n + 0.0).to_bits())).hash(&mut hasher),
         Value::String(text) => (3_u8, text).hash(&mut hasher),
         Value::Array(elements) => {
@@ -30,7 +31,7 @@ fn of(value: &Value) -> u64 {
             elements.iter().for_each(|element| of(element).hash(&mut hasher));
         }
         Value::Object(members) => {
-            // A sum does not depend on the order.
+            // A sum does not depend on the order of its terms.
             let sum = members.iter().fold(0_u64, |sum, (name, value)| {
                 let mut member = DefaultHasher::new();
                 (name, of(value)).hash(&mut member);

@@ -1,12 +1,13 @@
-//! Names that nobody offers any more, oldest first.
+//! Names that nobody offers any more, the oldest first.
 
 use ligand_transporters::Name;
 use std::collections::VecDeque;
 
-/// Remembers when each name became idle, so that the oldest ones can be forgotten first.
+/// Remembers when each name became idle, so that the oldest names can be forgotten first.
 ///
-/// A name that is used again is not looked for in here; its stamp just does not count any more. Such
-/// left-overs are swept before they outnumber the rest.
+///
+/// When a name is used again, its entry stays here, and its stamp becomes invalid. Invalid entries are
+/// removed before they outnumber the others.
 #[derive(Debug, Default)]
 pub(super) struct Idle {
     order: VecDeque<(u64, Name)>,
@@ -14,16 +15,16 @@ pub(super) struct Idle {
     clock: u64,
 }
 
-/// Left-overs that are not worth a sweep.
+/// This number of invalid entries is not worth removing.
 const SLACK: usize = 1_024;
 
 impl Idle {
-    /// How many names are idle.
+    /// The number of idle names.
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    /// Adds a name; the stamp, never 0, is for its owner to keep.
+    /// Adds a name. The owner keeps the returned stamp, which is never 0.
     pub(super) fn add(&mut self, name: Name, counts: impl Fn(u64, &str) -> bool) -> u64 {
         if self.order.len() > self.len.saturating_mul(2).saturating_add(SLACK) {
             self.order.retain(|(stamp, name)| counts(*stamp, name));
@@ -34,12 +35,12 @@ impl Idle {
         self.clock
     }
 
-    /// A name is in use again.
+    /// Called when a name is in use again.
     pub(super) fn woke(&mut self) {
         self.len = self.len.saturating_sub(1);
     }
 
-    /// Takes out the name that has been idle longest. `counts` tells whether a stamp is a name's last.
+    /// Removes the name that has been idle longest. `counts` tells whether a stamp is the last one of a name.
     pub(super) fn take_oldest(&mut self, counts: impl Fn(u64, &str) -> bool) -> Option<Name> {
         while let Some((stamp, name)) = self.order.pop_front() {
             if counts(stamp, &name) {

@@ -1,4 +1,4 @@
-//! What this node says about itself.
+//! The INFO of this node.
 
 use bytes::Bytes;
 use ligand_transporters::{Name, NodeId};
@@ -8,18 +8,18 @@ use super::actions::Action;
 use super::events::EventSub;
 use crate::protocol::{Client, Raw, ServiceInfo, ServiceVersion, Visibility};
 
-/// Who this node is; fixed for the life of a broker.
+/// The identity of this node. It does not change during the life of a broker.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
     /// Its id.
     pub(crate) id: NodeId,
-    /// Of this run of the process.
+    /// The id of this run of the process.
     pub(crate) instance_id: Name,
     /// Host name.
     pub(crate) hostname: Name,
     /// Addresses.
     pub(crate) ip_list: Vec<Name>,
-    /// What software this is, and what it can do beyond the protocol.
+    /// Its software, and what that supports beyond the protocol.
     pub(crate) client: Client,
     /// An object.
     pub(crate) config: Raw,
@@ -30,7 +30,7 @@ pub(crate) struct Identity {
 /// A service of this node, ready to be called.
 #[derive(Debug)]
 pub(crate) struct LocalService {
-    /// What INFO says about it. Its lists of actions and events are not looked at.
+    /// Its entry in INFO. The lists of actions and events in it are not used.
     pub(crate) info: ServiceInfo,
     /// Its actions, private ones included.
     pub(crate) actions: Vec<Arc<Action>>,
@@ -38,7 +38,7 @@ pub(crate) struct LocalService {
     pub(crate) events: Vec<Arc<EventSub>>,
 }
 
-/// What this node says about itself, in the two orders that Node writes it.
+/// The INFO of this node, in the two orders in which Node writes it.
 #[derive(Debug)]
 pub(crate) struct LocalInfo {
     /// Sequence number.
@@ -49,7 +49,7 @@ pub(crate) struct LocalInfo {
     pub(crate) gossip: GossipRow,
 }
 
-/// The INFO of this node in a gossip response (protocol chapter 4.4), in the parts around its sequence number.
+/// The INFO of this node in a gossip response (protocol chapter 4.4), split around its sequence number.
 #[derive(Debug, Clone)]
 pub(crate) struct GossipRow {
     before_seq: String,
@@ -58,7 +58,7 @@ pub(crate) struct GossipRow {
 }
 
 impl LocalInfo {
-    /// `services` holds the array's text; `port` is known only where nodes are reached by TCP.
+    /// `services` is the text of the array. `port` is known only if nodes are reached by TCP.
     pub(super) fn new(identity: &Identity, seq: u64, port: Option<u16>, services: &str) -> Self {
         let ip_list = texts(identity.ip_list.iter());
         let hostname = text(&identity.hostname);
@@ -80,13 +80,13 @@ impl LocalInfo {
 }
 
 impl GossipRow {
-    /// The whole of it, under this number.
+    /// The whole INFO, with this sequence number.
     pub(crate) fn json(&self, seq: u64) -> Bytes {
         let Self { before_seq, metadata, services } = self;
         format!(r#"{before_seq},"seq":{seq},"metadata":{metadata},"services":{services}}}"#).into()
     }
 
-    /// The same node with nothing to offer.
+    /// The same node without services.
     pub(crate) fn without_services(&self) -> Self {
         Self {
             before_seq: self.before_seq.clone(),
@@ -95,13 +95,13 @@ impl GossipRow {
         }
     }
 
-    /// About as many bytes as there are of it.
+    /// Its approximate size in bytes.
     pub(crate) fn weight(&self) -> usize {
         self.before_seq.len() + self.metadata.len() + self.services.len() + 48
     }
 }
 
-/// The entry of a service in INFO's `services` (protocol chapter 5.5).
+/// The entry of a service in `services` of INFO (protocol chapter 5.5).
 pub(super) fn service_json(service: &LocalService) -> String {
     let info = &service.info;
     let mut json = format!(r#"{{"name":{}"#, text(&info.name));
@@ -122,7 +122,7 @@ pub(super) fn service_json(service: &LocalService) -> String {
     json
 }
 
-/// The array of all services, the internal ones first.
+/// The array of all services. The internal services come first.
 pub(super) fn services_json<'a>(services: impl Iterator<Item = (&'a Name, &'a str)>) -> String {
     let mut services: Vec<_> = services.collect();
     services.sort_by_key(|(name, _)| !name.starts_with('$'));

@@ -1,11 +1,13 @@
-//! Who is in the cluster and what they offer.
+//! The nodes of the cluster, and what they offer.
 //!
-//! Readers take a [`Snapshot`], which never changes, without a lock. Writers change a [`Catalog`] under
-//! one and publish at most one new snapshot each; whatever they did not touch is shared by the old
-//! snapshot and the new one. What changes with every packet of a node (its CPU load, the time of its
-//! last heartbeat) are atomics that need no new snapshot.
 //!
-//! Nothing here waits, reads a clock or sends: packets and the time come in, changes come out.
+//! Readers take a [`Snapshot`] without a lock. It never changes. Writers change a [`Catalog`] under a lock,
+//! and each of them publishes at most one new snapshot. The old and the new snapshot share whatever the
+//! writer did not change. Values that change with every packet of a node (its CPU load, the time of its last
+//! heartbeat) are atomics, and need no new snapshot.
+//!
+//!
+//! Nothing here waits, reads a clock or sends. Packets and the time come in, and changes come out.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
 mod actions;
@@ -47,7 +49,7 @@ pub(crate) use pattern::Pattern;
 pub(crate) use plan::LocalSubs;
 pub(crate) use snapshot::Snapshot;
 
-/// Makes what runs a remote action, once per distinct definition.
+/// Makes the function that runs a remote action, once for each distinct definition.
 ///
 /// It is called while the registry is locked for writing, so it must not change the registry.
 pub(crate) type Composer = Arc<dyn Fn(&ActionInfo) -> ActionFn + Send + Sync>;
@@ -55,46 +57,47 @@ pub(crate) type Composer = Arc<dyn Fn(&ActionInfo) -> ActionFn + Send + Sync>;
 /// Settings of a registry.
 #[derive(Debug, Clone)]
 pub(crate) struct RegistryOptions {
-    /// How endpoints are chosen where a definition does not say.
+    /// How endpoints are chosen if a definition does not say so.
     pub(crate) strategy: StrategyKind,
-    /// Remote nodes that are kept at most, offline ones included; no more than 65,000. When there are as
-    /// many, a new node takes the place of the one that is offline longest, and is refused if none is.
+    /// The largest number of remote nodes that are kept, including offline ones, at most 65,000. When it is
+    /// reached, a new node replaces the one that has been offline longest. If none is offline, the new node
+    /// is refused.
     pub(crate) max_nodes: usize,
-    /// Whether the bus may choose among endpoints: then local actions can be called over it, too.
+    /// Whether the bus may choose among endpoints. Then local actions can be called through it, too.
     pub(crate) by_bus: bool,
-    /// What times of heartbeats are counted from, and not after any `now`.
+    /// The time from which heartbeats are counted. It is not later than any `now`.
     pub(crate) base: Instant,
 }
 
-/// What an INFO did.
+/// The effect of an INFO.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct InfoChange {
-    /// To the node.
+    /// The effect on the node.
     pub(crate) kind: InfoKind,
-    /// Whether actions or subscriptions came, went or were defined anew.
+    /// Whether actions or subscriptions were added, removed or changed.
     pub(crate) services_changed: bool,
-    /// A node that is not known any more, because this one took its place.
+    /// The node that was forgotten to make room for this one.
     pub(crate) evicted: Option<NodeId>,
 }
 
-/// What an INFO did to its node.
+/// The effect of an INFO on its node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InfoKind {
-    /// It was unknown.
+    /// The node was unknown.
     New,
-    /// It was offline.
+    /// The node was offline.
     Reconnected,
-    /// It has news.
+    /// The node has changed.
     Updated,
-    /// It is online as another process than before, whose requests nobody will answer.
+    /// The node runs as another process than before. Nobody will answer the requests to the old process.
     Restarted,
-    /// Nothing.
+    /// Nothing has changed.
     Unchanged,
-    /// It is our own.
+    /// It is the INFO of this node.
     Own,
-    /// Somebody else uses our id.
+    /// Another node uses the id of this one.
     Conflict,
-    /// There is no room for one more node.
+    /// There is no room for another node.
     Refused,
 }
 
@@ -104,44 +107,44 @@ impl InfoChange {
     }
 }
 
-/// Whose words an INFO under our own id and instance is.
+/// The origin of an INFO that has the id and the instance of this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OwnWords {
-    /// Ours: what we said, come back.
+    /// This node sent it, and it has come back.
     Ours,
-    /// Older than what we remember having said.
+    /// It is older than what this node remembers.
     Unsure,
-    /// Somebody else's.
+    /// Another node sent it.
     Forged,
 }
 
 /// Why a local service cannot be registered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RegisterError {
-    /// This node has it already.
+    /// This node has registered it already.
     #[error("service `{service}` is already registered: give one of the two another name or version")]
     DuplicateService {
         /// Full name.
         service: Name,
     },
-    /// Another service of this node has it already.
+    /// Another service of this node offers the action already.
     #[error(
         "action `{action}` of service `{second}` is already offered by service `{first}`: rename one of them"
     )]
     DuplicateAction {
         /// Full name of the action.
         action: Name,
-        /// The service that has it.
+        /// The service that offers it.
         first: Name,
-        /// The service that wanted it too.
+        /// The other service.
         second: Name,
     },
 }
 
-/// Who is in the cluster: snapshots for readers, one lock for writers.
+/// The nodes of the cluster: snapshots for readers, and one lock for writers.
 pub(crate) struct Registry {
     current: ArcSwap<Snapshot>,
-    /// Counts the snapshots that were published.
+    /// Counts the published snapshots.
     published: AtomicU64,
     writer: Mutex<Catalog>,
     base: Instant,
@@ -154,7 +157,7 @@ impl fmt::Debug for Registry {
 }
 
 impl Registry {
-    /// Most nodes that `max_nodes` can ask for.
+    /// The largest value of `max_nodes`.
     pub(crate) const MOST_NODES: usize = 65_000;
 
     /// A registry that knows only this node.
@@ -175,43 +178,45 @@ impl Registry {
         }
     }
 
-    /// The cluster now, for a moment: not to be kept across an `.await`.
+    /// The current snapshot, for a short time. It must not be kept across an `.await`.
     pub(crate) fn load(&self) -> Guard<Arc<Snapshot>> {
         self.current.load()
     }
 
-    /// The cluster now, to keep.
+    /// The current snapshot, which may be kept.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.current.load_full()
     }
 
-    /// How many snapshots were published. One loaded after asking is at least as new as the answer.
+    /// How many snapshots have been published. A snapshot that is loaded afterwards is at least as new as
+    /// this number.
     pub(crate) fn published(&self) -> u64 {
         self.published.load(Ordering::Acquire)
     }
 
-    /// Makes several changes and publishes them as one.
+    /// Makes several changes and publishes them as one snapshot.
     pub(crate) fn update<R>(&self, change: impl FnOnce(&mut Catalog) -> R) -> R {
         let mut catalog = self.writer();
         let result = change(&mut catalog);
         if let Some(snapshot) = catalog.take_changed() {
             self.current.store(snapshot);
-            // After the snapshot: whoever sees the new number finds the new snapshot, or a newer one.
+            // After the snapshot, so that a reader of the new number finds the new snapshot or a newer one.
             self.published.fetch_add(1, Ordering::Release);
         }
         result
     }
 
-    /// Works an INFO in as protocol chapter 5.4 says.
+    /// Applies an INFO (protocol chapter 5.4).
     ///
-    /// The services count if the node is new, comes back, is another process than before, or has a higher
-    /// sequence number; `parse` is called only then, and not if another node has the very same services.
-    /// An INFO that is older than what is known changes nothing; above [`MAX_CLAIM`](crate::protocol::MAX_CLAIM)
-    /// numbers do not tell what is older, and whatever comes counts. A new node may take the place of the one
-    /// that is offline longest.
+    ///
+    /// The services are applied if the node is new, comes back, runs as another process than before, or has a
+    /// higher sequence number. Only then, `parse` is called, unless another node has exactly the same
+    /// services. An INFO that is older than the known one changes nothing. Above
+    /// [`MAX_CLAIM`](crate::protocol::MAX_CLAIM), numbers do not tell which INFO is older, and every INFO is
+    /// applied. A new node may replace the one that has been offline longest.
     ///
     /// # Errors
-    /// What `parse` returns; then nothing has changed.
+    /// The error of `parse`. Then nothing has changed.
     pub(crate) fn apply_info<E>(
         &self,
         id: &NodeId,
@@ -222,19 +227,19 @@ impl Registry {
         self.update(|catalog| catalog.apply_info(id, packet, now, parse))
     }
 
-    /// Marks a remote node offline: it loses its services and gets the next sequence number
-    /// (protocol chapter 5.8). `None` when it is not known or was offline already.
+    /// Marks a remote node as offline. It loses its services and gets the next sequence number (protocol
+    /// chapter 5.8). `None` if it is unknown or already offline.
     pub(crate) fn node_lost(&self, id: &str, now: Instant) -> Option<Arc<Node>> {
         self.update(|catalog| catalog.node_lost(id, now))
     }
 
-    /// Forgets a remote node, online or not.
+    /// Forgets a remote node, whether it is online or not.
     pub(crate) fn remove_node(&self, id: &str) -> Option<Arc<Node>> {
         self.update(|catalog| catalog.remove_node(id))
     }
 
     /// Forgets remote nodes that have been offline for longer than `after`, unless `heard` says that a packet
-    /// of them came since. In order of their ids.
+    /// of them has arrived since. Returns them in the order of their ids.
     pub(crate) fn sweep(
         &self,
         now: Instant,
@@ -244,34 +249,35 @@ impl Registry {
         self.update(|catalog| catalog.sweep(now, after, heard))
     }
 
-    /// How many more nodes can be known; those that are offline make room.
+    /// How many more nodes can be added. Offline nodes make room.
     pub(crate) fn room(&self) -> usize {
         self.writer().room()
     }
 
-    /// Whose words an INFO is that came under our own id and instance.
+    /// The origin of an INFO that has the id and the instance of this node.
     pub(crate) fn heard_of_us(&self, packet: &InfoPacket) -> OwnWords {
         self.writer().heard_of_us(packet)
     }
 
-    /// Makes sure that our sequence number is higher than what somebody believes of us.
+    /// Makes the sequence number of this node higher than the one that others believe.
     pub(crate) fn outdo(&self, seq: u64) {
         self.update(|catalog| catalog.outdo(seq));
     }
 
-    /// A node is alive. `false` when it is unknown or offline: then its INFO should be asked for.
+    /// Records that a node is alive. `false` means that it is unknown or offline. Then its INFO should be
+    /// requested.
     pub(crate) fn heartbeat(&self, id: &str, cpu: Option<f32>, now: Instant) -> bool {
         let snapshot = self.load();
         let Some(node) = snapshot.node_by_id(id).filter(|node| node.is_available()) else { return false };
         node.live.beat(now.saturating_duration_since(self.base));
         if let Some(cpu) = cpu {
-            // Heartbeats carry no number; Node counts them as the first measurement.
+            // Heartbeats carry no sequence number. Node counts each as the first measurement.
             node.live.set_cpu(cpu, 1);
         }
         true
     }
 
-    /// A packet of this protocol version came from a node.
+    /// Records the protocol version of a packet that a node has sent.
     pub(crate) fn seen_version(&self, id: &str, version: ProtocolVersion) {
         if let Some(node) = self.load().node_by_id(id) {
             node.live.saw_version(version);
@@ -281,28 +287,28 @@ impl Registry {
     /// Adds a service of this node.
     ///
     /// # Errors
-    /// [`RegisterError`] when the service, or one of its actions, is there already.
+    /// [`RegisterError`] if the service, or one of its actions, is registered already.
     pub(crate) fn add_local(&self, service: LocalService) -> Result<(), RegisterError> {
         self.update(|catalog| catalog.add_local(service))
     }
 
-    /// Removes a service of this node; `false` when there is none of that name.
+    /// Removes a service of this node. `false` if there is no such service.
     pub(crate) fn remove_local(&self, full_name: &str) -> bool {
         self.update(|catalog| catalog.remove_local(full_name))
     }
 
-    /// What this node says about itself. The first one after a change has the next sequence number.
+    /// The INFO of this node. The first one after a change gets the next sequence number.
     pub(crate) fn local_info(&self) -> Arc<LocalInfo> {
         self.update(Catalog::local_info)
     }
 
-    /// What this node says about itself while it is not to be reckoned with: no services. The next INFO after
-    /// it offers again what there is.
+    /// The INFO of this node while it is out of service: it has no services. The next INFO offers the
+    /// services again.
     pub(crate) fn taken_back(&self) -> Arc<LocalInfo> {
         self.update(Catalog::taken_back)
     }
 
-    /// What this node says about itself when it stops: no services, and the next sequence number.
+    /// The INFO of this node when it stops: no services, and the next sequence number.
     pub(crate) fn stopping(&self) -> Arc<LocalInfo> {
         self.update(|catalog| {
             catalog.stopping();

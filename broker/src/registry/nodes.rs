@@ -1,4 +1,4 @@
-//! What is known of each node.
+//! What this node knows about each node.
 
 use bytes::Bytes;
 use ligand_transporters::{Name, NodeId};
@@ -14,8 +14,8 @@ use crate::protocol::{Client, InfoPacket, ProtocolVersion, Raw};
 
 /// Index of a node in the snapshots of one registry; 0 is the local node.
 ///
-/// An index may be given to another node after its node was removed, so it is good for the snapshot it
-/// comes from.
+/// When a node is removed, its index may be reused for another node. So an index is valid only in its
+/// snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct NodeIx(pub(super) u16);
 
@@ -26,8 +26,8 @@ impl NodeIx {
 
 /// One node as its last INFO described it.
 ///
-/// A new INFO makes a new `Node`; what changes with every packet lives in atomics that all versions of a
-/// node share.
+/// A new INFO makes a new `Node`. Values that change with every packet are in atomics, which all versions of
+/// a node share.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(super) id: NodeId,
@@ -39,7 +39,7 @@ pub(crate) struct Node {
     pub(super) live: Arc<Live>,
 }
 
-/// What an INFO says about the node itself.
+/// The part of an INFO that describes the node itself.
 #[derive(Debug, Clone)]
 pub(super) struct About {
     pub(super) instance_id: Name,
@@ -49,20 +49,20 @@ pub(super) struct About {
     pub(super) client: Client,
     pub(super) config: Raw,
     pub(super) metadata: Raw,
-    /// The INFO around its services: what stood before them and what stood behind.
+    /// The INFO without its services: the bytes before them, and the bytes after them.
     frame: (Box<[u8]>, Box<[u8]>),
 }
 
-/// What changes without a new INFO.
+/// Values that change without a new INFO.
 #[derive(Debug)]
 pub(super) struct Live {
-    /// Bits of an `f32`, not a number when unknown.
+    /// The bits of an `f32`. NaN if the load is unknown.
     cpu: AtomicU32,
     cpu_seq: AtomicU64,
     /// Milliseconds since the registry's base.
     heartbeat: AtomicU64,
     version: AtomicU8,
-    /// Tick of the coarse clock at which a packet last came.
+    /// The tick of the coarse clock at which the last packet arrived.
     alive: AtomicU64,
 }
 
@@ -77,22 +77,22 @@ impl Node {
         self.ix
     }
 
-    /// Whether it is this very node.
+    /// Whether it is this node.
     pub(crate) fn is_local(&self) -> bool {
         self.ix == NodeIx::LOCAL
     }
 
-    /// Whether it is online as far as we know.
+    /// Whether it is online, as far as this node knows.
     pub(crate) fn is_available(&self) -> bool {
         self.availability.takes_calls()
     }
 
-    /// Changes at each start of its process; empty when it never said one.
+    /// Changes at each start of its process. Empty if the node never sent one.
     pub(crate) fn instance_id(&self) -> &Name {
         &self.about.instance_id
     }
 
-    /// Sequence number of the last INFO that counted; 0 when there was none.
+    /// The sequence number of the last INFO that was applied. 0 if there was none.
     pub(crate) fn seq(&self) -> u64 {
         self.seq
     }
@@ -112,7 +112,7 @@ impl Node {
         self.about.port
     }
 
-    /// What software it runs.
+    /// Its software.
     pub(crate) fn client(&self) -> &Client {
         &self.about.client
     }
@@ -127,7 +127,7 @@ impl Node {
         &self.about.metadata
     }
 
-    /// Its services; none while it is offline.
+    /// Its services. None while it is offline.
     pub(crate) fn services(&self) -> &Arc<NodeServices> {
         &self.services
     }
@@ -156,7 +156,7 @@ impl Node {
         }
     }
 
-    /// Whether `packet` says what is known already.
+    /// Whether `packet` contains only what is known already.
     pub(super) fn says(&self, packet: &InfoPacket) -> bool {
         self.about.says(packet) && self.services.raw() == packet.services_raw.bytes()
     }
@@ -167,18 +167,18 @@ impl Node {
         ((!cpu.is_nan()).then_some(cpu), self.live.cpu_seq.load(Ordering::Relaxed))
     }
 
-    /// When it was last known to be alive, counted from the registry's base.
+    /// When it was last known to be alive, counted from the base of the registry.
     pub(crate) fn last_heartbeat(&self) -> Duration {
         Duration::from_millis(self.live.heartbeat.load(Ordering::Relaxed))
     }
 
-    /// Since when it is offline.
+    /// When it went offline.
     pub(crate) fn offline_since(&self) -> Option<Instant> {
         self.availability.offline_since()
     }
 
-    /// The protocol version it speaks: that of its last packet, or what its software suggests. `None` when
-    /// neither is known.
+    /// The protocol version of the node: that of its last packet, or the one that its software suggests.
+    /// `None` if neither is known.
     pub(crate) fn version(&self) -> Option<ProtocolVersion> {
         match self.live.version.load(Ordering::Relaxed) {
             4 => Some(ProtocolVersion::V4),
@@ -222,13 +222,13 @@ impl Live {
             ProtocolVersion::V4 => 4,
             ProtocolVersion::V5 => 5,
         };
-        // A store dirties the cache line of a value that every packet reads and none changes.
+        // A store would invalidate the cache line of a value that every packet reads and none changes.
         if self.version.load(Ordering::Relaxed) != number {
             self.version.store(number, Ordering::Relaxed);
         }
     }
 
-    /// What is said about the software counts until the first packet tells more.
+    /// The version that the software suggests is used until the first packet arrives.
     pub(super) fn guess_version(&self, client: &Client) {
         if self.version.load(Ordering::Relaxed) == 0
             && client.kind == "nodejs"
@@ -238,7 +238,7 @@ impl Live {
         }
     }
 
-    /// A process begins to live under this id: it may speak another version and counts from zero.
+    /// A new process uses this id. It may use another protocol version, and counts from zero.
     pub(super) fn begin(&self, since_base: Duration) {
         self.beat(since_base);
         self.cpu_seq.store(0, Ordering::Relaxed);
@@ -261,7 +261,7 @@ impl About {
         }
     }
 
-    /// What this node says about itself; its frame is kept elsewhere.
+    /// The description of this node. Its frame is stored elsewhere.
     pub(super) fn of_local(identity: &Identity, port: Option<u16>) -> Self {
         Self {
             instance_id: identity.instance_id.clone(),
@@ -275,20 +275,21 @@ impl About {
         }
     }
 
-    /// The same without the INFO it came from.
+    /// The same without the INFO from which it was made.
     pub(super) fn without_frame(&self) -> Self {
         Self { frame: Default::default(), ..self.clone() }
     }
 
-    /// Whether `packet` says the same, apart from its services.
+    /// Whether `packet` describes the node in the same way. The services are not compared.
     pub(super) fn says(&self, packet: &InfoPacket) -> bool {
         self.frame == frame(packet.raw.bytes(), packet.services_raw.bytes())
     }
 }
 
-/// An INFO without its services. Nodes with equal services can then share those.
+/// An INFO without its services, so that nodes with equal services can share them.
 fn frame(raw: &Bytes, services: &Bytes) -> (Box<[u8]>, Box<[u8]>) {
-    // The services are a view of the INFO; addresses tell where. If they are not, the INFO had none.
+    // The services are a slice of the INFO, and the addresses tell where it begins. If they are not, the INFO
+    // had none.
     let start = (services.as_ptr() as usize).checked_sub(raw.as_ptr() as usize);
     let parts = start.and_then(|start| {
         let end = start.checked_add(services.len())?;

@@ -1,7 +1,8 @@
-//! Which event names a subscription's name stands for (protocol chapter 7.4).
+//! Matches event names against the patterns of subscriptions (protocol chapter 7.4).
 //!
-//! Node asks a chain of questions about the pattern at each match and falls back to a regular expression.
-//! Here the questions are answered once, when a pattern is made.
+//!
+//! Node tests several properties of the pattern at each match, and falls back to a regular expression. Here
+//! they are tested once, when the pattern is compiled.
 
 use super::expression::Expression;
 
@@ -16,15 +17,16 @@ pub(crate) struct Pattern {
 enum Form {
     /// No wildcard: the name itself.
     Exact,
-    /// `user.**`: whatever begins with the part before the stars.
+    /// `user.**`: matches every name that begins with the part before the stars.
     Prefix,
-    /// `user.*`: begins with the part before the star; no dot later than directly behind that part.
+    /// `user.*`: matches a name that begins with the part before the star, with no dot except directly after
+    /// that part.
     Level,
-    /// `**`: everything.
+    /// `**`: matches every name.
     All,
-    /// Anything else.
+    /// Any other pattern.
     Expression(Expression),
-    /// No valid expression, or one that is not supported: stands for nothing.
+    /// An invalid or unsupported expression. It matches nothing.
     Nothing,
 }
 
@@ -34,19 +36,19 @@ impl Pattern {
         Self { text: text.into(), form: Form::of(text) }
     }
 
-    /// The text it was made of.
+    /// The text from which it was compiled.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether it stands for the event `name`.
+    /// Whether it matches the event `name`.
     pub(crate) fn matches(&self, name: &str) -> bool {
         match &self.form {
             Form::Exact => name == &*self.text,
             Form::Prefix => name.starts_with(self.before_stars()),
             Form::Level => name.strip_prefix(self.before_stars()).is_some_and(|rest| {
-                // Node looks for a dot from the index of the pattern's length on, one further than the
-                // prefix is long. The bare star begins its search at the beginning.
+                // Node searches for a dot from the index that equals the length of the pattern, one after the
+                // prefix. For a single star, the search begins at the start.
                 let unseen = usize::from(self.text.len() > 1);
                 !rest.chars().skip(unseen).any(|c| c == '.')
             }),
@@ -56,7 +58,7 @@ impl Pattern {
         }
     }
 
-    /// Whether it stands for one name only, its own.
+    /// Whether it matches only its own text.
     pub(crate) fn is_exact(&self) -> bool {
         matches!(self.form, Form::Exact)
     }
@@ -125,7 +127,7 @@ mod tests {
         assert!(!pattern.matches("(ab") && !pattern.matches("ab"));
     }
 
-    /// Chapter 7.4 word for word, by trying every length for every star.
+    /// Chapter 7.4 literally, by trying every length for every star.
     fn naive(pattern: &str, name: &str) -> bool {
         let star = pattern.find('*');
         let len = pattern.len();

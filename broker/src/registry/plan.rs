@@ -1,4 +1,4 @@
-//! Who gets an event, once it is known which lists match it.
+//! The receivers of an event, when the matching lists are known.
 
 use foldhash::HashSet;
 use ligand_transporters::Name;
@@ -16,36 +16,36 @@ use crate::protocol::ProtocolVersion;
 #[derive(Debug)]
 pub(super) struct EventPlan {
     lists: Box<[Arc<EventList>]>,
-    /// Of the lists without anybody in them, too.
+    /// Groups whose lists are empty are included.
     groups: Box<[Name]>,
-    /// The remote nodes among the subscribers, found out by the first broadcast.
+    /// The remote nodes among the subscribers. The first broadcast computes them.
     remote: OnceLock<Box<[NodeIx]>>,
 }
 
 /// Local subscribers of an event.
 pub(crate) type LocalSubs = SmallVec<[Arc<EventSub>; 4]>;
 
-/// Who gets an emitted event.
+/// The receivers of an emitted event.
 #[derive(Debug, Default)]
 pub(crate) struct Emission {
     /// Subscribers of this node.
     pub(crate) local: LocalSubs,
-    /// Other nodes, each with the groups that it gets the event for. A group stands there twice if two
-    /// of its patterns match and both chose that node, as Node does it.
+    /// Other nodes, each with the groups for which it receives the event. A group occurs twice if two of its
+    /// patterns match and both chose that node, as in Node.
     pub(crate) remote: Vec<(Arc<Node>, Vec<Name>)>,
 }
 
-/// Who gets a broadcast event.
+/// The receivers of a broadcast event.
 #[derive(Debug, Default)]
 pub(crate) struct Broadcast {
-    /// Subscribers of this node, all of them.
+    /// All subscribers of this node.
     pub(crate) local: LocalSubs,
-    /// Other nodes, each once.
+    /// The other nodes, each once.
     pub(crate) remote: Vec<Arc<Node>>,
 }
 
 impl EventPlan {
-    /// Made of all lists that match, those without anybody in them included.
+    /// Made from all matching lists, including empty ones.
     pub(super) fn new(mut lists: Vec<Arc<EventList>>) -> Self {
         let mut known = HashSet::default();
         let groups = lists.iter().map(|list| list.group.clone()).filter(|group| known.insert(group.clone()));
@@ -90,7 +90,7 @@ impl EventPlan {
                 _ => emission.local.extend(list.pick_local(key)),
             }
         }
-        // Sorted by node, the order of the groups kept.
+        // Sorted by node. The order of the groups is kept.
         chosen.sort_by_key(|(node, _)| *node);
         for of_node in chosen.chunk_by(|(one, _), (other, _)| one == other) {
             if let Some(node) = of_node.first().and_then(|(node, _)| snapshot.node(*node)) {
@@ -101,7 +101,7 @@ impl EventPlan {
         emission
     }
 
-    /// Everybody, remote nodes once each (protocol chapter 7.1).
+    /// All subscribers. Each remote node occurs once (protocol chapter 7.1).
     pub(super) fn broadcast(&self, snapshot: &Snapshot, groups: &[Name]) -> Broadcast {
         let nodes = |list: &[NodeIx]| list.iter().filter_map(|ix| snapshot.node(*ix)).cloned().collect();
         let remote = if groups.is_empty() {
@@ -112,7 +112,7 @@ impl EventPlan {
         Broadcast { local: self.all_local(groups), remote }
     }
 
-    /// The subscribers of this node that a received event is for (protocol chapter 7.3).
+    /// The subscribers of this node for a received event (protocol chapter 7.3).
     pub(super) fn received(&self, groups: &[Name], broadcast: bool) -> LocalSubs {
         if broadcast {
             return self.all_local(groups);

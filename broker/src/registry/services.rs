@@ -1,4 +1,4 @@
-//! The services of a node in the form the registry keeps.
+//! The services of a node, in the form that the registry keeps.
 
 use bytes::Bytes;
 use ligand_transporters::Name;
@@ -9,14 +9,14 @@ use super::endpoints::fingerprint;
 use super::events::EventSub;
 use crate::protocol::{Raw, ServiceInfo, ServiceVersion};
 
-/// The services of one node, or of many nodes whose INFOs list the very same ones.
+/// The services of one node, or of several nodes whose INFOs contain exactly the same services.
 #[derive(Debug, Default)]
 pub(crate) struct NodeServices {
     raw: Bytes,
     list: Box<[Arc<Service>]>,
 }
 
-/// One service, without what no caller can reach.
+/// A service, without actions that no caller can reach.
 #[derive(Debug)]
 pub(crate) struct Service {
     /// Without version.
@@ -29,7 +29,7 @@ pub(crate) struct Service {
     pub(crate) settings: Raw,
     /// An object.
     pub(crate) metadata: Raw,
-    /// Its actions; of a remote service those that may be called from here.
+    /// Its actions. Of a remote service, only those that may be called from this node.
     pub(crate) actions: Box<[Arc<Action>]>,
     /// Its event subscriptions.
     pub(crate) events: Box<[Arc<EventSub>]>,
@@ -40,13 +40,13 @@ impl NodeServices {
         Self { raw, list: list.into() }
     }
 
-    /// No services. There is one such value, so that offline nodes cost no more than they must.
+    /// No services. All offline nodes share this one value.
     pub(super) fn none() -> Arc<Self> {
         static NONE: LazyLock<Arc<NodeServices>> = LazyLock::new(Arc::default);
         Arc::clone(&NONE)
     }
 
-    /// The array `services` as it was received; empty for the local node.
+    /// The array `services` as it was received. Empty for the local node.
     pub(crate) fn raw(&self) -> &Bytes {
         &self.raw
     }
@@ -67,7 +67,7 @@ impl NodeServices {
 
 impl Service {
     pub(super) fn new(info: ServiceInfo, actions: Vec<Arc<Action>>, events: Vec<Arc<EventSub>>) -> Self {
-        // Texts that are known already need not be kept twice.
+        // Texts that are already known are shared.
         let full_name = actions.first().map_or(info.full_name, |action| action.service.clone());
         let name = if info.name == full_name { full_name.clone() } else { info.name };
         Self {
@@ -81,14 +81,14 @@ impl Service {
         }
     }
 
-    /// Equal for the same services, mostly different for different ones.
+    /// Equal for equal services, and usually different for different ones.
     pub(super) fn fingerprint(&self) -> u64 {
         let actions: Vec<_> = self.actions.iter().map(Arc::as_ptr).collect();
         let events: Vec<_> = self.events.iter().map(Arc::as_ptr).collect();
         fingerprint((&self.full_name, self.settings.bytes(), self.metadata.bytes(), actions, events))
     }
 
-    /// Whether it is the same service with the very same definitions.
+    /// Whether it is the same service with exactly the same definitions.
     pub(super) fn same(&self, other: &Self) -> bool {
         self.name == other.name
             && self.version == other.version
@@ -101,7 +101,7 @@ impl Service {
             && self.events.iter().zip(&other.events).all(|(one, other)| Arc::ptr_eq(one, other))
     }
 
-    /// The same in memory of its own.
+    /// The same service in memory of its own.
     pub(super) fn detached(mut self) -> Self {
         self.settings = self.settings.detached();
         self.metadata = self.metadata.detached();

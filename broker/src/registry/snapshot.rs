@@ -1,4 +1,4 @@
-//! What a reader sees: the cluster at one moment.
+//! A snapshot: the cluster at one moment, for readers.
 
 use ligand_transporters::Name;
 use std::sync::Arc;
@@ -19,18 +19,18 @@ pub(crate) struct Snapshot {
     pub(super) ids: Trie<Indexed>,
     pub(super) actions: Trie<Arc<ActionEntry>>,
     pub(super) events: Arc<EventIndex>,
-    /// The lists with local subscribers, for events from other nodes. What remote nodes subscribe to makes
-    /// nothing here slower or forgotten; their endpoints in these lists may be outdated.
+    /// The lists with local subscribers, for events from other nodes. Subscriptions of remote nodes neither
+    /// slow these lists down nor clear their cache. Remote endpoints in these lists may be outdated.
     pub(super) local_events: Arc<EventIndex>,
 }
 
-/// How many names are compared with one that was not found.
+/// With how many names an unknown name is compared.
 const NEAREST_AMONG: usize = 10_000;
-/// How many similar names are told.
+/// How many similar names an error contains.
 const NEAREST: usize = 3;
 
 impl Snapshot {
-    /// An action and who offers it. An action that nobody offers any more is still known.
+    /// An action, with the nodes that offer it. An action that nobody offers any more is still known.
     pub(crate) fn action(&self, name: &str) -> Option<&Arc<ActionEntry>> {
         self.actions.get(name)
     }
@@ -40,17 +40,17 @@ impl Snapshot {
         self.nodes.get(ix.0.into())?.as_ref()
     }
 
-    /// The node of an id, online or not.
+    /// The node with an id, whether it is online or not.
     pub(crate) fn node_by_id(&self, id: &str) -> Option<&Arc<Node>> {
         self.node(self.ids.get(id)?.ix)
     }
 
-    /// All nodes, offline ones included; the local one first.
+    /// All nodes, including offline ones. The local node is the first.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
         self.nodes.iter().flatten()
     }
 
-    /// All action names ever seen, as far as they are remembered.
+    /// All action names that have been seen and not forgotten.
     pub(crate) fn actions(&self) -> impl Iterator<Item = &Arc<ActionEntry>> {
         self.actions.iter()
     }
@@ -59,19 +59,19 @@ impl Snapshot {
         self.events.lists.iter()
     }
 
-    /// Whether some available node offers a service of this full name.
+    /// Whether an available node offers a service with this full name.
     pub(crate) fn has_service(&self, full_name: &str) -> bool {
         self.nodes().any(|node| {
             node.is_available() && node.services().list().iter().any(|s| s.full_name == full_name)
         })
     }
 
-    /// An event by its name; known names are shared and not made anew.
+    /// An event by its name. Known names are shared instead of allocated again.
     pub(crate) fn event(&self, name: &str) -> Arc<Event> {
         self.events.get(name)
     }
 
-    /// Who gets an event emitted to `groups`; no groups mean all.
+    /// The receivers of an event that is emitted to `groups`. Empty means all groups.
     #[cfg(test)]
     pub(crate) fn emit(
         &self,
@@ -83,22 +83,24 @@ impl Snapshot {
         self.event(event).emit(self, groups, prefer_local, key)
     }
 
-    /// Who gets an event broadcast to `groups`; no groups mean all.
+    /// The receivers of an event that is broadcast to `groups`. Empty means all groups.
     #[cfg(test)]
     pub(crate) fn broadcast(&self, event: &str, groups: &[Name]) -> Broadcast {
         self.event(event).broadcast(self, groups)
     }
 
-    /// The subscribers of this node that an event from another node is for.
+    /// The subscribers of this node for an event from another node.
     ///
-    /// A broadcast that stays on this node asks the same with `broadcast` set.
+    ///
+    /// A broadcast that stays on this node uses it too, with `broadcast` set.
     pub(crate) fn local_handlers(&self, event: &str, groups: &[Name], broadcast: bool) -> LocalSubs {
         self.local_events.get(event).received(groups, broadcast)
     }
 
-    /// Up to three available actions whose names are almost `name`, the nearest first.
+    /// Up to three available actions with names similar to `name`, the nearest first.
     ///
-    /// Looks at no more than 10,000 names; meant for the text of an error.
+    ///
+    /// It looks at no more than 10,000 names, and is meant for the text of an error.
     pub(crate) fn nearest_actions(&self, name: &str) -> Vec<Name> {
         let most = (name.chars().count() / 3).clamp(1, 8);
         let candidates = self.actions.iter().take(NEAREST_AMONG).filter(|entry| entry.available() > 0);
@@ -112,7 +114,7 @@ impl Snapshot {
     }
 }
 
-/// How many characters must be inserted, removed or replaced; `None` when more than `most`.
+/// How many characters have to be inserted, removed or replaced. `None` if more than `most`.
 fn distance(one: &str, other: &str, most: usize) -> Option<usize> {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();

@@ -1,14 +1,15 @@
-//! A map by name whose copies share what they have in common.
+//! A map by name whose copies share their common parts.
 //!
-//! Names are spread by their hash over a tree of 16-fold branches with small buckets at the ends. A clone is
-//! one pointer; a change copies the branches on the way to one bucket. With a `HashMap` each INFO would
-//! copy all names of the cluster.
+//!
+//! The hash of a name selects a path through a tree with 16-fold branches and small buckets at the ends. A
+//! clone copies one pointer. A change copies the branches on the path to one bucket. With a `HashMap`, each
+//! INFO would copy all names of the cluster.
 
 use foldhash::fast::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-/// Something that carries its own key.
+/// A value that contains its own key.
 pub(super) trait Keyed: Clone {
     fn key(&self) -> &str;
 }
@@ -18,7 +19,7 @@ pub(super) trait Keyed: Clone {
 pub(super) struct Trie<T> {
     root: Node<T>,
     len: usize,
-    /// Seeded per process and map, so that nobody can prepare names that collide.
+    /// It has a random seed for each process and map, so that nobody can prepare names that collide.
     hasher: RandomState,
 }
 
@@ -29,9 +30,9 @@ enum Node<T> {
 }
 
 const FANOUT: usize = 16;
-/// A bucket that outgrows this is split.
+/// A larger bucket is split.
 const BUCKET: usize = 8;
-/// Bits of the hash that one branch uses up.
+/// The number of bits of the hash that one branch uses.
 const BITS: u32 = FANOUT.trailing_zeros();
 
 impl<T> Default for Trie<T> {
@@ -63,7 +64,7 @@ impl<T: Keyed> Trie<T> {
         }
     }
 
-    /// Puts `item` in, in place of the one with the same key.
+    /// Inserts `item`. It replaces the item with the same key.
     pub(super) fn insert(&mut self, item: T) {
         let hash = self.hasher.hash_one(item.key());
         if self.root.insert(hash, item, 0) {
@@ -95,7 +96,7 @@ impl<T: Keyed> Trie<T> {
 }
 
 impl<T: Keyed> Node<T> {
-    /// Tells whether the key is new.
+    /// Returns whether the key is new.
     fn insert(&mut self, hash: u64, item: T, shift: u32) -> bool {
         match self {
             Self::Branch(children) => match Arc::make_mut(children).get_mut(slot(hash, shift)) {
@@ -111,7 +112,7 @@ impl<T: Keyed> Node<T> {
                     return false;
                 }
                 *items = items.iter().cloned().chain([(hash, item)]).collect();
-                // Where the hash is used up, equal hashes have to live together.
+                // When all bits of the hash have been used, equal hashes share a bucket.
                 if items.len() > BUCKET && shift < u64::BITS {
                     *self = Self::split(items, shift);
                 }
@@ -140,7 +141,7 @@ impl<T: Keyed> Node<T> {
 }
 
 fn slot(hash: u64, shift: u32) -> usize {
-    // The remainder is below `FANOUT`, whatever the width of `usize`.
+    // The remainder is below `FANOUT`, so it fits any width of `usize`.
     (hash.checked_shr(shift).unwrap_or_default() % FANOUT as u64) as usize
 }
 

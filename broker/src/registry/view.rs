@@ -1,4 +1,4 @@
-//! What `$node.list`, `$node.services`, `$node.actions` and `$node.events` answer (protocol chapter 14).
+//! The answers of `$node.list`, `$node.services`, `$node.actions` and `$node.events` (protocol chapter 14).
 
 use foldhash::HashMap;
 use serde_json::{Map, Value, json};
@@ -16,7 +16,7 @@ use crate::protocol::{Raw, ServiceVersion, Visibility};
 /// Parameters of `$node.list`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct NodesQuery {
-    /// Tell the services of each node.
+    /// Include the services of each node.
     pub(crate) with_services: bool,
     /// Leave out nodes that are offline.
     pub(crate) only_available: bool,
@@ -29,13 +29,13 @@ pub(crate) struct ServicesQuery {
     pub(crate) only_local: bool,
     /// Leave out services whose name starts with `$`.
     pub(crate) skip_internal: bool,
-    /// Tell the actions.
+    /// Include the actions.
     pub(crate) with_actions: bool,
-    /// Tell the events.
+    /// Include the events.
     pub(crate) with_events: bool,
     /// Leave out services of nodes that are offline.
     pub(crate) only_available: bool,
-    /// One entry per full name, not one per node.
+    /// One entry for each full name, instead of one for each node.
     pub(crate) grouping: bool,
 }
 
@@ -55,17 +55,17 @@ impl Default for ServicesQuery {
 /// Parameters of `$node.actions` and `$node.events`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct EndpointsQuery {
-    /// Only what this node offers too.
+    /// Only what this node offers, too.
     pub(crate) only_local: bool,
     /// Leave out names that start with `$`.
     pub(crate) skip_internal: bool,
-    /// Tell who offers it.
+    /// Include the nodes that offer it.
     pub(crate) with_endpoints: bool,
     /// Leave out what nobody offers.
     pub(crate) only_available: bool,
 }
 
-/// When the process and the registry began; Node tells times in seconds of the process's life.
+/// When the process and the registry started. Node counts times in seconds since the start of the process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Epoch {
     /// Start of the process.
@@ -142,7 +142,7 @@ pub(crate) fn events(snapshot: &Snapshot, query: EndpointsQuery) -> Value {
                 let local = list.local.first().filter(|_| target.node == NodeIx::LOCAL);
                 local.or_else(|| list.available.definition(target)).map(|event| &event.definition)
             });
-            // Several subscribers on this node are one endpoint to the balancer, and several to Node.
+            // Several subscribers on this node are one endpoint for the balancer, but several for Node.
             let own = list.local.len().saturating_sub(1);
             let counted = Counted { count: list.available.len() + own, has_local: !list.local.is_empty() };
             let nodes =
@@ -169,7 +169,7 @@ struct Counted {
 }
 
 impl Counted {
-    /// What Node tells of a list of endpoints; one that is empty has no definition and no endpoints.
+    /// What Node shows about a list of endpoints. An empty list has no definition and no endpoints.
     fn describe<'a>(
         &self,
         item: &mut Map<String, Value>,
@@ -218,7 +218,7 @@ fn node(node: &Node, with_services: bool, epoch: Epoch) -> Value {
         "ipList": node.ip_list().iter().map(|address| address.as_str()).collect::<Value>(),
         "hostname": node.hostname().map(|name| name.as_str()),
         "udpAddress": null,
-        // Whole percents are written without a fraction, as Node writes them.
+        // Whole percentages are written without a fraction, as in Node.
         "cpu": cpu.map(|cpu| if cpu.fract() == 0.0 { Value::from(cpu as i64) } else { Value::from(cpu) }),
         "cpuSeq": (cpu_seq > 0).then_some(cpu_seq),
         "seq": node.seq(),
@@ -273,7 +273,7 @@ fn service(service: &Service, node: &Node, query: ServicesQuery) -> Map<String, 
     item
 }
 
-/// One more node that offers a service.
+/// Adds another node that offers a service.
 fn merge(item: &mut Map<String, Value>, service: &Service, node: &Node, query: ServicesQuery) {
     if let Some(nodes) = item.get_mut("nodes").and_then(Value::as_array_mut) {
         nodes.push(node.id().as_str().into());
@@ -281,7 +281,7 @@ fn merge(item: &mut Map<String, Value>, service: &Service, node: &Node, query: S
     details(item, service, query, false);
 }
 
-/// Adds actions and events that are not there yet.
+/// Adds the actions and events that are not there yet.
 fn details(item: &mut Map<String, Value>, service: &Service, query: ServicesQuery, internal_events: bool) {
     let mut add = |key: &str, name: &str, definition: &Raw| {
         let members = item.entry(key).or_insert_with(|| Value::Object(Map::new()));
@@ -323,7 +323,7 @@ mod tests {
     use ligand_transporters::PacketKind;
     use std::time::Duration;
 
-    /// A registry that knows a real node by its captured INFO, and the services of that INFO.
+    /// A registry that knows a real node from its recorded INFO, and the services of that INFO.
     fn with_captured_node() -> (Arc<Snapshot>, Value, Epoch) {
         let (registry, base) = registry();
         let text = include_str!("../../tests/vectors/info-0.15.json");

@@ -1,4 +1,4 @@
-//! What is said about an action beside its handler.
+//! The definition of an action: its name and its options, without the handler.
 
 use ligand_transporters::Name;
 use serde::Serialize;
@@ -15,31 +15,32 @@ use crate::protocol::{ActionInfo, Visibility};
 /// Where a handler runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum RunMode {
-    /// Polled once by whoever has the request; a task of its own only if it has to wait.
+    /// The task that has the request polls it once. It gets a task of its own only if it has to wait.
     #[default]
     InPlace,
     /// Always in a task of its own.
     Spawn,
 }
 
-/// The definition of an action: its name and options. Everything but the handler.
+/// The definition of an action: its name and its options, without the handler.
 #[derive(Clone)]
 pub struct ActionDef {
     pub(crate) name: Name,
     pub(crate) visibility: Visibility,
     pub(crate) timeout: Option<Timeout>,
     pub(crate) mode: RunMode,
-    /// Its handler has a thread of its own.
+    /// Its handler blocks, so it runs on a thread of its own.
     pub(crate) blocking: bool,
     pub(crate) encode: bool,
     pub(crate) extra: Map<String, Value>,
-    /// Why the first extra key that cannot be written cannot be.
+    /// Why the first extra key that cannot be written as JSON failed.
     pub(crate) unwritable: Option<String>,
     options: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
 }
 
 impl ActionDef {
-    /// An action of this name within its service: letters, digits, `_`, `-` and `.`.
+    /// An action with this name. The name is the part after the service's name. It consists of letters,
+    /// digits, `_`, `-` and `.`.
     pub fn new(name: impl Into<Name>) -> Self {
         Self {
             name: name.into(),
@@ -54,39 +55,40 @@ impl ActionDef {
         }
     }
 
-    /// How long a call may take unless the caller says otherwise. Published, so remote callers use it, in
-    /// whole milliseconds, at least one. Zero is refused when the service is given to a broker: every call
-    /// would fail; [`Timeout::Never`] is no limit.
+    /// Sets how long a call may take if the caller does not say so. The value is published, in whole
+    /// milliseconds (at least one), so callers on other nodes use it too. [`Timeout::Never`] means no limit.
+    /// The broker refuses a service with zero, because every call would fail.
     #[must_use]
     pub fn timeout(mut self, timeout: impl Into<Timeout>) -> Self {
         self.timeout = Some(timeout.into());
         self
     }
 
-    /// Who may call it.
+    /// Sets who may call the action.
     #[must_use]
     pub fn visibility(mut self, visibility: Visibility) -> Self {
         self.visibility = visibility;
         self
     }
 
-    /// Runs every request in a task of its own, for handlers that compute for long before they wait.
+    /// Runs every request in a task of its own. Use it for handlers that compute for a long time before they
+    /// wait.
     #[must_use]
     pub fn spawn(mut self) -> Self {
         self.mode = RunMode::Spawn;
         self
     }
 
-    /// Parameters and result always go through the codec, even between two services in one process,
-    /// for types to which that matters (`#[serde(skip)]`).
+    /// Sends parameters and result through the codec, even between two services in one process. Use it for
+    /// types where that makes a difference, such as `#[serde(skip)]`.
     #[must_use]
     pub fn encode(mut self) -> Self {
         self.encode = true;
         self
     }
 
-    /// A key of the definition that is published untouched: `rest`, `description`, any JSON. A service
-    /// with one that cannot be written as JSON is refused by the broker.
+    /// Adds a key to the published definition: `rest`, `description`, or any other. The value is published
+    /// unchanged. If it cannot be written as JSON, the broker refuses the service.
     #[must_use]
     pub fn extra(mut self, key: &str, value: impl Serialize) -> Self {
         match to_value(format_args!("its key `{key}`"), &value) {
@@ -100,32 +102,32 @@ impl ActionDef {
         self
     }
 
-    /// The published description of the parameters, in Moleculer's schema language.
+    /// Sets the published description of the parameters, in Moleculer's schema language.
     #[must_use]
     pub fn params(self, schema: impl Serialize) -> Self {
         self.extra("params", schema)
     }
 
-    /// An option for a middleware of yours; one per type.
+    /// Sets an option for a layer of your own. There is one value for each type.
     #[must_use]
     pub fn with<T: Send + Sync + 'static>(mut self, option: T) -> Self {
         self.options.insert(TypeId::of::<T>(), Arc::new(option));
         self
     }
 
-    /// An option that was put in by [`ActionDef::with`].
+    /// An option that [`ActionDef::with`] has set.
     #[must_use]
     pub fn option<T: Send + Sync + 'static>(&self) -> Option<&T> {
         self.options.get(&TypeId::of::<T>())?.downcast_ref()
     }
 
-    /// Its name within the service.
+    /// The name within the service.
     #[must_use]
     pub fn name(&self) -> &Name {
         &self.name
     }
 
-    /// What another node published of an action.
+    /// The definition of an action that another node has published.
     pub(crate) fn published_by(info: &ActionInfo) -> Self {
         let mut extra: Map<String, Value> =
             crate::codec::read_json(info.definition.bytes()).unwrap_or_default();
@@ -136,7 +138,7 @@ impl ActionDef {
         Self { visibility: info.visibility, timeout, extra, ..Self::new(name) }
     }
 
-    /// The definition as it stands in INFO packets (protocol chapter 5.5).
+    /// The definition as INFO packets contain it (protocol chapter 5.5).
     pub(crate) fn published(&self, full_name: &str) -> Value {
         let mut definition = self.extra.clone();
         if self.visibility != Visibility::Published {

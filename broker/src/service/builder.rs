@@ -1,4 +1,4 @@
-//! Writing a service by hand.
+//! The builder of a service.
 
 use futures_util::future::BoxFuture;
 use ligand_transporters::Name;
@@ -19,16 +19,16 @@ use crate::payload::Payload;
 pub(crate) type StartedHook = Arc<dyn Fn(ServiceCx) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 pub(crate) type StoppedHook = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
-/// A service, ready to be given to a broker.
+/// The definition of a service, which a broker takes.
 #[derive(Clone)]
 pub struct ServiceDef {
     pub(crate) name: Name,
     pub(crate) version: Option<ServiceVersion>,
-    /// One of the broker's own, whose name may begin with `$`.
+    /// Whether it is one of the broker's own services, whose names may begin with `$`.
     pub(crate) internal: bool,
     pub(crate) settings: Map<String, Value>,
     pub(crate) metadata: Map<String, Value>,
-    /// What of these two cannot be published, and why.
+    /// Which of these two cannot be published, and why.
     pub(crate) unwritable: Vec<String>,
     pub(crate) depends_on: Vec<Name>,
     pub(crate) actions: Vec<(ActionDef, ActionFn)>,
@@ -37,9 +37,10 @@ pub struct ServiceDef {
     pub(crate) stopped: Vec<StoppedHook>,
 }
 
-/// What can become a service: a [`ServiceDef`], a [`ServiceBuilder`], or a type with `#[service]`.
+/// Everything that converts into a service: a [`ServiceDef`], a [`ServiceBuilder`], or a type with
+/// `#[service]`.
 pub trait IntoServiceDef {
-    /// The service.
+    /// Makes the definition of the service.
     fn into_service_def(self) -> ServiceDef;
 }
 
@@ -56,7 +57,7 @@ impl IntoServiceDef for ServiceBuilder {
 }
 
 impl ServiceDef {
-    /// A service of this name, without actions so far.
+    /// Begins a service with this name.
     pub fn builder(name: impl Into<Name>) -> ServiceBuilder {
         ServiceBuilder(Self {
             name: name.into(),
@@ -73,7 +74,7 @@ impl ServiceDef {
         })
     }
 
-    /// The service that a type with `#[service]` is, to be given a name at run time.
+    /// The service of a type with `#[service]`. Its name can be changed at run time.
     ///
     /// ```
     /// use ligand::{Result, ServiceBroker, ServiceDef, service};
@@ -108,34 +109,34 @@ impl ServiceDef {
         service.into_service_def()
     }
 
-    /// The same service under another name, without version. Its actions are called by it, and events without
-    /// a group of their own are handled in its group. Whether it is a name is looked at when the service is given
-    /// to a broker.
+    /// Gives the same service another name, without a version. Its actions are called by this name. Events
+    /// without a group of their own are handled in the group of this name. The broker checks the name when it
+    /// takes the service.
     #[must_use]
     pub fn named(self, name: impl Into<Name>) -> Self {
         Self { name: name.into(), ..self }
     }
 
-    /// The same service in another version.
+    /// Gives the same service another version.
     #[must_use]
     pub fn versioned(self, version: impl Into<ServiceVersion>) -> Self {
         Self { version: Some(version.into()), ..self }
     }
 
-    /// Its name, without version.
+    /// The name, without the version.
     #[must_use]
     pub fn name(&self) -> &Name {
         &self.name
     }
 
-    /// `v2.math`, or `math` without version or with the setting `$noVersionPrefix`.
+    /// The full name: `v2.math`. It is `math` without a version, or with the setting `$noVersionPrefix`.
     #[must_use]
     pub fn full_name(&self) -> Name {
         let no_prefix = self.settings.get("$noVersionPrefix") == Some(&Value::Bool(true));
         ServiceVersion::full_name(self.version.as_ref().filter(|_| !no_prefix), &self.name)
     }
 
-    /// Full name of one of its actions: `v2.math.add`, or `add` with the setting
+    /// The full name of one of its actions: `v2.math.add`. It is `add` with the setting
     /// `$noServiceNamePrefix` (protocol chapter 5.5).
     #[must_use]
     pub fn action_name(&self, raw: &str) -> Name {
@@ -157,7 +158,7 @@ impl fmt::Debug for ServiceDef {
     }
 }
 
-/// Builds a [`ServiceDef`]: what [`service`](macro@crate::service) writes, by hand.
+/// Builds a [`ServiceDef`] by hand, without the attribute [`service`](macro@crate::service).
 ///
 /// ```
 /// use std::time::Duration;
@@ -201,28 +202,28 @@ impl fmt::Debug for ServiceDef {
 pub struct ServiceBuilder(ServiceDef);
 
 impl ServiceBuilder {
-    /// The version: a number, or a text of the characters that names have.
+    /// Sets the version: a number, or a text with the characters that names may have.
     pub fn version(mut self, version: impl Into<ServiceVersion>) -> Self {
         self.0.version = Some(version.into());
         self
     }
 
-    /// Settings, published in INFO except those named by `$secureSettings` (paths such as
-    /// `db.password`). What is neither an object nor null, or cannot be written as JSON, makes the broker
-    /// refuse the service.
+    /// Sets the settings. They are published in INFO, except those that `$secureSettings` names (by paths
+    /// such as `db.password`). If they are neither an object nor null, or cannot be written as JSON, the
+    /// broker refuses the service.
     pub fn settings(mut self, settings: impl Serialize) -> Self {
         self.0.settings = self.object("settings", &settings);
         self
     }
 
-    /// Metadata, published in INFO. What is neither an object nor null, or cannot be written as JSON, makes
-    /// the broker refuse the service.
+    /// Sets the metadata, which are published in INFO. If they are neither an object nor null, or cannot be
+    /// written as JSON, the broker refuses the service.
     pub fn metadata(mut self, metadata: impl Serialize) -> Self {
         self.0.metadata = self.object("metadata", &metadata);
         self
     }
 
-    /// An object; what is none is kept as a problem.
+    /// Reads an object. Any other value is kept as a problem.
     fn object(&mut self, what: &str, value: &impl Serialize) -> Map<String, Value> {
         let problem = match to_value(format_args!("its {what}"), value) {
             Ok(Value::Object(map)) => return map,
@@ -234,13 +235,13 @@ impl ServiceBuilder {
         Map::new()
     }
 
-    /// Services that must be there before this one starts, by full name.
+    /// Names the services that have to be available before this one starts, by their full names.
     pub fn depends_on<N: Into<Name>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.0.depends_on.extend(names.into_iter().map(Into::into));
         self
     }
 
-    /// An action. The handler is given the context and the whole params object, read as a `P`.
+    /// Adds an action. The handler gets the context and the whole object of parameters, decoded as a `P`.
     pub fn action<P, R, E, Fut>(
         mut self,
         def: impl Into<ActionDef>,
@@ -256,7 +257,7 @@ impl ServiceBuilder {
         self
     }
 
-    /// An action that takes the body as it is, and answers with a [`Reply`].
+    /// Adds an action that takes the body undecoded and answers with a [`Reply`].
     pub fn action_raw<E, Fut>(
         mut self,
         def: impl Into<ActionDef>,
@@ -270,8 +271,8 @@ impl ServiceBuilder {
         self
     }
 
-    /// An action that blocks its thread: it runs on the pool of threads that tokio keeps for that. It
-    /// cannot be cancelled; its caller can give up all the same.
+    /// Adds an action whose handler blocks its thread. It runs on tokio's pool of blocking threads. The
+    /// handler cannot be cancelled, but its caller can give up.
     pub fn action_blocking<P, R, E>(
         mut self,
         def: impl Into<ActionDef>,
@@ -288,7 +289,7 @@ impl ServiceBuilder {
         self
     }
 
-    /// A subscription. The handler is given the context and the body, read as a `P`.
+    /// Adds a subscription. The handler gets the context and the body, decoded as a `P`.
     pub fn event<P, E, Fut>(
         mut self,
         def: impl Into<EventDef>,
@@ -303,7 +304,8 @@ impl ServiceBuilder {
         self
     }
 
-    /// Runs before the service is offered to anybody. A failure, or a panic, fails the start of the broker.
+    /// Adds a hook that runs before the service is offered. If it fails or panics, the start of the broker
+    /// fails.
     pub fn started<E, Fut>(mut self, hook: impl Fn(ServiceCx) -> Fut + Send + Sync + 'static) -> Self
     where
         E: Into<Error>,
@@ -316,7 +318,7 @@ impl ServiceBuilder {
         self
     }
 
-    /// Runs when the service stops, after its last request has been answered.
+    /// Adds a hook that runs when the service stops, after its last request has been answered.
     pub fn stopped<E, Fut>(mut self, hook: impl Fn() -> Fut + Send + Sync + 'static) -> Self
     where
         E: Into<Error>,
@@ -329,14 +331,14 @@ impl ServiceBuilder {
         self
     }
 
-    /// Marks one of the broker's own services.
+    /// Makes it one of the broker's own services.
     pub(crate) fn internal(mut self) -> Self {
         self.0.internal = true;
         self
     }
 
-    /// The service. Whether it can work is looked at when it is given to a broker, whose
-    /// [`build`](crate::BrokerBuilder::build) or [`add`](crate::ServiceBroker::add) then names what is wrong.
+    /// Builds the definition. The broker checks it: [`build`](crate::BrokerBuilder::build) or
+    /// [`add`](crate::ServiceBroker::add) then names the mistake.
     #[must_use]
     pub fn build(self) -> ServiceDef {
         self.0

@@ -1,7 +1,8 @@
-//! What makes a definition impossible to offer (pure).
+//! Finds mistakes that make a definition impossible to offer (pure).
 //!
-//! `#[service]` says most of this at compile time; a service that was written by hand hears it from the broker
-//! that it is given to.
+//!
+//! `#[service]` reports most of them at compile time. For a service that was built by hand, the broker
+//! reports them.
 
 use std::collections::HashSet;
 
@@ -9,14 +10,14 @@ use super::names::{wrong_length, wrong_name, wrong_pattern};
 use super::{ActionDef, EventDef, RunMode, ServiceDef, ServiceVersion};
 use crate::broker::StartError;
 
-/// Keys of an action's published definition that its own options decide. `protected` is Moleculer's older
-/// word for a visibility.
+/// Keys of an action's published definition that other options set. `protected` is Moleculer's older name for
+/// a visibility.
 const DECIDED_OF_ACTIONS: &[&str] = &["name", "rawName", "timeout", "visibility", "protected", "handler"];
-/// The same for an event's.
+/// The same keys for events.
 const DECIDED_OF_EVENTS: &[&str] = &["name", "group", "concurrency", "handler"];
 
 impl ServiceDef {
-    /// Whether it can be offered at all.
+    /// Whether the service can be offered.
     pub(crate) fn check(&self) -> Result<(), StartError> {
         match self.problem() {
             Some(problem) => Err(StartError::Service { service: self.name.to_string(), problem }),
@@ -77,7 +78,7 @@ impl ServiceDef {
             if let Some(problem) = wrong_pattern(&def.pattern) {
                 return Some(format!("the event `{}` {problem}", def.pattern.escape_debug()));
             }
-            // INFO names each pattern once, so other nodes would hear of one of them only.
+            // INFO contains each pattern once, so other nodes would learn of only one of them.
             if !seen.insert(def.pattern.as_str()) {
                 return Some(format!(
                     "it has two handlers for the event `{}`: let one of them do both",

@@ -1,4 +1,4 @@
-//! What the hooks of a service are given: the broker, and work that belongs to the service.
+//! The context of a service's hooks: the broker, and tasks that belong to the service.
 
 use ligand_transporters::Name;
 use std::fmt;
@@ -10,8 +10,8 @@ use tokio_util::task::TaskTracker;
 use crate::broker::ServiceBroker;
 use crate::guard::Guarded;
 
-/// Handed to `started` hooks. Tasks started here belong to the service: they are cancelled and awaited
-/// when it stops.
+/// The context of `started` hooks. The tasks that it starts belong to the service: when the service stops,
+/// they are cancelled and awaited.
 ///
 /// ```
 /// use std::time::Duration;
@@ -64,14 +64,14 @@ impl ServiceCx {
         Self { broker, service, tasks }
     }
 
-    /// The broker the service runs on.
+    /// The broker that hosts the service.
     #[must_use]
     pub fn broker(&self) -> &ServiceBroker {
         &self.broker
     }
 
-    /// Starts a task that ends, at the latest, when the service stops: it is dropped at its next await. A
-    /// panic ends it, and is logged.
+    /// Spawns a task that belongs to the service. If it still runs when the service stops, it is dropped at
+    /// its next await. If it panics, it ends, and the panic is logged.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let (cancel, service) = (self.tasks.cancel.clone(), self.service.clone());
         let task = Guarded::new(task);
@@ -85,9 +85,9 @@ impl ServiceCx {
         });
     }
 
-    /// Runs `work` once per `period`, never twice at the same time; what takes longer than a period
-    /// delays the next run. The first run comes after one period. A run that panics is logged, and the next one
-    /// comes all the same.
+    /// Runs `work` once in every `period`, the first time after one period. It never runs twice at the same
+    /// time: a run that takes longer than a period delays the next one. If a run panics, the panic is logged,
+    /// and the next run follows as usual.
     pub fn every<Fut>(&self, period: Duration, mut work: impl FnMut() -> Fut + Send + 'static)
     where
         Fut: Future<Output = ()> + Send + 'static,
@@ -103,14 +103,18 @@ impl ServiceCx {
         });
     }
 
-    /// Resolves when the service is being stopped.
+    /// Waits until the service is being stopped.
+    ///
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
     pub async fn stopping(&self) {
         self.tasks.cancel.cancelled().await;
     }
 }
 
 impl Tasks {
-    /// Cancels all tasks when the guard is dropped.
+    /// Cancels all tasks when the returned guard is dropped.
     pub(crate) fn cancel_on_drop(&self) -> DropGuard {
         self.cancel.clone().drop_guard()
     }

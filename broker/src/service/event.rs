@@ -1,4 +1,4 @@
-//! What is said about a subscription beside its handler.
+//! The definition of a subscription: its event and its options, without the handler.
 
 use ligand_transporters::Name;
 use serde::Serialize;
@@ -6,46 +6,50 @@ use serde_json::{Map, Value};
 
 use crate::codec::to_value;
 
-/// The definition of a subscription: event name or pattern, and options.
+/// The definition of a subscription: the name or the pattern of the event, and options.
 #[derive(Debug, Clone)]
 pub struct EventDef {
     pub(crate) pattern: Name,
     pub(crate) group: Option<Name>,
     pub(crate) concurrency: Option<usize>,
     pub(crate) extra: Map<String, Value>,
-    /// Why the first extra key that cannot be written cannot be.
+    /// Why the first extra key that cannot be written as JSON failed.
     pub(crate) unwritable: Option<String>,
 }
 
 impl EventDef {
-    /// A subscription to an event, or to all that match a pattern (`*` one part, `**` any number).
+    /// A subscription to one event, or to all events that match a pattern (`*` matches one part, `**` any
+    /// number).
     pub fn new(pattern: impl Into<Name>) -> Self {
         Self { pattern: pattern.into(), group: None, concurrency: None, extra: Map::new(), unwritable: None }
     }
 
-    /// The group of which one member gets each emitted event; the service's name unless given.
+    /// Sets the group. One member of the group gets each emitted event. The default is the service's name.
     #[must_use]
     pub fn group(mut self, group: impl Into<Name>) -> Self {
         self.group = Some(group.into());
         self
     }
 
-    /// How many events are handled at once. With 1, events of one sender are handled in the order they
-    /// were sent. Without it there is no bound and no promise about order. What waits is bounded by
-    /// `transit.eventQueue`; above that, the newest is dropped and counted. Zero is refused when the service
-    /// is given to a broker: no event would ever be handled.
+    /// Sets how many events are handled at once. With 1, the events of one sender are handled in the order in
+    /// which they were sent. Without this option there is no bound, and no order.
     ///
-    /// A handler that awaits [`broadcast_local`](crate::ServiceBroker::broadcast_local) of an event that its own
-    /// subscription gets, itself or by way of other handlers of this process, would wait for itself. It is given
-    /// an error of type `EVENT_WAITS_FOR_ITSELF`, whatever the number is.
+    ///
+    /// The number of waiting events is bounded by `transit.eventQueue`. When the queue is full, new events
+    /// are dropped and counted. The broker refuses a service with zero, because no event would ever be
+    /// handled.
+    ///
+    /// A handler must not await a [`broadcast_local`](crate::ServiceBroker::broadcast_local) of an event that
+    /// its own subscription gets, directly or through other handlers of this process, because it would wait
+    /// for itself. Whatever the number is, it gets an error of type `EVENT_WAITS_FOR_ITSELF`.
     #[must_use]
     pub fn concurrency(mut self, concurrency: usize) -> Self {
         self.concurrency = Some(concurrency);
         self
     }
 
-    /// A key of the definition that is published untouched. A service with one that cannot be written as
-    /// JSON is refused by the broker.
+    /// Adds a key to the published definition. The value is published unchanged. If it cannot be written as
+    /// JSON, the broker refuses the service.
     #[must_use]
     pub fn extra(mut self, key: &str, value: impl Serialize) -> Self {
         match to_value(format_args!("its key `{key}`"), &value) {
@@ -59,13 +63,13 @@ impl EventDef {
         self
     }
 
-    /// The event, or the pattern, that it subscribes to.
+    /// The event or the pattern.
     #[must_use]
     pub fn pattern(&self) -> &Name {
         &self.pattern
     }
 
-    /// The definition as it stands in INFO packets (protocol chapter 5.5).
+    /// The definition as INFO packets contain it (protocol chapter 5.5).
     pub(crate) fn published(&self) -> Value {
         let mut definition = self.extra.clone();
         if let Some(group) = &self.group {

@@ -1,8 +1,10 @@
-//! Who runs a handler of a service, so that the service can go once nobody does.
+//! Counts the handlers of a service, so that the service can be removed when none runs.
 //!
-//! Each handler enters before it begins and leaves when it has ended; that is one atomic addition each. A
-//! gate that is closed lets nobody in any more. Whoever has closed it waits for those that are still inside,
-//! and in the end *cuts* them: those in tasks of their own, and those that a caller in this process polls.
+//!
+//! Each handler enters the gate before it begins, and leaves it when it has ended. Each of them costs one
+//! atomic addition. A closed gate lets nobody in. A removal closes the gate, waits for the handlers inside,
+//! and in the end *cuts* them: those that run in tasks of their own, and those that a caller in this process
+//! polls.
 
 use ligand_transporters::Name;
 use ligand_transporters::locks::{Mutex, MutexGuard};
@@ -18,11 +20,11 @@ use super::{ServiceDef, ServiceVersion};
 use crate::chain::{self, Place};
 use crate::error::{Error, ErrorKind};
 
-/// Set once nobody may enter any more.
+/// Set when the gate is closed.
 const CLOSED: usize = 1;
-/// Set while somebody waits for the end of those inside, and others may still enter.
+/// Set while somebody waits for those inside to end, and others may still enter.
 const WATCHED: usize = 2;
-/// Above them is the number of those inside.
+/// The bits above count the handlers inside.
 const ONE: usize = 4;
 
 /// See the module.
@@ -31,31 +33,31 @@ pub(crate) struct Gate {
     name: Name,
     version: Option<ServiceVersion>,
     state: AtomicUsize,
-    /// Told when somebody leaves a closed gate.
+    /// Notified when a handler leaves a closed gate.
     left: Notify,
-    /// Cancelled when handlers in tasks of their own are cut: with this service, or with all of the broker.
+    /// Cancelled when handlers in tasks of their own are cut, by this service or by the broker.
     cut: CancellationToken,
     inside: Mutex<Inside>,
 }
 
-/// What is known of those inside that have to wait.
+/// What is known about the waiting handlers inside.
 #[derive(Default)]
 struct Inside {
-    /// This service, not the broker, has waited for long enough.
+    /// Set when this service, not the broker, has cut its handlers.
     cut: bool,
-    /// Those that wait for the cut to be over, by [`Place::run`].
+    /// Handlers that wait for the cut to be over, by [`Place::run`]. They are not cut.
     spared: Vec<usize>,
-    /// Callers in this process.
+    /// The wakers of callers in this process.
     seats: Vec<Option<Waker>>,
     free: Vec<usize>,
 }
 
-/// The place among the callers that wait, if taken.
+/// The position among the callers that wait, if there is one.
 #[derive(Debug, Default)]
 pub(crate) struct Seat(Option<usize>);
 
 impl Gate {
-    /// `cut` is cancelled when the broker cuts what runs.
+    /// Makes the gate of a service. The broker cancels `cut` when it cuts what runs.
     pub(crate) fn of(def: &ServiceDef, cut: &CancellationToken) -> Arc<Self> {
         Arc::new(Self {
             whose: chain::name(),
@@ -68,7 +70,7 @@ impl Gate {
         })
     }
 
-    /// By which its handlers are known in a [`Chain`](chain::Chain).
+    /// The name by which its handlers are known in a [`Chain`](chain::Chain).
     #[inline]
     pub(crate) fn whose(&self) -> u64 {
         self.whose
@@ -79,7 +81,7 @@ impl Gate {
         Place { whose: self.whose, run }
     }
 
-    /// Lets one handler in; `false` where none may begin any more.
+    /// Lets one handler in. `false` means that the gate is closed.
     #[inline]
     pub(crate) fn enter(&self) -> bool {
         let closed = self.state.fetch_add(ONE, Ordering::AcqRel) & CLOSED != 0;
@@ -89,7 +91,7 @@ impl Gate {
         !closed
     }
 
-    /// One that was let in has ended.
+    /// Counts a handler that has ended.
     #[inline]
     pub(crate) fn leave(&self) {
         if self.state.fetch_sub(ONE, Ordering::AcqRel) & (CLOSED | WATCHED) != 0 {
@@ -97,23 +99,23 @@ impl Gate {
         }
     }
 
-    /// As [`Gate::enter`]; leaves by itself.
+    /// Like [`Gate::enter`]. The handler leaves when the guard is dropped.
     pub(crate) fn entered(self: &Arc<Self>) -> Option<Entered> {
         self.enter().then(|| Entered(Arc::clone(self)))
     }
 
-    /// What belongs to a handler that is inside, and may outlive it; leaves by itself.
+    /// Counts work that belongs to a handler inside, and may outlive it. It leaves when the guard is dropped.
     pub(crate) fn entered_again(self: &Arc<Self>) -> Entered {
         self.state.fetch_add(ONE, Ordering::AcqRel);
         Entered(Arc::clone(self))
     }
 
-    /// Nobody enters from now on.
+    /// Closes the gate. Nobody enters any more.
     pub(crate) fn close(&self) {
         self.state.fetch_or(CLOSED, Ordering::AcqRel);
     }
 
-    /// Resolves when nobody is inside, though others may enter meanwhile. For one at a time.
+    /// Waits until nobody is inside, while others may still enter. Only one task may wait at a time.
     pub(crate) async fn idle(&self) {
         self.state.fetch_or(WATCHED, Ordering::AcqRel);
         let _unwatched = Unwatched(self);
@@ -124,12 +126,12 @@ impl Gate {
         self.state.load(Ordering::Acquire) & CLOSED != 0
     }
 
-    /// How many are inside.
+    /// The number of handlers inside.
     pub(crate) fn running(&self) -> usize {
         self.state.load(Ordering::Acquire) / ONE
     }
 
-    /// Resolves when no more than `but` are inside. For a closed or a watched gate only.
+    /// Waits until at most `but` handlers are inside. Only for a closed or a watched gate.
     pub(crate) async fn drained(&self, but: usize) {
         loop {
             let left = self.left.notified();
@@ -140,7 +142,7 @@ impl Gate {
         }
     }
 
-    /// Cuts everybody inside but those `spared`.
+    /// Cuts all handlers inside, except those in `spared`.
     pub(crate) fn cut(&self, spared: Vec<usize>) {
         let seats = {
             let mut inside = self.inside();
@@ -152,7 +154,7 @@ impl Gate {
         seats.into_iter().flatten().for_each(Waker::wake);
     }
 
-    /// Resolves when handlers in tasks of their own are cut; [`Gate::cuts`] tells whether this one is.
+    /// Waits until handlers in tasks of their own are cut. [`Gate::cuts`] tells whether a certain one is.
     pub(crate) async fn cutting(&self) {
         self.cut.cancelled().await;
     }
@@ -162,12 +164,12 @@ impl Gate {
         self.cut.is_cancelled()
     }
 
-    /// Whether a handler in a task of its own is cut when others are.
+    /// Whether this handler, in a task of its own, is cut with the others.
     pub(crate) fn cuts(&self, run: usize) -> bool {
         !self.inside().spared.contains(&run)
     }
 
-    /// Whether a handler that its caller polls is cut. If not, the caller is woken when it is.
+    /// Whether a handler that its caller polls is cut. If not, the caller is woken when that happens.
     pub(crate) fn cuts_seated(&self, seat: &mut Seat, run: usize, waker: &Waker) -> bool {
         let mut inside = self.inside();
         if inside.cut {
@@ -187,7 +189,7 @@ impl Gate {
         false
     }
 
-    /// The caller does not wait any more.
+    /// Called when the caller does not wait any more.
     #[inline]
     pub(crate) fn vacate(&self, seat: &mut Seat) {
         if let Some(at) = seat.0.take() {
@@ -197,15 +199,15 @@ impl Gate {
 
     fn free(&self, at: usize) {
         let mut inside = self.inside();
-        // After a cut there are none left.
+        // After a cut there are no seats left.
         if let Some(taken) = inside.seats.get_mut(at) {
             *taken = None;
             inside.free.push(at);
         }
     }
 
-    /// The answer of a handler that was cut, in the shape that makes Node name the service (`errors.js`,
-    /// `GracefulStopTimeoutError`).
+    /// The answer of a handler that was cut, in the shape from which Node reads the service's name
+    /// (`errors.js`, `GracefulStopTimeoutError`).
     pub(crate) fn cut_short(&self) -> Error {
         let service = match &self.version {
             None => json!({ "name": self.name.as_str() }),
@@ -230,7 +232,7 @@ impl fmt::Debug for Gate {
     }
 }
 
-/// Ends the watch of a gate, whether or not it has seen the end.
+/// Ends the watch of a gate, whether or not the gate became empty.
 struct Unwatched<'a>(&'a Gate);
 
 impl Drop for Unwatched<'_> {
@@ -239,12 +241,12 @@ impl Drop for Unwatched<'_> {
     }
 }
 
-/// One handler inside, until dropped.
+/// One handler inside. It leaves when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Entered(Arc<Gate>);
 
 impl Entered {
-    /// For a handler that was let in before.
+    /// For a handler that has already entered.
     pub(crate) fn already(gate: &Arc<Gate>) -> Self {
         Self(Arc::clone(gate))
     }
@@ -283,7 +285,7 @@ mod tests {
         drop(second);
         assert!((&mut idle).now_or_never().is_some());
         drop(idle);
-        // Given up half-way it leaves nothing behind.
+        // A wait that is dropped leaves nothing behind.
         let third = gate.entered().unwrap();
         assert!(gate.idle().now_or_never().is_none());
         assert_eq!(gate.state.load(Ordering::Acquire), ONE);

@@ -1,6 +1,6 @@
 //! Services: a name, actions, subscriptions, and hooks.
 //!
-//! `#[service]` writes what [`ServiceBuilder`] offers to write by hand:
+//! `#[service]` generates what [`ServiceBuilder`] builds by hand:
 //!
 //! ```
 //! use ligand::{ServiceBroker, ServiceDef};

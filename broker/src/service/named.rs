@@ -1,10 +1,10 @@
-//! Named arguments come from an object: an array has no names, though serde reads a struct from it by position.
+//! Named arguments are read from an object. An array has no names, although serde can read a struct from it
+//! by position.
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 use std::fmt;
 
-/// Reads a struct from an object, and from nothing else. What the macros put around the source of named
-/// arguments.
+/// Reads a struct from an object, and from nothing else. The macros wrap the source of named arguments in it.
 #[derive(Debug)]
 pub struct Named<D>(pub D);
 
@@ -28,14 +28,14 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Named<D> {
         self.0.is_human_readable()
     }
 
-    // A derived struct asks for itself alone.
+    // A derived struct calls only `deserialize_struct`.
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
         unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
     }
 }
 
-/// Takes an object; all else is not what it expects.
+/// Accepts an object, and refuses everything else.
 struct Object<V>(V);
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for Object<V> {

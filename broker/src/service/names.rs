@@ -1,13 +1,16 @@
-//! Which names a service, its parts and its versions may have (pure).
+//! The rules for names of services, their parts and their versions (pure).
 //!
-//! The same rules as in `macros/src/names.rs`, which cannot be called from here. `tests/macros/service-names.json`
-//! holds both together.
+//!
+//! `macros/src/names.rs` has the same rules, because this crate cannot call it.
+//! `tests/macros/service-names.json` checks that both agree.
 
-/// Longest name of a service, action or event, in bytes: what other nodes take (`transit.limits.name`).
+/// The longest name of a service, an action or an event, in bytes. It is what other nodes accept by default
+/// (`transit.limits.name`).
 pub(super) const MAX_NAME: usize = 255;
 
-/// What is wrong with the name of a service, a version, an action or a group. Names become parts of topics and
-/// of `service.action`, so only characters that every transporter carries pass. Completes "the name …".
+/// What is wrong with the name of a service, a version, an action or a group. Names become parts of topics
+/// and of `service.action`, so they may contain only characters that every transporter can carry. The text
+/// completes "the name …".
 pub(crate) fn wrong_name(name: &str) -> Option<String> {
     if name.starts_with('$') {
         return Some("begins with `$`, which is reserved for the broker itself".into());
@@ -21,7 +24,7 @@ pub(crate) fn wrong_name(name: &str) -> Option<String> {
     name.split('.').any(str::is_empty).then(|| "has a `.` with nothing beside it".into())
 }
 
-/// What is wrong with a name that somebody else has given: Node takes nearly anything.
+/// What is wrong with a name that another node has chosen. Node allows nearly everything.
 pub(crate) fn wrong_foreign(name: &str) -> Option<String> {
     wrong_length(name).or_else(|| {
         let bad = name.chars().find(|c| c.is_control())?;
@@ -29,8 +32,8 @@ pub(crate) fn wrong_foreign(name: &str) -> Option<String> {
     })
 }
 
-/// What is wrong with what an event handler listens to; `$…` is fine, since the broker's own events can be
-/// heard.
+/// What is wrong with the event or pattern of a subscription. `$…` is allowed, because services may listen to
+/// local events.
 pub(super) fn wrong_pattern(pattern: &str) -> Option<String> {
     if let Some(problem) = wrong_length(pattern) {
         return Some(problem);
@@ -39,7 +42,7 @@ pub(super) fn wrong_pattern(pattern: &str) -> Option<String> {
     Some(format!("holds {bad:?}, which cannot be part of an event's name"))
 }
 
-/// What is wrong with the length of a name, full ones included.
+/// What is wrong with the length of a name. Full names are checked, too.
 pub(super) fn wrong_length(name: &str) -> Option<String> {
     match name.len() {
         0 => Some("is empty".into()),

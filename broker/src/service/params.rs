@@ -1,4 +1,4 @@
-//! How handlers take what they are given.
+//! The types that handlers take their parameters with.
 
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -8,13 +8,14 @@ use std::sync::Arc;
 use crate::codec::DecodeError;
 use crate::payload::Payload;
 
-/// The whole params object of an action, or the whole body of an event, instead of its fields.
+/// The whole object of parameters of an action, or the whole body of an event, instead of its fields.
 ///
-/// Only `#[service]` looks at it: `Params(cart): Params<Cart>`.
+///
+/// Only `#[service]` interprets it: `Params(cart): Params<Cart>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Params<T>(pub T);
 
-/// No parameters: written as `{}`, read from anything.
+/// No parameters. Written as `{}`, and read from anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Empty;
 
@@ -31,8 +32,8 @@ impl<'de> Deserialize<'de> for Empty {
     }
 }
 
-/// The body of an event, shared by all subscribers of one process: a value that was emitted here is
-/// handed over as it is, one that came over the network is decoded once.
+/// The body of an event, shared by all its subscribers in one process. A value that was emitted in this
+/// process is shared as it is. A body that came over the network is decoded once.
 #[derive(Debug)]
 pub struct Shared<T>(pub Arc<T>);
 
@@ -49,16 +50,16 @@ impl<T> Deref for Shared<T> {
     }
 }
 
-/// What an event handler can take: anything that can be decoded, [`Shared`], or the [`Payload`] itself.
+/// What an event handler can take: any type that can be decoded, [`Shared`], or the [`Payload`] itself.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read from an event",
     note = "it must implement `serde::Deserialize` and own its data, or be `Shared<T>` or `Payload`"
 )]
 pub trait EventData: Sized + Send + 'static {
-    /// Reads it.
+    /// Reads the body.
     ///
     /// # Errors
-    /// When the body does not fit.
+    /// When the body cannot be read as this type.
     fn from_payload(payload: Payload) -> Result<Self, DecodeError>;
 }
 

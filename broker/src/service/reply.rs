@@ -1,18 +1,18 @@
-//! What a handler hands back.
+//! The result of a handler.
 
 use serde::Serialize;
 use std::fmt;
 
 use crate::payload::Payload;
 
-/// The result of an action, before it is encoded or handed over.
+/// The result of an action.
 #[derive(Debug)]
 pub struct Reply {
     pub(crate) body: Payload,
     pub(crate) stream: Option<StreamSeat>,
 }
 
-/// Streams are not supported yet: nothing can make one, and a packet that opens one is refused.
+/// Streams are not supported: nothing can make one, and a packet that opens one is refused.
 pub(crate) enum StreamSeat {}
 
 impl fmt::Debug for StreamSeat {
@@ -28,7 +28,8 @@ impl Reply {
         Self::from(Payload::empty())
     }
 
-    /// A value, moved to a caller in this process that wants the same type, encoded for all others.
+    /// A reply with a value. It is moved to a caller in this process that wants the same type, and encoded
+    /// for all others.
     pub fn typed<T: Serialize + Send + 'static>(value: T) -> Self {
         Self::from(Payload::typed(value))
     }
@@ -42,7 +43,7 @@ impl Reply {
         }
     }
 
-    /// The body, to look at.
+    /// Borrows the body.
     #[must_use]
     pub fn body(&self) -> &Payload {
         &self.body

@@ -1,7 +1,8 @@
-//! Handlers of requests and events on their way to the end, and who polls them.
+//! Runs the handlers of requests and events, and decides who polls them.
 //!
-//! Each is polled once by whoever has it. One that has to wait goes on in a task of its own, or in the hands of
-//! whoever waits for it.
+//!
+//! The task that has a handler polls it once. If the handler has to wait, it continues in a task of its own,
+//! or its caller polls it.
 
 use futures_util::future::BoxFuture;
 use std::future::{Future as _, poll_fn};
@@ -14,31 +15,31 @@ use crate::chain::{Chain, Chained, Place, Stacked};
 use crate::error::Result;
 use crate::guard::Guarded;
 
-/// A handler that has begun. It counts at its service until it has ended, or is dropped.
+/// A handler that has begun. It counts for its service until it has ended or is dropped.
 pub(crate) struct Run<T> {
     future: Guarded<'static, Result<T>>,
     seat: Seat,
-    /// `None` where somebody else counts it.
+    /// `None` if it is counted elsewhere.
     entered: Option<Entered>,
 }
 
-/// What became of a handler that was polled once.
+/// The state of a handler after its first poll.
 pub(crate) enum First<T> {
-    /// It was not begun: its service goes.
+    /// It was not started, because its service is being removed.
     Closed,
     Done(Result<T>),
     /// It has to wait.
     Waits(Run<T>),
 }
 
-/// Whether whoever begins a handler waits for its end.
+/// Whether the task that starts a handler waits for its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beneath {
     Waits,
     GoesOn,
 }
 
-/// Begins a handler, which layers may have wrapped, and polls it once.
+/// Starts a handler, which layers may have wrapped, and polls it once.
 pub(crate) fn first<T>(
     gate: Option<&Arc<Gate>>,
     beneath: Beneath,
@@ -51,7 +52,7 @@ pub(crate) fn first<T>(
     let _apart = (beneath == Beneath::GoesOn).then(Stacked::apart);
     let mut future = Guarded::begun(layered, make);
     let place = gate.map(|gate| gate.place(future.address()));
-    // A handler that emits what it listens to would otherwise run out of stack.
+    // Otherwise a handler that emits its own event would overflow the stack.
     let polled = match Stacked::try_enter(place) {
         Some(_depth) => future.poll_handler(&mut Task::from_waker(Waker::noop())),
         None => Poll::Pending,
@@ -70,24 +71,24 @@ pub(crate) fn first<T>(
 }
 
 impl<T> Run<T> {
-    /// A handler that was let in, not yet polled.
+    /// A handler that has entered the gate, and has not been polled yet.
     pub(crate) fn new(entered: Option<Entered>, future: Guarded<'static, Result<T>>) -> Self {
         Self { future, seat: Seat::default(), entered }
     }
 
-    /// What those that it waits for know of it.
+    /// Its place in the chains of handlers that it waits for.
     pub(crate) fn place(&self) -> Option<Place> {
         self.entered.as_ref().map(|entered| entered.gate().place(self.future.address()))
     }
 
-    /// Polls it on the stack of whoever waits for it.
+    /// Polls the handler on the stack of its caller.
     pub(crate) fn poll_in_place(&mut self, task: &mut Task<'_>) -> Poll<Result<T>> {
         let _place = self.place().map(Stacked::at);
         let Self { future, seat, entered } = self;
         poll_seated(entered.as_ref().map(Entered::gate), future, || seat, task)
     }
 
-    /// Runs it in a task of its own, for which the end of `chain` waits, if there is one.
+    /// Runs the handler in a task of its own. If `chain` is not empty, its last handler waits for this one.
     pub(crate) async fn finish(self, mut chain: Chain) -> Result<T> {
         chain.extend(self.place());
         let gate = self.entered.as_ref().map(|entered| Arc::clone(entered.gate()));
@@ -112,7 +113,7 @@ impl<T> Run<T> {
     }
 }
 
-/// Only the handler itself; it is cut by whoever polls it.
+/// Polls only the handler itself. Whoever polls this also cuts it.
 impl<T> std::future::Future for Run<T> {
     type Output = Result<T>;
     fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<T>> {
@@ -128,7 +129,7 @@ impl<T> Drop for Run<T> {
     }
 }
 
-/// Polls a handler that is cut with its service, by whoever waits for it.
+/// Polls a handler on behalf of its caller. The handler is cut with its service.
 #[inline]
 pub(crate) fn poll_seated<'a, T>(
     gate: Option<&Arc<Gate>>,

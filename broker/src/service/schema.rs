@@ -1,4 +1,4 @@
-//! The form of a service in INFO packets (protocol chapter 5.5).
+//! A service as INFO packets describe it (protocol chapter 5.5).
 
 use serde_json::{Map, Value};
 
@@ -6,7 +6,7 @@ use super::{ServiceDef, ServiceVersion};
 use crate::protocol::{Raw, ServiceInfo};
 
 impl ServiceDef {
-    /// What INFO says about the service, beside its actions and events.
+    /// What INFO says about the service, apart from its actions and events.
     pub(crate) fn info(&self) -> ServiceInfo {
         let object = |map: Map<String, Value>| Raw::new(Value::from(map).to_string().into());
         ServiceInfo {

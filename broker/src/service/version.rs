@@ -1,4 +1,4 @@
-//! Versions of services, and the full name that results.
+//! Versions of services, and the full names that they make.
 
 use ligand_transporters::Name;
 use std::fmt;
@@ -15,7 +15,7 @@ pub enum ServiceVersion {
 }
 
 impl ServiceVersion {
-    /// `v2.math`, `next.math`, or `math` (protocol chapter 5.5).
+    /// The full name: `v2.math`, `next.math`, or `math` (protocol chapter 5.5).
     #[must_use]
     pub fn full_name(version: Option<&Self>, name: &str) -> Name {
         match version {

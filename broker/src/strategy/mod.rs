@@ -1,8 +1,9 @@
-//! Which of several endpoints gets the next call (protocol chapter 8.2).
+//! Strategies, which choose the endpoint of the next call (protocol chapter 8.2).
 //!
-//! A strategy sees only how many endpoints are available and, when the call has one, a key. It is asked for
-//! an index, so it works the same for actions and for groups of event subscribers. Each list of endpoints
-//! has a strategy of its own, which outlives changes of the list.
+//!
+//! A strategy knows only the number of available endpoints and, if the call has one, a key. It returns an
+//! index, so it works for actions and for groups of event subscribers alike. Each list of endpoints has its
+//! own strategy, which is kept when the list changes.
 
 mod random;
 mod round_robin;
@@ -17,18 +18,17 @@ use round_robin::RoundRobin;
 pub(crate) trait Strategy: fmt::Debug + Send + Sync + 'static {
     /// An index below `count`, which is at least 1.
     ///
-    /// `key` is what the call says about which calls belong together; strategies that spread calls
-    /// evenly ignore it.
+    /// `key` is the same for calls that belong together. Strategies that distribute calls evenly ignore it.
     fn pick(&self, count: usize, key: Option<u64>) -> usize;
 }
 
 /// The strategies that configuration and definitions can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum StrategyKind {
-    /// One after the other.
+    /// Each in turn.
     #[default]
     RoundRobin,
-    /// Any, with equal chances.
+    /// A random one. All have the same chance.
     Random,
 }
 
@@ -36,7 +36,7 @@ impl StrategyKind {
     /// The strategy that Moleculer's configuration calls `name`, in upper or lower case.
     ///
     /// # Errors
-    /// [`UnknownStrategy`] when there is none of that name.
+    /// [`UnknownStrategy`] if there is no strategy with this name.
     pub(crate) fn from_name(name: &str) -> Result<Self, UnknownStrategy> {
         [("RoundRobin", Self::RoundRobin), ("Random", Self::Random)]
             .into_iter()
@@ -45,7 +45,7 @@ impl StrategyKind {
             .ok_or_else(|| UnknownStrategy { name: name.to_owned() })
     }
 
-    /// A strategy for one list of endpoints.
+    /// Makes a strategy for one list of endpoints.
     pub(crate) fn build(self) -> Arc<dyn Strategy> {
         match self {
             Self::RoundRobin => Arc::new(RoundRobin::default()),
@@ -54,7 +54,7 @@ impl StrategyKind {
     }
 }
 
-/// There is no strategy of that name.
+/// There is no strategy with this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no balancing strategy named `{name}`: use RoundRobin or Random")]
 pub(crate) struct UnknownStrategy {

@@ -1,8 +1,8 @@
-//! Any endpoint, with equal chances.
+//! Chooses a random endpoint. All have the same chance.
 
 use super::Strategy;
 
-/// Has no state at all.
+/// It has no state.
 #[derive(Debug)]
 pub(super) struct Random;
 

@@ -1,13 +1,14 @@
-//! One endpoint after the other.
+//! Chooses one endpoint after the other.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Strategy;
 
-/// Counts calls; the count modulo the number of endpoints is the choice.
+/// Counts calls. The choice is the count modulo the number of endpoints.
 ///
-/// Callers on several threads share the counter without further order between them, so two of them may
-/// be served in either order, but no turn is lost.
+///
+/// Callers on several threads share the counter with relaxed ordering. Two of them may be served in either
+/// order, but no turn is lost.
 #[derive(Debug, Default)]
 pub(super) struct RoundRobin {
     turn: AtomicUsize,

@@ -1,4 +1,4 @@
-//! What a mock answers, and what it was asked.
+//! The answers of a mock, and the calls that it received.
 
 use ligand_transporters::locks::Mutex;
 use serde_json::Value;
@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
-/// How an action is answered.
+/// The answer to the calls of an action.
 #[derive(Clone)]
 pub(super) enum Answer {
-    /// By a function of its parameters.
+    /// The result of a function of the parameters.
     By(Arc<dyn Fn(Value) -> Result<Value> + Send + Sync>),
-    /// Never.
+    /// No answer at all.
     Hangs,
 }
 
@@ -43,7 +43,7 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// Parameters of the calls so far, by action. Clones share it.
+/// The parameters of all calls so far, by action. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Calls(Arc<Mutex<BTreeMap<String, Vec<Value>>>>);
 

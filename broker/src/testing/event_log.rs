@@ -1,4 +1,4 @@
-//! A service that writes events down.
+//! A service that records events.
 
 use ligand_transporters::Name;
 use ligand_transporters::locks::Mutex;
@@ -14,7 +14,7 @@ use crate::service::{IntoServiceDef, ServiceBuilder, ServiceDef};
 /// How long [`EventLog::wait_for`] waits, on the clock of the test.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// One event as a handler got it.
+/// An event, as a handler received it.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct CapturedEvent {
@@ -22,15 +22,15 @@ pub struct CapturedEvent {
     pub name: String,
     /// Its body.
     pub data: Value,
-    /// The meta that came along.
+    /// Its meta.
     pub meta: Map<String, Value>,
     /// The node that sent it.
     pub node: String,
-    /// Whether every subscriber gets it, and not one of each group.
+    /// Whether every subscriber receives it, instead of one in each group.
     pub broadcast: bool,
 }
 
-/// Hears events and remembers them. Clones share their memory, so give one to the broker as a service
+/// Records the events that it receives. Clones share the record: give one clone to the broker as a service,
 /// and keep another.
 ///
 /// ```
@@ -53,48 +53,53 @@ pub struct EventLog {
 }
 
 impl EventLog {
-    /// Hears events of this name or pattern. As a service it is called `event-log`, which is also its
+    /// Records the events that match this name or pattern. The service is named `event-log`, and so is its
     /// group.
     pub fn of(pattern: impl Into<Name>) -> Self {
         Self { patterns: vec![pattern.into()], ..Self::nothing() }
     }
 
-    /// Hears these events as well.
+    /// Records the events that match this name or pattern as well.
     #[must_use]
     pub fn and(mut self, pattern: impl Into<Name>) -> Self {
         self.add(pattern.into());
         self
     }
 
-    /// All events so far, oldest first.
+    /// All events so far, the oldest first.
     #[must_use]
     pub fn all(&self) -> Vec<CapturedEvent> {
         self.heard.lock().clone()
     }
 
-    /// Names of all events so far, oldest first.
+    /// The names of all events so far, the oldest first.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         self.heard.lock().iter().map(|event| event.name.clone()).collect()
     }
 
-    /// Bodies of all events so far, oldest first.
+    /// The bodies of all events so far, the oldest first.
     #[must_use]
     pub fn bodies(&self) -> Vec<Value> {
         self.heard.lock().iter().map(|event| event.data.clone()).collect()
     }
 
-    /// The events so far whose name matches `pattern`, oldest first.
+    /// The events so far whose name matches `pattern`, the oldest first.
     #[must_use]
     pub fn matching(&self, pattern: &str) -> Vec<CapturedEvent> {
         let pattern = Pattern::new(pattern);
         self.heard.lock().iter().filter(|event| pattern.matches(&event.name)).cloned().collect()
     }
 
-    /// Waits until there are at least `count` events, and gives them.
+    /// Waits until there are at least `count` events, and returns all events so far.
+    ///
     ///
     /// # Panics
-    /// When they do not come within a minute.
+    /// If fewer events arrive within a minute.
+    ///
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect. The events stay in the log.
     pub async fn wait_for(&self, count: usize) -> Vec<CapturedEvent> {
         let mut counted = self.count.subscribe();
         let enough = counted.wait_for(|heard| *heard >= count);
@@ -108,14 +113,14 @@ impl EventLog {
         Self { patterns: Vec::new(), heard: Arc::default(), count: watch::Sender::new(0) }
     }
 
-    /// A service listens to a pattern once.
+    /// A service subscribes to each pattern only once.
     pub(super) fn add(&mut self, pattern: Name) {
         if !self.patterns.contains(&pattern) {
             self.patterns.push(pattern);
         }
     }
 
-    /// Puts the subscriptions into a service.
+    /// Adds the subscriptions to a service.
     pub(super) fn subscribe(&self, builder: ServiceBuilder) -> ServiceBuilder {
         self.patterns.iter().fold(builder, |builder, pattern| {
             let log = self.clone();

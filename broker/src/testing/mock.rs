@@ -1,4 +1,4 @@
-//! A service of canned answers.
+//! A service with prepared answers.
 
 use ligand_transporters::Name;
 use serde_json::Value;
@@ -9,9 +9,10 @@ use crate::error::{Error, Result};
 use crate::payload::Payload;
 use crate::service::{IntoServiceDef, Reply, ServiceDef, ServiceVersion};
 
-/// Stands for a service: answers what it was told to, and remembers what it was asked.
+/// A mock of a service. It gives prepared answers, and records the calls and events that it receives.
 ///
-/// Clones share their memory, so give one to the broker and keep another.
+///
+/// Clones share the record: give one clone to the broker, and keep another.
 ///
 /// ```
 /// # use ligand::testing::{Mock, TestBroker};
@@ -39,7 +40,7 @@ pub struct Mock {
 }
 
 impl Mock {
-    /// A service of this name, without actions so far.
+    /// A service with this name, without actions.
     pub fn service(name: impl Into<Name>) -> Self {
         Self {
             name: name.into(),
@@ -50,14 +51,14 @@ impl Mock {
         }
     }
 
-    /// Its version.
+    /// Sets the version.
     #[must_use]
     pub fn version(mut self, version: impl Into<ServiceVersion>) -> Self {
         self.version = Some(version.into());
         self
     }
 
-    /// An action, answered by a function of its parameters (`{}` where none were given).
+    /// Adds an action. A function of the parameters answers it. Absent parameters are `{}`.
     #[must_use]
     pub fn on(
         self,
@@ -67,13 +68,13 @@ impl Mock {
         self.answered(action, Answer::by(answer))
     }
 
-    /// An action that always fails.
+    /// Adds an action that always fails.
     #[must_use]
     pub fn fails(self, action: impl Into<Name>, error: Error) -> Self {
         self.answered(action, Answer::fails(error))
     }
 
-    /// An action that never answers.
+    /// Adds an action that never answers.
     #[must_use]
     pub fn hangs(self, action: impl Into<Name>) -> Self {
         self.answered(action, Answer::Hangs)
@@ -86,13 +87,13 @@ impl Mock {
         self
     }
 
-    /// Parameters of the calls of an action so far, oldest first.
+    /// The parameters of all calls of an action so far, the oldest first.
     #[must_use]
     pub fn calls(&self, action: &str) -> Vec<Value> {
         self.calls.of(action)
     }
 
-    /// The events heard so far whose name matches `pattern`, oldest first.
+    /// The events so far whose name matches `pattern`, the oldest first.
     #[must_use]
     pub fn events(&self, pattern: &str) -> Vec<CapturedEvent> {
         self.heard.matching(pattern)
@@ -100,7 +101,7 @@ impl Mock {
 
     fn answered(mut self, action: impl Into<Name>, answer: Answer) -> Self {
         let action = action.into();
-        // The last word counts, so that a test can change what a helper has prepared.
+        // The last answer replaces earlier ones, so that a test can override what a helper has prepared.
         self.answers.retain(|(known, _)| *known != action);
         self.answers.push((action, answer));
         self

@@ -1,4 +1,4 @@
-//! A caller without any broker behind it.
+//! A caller that needs no broker.
 
 use futures_util::future::BoxFuture;
 use ligand_transporters::{Name, NodeId};
@@ -10,7 +10,7 @@ use crate::broker::{Caller, OutgoingCall, Response};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::payload::Payload;
 
-/// Answers calls from a table. Hand it to a typed client to test what uses the client.
+/// Answers calls from a table. Pass it to a typed client to test the code that uses the client.
 ///
 /// ```
 /// # use ligand::testing::MockCaller;
@@ -35,12 +35,12 @@ pub struct MockCaller {
 }
 
 impl MockCaller {
-    /// A caller for which every action is unknown.
+    /// A caller without any actions. Every call fails as an unknown action.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An action, by its full name, answered by a function of its parameters.
+    /// Adds an action, by its full name. A function of the parameters answers it.
     pub fn on(
         mut self,
         action: impl Into<Name>,
@@ -50,19 +50,21 @@ impl MockCaller {
         self
     }
 
-    /// An action that always fails.
+    /// Adds an action that always fails.
     pub fn fails(mut self, action: impl Into<Name>, error: Error) -> Self {
         self.answers.insert(action.into(), Answer::fails(error));
         self
     }
 
-    /// An action that never answers. Nobody keeps a deadline here: bound the call from outside.
+    /// Adds an action that never answers. The mock applies no deadline, so the test has to bound the call
+    /// itself.
     pub fn hangs(mut self, action: impl Into<Name>) -> Self {
         self.answers.insert(action.into(), Answer::Hangs);
         self
     }
 
-    /// Parameters of the calls of an action so far, oldest first, unknown actions included.
+    /// The parameters of all calls of an action so far, the oldest first. Calls of unknown actions are
+    /// recorded, too.
     #[must_use]
     pub fn calls(&self, action: &str) -> Vec<Value> {
         self.calls.of(action)

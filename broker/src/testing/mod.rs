@@ -1,9 +1,10 @@
-//! What a test of a service needs: a broker that stops itself, mocks, captured events, and clusters on
-//! virtual time.
+//! Tools for testing services: a broker that stops by itself, mocks, recorded events, and clusters on virtual
+//! time.
 //!
-//! Everything runs as tasks of the test's own runtime, also what a broker otherwise gives a thread, so
-//! `#[tokio::test(start_paused = true)]` controls the clock: a timeout of a minute passes at once, and a
-//! node that falls silent is missed within microseconds.
+//!
+//! Everything runs as tasks on the runtime of the test, even what otherwise has a thread of its own. So
+//! `#[tokio::test(start_paused = true)]` controls the clock: a timeout of a minute passes at once, and the
+//! disappearance of a node is detected within microseconds.
 //!
 //! ```
 //! use ligand::testing::{Mock, TestBroker};
@@ -40,9 +41,9 @@
 //! # }
 //! ```
 //!
-//! [`TestBroker`] is one node, [`Cluster`] several. [`Mock`] stands for a service, [`MockCaller`] for
-//! everything behind a typed client. [`EventLog`] hears events. [`codec_runs`] proves that values were
-//! moved and not encoded.
+//! [`TestBroker`] makes one node, [`Cluster`] several. [`Mock`] replaces a service, and [`MockCaller`]
+//! replaces everything behind a typed client. [`EventLog`] records events. [`codec_runs`] shows whether
+//! values were moved or encoded.
 
 mod answers;
 mod cluster;
@@ -57,8 +58,8 @@ pub use mock::Mock;
 pub use mock_caller::MockCaller;
 pub use test_broker::{RunningBroker, TestBroker};
 
-/// How often a body was encoded or decoded on this thread so far. Two readings around a call tell
-/// whether it went through the codec; on a current-thread runtime that includes the handler.
+/// How many bodies have been encoded or decoded on this thread. The difference before and after a call shows
+/// whether the call went through the codec. On a current-thread runtime, that includes the handler.
 ///
 /// ```
 /// # use ligand::testing::{TestBroker, codec_runs};

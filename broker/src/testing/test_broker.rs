@@ -1,4 +1,4 @@
-//! One node for a test.
+//! A node for a test.
 
 use futures_util::future::BoxFuture;
 use ligand_transporters::IntoTransporter;
@@ -11,8 +11,8 @@ use crate::error::Result;
 use crate::middleware::IntoLayer;
 use crate::service::IntoServiceDef;
 
-/// Configures a [`RunningBroker`]: like [`ServiceBroker::builder`], but everything runs as tasks of the
-/// test's runtime, so that paused time works.
+/// The builder of a [`RunningBroker`]. It is like [`ServiceBroker::builder`], but everything runs as tasks on
+/// the runtime of the test, so that paused time works.
 ///
 /// ```
 /// # use ligand::testing::TestBroker;
@@ -33,52 +33,53 @@ use crate::service::IntoServiceDef;
 pub struct TestBroker(BrokerBuilder);
 
 impl TestBroker {
-    /// A node `test` without services.
+    /// A node with the id `test`, without services.
     pub fn new() -> Self {
         Self(on_this_runtime(ServiceBroker::builder()).node_id("test"))
     }
 
-    /// A service of this node.
+    /// Adds a service to this node.
     pub fn service(self, service: impl IntoServiceDef) -> Self {
         self.with(|builder| builder.service(service))
     }
 
-    /// A layer; see [`BrokerBuilder::layer`].
+    /// Adds a layer. See [`BrokerBuilder::layer`].
     pub fn layer<Kind>(self, layer: impl IntoLayer<Kind>) -> Self {
         self.with(|builder| builder.layer(layer))
     }
 
-    /// Another node id.
+    /// Sets another node id.
     pub fn node_id(self, id: impl Into<String>) -> Self {
         self.with(|builder| builder.node_id(id))
     }
 
-    /// A way to other nodes; see [`Cluster`](super::Cluster) for several at once.
+    /// Sets how this node reaches others. [`Cluster`](super::Cluster) starts several nodes at once.
     pub fn transporter(self, transporter: impl IntoTransporter) -> Self {
         self.with(|builder| builder.transporter(transporter))
     }
 
-    /// Encodes the parameters and the result of every call, also within this process. What a test finds
-    /// with and without it should be the same.
+    /// Encodes the parameters and the result of every call, even within this process. A test should give the
+    /// same results with and without it.
     pub fn through_codec(self) -> Self {
         self.with(|builder| builder.through_codec(true))
     }
 
-    /// Any change of the configuration.
+    /// Changes the configuration with a function.
     pub fn configure(self, change: impl FnOnce(&mut BrokerConfig) + Send + 'static) -> Self {
         self.with(|builder| builder.configure(change))
     }
 
-    /// Anything else a [`BrokerBuilder`] can do.
+    /// Calls any other method of [`BrokerBuilder`].
     pub fn with(self, change: impl FnOnce(BrokerBuilder) -> BrokerBuilder) -> Self {
         Self(change(self.0))
     }
 
-    /// Starts it.
+    /// Starts the node.
+    ///
     ///
     /// # Panics
-    /// When it cannot be built or started, which fails the test with the reason. For tests about such
-    /// failures there is [`ServiceBroker::builder`].
+    /// If the broker cannot be built or started. This fails the test, with the reason. To test such failures,
+    /// use [`ServiceBroker::builder`].
     pub async fn start(self) -> RunningBroker {
         let broker =
             self.0.build().unwrap_or_else(|error| panic!("the test broker cannot be built: {error}"));
@@ -95,16 +96,16 @@ impl Default for TestBroker {
     }
 }
 
-/// A broker of a test: use it like the [`ServiceBroker`] it dereferences to, or hand it to a typed
-/// client. When dropped, it is stopped in the background.
+/// The broker of a test. It dereferences to a [`ServiceBroker`] and can be passed to a typed client. When it
+/// is dropped, the broker is stopped in the background.
 #[derive(Debug)]
 pub struct RunningBroker(ServiceBroker);
 
 impl RunningBroker {
-    /// Stops it and says what went wrong.
+    /// Stops the broker, and returns what failed.
     ///
     /// # Errors
-    /// As [`ServiceBroker::stop`].
+    /// The same as for [`ServiceBroker::stop`].
     pub async fn stop(&self) -> Result<(), StopError> {
         self.0.stop().await
     }
@@ -133,17 +134,18 @@ impl Drop for RunningBroker {
     }
 }
 
-/// Makes a broker run nothing on threads of its own.
+/// Makes a broker run everything on the runtime of the test.
 pub(super) fn on_this_runtime(builder: BrokerBuilder) -> BrokerBuilder {
     builder.configure(|config| {
         config.control.thread = false;
-        // On one thread nobody can notice that it is blocked; looking rarely makes virtual time cheap.
+        // A single-threaded runtime cannot notice that it is blocked. A long patience makes virtual time
+        // cheap.
         config.watchdog.patience = Duration::from_secs(1);
     })
 }
 
-/// Stops a broker that nobody holds any more. Where the test and its runtime have ended, so have all
-/// its tasks, and nothing is left to stop.
+/// Stops a broker that has been dropped. If the runtime of the test has ended, all tasks have ended with it,
+/// and nothing is left to stop.
 pub(super) fn stop_in_background(broker: &ServiceBroker) {
     broker.stop_in_background();
 }

@@ -37,7 +37,7 @@ pub(crate) fn total(rows: &[Row]) -> String {
     let figures = || rows.iter().flat_map(|row| &row.figures);
     let count = |of: &str| figures().filter(|figure| verdict(figure) == of).count();
     format!(
-        "{} scenarios, {} figures with a target: {} keep it, {} miss it, {} of a limit are broken",
+        "{} scenarios, {} figures with a target: {} meet it, {} miss it. {} limits are broken",
         rows.len(),
         figures().count() - count("-"),
         count("ok"),
@@ -49,7 +49,14 @@ pub(crate) fn total(rows: &[Row]) -> String {
 /// The document for `docs/faults.md`: a table for each scenario.
 pub(crate) fn document(rows: &[Row], how: &str) -> String {
     let mut text = String::from(
-        "# Faults\n\nMade by `scripts/faults --write`, which breaks real servers and worker processes while calls are made at a fixed rate, whatever becomes of those before. Calls have 2 s, nodes send heartbeats every second and, over a message server, are given up after 3 s of silence. \"Never settled\" is counted 3 s after the deadline. **Bold** misses its target.\n\n",
+        "# Faults\n\n\
+         `scripts/faults --write` generates this page. It breaks real servers and worker processes, \
+         while calls are made at a fixed rate, even if earlier calls have not been answered.\n\n\
+         - A call has a deadline of 2 s.\n\
+         - Nodes send a heartbeat every second. Over a message server, a node is considered dead after \
+         3 s of silence.\n\
+         - \"Never settled\" is counted 3 s after the deadline.\n\
+         - A figure in **bold** misses its target.\n\n",
     );
     let date = Command::new("date").args(["-u", "+%Y-%m-%d"]).output();
     let date = date.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
@@ -78,19 +85,38 @@ pub(crate) fn document(rows: &[Row], how: &str) -> String {
 
 fn story(scenario: &str) -> &'static str {
     match scenario {
-        "server stopped" => "SIGTERM and a start at once, under 100 calls a second to two workers.\n",
-        "server killed" => "SIGKILL, 4 s without a server, and a start, under the same load.\n",
+        "server stopped" => {
+            "The server is stopped by SIGTERM and started again at once, under 100 calls a second to \
+             two workers.\n"
+        }
+        "server killed" => {
+            "The server is killed by SIGKILL and started again 4 s later, under the same load.\n"
+        }
         "restarts" => {
-            "Five or more, those above among them. Subscriptions are counted by the server (Kafka does not tell, mosquitto tells their sum), connections by the sockets of its port.\n"
+            "The server is restarted at least five times, including the two restarts above.\n\
+             Subscriptions are those that the server reports: Kafka reports none, Mosquitto only their \
+             sum. Connections are the sockets of the server's port.\n"
         }
         "rolling restart" => {
-            "Three workers are sent SIGTERM and started again under their names, one after the other, under 500 calls a second of 20 ms, without retries, with a deadline of 10 s.\n"
+            "Three workers are stopped by SIGTERM and started again under the same names, one after the \
+             other.\n\
+             The load is 500 calls a second of 20 ms each, without retries, with a deadline of 10 s.\n"
         }
         "worker frozen" => {
-            "One of three workers gets SIGSTOP, and SIGCONT later, under the same load. Over a message server it is given up after 3 s of silence, looked at every second; calls that go to it until then fail at their deadline. Over TCP it is not given up as long as its connections stand, which they do while the system takes what it does not read; \"never\" says so. To notice it, and sooner, is work to come.\n"
+            "One of three workers is frozen by SIGSTOP and continued by SIGCONT later. The load is the \
+             same, with a deadline of 2 s.\n\n\
+             - Over a message server, the worker is considered dead after 3 s of silence, which is \
+             checked every second. Calls that go to it until then fail at their deadline.\n\
+             - Over TCP, the worker is not considered dead while its connections exist. They exist as \
+             long as the operating system accepts what the worker does not read. The table shows this \
+             as \"never\".\n\
+             - Detecting a frozen worker over TCP, and detecting it sooner over a message server, is \
+             future work.\n"
         }
         "worker killed" => {
-            "One of three workers gets SIGKILL under the same load. Over TCP the machine tells at once; a message server tells nobody, so as above.\n"
+            "One of three workers is killed by SIGKILL, under the same load.\n\
+             Over TCP, the operating system closes its connections, so the caller notices at once. A \
+             message server does not report it, so the worker is considered dead after 3 s of silence.\n"
         }
         _ => "",
     }

@@ -92,11 +92,11 @@ async fn outage(cluster: &Cluster, server: &Server, blow: Blow, row: &mut Row) -
     let first = tally.first_success(answers, None);
     let (_, after) = tally.failures(&(back..EVER), "nobody");
     row.figures.extend([
-        Figure::count("calls while away that did not fail as `NotRun`", others).must_be(0.0),
+        Figure::count("calls without a server that did not fail as `NotRun`", others).must_be(0.0),
         Figure::time("slowest of them", slowest).target(50.0).limit(1_000.0),
         Figure::time("first success after the server answers", first).target(1_000.0).limit(10_000.0),
-        Figure::time("both workers reached again", all_back.saturating_sub(answers)),
-        Figure::count("failed after the caller was back", after),
+        Figure::time("both workers answered again", all_back.saturating_sub(answers)),
+        Figure::count("failed after the caller had reconnected", after),
         slower(&tally, &(Duration::ZERO..struck)),
     ]);
     Ok(())
@@ -108,7 +108,7 @@ fn slower(tally: &Tally, steady: &Range<Duration>) -> Figure {
     let least = Duration::from_millis(1);
     let ratio =
         whole.zip(steady).map(|(whole, steady)| whole.as_secs_f64() / steady.max(least).as_secs_f64());
-    Figure::times("p99 beside that of the time before", ratio).target(3.0)
+    Figure::times("p99 relative to the time before the fault", ratio).target(3.0)
 }
 
 /// What every run under load is asked for.
@@ -141,15 +141,16 @@ async fn again(
     row.figures = vec![
         Figure::count("restarts", restarts),
         Figure::count("connections after the first start", first.connections),
-        Figure::count("more connections at the end", now.more_connections(first)).must_be(0.0),
+        Figure::count("additional connections at the end", now.more_connections(first)).must_be(0.0),
     ];
     if let (Some(subscribed), Some(other)) = (first.subscribed(), now.other_subscriptions(first)) {
         row.figures.push(Figure::count("subscriptions after the first start", subscribed));
         row.figures.push(Figure::count("subscriptions added or lost since", other).must_be(0.0));
     }
     row.figures.extend([
-        Figure::count("workers that do not hear a broadcast once", cluster.misheard().await?).must_be(0.0),
-        Figure::kib("growth of a worker since the second restart", grown).target(2_048.0),
+        Figure::count("workers that do not receive a broadcast exactly once", cluster.misheard().await?)
+            .must_be(0.0),
+        Figure::kib("memory growth of a worker since the second restart", grown).target(2_048.0),
     ]);
     Ok(())
 }

@@ -88,7 +88,7 @@ async fn freeze(cluster: &Cluster, seconds: u64, row: &mut Row) -> Result<(), St
     let (_, elsewhere) = tally.failures(&(Duration::ZERO..EVER), &victim.name);
     row.figures.extend([
         Figure::count("failed on other workers", elsewhere).must_be(0.0),
-        Figure::time("calls went to it for", tally.went_to(&victim.name, &(struck..thawed), LAST_BIT))
+        Figure::time("calls still went to it for", tally.went_to(&victim.name, &(struck..thawed), LAST_BIT))
             .waited_for(seconds)
             .target(DETECTION_MS),
         Figure::time("it answers again after", tally.first_success(thawed, Some(&victim.name)))
@@ -114,7 +114,7 @@ async fn kill(cluster: &mut Cluster, row: &mut Row) -> Result<(), String> {
     row.figures.extend([
         Figure::count("failed on it, in flight when it died", tally.in_flight(struck, &name)).target(20.0),
         Figure::count("failed on other workers", elsewhere).must_be(0.0),
-        Figure::time("calls went to it for", went).target(DETECTION_MS),
+        Figure::time("calls still went to it for", went).target(DETECTION_MS),
     ]);
     for figure in &mut row.figures {
         if figure.name == "failed" {

@@ -1,7 +1,8 @@
-//! Bounds, written out where an error can still point at the user's types.
+//! Trait bounds, written where an error can point at the user's types.
 //!
-//! The functions are never called. Their names show up in errors ("required by a bound in
-//! `an_argument_travels`"), so they read as the reason.
+//!
+//! The functions are never called. Errors contain their names ("required by a bound in
+//! `an_argument_travels`"), so the names state the reason.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -12,7 +13,7 @@ use super::{at, invocation, located, params, quiet};
 use crate::ast::{Action, Contract, Event, Inputs, Method, Service, Slot};
 use crate::wire;
 
-/// A function that compiles exactly when all types of the interface fit.
+/// A function that compiles if all types of the interface satisfy their bounds.
 pub(super) fn service(service: &Service) -> TokenStream {
     let krate = &service.krate;
     let serde = quote!(#krate::__private::serde);
@@ -33,7 +34,7 @@ pub(super) fn service(service: &Service) -> TokenStream {
             fn a_service_is_shared_between_threads<T: ::core::marker::Send + ::core::marker::Sync + 'static>() {}
             fn an_argument_travels<T>()
             where
-                // Not `DeserializeOwned`: for this trait serde says what to derive.
+                // Not `DeserializeOwned`: for `Deserialize`, the error of serde says what to derive.
                 T: #serde::Serialize + for<'de> #serde::Deserialize<'de> + ::core::marker::Send + 'static,
             {}
             fn an_argument_arrives<T: for<'de> #serde::Deserialize<'de> + ::core::marker::Send + 'static>() {}
@@ -55,7 +56,7 @@ pub(super) fn service(service: &Service) -> TokenStream {
     }
 }
 
-/// The same for the types of a contract, all of which the client encodes or decodes.
+/// The same for the types of a contract. The client encodes or decodes all of them.
 pub(super) fn contract(contract: &Contract) -> TokenStream {
     let serde = {
         let krate = &contract.krate;
@@ -110,7 +111,7 @@ fn event(event: &Event, service: &Service) -> TokenStream {
     quote!(#(#cfgs)* { #data #failure #future })
 }
 
-/// `check::<Type>();`, blamed on the type.
+/// `check::<Type>();`, with the position of the type.
 fn one(check: &str, ty: &Type) -> TokenStream {
     let span = located(ty.span());
     let check = Ident::new(check, span);
@@ -138,7 +139,7 @@ fn failure(method: &Method) -> TokenStream {
     }
 }
 
-/// What the `error` of a service or a contract has to be, and the bounds for what its actions fail with.
+/// The bounds for the `error` of a service or a contract, and for the errors of its actions.
 fn of_error(error: Option<&Path>, krate: &Path) -> TokenStream {
     let Some(error) = error else { return TokenStream::new() };
     let span = located(error.span());
@@ -153,7 +154,7 @@ fn of_error(error: Option<&Path>, krate: &Path) -> TokenStream {
     }
 }
 
-/// One action's error against that of its service; nothing where the two are written alike.
+/// Compares the error of an action with that of its service. Nothing if both are written in the same way.
 fn own_error(written: Option<&Type>, whole: Option<&Type>, error: &Option<Path>) -> TokenStream {
     let Some(error) = error else { return TokenStream::new() };
     match (written, whole) {
@@ -168,7 +169,7 @@ fn own_error(written: Option<&Type>, whole: Option<&Type>, error: &Option<Path>)
     }
 }
 
-/// Blames a future that is not `Send` on the method rather than on the glue.
+/// Reports a future that is not `Send` at the method instead of the generated code.
 fn future(method: &Method, inputs: &Inputs, slots: &[Slot], service: &Service) -> TokenStream {
     let span = located(method.ident.span());
     let krate = at(&service.krate, span);

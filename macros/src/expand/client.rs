@@ -1,4 +1,4 @@
-//! The typed client: one method per action, callable from a broker, a context or a mock.
+//! Generates the typed client: one method for each action. A broker, a context or a mock makes its calls.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -8,7 +8,7 @@ use super::params::{self, Travels};
 use super::{checks, located, quiet, terms};
 use crate::ast::{Client, Contract, Inputs, Service};
 
-/// One method of the client.
+/// A method of the client.
 struct Method<'a> {
     ident: &'a Ident,
     docs: &'a [Attribute],
@@ -17,7 +17,7 @@ struct Method<'a> {
     action: String,
     inputs: &'a Inputs,
     params: Ident,
-    /// Absent for raw actions, whose answer is whatever the service sends.
+    /// `None` for raw actions. Their result has no known type.
     output: Option<&'a Type>,
 }
 
@@ -39,7 +39,7 @@ pub(super) fn of_service(service: &Service) -> TokenStream {
             output: action.inputs.is_typed().then_some(&action.method.returns.ok),
         })
         .collect();
-    let doc = format!("Calls the service `{full}` from anywhere: through a broker, a context or a mock.");
+    let doc = format!("Calls the service `{full}` through a broker, a context or a mock.");
     definition(&Definition {
         client,
         docs: &quote!(#[doc = #doc]),
@@ -51,7 +51,7 @@ pub(super) fn of_service(service: &Service) -> TokenStream {
     })
 }
 
-/// The client of a service that lives elsewhere, with the structs for its params.
+/// The client of a service that is defined elsewhere, with the structs for its params.
 pub(crate) fn contract(contract: &Contract) -> TokenStream {
     let full = contract.name.full();
     let methods: Vec<Method<'_>> = contract
@@ -63,7 +63,7 @@ pub(crate) fn contract(contract: &Contract) -> TokenStream {
             cfgs: &method.cfgs,
             action: format!("{full}.{}", method.name.text),
             inputs: &method.inputs,
-            // The client's name keeps these apart from a service of the trait's name.
+            // The name of the client distinguishes these from a service with the name of the trait.
             params: params::ident(&contract.client.ident, &method.ident),
             output: Some(&method.output),
         })
@@ -98,7 +98,7 @@ pub(crate) fn contract(contract: &Contract) -> TokenStream {
     let checks = checks::contract(contract);
     let terms = terms::terms(contract);
     quote! {
-        // First, because the compiler reports in this order and these errors are the clearest.
+        // First, because the compiler reports errors in this order, and these errors are the clearest.
         const _: () = { #checks };
         #(#structs)*
         #client
@@ -106,7 +106,7 @@ pub(crate) fn contract(contract: &Contract) -> TokenStream {
     }
 }
 
-/// What a client is written from.
+/// The parts of a client.
 struct Definition<'a> {
     client: &'a Client,
     docs: &'a TokenStream,
@@ -114,7 +114,8 @@ struct Definition<'a> {
     full: &'a str,
     methods: &'a [Method<'a>],
     error: Option<&'a Path>,
-    /// Which function of `Target` makes it: names of one's own are judged otherwise than those of others.
+    /// The function of `Target` that makes it. The rules for names differ between own services and those of
+    /// others.
     made: &'static str,
     krate: &'a Path,
 }
@@ -136,7 +137,7 @@ fn definition(definition: &Definition<'_>) -> TokenStream {
 
         #quiet
         impl<'a> #ident<'a> {
-            /// The full name of the service as it was written, with its version.
+            /// The full name of the service in the source, with its version.
             #vis const NAME: &'static str = #full;
 
             /// A client that calls through `caller`, borrowed (`&broker`, `&ctx`) or owned (`broker.clone()`).
@@ -145,8 +146,8 @@ fn definition(definition: &Definition<'_>) -> TokenStream {
                 Self { target: #krate::__private::Target::#made(caller, #full) }
             }
 
-            /// A client of a service of this kind under another name, its full one with its version, as in
-            /// `v2.stock-eu`. A name that no service can have is what calls fail with.
+            /// A client of a service of the same kind with another full name, such as `v2.stock-eu`. If the name
+            /// is invalid, the calls fail.
             #[must_use]
             #vis fn named(self, service: impl ::core::convert::Into<#krate::Name>) -> Self {
                 Self { target: self.target.named(service) }

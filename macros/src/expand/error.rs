@@ -1,4 +1,4 @@
-//! The way of a user's error onto the wire, and back.
+//! Converts a user's error to the wire form, and back.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -24,7 +24,7 @@ pub(crate) fn action_error(error: &ErrorType) -> TokenStream {
             }
         }
     };
-    // An enum without variants has no value to convert.
+    // An enum without variants has no values to convert.
     let into = if shapes.is_empty() { quote!(match error {}) } else { quote!(match error { #(#out)* }) };
     quote! {
         #quiet
@@ -53,12 +53,12 @@ fn path(shape: &Shape, error: &ErrorType) -> TokenStream {
     }
 }
 
-/// One name per field, apart from anything the user can have named.
+/// One name for each field, which cannot collide with the user's names.
 fn bindings(shape: &Shape) -> Vec<Ident> {
     (0..shape.fields.len()).map(|index| format_ident!("__field{index}")).collect()
 }
 
-/// The arm that turns a variant into the broker's error.
+/// The arm that converts a variant into the broker's error.
 fn outward(shape: &Shape, error: &ErrorType) -> TokenStream {
     let krate = &error.krate;
     let private = quote!(#krate::__private);
@@ -79,7 +79,8 @@ fn outward(shape: &Shape, error: &ErrorType) -> TokenStream {
         .map(|(field, binding)| {
             let (member, key) = (&field.member, field.key());
             let span = located(field.ty.span());
-            // Blamed on the type, should it not serialize; still the variable that the pattern binds.
+            // Errors about serialization point at the type, while the variable is still the one that the
+            // pattern binds.
             let used = Ident::new(&binding.to_string(), span);
             let private = at(&private, span);
             let value = quote_spanned!(span=> #private::to_value(#used));
@@ -103,7 +104,7 @@ fn outward(shape: &Shape, error: &ErrorType) -> TokenStream {
     }
 }
 
-/// The arm that rebuilds a variant; none for what the wire does not carry in full.
+/// The arm that rebuilds a variant. `None` if the wire does not carry it completely.
 fn homeward(shape: &Shape, error: &ErrorType) -> Option<TokenStream> {
     let Meaning::Own(Wire { name, error_type, .. }) = &shape.meaning else { return None };
     if shape.fields.iter().any(|field| field.skip) {
@@ -116,7 +117,7 @@ fn homeward(shape: &Shape, error: &ErrorType) -> Option<TokenStream> {
     let path = path(shape, error);
     let fields = shape.fields.iter().map(|field| {
         let (member, key, ty) = (&field.member, field.key(), &field.ty);
-        // A missing field is null, which an `Option` accepts.
+        // A missing field is read as null, which an `Option` accepts.
         let decoded = quote_spanned!(located(ty.span())=> #private::from_value::<#ty>(error, #key)?);
         quote!(#member: #decoded)
     });

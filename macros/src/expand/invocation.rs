@@ -1,4 +1,4 @@
-//! The call of the user's method with what its handler was given.
+//! Generates the call of the user's method, with the arguments of its handler.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -7,10 +7,12 @@ use syn::Type;
 use super::{at, located};
 use crate::ast::{Method, Receiver, Slot};
 
-/// `<Trips>::request(&*this, ctx, params.rider)`, each argument blamed on the type the user gave it.
+/// `<Trips>::request(&*this, ctx, params.rider)`. Errors about an argument point at its type in the user's
+/// code.
 ///
-/// By the type and not on `this`, which is an `Arc`: `this.clone()` would be a clone of that, whatever the service
-/// calls its actions. A method that takes an `Arc` is given `this` itself.
+///
+/// The method is called through its type instead of on `this`, which is an `Arc`: `this.clone()` would clone
+/// the `Arc`, even if an action is named `clone`. A method that takes an `Arc` gets `this` itself.
 pub(super) fn method(method: &Method, slots: &[Slot], self_ty: &Type, krate: &TokenStream) -> TokenStream {
     let arguments = slots.iter().map(|slot| match slot {
         Slot::Context(span) => quote_spanned!(located(*span)=> ctx),
@@ -28,7 +30,7 @@ pub(super) fn method(method: &Method, slots: &[Slot], self_ty: &Type, krate: &To
     by_type(method, self_ty, &quote!(#(, #arguments)*))
 }
 
-/// `<Trips>::open(&*this, cx)`: `arguments` begin with a comma where there are any.
+/// `<Trips>::open(&*this, cx)`. If there are `arguments`, they begin with a comma.
 pub(super) fn by_type(method: &Method, self_ty: &Type, arguments: &TokenStream) -> TokenStream {
     let ident = &method.ident;
     let span = located(ident.span());

@@ -1,11 +1,11 @@
-//! As much of JSON as schema files use: objects, strings and booleans.
+//! The part of JSON that schema files use: objects, strings and booleans.
 
 use std::collections::BTreeMap;
 
 use syn::parse::{Parse, ParseStream};
 use syn::{LitBool, LitStr, Token};
 
-/// As much of JSON as schema files use. Its tokens are Rust tokens, so `syn` reads it.
+/// The part of JSON that schema files use. Its tokens are Rust tokens, so `syn` reads it.
 pub(super) enum Json {
     Object(Vec<(String, Json)>),
     Text(String),
@@ -59,7 +59,7 @@ impl Json {
         let leaf = match self {
             Self::Text(value) => value.clone(),
             Self::Flag(value) => value.to_string(),
-            // An action without arguments is still an action.
+            // An action without arguments is listed, too.
             Self::Object(entries) if entries.is_empty() => "{}".to_owned(),
             Self::Object(entries) => {
                 for (key, value) in entries {
@@ -96,7 +96,7 @@ impl Parse for Json {
     }
 }
 
-/// Names are checked and types are printed tokens, so quotes and backslashes are all there is to escape.
+/// Names are checked, and types are printed tokens, so only quotes and backslashes need an escape.
 fn write_string(value: &str, text: &mut String) {
     text.push('"');
     for letter in value.chars() {

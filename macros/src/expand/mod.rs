@@ -1,7 +1,8 @@
-//! From the checked [`ast`](crate::ast) to tokens.
+//! Generates tokens from the checked [`ast`](crate::ast).
 //!
-//! Nothing here can fail. Generated code calls the broker's public builder and what `__private` re-exports,
-//! by absolute paths.
+//!
+//! Nothing here can fail. The generated code uses absolute paths. It calls only the public builder of the
+//! broker, and what `__private` re-exports.
 
 mod checks;
 mod client;
@@ -24,7 +25,7 @@ pub(crate) use {offer::offer_of, terms::terms_of};
 use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 
-/// Lints that are right about code people write and mean nothing for generated code.
+/// Lints that are useful for handwritten code, but not for generated code.
 pub(crate) fn quiet() -> TokenStream {
     quote! {
         #[allow(
@@ -39,12 +40,13 @@ pub(crate) fn quiet() -> TokenStream {
     }
 }
 
-/// Errors point at `span`; names resolve as in the rest of the generated code, and lints know it is generated.
+/// Errors point at `span`. Names resolve as in the rest of the generated code, and lints know that it is
+/// generated.
 pub(crate) fn located(span: Span) -> Span {
     Span::call_site().located_at(span)
 }
 
-/// The same tokens, blamed on `span`: a path to the broker stands in many places.
+/// The same tokens, with the position `span`. A path to the broker is used in many places.
 fn at(tokens: &impl ToTokens, span: Span) -> TokenStream {
     let blame = |token| match token {
         TokenTree::Group(group) => {

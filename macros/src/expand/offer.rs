@@ -1,4 +1,4 @@
-//! What a service tells the contract that it `implements`.
+//! Generates what a service passes to the contract that it `implements`.
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -1,7 +1,8 @@
-//! The hidden structs whose fields are the named arguments.
+//! Generates the hidden structs whose fields are the named arguments.
 //!
-//! Handler and client use the same struct, so a call within one process moves it instead of encoding it.
-//! It stands at module level because its fields name the user's own types.
+//!
+//! Handler and client use the same struct, so a call within one process moves it instead of encoding it. It
+//! is at module level, because its fields name the user's own types.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
@@ -12,12 +13,12 @@ use super::quiet;
 use crate::ast::{Argument, Inputs};
 use crate::wire;
 
-/// What a struct is for, and so which directions it has to travel.
+/// The use of a struct, and so the directions in which it is sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Travels {
-    /// Params of an action, decoded by the handler; encoded only where a client is made.
+    /// Params of an action. The handler decodes them. They are encoded only if there is a client.
     Params { client: bool, strict: bool },
-    /// Params of somebody else's action.
+    /// Params of an action of another service.
     Out,
     /// The payload of an event.
     Payload,
@@ -35,7 +36,7 @@ impl Travels {
 
 /// The name of the struct for one method: `__TripsRequestParams`.
 ///
-/// The method's own spelling is kept when camel case would lose a distinction, as in `a_b` and `aB`.
+/// The method's own spelling is kept if camel case would lose a difference, as between `a_b` and `aB`.
 pub(super) fn ident(service: &Ident, method: &Ident) -> Ident {
     let method = method.unraw().to_string();
     let is_snake_case = !method.contains("__")
@@ -56,7 +57,7 @@ fn camel_case(text: &str) -> String {
         .collect()
 }
 
-/// The type the handler decodes: the hidden struct, the user's own type, or `Empty`.
+/// The type that the handler decodes: the hidden struct, the user's own type, or `Empty`.
 pub(super) fn ty(inputs: &Inputs, ident: &Ident, krate: &impl ToTokens) -> TokenStream {
     match inputs {
         Inputs::Empty => quote!(#krate::Empty),
@@ -66,7 +67,7 @@ pub(super) fn ty(inputs: &Inputs, ident: &Ident, krate: &impl ToTokens) -> Token
     }
 }
 
-/// The struct itself; nothing when there are no named arguments.
+/// The struct itself. Nothing if there are no named arguments.
 pub(super) fn definition(
     inputs: &Inputs,
     ident: &Ident,
@@ -80,7 +81,7 @@ pub(super) fn definition(
     let serde = quote!(#private::serde).to_string().replace(' ', "");
     let serialize = travels.is_encoded().then(|| quote!(#private::serde::Serialize,));
     let deserialize = travels.is_decoded().then(|| quote!(#private::serde::Deserialize));
-    // Otherwise a caller who sends `null` would read the name of a struct that nobody has written.
+    // Otherwise a caller that sends `null` would get an error with the name of a generated struct.
     let expecting = travels.is_decoded().then(|| {
         let text = match travels {
             Travels::Payload => format!("an object, the payload of `{full_name}`"),
@@ -90,7 +91,7 @@ pub(super) fn definition(
     });
     let strict = matches!(travels, Travels::Params { strict: true, .. })
         .then(|| quote!(#[serde(deny_unknown_fields)]));
-    // Makes the derived code a method of the struct, so that the trait can be written around it.
+    // Makes the derived code a method of the struct, so that the trait can be implemented around it.
     let remote = travels.is_decoded().then(|| quote!(, remote = "Self"));
     let quiet = quiet();
     let fields = arguments.iter().map(|argument| field(argument, travels));
@@ -104,7 +105,7 @@ pub(super) fn definition(
                 where
                     D: #private::serde::Deserializer<'de>,
                 {
-                    // Names what it calls: the method, not this function.
+                    // Called by the name of the method. Otherwise this function would call itself.
                     #ident::deserialize(#private::Named(from))
                 }
             }

@@ -1,8 +1,9 @@
-//! The schema file: a service's interface as text that can be reviewed and compared.
+//! The schema file: the interface of a service as text that can be reviewed and compared.
+//!
 //!
 //! Argument names are wire format, so a rename that looks harmless in Rust breaks callers. With
-//! `LIGAND_SCHEMA=write` the interface is written to `schemas/<service>.json` in the package; with
-//! `LIGAND_SCHEMA=check` a difference is a compile error. Without the variable nothing happens.
+//! `LIGAND_SCHEMA=write`, the interface is written to `schemas/<service>.json` in the package. With
+//! `LIGAND_SCHEMA=check`, a difference is a compile error. Without the variable, nothing happens.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ const VARIABLE: &str = "LIGAND_SCHEMA";
 const ACCEPT: &str = "argument names and types are wire format; if the change is meant, run \
                       `LIGAND_SCHEMA=write cargo check` and commit the file";
 
-/// Does what the environment asks for, and returns what has to be emitted for it.
+/// Does what the environment variable says, and returns the tokens to emit for it.
 pub(crate) fn apply(service: &Service, errors: &mut Errors) -> TokenStream {
     let Ok(mode) = env::var(VARIABLE) else { return TokenStream::new() };
     let span = service.name.span;
@@ -42,7 +43,7 @@ pub(crate) fn apply(service: &Service, errors: &mut Errors) -> TokenStream {
             if let Err(message) = compare(service, stored.as_deref()) {
                 errors.at_span(span, message);
             }
-            // The compiler then looks again when the file changes.
+            // Makes the compiler run again when the file changes.
             match (stored, path.to_str()) {
                 (Some(_), Some(path)) => quote!(
                     const _: &[u8] = ::core::include_bytes!(#path);
@@ -68,7 +69,7 @@ fn file_of(service: &Service, package: &Path) -> PathBuf {
     package.join("schemas").join(format!("{}.json", service.name.full()))
 }
 
-/// Leaves the file alone when nothing changed, so that nothing is built again because of it.
+/// Leaves an unchanged file alone, so that nothing is built again because of it.
 fn write(path: &Path, text: &str) -> io::Result<()> {
     if fs::read_to_string(path).is_ok_and(|stored| stored == text) {
         return Ok(());
@@ -102,7 +103,7 @@ fn compare(service: &Service, stored: Option<&str>) -> Result<(), String> {
     Err(format!("the interface of `{full}` differs from {file}:\n{}\n{ACCEPT}", changes.join("\n")))
 }
 
-/// One line per leaf that went, came or changed.
+/// One line for each leaf that was added, removed or changed.
 fn changes(stored: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Vec<String> {
     let gone = stored
         .iter()
@@ -116,7 +117,7 @@ fn changes(stored: &BTreeMap<String, String>, now: &BTreeMap<String, String>) ->
     gone.chain(new).collect()
 }
 
-/// The content of the file: sorted, one argument per line, so that a review shows what changed.
+/// The content of the file: sorted, with one argument per line, so that a review shows what has changed.
 fn text(service: &Service) -> String {
     let actions = service.actions.iter().map(|action| {
         let mut entry = inputs(&action.inputs);
@@ -146,7 +147,8 @@ fn text(service: &Service) -> String {
     text
 }
 
-/// Two methods under opposite conditions may share a name, and no macro can tell which condition holds.
+/// Two methods with exclusive conditions may have the same name, and a macro cannot tell which condition is
+/// true.
 fn key(name: &str, method: &Method) -> String {
     let conditions = method.cfgs.iter().map(|cfg| format!(" {}", cfg.meta.to_token_stream()));
     std::iter::once(name.to_owned()).chain(conditions).collect()

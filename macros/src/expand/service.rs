@@ -1,7 +1,8 @@
-//! `impl IntoServiceDef`: the glue from the builder to the user's methods.
+//! Generates `impl IntoServiceDef`, which connects the builder with the user's methods.
 //!
-//! The user's expressions (settings, extra keys) stand in the same function, so its own variables have names
-//! nobody else uses; only `self` is meant to be seen.
+//!
+//! The user's expressions (settings, extra keys) are in the same function. So its own variables have names
+//! that nobody else uses. Only `self` is meant to be visible.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -13,7 +14,7 @@ use super::{at, checks, client, invocation, located, quiet};
 use crate::ast::{Access, Action, Event, Extra, Hook, Receiver, Service, Timeout, Version};
 use crate::wire;
 
-/// Everything beside the user's own impl block.
+/// Everything that is generated next to the user's impl block.
 pub(crate) fn service(service: &Service) -> TokenStream {
     let once = once(service);
     let structs = structs(service);
@@ -21,22 +22,22 @@ pub(crate) fn service(service: &Service) -> TokenStream {
     let glue = glue(service);
     let client = client::of_service(service);
     quote! {
-        // First, because the compiler reports in this order and these errors are the clearest.
+        // First, because the compiler reports errors in this order, and these errors are the clearest.
         #once
         const _: () = { #checks };
         #structs
         const _: () = {
             #glue
-            // Makes the compiler look again when the variable changes, and costs nothing else.
+            // Makes the compiler run again when the variable changes. It has no other effect.
             const _: ::core::option::Option<&str> = ::core::option_env!("LIGAND_SCHEMA");
         };
         #client
     }
 }
 
-/// What a type can have once. A second `#[service]` on it would only be told that an `impl` conflicts with another;
-/// so it is told by the name of what there is twice: in the same module by the struct, in another one by the
-/// constant.
+/// Items that a type can have only once. For a second `#[service]`, the compiler would only report
+/// conflicting impls. With these items it names what exists twice: the struct if both are in one module, the
+/// constant if not.
 fn once(service: &Service) -> TokenStream {
     let Service { ident, self_ty, .. } = service;
     let quiet = quiet();
@@ -47,7 +48,7 @@ fn once(service: &Service) -> TokenStream {
             format!("__{of}_is_a_service_already_so_move_its_methods_into_one_impl_under_one_attribute");
         Ident::new(&text, span)
     };
-    // The arguments of the type, too: `Trips<A>` and `Trips<B>` are two.
+    // With the arguments of the type: `Trips<A>` and `Trips<B>` are different.
     let whole: String =
         wire::compact(self_ty).chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
     let (in_module, on_type) = (marker(whole.trim_end_matches('_')), marker(&ident.unraw().to_string()));
@@ -122,7 +123,7 @@ fn glue(service: &Service) -> TokenStream {
     }
 }
 
-/// What the attribute says about the service as a whole; `self` is still there for the expressions to read.
+/// The options of the attribute for the whole service. At this point, expressions may still use `self`.
 fn about(service: &Service) -> TokenStream {
     let version = service.name.version.as_ref().map(|version| match version {
         Version::Number(number) => quote!(let __builder = __builder.version(#number);),
@@ -205,7 +206,7 @@ fn stopped(hook: &Hook, service: &Service) -> TokenStream {
     }
 }
 
-/// The future owns its share of the service, so it may outlive the call that made it.
+/// The future owns a clone of the `Arc`, so it may outlive the call that made it.
 fn in_future(call: &TokenStream, krate: &TokenStream, span: Span) -> TokenStream {
     quote_spanned! {span=> {
         let __this = #krate::__private::Arc::clone(&__this);
@@ -213,7 +214,7 @@ fn in_future(call: &TokenStream, krate: &TokenStream, span: Span) -> TokenStream
     }}
 }
 
-/// The call of a plain `fn`, which is over when its handler is.
+/// The call of a plain `fn`, which is done when it returns.
 fn at_once(call: &TokenStream, receiver: Receiver, krate: &TokenStream, span: Span) -> TokenStream {
     match receiver {
         Receiver::Shared => call.clone(),

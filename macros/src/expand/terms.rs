@@ -1,5 +1,6 @@
-//! What a contract leaves for the services that keep it: a type that hands out its types, and a macro that knows its
-//! names. Both have the trait's name, so one `use` brings both, and a path to one is a path to the other.
+//! What a contract generates for the services that implement it: a type that gives access to its types, and a
+//! macro that knows its names. Both have the name of the trait. So one `use` imports both, and a path to one
+//! is a path to the other.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -58,7 +59,7 @@ fn facts_of(index: usize, method: &ContractMethod, vis: &Visibility) -> TokenStr
     [result].into_iter().chain(arguments).map(|fact| quote!(#(#cfgs)* #fact)).collect()
 }
 
-/// A function, not an associated type: that would have to be as public as the contract.
+/// A function instead of an associated type, which would have to be as public as the contract.
 fn fact(name: &Ident, ty: &Type, vis: &Visibility) -> TokenStream {
     quote! {
         #[doc(hidden)]
@@ -68,8 +69,8 @@ fn fact(name: &Ident, ty: &Type, vis: &Visibility) -> TokenStream {
     }
 }
 
-/// The macro, and its name: `macro_rules!` has one for the whole crate where other crates use it, so `use` gives it
-/// the one it is known by.
+/// The macro, and its name. An exported `macro_rules!` has one name for the whole crate, so `use` gives it
+/// the name by which it is known.
 fn names(contract: &Contract) -> TokenStream {
     let Contract { ident, client, .. } = contract;
     let vis = &client.vis;
@@ -126,7 +127,7 @@ fn term(method: &ContractMethod, contract: &Contract) -> Term {
     }
 }
 
-/// Another for each contract of a crate, told apart by where they stand and what they say.
+/// A different name for each contract of a crate, made from its position and its content.
 fn hidden_name(contract: &Contract) -> Ident {
     let mut hasher = DefaultHasher::new();
     if proc_macro::is_available() {

@@ -1,4 +1,4 @@
-//! Names against names: what a contract asks for and a service has not, and which types are to be compared (pure).
+//! Compares names: which parts of a contract a service lacks, and which types have to be compared (pure).
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
@@ -8,27 +8,27 @@ use super::data::{Offer, OfferedAction, OfferedArgument, OfferedData, Term, Term
 use crate::errors::Errors;
 use crate::{suggest, wire};
 
-/// An action of the service that has the name of one of the contract.
+/// An action of the service with the name of an action of the contract.
 pub(super) struct Kept<'a> {
-    /// Its place in the contract.
+    /// The index in the contract.
     pub(super) index: usize,
     pub(super) term: &'a Term,
     pub(super) action: &'a OfferedAction,
     pub(super) arguments: Vec<KeptArgument<'a>>,
-    /// What is wrong with its arguments, which is said where the action is compiled at all.
+    /// The errors about its arguments. They are reported only if the action is compiled at all.
     pub(super) wrong: TokenStream,
 }
 
-/// An argument of the same name on both sides.
+/// An argument that has the same name on both sides.
 pub(super) struct KeptArgument<'a> {
-    /// Its place in the contract.
+    /// The index in the contract.
     pub(super) index: usize,
-    /// Absent for the whole object.
+    /// `None` for the whole object.
     pub(super) wire: Option<&'a str>,
     pub(super) ty: &'a Type,
 }
 
-/// Reports what the service lacks, and pairs what it has with what is asked for.
+/// Reports what the service lacks, and pairs its actions with those of the contract.
 pub(super) fn compare<'a>(terms: &'a Terms, offer: &'a Offer, errors: &mut Errors) -> Vec<Kept<'a>> {
     let contract = &terms.contract;
     if offer.name.value() != terms.service {

@@ -1,44 +1,44 @@
-//! What the two attributes tell each other, and its form in between: tokens that only these macros read.
+//! The data that the two attributes exchange, in the form of tokens that only these macros read.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Ident, LitBool, LitStr, Path, Type, braced};
 
-/// The names of a contract; of its types only how they are written.
+/// The names of a contract. Its types are included only as text.
 pub(crate) struct Terms {
     /// The trait's name.
     pub(crate) contract: String,
     /// Full name of the service.
     pub(crate) service: String,
-    /// The `error` of the contract, where it says one.
+    /// The `error` of the contract, if it names one.
     pub(crate) error: Option<String>,
     pub(crate) actions: Vec<Term>,
 }
 
-/// One action that the contract asks for.
+/// An action of the contract.
 pub(crate) struct Term {
     /// On the wire.
     pub(crate) name: String,
     /// `reserve(sku: String, pieces: u32) -> Result<u32>`
     pub(crate) text: String,
-    /// Whether it stands under a `cfg`.
+    /// Whether it has a `cfg`.
     pub(crate) conditional: bool,
     pub(crate) data: TermData,
 }
 
-/// What callers send: names on the wire and types as they are written.
+/// What callers send: names on the wire, and types as text.
 pub(crate) enum TermData {
     Named(Vec<(String, String)>),
     Whole(String),
 }
 
-/// A service, as far as a contract can ask for it.
+/// The parts of a service that a contract can ask for.
 pub(crate) struct Offer {
     pub(crate) krate: Path,
     /// The contract.
     pub(crate) path: Path,
-    /// Full name of the service, where it is written.
+    /// The full name of the service, and its position in the code.
     pub(crate) name: LitStr,
     /// The service's type.
     pub(crate) ident: Ident,
@@ -48,14 +48,14 @@ pub(crate) struct Offer {
     pub(crate) actions: Vec<OfferedAction>,
 }
 
-/// One action of the service.
+/// An action of the service.
 pub(crate) struct OfferedAction {
     /// On the wire.
     pub(crate) name: String,
     pub(crate) ident: Ident,
     pub(crate) cfgs: Vec<Attribute>,
     pub(crate) data: OfferedData,
-    /// The `T` of its result; absent for a raw action.
+    /// The `T` of its result. `None` for a raw action.
     pub(crate) ok: Option<Type>,
     /// The result as written.
     pub(crate) returns: Type,
@@ -76,12 +76,12 @@ pub(crate) struct OfferedArgument {
     pub(crate) ty: Type,
 }
 
-/// Functions of the contract's type: what each gives is a type of the contract. They need a name, so that a type
-/// which only the contract's own module can name is no part of an interface.
+/// Functions of the contract's type. The type that each returns is a type of the contract. They need names,
+/// so a type that only the contract's own module can name cannot be part of an interface.
 pub(crate) mod facts {
     use super::{Ident, format_ident};
 
-    /// The argument at this place of the action at that one; the whole object is the first argument.
+    /// The argument with this index, of the action with that index. The whole object is the first argument.
     pub(crate) fn argument(action: usize, argument: usize) -> Ident {
         format_ident!("__argument_{action}_{argument}")
     }
@@ -95,7 +95,7 @@ pub(crate) mod facts {
     }
 }
 
-/// What `__implements!` is given.
+/// The input of `__implements!`.
 pub(super) struct Both {
     pub(super) terms: Terms,
     pub(super) offer: Offer,
@@ -185,7 +185,7 @@ impl ToTokens for Offer {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         let Self { krate, path, name, ident, generics, bounds, error, actions } = self;
         let error = error.iter();
-        // `krate` comes first: the contract's macro finds `__implements` by it.
+        // `krate` comes first, because the contract's macro needs it to find `__implements`.
         tokens.extend(quote! {
             { #krate } { #path } #name #ident { #generics } { #bounds } { #(#error)* } { #(#actions)* }
         });

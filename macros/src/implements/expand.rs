@@ -1,5 +1,5 @@
-//! Types against types, for the compiler to judge: one bound for each, whose message names contract, action and
-//! argument.
+//! Compares types through the compiler: one bound for each, whose error names the contract, the action and
+//! the argument.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -10,7 +10,7 @@ use super::compare::{Kept, KeptArgument};
 use super::data::{Offer, Terms, facts};
 use crate::expand::{located, quiet};
 
-/// Code that compiles when every type is the contract's.
+/// Code that compiles if every type is that of the contract.
 pub(super) fn checks(terms: &Terms, offer: &Offer, kept: &[Kept<'_>]) -> TokenStream {
     let Offer { generics, bounds, .. } = offer;
     let quiet = quiet();
@@ -31,7 +31,7 @@ pub(super) fn checks(terms: &Terms, offer: &Offer, kept: &[Kept<'_>]) -> TokenSt
     }
 }
 
-/// The action is there under some conditions only: where none of them holds, it is missing.
+/// Reports an action as missing where none of its conditions is true.
 fn absent(terms: &Terms, offer: &Offer, one: &Kept<'_>, kept: &[Kept<'_>]) -> TokenStream {
     let alike: Vec<_> = kept.iter().filter(|other| other.index == one.index).collect();
     let is_first = alike.first().is_some_and(|first| std::ptr::eq(*first, one));
@@ -54,7 +54,7 @@ fn absent(terms: &Terms, offer: &Offer, one: &Kept<'_>, kept: &[Kept<'_>]) -> To
     quote!(#[cfg(not(#condition))] const _: () = { #error };)
 }
 
-/// `all(a, b)`, or `a` alone: Clippy minds a list of one.
+/// `all(a, b)`, or `a` alone, because Clippy objects to a list with one element.
 fn among(which: &str, conditions: &[TokenStream]) -> TokenStream {
     match conditions {
         [one] => one.clone(),
@@ -85,7 +85,7 @@ fn action(terms: &Terms, offer: &Offer, kept: &Kept<'_>) -> TokenStream {
     quote!(#(#cfgs)* { #(#arguments)* #result #failure })
 }
 
-/// The service's `error`, where it says one and the contract does.
+/// Compares the `error`, if both the service and the contract name one.
 fn error(terms: &Terms, offer: &Offer) -> Option<TokenStream> {
     let (error, _) = (offer.error.as_ref()?, terms.error.as_ref()?);
     let (path, fact) = (&offer.path, facts::error());
@@ -93,7 +93,7 @@ fn error(terms: &Terms, offer: &Offer) -> Option<TokenStream> {
     Some(quote!({ #check }))
 }
 
-/// `ty` is the type that `fact` hands out.
+/// Checks that `ty` is the type that `fact` returns.
 fn same(
     what: &str,
     contract: &str,
@@ -116,7 +116,7 @@ fn same(
     })
 }
 
-/// The action fails with the contract's error, or with any `ligand::Error`.
+/// Checks that the action returns the contract's error, or any `ligand::Error`.
 fn failure(contract: &str, name: &str, offer: &Offer, kept: &Kept<'_>) -> TokenStream {
     let (krate, path, fact) = (&offer.krate, &offer.path, facts::error());
     let returns = &kept.action.returns;

@@ -1,4 +1,4 @@
-//! What a transporter tells the suite about itself.
+//! The transporter under test, and what the suite may do with it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::{NodeId, Transporter};
 type Make = Box<dyn Fn(usize) -> Arc<dyn Transporter> + Send + Sync>;
 type Hook = Box<dyn Fn(&NodeId) + Send + Sync>;
 
-/// A fresh cluster's worth of transporters, and what the suite may do to them.
+/// The transporters of one fresh cluster, and what the suite may do to them.
 pub struct Fixture {
     make: Make,
     pub(super) patience: Duration,
@@ -18,32 +18,31 @@ pub struct Fixture {
 }
 
 impl Fixture {
-    /// A fixture that gives node number `n` its transporter. Nodes of one fixture must reach each
-    /// other; nodes of two fixtures run in different namespaces, which a server shared by both keeps
-    /// apart.
+    /// A fixture that makes the transporter of node number `n`. All nodes of one fixture must reach each
+    /// other. Nodes of different fixtures run in different namespaces, so they may share a server.
     #[must_use]
     pub fn new(make: impl Fn(usize) -> Arc<dyn Transporter> + Send + Sync + 'static) -> Self {
         Self { make: Box::new(make), patience: Duration::from_secs(10), accepts: None, hooks: None }
     }
 
-    /// How long a condition may take to come true (default 10 s).
+    /// Sets how long a condition may take to become true (default: 10 s).
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// States that a node accepts at most so many bytes of payload, in frames of 1 KiB, for a peer
-    /// that has stopped reading, buffers of both nodes and of the system included. Without this the
-    /// cases about a peer that does not read are left out.
+    /// Declares that a node accepts at most this many bytes of payload, in frames of 1 KiB, for a peer that
+    /// has stopped reading. This includes the buffers of both nodes and of the operating system. Without it,
+    /// the cases about a peer that does not read are skipped.
     #[must_use]
     pub fn accepting_at_most(mut self, bytes: usize) -> Self {
         self.accepts = Some(bytes);
         self
     }
 
-    /// Ways to break the connection of a node, such that it notices, and to let it come back. Without
-    /// this the cases about reconnecting are left out.
+    /// Sets how to break the connection of a node so that it notices, and how to restore it. Without it, the
+    /// cases about reconnecting are skipped.
     #[must_use]
     pub fn with_break(
         mut self,

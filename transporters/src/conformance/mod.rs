@@ -1,8 +1,8 @@
-//! One suite for every way to move frames.
+//! The suite that all transporters have to pass.
 //!
-//! What brokers rely on is written down here once, as cases; a transporter runs them all against
-//! itself. Which ones apply follows from its [`Capabilities`] and from what its [`Fixture`] can do.
-//! Adding a transporter thus adds its tests without a line of test code:
+//! It contains the behaviour that brokers rely on, as cases. Each transporter runs them all. Its
+//! [`Capabilities`] and its [`Fixture`] decide which of them apply. So a new transporter gets its tests
+//! without any test code:
 //!
 //! ```
 //! use ligand_transporters::conformance::{self, Fixture};
@@ -18,8 +18,8 @@
 //! # }) }
 //! ```
 //!
-//! A case fails with a sentence; the run goes on, and panics at its end. Every wait is for a condition
-//! and has a bound. Nodes talk by routes only: where nodes connect to each other, routes carry
+//! If a case fails, the suite records a sentence and continues. It panics at the end. Every wait is for a
+//! condition and is bounded. Nodes communicate only by routes. If nodes connect to each other, routes contain
 //! `127.0.0.1` and [`Connection::advertised_port`](crate::Connection::advertised_port).
 
 mod cases;
@@ -42,17 +42,17 @@ pub use fixture::Fixture;
 /// Why a case failed, as a sentence.
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// How a case ended.
+/// The result of a case.
 type Outcome<T = ()> = Result<T, Failure>;
 
-/// One behaviour that brokers rely on.
+/// A behaviour that brokers rely on.
 struct Case {
     name: &'static str,
     applies: fn(&Fixture, &Capabilities) -> bool,
     run: for<'a> fn(&'a mut Cluster) -> BoxFuture<'a, Outcome>,
 }
 
-/// Fails a case unless something holds.
+/// Fails a case unless a condition is true.
 macro_rules! ensure {
     ($condition:expr, $($message:tt)+) => {
         if !$condition {
@@ -62,13 +62,15 @@ macro_rules! ensure {
 }
 use ensure;
 
-/// Runs every case that applies, each against a fixture of its own. `make` sets up a fresh cluster that
-/// shares nothing with those before.
+/// Runs every case that applies, each with a fixture of its own. `make` makes a fresh cluster that shares
+/// nothing with earlier ones.
 ///
-/// Must run inside a tokio runtime with time and I/O, in real time.
+///
+/// It must run within a tokio runtime with time and I/O enabled, in real time.
+///
 ///
 /// # Panics
-/// When a case failed; the message names them all.
+/// If a case failed. The message names all failed cases.
 pub async fn run(make: impl Fn() -> Fixture) {
     let mut failed = Vec::new();
     for case in cases::ALL {
@@ -89,7 +91,7 @@ pub async fn run(make: impl Fn() -> Fixture) {
     assert!(failed.is_empty(), "the transporter does not conform:\n{}", failed.join("\n"));
 }
 
-/// Runs one case, and takes its nodes down whether it succeeded or not.
+/// Runs one case, and stops its nodes whether it succeeded or not.
 async fn attempt(case: &Case, mut cluster: Cluster) -> Outcome {
     let outcome = AssertUnwindSafe((case.run)(&mut cluster)).catch_unwind().await;
     let stopped = cluster.stop().await;

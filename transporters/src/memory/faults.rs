@@ -1,7 +1,8 @@
-//! What may happen to a frame on its way, and who decides it.
+//! What may happen to a frame on its way.
 //!
-//! Each directed pair of nodes has randomness of its own, made of the seed and the two ids: what
-//! happens to the frames of one pair does not depend on what others send.
+//!
+//! Each directed pair of nodes has its own random generator, which is seeded from the seed and the two ids.
+//! So what happens to the frames of one pair does not depend on other nodes.
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt as _, SeedableRng as _};
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::Name;
 
-/// Random misfortune of frames between two nodes.
+/// Random faults of the frames between two nodes.
 ///
 /// ```
 /// use ligand_transporters::memory::{Faults, Network};
@@ -27,30 +28,30 @@ use crate::Name;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Faults {
-    /// How long a frame is under way. An empty range stands for its start.
+    /// The delay of a frame. An empty range means its start.
     pub delay: Range<Duration>,
-    /// The share of frames that vanish, 0 to 1.
+    /// The share of frames that are lost, 0 to 1.
     pub loss: f64,
     /// The share of frames that arrive twice, 0 to 1.
     pub duplicate: f64,
-    /// The share of frames that later ones may overtake, 0 to 1. Such a frame is held back for up to
-    /// [`Faults::HELD_BACK`] more than its delay.
+    /// The share of frames that later ones may overtake, 0 to 1. Such a frame is delayed by up to
+    /// [`Faults::HELD_BACK`] more.
     pub reorder: f64,
 }
 
 impl Faults {
-    /// The longest that a reordered frame is held back.
+    /// The longest additional delay of a reordered frame.
     pub const HELD_BACK: Duration = Duration::from_millis(10);
 }
 
 impl Default for Faults {
-    /// None at all.
+    /// No faults.
     fn default() -> Self {
         Self { delay: Duration::ZERO..Duration::ZERO, loss: 0.0, duplicate: 0.0, reorder: 0.0 }
     }
 }
 
-/// What becomes of one frame.
+/// What happens to a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// It never arrives.
@@ -61,12 +62,12 @@ pub(crate) enum Fate {
     Arrives { at: Instant, again: Option<Instant> },
 }
 
-/// The faults of a network. No clock of its own: whoever asks passes `now`.
+/// The faults of a network. It reads no clock: the caller passes `now`.
 #[derive(Debug)]
 pub(crate) struct Weather {
     seed: u64,
     everywhere: Faults,
-    /// Grows with the pairs that tests name, and with those that send while faults are on.
+    /// Grows with the pairs that tests name, and with those that send while there are faults.
     pairs: BTreeMap<(Name, Name), Pair>,
 }
 
@@ -76,7 +77,7 @@ struct Pair {
     cut: bool,
     held: bool,
     faults: Option<Faults>,
-    /// Frames sent later arrive no earlier than this.
+    /// Later frames arrive no earlier than this.
     last: Option<Instant>,
 }
 
@@ -85,13 +86,13 @@ impl Weather {
         Self { seed, everywhere: Faults::default(), pairs: BTreeMap::new() }
     }
 
-    /// Whether nothing can happen to a frame; those under way arrive later all the same.
+    /// Whether there are no faults. Frames that were delayed before still arrive later.
     pub(crate) fn is_fair(&self) -> bool {
         let fair = |pair: &Pair| !pair.cut && !pair.held && pair.faults.is_none();
         self.everywhere == Faults::default() && self.pairs.values().all(fair)
     }
 
-    /// A node's way to itself knows no faults.
+    /// Decides what happens to a frame. Frames that a node sends to itself have no faults.
     pub(crate) fn decide(&mut self, from: &Name, to: &Name, now: Instant) -> Fate {
         if from == to {
             return Fate::Arrives { at: now, again: None };
@@ -102,7 +103,8 @@ impl Weather {
             return Fate::Lost;
         }
         let faults = pair.faults.clone().unwrap_or(everywhere);
-        // Every frame takes the same number of draws, so that one setting does not shift the others.
+        // Every frame draws the same number of random values, so that one setting does not change the effect
+        // of others.
         let [lost, twice, late, held_back] = [(); 4].map(|()| pair.random.random::<f64>());
         let delay = pair.delay(&faults.delay);
         if lost < faults.loss {
@@ -140,7 +142,8 @@ impl Weather {
         self.pair(from, to).held = true;
     }
 
-    /// Ends a hold; the time before which its frames must not arrive, lest they overtake others.
+    /// Ends a hold. Returns the time before which its frames must not arrive, so that they overtake no
+    /// others.
     pub(crate) fn release(&mut self, from: &Name, to: &Name) -> Option<Instant> {
         let pair = self.pair(from, to);
         pair.held = false;

@@ -1,4 +1,4 @@
-//! The middle of a network: who is there, who subscribed to what, and what happens on the way.
+//! The centre of a network: its nodes, their subscriptions, and the faults on the way.
 
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -23,11 +23,11 @@ pub(crate) struct Hub {
     pub(crate) room: Arc<Notify>,
     registry: Mutex<Registry>,
     weather: Mutex<Weather>,
-    /// Whether the weather has to be asked; saves its lock while nothing is configured.
+    /// Whether there are faults. This saves their lock while none is set.
     stormy: AtomicBool,
 }
 
-/// What happened to frames that did not simply arrive.
+/// Counts frames that did not arrive normally.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) unrouted: AtomicU64,
@@ -42,7 +42,7 @@ impl Tally {
     }
 }
 
-/// The snapshot that the senders of one namespace look up.
+/// The snapshot in which the senders of one namespace look up receivers.
 pub(crate) type Space = Arc<ArcSwap<Routes>>;
 
 #[derive(Default)]
@@ -50,7 +50,7 @@ struct Registry {
     spaces: BTreeMap<String, Members>,
     /// Ids that are cut off, whether they have connected before or not.
     crashed: BTreeSet<Name>,
-    /// What nodes may not subscribe to.
+    /// The subscriptions that nodes may not have.
     denied: BTreeMap<Name, HashSet<Subscription>>,
 }
 
@@ -81,7 +81,7 @@ impl Hub {
         }
     }
 
-    /// A place for a node, without subscriptions yet.
+    /// Adds a node without subscriptions.
     pub(crate) fn join(&self, id: &NodeId, namespace: &str) -> Result<(Arc<Port>, Space), TransportError> {
         let mut registry = self.registry();
         if registry.crashed.contains(id.as_name()) {
@@ -94,7 +94,7 @@ impl Hub {
         Ok((port, Arc::clone(&space.routes)))
     }
 
-    /// Takes a node out. What it sent before stays where it is.
+    /// Removes a node. Frames that it has sent stay in their queues.
     pub(crate) fn leave(&self, port: &Arc<Port>, namespace: &str) {
         port.leave();
         let mut registry = self.registry();
@@ -106,7 +106,7 @@ impl Hub {
         }
     }
 
-    /// Changes what a node receives, which is given with what it may not receive.
+    /// Changes the subscriptions of a node. `change` gets them, and those that the node may not have.
     pub(crate) fn resubscribe(
         &self,
         port: &Arc<Port>,
@@ -162,8 +162,8 @@ impl Hub {
         }
     }
 
-    /// Asks the weather what becomes of a frame. Its lock is held until the frame lies in the queue:
-    /// two frames of one pair are not to change places, and none may be held after the release.
+    /// Decides what happens to a frame. The lock of the faults is held until the frame is in the queue: two
+    /// frames of one pair must not change places, and none may be held after the release.
     fn carry_through(&self, from: &NodeId, to: &Port, frame: Frame) -> Result<(), Refused> {
         let now = Instant::now();
         let mut weather = self.weather();
@@ -192,7 +192,7 @@ impl Hub {
         self.stormy.store(!weather.is_fair(), Ordering::Release);
     }
 
-    /// Lets frames that wait from one node to another go on.
+    /// Releases the frames that wait on the way from one node to another.
     pub(crate) fn release(&self, pairs: impl FnOnce(&Weather) -> Vec<(Name, Name)>) {
         let mut weather = self.weather();
         let now = Instant::now();
@@ -205,7 +205,7 @@ impl Hub {
         self.stormy.store(!weather.is_fair(), Ordering::Release);
     }
 
-    /// Breaks the connection of every node of this id. Subscriptions end with it.
+    /// Breaks the connection of all nodes with this id. Their subscriptions end.
     pub(crate) fn crash(&self, id: &Name) {
         let mut registry = self.registry();
         registry.crashed.insert(id.clone());
@@ -222,7 +222,7 @@ impl Hub {
         }
     }
 
-    /// Lets nodes of this id connect again.
+    /// Lets nodes with this id connect again.
     pub(crate) fn restore(&self, id: &Name) {
         self.registry().crashed.remove(id);
         for port in self.ports(id) {
@@ -230,7 +230,7 @@ impl Hub {
         }
     }
 
-    /// Ids of all nodes, by namespace and in the order in which they came.
+    /// The ids of all nodes, by namespace and in the order in which they joined.
     pub(crate) fn nodes(&self) -> Vec<NodeId> {
         let registry = self.registry();
         let members = registry.spaces.values().flat_map(|space| &space.members);

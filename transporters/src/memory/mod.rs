@@ -1,17 +1,17 @@
 //! A network inside one process: for tests, examples, and several brokers in one program.
 //!
-//! A [`Network`] is a message bus without a server. Every broker is given a [`Memory`] of it, or names
-//! one by a URL: `memory://orders` is the network called "orders" of this process, plain `memory://`
-//! the one called "default". Nodes of different namespaces share a network without hearing each other.
+//! A [`Network`] is a message bus without a server. Each broker gets a [`Memory`] of it, or names the network
+//! by a URL: `memory://orders` is the network "orders" of this process, and `memory://` is the network
+//! "default". Nodes in different namespaces share a network, but do not receive each other's packets.
 //!
-//! A frame is written once, into bytes of its own, and appended to the queue of its receiver; the
-//! receiver's reader takes what is there in one go. Nothing else happens per frame: no task, no timer,
-//! no copy. The queue is bounded ([`Options`]), and a sender that meets a full one is told so at once.
+//! A frame is written once, into bytes of its own, and appended to the queue of its receiver. The receiver's
+//! reader takes all waiting frames at once. A frame needs no task, no timer and no copy. The queue is bounded
+//! ([`Options`]), and sending to a full queue fails at once.
 //!
-//! Tests break the network while it runs, with turmoil's words: [`Network::partition`],
-//! [`Network::hold`], [`Network::crash`] and their opposites, [`Network::deny`], and [`Faults`] that delay, lose, repeat
-//! and reorder frames at random. With the same seed, on a current-thread runtime with paused time, the
-//! same program sees the same faults.
+//! Tests can break a running network, in the terms of turmoil: [`Network::partition`], [`Network::hold`],
+//! [`Network::crash`] and their opposites, [`Network::deny`], and [`Faults`] that delay, lose, repeat and
+//! reorder frames at random. With the same seed, on a current-thread runtime with paused time, the same
+//! program gets the same faults.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -43,12 +43,12 @@
 //! # Ok(()) }
 //! ```
 //!
-//! # What it promises
+//! # Guarantees
 //!
-//! * Frames from one node to another arrive in the order they were sent, unless [`Faults::reorder`] or
-//!   a duplicate says otherwise.
-//! * A frame for a node that is not there, or did not subscribe, is dropped silently, as a bus does.
-//! * A broadcast reaches whoever has room; it never fails because one receiver is slow.
+//! * Frames from one node to another arrive in the order in which they were sent, except with
+//!   [`Faults::reorder`] or for a duplicate.
+//! * A frame for a node that does not exist, or has not subscribed, is dropped silently, as on a bus.
+//! * A broadcast reaches every receiver that has room. It never fails because one receiver is slow.
 //! * Two nodes with one id both receive what is sent to that id, as on any bus.
 
 mod connection;

@@ -1,4 +1,4 @@
-//! Networks of this process that have a name, for URLs.
+//! The networks of this process that have a name, for URLs.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Weak};
@@ -8,10 +8,10 @@ use super::hub::Hub;
 use crate::locks::Mutex;
 use crate::{Name, TransportError};
 
-/// Held weakly: a network is gone with its last user.
+/// Held weakly: a network ends with its last user.
 static NETWORKS: LazyLock<Mutex<HashMap<Name, Weak<Hub>>>> = LazyLock::new(Mutex::default);
 
-/// The network of this name; a new one when nobody uses it.
+/// The network with this name. A new one if nobody uses it.
 pub(crate) fn hub(name: &str) -> Arc<Hub> {
     let mut networks = NETWORKS.lock();
     if let Some(hub) = networks.get(name).and_then(Weak::upgrade) {

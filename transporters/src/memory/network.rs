@@ -1,4 +1,4 @@
-//! What users and tests hold: the network, and a transporter of it.
+//! The network as users and tests see it, and its transporter.
 
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -13,68 +13,70 @@ use crate::{
     Capabilities, Connection, Link, Name, NodeId, Subscription, TransportError, Transporter, TransporterUrl,
 };
 
-/// A message bus inside this process; clones are the same network.
+/// A message bus within this process. Clones are the same network.
 ///
-/// Faults take effect for frames sent from then on; what is under way arrives. They name nodes by id,
-/// in all namespaces, and may be set before a node exists. A node's way to itself knows no faults.
+///
+/// Faults apply to frames that are sent afterwards. Frames that are already on their way arrive. Faults name
+/// nodes by their ids, in all namespaces, and may be set before a node exists. They never apply to frames
+/// that a node sends to itself.
 #[derive(Debug, Clone)]
 pub struct Network {
     hub: Arc<Hub>,
 }
 
-/// What became of frames that were accepted, but did not simply arrive.
+/// Counts frames that were accepted, but did not arrive normally.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
-    /// Nobody was there, or nobody had subscribed.
+    /// Frames for which there was no node or no subscription.
     pub unrouted: u64,
-    /// Copies of broadcasts for nodes whose queue was full.
+    /// Copies of broadcasts to nodes whose queue was full.
     pub overflowed: u64,
-    /// Lost by a partition or at random.
+    /// Frames that were lost by a partition or at random.
     pub lost: u64,
-    /// Arrived twice.
+    /// Frames that arrived twice.
     pub duplicated: u64,
 }
 
 impl Network {
-    /// A network of its own, with defaults.
+    /// A new network with the default options.
     #[must_use]
     pub fn new() -> Self {
         Self::with(Options::default())
     }
 
-    /// A network of its own whose faults begin with this seed.
+    /// A new network with this seed for its faults.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
         Self::with(Options { seed, ..Options::default() })
     }
 
-    /// A network of its own.
+    /// A new network with these options.
     #[must_use]
     pub fn with(options: Options) -> Self {
         Self { hub: Arc::new(Hub::new(None, options)) }
     }
 
-    /// The network that `memory://name` stands for in this process, made with defaults when nobody
-    /// uses it. It is gone when the last `Network`, [`Memory`] and connection of it are.
+    /// The network of `memory://name` in this process. If nobody uses it, it is made with the default
+    /// options. It ends with its last `Network`, [`Memory`] and connection.
     #[must_use]
     pub fn named(name: &str) -> Self {
         Self { hub: named::hub(name) }
     }
 
-    /// A transporter that connects to this network; any number of nodes may share it.
+    /// A transporter that connects to this network. Any number of nodes may share it.
     #[must_use]
     pub fn transporter(&self) -> Memory {
         Memory { hub: Arc::clone(&self.hub) }
     }
 
-    /// Ids of the nodes that are part of it, cut off or not.
+    /// The ids of the nodes on this network, cut off or not.
     #[must_use]
     pub fn nodes(&self) -> Vec<NodeId> {
         self.hub.nodes()
     }
 
-    /// What became of frames so far.
+    /// The counts so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let tally = &self.hub.tally;
@@ -86,72 +88,73 @@ impl Network {
         }
     }
 
-    /// Loses every frame between two nodes, until [`Network::repair`].
+    /// Drops all frames between two nodes, until [`Network::repair`].
     pub fn partition(&self, a: impl AsRef<str>, b: impl AsRef<str>) {
         self.both_ways(a.as_ref(), b.as_ref(), |weather, from, to| weather.cut(from, to, true));
     }
 
-    /// Loses every frame from one node to another, until [`Network::repair`]; the way back stays open.
+    /// Drops all frames from one node to another, until [`Network::repair`]. The opposite direction still
+    /// works.
     pub fn cut(&self, from: impl AsRef<str>, to: impl AsRef<str>) {
         let (from, to) = (Name::from(from.as_ref()), Name::from(to.as_ref()));
         self.hub.change_weather(|weather| weather.cut(&from, &to, true));
     }
 
-    /// Undoes [`Network::partition`] and [`Network::cut`] between two nodes, both ways.
+    /// Undoes [`Network::partition`] and [`Network::cut`] between two nodes, in both directions.
     pub fn repair(&self, a: impl AsRef<str>, b: impl AsRef<str>) {
         self.both_ways(a.as_ref(), b.as_ref(), |weather, from, to| weather.cut(from, to, false));
     }
 
-    /// Undoes every partition and cut, and releases every hold. Random [`Faults`] and crashed nodes
-    /// stay as they are.
+    /// Undoes every partition and cut, and releases every hold. Random [`Faults`] and crashed nodes do not
+    /// change.
     pub fn repair_all(&self) {
         self.hub.change_weather(Weather::repair_all);
         self.hub.release(Weather::held);
     }
 
-    /// Lets frames between two nodes wait, both ways, until [`Network::release`]. They count towards
-    /// the bounds of their receivers' queues.
+    /// Holds back the frames between two nodes, in both directions, until [`Network::release`]. They count
+    /// towards the bounds of their receivers' queues.
     pub fn hold(&self, a: impl AsRef<str>, b: impl AsRef<str>) {
         self.both_ways(a.as_ref(), b.as_ref(), Weather::hold);
     }
 
-    /// Lets the frames between two nodes go on, in the order they were sent.
+    /// Delivers the frames between two nodes that were held back, in the order in which they were sent.
     pub fn release(&self, a: impl AsRef<str>, b: impl AsRef<str>) {
         let (a, b) = (Name::from(a.as_ref()), Name::from(b.as_ref()));
         self.hub.release(|_| vec![(a.clone(), b.clone()), (b, a)]);
     }
 
-    /// Breaks the connection of a node: what waited for it is lost, nothing leaves or arrives, others
-    /// hear nothing of it. The node itself is told ([`Link::down`]), its sends fail with
-    /// [`SendError::Disconnected`](crate::SendError::Disconnected), and it cannot connect anew.
+    /// Breaks the connection of a node. The frames that wait for it are lost, it can neither send nor
+    /// receive, and the other nodes are not notified. The node itself is notified ([`Link::down`]), its sends
+    /// fail with [`SendError::Disconnected`](crate::SendError::Disconnected), and it cannot connect again.
     pub fn crash(&self, node: impl AsRef<str>) {
         self.hub.crash(&Name::from(node.as_ref()));
     }
 
-    /// Undoes [`Network::crash`]: the node is told ([`Link::up`]), and has to subscribe again.
+    /// Undoes [`Network::crash`]. The node is notified ([`Link::up`]), and has to subscribe again.
     pub fn restore(&self, node: impl AsRef<str>) {
         self.hub.restore(&Name::from(node.as_ref()));
     }
 
-    /// Takes a subscription away from a node, now and whenever it asks for it, until [`Network::allow`]: as a
-    /// server does whose permissions change. The node is told ([`Link::deaf`]) if it has it, and then has to
+    /// Takes a subscription away from a node and refuses it until [`Network::allow`], like a server whose
+    /// permissions change. If the node has the subscription, it is notified ([`Link::deaf`]), and has to
     /// subscribe again ([`Link::up`]).
     pub fn deny(&self, node: impl AsRef<str>, subscription: Subscription) {
         self.hub.deny(&Name::from(node.as_ref()), subscription);
     }
 
-    /// Undoes [`Network::deny`] for a node. What it has lost it has to subscribe to itself.
+    /// Undoes [`Network::deny`] for a node. The node has to subscribe again itself.
     pub fn allow(&self, node: impl AsRef<str>) {
         self.hub.allow(&Name::from(node.as_ref()));
     }
 
-    /// Random faults between all nodes, in place of those set before. `Faults::default()` ends them.
+    /// Sets random faults between all nodes. They replace those set before. `Faults::default()` ends them.
     pub fn set_faults(&self, faults: Faults) {
         self.hub.change_weather(|weather| weather.set_everywhere(faults));
     }
 
-    /// Random faults on the way from one node to another, whatever holds everywhere; `None` ends the
-    /// exception.
+    /// Sets random faults in one direction between two nodes. They replace the faults that apply everywhere.
+    /// `None` ends this exception.
     pub fn set_faults_between(
         &self,
         from: impl AsRef<str>,
@@ -187,7 +190,7 @@ impl Memory {
     /// The transporter for `memory://name`, `memory://` or `memory`.
     ///
     /// # Errors
-    /// [`TransportError::Config`] when the name holds something else than letters, digits and `-_.`.
+    /// [`TransportError::Config`] if the name contains anything except letters, digits and `-_.`.
     pub fn from_url(url: &str) -> Result<Self, TransportError> {
         Ok(Network::named(named::of_url(url)?).transporter())
     }

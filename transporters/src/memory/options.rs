@@ -1,24 +1,24 @@
-//! How much a network holds.
+//! The bounds of a network.
 
 /// Bounds of a [`Network`](super::Network).
 ///
 /// Each node has one inbound queue. Data (events, requests, responses) and control frames are counted
-/// apart, so that a node drowning in data still learns who is alive. A frame that does not fit fails at
-/// the sender with [`SendError::Full`](crate::SendError::Full); a copy of a broadcast is dropped and
-/// counted.
+/// separately, so that a node with too much data still learns which nodes are alive. If a frame does not fit,
+/// sending it fails with [`SendError::Full`](crate::SendError::Full). A copy of a broadcast that does not fit
+/// is dropped and counted.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Largest frame in bytes (default 1 MiB).
+    /// The largest frame in bytes (default: 1 MiB).
     pub max_frame: usize,
-    /// Data frames that wait for one node (default 65,536).
+    /// The number of data frames that may wait for one node (default: 65,536).
     pub queue_frames: usize,
-    /// Bytes of data frames that wait for one node, at least `max_frame` (default 8 MiB).
+    /// The bytes of data frames that may wait for one node, at least `max_frame` (default: 8 MiB).
     pub queue_bytes: usize,
-    /// Control frames that wait for one node (default 8,192).
+    /// The number of control frames that may wait for one node (default: 8,192).
     pub control_frames: usize,
-    /// Bytes of control frames that wait for one node, at least `max_frame` (default 8 MiB).
+    /// The bytes of control frames that may wait for one node, at least `max_frame` (default: 8 MiB).
     pub control_bytes: usize,
-    /// Where the randomness of [`Faults`](super::Faults) begins (default 0).
+    /// The seed of the randomness of [`Faults`](super::Faults) (default: 0).
     pub seed: u64,
 }
 

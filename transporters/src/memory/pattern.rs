@@ -1,18 +1,19 @@
-//! Which events a balanced subscription covers.
+//! Matches events against balanced subscriptions.
 //!
-//! `*` stands for anything within one segment, `?` for one byte of it, `**` for anything at all. The
-//! receiver filters again by Moleculer's own rules (protocol chapter 7.4).
+//!
+//! `*` matches anything within one segment, `?` one byte of it, and `**` anything. The receiver filters again
+//! by Moleculer's own rules (protocol chapter 7.4).
 
-/// Whether an event name has to be compared piece by piece.
+/// Whether the name of an event contains wildcards.
 pub(crate) fn is_pattern(event: &str) -> bool {
     event.contains(['*', '?'])
 }
 
-/// Whether `pattern` covers `event`. Takes at most quadratic time in the length of `event`.
+/// Whether `pattern` matches `event`. It takes at most quadratic time in the length of `event`.
 pub(crate) fn matches(pattern: &str, event: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), event.as_bytes());
     let (mut at, mut seen) = (0, 0);
-    // Where to go on, and from which byte, when the last `*` or `**` has to swallow one more.
+    // Where to continue, and from which byte, if the last `*` or `**` has to match one more byte.
     let mut within: Option<(usize, usize)> = None;
     let mut across: Option<(usize, usize)> = None;
     loop {

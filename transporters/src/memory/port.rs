@@ -1,4 +1,4 @@
-//! Where a node is plugged into the network: its queue, and whether it is connected.
+//! A node's place in the network: its queue, and whether it is connected.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +19,7 @@ pub(super) const DENIED: &str = "the in-memory network denies it to this node";
 pub(crate) enum Refused {
     /// The queue is full.
     Full,
-    /// Delayed frames are under way, which this one must not overtake; it is handed back.
+    /// Delayed frames are on their way, and this one must not overtake them. It is returned.
     UnderWay(Frame),
     /// The node is not connected.
     Away,
@@ -29,7 +29,7 @@ pub(crate) enum Refused {
 pub(crate) enum Taken {
     /// Frames.
     Some,
-    /// Nothing before this time, if nobody sends; the reader will be woken when somebody does.
+    /// There is nothing before this time, unless somebody sends. In that case the reader is woken.
     Nothing { due: Option<Instant> },
     /// The node has left.
     Gone,
@@ -42,9 +42,9 @@ pub(crate) struct Port {
     inbox: Mutex<State>,
     /// A copy of the state's, for senders.
     connected: AtomicBool,
-    /// Times the connection broke or came back: even while connected.
+    /// How often the connection broke or was restored. Even while connected.
     changes: watch::Sender<u64>,
-    /// Topics that were taken away and the node has not been told of.
+    /// Topics that were taken away, of which the node has not been notified.
     taken: watch::Sender<Vec<String>>,
     /// Notified when any node of the network has room again.
     room: Arc<Notify>,
@@ -55,7 +55,7 @@ struct State {
     queue: Queue,
     presence: Presence,
     reader: Option<Waker>,
-    /// Somebody waits for room.
+    /// Whether somebody waits for room.
     awaited: bool,
 }
 
@@ -92,7 +92,7 @@ impl Port {
         self.state().presence == Presence::Gone
     }
 
-    /// Appends a frame that nothing happens to on its way.
+    /// Appends a frame without a fault.
     pub(crate) fn push(&self, frame: Frame) -> Result<(), Refused> {
         let mut state = self.state();
         if state.queue.next_due().is_some() {
@@ -104,7 +104,7 @@ impl Port {
         Self::append(state, frame, When::Now, &self.options)
     }
 
-    /// Appends a frame that arrives at some time.
+    /// Appends a frame that arrives at a certain time.
     pub(crate) fn push_later(&self, frame: Frame, when: When, now: Instant) -> Result<(), Refused> {
         let mut state = self.state();
         state.queue.arrive(now);
@@ -122,7 +122,7 @@ impl Port {
         Self::wake(state);
     }
 
-    /// Whether there is room; if not, a notification will follow when there is.
+    /// Whether there is room. If not, a notification follows when there is.
     pub(crate) fn has_room(&self) -> bool {
         let mut state = self.state();
         let has_room = state.presence != Presence::Connected || state.queue.has_room(&self.options);
@@ -130,7 +130,7 @@ impl Port {
         has_room
     }
 
-    /// The connection breaks; what was waiting is lost.
+    /// Breaks the connection. The waiting frames are lost.
     pub(crate) fn crash(&self) {
         self.change(Presence::Connected, Presence::Crashed);
     }
@@ -139,30 +139,31 @@ impl Port {
         self.change(Presence::Crashed, Presence::Connected);
     }
 
-    /// The node leaves for good; its reader ends.
+    /// Removes the node. Its reader ends.
     pub(crate) fn leave(&self) {
         self.change(Presence::Connected, Presence::Gone);
         self.change(Presence::Crashed, Presence::Gone);
     }
 
-    /// The topic that a subscription of this node has elsewhere.
+    /// The topic that this subscription would have on a message server.
     pub(crate) fn topic(&self, namespace: &str, subscription: &Subscription) -> String {
         Topics::new(namespace, self.id.clone()).of(subscription)
     }
 
-    /// The node does not receive this any more, and is to be told.
+    /// Records that the node does not receive this any more, and has to be notified.
     pub(crate) fn deafen(&self, topic: String) {
         self.taken.send_modify(|taken| taken.push(topic));
     }
 
-    /// Tells the node of broken and restored connections and of what was taken away, until it leaves.
+    /// Notifies the node of broken and restored connections, and of subscriptions that were taken away, until
+    /// it leaves.
     pub(crate) async fn report(self: Arc<Self>, link: Link) {
         let (mut changes, mut seen) = (self.changes.subscribe(), 0);
         let mut taken = self.taken.subscribe();
         while !self.is_gone() {
             let any = !taken.borrow_and_update().is_empty();
             let topics = if any { self.taken.send_replace(Vec::new()) } else { Vec::new() };
-            // With a connection all that was subscribed to is lost, and it is subscribed to anew.
+            // A broken connection ends all subscriptions, and the node subscribes to all of them again.
             if let [first, ..] = &topics[..]
                 && self.is_connected()
             {
@@ -173,7 +174,7 @@ impl Port {
                 link.up(Up::Again);
             }
             let now = *changes.borrow_and_update();
-            // What came and went between two looks is told once, so that the two stay in turn.
+            // A loss and a return between two checks are reported once, so that both alternate.
             let broken = now > seen && seen % 2 == 0;
             let back = now > seen && now % 2 == 0;
             seen = now;
@@ -200,7 +201,7 @@ impl Port {
         self.connected.store(to == Presence::Connected, Ordering::Release);
         let lost = std::mem::take(&mut state.queue);
         let awaited = std::mem::take(&mut state.awaited);
-        // Leaving is no broken connection; whoever reports them is only woken to end.
+        // Leaving does not count as a broken connection. The task that reports them is only woken, to end.
         self.changes.send_modify(|count| *count += u64::from(to != Presence::Gone));
         Self::wake(state);
         // Dropping frames may run acknowledgements, which must not find the lock taken.

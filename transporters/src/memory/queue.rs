@@ -1,7 +1,7 @@
-//! Frames that wait for one node: ready, under way, or held.
+//! Frames that wait for one node: ready, delayed, or held.
 //!
-//! All three count towards the same bounds, and leave the count when the reader takes them. No clock of
-//! its own.
+//!
+//! All three count towards the same bounds until the reader takes them. It reads no clock.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -13,7 +13,7 @@ use crate::{Frame, Name};
 /// When a frame may be read.
 #[derive(Debug, Clone)]
 pub(crate) enum When {
-    /// As soon as those before it.
+    /// After those before it, without a delay.
     Now,
     /// Not before this time.
     At(Instant),
@@ -29,7 +29,7 @@ pub(crate) struct Overflow;
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     ready: VecDeque<Frame>,
-    /// Earliest first, and in the order of arrival among equals.
+    /// The earliest first. Frames with equal times are in the order of their arrival.
     under_way: BinaryHeap<Reverse<UnderWay>>,
     held: VecDeque<(Name, Frame)>,
     data: Load,
@@ -71,7 +71,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Makes ready what was to arrive until now.
+    /// Makes the frames ready whose time has come.
     pub(crate) fn arrive(&mut self, now: Instant) {
         while self.under_way.peek().is_some_and(|Reverse(first)| first.due <= now) {
             if let Some(Reverse(first)) = self.under_way.pop() {
@@ -80,7 +80,7 @@ impl Queue {
         }
     }
 
-    /// Lets the frames of `from` go on, not before `due` where that is given.
+    /// Releases the frames of `from`, not before `due` if that is set.
     pub(crate) fn release(&mut self, from: &Name, due: Option<Instant>) {
         for (sender, frame) in std::mem::take(&mut self.held) {
             match (sender == *from, due) {
@@ -111,8 +111,8 @@ impl Queue {
         !self.ready.is_empty()
     }
 
-    /// Half of the bounds are free: a sender that was refused may come back without being refused again
-    /// at once.
+    /// Whether half of the bounds are free. So a sender that was refused is not refused again at once when it
+    /// comes back.
     pub(crate) fn has_room(&self, options: &Options) -> bool {
         let low = |load: Load, frames: usize, bytes: usize| {
             load.frames <= frames / 2 && load.bytes <= bytes / 2 || load.frames == 0

@@ -1,4 +1,4 @@
-//! Who receives what: a snapshot of the subscriptions of one namespace, built for looking up.
+//! Who receives what: a snapshot of the subscriptions of one namespace, built for lookups.
 
 use foldhash::HashMap;
 use std::collections::HashSet;
@@ -9,14 +9,14 @@ use super::pattern;
 use super::port::Port;
 use crate::{Name, NodeId, PacketKind, Subscription};
 
-/// A node and what it wants.
+/// A node and its subscriptions.
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) port: Arc<Port>,
     pub(crate) subscriptions: HashSet<Subscription>,
 }
 
-/// See the module. Never changed, only replaced.
+/// See the module. It is replaced, but never changed.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
     own: HashMap<NodeId, Vec<Own>>,
@@ -37,7 +37,7 @@ struct Own {
 struct Group {
     exact: HashMap<Name, Ring>,
     patterns: Vec<(Name, Ring)>,
-    /// Takes turns where several subscriptions match one event.
+    /// Chooses the next member if several subscriptions match an event.
     turn: AtomicUsize,
 }
 
@@ -64,7 +64,7 @@ fn bit(kind: PacketKind) -> u16 {
 }
 
 impl Routes {
-    /// The snapshot of these nodes, which take turns in the order given.
+    /// A snapshot of these nodes. They take turns in the given order.
     pub(crate) fn new(members: &[Member]) -> Self {
         let mut routes = Self::default();
         for Member { port, subscriptions } in members {
@@ -92,19 +92,19 @@ impl Routes {
             }
         }
         for group in routes.events.values_mut() {
-            // Subscriptions come in the order of a hash set, turns must not depend on it.
+            // Subscriptions come in the order of a hash set. The turns must not depend on it.
             group.patterns.sort_by(|a, b| a.0.cmp(&b.0));
         }
         routes
     }
 
-    /// Nodes of this id that want this kind: one, unless an id is taken twice.
+    /// Nodes with this id that subscribe to this kind. There is one, unless an id is used twice.
     pub(crate) fn own(&self, id: &NodeId, kind: PacketKind) -> impl Iterator<Item = &Arc<Port>> {
         let owners = self.own.get(id).map_or(&[][..], Vec::as_slice);
         owners.iter().filter(move |own| own.kinds & bit(kind) != 0).map(|own| &own.port)
     }
 
-    /// Nodes of this id, whatever they want.
+    /// Nodes with this id, whatever they subscribe to.
     pub(crate) fn to_id(&self, id: &NodeId) -> impl Iterator<Item = &Arc<Port>> {
         self.own.get(id).into_iter().flatten().map(|own| &own.port)
     }
@@ -113,13 +113,13 @@ impl Routes {
         self.broadcast.get(kind as usize).map_or(&[], Vec::as_slice)
     }
 
-    /// Nodes that offer an action, the one whose turn it is first.
+    /// Nodes that offer an action. The one whose turn it is comes first.
     pub(crate) fn request(&self, action: &Name) -> impl Iterator<Item = &Arc<Port>> {
         self.requests.get(action).into_iter().flat_map(Ring::turned)
     }
 
-    /// Nodes of a group that want an event, the one whose turn it is first. A group whose patterns
-    /// overlap still is one group: of all of them, one gets the event.
+    /// Nodes of a group that subscribe to an event. The one whose turn it is comes first. A group whose
+    /// patterns overlap is still one group: one of its members gets the event.
     pub(crate) fn event(&self, event: &Name, group: &Name) -> impl Iterator<Item = &Arc<Port>> {
         let group = self.events.get(group);
         group.into_iter().flat_map(move |group| group.turned(event))
