@@ -98,6 +98,7 @@ mod id;
 #[cfg(feature = "logs")]
 #[cfg_attr(docsrs, doc(cfg(feature = "logs")))]
 pub mod logging;
+mod membership;
 pub mod middleware;
 mod payload;
 mod protocol;
@@ -110,6 +111,7 @@ mod telemetry;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 mod transit;
+pub mod transport;
 
 #[cfg(feature = "_bench")]
 #[doc(hidden)]
@@ -120,8 +122,8 @@ pub mod __private;
 pub use broker::{
     ActionRef, Answer, AnyCaller, BrokerBuilder, BuildError, ByClient, ByName, ByService, Call, CallError,
     CallOptions, Caller, Emit, EmitOptions, FailsAs, LocalEvent, LocalEvents, NodeInfo, NodeWaitError,
-    Origin, OutgoingCall, PingReply, RawAnswer, RawCall, Response, RunError, ServiceBroker, Spread,
-    StartError, StopError, TransporterState, WaitError,
+    Origin, OutgoingCall, RawAnswer, RawCall, Response, RunError, ServiceBroker, Spread, StartError,
+    StopError, TransporterState, WaitError,
 };
 /// The parts of [`ServiceBroker::health`].
 pub mod health {
@@ -138,7 +140,6 @@ pub use handler::{ActionFn, EventFn};
 pub use id::Id;
 #[cfg(feature = "macros")]
 pub use ligand_macros::{ActionError, client, service};
-pub use ligand_transporters as transport;
 #[doc(no_inline)]
 pub use ligand_transporters::{Name, NodeId};
 pub use payload::{IntoPayload, Payload};
@@ -148,4 +149,4 @@ pub use service::{
     ActionDef, Empty, EventData, EventDef, IntoServiceDef, Params, Reply, ServiceBuilder, ServiceCx,
     ServiceDef, ServiceVersion, Shared, Visibility,
 };
-pub use transit::TransitStats;
+pub use transit::{PingReply, TransitStats};

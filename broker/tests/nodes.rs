@@ -3,7 +3,7 @@
 
 mod conformance;
 
-use conformance::{Fixture, free_port};
+use conformance::Fixture;
 use ligand::config::SerializerKind;
 use ligand::transport::memory::Network;
 use ligand::transport::tcp::Tcp;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tests_support::free_port;
 use tokio::sync::RwLock;
 
 /// The most nodes that one case starts.

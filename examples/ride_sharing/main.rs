@@ -1,17 +1,17 @@
 //! Ride sharing: four services, each with its own database, connected by events.
 //!
 //! `user`, `ride`, `payment` and `notification` are the services, and `events` contains what they tell each
-//! other. `nodes` puts each service on a node of its own, `bus` connects the nodes, and `children` runs them
-//! as processes. `app` acts as the riders: it reads the input, requests rides, observes the events, and
-//! reports whether the flow of each ride was complete. This file decides which of these run in this process.
+//! other. `nodes` puts each service on a node of its own, and `bus` connects the nodes. `app` acts as the
+//! riders: it reads the input, requests rides, observes the events, and reports whether the flow of each ride
+//! was complete. This file decides which of these run in this process. `kill` is only for `--kill`, and may be
+//! read last.
 
 mod app;
 mod bus;
-mod children;
 mod cli;
 mod database;
 mod events;
-mod hold;
+mod kill;
 mod nodes;
 mod notification;
 mod payment;
@@ -21,11 +21,8 @@ mod user;
 
 use std::process::ExitCode;
 
-use tokio::io::AsyncReadExt as _;
-
 use app::{App, Input, Verdict};
 use bus::Bus;
-use children::Children;
 use cli::Cli;
 use nodes::{Nodes, Service};
 use role::Role;
@@ -49,12 +46,10 @@ pub(crate) enum Failure {
     Ports(std::io::Error),
     #[error("cannot make a directory for the databases, name one with `--database DIR`: {0}")]
     Directory(std::io::Error),
-    #[error("cannot run a service as a child process: {0}")]
-    Children(std::io::Error),
+    #[error(transparent)]
+    Kill(#[from] kill::KillError),
     #[error("the cluster is not complete after {waited} s: {missing}")]
     NotReady { waited: u64, missing: String },
-    #[error("`--kill` needs an input of three rides or more: it strikes at the third")]
-    TooFew,
     #[error("`memory://` reaches no other process, choose another transporter")]
     OnlyHere,
 }
@@ -68,7 +63,7 @@ async fn main() -> ExitCode {
     let ran = match cli.role {
         Some(Role::App) => in_a_cluster(&cli).await,
         Some(role) => one_service(&cli, role).await,
-        None if cli.kill => with_children(&cli).await,
+        None if cli.kill => kill::run(&cli).await,
         None => in_one_process(&cli).await,
     };
     match ran {
@@ -90,24 +85,24 @@ async fn in_one_process(cli: &Cli) -> Result<Verdict, Failure> {
     };
     let nodes = Nodes::start(&bus, cli.replicas(), cli.database.as_ref()).await?;
     let ran = async {
-        let mut app = App::start(cli, &bus).await?;
-        let rides = app.run(&input, None).await?;
+        let app = App::start(cli, app::node(&bus)).await?;
+        let rides = app.run(&input).await;
         Ok((app, rides))
     };
     let ran: Result<_, Failure> = ran.await;
     // Running handlers finish, and are observed, before anything is counted.
     let stopped = nodes.stop().await;
     let (app, rides) = ran?;
-    let verdict = app.conclude(&input, &rides).await?;
+    let verdict = app.conclude(&input, &rides, &[]).await?;
     stopped.map(|()| verdict)
 }
 
 /// Runs the app of a cluster whose services run elsewhere.
 async fn in_a_cluster(cli: &Cli) -> Result<Verdict, Failure> {
     let input = Input::read(cli.input.as_deref())?;
-    let mut app = App::start(cli, &shared_bus(cli)?).await?;
-    let rides = app.run(&input, None).await?;
-    app.conclude(&input, &rides).await
+    let app = App::start(cli, app::node(&shared_bus(cli)?)).await?;
+    let rides = app.run(&input).await;
+    app.conclude(&input, &rides, &[]).await
 }
 
 /// Runs one service until the process is asked to end.
@@ -116,28 +111,12 @@ async fn one_service(cli: &Cli, role: Role) -> Result<Verdict, Failure> {
     let id = role.node_id(cli.replica);
     let node = service.host(nodes::builder(&shared_bus(cli)?, id.clone()));
     if cli.child {
-        node.layer(hold::layer).build()?.run_until(end_of_stdin()).await?;
+        kill::run_child(node).await?;
     } else {
         println!("{id} runs until Ctrl-C");
         node.build()?.run_until_signal().await?;
     }
     Ok(Verdict::Complete)
-}
-
-/// Runs the services as child processes, one of which is killed.
-async fn with_children(cli: &Cli) -> Result<Verdict, Failure> {
-    let input = Input::read(cli.input.as_deref())?;
-    let bus = match cli.transporter {
-        Some(_) => shared_bus(cli)?,
-        None => Bus::on_free_ports(cli.replicas()).map_err(Failure::Ports)?,
-    };
-    let temporary = tempfile::tempdir().map_err(Failure::Directory)?;
-    let directory = cli.database.as_deref().unwrap_or(temporary.path());
-    let mut children = Children::start(bus.url(), cli.replicas(), directory)?;
-    let mut app = App::start(cli, &bus).await?;
-    let rides = app.run(&input, Some(&mut children)).await?;
-    children.stop().await?;
-    app.conclude(&input, &rides).await
 }
 
 /// The bus of a cluster of processes.
@@ -147,11 +126,4 @@ fn shared_bus(cli: &Cli) -> Result<Bus, Failure> {
         Some(url) => Ok(Bus::at(url.clone())),
         None => Ok(Bus::from_port(cli.port, cli.replicas())),
     }
-}
-
-/// Waits until the parent has closed the pipe, or is gone.
-async fn end_of_stdin() {
-    let mut nothing = [0; 64];
-    let mut stdin = tokio::io::stdin();
-    while matches!(stdin.read(&mut nothing).await, Ok(read) if read > 0) {}
 }

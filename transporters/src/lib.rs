@@ -51,8 +51,7 @@ pub mod mqtt;
 #[cfg(feature = "nats")]
 #[cfg_attr(docsrs, doc(cfg(feature = "nats")))]
 pub mod nats;
-#[cfg(any(feature = "tcp", feature = "_bus"))]
-mod option_values;
+pub mod options;
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub mod redis;
@@ -76,6 +75,9 @@ pub use ids::{InvalidId, Name, NodeId};
 pub use lane::{Batch, Source};
 pub use link::{Link, LinkOptions, Sink, Up};
 pub use log_lines::LogLine;
-pub use scheme::{IntoTransporter, SCHEMES, transporter_for, transporter_with};
+pub use scheme::{
+    IntoTransporter, SCHEMES, Schemes, TransporterChoice, TransporterUrl, backends, transporter_for,
+    transporter_with,
+};
 pub use topic::Topics;
 pub use transporter::{Capabilities, Connection, Membership, Peering, Transporter};

@@ -5,15 +5,16 @@ mod support;
 
 use futures_util::future::join_all;
 use ligand_transporters::kafka::{Kafka, KafkaOptions};
-use ligand_transporters::{NodeId, PacketKind, Route, Subscription, TransportError, Transporter, Up};
+use ligand_transporters::{PacketKind, Route, Subscription, TransportError, Transporter, Up};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tests_support::{Node, is, to, until};
 
 use support::held::{self, HOLD};
 use support::slow::{Excess, a_handler_that_blocks_holds_nothing_up, a_slow_node_gives_up_events_first};
 use support::standstill::a_server_that_stands_still_costs_a_bounded_amount;
-use support::{Node, Proxy, address, at, conforms_behind, is_named_without_its_password, url};
+use support::{Proxy, address, at, conforms_behind, is_named_without_its_password, url};
 
 const EVENTS: Subscription = Subscription::Own(PacketKind::Event);
 const REQUESTS: Subscription = Subscription::Own(PacketKind::Request);
@@ -30,10 +31,6 @@ fn fresh(name: &str) -> String {
 
 async fn connect(query: &'static str, namespace: &str, id: &str) -> Node {
     Node::connect(&*kafka(query)(&url("KAFKA_URL")), namespace, id).await.unwrap()
-}
-
-fn to(id: &str) -> Route {
-    Route::Node { id: NodeId::new(id).unwrap(), addr: None }
 }
 
 async fn until_text(node: &Node, text: &'static str) {
@@ -92,17 +89,17 @@ async fn a_node_that_restarts_under_its_id_is_told_nothing_of_before() {
     let node = connect("", &namespace, "fixed").await;
     let (calls, kinds) = ([EVENTS, REQUESTS], [PacketKind::Event, PacketKind::Request]);
     node.subscribe(&calls).await.unwrap();
-    let send = |from: &Node, text| kinds.map(|kind| from.send(&to("fixed"), kind, text).unwrap());
-    send(&sender, b"handled");
+    let send = |from: &Node, text: &str| kinds.map(|kind| from.send(&to("fixed"), kind, text).unwrap());
+    send(&sender, "handled");
     node.until("both arrive", |log| log.frames.len() == 2).await;
     node.stop().await;
-    send(&sender, b"nobody is there");
+    send(&sender, "nobody is there");
     // Which sends them.
     sender.stop().await;
     let sender = connect("", &namespace, "sender").await;
     let again = connect("", &namespace, "fixed").await;
     again.subscribe(&calls).await.unwrap();
-    send(&sender, b"end");
+    send(&sender, "end");
     again
         .until("both arrive", |log| {
             kinds.iter().all(|kind| log.frames.iter().any(|(is, text)| is == kind && text == "end"))
@@ -230,7 +227,7 @@ async fn broken_connections_leave_as_many_connections_as_before_and_each_frame_c
             other.send(&to("broken"), PacketKind::Event, b"under way").unwrap();
         }
         proxy.cut();
-        node.until("the loss is noticed", |log| log.downs == round).await;
+        node.until("the loss is noticed", |log| log.downs.len() == round).await;
         proxy.restore();
         node.until("it is back", |log| log.ups.len() == round + 1).await;
     }
@@ -239,11 +236,7 @@ async fn broken_connections_leave_as_many_connections_as_before_and_each_frame_c
     other.send(&to("broken"), PacketKind::Event, b"end").unwrap();
     until_text(&node, "end").await;
     assert_eq!(texts(&node).iter().filter(|text| *text == "once").count(), 1);
-    let end = Instant::now() + Duration::from_secs(20);
-    while proxy.open() > first {
-        assert!(Instant::now() < end, "{} connections instead of {first}", proxy.open());
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("the old connections are closed", async || is(proxy.open(), |open| *open <= first)).await;
     node.stop().await;
     proxy.connections(0).await;
     other.stop().await;
@@ -257,7 +250,7 @@ async fn a_server_that_falls_silent_is_noticed() {
     let node = Node::connect(&*impatient(&at(&server, &proxy.address())), &namespace, "me").await.unwrap();
     node.subscribe(&[EVENTS]).await.unwrap();
     proxy.freeze();
-    node.until("the silence is noticed", |log| log.downs == 1).await;
+    node.until("the silence is noticed", |log| log.downs.len() == 1).await;
     proxy.restore();
     node.until("it is back", |log| log.ups == [Up::First, Up::Again]).await;
     node.send(&to("me"), PacketKind::Event, b"end").unwrap();
@@ -267,14 +260,13 @@ async fn a_server_that_falls_silent_is_noticed() {
 
 /// Sends until something arrives: what was under way when a connection broke may be lost.
 async fn reaches(from: &Node, id: &str, node: &Node, text: &'static str) {
-    let arrived = |log: &support::node::Log| log.frames.iter().any(|(_, payload)| payload == text);
-    let end = Instant::now() + Duration::from_secs(30);
-    while !node.log(arrived) {
-        assert!(Instant::now() < end, "{text} did not arrive: {:?}", node.log(|log| log.reasons.clone()));
+    until(&format!("`{text}` arrives"), async || {
         // While there is no connection it is refused.
-        let _ = from.send(&to(id), PacketKind::Event, text.as_bytes());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        let _ = from.send(&to(id), PacketKind::Event, text);
+        let arrived = node.log(|log| log.frames.iter().any(|(_, payload)| payload == text));
+        if arrived { Ok(()) } else { Err(node.log(|log| log.downs.clone())) }
+    })
+    .await;
 }
 
 /// A single server behind two addresses, of which it tells the one that it was asked at.
@@ -320,7 +312,7 @@ async fn one_server_of_a_list_is_enough() {
         let node = Node::connect(&Kafka::from_url(&list).unwrap(), &namespace, &id).await.unwrap();
         node.subscribe(&[EVENTS]).await.unwrap();
         reaches(&node, &id, &node, "end").await;
-        node.log(|log| assert_eq!(log.downs, 0));
+        node.log(|log| assert_eq!(log.downs.len(), 0));
         node.stop().await;
     }))
     .await;
@@ -405,7 +397,7 @@ async fn a_refused_publish_is_told_with_its_topic() {
 
 #[tokio::test]
 async fn options_are_checked_when_they_are_set() {
-    let error = KafkaOptions::default().url("kafka://a?groupId=x").err().unwrap().to_string();
+    let error = KafkaOptions::new("kafka://a?groupId=x").err().unwrap().to_string();
     assert!(error.contains("no option `groupId`"), "{error}");
 }
 

@@ -5,14 +5,13 @@
 mod support;
 
 use ligand_transporters::kafka::Kafka;
-use ligand_transporters::{NodeId, PacketKind, Route, Subscription, TransportError, Up};
+use ligand_transporters::{PacketKind, Subscription, TransportError, Up};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Error};
 use std::time::{Duration, Instant};
+use tests_support::Node;
 use tokio::time::sleep;
-
-use support::Node;
 
 const TOPIC: &str = "MOL-mock.EVENT.me";
 const BROKERS: i32 = 3;
@@ -37,13 +36,17 @@ async fn node(mock: &Mock, query: &str) -> Node {
 }
 
 async fn connect(mock: &Mock, query: &str) -> Node {
+    connect_as(mock, "me", query).await
+}
+
+async fn connect_as(mock: &Mock, id: &str, query: &str) -> Node {
     let url = format!("kafka://{}?consumer.fetch.wait.max.ms=10&{query}", mock.bootstrap_servers());
-    Node::connect(&Kafka::from_url(&url).unwrap(), "mock", "me").await.unwrap()
+    Node::connect(&Kafka::from_url(&url).unwrap(), "mock", id).await.unwrap()
 }
 
 /// Sends numbers, now and then with something in between.
 async fn send(node: &Node, numbers: std::ops::Range<u32>, mut between: impl FnMut(u32)) {
-    let to = Route::Node { id: NodeId::new("me").unwrap(), addr: None };
+    let to = node.route();
     for number in numbers {
         between(number);
         node.send(&to, PacketKind::Event, number.to_string().as_bytes()).unwrap();
@@ -54,17 +57,9 @@ async fn send(node: &Node, numbers: std::ops::Range<u32>, mut between: impl FnMu
 /// Each must come once, in order.
 async fn each_came_once(node: &Node, count: u32) {
     let expected: Vec<String> = (0..count).map(|number| number.to_string()).collect();
-    let arrived = || -> Vec<String> {
-        node.log(|log| {
-            log.frames.iter().map(|(_, payload)| String::from_utf8_lossy(payload).into_owned()).collect()
-        })
-    };
-    let end = Instant::now() + Duration::from_secs(40);
-    while arrived().len() < expected.len() && Instant::now() < end {
-        sleep(Duration::from_millis(5)).await;
-    }
-    assert_eq!(arrived(), expected);
-    node.log(|log| assert_eq!((log.downs, &*log.ups), (0, &[Up::First][..])));
+    node.until("all have come", |log| log.frames.len() >= expected.len()).await;
+    assert_eq!(node.texts(PacketKind::Event), expected);
+    node.log(|log| assert_eq!((log.downs.len(), &*log.ups), (0, &[Up::First][..])));
 }
 
 #[tokio::test]
@@ -123,7 +118,7 @@ async fn who_is_deaf_says_so_and_comes_back(what: Error, said: &str, query: &str
     let query = format!("consumer.topic.metadata.refresh.interval.ms=100&closeTimeout=200ms{query}");
     let node = node(&mock, &query).await;
     mock.topic_error(TOPIC, what).unwrap();
-    node.until("it is told that it is deaf", |log| log.deaf.len() == 1 && log.downs == 1).await;
+    node.until("it is told that it is deaf", |log| log.deaf.len() == 1 && log.downs.len() == 1).await;
     node.log(|log| {
         assert!(log.deaf[0].contains(TOPIC) && log.deaf[0].contains(said), "{:?}", log.deaf);
         assert!(log.refused[0].contains(TOPIC), "{:?}", log.refused);
@@ -131,7 +126,7 @@ async fn who_is_deaf_says_so_and_comes_back(what: Error, said: &str, query: &str
     });
     mock.topic_error(TOPIC, Error::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
     node.until("it is back", |log| log.ups == [Up::First, Up::Again]).await;
-    let to = Route::Node { id: NodeId::new("me").unwrap(), addr: None };
+    let to = node.route();
     node.send(&to, PacketKind::Event, b"heard").unwrap();
     node.until("it hears again", |log| log.frames.iter().any(|(_, payload)| payload == "heard")).await;
     node.stop().await;
@@ -184,9 +179,9 @@ async fn a_node_is_disconnected_when_the_last_server_is_gone_and_not_before() {
         mock.broker_down(broker).unwrap();
     }
     send(&node, 0..100, |_| {}).await;
-    node.log(|log| assert_eq!(log.downs, 0));
+    node.log(|log| assert_eq!(log.downs.len(), 0));
     mock.broker_down(1).unwrap();
-    node.until("the loss is noticed", |log| log.downs == 1).await;
+    node.until("the loss is noticed", |log| log.downs.len() == 1).await;
     for broker in 1..=BROKERS {
         mock.broker_up(broker).unwrap();
     }
@@ -210,8 +205,9 @@ async fn the_leader_of_a_topic_that_exists_is_waited_for() {
     let node = connect(&mock, "").await;
     let subscribing = node.subscribe(&[EVENTS]);
     let late = async {
-        // No condition shows that it waits, so it is given the time to do otherwise.
-        sleep(Duration::from_millis(500)).await;
+        // Meanwhile another node gets through whose topic has a leader.
+        mock.create_topic("MOL-mock.EVENT.other", 1, BROKERS).unwrap();
+        connect_as(&mock, "other", "").await.listens(&[EVENTS]).await.stop().await;
         mock.partition_leader(TOPIC, 0, Some(2)).unwrap();
         Instant::now()
     };

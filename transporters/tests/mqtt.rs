@@ -9,11 +9,12 @@ use ligand_transporters::mqtt::{Mqtt, MqttOptions};
 use ligand_transporters::{
     PacketKind, Route, SendError, Subscription, TransportError, Transporter, Up, transporter_with,
 };
+use tests_support::Node;
 
 use support::held::{self, HOLD};
 use support::slow::{Excess, a_handler_that_blocks_holds_nothing_up, a_slow_node_gives_up_events_first};
 use support::standstill::a_server_that_stands_still_costs_a_bounded_amount;
-use support::{Node, Proxy, address, at, conforms, is_named_without_its_password, url};
+use support::{Proxy, address, at, conforms, is_named_without_its_password, url};
 
 fn mqtt(query: &'static str) -> impl Fn(&str) -> Arc<dyn Transporter> + Send + Sync + Clone + 'static {
     move |url| Arc::new(Mqtt::from_url(&format!("{url}?{query}")).unwrap())
@@ -109,7 +110,7 @@ async fn a_packet_above_the_limit_that_a_server_of_version_5_tells_fails_at_its_
     assert_eq!(refused, Err(SendError::TooLarge { size: limit + 1, limit }));
     node.send(&to, PacketKind::Event, &vec![b'x'; limit]).unwrap();
     node.until("the largest arrives", |log| log.frames.len() == 1).await;
-    node.log(|log| assert_eq!((log.frames[0].1.len(), log.downs), (limit, 0)));
+    node.log(|log| assert_eq!((log.frames[0].1.len(), log.downs.len()), (limit, 0)));
     node.stop().await;
 }
 
@@ -130,7 +131,7 @@ async fn broken_connections_leave_one_connection_and_each_subscription_once() {
                 other.send(&to, PacketKind::Event, b"under way").unwrap();
             }
             proxy.cut();
-            node.until("the loss is noticed", |log| log.downs == round).await;
+            node.until("the loss is noticed", |log| log.downs.len() == round).await;
             proxy.restore();
             node.until("it is back", |log| log.ups.len() == round + 1).await;
         }
@@ -180,12 +181,12 @@ async fn what_waits_for_a_silent_server_is_told_as_unsent() {
 async fn a_server_that_falls_silent_is_noticed() {
     let server = url("MQTT_URL");
     let proxy = Proxy::start(address(&server));
-    let options = MqttOptions::default().url(&at(&server, &proxy.address())).unwrap();
+    let options = MqttOptions::new(&at(&server, &proxy.address())).unwrap();
     let mut options = options;
     options.keep_alive = std::time::Duration::from_secs(1);
     let node = Node::connect(&Mqtt::with_options(options).unwrap(), "frozen", "me").await.unwrap();
     proxy.freeze();
-    node.until("the silence is noticed", |log| log.downs == 1).await;
+    node.until("the silence is noticed", |log| log.downs.len() == 1).await;
     proxy.restore();
     node.until("it is back", |log| log.ups.len() == 2).await;
     node.stop().await;

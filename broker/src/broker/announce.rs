@@ -4,7 +4,7 @@ use ligand_transporters::Name;
 use serde_json::{Value, json};
 
 use super::{LocalEvent, ServiceBroker};
-use crate::transit::Message;
+use crate::membership::Message;
 
 impl ServiceBroker {
     /// Publishes a local event of the broker. Handlers of local services run in a task on the broker's

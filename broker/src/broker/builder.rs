@@ -1,6 +1,8 @@
 //! The builder of a broker.
 
-use ligand_transporters::{IntoTransporter, Name, NodeId, TransportError, Transporter};
+use ligand_transporters::{
+    IntoTransporter, Name, NodeId, Schemes, TransportError, Transporter, TransporterChoice, TransporterUrl,
+};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, OnceLock};
@@ -27,7 +29,10 @@ use crate::transit::{composer, identity};
 pub struct BrokerBuilder {
     sources: ConfigLoader,
     changes: Vec<Change>,
-    transporter: Option<Result<Arc<dyn Transporter>, TransportError>>,
+    transporter: Option<TransporterChoice>,
+    schemes: Schemes,
+    /// The first scheme that could not be added.
+    wrong_scheme: Option<TransportError>,
     services: Vec<ServiceDef>,
     layers: Vec<Layer>,
     force_codec: bool,
@@ -42,6 +47,8 @@ impl BrokerBuilder {
             sources: ConfigLoader::new(),
             changes: Vec::new(),
             transporter: None,
+            schemes: Schemes::default(),
+            wrong_scheme: None,
             services: Vec::new(),
             layers: Vec::new(),
             force_codec: false,
@@ -115,7 +122,35 @@ impl BrokerBuilder {
     /// Sets how nodes reach each other: a URL such as `tcp://`, or a configured transporter. Without a
     /// transporter, the broker is alone.
     pub fn transporter(mut self, transporter: impl IntoTransporter) -> Self {
-        self.transporter = Some(transporter.into_transporter());
+        self.transporter = Some(transporter.into_choice());
+        self
+    }
+
+    /// A scheme of URLs, with what makes the transporter of one. From then on this broker's transporter may be named
+    /// by it: by [`BrokerBuilder::transporter`], before or after, in a configuration file and in the environment.
+    /// [`transport`](crate::transport) has a whole transporter, and its options.
+    ///
+    /// [`BrokerBuilder::build`] refuses a scheme that is none of a URL, or is taken.
+    ///
+    /// ```
+    /// use ligand::ServiceBroker;
+    /// use ligand::transport::memory::Memory;
+    ///
+    /// let broker = ServiceBroker::builder()
+    ///     // Another name for networks of this process.
+    ///     .scheme("local", |url| Memory::from_url(&format!("memory://{}", url.place())))
+    ///     .transporter("local://orders")
+    ///     .build()?;
+    /// # Ok::<(), ligand::BuildError>(())
+    /// ```
+    pub fn scheme<T: Transporter>(
+        mut self,
+        scheme: &str,
+        make: impl Fn(&TransporterUrl) -> Result<T, TransportError> + Send + Sync + 'static,
+    ) -> Self {
+        if let Err(error) = self.schemes.add(scheme, make) {
+            self.wrong_scheme.get_or_insert(error);
+        }
         self
     }
 
@@ -154,12 +189,17 @@ impl BrokerBuilder {
             Some(id) => NodeId::new(id.as_str())?,
             None => default_node_id(),
         };
+        if let Some(error) = self.wrong_scheme {
+            return Err(error.into());
+        }
         let transporter = match self.transporter {
-            Some(transporter) => Some(transporter?),
+            Some(TransporterChoice::Transporter(transporter)) => Some(transporter),
+            Some(TransporterChoice::Url(url)) => Some(self.schemes.transporter(&url)?),
             None => {
                 let origin =
                     if config.transporter == written { origins.of("transporter") } else { Origin::Code };
-                config.transporter.as_ref().map(|written| configured(written, origin)).transpose()?
+                let written = config.transporter.as_ref();
+                written.map(|written| configured(written, origin, &self.schemes)).transpose()?
             }
         };
         if let Some(unused) = config.registry.discoverer.as_ref().map(DiscovererConfig::unused)

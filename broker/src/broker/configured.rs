@@ -1,6 +1,6 @@
 //! Makes a transporter from a configuration: a URL, or Node's `{ type, options }`.
 
-use ligand_transporters::Transporter;
+use ligand_transporters::{Schemes, Transporter, TransporterUrl};
 use std::sync::Arc;
 
 use super::BuildError;
@@ -10,42 +10,21 @@ use crate::config::{ConfigError, Origin, TransporterConfig};
 pub(super) fn configured(
     transporter: &TransporterConfig,
     origin: Origin,
+    schemes: &Schemes,
 ) -> Result<Arc<dyn Transporter>, BuildError> {
-    let made = match transporter {
-        TransporterConfig::Url(url) => ligand_transporters::transporter_for(url),
+    let url = match transporter {
+        TransporterConfig::Url(url) => TransporterUrl::new(url),
         TransporterConfig::Options { kind, options } => {
-            // Null is Node's way to leave an option out.
-            let given = options.iter().filter(|(_, value)| !value.is_null());
-            let options =
-                given.flat_map(|(key, value)| values(value).into_iter().map(|value| (key.clone(), value)));
-            ligand_transporters::transporter_with(kind, options)
+            TransporterUrl::new(kind).with_options(options.clone())
         }
     };
-    made.map_err(|error| match origin {
+    schemes.transporter(&url).map_err(|error| match origin {
         Origin::Code => error.into(),
         origin => {
             let (path, reason) = ("transporter".to_owned(), error.to_string());
             ConfigError::Unusable { path, origin, reason }.into()
         }
     })
-}
-
-/// An option as text. A list of URLs gives one text for each, because each URL may have options of its own.
-fn values(value: &serde_json::Value) -> Vec<String> {
-    let has_options = |item: &serde_json::Value| item.as_str().is_some_and(|text| text.contains('?'));
-    match value {
-        serde_json::Value::Array(urls) if urls.iter().any(has_options) => urls.iter().map(plain).collect(),
-        other => vec![plain(other)],
-    }
-}
-
-/// An option as text: strings without quotes, lists separated by commas.
-fn plain(value: &serde_json::Value) -> String {
-    match value {
-        serde_json::Value::String(text) => text.clone(),
-        serde_json::Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(","),
-        other => other.to_string(),
-    }
 }
 
 #[cfg(test)]
@@ -58,9 +37,9 @@ mod tests {
     fn printed(kind: &str, options: &Value) -> String {
         let config = BrokerConfig::from_value(json!({ "transporter": { "type": kind, "options": options } }));
         let transporter = config.unwrap().transporter.expect("it is given");
-        let made = configured(&transporter, Origin::Code)
+        let made = configured(&transporter, Origin::Code, &Schemes::default())
             .unwrap_or_else(|error| panic!("{kind} with {options}: {error}"));
-        let text = format!("{made:?}");
+        let text = format!("{} {made:?}", made.url());
         assert!(!text.contains("canary"), "{kind} with {options}: {text}");
         text
     }
@@ -228,8 +207,12 @@ mod tests {
             ("AMQP", json!({ "queueOptions": { "nonsense": ["canary"] } }), "queueOptions.nonsense"),
         ] {
             let options = options.as_object().unwrap().clone();
-            let error = configured(&TransporterConfig::Options { kind: kind.into(), options }, Origin::Code)
-                .unwrap_err();
+            let error = configured(
+                &TransporterConfig::Options { kind: kind.into(), options },
+                Origin::Code,
+                &Schemes::default(),
+            )
+            .unwrap_err();
             let error = error.to_string();
             assert!(error.contains(name) && !error.contains("canary"), "{error}");
         }

@@ -36,7 +36,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -51,7 +51,7 @@ use crate::error::{Error, Result};
 use crate::middleware::Pipeline;
 use crate::payload::{IntoPayload, Payload};
 use crate::registry::Registry;
-use crate::transit::{Transit, TransitStats};
+use crate::transit::{PingReply, Transit, TransitStats};
 
 pub use action_ref::ActionRef;
 pub use any_caller::AnyCaller;
@@ -342,13 +342,4 @@ impl fmt::Debug for ServiceBroker {
             .field("state", &self.shared.lifecycle.state())
             .finish_non_exhaustive()
     }
-}
-
-/// The answer to a ping (Node's `$node.pong`).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PingReply {
-    /// The time from sending the ping to receiving the answer.
-    pub elapsed: Duration,
-    /// The clock of the other node minus that of this node, in milliseconds. It is an estimate.
-    pub time_diff_ms: f64,
 }

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{ServiceBroker, WaitError};
 use crate::config::Timeout;
-use crate::transit::Message;
+use crate::membership::Message;
 
 /// A wait of this length is logged.
 const WORTH_A_LINE: Duration = Duration::from_secs(1);

@@ -37,16 +37,6 @@ pub(crate) fn from_error_data<T: DeserializeOwned>(value: &Value) -> Result<T, D
     })
 }
 
-/// A float from its JavaScript name.
-pub(super) fn float(text: &str) -> Option<f64> {
-    match text {
-        "NaN" => Some(f64::NAN),
-        "Infinity" => Some(f64::INFINITY),
-        "-Infinity" => Some(f64::NEG_INFINITY),
-        _ => None,
-    }
-}
-
 /// JSON in which every value has a form.
 #[derive(Debug, Clone, Copy)]
 struct ErrorData;

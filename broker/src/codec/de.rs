@@ -15,13 +15,12 @@ use serde::de::{
 
 use std::borrow::Cow;
 
-use super::data;
 use super::date;
 use super::failure::Failure;
 use super::json_ext::JsonExt;
 use super::keys::{Key, key_text};
 use super::shown::{Form, Shown, Special, is_buffer};
-use super::token::{Fault, Read, Token, digits};
+use super::token::{Fault, Read, Token, digits, named_float};
 
 /// Reads one value.
 pub(crate) struct De<'a, R> {
@@ -357,7 +356,7 @@ impl<'de, 'a, R: Read<'a>> Deserializer<'de> for &mut De<'a, R> {
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         if let Some(text) = self.text_of_data()? {
-            return match data::float(&text) {
+            return match named_float(&text) {
                 Some(value) => visitor.visit_f64(value),
                 None => visitor.visit_str(&text),
             };

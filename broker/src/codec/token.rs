@@ -44,6 +44,16 @@ pub(super) fn digits(negative: bool, size: u128) -> String {
     if negative { format!("-{size}") } else { size.to_string() }
 }
 
+/// NaN or an infinity, from its JavaScript name.
+pub(super) fn named_float(text: &str) -> Option<f64> {
+    match text {
+        "NaN" => Some(f64::NAN),
+        "Infinity" => Some(f64::INFINITY),
+        "-Infinity" => Some(f64::NEG_INFINITY),
+        _ => None,
+    }
+}
+
 /// Why bytes are not a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fault(pub(crate) &'static str);

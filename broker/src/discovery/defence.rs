@@ -13,7 +13,7 @@ const AFTER_FAREWELL: Duration = Duration::from_secs(5);
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Defence {
+pub(crate) struct Defence {
     last: Option<Instant>,
     due: Option<Instant>,
     forged: Option<u64>,
@@ -21,25 +21,25 @@ pub(super) struct Defence {
 
 /// What is to be said now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(crate) struct Refutation {
     /// The highest number in a forged INFO that is not answered yet; `None` when there was none.
-    pub(super) forged: Option<u64>,
+    pub(crate) forged: Option<u64>,
 }
 
 impl Defence {
     /// A DISCONNECT came in our name.
-    pub(super) fn farewell(&mut self, now: Instant) {
+    pub(crate) fn farewell(&mut self, now: Instant) {
         self.answer_after(AFTER_FAREWELL, now);
     }
 
     /// An INFO came under our instance id that we did not send, with this number.
-    pub(super) fn forged(&mut self, seq: u64, now: Instant) {
+    pub(crate) fn forged(&mut self, seq: u64, now: Instant) {
         self.forged = self.forged.max(Some(seq));
         self.answer_after(AFTER_INFO, now);
     }
 
     /// An INFO came under our instance id that is so old that we cannot tell whether we sent it.
-    pub(super) fn unsure(&mut self, now: Instant) {
+    pub(crate) fn unsure(&mut self, now: Instant) {
         self.answer_after(AFTER_INFO, now);
     }
 
@@ -49,15 +49,15 @@ impl Defence {
     }
 
     /// When [`Defence::take`] has something.
-    pub(super) fn next(&self) -> Option<Instant> {
+    pub(crate) fn next(&self) -> Option<Instant> {
         self.due
     }
 
     /// What is to be said now.
-    pub(super) fn take(&mut self, now: Instant) -> Option<Answer> {
+    pub(crate) fn take(&mut self, now: Instant) -> Option<Refutation> {
         self.due.take_if(|due| now >= *due)?;
         self.last = Some(now);
-        Some(Answer { forged: self.forged.take() })
+        Some(Refutation { forged: self.forged.take() })
     }
 }
 
@@ -89,17 +89,17 @@ mod tests {
         for seq in [7, 9, 8] {
             defence.forged(seq, now);
         }
-        assert_eq!(defence.take(now), Some(Answer { forged: Some(9) }));
+        assert_eq!(defence.take(now), Some(Refutation { forged: Some(9) }));
         defence.unsure(now);
         assert_eq!((defence.next(), defence.take(now)), (Some(now + AFTER_INFO), None));
-        assert_eq!(defence.take(now + AFTER_INFO), Some(Answer { forged: None }));
+        assert_eq!(defence.take(now + AFTER_INFO), Some(Refutation { forged: None }));
     }
 
     #[test]
     fn a_farewell_is_answered_every_five_seconds_and_does_not_hold_up_what_is_more_urgent() {
         let (mut defence, now) = (Defence::default(), Instant::now());
         defence.farewell(now);
-        assert_eq!(defence.take(now), Some(Answer { forged: None }));
+        assert_eq!(defence.take(now), Some(Refutation { forged: None }));
         defence.farewell(now + MS);
         assert_eq!(defence.next(), Some(now + AFTER_FAREWELL));
         defence.forged(3, now + MS);

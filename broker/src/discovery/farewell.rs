@@ -20,7 +20,7 @@ const MAX_NODES: usize = 4096;
 
 /// Nodes that are said to have left.
 #[derive(Debug, Default)]
-pub(super) struct Farewells {
+pub(crate) struct Farewells {
     past: HashMap<NodeId, Past>,
     /// Few, so that it costs nothing to look at them often.
     doubts: HashMap<NodeId, Doubt>,
@@ -46,7 +46,7 @@ struct Doubt {
 
 /// What to do with a DISCONNECT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// The node has left.
     Believe,
     /// Ask it; [`Farewells::due`] says when it has left.
@@ -57,14 +57,14 @@ pub(super) enum Verdict {
 
 /// See [`Farewells::due`].
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Due {
-    pub(super) gone: Vec<NodeId>,
-    pub(super) ask: Vec<NodeId>,
+pub(crate) struct Due {
+    pub(crate) gone: Vec<NodeId>,
+    pub(crate) ask: Vec<NodeId>,
 }
 
 impl Farewells {
     /// A DISCONNECT came from an online node, which `offers` services or does not.
-    pub(super) fn said(&mut self, node: &NodeId, instance: &Name, offers: bool, now: Instant) -> Verdict {
+    pub(crate) fn said(&mut self, node: &NodeId, instance: &Name, offers: bool, now: Instant) -> Verdict {
         let known = self.past.get(node);
         let patience = if known.is_some_and(|past| past.returned && past.instance == *instance) {
             Some(SILENCE)
@@ -89,7 +89,7 @@ impl Farewells {
     }
 
     /// A node is back online. `true`: as the same process, so it never was away.
-    pub(super) fn is_back(&mut self, node: &NodeId, instance: &Name) -> bool {
+    pub(crate) fn is_back(&mut self, node: &NodeId, instance: &Name) -> bool {
         let Some(past) = self.past.get_mut(node).filter(|past| past.instance == *instance) else {
             return false;
         };
@@ -98,24 +98,24 @@ impl Farewells {
     }
 
     /// Any packet but a DISCONNECT came from the node.
-    pub(super) fn heard(&mut self, node: &NodeId) {
+    pub(crate) fn heard(&mut self, node: &NodeId) {
         if let Some(doubt) = self.doubts.get_mut(node) {
             doubt.answered = true;
         }
     }
 
     /// Whether the node is being asked.
-    pub(super) fn doubts(&self, node: &NodeId) -> bool {
+    pub(crate) fn doubts(&self, node: &NodeId) -> bool {
         self.doubts.contains_key(node)
     }
 
     /// When [`Farewells::due`] has something.
-    pub(super) fn next(&self) -> Option<Instant> {
+    pub(crate) fn next(&self) -> Option<Instant> {
         self.doubts.values().map(|doubt| doubt.asked + doubt.patience).min()
     }
 
     /// Nodes that were asked and kept silent, and those that are to be asked once more.
-    pub(super) fn due(&mut self, now: Instant) -> Due {
+    pub(crate) fn due(&mut self, now: Instant) -> Due {
         let mut due = Due::default();
         self.doubts.retain(|node, doubt| {
             if now.saturating_duration_since(doubt.asked) < doubt.patience {
@@ -139,7 +139,7 @@ impl Farewells {
     }
 
     /// Nothing is to be remembered of the node.
-    pub(super) fn forget(&mut self, node: &NodeId) {
+    pub(crate) fn forget(&mut self, node: &NodeId) {
         self.past.remove(node);
         self.doubts.remove(node);
     }

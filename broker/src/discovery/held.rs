@@ -18,7 +18,7 @@ const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// What waits for its sender's rate.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(crate) struct Held {
     nodes: HashMap<NodeId, Waiting>,
     bytes: usize,
     /// Not after the first of them is due.
@@ -34,7 +34,7 @@ struct Waiting {
 
 /// What is to be done when the rate allows.
 #[derive(Debug)]
-pub(super) enum What {
+pub(crate) enum What {
     /// Take this INFO.
     Take(Box<InfoPacket>),
     /// Ask the node for one.
@@ -53,7 +53,7 @@ impl What {
 impl Held {
     /// Keeps an INFO until `due`, unless a newer one is kept already. `false` when there is no room even for
     /// the name of its sender: then everybody has to be asked.
-    pub(super) fn info(
+    pub(crate) fn info(
         &mut self,
         node: &NodeId,
         version: ProtocolVersion,
@@ -70,7 +70,7 @@ impl Held {
     }
 
     /// Has the node asked at `due`, unless an INFO of it is kept. `false` as for [`Held::info`].
-    pub(super) fn ask(&mut self, node: &NodeId, version: ProtocolVersion, due: Instant) -> bool {
+    pub(crate) fn ask(&mut self, node: &NodeId, version: ProtocolVersion, due: Instant) -> bool {
         self.nodes.contains_key(node) || self.put(node, version, What::Ask, due)
     }
 
@@ -87,7 +87,7 @@ impl Held {
     }
 
     /// An INFO of the node was taken: one that is held and not newer has nothing to say any more.
-    pub(super) fn taken(&mut self, node: &NodeId, info: &InfoPacket) {
+    pub(crate) fn taken(&mut self, node: &NodeId, info: &InfoPacket) {
         let held = self.nodes.get(node).map(|waiting| &waiting.what);
         if let Some(What::Take(held)) = held
             && !is_newer(held, info)
@@ -97,19 +97,19 @@ impl Held {
     }
 
     /// What was said before does not count any more.
-    pub(super) fn forget(&mut self, node: &NodeId) {
+    pub(crate) fn forget(&mut self, node: &NodeId) {
         if let Some(waiting) = self.nodes.remove(node) {
             self.bytes = self.bytes.saturating_sub(waiting.what.size());
         }
     }
 
     /// When [`Held::due`] may have something.
-    pub(super) fn next(&self) -> Option<Instant> {
+    pub(crate) fn next(&self) -> Option<Instant> {
         self.next
     }
 
     /// What is to be done now.
-    pub(super) fn due(&mut self, now: Instant) -> Vec<(NodeId, ProtocolVersion, What)> {
+    pub(crate) fn due(&mut self, now: Instant) -> Vec<(NodeId, ProtocolVersion, What)> {
         if self.next.is_none_or(|next| now < next) {
             return Vec::new();
         }

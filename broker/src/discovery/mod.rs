@@ -2,31 +2,30 @@
 //!
 //! Everything here decides and nothing acts: the structs are plain data, take `now` and the packets'
 //! content, and hand back what to send and what changed. Sockets, clocks, randomness and tasks belong
-//! to the drivers around them.
+//! to [`membership`](crate::membership), which does what is said here.
 //!
 //! * [`gossip`]: membership over TCP, where nodes tell each other what they know.
-//! * [`liveness`]: membership over a message bus, where nodes send heartbeats.
-//! * [`records`]: membership by records in a store, whatever the transporter.
-//! * [`conflict`]: what to do when somebody else seems to use our node id.
+//! * [`liveness`]: membership over a message bus, where nodes send heartbeats; with [`farewell`],
+//!   [`succession`] (whether a node is another process now), [`held`] (INFO that came too fast) and
+//!   [`versions`].
+//! * [`beats`] and [`record_names`]: membership by records in a store, whatever the transporter.
+//! * [`conflict`]: what to do when somebody else seems to use our node id; [`defence`]: when somebody speaks
+//!   in our name.
+//! * [`limit`] and [`vanished`]: how often something is done, and said.
 
-mod bus;
-pub(crate) mod chores;
-mod claim;
+#[cfg_attr(not(feature = "discovery-redis"), allow(dead_code, reason = "there is no store without it"))]
+pub(crate) mod beats;
 pub(crate) mod conflict;
-mod cpu;
-mod defence;
-pub(crate) mod driver;
-mod farewell;
+pub(crate) mod defence;
+pub(crate) mod farewell;
 pub(crate) mod gossip;
-mod held;
+pub(crate) mod held;
 pub(crate) mod limit;
 pub(crate) mod liveness;
-pub(crate) mod records;
-mod succession;
-mod tcp;
-#[cfg(test)]
-mod tests;
-mod vanished;
-mod versions;
+#[cfg_attr(not(feature = "discovery-redis"), allow(dead_code, reason = "there is no store without it"))]
+pub(crate) mod record_names;
+pub(crate) mod succession;
+pub(crate) mod vanished;
+pub(crate) mod versions;
 
 pub(crate) use limit::{Bucket, LinePerSender};

@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Claims that are being looked into.
 #[derive(Debug, Default)]
-pub(super) struct Succession(HashMap<NodeId, Claim>);
+pub(crate) struct Succession(HashMap<NodeId, Claim>);
 
 #[derive(Debug)]
 struct Claim {
@@ -61,7 +61,7 @@ impl Claim {
 
 /// Whether another claim can be kept.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Room {
+pub(crate) enum Room {
     /// It can.
     Free,
     /// It can, at the cost of this node's, which has to be asked who it is before that is forgotten for good.
@@ -72,7 +72,7 @@ pub(super) enum Room {
 
 /// What to do with an INFO.
 #[derive(Debug)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// Work it in.
     Take(Box<InfoPacket>),
     /// Keep it; ask the node, with this nonce.
@@ -83,7 +83,7 @@ pub(super) enum Verdict {
 
 impl Succession {
     /// An INFO came from a node that is online as the process `known`. `nonce` must be unguessable.
-    pub(super) fn info(
+    pub(crate) fn info(
         &mut self,
         node: &NodeId,
         known: &str,
@@ -114,7 +114,7 @@ impl Succession {
     }
 
     /// Makes room for a claim of this node. To be called before [`Succession::info`].
-    pub(super) fn make_room(&mut self, node: &NodeId, now: Instant) -> Room {
+    pub(crate) fn make_room(&mut self, node: &NodeId, now: Instant) -> Room {
         if self.0.len() < MAX_CLAIMS || self.0.contains_key(node) {
             return Room::Free;
         }
@@ -127,7 +127,7 @@ impl Succession {
     }
 
     /// Another packet came from the node: the nonce to ask it with, where it has not answered yet.
-    pub(super) fn ask_again(
+    pub(crate) fn ask_again(
         &mut self,
         node: &NodeId,
         nonce: impl FnOnce() -> Name,
@@ -142,24 +142,24 @@ impl Succession {
     }
 
     /// A PONG came from the node.
-    pub(super) fn ponged(&mut self, node: &NodeId, nonce: &str, now: Instant) {
+    pub(crate) fn ponged(&mut self, node: &NodeId, nonce: &str, now: Instant) {
         if let Some(claim) = self.0.get_mut(node).filter(|claim| *claim.nonce == *nonce) {
             claim.echoed.get_or_insert(now);
         }
     }
 
     /// The node is offline: whatever comes next is taken.
-    pub(super) fn forget(&mut self, node: &NodeId) {
+    pub(crate) fn forget(&mut self, node: &NodeId) {
         self.0.remove(node);
     }
 
     /// When [`Succession::due`] has something.
-    pub(super) fn next(&self) -> Option<Instant> {
+    pub(crate) fn next(&self) -> Option<Instant> {
         self.0.values().filter_map(Claim::counts_at).min()
     }
 
     /// Claims of nodes that answered, and of whose old process nothing was heard.
-    pub(super) fn due(&mut self, now: Instant) -> Vec<(NodeId, Box<InfoPacket>)> {
+    pub(crate) fn due(&mut self, now: Instant) -> Vec<(NodeId, Box<InfoPacket>)> {
         let due = |claim: &Claim| claim.counts_at().is_some_and(|at| now >= at);
         self.0.extract_if(|_, claim| due(claim)).map(|(node, claim)| (node, claim.info)).collect()
     }

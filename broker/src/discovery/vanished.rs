@@ -8,14 +8,14 @@ const NAMED: usize = 20;
 
 /// Nodes that the log is to be told of yet.
 #[derive(Debug, Default)]
-pub(super) struct Vanished {
+pub(crate) struct Vanished {
     named: Vec<NodeId>,
     count: usize,
     line: LogLine,
 }
 
 impl Vanished {
-    pub(super) fn note(&mut self, node: NodeId) {
+    pub(crate) fn note(&mut self, node: NodeId) {
         self.count = self.count.saturating_add(1);
         if self.named.len() < NAMED {
             self.named.push(node);
@@ -23,7 +23,7 @@ impl Vanished {
     }
 
     /// The names of those that are to be told of now, and how many they are.
-    pub(super) fn due(&mut self, now: Instant) -> Option<(String, usize)> {
+    pub(crate) fn due(&mut self, now: Instant) -> Option<(String, usize)> {
         if self.count == 0 || !self.line.is_due(now) {
             return None;
         }

@@ -12,7 +12,7 @@ const WAIT: Duration = Duration::from_secs(5);
 
 /// Which versions were heard.
 #[derive(Debug, Clone, Default)]
-pub(super) struct VersionsHeard {
+pub(crate) struct VersionsHeard {
     own: bool,
     other: Option<Instant>,
     told: bool,
@@ -20,7 +20,7 @@ pub(super) struct VersionsHeard {
 
 impl VersionsHeard {
     /// A packet of our version, or of the other one, came from a node that may check versions.
-    pub(super) fn heard(&mut self, own: bool, now: Instant) {
+    pub(crate) fn heard(&mut self, own: bool, now: Instant) {
         if own {
             self.own = true;
         } else {
@@ -29,7 +29,7 @@ impl VersionsHeard {
     }
 
     /// Whether to say now that only the other version is heard: once.
-    pub(super) fn is_time_to_tell(&mut self, now: Instant) -> bool {
+    pub(crate) fn is_time_to_tell(&mut self, now: Instant) -> bool {
         let due = self.other.is_some_and(|first| now.saturating_duration_since(first) >= WAIT);
         let tell = due && !self.own && !self.told;
         self.told |= tell;

@@ -189,7 +189,9 @@ impl ActionEntry {
             return self.local.clone().map(Picked::Local);
         }
         let action = self.available.definition(target)?;
-        Some(Picked::Remote(Arc::clone(snapshot.node(target.node)?), Arc::clone(action)))
+        let node = snapshot.node(target.node)?;
+        debug_assert!(node.is_available(), "a node that takes no calls has no endpoints");
+        Some(Picked::Remote(Arc::clone(node), Arc::clone(action)))
     }
 }
 

@@ -9,6 +9,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
 mod actions;
+mod availability;
 mod catalog;
 mod chunked;
 mod endpoints;

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use ligand_transporters::{Name, NodeId};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::availability::Availability;
 use super::local::Identity;
 use super::services::NodeServices;
 use super::trie::Keyed;
@@ -34,7 +35,7 @@ pub(crate) struct Node {
     pub(super) seq: u64,
     pub(super) about: Arc<About>,
     pub(super) services: Arc<NodeServices>,
-    pub(super) offline_since: Option<Instant>,
+    pub(super) availability: Availability,
     pub(super) live: Arc<Live>,
 }
 
@@ -55,7 +56,6 @@ pub(super) struct About {
 /// Values that change without a new INFO.
 #[derive(Debug)]
 pub(super) struct Live {
-    pub(super) available: AtomicBool,
     /// The bits of an `f32`. NaN if the load is unknown.
     cpu: AtomicU32,
     cpu_seq: AtomicU64,
@@ -84,7 +84,7 @@ impl Node {
 
     /// Whether it is online, as far as this node knows.
     pub(crate) fn is_available(&self) -> bool {
-        self.live.available.load(Ordering::Relaxed)
+        self.availability.takes_calls()
     }
 
     /// Changes at each start of its process. Empty if the node never sent one.
@@ -143,6 +143,7 @@ impl Node {
         self.live.alive.load(Ordering::Relaxed)
     }
 
+    /// The same node, to be changed.
     pub(super) fn copy(&self) -> Self {
         Self {
             id: self.id.clone(),
@@ -150,7 +151,7 @@ impl Node {
             seq: self.seq,
             about: Arc::clone(&self.about),
             services: Arc::clone(&self.services),
-            offline_since: self.offline_since,
+            availability: self.availability,
             live: Arc::clone(&self.live),
         }
     }
@@ -173,7 +174,7 @@ impl Node {
 
     /// When it went offline.
     pub(crate) fn offline_since(&self) -> Option<Instant> {
-        self.offline_since
+        self.availability.offline_since()
     }
 
     /// The protocol version of the node: that of its last packet, or the one that its software suggests.
@@ -188,9 +189,8 @@ impl Node {
 }
 
 impl Live {
-    pub(super) fn new(available: bool, heartbeat: Duration) -> Self {
+    pub(super) fn new(heartbeat: Duration) -> Self {
         let live = Self {
-            available: AtomicBool::new(available),
             cpu: AtomicU32::new(f32::NAN.to_bits()),
             cpu_seq: AtomicU64::new(0),
             heartbeat: AtomicU64::new(0),

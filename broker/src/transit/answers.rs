@@ -2,11 +2,11 @@
 
 use ligand_transporters::{Abandon, Ack, NodeId, Route, SendError};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Transit;
 use super::fits::{is_ours, refused};
+use super::load::{InFlight, WaitingBytes};
 use super::stats::Counters;
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -17,8 +17,6 @@ use crate::service::Reply;
 
 /// An answer that finds no room in the send buffer waits at most this long for some.
 const ROOM_WAIT: Duration = Duration::from_secs(5);
-/// Answers that wait for room hold at most so many bytes; one that comes on top is lost, and counted.
-const ROOM_BYTES: usize = 64 * 1024 * 1024;
 /// And is tried again at most this often.
 const ROOM_TRIES: u32 = 50;
 /// An answer to a node that has no address yet waits so long for one, then twice as long, seven times.
@@ -26,7 +24,7 @@ const HELLO_WAIT: Duration = Duration::from_millis(5);
 
 impl Transit {
     /// Sends what became of a request, now or when there is room.
-    pub(super) fn answer(self: &Arc<Self>, to: &Asker, cx: &Context, result: Result<Reply>) {
+    pub(super) fn answer(self: &Arc<Self>, to: &ReplyTo, cx: &Context, result: Result<Reply>) {
         let meta = cx.scope().meta.to_json();
         let headers = cx.response_headers().to_json();
         if let Some(problem) = self.oversize(&meta, &headers, || self.is_ours(&to.node)) {
@@ -37,11 +35,11 @@ impl Transit {
         match result {
             Ok(reply) => {
                 let body = reply.into_body();
-                let sent = self.send_answer(to, &meta, Some(&headers), Answer::Body(&body));
+                let sent = self.send_answer(to, &meta, Some(&headers), Content::Body(&body));
                 match sent {
                     Ok(()) => {}
-                    Err(SendError::Full | SendError::NoRoute) => match body.peek(self.codec) {
-                        Ok(body) => self.answer_later(to, meta, Some(headers), Owned::Body(body)),
+                    Err(SendError::Full | SendError::NoRoute) => match body.peek(self.wire.codec) {
+                        Ok(body) => self.answer_later(to, meta, Some(headers), OwnedContent::Body(body)),
                         Err(error) => self.answer_failure(to, &meta, &error),
                     },
                     Err(SendError::Abandoned) => {
@@ -57,16 +55,16 @@ impl Transit {
             }
             Err(error) => {
                 let wire = error.to_wire(&self.node, self.config.errors.stack);
-                match self.send_answer(to, &meta, Some(&headers), Answer::Error(&wire)) {
+                match self.send_answer(to, &meta, Some(&headers), Content::Error(&wire)) {
                     Ok(()) => {}
                     Err(SendError::Full | SendError::NoRoute) => {
-                        self.answer_later(to, meta, Some(headers), Owned::Error(wire));
+                        self.answer_later(to, meta, Some(headers), OwnedContent::Error(wire));
                     }
                     Err(SendError::TooLarge { size, limit }) => {
                         // Mostly the data or the meta is what is large.
                         let short =
                             protocol::WireError { data: None, stack: None, extra: Vec::new(), ..wire };
-                        match self.send_answer(to, b"{}", None, Answer::Error(&short)) {
+                        match self.send_answer(to, b"{}", None, Content::Error(&short)) {
                             Ok(()) => {}
                             Err(SendError::TooLarge { .. }) => {
                                 self.answer_failure(to, b"{}", &too_large(cx.name(), size, limit));
@@ -81,18 +79,18 @@ impl Transit {
     }
 
     /// An answer without a context: the request was not run. Its headers are null (protocol chapter 6.5).
-    pub(super) fn answer_failure(self: &Arc<Self>, to: &Asker, meta: &[u8], error: &Error) {
+    pub(super) fn answer_failure(self: &Arc<Self>, to: &ReplyTo, meta: &[u8], error: &Error) {
         let wire = error.to_wire(&self.node, self.config.errors.stack);
-        match self.send_answer(to, meta, None, Answer::Error(&wire)) {
+        match self.send_answer(to, meta, None, Content::Error(&wire)) {
             Ok(()) => {}
             // The error itself is short.
             Err(SendError::TooLarge { .. }) if meta.len() > 2 => self.answer_failure(to, b"{}", error),
             // A storm of bad requests must not pile up answers, nor hold up a stop.
             Err(SendError::Full | SendError::NoRoute)
                 if self.broker().is_some_and(|broker| !broker.shared().lifecycle.is_stopping())
-                    && self.in_flight.load(Ordering::Relaxed) < self.config.transit.max_in_flight =>
+                    && self.load.has_room() =>
             {
-                self.answer_later(to, bytes::Bytes::copy_from_slice(meta), None, Owned::Error(wire));
+                self.answer_later(to, bytes::Bytes::copy_from_slice(meta), None, OwnedContent::Error(wire));
             }
             Err(_) => Counters::add(&self.stats.responses_lost),
         }
@@ -105,24 +103,24 @@ impl Transit {
 
     fn send_answer(
         &self,
-        to: &Asker,
+        to: &ReplyTo,
         meta: &[u8],
         headers: Option<&[u8]>,
-        answer: Answer<'_>,
+        answer: Content<'_>,
     ) -> Result<(), SendError> {
         let outcome = match &answer {
-            Answer::Body(body) if body.is_empty() => Outcome::NoData,
-            Answer::Body(_) => Outcome::Data,
-            Answer::Error(error) => Outcome::Error(error),
+            Content::Body(body) if body.is_empty() => Outcome::NoData,
+            Content::Body(_) => Outcome::Data,
+            Content::Error(error) => Outcome::Error(error),
         };
         let packet =
             Outgoing::Response(OutResponse { id: to.id.as_wire(), meta, headers, outcome, stream: None });
         self.send_to(&to.node, to.version, 0, &packet, &mut |frame| match &answer {
-            Answer::Body(body) => body.write_to(self.codec, frame).map_err(|error| {
+            Content::Body(body) => body.write_to(self.wire.codec, frame).map_err(|error| {
                 tracing::warn!(error = %error, "a result could not be encoded");
                 Abandon
             }),
-            Answer::Error(_) => Ok(()),
+            Content::Error(_) => Ok(()),
         })
     }
 
@@ -130,9 +128,9 @@ impl Transit {
     /// with a task that was held up while another one read on.
     async fn greeted(&self, node: &NodeId) {
         let mut wait = HELLO_WAIT;
-        while self.address_of(node).is_none() && wait < HELLO_WAIT * 128 {
+        while self.addresses.of(node).is_none() && wait < HELLO_WAIT * 128 {
             self.control.caught_up().await;
-            if self.address_of(node).is_none() {
+            if self.addresses.of(node).is_none() {
                 tokio::time::sleep(wait).await;
                 wait *= 2;
             }
@@ -142,34 +140,35 @@ impl Transit {
     /// Waits for room in the send buffer, or for the address of the asker, then answers.
     fn answer_later(
         self: &Arc<Self>,
-        to: &Asker,
+        to: &ReplyTo,
         meta: bytes::Bytes,
         headers: Option<bytes::Bytes>,
-        answer: Owned,
+        answer: OwnedContent,
     ) {
         let Some(broker) = self.broker() else { return };
         let (transit, to, held) = (Arc::clone(self), to.clone(), InFlight::enter(self));
         let size = meta.len() + answer.len();
-        let Some(bytes) = Held::enter(self, size) else {
+        let Some(bytes) = WaitingBytes::enter(self, size) else {
             Counters::add(&self.stats.responses_lost);
             return;
         };
         broker.shared().tracker.spawn(async move {
             let sending = async {
                 transit.greeted(&to.node).await;
-                let route = Route::Node { id: to.node.clone(), addr: transit.address_of(&to.node) };
+                let route = Route::Node { id: to.node.clone(), addr: transit.addresses.of(&to.node) };
                 for _ in 0..ROOM_TRIES {
-                    let Some(connection) = transit.any_connection() else { break };
+                    let Some(connection) = transit.uplink.any_connection() else { break };
                     connection.room(&route).await;
                     let body;
                     let answer = match &answer {
-                        Owned::Body(bytes) => {
-                            let encoded =
-                                |bytes: &bytes::Bytes| Payload::from_encoded(transit.codec, bytes.clone());
+                        OwnedContent::Body(bytes) => {
+                            let encoded = |bytes: &bytes::Bytes| {
+                                Payload::from_encoded(transit.wire.codec, bytes.clone())
+                            };
                             body = bytes.as_ref().map_or_else(Payload::empty, encoded);
-                            Answer::Body(&body)
+                            Content::Body(&body)
                         }
-                        Owned::Error(error) => Answer::Error(error),
+                        OwnedContent::Error(error) => Content::Error(error),
                     };
                     match transit.send_answer(&to, &meta, headers.as_deref(), answer) {
                         Err(SendError::Full) => tokio::task::yield_now().await,
@@ -197,7 +196,7 @@ fn too_large(action: &str, size: usize, limit: usize) -> Error {
 
 /// Who gets the answer, and in which version.
 #[derive(Clone)]
-pub(super) struct Asker {
+pub(super) struct ReplyTo {
     pub(super) version: ProtocolVersion,
     pub(super) node: NodeId,
     pub(super) id: Id,
@@ -208,17 +207,17 @@ pub(super) struct Asker {
 }
 
 #[derive(Clone, Copy)]
-enum Answer<'a> {
+enum Content<'a> {
     Body(&'a Payload),
     Error(&'a protocol::WireError),
 }
 
-enum Owned {
+enum OwnedContent {
     Body(Option<bytes::Bytes>),
     Error(protocol::WireError),
 }
 
-impl Owned {
+impl OwnedContent {
     /// About how many bytes it holds.
     fn len(&self) -> usize {
         match self {
@@ -227,39 +226,5 @@ impl Owned {
                 error.message.len() + error.data.as_ref().map_or(0, |data| data.bytes().len())
             }
         }
-    }
-}
-
-/// Bytes of an answer that waits for room, counted until dropped.
-struct Held(Arc<Transit>, usize);
-
-impl Held {
-    /// `None` when too much waits already.
-    fn enter(transit: &Arc<Transit>, bytes: usize) -> Option<Self> {
-        let held = Self(Arc::clone(transit), bytes);
-        let before = transit.held_bytes.fetch_add(bytes, Ordering::Relaxed);
-        (before.saturating_add(bytes) <= ROOM_BYTES).then_some(held)
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.0.held_bytes.fetch_sub(self.1, Ordering::Relaxed);
-    }
-}
-
-/// One request more under way, until dropped.
-pub(super) struct InFlight(Arc<Transit>);
-
-impl InFlight {
-    pub(super) fn enter(transit: &Arc<Transit>) -> Self {
-        transit.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(transit))
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -21,8 +21,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::Transit;
-use super::control::Message;
 use crate::broker::{ServiceBroker, StartError};
+use crate::membership::Message;
 use crate::registry::{Event, LocalInfo};
 
 /// An announcement has been heard by everybody after so long.
@@ -32,7 +32,7 @@ const WARNED: usize = 1024;
 
 /// Whether the others have been told of what changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum Announced {
     /// They will be.
     NotYet,
     /// They have been.
@@ -145,7 +145,7 @@ impl Transit {
     async fn balance(&self, broker: &ServiceBroker) -> Result<Arc<LocalInfo>, TransportError> {
         // Looked at before the subscriptions are, so that there is one for each thing in it.
         let info = broker.shared().registry.local_info();
-        match self.rebalance(broker, false, Told::NotYet).await {
+        match self.rebalance(broker, false, Announced::NotYet).await {
             // The connection is gone; what there is to subscribe to is subscribed to when it is back.
             Err(error) if error.is_retryable() => {
                 tracing::debug!(error = %error, "balanced subscriptions not made yet");
@@ -172,7 +172,7 @@ impl Transit {
             let refused = |source| StartError::Transporter { attempts: 1, source };
             self.balance(broker).await.map(drop).map_err(refused)
         } else {
-            self.rebalance_now(broker, Told::NotYet).await;
+            self.rebalance_now(broker, Announced::NotYet).await;
             Ok(())
         }
     }
@@ -185,7 +185,12 @@ impl Transit {
     ///
     /// # Cancel safety
     /// What was done is done again the next time, which does no harm.
-    async fn rebalance(&self, broker: &ServiceBroker, anew: bool, told: Told) -> Result<(), TransportError> {
+    async fn rebalance(
+        &self,
+        broker: &ServiceBroker,
+        anew: bool,
+        announced: Announced,
+    ) -> Result<(), TransportError> {
         if !self.balanced.on {
             return Ok(());
         }
@@ -193,15 +198,15 @@ impl Transit {
         if subscribed.left {
             return Ok(());
         }
-        let Some(cell) = self.connection.load_full() else { return Ok(()) };
+        let Some(connection) = self.uplink.any_connection() else { return Ok(()) };
         let wanted = self.wanted(broker);
-        if told == Told::Yes {
-            subscribed.end(&*cell.0, &wanted).await?;
+        if announced == Announced::Yes {
+            subscribed.end(&*connection, &wanted).await?;
         }
         let new: Vec<_> =
             wanted.iter().filter(|one| anew || !subscribed.now.contains(*one)).cloned().collect();
         if !new.is_empty() {
-            cell.0.subscribe(&new).await?;
+            connection.subscribe(&new).await?;
         }
         subscribed.now.extend(wanted);
         self.balanced.active.store(true, Ordering::Relaxed);
@@ -210,14 +215,14 @@ impl Transit {
 
     /// With a connection that comes back everything is subscribed to anew.
     fn may_rebalance(&self) -> bool {
-        self.balanced.joined.load(Ordering::Relaxed) && self.connected.load(Ordering::Relaxed)
+        self.balanced.joined.load(Ordering::Relaxed) && self.uplink.is_connected()
     }
 
     /// As [`Transit::rebalance`] for a node that takes part already; a refusal is reported, and tried again with
     /// the next announcement.
-    pub(super) async fn rebalance_now(&self, broker: &ServiceBroker, told: Told) {
+    pub(super) async fn rebalance_now(&self, broker: &ServiceBroker, announced: Announced) {
         if self.may_rebalance()
-            && let Err(error) = self.rebalance(broker, false, told).await
+            && let Err(error) = self.rebalance(broker, false, announced).await
         {
             self.refused(&error);
         }
@@ -234,7 +239,7 @@ impl Transit {
     ) -> Result<Arc<LocalInfo>, TransportError> {
         let info = broker.shared().registry.local_info();
         if self.balanced.joined.load(Ordering::Relaxed) {
-            self.rebalance(broker, true, Told::NotYet).await?;
+            self.rebalance(broker, true, Announced::NotYet).await?;
         }
         Ok(info)
     }
@@ -244,14 +249,14 @@ impl Transit {
     pub(crate) fn rebalance_and_announce(self: &Arc<Self>, broker: &ServiceBroker) {
         let (transit, broker) = (Arc::clone(self), broker.clone());
         let change = self.balanced.changes.fetch_add(1, Ordering::Relaxed) + 1;
-        self.link.spawn(async move {
+        self.uplink.link.spawn(async move {
             let mut backoff = Backoff::default();
             let mut refused = None;
             loop {
                 // Looked at before the subscriptions are, so that there is one for each thing in it.
                 let info = broker.shared().registry.local_info();
                 let made = if transit.may_rebalance() {
-                    transit.rebalance(&broker, false, Told::NotYet).await
+                    transit.rebalance(&broker, false, Announced::NotYet).await
                 } else {
                     Ok(())
                 };
@@ -275,10 +280,10 @@ impl Transit {
     pub(crate) fn announced(self: &Arc<Self>, broker: &ServiceBroker, seq: u64) {
         if self.balanced.on {
             let (transit, broker) = (Arc::clone(self), broker.clone());
-            self.link.spawn(async move {
+            self.uplink.link.spawn(async move {
                 tokio::time::sleep(HEARD).await;
                 if broker.shared().registry.local_info().seq == seq {
-                    transit.rebalance_now(&broker, Told::Yes).await;
+                    transit.rebalance_now(&broker, Announced::Yes).await;
                 }
             });
         }
@@ -299,8 +304,8 @@ impl Transit {
         }
         tokio::time::sleep(HEARD.min(self.config.registry.stop_delay)).await;
         self.balanced.active.store(false, Ordering::Relaxed);
-        if let Some(cell) = self.connection.load_full()
-            && let Err(error) = subscribed.end(&*cell.0, &HashSet::new()).await
+        if let Some(connection) = self.uplink.any_connection()
+            && let Err(error) = subscribed.end(&*connection, &HashSet::new()).await
         {
             // Where the connection is gone, so are they.
             tracing::debug!(error = %error, "balanced subscriptions were not ended");
@@ -311,9 +316,9 @@ impl Transit {
     /// went since that turn: others are to serve its groups. They are made anew when it is back.
     pub(super) async fn pause_balanced(&self, turn: u64) {
         let mut subscribed = self.balanced.subscribed.lock().await;
-        if self.turn() == turn
-            && let Some(cell) = self.connection.load_full()
-            && let Err(error) = subscribed.end(&*cell.0, &HashSet::new()).await
+        if self.uplink.turn() == turn
+            && let Some(connection) = self.uplink.any_connection()
+            && let Err(error) = subscribed.end(&*connection, &HashSet::new()).await
         {
             tracing::debug!(error = %error, "balanced subscriptions were not ended");
         }

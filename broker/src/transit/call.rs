@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::Transit;
 use super::fits::{is_ours, refused};
 use super::outbound::not_sent;
-use super::pending::{Answer, token};
+use super::pending::{Settled, token};
 use crate::broker::AnsweredBy;
 use crate::context::{At, Context};
 use crate::error::{Error, ErrorKind, Outcome, Result};
@@ -41,7 +41,7 @@ impl Transit {
                 let error = Error::of_action(ErrorKind::RequestSkipped, cx.name(), Some(&self.node));
                 return Err(error.at_node(&self.node).with_outcome(Outcome::NotRun));
             }
-            let body = params.peek(self.codec).map_err(|error| error.with_outcome(Outcome::NotRun))?;
+            let body = params.peek(self.wire.codec).map_err(|error| error.with_outcome(Outcome::NotRun))?;
             let id = cx.request_packet_id();
             let Some(ticket) = self.pending.open(id, node.map(|node| node.id().clone())) else {
                 cx.is_over(id);
@@ -69,12 +69,12 @@ impl Transit {
                 })
             })
             .await;
-            if let Some(Answer::Response(..) | Answer::Refused(..) | Answer::NeverSent) = &answer {
+            if let Some(Settled::Response(..) | Settled::Refused(..) | Settled::NeverSent) = &answer {
                 cx.is_over(id);
             }
             let of_node = |kind| Error::of_action(kind, cx.name(), node.map(Node::id)).at_node(&self.node);
             match answer {
-                Some(Answer::Response(response, chosen)) => match (chosen, node) {
+                Some(Settled::Response(response, chosen)) => match (chosen, node) {
                     (Some(chosen), _) => {
                         cx.extensions().insert(AnsweredBy(chosen.clone()));
                         self.read(&cx, &chosen, &response)
@@ -82,7 +82,7 @@ impl Transit {
                     (None, Some(node)) => self.read(&cx, node.id(), &response),
                     (None, None) => Err(Error::internal("an answer came from nobody")),
                 },
-                Some(Answer::Refused(problem, chosen)) => {
+                Some(Settled::Refused(problem, chosen)) => {
                     if let Some(chosen) = &chosen {
                         cx.extensions().insert(AnsweredBy(chosen.clone()));
                     }
@@ -90,10 +90,10 @@ impl Transit {
                     let what = format!("The answer of '{}' from '{from}'", cx.name());
                     Err(refused(&what, &problem).at_node(&self.node).with_outcome(Outcome::Ran))
                 }
-                Some(Answer::NeverSent) => {
+                Some(Settled::NeverSent) => {
                     Err(of_node(ErrorKind::RequestRejected).with_outcome(Outcome::NotRun))
                 }
-                Some(Answer::NodeLost | Answer::Stopped) => {
+                Some(Settled::NodeLost | Settled::Stopped) => {
                     Err(of_node(ErrorKind::RequestRejected).with_outcome(Outcome::MayHaveRun))
                 }
                 None => Err(cx.timed_out(node.map(Node::id)).at_node(&self.node)),
@@ -133,7 +133,7 @@ impl Transit {
             stream: Some(false),
             seq: None,
         });
-        let empty = Bytes::from_static(self.codec.empty_object());
+        let empty = Bytes::from_static(self.wire.codec.empty_object());
         let body = body.unwrap_or(&empty);
         let write = &mut |frame: &mut FrameBuf<'_>| {
             frame.splice(body);
@@ -141,14 +141,14 @@ impl Transit {
         };
         let sent = match node {
             Some(node) => {
-                let version = node.version().unwrap_or(self.version);
+                let version = node.version().unwrap_or(self.wire.version);
                 self.send_to(node.id(), version, token(id), &packet, write)
             }
             None => {
                 let snapshot = cx.broker().shared().registry.load();
                 let version = match snapshot.action(cx.name()) {
-                    Some(entry) => entry.version_by_bus(&snapshot, self.version),
-                    None => self.version,
+                    Some(entry) => entry.version_by_bus(&snapshot, self.wire.version),
+                    None => self.wire.version,
                 };
                 drop(snapshot);
                 let route = Route::BalancedRequest { action: cx.name().clone() };
@@ -172,11 +172,11 @@ impl Transit {
             ));
         }
         if !response.success {
-            let error = self.serializer.error(response.error().as_ref());
+            let error = self.wire.serializer.error(response.error().as_ref());
             return Err(Error::from_wire(error, node, cx.name()));
         }
         Ok(Reply::from(match response.data() {
-            Some(data) => Payload::from_encoded(self.codec, data.into_bytes()),
+            Some(data) => Payload::from_encoded(self.wire.codec, data.into_bytes()),
             None => Payload::empty(),
         }))
     }

@@ -6,16 +6,15 @@
 use ligand_transporters::backoff::Backoff;
 use ligand_transporters::{Connection, Subscription, TransportError, Transporter, Up};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::control::Message;
 use super::stop::CONTROL_WAIT;
 use super::{Lost, Transit};
 use crate::broker::{ServiceBroker, StartError};
 use crate::config::{Timeout, TransporterConfig, redact};
+use crate::membership::Message;
 use crate::registry::LocalInfo;
 
 /// Who is told that a node has left gives up what that still has to answer; so long that is waited for.
@@ -34,7 +33,7 @@ impl Transit {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let attempt = transporter.connect(self.link.clone());
+            let attempt = transporter.connect(self.uplink.link.clone());
             let connected = match until {
                 None => attempt.await,
                 Some(until) => match timeout_at(until, attempt).await {
@@ -73,9 +72,9 @@ impl Transit {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let turn = self.turn();
-            let wait = match self.subscribe(topics).await {
-                Ok(()) if self.mark_connected(turn) => return Ok(turn),
+            let turn = self.uplink.turn();
+            let wait = match self.uplink.subscribe(topics).await {
+                Ok(()) if self.uplink.mark_connected(turn) => return Ok(turn),
                 Ok(()) => Duration::ZERO,
                 Err(source) => {
                     let wait = backoff.next_wait();
@@ -91,14 +90,14 @@ impl Transit {
 
     /// The transporter is connected, perhaps again.
     pub(crate) fn came_up(self: &Arc<Self>, broker: &ServiceBroker, how: Up) {
-        let again = self.ever_connected.swap(true, Ordering::Relaxed) || how == Up::Again;
+        let again = self.uplink.was_ever_connected() || how == Up::Again;
         if !again {
             broker.publish_local("$transporter.connected", serde_json::json!({ "wasReconnect": false }));
             return;
         }
-        let turn = self.next_turn();
+        let turn = self.uplink.next_turn();
         let (transit, broker) = (Arc::clone(self), broker.clone());
-        self.link.spawn(async move { transit.restore(&broker, turn).await });
+        self.uplink.link.spawn(async move { transit.restore(&broker, turn).await });
     }
 
     /// Makes the subscriptions again, then takes part again. Ends when the connection is lost once more, or
@@ -111,7 +110,7 @@ impl Transit {
                 Ok(info) => break info,
                 Err(error) => error,
             };
-            if self.turn() != turn {
+            if self.uplink.turn() != turn {
                 return;
             }
             // A node that does not hear everything must not pretend to be there. What the server refuses
@@ -126,11 +125,11 @@ impl Transit {
                 }
             }
             tokio::time::sleep(backoff.next_wait()).await;
-            if self.turn() != turn {
+            if self.uplink.turn() != turn {
                 return;
             }
         };
-        if !self.mark_connected(turn) {
+        if !self.uplink.mark_connected(turn) {
             return;
         }
         self.log_back(turn);
@@ -150,9 +149,9 @@ impl Transit {
     /// and takes part no more until it hears everything again; its own calls fail at once, as without a
     /// connection.
     pub(super) fn went_deaf(self: &Arc<Self>, why: &TransportError) {
-        let turn = self.next_turn();
+        let turn = self.uplink.next_turn();
         self.log_lost(why, Lost::Deaf);
-        if self.connected.swap(false, Ordering::Relaxed)
+        if self.uplink.mark_disconnected()
             && let Some(broker) = self.broker()
         {
             broker.publish_local("$transporter.disconnected", serde_json::json!({ "graceFul": false }));
@@ -166,11 +165,11 @@ impl Transit {
         // Before anybody can say that it is back.
         let (done, taken_back) = oneshot::channel();
         self.control.tell(Message::TakeBack(done));
-        self.link.spawn(async move {
+        self.uplink.link.spawn(async move {
             let _ = timeout(CONTROL_WAIT, taken_back).await;
             transit.pause_balanced(turn).await;
             let until = Instant::now() + LAST_ANSWERS;
-            while transit.in_flight.load(Ordering::Relaxed) > 0 && Instant::now() < until {
+            while transit.load.requests() > 0 && Instant::now() < until {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
             transit.control.tell(Message::Away);
@@ -180,41 +179,16 @@ impl Transit {
     /// The connection is gone for now. From here on calls to other nodes fail at once; those under way
     /// settle at their deadlines, because their answers may yet come.
     pub(super) fn went_down(&self, why: &TransportError) {
-        self.next_turn();
+        self.uplink.next_turn();
         self.log_lost(why, Lost::Gone);
-        if self.connected.swap(false, Ordering::Relaxed)
+        if self.uplink.mark_disconnected()
             && let Some(broker) = self.broker()
         {
             broker.publish_local("$transporter.disconnected", serde_json::json!({ "graceFul": false }));
         }
     }
 
-    /// Counts how often the connection came or went.
-    pub(super) fn turn(&self) -> u64 {
-        *self.turn.lock()
-    }
-
-    fn next_turn(&self) -> u64 {
-        let mut turn = self.turn.lock();
-        *turn += 1;
-        *turn
-    }
-
-    /// Whether the connection has neither come nor gone since that turn.
-    pub(super) fn is_turn(&self, turn: u64) -> bool {
-        self.turn() == turn
-    }
-
-    /// Opens the way for packets, unless the connection came or went since that turn.
-    fn mark_connected(&self, turn: u64) -> bool {
-        let now = self.turn.lock();
-        if *now == turn {
-            self.connected.store(true, Ordering::Relaxed);
-        }
-        *now == turn
-    }
-
-    pub(super) fn connect_until(&self) -> Option<Instant> {
+    pub(crate) fn connect_until(&self) -> Option<Instant> {
         match self.config.transit.connect_timeout {
             Timeout::Never => None,
             Timeout::After(timeout) => Some(Instant::now() + timeout),
@@ -224,12 +198,12 @@ impl Transit {
     fn written_url(&self) -> String {
         match &self.config.transporter {
             Some(TransporterConfig::Url(url)) => redact(url),
-            _ => self.url.clone(),
+            _ => self.uplink.url.clone(),
         }
     }
 }
 
-pub(super) fn is_over(until: Option<Instant>, wait: Duration) -> bool {
+pub(crate) fn is_over(until: Option<Instant>, wait: Duration) -> bool {
     until.is_some_and(|until| Instant::now() + wait >= until)
 }
 

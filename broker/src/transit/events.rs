@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::Transit;
-use super::budget::InHand;
+use super::load::InHand;
 use super::stats::Counters;
 use crate::broker::{ServiceBroker, Spread, Waiting, run_local};
 use crate::context::{At, Bag, Context, Deadline, Descent, Scope};
@@ -26,7 +26,7 @@ impl Transit {
         let under_way = shared.tracker.len();
         // A stop that comes meanwhile waits for this one too.
         let _counted = shared.tracker.token();
-        if shared.lifecycle.is_stopping() || !self.has_room_for_event(size, under_way) {
+        if shared.lifecycle.is_stopping() || !self.load.has_room_for_event(size, under_way) {
             Counters::add(&self.stats.events_dropped);
             return;
         }
@@ -39,12 +39,12 @@ impl Transit {
             return;
         }
         let data = match event.data() {
-            Some(data) => Payload::from_encoded(self.codec, data.into_bytes()),
+            Some(data) => Payload::from_encoded(self.wire.codec, data.into_bytes()),
             None => Payload::empty(),
         };
         let data = match handlers.len() {
             1 => Ok(data),
-            _ => data.into_shared(self.codec),
+            _ => data.into_shared(self.wire.codec),
         };
         let Ok(data) = data else { return };
         let context = &event.context;

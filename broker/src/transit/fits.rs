@@ -25,12 +25,15 @@ impl Transit {
         headers: &[u8],
         is_for_ours: impl FnOnce() -> bool,
     ) -> Option<Problem> {
-        if meta.len().max(headers.len()) <= self.limits.meta || !is_for_ours() {
+        if meta.len().max(headers.len()) <= self.wire.limits.meta || !is_for_ours() {
             return None;
         }
-        let (field, size) =
-            if meta.len() > self.limits.meta { ("meta", meta.len()) } else { ("headers", headers.len()) };
-        Some(self.limits.exceeded(field, Bound::Meta, Some(size)))
+        let (field, size) = if meta.len() > self.wire.limits.meta {
+            ("meta", meta.len())
+        } else {
+            ("headers", headers.len())
+        };
+        Some(self.wire.limits.exceeded(field, Bound::Meta, Some(size)))
     }
 }
 

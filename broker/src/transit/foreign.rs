@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::Transit;
 use super::stats::Counters;
 use crate::codec::Codec;
-use crate::discovery::limit::Bucket;
+use crate::discovery::Bucket;
 use crate::serializer::serializer;
 
 /// Senders that are remembered. Later ones go unnamed until one of these was not heard for [`AGAIN`].
@@ -109,7 +109,7 @@ impl Transit {
     pub(super) fn look_at(&self, kind: PacketKind, packet: &Bytes) {
         let family = packet.first().and_then(|first| Family::begun_by(*first));
         if let Some(family) = family
-            && family != Family::of(self.codec)
+            && family != Family::of(self.wire.codec)
         {
             self.name_foreign(family, kind, packet.clone());
         }
@@ -119,18 +119,18 @@ impl Transit {
     fn name_foreign(&self, family: Family, kind: PacketKind, packet: Bytes) {
         Counters::add(&self.stats.other_serializer);
         let now = Instant::now();
-        if !self.foreign.may_look(now) {
+        if !self.refusals.foreign.may_look(now) {
             return;
         }
-        let sender = match serializer(family.reader()).decode(kind, packet, &self.limits) {
+        let sender = match serializer(family.reader()).decode(kind, packet, &self.wire.limits) {
             Ok(incoming) => Some(incoming.sender),
             Err(error) => error.sender,
         };
-        if self.foreign.is_news(sender.as_ref(), now) {
+        if self.refusals.foreign.is_news(sender.as_ref(), now) {
             tracing::warn!(
                 node = sender.as_ref().map_or("unknown", NodeId::as_str),
                 theirs = family.as_str(),
-                own = self.codec.as_str(),
+                own = self.wire.codec.as_str(),
                 "packets of another serializer are dropped: all nodes of a cluster need the same one"
             );
         }

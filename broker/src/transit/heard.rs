@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::Transit;
-use super::control::Message;
 use crate::broker::ServiceBroker;
+use crate::membership::Message;
 use crate::protocol::{Incoming, ProtocolVersion};
 
 /// A clock that ticks when the control loop looks for silence, about once a second: precise enough for

@@ -2,16 +2,14 @@
 
 use ligand_transporters::{Batch, Frame, NodeId, PacketKind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Transit;
-use super::control::Message;
-use super::pending::Found;
+use super::pending::Matched;
 use super::stats::Counters;
 use crate::broker::ServiceBroker;
-use crate::error::Error;
 use crate::guard;
+use crate::membership::Message;
 use crate::protocol::{Incoming, Packet, ProtocolVersion};
 use crate::serializer::{DecodeError, Problem};
 
@@ -76,11 +74,11 @@ impl Transit {
 
     /// Counts what a response did not find.
     #[inline]
-    fn count(&self, found: Found, sender: &NodeId) {
+    fn count(&self, found: Matched, sender: &NodeId) {
         match found {
-            Found::Call => {}
-            Found::Orphan => Counters::add(&self.stats.orphans),
-            Found::Forged => {
+            Matched::Call => {}
+            Matched::Orphan => Counters::add(&self.stats.orphans),
+            Matched::Forged => {
                 Counters::add(&self.stats.forged);
                 tracing::debug!(sender = %sender, "response from a node that was not asked");
             }
@@ -89,9 +87,9 @@ impl Transit {
 
     /// Decodes a packet. A request that cannot be read but names its id and sender is answered, and a
     /// response that does ends its call, so that no caller waits in vain.
-    pub(super) fn open(self: &Arc<Self>, kind: PacketKind, payload: bytes::Bytes) -> Option<Incoming> {
-        let payload = if self.pipeline.has_wire() {
-            match self.pipeline.incoming(payload) {
+    pub(crate) fn open(self: &Arc<Self>, kind: PacketKind, payload: bytes::Bytes) -> Option<Incoming> {
+        let payload = if self.wire.layers.has_wire() {
+            match self.wire.layers.incoming(payload) {
                 Ok(payload) => payload,
                 Err(error) => {
                     self.refused_by_layer(kind, &error);
@@ -102,7 +100,7 @@ impl Transit {
             payload
         };
         self.look_at(kind, &payload);
-        match self.serializer.decode(kind, payload, &self.limits) {
+        match self.wire.decode(kind, payload) {
             Ok(incoming) => Some(incoming),
             Err(error) => {
                 self.tell_malformed(kind, &error);
@@ -127,40 +125,6 @@ impl Transit {
         self.count(found, &sender);
     }
 
-    /// A line a minute for each sender, so that none can fill the log of whoever looks at it.
-    fn tell_malformed(&self, kind: PacketKind, error: &DecodeError) {
-        Counters::add(&self.stats.malformed);
-        let loud = {
-            let mut lines = self.malformed_lines.lock();
-            lines.take(error.sender.as_ref(), Instant::now())
-        };
-        let (packet, sender) = (kind.as_str(), error.sender.as_ref().map(NodeId::as_str).unwrap_or_default());
-        if loud {
-            let so_far = self.stats.malformed.load(Ordering::Relaxed);
-            tracing::debug!(packet, sender, error = %error, so_far, "packet dropped");
-        } else {
-            tracing::trace!(packet, sender, error = %error, "packet dropped");
-        }
-    }
-
-    /// A node with other layers, or another key, is not heard at all: that is worth a line, but not one per
-    /// packet.
-    fn refused_by_layer(&self, kind: PacketKind, error: &Error) {
-        Counters::add(&self.stats.malformed);
-        Counters::add(&self.stats.refused_by_layer);
-        let loud = {
-            let mut lines = self.layer_lines.lock();
-            lines.take(Instant::now())
-        };
-        let packet = kind.as_str();
-        if loud {
-            let so_far = self.stats.refused_by_layer.load(Ordering::Relaxed);
-            tracing::warn!(packet, error = %error, so_far, "a layer could not read a packet");
-        } else {
-            tracing::debug!(packet, error = %error, "a layer could not read a packet");
-        }
-    }
-
     /// The version to answer in; `None` for a packet of a version that is not accepted.
     pub(crate) fn accept(
         self: &Arc<Self>,
@@ -169,7 +133,7 @@ impl Transit {
     ) -> Option<ProtocolVersion> {
         let version = incoming.ver.known();
         let accepted =
-            version.filter(|version| !self.config.transit.strict_version || *version == self.version);
+            version.filter(|version| !self.config.transit.strict_version || *version == self.wire.version);
         match accepted {
             Some(version) => {
                 self.heard(broker, incoming, version);
@@ -186,7 +150,7 @@ impl Transit {
                         self.refuse_version(&incoming.sender, request.context.wire_id(), &incoming.ver);
                     }
                     Packet::Response(response) => {
-                        let expected = self.version.accepted(self.config.transit.strict_version);
+                        let expected = self.wire.version.accepted(self.config.transit.strict_version);
                         let problem = Problem::Wrong { field: "ver", expected };
                         let found = self.pending.refuse(&incoming.sender, response.id(), problem);
                         self.count(found, &incoming.sender);

@@ -12,7 +12,7 @@ impl Transit {
     pub(super) fn log_connected(&self, attempts: u32, took: Duration) {
         tracing::info!(
             node = %self.node,
-            transporter = self.url,
+            transporter = self.uplink.url,
             attempts,
             elapsed_ms = took.as_millis(),
             "transporter connected"
@@ -24,7 +24,7 @@ impl Transit {
         if let Some(left_out) = self.log_line("transporter not connected") {
             tracing::warn!(
                 node = %self.node,
-                transporter = self.url,
+                transporter = self.uplink.url,
                 error = %why,
                 attempts,
                 wait_ms = wait.as_millis(),
@@ -44,7 +44,7 @@ impl Transit {
         let said = {
             let mut outage = self.outage();
             // Whoever loses it begins another turn first, and comes to the outage after this.
-            if !self.is_turn(turn) {
+            if !self.uplink.is_turn(turn) {
                 return;
             }
             outage.back(Instant::now().into_std())
@@ -59,7 +59,7 @@ impl Transit {
     }
 
     fn outage(&self) -> MutexGuard<'_, Outage> {
-        self.outage.lock()
+        self.uplink.outage.lock()
     }
 
     fn log_said(&self, said: Option<Said>) {
@@ -67,13 +67,13 @@ impl Transit {
             None => {}
             Some(Said::Lost { why, how: Lost::Gone, left_out }) => tracing::warn!(
                 node = %self.node,
-                transporter = self.url,
+                transporter = self.uplink.url,
                 left_out = (left_out > 0).then_some(left_out),
                 "transporter lost: {why}, trying again"
             ),
             Some(Said::Lost { why, how: Lost::Deaf, left_out }) => tracing::error!(
                 node = %self.node,
-                transporter = self.url,
+                transporter = self.uplink.url,
                 left_out = (left_out > 0).then_some(left_out),
                 "this node does not hear everything any more and leaves until it does: {why}"
             ),
@@ -81,7 +81,7 @@ impl Transit {
                 let took = shown(away);
                 tracing::info!(
                     node = %self.node,
-                    transporter = self.url,
+                    transporter = self.uplink.url,
                     away_ms = away.as_millis(),
                     left_out = (left_out > 0).then_some(left_out),
                     "transporter connected again after {took}"

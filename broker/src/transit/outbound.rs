@@ -24,7 +24,7 @@ impl Transit {
     ) -> Result<(), SendError> {
         let route = Route::Node { id: node.clone(), addr: None };
         match self.send(&route, version, token, packet, body) {
-            Err(SendError::NoRoute) => match self.address_of(node) {
+            Err(SendError::NoRoute) => match self.addresses.of(node) {
                 Some(addr) => {
                     let route = Route::Node { id: node.clone(), addr: Some(addr) };
                     self.send(&route, version, token, packet, body)
@@ -37,12 +37,12 @@ impl Transit {
 
     /// Sends a packet to everybody: once, or once per version (protocol chapter 1.2).
     pub(crate) fn broadcast(&self, packet: &Outgoing<'_>) -> Result<(), SendError> {
-        self.broadcast_by(self.connection(), packet)
+        self.broadcast_by(self.uplink.connection(), packet)
     }
 
     /// The same of a node that is not to be reckoned with any more, as long as there is any connection.
     pub(crate) fn broadcast_leaving(&self, packet: &Outgoing<'_>) -> Result<(), SendError> {
-        self.broadcast_by(self.any_connection(), packet)
+        self.broadcast_by(self.uplink.any_connection(), packet)
     }
 
     fn broadcast_by(
@@ -54,8 +54,8 @@ impl Transit {
         let send =
             |version| self.send_by(&*connection, &Route::Broadcast, version, 0, packet, &mut |_| Ok(()));
         // Whoever understands both goes by the last packet, and is to answer in the version that says more.
-        let older = if self.both { send(ProtocolVersion::V4) } else { Ok(()) };
-        send(self.version).and(older)
+        let older = if self.wire.both { send(ProtocolVersion::V4) } else { Ok(()) };
+        send(self.wire.version).and(older)
     }
 
     pub(super) fn send(
@@ -67,8 +67,8 @@ impl Transit {
         body: &mut WriteBody<'_>,
     ) -> Result<(), SendError> {
         let connection = match packet {
-            Outgoing::Response(_) => self.any_connection(),
-            _ => self.connection(),
+            Outgoing::Response(_) => self.uplink.any_connection(),
+            _ => self.uplink.connection(),
         };
         let Some(connection) = connection else { return Err(SendError::Disconnected) };
         self.send_by(&*connection, route, version, token, packet, body)
@@ -84,15 +84,15 @@ impl Transit {
         body: &mut WriteBody<'_>,
     ) -> Result<(), SendError> {
         let kind = packet.kind();
-        if !self.pipeline.has_wire() {
+        if !self.wire.layers.has_wire() {
             return connection.send(route, kind, token, &mut |frame| {
-                self.serializer.encode(version, &self.node, packet, body, frame)
+                self.wire.encode(version, &self.node, packet, body, frame)
             });
         }
         let mut buf = BytesMut::with_capacity(512);
         let mut spliced = Vec::new();
         let mut frame = FrameBuf::new(&mut buf, &mut spliced);
-        self.serializer
+        self.wire
             .encode(version, &self.node, packet, body, &mut frame)
             .map_err(|Abandon| SendError::Abandoned)?;
         let whole = ligand_transporters::collect(
@@ -108,7 +108,7 @@ impl Transit {
             },
             usize::MAX,
         )?;
-        let packet = self.pipeline.outgoing(whole).map_err(|error| {
+        let packet = self.wire.layers.outgoing(whole).map_err(|error| {
             if let Some(left_out) = self.log_line("outgoing layer") {
                 let left_out = (left_out > 0).then_some(left_out);
                 tracing::warn!(error = %error, packet = kind.as_str(), left_out, "a layer could not change a packet");
@@ -154,7 +154,7 @@ impl Transit {
             request_id: Some(request_id.as_wire()),
             caller: cx.caller().map(|caller| caller.as_str()),
         });
-        let null = Bytes::from_static(self.codec.null());
+        let null = Bytes::from_static(self.wire.codec.null());
         let body = body.unwrap_or(&null);
         let write = &mut |frame: &mut FrameBuf<'_>| {
             frame.splice(body);
@@ -162,7 +162,8 @@ impl Transit {
         };
         match to {
             EventTarget::Node(node) => {
-                let sent = self.send_to(node.id(), node.version().unwrap_or(self.version), 0, &packet, write);
+                let sent =
+                    self.send_to(node.id(), node.version().unwrap_or(self.wire.version), 0, &packet, write);
                 sent.map_err(|error| not_sent(error, cx.name(), Some(node.id()), &self.node))
             }
             EventTarget::Group(group, version) => {

@@ -41,8 +41,8 @@ impl Oversize {
 
 impl Transit {
     /// The INFO of another node is refused for what it says of its services, where that could be found.
-    pub(super) fn tell_refused_info(&self, node: &NodeId, services: Option<&Raw>, problem: &Problem) {
-        if !self.oversize.is_news(node) {
+    pub(crate) fn tell_refused_info(&self, node: &NodeId, services: Option<&Raw>, problem: &Problem) {
+        if !self.refusals.oversize.is_news(node) {
             tracing::debug!(node = %node, error = %problem, "INFO refused");
             return;
         }
@@ -61,7 +61,7 @@ impl Transit {
     /// Looks whether other nodes accept what this one says of itself, as far as can be known here: with the
     /// limits that are the default, or this node's own where those are higher.
     pub(crate) fn tell_own_oversize(&self, info: &[u8]) {
-        if self.oversize.own.load(Ordering::Relaxed) {
+        if self.refusals.oversize.own.load(Ordering::Relaxed) {
             return;
         }
         let Some(record) = self.info_record(&Json, info) else { return };
@@ -74,7 +74,7 @@ impl Transit {
             }
             Err(error) => (None, error.problem),
         };
-        self.oversize.own.store(true, Ordering::Relaxed);
+        self.refusals.oversize.own.store(true, Ordering::Relaxed);
         match over(&problem, services.as_ref()) {
             Some(Over { option, limit, found }) => tracing::warn!(
                 node = %self.node, option, limit, found,
@@ -89,7 +89,7 @@ impl Transit {
 
     /// What this node says of itself does not fit into a packet, and gossip would not tell anybody.
     pub(crate) fn tell_own_too_large(&self, error: &SendError) {
-        if !self.oversize.own.swap(true, Ordering::Relaxed) {
+        if !self.refusals.oversize.own.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 node = %self.node, error = %error,
                 "what this node says of itself is too large for the transporter, and other nodes will not see it: let several nodes host these services"
@@ -98,7 +98,7 @@ impl Transit {
     }
 
     fn usual_limits(&self) -> Limits {
-        let (own, usual) = (&self.limits, Limits::default());
+        let (own, usual) = (&self.wire.limits, Limits::default());
         Limits {
             depth: own.depth.max(usual.depth),
             string: own.string.max(usual.string),

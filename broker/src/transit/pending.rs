@@ -21,7 +21,7 @@ use crate::serializer::Problem;
 
 /// How a wait ended, as far as the network decides it.
 #[derive(Debug)]
-pub(crate) enum Answer {
+pub(crate) enum Settled {
     /// The node that was asked has answered; its id where the bus chose it.
     Response(Box<Response>, Option<NodeId>),
     /// The node that was asked has answered, but this one does not take the answer; its id where the bus
@@ -51,7 +51,7 @@ struct Entry {
     node: Option<NodeId>,
     /// Which call this is, whatever its id.
     number: u64,
-    answer: oneshot::Sender<Answer>,
+    answer: oneshot::Sender<Settled>,
 }
 
 /// A moment in the life of the table.
@@ -71,7 +71,7 @@ pub(crate) struct Left {
 
 /// What a response found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum Matched {
     /// Its call.
     Call,
     /// Nothing: the caller gave up earlier, or it came twice.
@@ -86,7 +86,7 @@ pub(crate) struct Ticket {
     pending: Arc<Pending>,
     id: PacketId,
     number: u64,
-    answer: oneshot::Receiver<Answer>,
+    answer: oneshot::Receiver<Settled>,
     settled: bool,
 }
 
@@ -127,19 +127,24 @@ impl Pending {
 
     /// Settles a call with the response of `sender`, which must be the node that was asked where that is
     /// known.
-    pub(crate) fn complete(&self, sender: &NodeId, response: Box<Response>) -> Found {
-        let Some(id) = PacketId::parse(response.id()) else { return Found::Orphan };
-        self.settle(sender, id, |chosen| Answer::Response(response, chosen))
+    pub(crate) fn complete(&self, sender: &NodeId, response: Box<Response>) -> Matched {
+        let Some(id) = PacketId::parse(response.id()) else { return Matched::Orphan };
+        self.settle(sender, id, |chosen| Settled::Response(response, chosen))
     }
 
     /// Settles a call with an answer of `sender` that this node does not take, under the same condition.
-    pub(crate) fn refuse(&self, sender: &NodeId, id: &str, problem: Problem) -> Found {
-        let Some(id) = PacketId::parse(id) else { return Found::Orphan };
-        self.settle(sender, id, |chosen| Answer::Refused(Box::new(problem), chosen))
+    pub(crate) fn refuse(&self, sender: &NodeId, id: &str, problem: Problem) -> Matched {
+        let Some(id) = PacketId::parse(id) else { return Matched::Orphan };
+        self.settle(sender, id, |chosen| Settled::Refused(Box::new(problem), chosen))
     }
 
     #[inline]
-    fn settle(&self, sender: &NodeId, id: PacketId, answer: impl FnOnce(Option<NodeId>) -> Answer) -> Found {
+    fn settle(
+        &self,
+        sender: &NodeId,
+        id: PacketId,
+        answer: impl FnOnce(Option<NodeId>) -> Settled,
+    ) -> Matched {
         let asked =
             |_: &u64, entry: &Entry| entry.id == id && entry.node.as_ref().is_none_or(|node| node == sender);
         match self.entries.remove_if(&token(id), asked) {
@@ -148,10 +153,10 @@ impl Pending {
                 // The caller may have gone this very moment.
                 let chosen = entry.node.is_none().then(|| sender.clone());
                 let _ = entry.answer.send(answer(chosen));
-                Found::Call
+                Matched::Call
             }
-            None if self.entries.contains_key(&token(id)) => Found::Forged,
-            None => Found::Orphan,
+            None if self.entries.contains_key(&token(id)) => Matched::Forged,
+            None => Matched::Orphan,
         }
     }
 
@@ -160,7 +165,7 @@ impl Pending {
         for token in tokens {
             if let Some((_, entry)) = self.entries.remove(token) {
                 self.count_out(&self.left.never_sent);
-                let _ = entry.answer.send(Answer::NeverSent);
+                let _ = entry.answer.send(Settled::NeverSent);
             }
         }
     }
@@ -173,15 +178,15 @@ impl Pending {
     /// Settles every call that waits for this node and did so at that moment; how many.
     pub(crate) fn fail_node(&self, node: &NodeId, then: Mark) -> usize {
         let waited = |entry: &Entry| entry.node.as_ref() == Some(node) && entry.number < then.0;
-        self.fail(waited, &self.left.node_lost, || Answer::NodeLost)
+        self.fail(waited, &self.left.node_lost, || Settled::NodeLost)
     }
 
     /// Settles every call.
     pub(crate) fn fail_all(&self) -> usize {
-        self.fail(|_| true, &self.left.stopped, || Answer::Stopped)
+        self.fail(|_| true, &self.left.stopped, || Settled::Stopped)
     }
 
-    fn fail(&self, which: impl Fn(&Entry) -> bool, way: &AtomicU64, answer: impl Fn() -> Answer) -> usize {
+    fn fail(&self, which: impl Fn(&Entry) -> bool, way: &AtomicU64, answer: impl Fn() -> Settled) -> usize {
         let keys = self.entries.iter().filter(|entry| which(entry.value())).map(|entry| *entry.key());
         let keys: Vec<_> = keys.collect();
         let mut failed = 0;
@@ -225,11 +230,11 @@ impl fmt::Debug for Pending {
 
 impl Ticket {
     /// Ready with the answer.
-    pub(crate) fn poll_answer(&mut self, task: &mut Task<'_>) -> Poll<Answer> {
+    pub(crate) fn poll_answer(&mut self, task: &mut Task<'_>) -> Poll<Settled> {
         Pin::new(&mut self.answer).poll(task).map(|answer| {
             self.settled = true;
             // An entry is only removed together with an answer.
-            answer.unwrap_or(Answer::Stopped)
+            answer.unwrap_or(Settled::Stopped)
         })
     }
 
@@ -283,7 +288,7 @@ mod tests {
         NodeId::new(name).unwrap()
     }
 
-    fn poll(ticket: &mut Ticket) -> Poll<Answer> {
+    fn poll(ticket: &mut Ticket) -> Poll<Settled> {
         ticket.poll_answer(&mut Task::from_waker(Waker::noop()))
     }
 
@@ -355,11 +360,11 @@ mod tests {
                     Way::Response => if let Some(id) = ids(&calls) {
                         let settled = calls[at].last().unwrap().settled;
                         let found = pending.complete(&of_place(at), response(id));
-                        prop_assert_eq!(found, if settled { Found::Orphan } else { Found::Call });
+                        prop_assert_eq!(found, if settled { Matched::Orphan } else { Matched::Call });
                         calls[at].last_mut().map(settle);
                     }
                     Way::Refused => if let Some(id) = ids(&calls) {
-                        prop_assert_ne!(pending.refuse(&node("liar"), &id.to_string(), problem()), Found::Call);
+                        prop_assert_ne!(pending.refuse(&node("liar"), &id.to_string(), problem()), Matched::Call);
                         pending.refuse(&of_place(at), &id.to_string(), problem());
                         calls[at].last_mut().map(settle);
                     }
@@ -407,16 +412,16 @@ mod tests {
         let mut second = pending.open(id, Some(node("a"))).unwrap();
         assert_eq!(first.id(), id);
         assert_ne!(second.id(), id);
-        assert_eq!(pending.complete(&node("a"), response(second.id())), Found::Call);
+        assert_eq!(pending.complete(&node("a"), response(second.id())), Matched::Call);
         assert!(poll(&mut first).is_pending());
-        assert!(matches!(poll(&mut second), Poll::Ready(Answer::Response(..))));
+        assert!(matches!(poll(&mut second), Poll::Ready(Settled::Response(..))));
         // Settled, but nobody has looked yet when a third one takes the id that is free now.
-        assert_eq!(pending.complete(&node("a"), response(id)), Found::Call);
+        assert_eq!(pending.complete(&node("a"), response(id)), Matched::Call);
         let mut third = pending.open(id, Some(node("a"))).unwrap();
         assert_eq!(third.id(), id);
         drop(first);
         assert_eq!((pending.len(), poll(&mut third).is_pending()), (1, true));
-        assert_eq!(pending.complete(&node("a"), response(id)), Found::Call);
+        assert_eq!(pending.complete(&node("a"), response(id)), Matched::Call);
         assert!(poll(&mut third).is_ready());
     }
 
@@ -425,17 +430,17 @@ mod tests {
         let pending = Pending::new(10);
         let id = PacketId::random();
         let mut ticket = pending.open(id, Some(node("a"))).unwrap();
-        assert_eq!(pending.refuse(&node("liar"), &id.to_string(), problem()), Found::Forged);
+        assert_eq!(pending.refuse(&node("liar"), &id.to_string(), problem()), Matched::Forged);
         assert!(poll(&mut ticket).is_pending());
-        assert_eq!(pending.refuse(&node("a"), &id.to_string(), problem()), Found::Call);
-        assert_eq!(pending.refuse(&node("a"), &id.to_string(), problem()), Found::Orphan);
+        assert_eq!(pending.refuse(&node("a"), &id.to_string(), problem()), Matched::Call);
+        assert_eq!(pending.refuse(&node("a"), &id.to_string(), problem()), Matched::Orphan);
         assert!(
-            matches!(poll(&mut ticket), Poll::Ready(Answer::Refused(found, None)) if *found == problem())
+            matches!(poll(&mut ticket), Poll::Ready(Settled::Refused(found, None)) if *found == problem())
         );
         // Where the bus chose, whoever knows the id is believed, as with any answer.
         let mut ticket = pending.open(id, None).unwrap();
-        assert_eq!(pending.refuse(&node("b"), &id.to_string(), problem()), Found::Call);
-        assert!(matches!(poll(&mut ticket), Poll::Ready(Answer::Refused(_, Some(by))) if by == node("b")));
+        assert_eq!(pending.refuse(&node("b"), &id.to_string(), problem()), Matched::Call);
+        assert!(matches!(poll(&mut ticket), Poll::Ready(Settled::Refused(_, Some(by))) if by == node("b")));
     }
 
     #[test]
@@ -449,6 +454,6 @@ mod tests {
         assert_eq!(pending.fail_node(&node("b"), before), 0);
         assert_eq!(pending.fail_node(&node("a"), before), 1);
         assert!(poll(&mut later).is_pending());
-        assert!(matches!(poll(&mut ticket), Poll::Ready(Answer::NodeLost)));
+        assert!(matches!(poll(&mut ticket), Poll::Ready(Settled::NodeLost)));
     }
 }

@@ -3,18 +3,26 @@
 use ligand_transporters::NodeId;
 use ligand_transporters::locks::Mutex;
 use std::collections::HashMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::Transit;
 use super::outbound::not_sent;
-use crate::broker::PingReply;
 use crate::error::Result;
 use crate::protocol::{ForeignId, Id, Outgoing, PacketId, Pong};
 
 /// Pings that wait for their answer at the same time; above that, the next one fails.
 const MAX_WAITING: usize = 4096;
+
+/// The answer to a ping (Node's `$node.pong`).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PingReply {
+    /// From sending the ping to receiving the answer.
+    pub elapsed: Duration,
+    /// The other node's clock minus this one's, in milliseconds, as far as one can tell.
+    pub time_diff_ms: f64,
+}
 
 /// Pings that wait for their answer, by the id they carry.
 #[derive(Debug, Default)]
@@ -57,6 +65,11 @@ impl Pings {
 }
 
 impl Transit {
+    /// A PONG to a ping of ours.
+    pub(crate) fn pinged(&self, sender: &NodeId, pong: &Pong, now: Instant) -> Option<PingReply> {
+        self.pings.answered(sender, pong, now)
+    }
+
     pub(crate) async fn ping(&self, node: &NodeId) -> Result<Option<PingReply>> {
         let id = PacketId::random();
         let (sender, answer) = oneshot::channel();

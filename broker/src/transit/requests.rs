@@ -2,13 +2,13 @@
 
 use ligand_transporters::{Ack, Membership, NodeId};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::Transit;
-use super::answers::{Asker, InFlight};
-use super::budget::InHand;
+use super::answers::ReplyTo;
 use super::fits::limit_data;
+use super::load::{InFlight, InHand};
 use super::stats::Counters;
 use crate::broker::ServiceBroker;
 use crate::chain::Chain;
@@ -33,9 +33,9 @@ impl Transit {
         ack: Option<Ack>,
     ) {
         let size = request.context.frame.len();
-        self.arrived.fetch_add(1, Ordering::Relaxed);
+        self.load.count_arrival();
         let id = Id::from(request.context.wire_id());
-        let to = Asker { version, node: sender, id, ack: ack.map(Arc::new) };
+        let to = ReplyTo { version, node: sender, id, ack: ack.map(Arc::new) };
         // A stop that comes meanwhile waits for this one too.
         let counted = broker.shared().tracker.token();
         let action = match self.admit(broker, request, size) {
@@ -44,12 +44,12 @@ impl Transit {
             Err(error) => return self.answer_failure(&to, request.context.meta().bytes(), &error),
         };
         let params = match request.params() {
-            Some(params) => Payload::from_encoded(self.codec, params.into_bytes()),
+            Some(params) => Payload::from_encoded(self.wire.codec, params.into_bytes()),
             None => Payload::empty(),
         };
         let scope = Self::scope(broker, request, &action, &to);
         let cx = Context::new(broker.clone(), At::Local(Arc::clone(&action)), scope);
-        let layered = self.pipeline.wraps_actions();
+        let layered = self.wire.layers.wraps_actions();
         match first(action.gate.as_ref(), Beneath::GoesOn, layered, || (action.run)(cx.clone(), params)) {
             First::Done(result) => self.answer(&to, &cx, result),
             First::Closed => {
@@ -80,7 +80,7 @@ impl Transit {
         request: &Request,
         ack: Option<Ack>,
     ) {
-        self.arrived.fetch_add(1, Ordering::Relaxed);
+        self.load.count_arrival();
         if request.seq.is_some_and(|seq| seq > 0) {
             Counters::add(&self.stats.streams_ignored);
             return;
@@ -88,7 +88,7 @@ impl Transit {
         Counters::add(&self.stats.refused);
         let error = Error::of_action(ErrorKind::QueueIsFull, request.action(), Some(&self.node));
         let id = Id::from(request.context.wire_id());
-        let to = Asker { version, node: sender, id, ack: ack.map(Arc::new) };
+        let to = ReplyTo { version, node: sender, id, ack: ack.map(Arc::new) };
         self.answer_failure(&to, request.context.meta().bytes(), &error.with_outcome(Outcome::NotRun));
     }
 
@@ -105,7 +105,7 @@ impl Transit {
         if shared.lifecycle.is_stopping() || !self.is_announced() {
             return refuse(ErrorKind::ServiceNotAvailable);
         }
-        if !self.has_room_for_request(size) {
+        if !self.load.has_room_for_request(size) {
             Counters::add(&self.stats.refused);
             return refuse(ErrorKind::QueueIsFull);
         }
@@ -128,7 +128,7 @@ impl Transit {
         Ok(Some(Arc::clone(action)))
     }
 
-    fn scope(broker: &ServiceBroker, request: &Request, action: &Action, asker: &Asker) -> Scope {
+    fn scope(broker: &ServiceBroker, request: &Request, action: &Action, asker: &ReplyTo) -> Scope {
         let context = &request.context;
         let id = asker.id.clone();
         let timeout = match request.timeout {
@@ -172,11 +172,10 @@ impl Transit {
                 .node_by_id(sender.as_str())
                 .is_some_and(|node| node.is_available())
         };
-        let by_topic = self.membership != Membership::Gossip;
-        !by_topic || self.broker().is_some_and(|broker| known(&broker)) || {
-            let mut strangers = self.strangers.lock();
-            strangers.admit(sender, tokio::time::Instant::now().into_std())
-        }
+        let by_topic = self.uplink.membership != Membership::Gossip;
+        !by_topic
+            || self.broker().is_some_and(|broker| known(&broker))
+            || self.refusals.admits(sender, tokio::time::Instant::now().into_std())
     }
 
     /// Answers a request that could not be read, where it says who asked.
@@ -185,8 +184,8 @@ impl Transit {
         if !self.may_refuse(sender) {
             return;
         }
-        let version = error.ver.unwrap_or(self.version);
-        let to = Asker { version, node: sender.clone(), id: id.as_wire().into(), ack: None };
+        let version = error.ver.unwrap_or(self.wire.version);
+        let to = ReplyTo { version, node: sender.clone(), id: id.as_wire().into(), ack: None };
         let mut data = match error.problem {
             Problem::Limit { bound, limit, size, .. } => limit_data(bound, limit, size),
             _ => serde_json::json!({}),
@@ -203,11 +202,11 @@ impl Transit {
         if !self.may_refuse(sender) {
             return;
         }
-        let version = ver.known().unwrap_or(self.version);
-        let to = Asker { version, node: sender.clone(), id: id.into(), ack: None };
+        let version = ver.known().unwrap_or(self.wire.version);
+        let to = ReplyTo { version, node: sender.clone(), id: id.into(), ack: None };
         let data = serde_json::json!({
             "nodeID": sender.as_str(),
-            "actual": self.version.as_str(),
+            "actual": self.wire.version.as_str(),
             "received": ver.to_string(),
         });
         let error = Error::with_kind(ErrorKind::ProtocolVersionMismatch, data).with_outcome(Outcome::NotRun);

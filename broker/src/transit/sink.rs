@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
 
 use super::Transit;
-use super::control::Message;
 use super::stats::Counters;
+use crate::membership::Message;
+use crate::protocol::Outgoing;
 
 /// Set once the transit exists; what comes before that is not for anybody.
 #[derive(Default)]
@@ -83,6 +84,20 @@ impl Sink for NodeSink {
             tracing::debug!(node = %node, error = %why, "connection to a node lost");
             transit.control.tell(Message::Lost { node: node.clone() });
         }
+    }
+}
+
+impl Transit {
+    /// First packet on a connection to a peer (protocol chapter 4.4).
+    fn greeting(&self) -> Option<Bytes> {
+        let broker = self.broker()?;
+        let snapshot = broker.shared().registry.load();
+        let own = snapshot.node_by_id(self.node.as_str())?;
+        let by_name = self.uplink.peering.use_hostname;
+        let host = own.hostname().filter(|_| by_name).or(own.ip_list().first()).or(own.hostname())?;
+        let hello = Outgoing::GossipHello { host, port: own.port()? };
+        let hello = self.wire.collect(&*self.wire.serializer, &self.node, &hello).ok()?;
+        self.wire.layers.outgoing(hello).ok()
     }
 }
 

@@ -3,29 +3,30 @@
 //! On a bus nothing is subscribed to under an id but what the probe of it needs, until it is known that nobody
 //! else has it: what comes for it until then is for its owner.
 
-use ligand_transporters::locks::{Mutex, RwLock};
 use ligand_transporters::{
-    Capabilities, Link, LinkOptions, Membership, Name, PacketKind, Subscription, TransportError, Transporter,
+    Link, LinkOptions, Membership, Name, PacketKind, Subscription, TransportError, Transporter,
 };
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
+use super::Transit;
+use super::addresses::Addresses;
+use super::balanced::Balanced;
 use super::connection::is_over;
-use super::control::{Control, Message};
+use super::heard::Coarse;
+use super::load::Load;
 use super::pending::Pending;
 use super::ping::Pings;
+use super::refusals::Refusals;
 use super::sink::NodeSink;
 use super::standing::{Standing, Stands};
-use super::{ConnectionCell, Transit, stats};
+use super::stats::Counters;
+use super::uplink::Uplink;
+use super::wire::Wire;
 use crate::broker::{ServiceBroker, StartError};
-use crate::config::{Protocol, redact};
-use crate::discovery::Bucket;
-use crate::discovery::driver::Driver;
-use crate::protocol::{Outgoing, ProtocolVersion};
-use crate::serializer::{Limits, serializer};
+use crate::membership::{self, Mailbox, Message};
+use crate::protocol::Outgoing;
 
 /// What every node listens to: first what tells whether another node has our id, then in Node's order (protocol
 /// chapter 3.1).
@@ -44,11 +45,6 @@ const TOPICS: [Subscription; 12] = [
     Subscription::Broadcast(PacketKind::Ping),
 ];
 
-/// Between two lines about packets that a layer refused.
-const LAYER_LINES: std::time::Duration = std::time::Duration::from_secs(30);
-/// Between two lines about nodes that there is no room for.
-const NO_ROOM_LINES: std::time::Duration = std::time::Duration::from_secs(60);
-
 impl Transit {
     /// Connects, makes sure that the id is free, subscribes, and asks who is there. The broker owns the
     /// transit from the beginning.
@@ -62,68 +58,39 @@ impl Transit {
         let mut options = LinkOptions::new(shared.node_id.clone(), config.namespace.clone());
         options.patience = config.watchdog.patience;
         let link = Link::new(options, Arc::clone(&sink) as _);
-        let Capabilities { membership, balanced_wildcards, shared_inboxes, .. } = transporter.capabilities();
+        let uplink = Uplink::new(link, &**transporter);
         let transit = Arc::new(Self {
             node: shared.node_id.clone(),
-            version: match config.protocol {
-                Protocol::V4 => ProtocolVersion::V4,
-                _ => ProtocolVersion::V5,
-            },
-            both: config.protocol == Protocol::Both,
             broker: broker.weak(),
-            link: link.clone(),
-            connection: arc_swap::ArcSwapOption::empty(),
-            connected: AtomicBool::new(false),
-            ever_connected: AtomicBool::new(false),
-            outage: Mutex::default(),
-            url: redact(&transporter.url()),
-            turn: Mutex::default(),
-            membership,
+            wire: Wire::new(&config, Arc::clone(&shared.pipeline)),
             // Between peers whatever comes was sent to this very process.
-            stands: Stands::at(match membership {
+            stands: Stands::at(match uplink.membership {
                 Membership::Gossip => Standing::Claimed,
                 _ => Standing::Asking,
             }),
-            shared_inboxes,
-            serializer: serializer(config.serializer.codec()),
-            codec: config.serializer.codec(),
-            limits: limits(&config.transit.limits),
-            pipeline: Arc::clone(&shared.pipeline),
+            uplink,
+            load: Load::new(&config.transit),
             pending: Pending::new(config.transit.max_queue_size),
             pings: Pings::default(),
-            control: Control::new(),
-            addresses: RwLock::default(),
-            in_flight: AtomicUsize::new(0),
-            bytes_in_hand: AtomicUsize::new(0),
-            held_bytes: AtomicUsize::new(0),
-            arrived: AtomicU64::new(0),
-            foreign: super::foreign::Foreign::default(),
-            coarse: super::heard::Coarse::default(),
-            peering: transporter.peering(),
-            troubles: super::trouble::Troubles::default(),
+            control: Mailbox::new(),
+            addresses: Addresses::new(config.registry.max_nodes),
+            coarse: Coarse::default(),
             // Switched back by the builder where the transporter cannot.
-            balanced: super::balanced::Balanced::new(config.disable_balancer, balanced_wildcards),
-            stats: stats::Counters::default(),
-            strangers: Mutex::default(),
-            layer_lines: Mutex::new(Bucket::new(1, LAYER_LINES)),
-            malformed_lines: Mutex::default(),
-            no_room_lines: Mutex::new(Bucket::new(1, NO_ROOM_LINES)),
-            oversize: super::oversize::Oversize::default(),
+            balanced: Balanced::new(config.disable_balancer, transporter.capabilities().balanced_wildcards),
+            refusals: Refusals::default(),
+            stats: Counters::default(),
             config,
         });
         // Set before anything can arrive.
         let _ = sink.0.set(Arc::downgrade(&transit));
         let _ = shared.transit.set(Arc::clone(&transit));
-        let discoverer = transit.open_discoverer(broker).await?;
+        let store = membership::open_store(&transit, broker).await?;
         let opened = transit.open_connection(transporter).await?;
         let port = transit.config.advertise.port.or(opened.advertised_port());
-        shared.registry.update(|catalog| catalog.set_local_place(transit.peering.hostname.clone(), port));
-        transit.connection.store(Some(Arc::new(ConnectionCell(opened))));
-        // On a bus nothing is sent before the subscriptions stand. Between peers there are none, and the
-        // first packets go out as soon as a peer is sighted.
-        transit.connected.store(membership == Membership::Gossip, Ordering::Relaxed);
-        let driver = Driver::new(&transit, broker, discoverer, Instant::now());
-        transit.control.start(&transit, driver, transit.config.control.thread).map_err(|error| {
+        let hostname = transit.uplink.peering.hostname.clone();
+        shared.registry.update(|catalog| catalog.set_local_place(hostname, port));
+        transit.uplink.open(opened);
+        membership::start(&transit, broker, store).map_err(|error| {
             let source = TransportError::Config(format!("no thread for the control loop: {error}"));
             StartError::Transporter { attempts: 1, source }
         })?;
@@ -136,19 +103,12 @@ impl Transit {
     /// What the probe of our id needs, and what can wait for its end. Where two processes share an inbox, our
     /// own copy of the PING would be one that the owner misses.
     fn first_topics(&self) -> (&'static [Subscription], &'static [Subscription]) {
-        TOPICS.split_at(if self.shared_inboxes { 1 } else { 2 })
+        TOPICS.split_at(if self.uplink.shared_inboxes { 1 } else { 2 })
     }
 
     /// Subscribes once more to what this node hears by now.
     pub(super) async fn subscribe_again(&self) -> Result<(), TransportError> {
-        self.subscribe(if self.is_claimed() { &TOPICS } else { self.first_topics().0 }).await
-    }
-
-    pub(super) async fn subscribe(&self, topics: &[Subscription]) -> Result<(), TransportError> {
-        match self.connection.load_full() {
-            Some(cell) => cell.0.subscribe(topics).await,
-            None => Ok(()),
-        }
+        self.uplink.subscribe(if self.is_claimed() { &TOPICS } else { self.first_topics().0 }).await
     }
 
     /// Asks whether another node has our id. Between peers nothing can be asked before somebody is known;
@@ -159,7 +119,7 @@ impl Transit {
             let turn = self.subscribe_first(self.first_topics().0, until).await?;
             self.verdict(Message::Claim).await?;
             // What was asked on a connection that is gone since may never have arrived.
-            if self.is_turn(turn) {
+            if self.uplink.is_turn(turn) {
                 self.claimed();
             } else if is_over(until, Duration::ZERO) {
                 let why = "the connection breaks again and again while it is asked who has this node's id";
@@ -172,9 +132,14 @@ impl Transit {
         Ok(())
     }
 
+    /// Whether nodes learn of each other through a store.
+    pub(super) fn has_discoverer(&self) -> bool {
+        self.config.registry.discoverer.as_ref().is_some_and(|chosen| matches!(chosen.redis(), Ok(Some(_))))
+    }
+
     /// Everybody who is ready answers with an INFO.
     pub(crate) fn discover_all(&self) {
-        if self.membership != Membership::Gossip
+        if self.uplink.membership != Membership::Gossip
             && !self.has_discoverer()
             && self.is_claimed()
             && let Err(error) = self.broadcast(&Outgoing::Discover)
@@ -205,20 +170,5 @@ impl Transit {
             }
             None => Ok(()),
         }
-    }
-}
-
-fn limits(config: &crate::config::Limits) -> Limits {
-    Limits {
-        depth: config.depth,
-        string: config.string,
-        entries: config.entries,
-        name: config.name,
-        id: config.id,
-        meta: config.meta,
-        groups: config.groups,
-        services: config.services,
-        actions: config.actions,
-        ..Limits::default()
     }
 }

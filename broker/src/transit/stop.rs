@@ -1,13 +1,12 @@
 //! Leaving: announce it, let requests run dry, say farewell, close.
 
 use ligand_transporters::TransportError;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::Transit;
-use super::control::Message;
+use crate::membership::Message;
 
 /// How often it is looked whether any request came.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -28,11 +27,11 @@ impl Transit {
     /// Waits until no request has come for two `stop_delay`s, at most `registry.stopDelayLimit`.
     pub(crate) async fn quiet(&self, stop_delay: Duration) {
         let (from, limit) = (Instant::now(), self.config.registry.stop_delay_limit);
-        let mut arrived = self.arrived.load(Ordering::Relaxed);
+        let mut arrived = self.load.arrived();
         let mut since = from;
         while since.elapsed() < 2 * stop_delay && from.elapsed() < limit {
             tokio::time::sleep(LOOK_EVERY.min(stop_delay)).await;
-            let now = self.arrived.load(Ordering::Relaxed);
+            let now = self.load.arrived();
             if now != arrived {
                 (arrived, since) = (now, Instant::now());
             }
@@ -46,25 +45,25 @@ impl Transit {
 
     /// Says farewell, closes the connection, and ends every task.
     pub(crate) async fn stop(&self) -> Result<(), TransportError> {
-        let connected = self.connected.load(Ordering::Relaxed);
+        let connected = self.is_connected();
         // The records of a discoverer are to be removed either way.
-        if connected || self.has_discoverer() || self.any_connection().is_some() {
+        if connected || self.has_discoverer() || self.uplink.any_connection().is_some() {
             self.farewell().await;
         }
-        let connection = self.connection.swap(None);
+        let connection = self.uplink.take();
         let closed = match &connection {
-            Some(cell) => cell.0.close().await,
+            Some(connection) => connection.close().await,
             None => Ok(()),
         };
-        if self.connected.swap(false, Ordering::Relaxed)
+        if self.uplink.mark_disconnected()
             && let Some(broker) = self.broker()
         {
             broker.publish_local("$transporter.disconnected", serde_json::json!({ "graceFul": true }));
         }
         self.pending.fail_all();
         // A reader may sit in a handler that blocks its thread; it ends when that returns.
-        if timeout(self.config.transit.close_timeout, self.link.shut()).await.is_err() {
-            self.link.abandon();
+        if timeout(self.config.transit.close_timeout, self.uplink.link.shut()).await.is_err() {
+            self.uplink.link.abandon();
             tracing::warn!("a handler blocks the task that reads from the transporter");
         }
         // It ends by itself once the link is closed.

@@ -10,6 +10,7 @@ use ligand::{Error, ServiceBroker, ServiceDef};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use tests_support::until;
 use tokio::sync::{Notify, mpsc};
 
 /// A bus of one node, whose send buffer is full for answers when a test says so.
@@ -112,15 +113,8 @@ fn request(action: &str) -> Value {
     json!({ "id": action, "action": action, "params": {}, "meta": {}, "level": 1, "timeout": 0 })
 }
 
-async fn until(holds: impl Fn() -> bool) {
-    let patience = tokio::time::sleep(std::time::Duration::from_secs(20));
-    tokio::pin!(patience);
-    while !holds() {
-        tokio::select! {
-            () = &mut patience => panic!("it did not come true"),
-            () = tokio::time::sleep(std::time::Duration::from_millis(1)) => {}
-        }
-    }
+async fn acknowledged(acked: &Mutex<Option<usize>>) -> usize {
+    until("it is acknowledged", async || *acked.lock().unwrap()).await
 }
 
 async fn node(gate: &Arc<Notify>) -> (Arc<Line>, ServiceBroker) {
@@ -154,15 +148,15 @@ async fn a_request_is_acknowledged_when_its_answer_was_accepted() {
     let gate = Arc::new(Notify::new());
     let (line, broker) = node(&gate).await;
     let acked = deliver(&line, PacketKind::Request, request("work.now"), false);
-    until(|| acked.lock().unwrap().is_some()).await;
-    assert_eq!(*acked.lock().unwrap(), Some(1));
+    let answers = acknowledged(&acked).await;
+    assert_eq!(answers, 1);
 
     let acked = deliver(&line, PacketKind::Request, request("work.later"), false);
-    until(|| line.answers.lock().unwrap().len() == 1).await;
+    until("one answer is accepted", async || line.answers.lock().unwrap().len() == 1).await;
     assert_eq!(*acked.lock().unwrap(), None, "its handler is running");
     gate.notify_one();
-    until(|| acked.lock().unwrap().is_some()).await;
-    assert_eq!(*acked.lock().unwrap(), Some(2));
+    let answers = acknowledged(&acked).await;
+    assert_eq!(answers, 2);
     broker.stop().await.unwrap();
 }
 
@@ -175,13 +169,13 @@ async fn an_answer_that_waits_for_room_holds_the_acknowledgement_back() {
         line.full.store(true, Ordering::SeqCst);
         let refused = line.refused.load(Ordering::SeqCst);
         let acked = deliver(&line, PacketKind::Request, request(action), shed);
-        until(|| line.refused.load(Ordering::SeqCst) > refused).await;
+        until("the answer is refused", async || line.refused.load(Ordering::SeqCst) > refused).await;
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         assert_eq!(*acked.lock().unwrap(), None, "{action}: its answer has not been accepted");
         line.full.store(false, Ordering::SeqCst);
         line.room.notify_one();
-        until(|| acked.lock().unwrap().is_some()).await;
-        assert_eq!(*acked.lock().unwrap(), Some(answered + 1), "{action}");
+        let answers = acknowledged(&acked).await;
+        assert_eq!(answers, answered + 1, "{action}");
     }
     broker.stop().await.unwrap();
 }
@@ -199,10 +193,10 @@ async fn an_event_is_acknowledged_when_its_handlers_have_ended() {
     };
     let unknown = deliver(&line, PacketKind::Event, event("nobody.cares"), false);
     let acked = deliver(&line, PacketKind::Event, event("done"), false);
-    until(|| unknown.lock().unwrap().is_some()).await;
+    acknowledged(&unknown).await;
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     assert_eq!(*acked.lock().unwrap(), None, "its handler is running");
     gate.notify_one();
-    until(|| acked.lock().unwrap().is_some()).await;
+    acknowledged(&acked).await;
     broker.stop().await.unwrap();
 }

@@ -5,10 +5,11 @@ use ligand::testing::TestBroker;
 use ligand::transport::memory::Network;
 use ligand::transport::{PacketKind, Route, Subscription};
 use serde_json::{Value, json};
+use tests_support::outsider::packets::{info, service};
+use tests_support::outsider::peer::Peer;
+use tests_support::to;
 
 use crate::bus::{Asked, Server};
-use crate::outsider::packets::{info, service};
-use crate::outsider::peer::{Peer, to};
 use crate::ways::{ms, ok, secs};
 
 #[tokio::test(start_paused = true)]

@@ -8,9 +8,9 @@ use ligand::{ActionDef, ActionFn, Codec, Payload, Reply};
 use serde_json::{Value, json};
 use std::future::IntoFuture as _;
 use std::sync::Arc;
+use tests_support::outsider::packets::service as published;
+use tests_support::outsider::peer::Peer;
 
-use crate::outsider::packets::service as published;
-use crate::outsider::peer::Peer;
 use crate::ways::{ms, secs};
 
 fn both(one: Reply, other: Reply) -> Reply {

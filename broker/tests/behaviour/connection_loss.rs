@@ -9,22 +9,16 @@ use ligand::transport::{
 use ligand::{Context, ErrorKind, LocalEvents, Outcome, ServiceBroker, ServiceDef, Timeout};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tests_support::log::Log;
+use tests_support::outsider::peer::Peer;
 use tokio::time::Instant;
 
 use crate::bus::{Asked, Server};
-use crate::log::Log;
-use crate::outsider::peer::Peer;
+use crate::svc::svc;
 use crate::ways::{ms, ok, secs};
 
 fn service() -> ServiceDef {
-    ServiceDef::builder("svc")
-        .action("where", |cx: Context, _: Value| async move { ok(cx.broker().node_id().to_string()) })
-        .action("slow", |_, millis: u64| async move {
-            tokio::time::sleep(ms(millis)).await;
-            ok(millis)
-        })
-        .event("news", |_: Context, _: Value| async { ok(()) })
-        .build()
+    svc().event("news", |_: Context, _: Value| async { ok(()) }).build()
 }
 
 /// `a` on a server of its own, `b` with the service.

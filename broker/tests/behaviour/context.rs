@@ -5,9 +5,9 @@ use ligand::transport::PacketKind;
 use ligand::transport::memory::Network;
 use ligand::{Context, Error, ServiceDef};
 use serde_json::{Value, json};
+use tests_support::outsider::packets::service;
+use tests_support::outsider::peer::Peer;
 
-use crate::outsider::packets::service;
-use crate::outsider::peer::Peer;
 use crate::ways::{every_way, ok};
 
 /// What can be compared of a context.

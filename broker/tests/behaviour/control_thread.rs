@@ -1,13 +1,14 @@
 //! Handlers that block their thread, on the real clock: nobody takes their node for dead.
 
+use ligand::transport::PacketKind;
 use ligand::transport::memory::Network;
 use ligand::{ServiceBroker, ServiceDef};
 use serde_json::Value;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use tests_support::outsider::peer::Peer;
+use tests_support::within;
 
-use crate::ways::{ms, ok, secs};
+use crate::ways::{ok, secs};
 
 fn broker(network: &Network, name: &str, services: Vec<ServiceDef>) -> ServiceBroker {
     let builder =
@@ -20,20 +21,18 @@ fn broker(network: &Network, name: &str, services: Vec<ServiceDef>) -> ServiceBr
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handler_that_blocks_its_thread_causes_no_false_disconnect_and_others_are_answered() {
-    const BLOCKS: Duration = secs(10);
     let network = Network::new();
-    let blocks = Arc::new(AtomicBool::new(false));
+    let (begun, mut begins) = tokio::sync::mpsc::channel(1);
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = Arc::new(Mutex::new(released));
     let rude = ServiceDef::builder("rude")
-        .action("block", {
-            let blocks = Arc::clone(&blocks);
-            move |_, _: Value| {
-                let blocks = Arc::clone(&blocks);
-                async move {
-                    blocks.store(true, Ordering::Relaxed);
-                    // What nobody should do in a handler, and somebody will.
-                    std::thread::sleep(BLOCKS);
-                    ok("done")
-                }
+        .action("block", move |_, _: Value| {
+            let (begun, released) = (begun.clone(), Arc::clone(&released));
+            async move {
+                begun.try_send(()).unwrap();
+                // What nobody should do in a handler, and somebody will. A test that fails lets it go, too.
+                let _ = released.lock().unwrap().recv();
+                ok("done")
             }
         })
         .action("echo", |_, body: Value| async move { ok(body) })
@@ -43,6 +42,7 @@ async fn a_handler_that_blocks_its_thread_causes_no_false_disconnect_and_others_
     a.start().await.unwrap();
     b.start().await.unwrap();
     a.wait_for_within(&["rude"], secs(5)).await.unwrap();
+    let listener = Peer::join(&network, "listener").await;
     let mut gone = a.local_events("$node.disconnected");
     let mut missed = b.local_events("$node.disconnected");
 
@@ -52,21 +52,22 @@ async fn a_handler_that_blocks_its_thread_causes_no_false_disconnect_and_others_
     };
     // An answer that is given in the same turn, before the blocking handler begins, may lie in the slot of
     // the blocked worker from which tokio lets no other worker take a task. So begin after it has begun.
-    while !blocks.load(Ordering::Relaxed) {
-        tokio::time::sleep(ms(1)).await;
+    within("the handler begins", begins.recv()).await.unwrap();
+    listener.heard(PacketKind::Heartbeat);
+    // So many take longer than the time after which a node without heartbeats is gone.
+    for beat in 0..5 {
+        let of_b = |packet: &[u8]| String::from_utf8_lossy(packet).contains(r#""sender":"b""#);
+        listener.hears_where(PacketKind::Heartbeat, of_b).await;
+        for call in 0..20 {
+            let echo = a.call::<(u32, u32)>("rude.echo", (beat, call)).timeout(secs(2)).await;
+            assert_eq!(
+                echo.unwrap_or_else(|error| panic!("call {call} after {beat}: {error}")),
+                (beat, call)
+            );
+        }
     }
-    let from = std::time::Instant::now();
-    let mut answered = 0;
-    while from.elapsed() < BLOCKS - ms(500) {
-        let echo = a.call("rude.echo", answered).timeout(secs(2)).await;
-        let echo: u32 =
-            echo.unwrap_or_else(|error| panic!("call {answered} after {:?}: {error}", from.elapsed()));
-        assert_eq!(echo, answered);
-        answered += 1;
-        tokio::time::sleep(ms(10)).await;
-    }
-    assert!(answered > 20, "only {answered} calls were answered meanwhile");
     assert!(a.ping(b.node_id()).await.unwrap().is_some());
+    release.send(()).unwrap();
     assert_eq!(blocked.await.unwrap().unwrap(), "done");
     assert_eq!((gone.try_recv(), missed.try_recv()), (None, None));
     a.stop().await.unwrap();

@@ -4,10 +4,10 @@ use ligand::testing::{Cluster, TestBroker};
 use ligand::{ServiceBroker, ServiceCx, ServiceDef, StartError};
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
+use tests_support::log::Log;
 use tokio::time::Instant;
 use tracing::Level;
 
-use crate::log::Log;
 use crate::ways::{ms, ok, secs};
 
 /// A service that notes when it starts, and takes a while for it.

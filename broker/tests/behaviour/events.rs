@@ -7,9 +7,9 @@ use ligand::{Context, Error, EventDef, IntoServiceDef as _, Payload, ServiceDef,
 use serde_json::{Value, json};
 use std::future::IntoFuture as _;
 use std::sync::{Arc, Mutex};
+use tests_support::outsider::packets::service;
+use tests_support::outsider::peer::Peer;
 
-use crate::outsider::packets::service;
-use crate::outsider::peer::Peer;
 use crate::ways::{ms, ok, secs};
 
 /// Who heard what.

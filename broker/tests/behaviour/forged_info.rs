@@ -1,25 +1,20 @@
 //! Somebody sends INFO under a node's true id and instance: the node says better.
 
+use ligand::ServiceDef;
 use ligand::config::SerializerKind;
 use ligand::testing::{Cluster, TestBroker};
 use ligand::transport::memory::Network;
 use ligand::transport::{PacketKind, Route};
-use ligand::{Context, ServiceDef};
 use serde_json::{Value, json};
+use tests_support::log::Log;
+use tests_support::outsider::packets::{forged, info};
+use tests_support::outsider::peer::Peer;
 
-use crate::log::Log;
-use crate::outsider::packets::{forged, info};
-use crate::outsider::peer::Peer;
+use crate::svc::svc;
 use crate::ways::{ms, ok, secs};
 
 fn service() -> ServiceDef {
-    ServiceDef::builder("svc")
-        .action("where", |cx: Context, _: Value| async move { ok(cx.broker().node_id().to_string()) })
-        .action("slow", |_, millis: u64| async move {
-            tokio::time::sleep(ms(millis)).await;
-            ok(millis)
-        })
-        .build()
+    svc().build()
 }
 
 /// `a` calls, `b` serves, and somebody speaks in the name of `b`.

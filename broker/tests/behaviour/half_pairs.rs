@@ -7,9 +7,10 @@ use ligand::{Context, Error, ServiceDef};
 use serde_json::{Value, json};
 use std::future::IntoFuture as _;
 use std::sync::mpsc;
+use tests_support::outsider::packets::{info, service as published};
+use tests_support::outsider::peer::Peer;
+use tests_support::to;
 
-use crate::outsider::packets::{info, service as published};
-use crate::outsider::peer::{Peer, to};
 use crate::ways::ok;
 
 /// As `JSON.stringify` writes half a pair; `1e400` is `Infinity` to JavaScript.

@@ -3,24 +3,20 @@
 use ligand::testing::{Cluster, RunningBroker, TestBroker};
 use ligand::transport::memory::Network;
 use ligand::transport::{PacketKind, Route};
-use ligand::{Context, LocalEvents, ServiceDef};
+use ligand::{LocalEvents, ServiceDef};
 use serde_json::{Value, json};
 use std::future::IntoFuture as _;
+use tests_support::log::Log;
+use tests_support::outsider::packets::{forged, info, service as published};
+use tests_support::outsider::payloads;
+use tests_support::outsider::peer::Peer;
+use tests_support::to;
 
-use crate::log::Log;
-use crate::outsider::packets::{forged, info, service as published};
-use crate::outsider::payloads;
-use crate::outsider::peer::{Peer, to};
-use crate::ways::{ms, ok, secs};
+use crate::svc::svc;
+use crate::ways::{ms, secs};
 
 fn service() -> ServiceDef {
-    ServiceDef::builder("svc")
-        .action("where", |cx: Context, _: Value| async move { ok(cx.broker().node_id().to_string()) })
-        .action("slow", |_, millis: u64| async move {
-            tokio::time::sleep(ms(millis)).await;
-            ok(millis)
-        })
-        .build()
+    svc().build()
 }
 
 fn names(events: &mut LocalEvents) -> Vec<String> {

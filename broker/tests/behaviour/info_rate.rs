@@ -4,10 +4,10 @@ use ligand::testing::{RunningBroker, TestBroker};
 use ligand::transport::PacketKind;
 use ligand::transport::memory::Network;
 use serde_json::{Value, json};
+use tests_support::log::Log;
+use tests_support::outsider::packets::{forged, info, service};
+use tests_support::outsider::peer::Peer;
 
-use crate::log::Log;
-use crate::outsider::packets::{forged, info, service};
-use crate::outsider::peer::Peer;
 use crate::ways::{ms, secs};
 
 async fn node() -> (RunningBroker, Network) {

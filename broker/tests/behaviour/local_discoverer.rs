@@ -5,7 +5,7 @@ use ligand::config::DiscovererConfig;
 use serde_json::json;
 use tracing::Level;
 
-use crate::log::Log;
+use tests_support::log::Log;
 
 /// What is said of it while a broker is built.
 fn said(discoverer: DiscovererConfig) -> String {

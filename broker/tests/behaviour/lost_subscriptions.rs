@@ -4,22 +4,17 @@
 use ligand::testing::{RunningBroker, TestBroker};
 use ligand::transport::memory::Network;
 use ligand::transport::{PacketKind, Route, Subscription};
-use ligand::{Context, ErrorKind, LocalEvents, Outcome, ServiceDef};
+use ligand::{Context, ErrorKind, LocalEvents, NodeInfo, Outcome, ServiceDef};
 use serde_json::{Value, json};
+use tests_support::{is, until};
 use tokio::time::Instant;
 
 use crate::bus::{Asked, Server, of_action, of_event};
+use crate::svc::svc;
 use crate::ways::{ms, ok, secs};
 
 fn service() -> ServiceDef {
-    ServiceDef::builder("svc")
-        .action("where", |cx: Context, _: Value| async move { ok(cx.broker().node_id().to_string()) })
-        .action("slow", |_, millis: u64| async move {
-            tokio::time::sleep(ms(millis)).await;
-            ok(millis)
-        })
-        .event("news", |_: Context, _: Value| async { ok(()) })
-        .build()
+    svc().event("news", |_: Context, _: Value| async { ok(()) }).build()
 }
 
 fn node(id: &str, network: &Network, balanced: bool) -> TestBroker {
@@ -43,12 +38,9 @@ fn names(events: &mut LocalEvents) -> Vec<String> {
 
 /// Waits until `b` is there for the node, or is not.
 async fn until_there(node: &RunningBroker, there: bool) {
-    let looking = async {
-        while node.nodes().iter().any(|node| node.id.as_str() == "b" && node.is_available) != there {
-            tokio::time::sleep(ms(5)).await;
-        }
-    };
-    tokio::time::timeout(secs(60), looking).await.expect("within a minute");
+    let is_b = |node: &NodeInfo| node.id.as_str() == "b" && node.is_available;
+    let what = format!("b is there: {there}");
+    until(&what, async || is(node.nodes(), |nodes| nodes.iter().any(is_b) == there)).await;
 }
 
 fn every_one() -> impl Iterator<Item = Subscription> {

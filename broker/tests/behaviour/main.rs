@@ -4,6 +4,7 @@
 mod acks;
 mod any_answer;
 mod bad_input;
+mod balanced_subscriptions;
 mod balancing;
 mod bus;
 mod bus_membership;
@@ -31,10 +32,7 @@ mod layers;
 mod lifecycle;
 mod liveness;
 mod local_discoverer;
-#[path = "../log/mod.rs"]
-mod log;
 mod log_document;
-mod long_lines;
 mod lost_subscriptions;
 mod mixed_versions;
 mod names_without_topic;
@@ -44,11 +42,10 @@ mod not_running;
 mod options;
 mod outages_logged;
 mod outcomes;
-#[allow(dead_code, reason = "others send more of it")]
-#[path = "../outsider/mod.rs"]
-mod outsider;
 mod overload;
 mod oversize;
+mod own_transporter;
+mod panicking_values;
 mod panics;
 mod panics_around;
 mod pending_calls;
@@ -57,6 +54,7 @@ mod removal;
 mod removal_seams;
 mod rerouting;
 mod run_modes;
+mod self_removal;
 mod serializer_mismatch;
 mod service_tasks;
 mod services_at_run_time;
@@ -64,6 +62,7 @@ mod signals;
 mod spans;
 mod staged_start;
 mod state;
+mod svc;
 mod testing_kit;
 mod unwritable;
 mod validation;

@@ -6,11 +6,11 @@ use ligand::transport::memory::Network;
 use ligand::transport::{PacketKind, Route};
 use ligand::{Context, ServiceDef};
 use serde_json::{Value, json};
+use tests_support::log::Log;
+use tests_support::outsider::packets::service as published;
+use tests_support::outsider::peer::Peer;
 
 use crate::bus::{Asked, Server};
-use crate::log::Log;
-use crate::outsider::packets::service as published;
-use crate::outsider::peer::Peer;
 use crate::ways::{ms, ok, secs};
 
 fn service() -> ServiceDef {

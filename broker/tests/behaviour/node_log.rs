@@ -7,8 +7,8 @@ use ligand::transport::{Capabilities, Connection, Link, TransportError, Transpor
 use ligand::{ServiceBroker, ServiceDef, Value};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use tests_support::log::Log;
 
-use crate::log::Log;
 use crate::ways::{ms, ok};
 
 fn two_services() -> [ServiceDef; 2] {

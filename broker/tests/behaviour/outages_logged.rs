@@ -10,6 +10,7 @@ use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tests_support::log;
 use tokio::time::Instant;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
@@ -18,7 +19,6 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context as Place, Layer, SubscriberExt as _};
 
 use crate::bus::Server;
-use crate::log;
 use crate::ways::{ms, ok, secs};
 
 /// A line of the log. Its cause is the place in the code.

@@ -8,10 +8,10 @@ use ligand::{Context, Error, ServiceDef};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use tests_support::outsider::peer::Peer;
 use tokio::sync::Notify;
 
 use crate::bus::Server;
-use crate::outsider::peer::Peer;
 use crate::ways::{ms, secs};
 
 /// Frames that a transporter hands over in one go.

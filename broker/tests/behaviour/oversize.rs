@@ -6,12 +6,12 @@ use ligand::transport::tcp::Tcp;
 use ligand::{ActionDef, ServiceDef};
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
-use std::time::Instant;
+use tests_support::log::Log;
+use tests_support::outsider::packets::service;
+use tests_support::outsider::peer::Peer;
+use tests_support::{is, until};
 
-use crate::log::Log;
-use crate::outsider::packets::service;
-use crate::outsider::peer::Peer;
-use crate::ways::{ms, ok, secs};
+use crate::ways::{ok, secs};
 
 #[tokio::test(start_paused = true)]
 async fn who_refuses_an_info_names_its_node_the_option_and_the_numbers_once() {
@@ -105,11 +105,7 @@ async fn between_peers_a_node_that_does_not_fit_into_a_packet_says_so_once() {
     let nodes: Vec<Value> = large.call("$node.list", ()).await.unwrap();
     let other = tcp().urls(format!("127.0.0.1:{}/large", nodes[0]["port"]));
     let other = TestBroker::new().node_id("other").transporter(other).start().await;
-    let deadline = Instant::now() + secs(10);
-    while log.with("too large for the transporter").is_empty() {
-        assert!(Instant::now() < deadline, "nothing is said");
-        tokio::time::sleep(ms(5)).await;
-    }
-    assert_eq!(log.with("too large for the transporter").len(), 1);
+    let said = async || is(log.with("too large for the transporter"), |lines| !lines.is_empty());
+    assert_eq!(until("it says so", said).await.len(), 1);
     drop(other);
 }

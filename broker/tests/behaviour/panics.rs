@@ -3,8 +3,8 @@
 use ligand::testing::{Cluster, EventLog, TestBroker};
 use ligand::{ActionDef, Context, Error, ErrorKind, Outcome, ServiceBroker, ServiceDef};
 use serde_json::Value;
+use tests_support::log::Log;
 
-use crate::log::Log;
 use crate::ways::{every_way, face, ms, ok};
 
 const SECRET: &str = "the password is swordfish";

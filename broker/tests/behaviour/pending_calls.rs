@@ -7,9 +7,9 @@ use ligand::transport::memory::Network;
 use ligand::{Error, ServiceBroker, ServiceDef, TransitStats};
 use serde_json::{Value, json};
 use std::future::{IntoFuture as _, pending};
+use tests_support::outsider::packets::{info, service as offered};
+use tests_support::outsider::peer::Peer;
 
-use crate::outsider::packets::{info, service as offered};
-use crate::outsider::peer::Peer;
 use crate::ways::{ms, ok, secs};
 
 fn service() -> ServiceDef {

@@ -7,9 +7,10 @@ use ligand::transport::memory::Network;
 use ligand::{BrokerBuilder, Context, Error, ErrorKind, Outcome, ServiceDef};
 use serde_json::{Value, json};
 use std::future::IntoFuture as _;
+use tests_support::outsider::packets::service as published;
+use tests_support::outsider::peer::Peer;
+use tests_support::to;
 
-use crate::outsider::packets::service as published;
-use crate::outsider::peer::{Peer, to};
 use crate::ways::{ms, ok, secs};
 
 const CODECS: [SerializerKind; 5] = [

@@ -6,7 +6,8 @@ use ligand::{Error, ServiceBroker, ServiceDef};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tests_support::{is, until};
 
 /// Where the log goes that this test program writes.
 #[derive(Debug, Clone, Default)]
@@ -46,14 +47,6 @@ async fn node(network: &Network, id: &str, serializer: SerializerKind) -> Servic
     node
 }
 
-async fn eventually(mut condition: impl AsyncFnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(15);
-    while !condition().await {
-        assert!(Instant::now() < end, "waited in vain");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_of_another_serializer_is_named_once_and_disturbs_nobody() {
     let log = Log::default();
@@ -71,7 +64,8 @@ async fn a_node_of_another_serializer_is_named_once_and_disturbs_nobody() {
     let friend = node(&network, "speaks-cbor-too", SerializerKind::Cbor).await;
     // Many packets later …
     for broker in [&one, &other, &third] {
-        eventually(async || broker.stats().other_serializer >= 20).await;
+        until("many packets are counted", async || is(broker.stats(), |stats| stats.other_serializer >= 20))
+            .await;
     }
     // … each has named each other one once, and those of one kind work together.
     let named = |own: &str, node: &str, theirs: &str| {
@@ -93,7 +87,7 @@ async fn a_node_of_another_serializer_is_named_once_and_disturbs_nobody() {
         ("CBOR", "speaks-msgpack", "MsgPack or Notepack", 2),
     ];
     for (own, node, theirs, times) in names {
-        eventually(async || named(own, node, theirs) >= times).await;
+        until("each is named", async || is(named(own, node, theirs), |named| *named >= times)).await;
         assert_eq!(named(own, node, theirs), times, "{own} of {node}: {:#?}", log.lines(""));
     }
     friend.wait_for(&["speaks-cbor"]).await.unwrap();

@@ -8,12 +8,12 @@ use ligand::{BrokerBuilder, ErrorKind, Outcome, ServiceBroker, ServiceCx, Servic
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use tests_support::outsider::peer::Peer;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::bus::{Asked, Server, of_action, of_event};
-use crate::outsider::peer::Peer;
 use crate::ways::{ms, ok, secs};
 
 fn builder(id: &str, services: impl IntoIterator<Item = ServiceDef>) -> BrokerBuilder {

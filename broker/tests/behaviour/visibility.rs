@@ -4,8 +4,8 @@ use ligand::testing::Cluster;
 use ligand::transport::PacketKind;
 use ligand::{ActionDef, Context, ErrorKind, ServiceDef, Visibility};
 use serde_json::{Value, json};
+use tests_support::outsider::peer::Peer;
 
-use crate::outsider::peer::Peer;
 use crate::ways::{face, ok};
 
 fn service() -> ServiceDef {

@@ -4,12 +4,12 @@ use ligand::transport::Membership;
 use ligand::{ServiceBroker, ServiceDef};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tests_support::try_until;
 use tokio::runtime::{Builder, Runtime};
 
+use super::Outcome;
 use super::fixture::Fixture;
-use super::{Outcome, ensure};
 
 /// A condition that has not come true by then never will.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
@@ -162,7 +162,7 @@ impl Cluster {
     pub(super) async fn settled(&self) -> Outcome {
         for Node { broker, .. } in &self.nodes {
             let what = format!("{} has no call waiting", broker.node_id());
-            eventually(&what, async || broker.stats().pending == 0).await?;
+            try_until(&what, async || broker.stats().pending == 0).await?;
         }
         Ok(())
     }
@@ -207,19 +207,9 @@ pub(super) async fn meet(brokers: &[ServiceBroker]) -> Outcome {
     }
     for broker in brokers {
         let what = format!("{} sees {all:?}", broker.node_id());
-        eventually(&what, async || seen_by(broker).await == all).await?;
+        try_until(&what, async || seen_by(broker).await == all).await?;
         let what = format!("{} sees {offers:?}", broker.node_id());
-        eventually(&what, async || offers_seen_by(broker, false).await == offers).await?;
-    }
-    Ok(())
-}
-
-/// Looks again and again until a condition holds.
-pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) -> Outcome {
-    let end = Instant::now() + PATIENCE;
-    while !condition().await {
-        ensure!(Instant::now() < end, "waited in vain until {what}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        try_until(&what, async || offers_seen_by(broker, false).await == offers).await?;
     }
     Ok(())
 }

@@ -7,11 +7,10 @@
 mod cases;
 mod cluster;
 mod fixture;
-mod ports;
 mod services;
 
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
+use futures_util::future::LocalBoxFuture;
 use std::any::Any;
 use std::error::Error;
 use std::panic::AssertUnwindSafe;
@@ -19,7 +18,6 @@ use std::time::Instant;
 
 use cluster::Cluster;
 pub(crate) use fixture::Fixture;
-pub(crate) use ports::free_port;
 
 /// Why a case failed, as a sentence.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
@@ -30,7 +28,7 @@ pub(crate) type Outcome<T = ()> = Result<T, Failure>;
 /// One thing that users rely on.
 struct Case {
     name: &'static str,
-    run: for<'a> fn(&'a mut Cluster) -> BoxFuture<'a, Outcome>,
+    run: for<'a> fn(&'a mut Cluster) -> LocalBoxFuture<'a, Outcome>,
 }
 
 /// Fails a case unless something holds.

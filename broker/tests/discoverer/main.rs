@@ -11,24 +11,12 @@ use ligand::{BrokerBuilder, BrokerConfig, Error, ServiceBroker, ServiceDef, Star
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tests_support::{is, until};
 
 use server::{Server, namespace};
 
 const BEAT: Duration = Duration::from_millis(150);
 const LASTS: Duration = Duration::from_secs(2);
-
-async fn until<T>(what: &str, mut found: impl AsyncFnMut() -> Option<T>) -> T {
-    let looking = async {
-        loop {
-            if let Some(value) = found().await {
-                return value;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let looked = tokio::time::timeout(Duration::from_secs(20), looking).await;
-    looked.unwrap_or_else(|_| panic!("waited in vain: {what}"))
-}
 
 /// A node in a cluster of its own, quick to beat.
 fn node(server: &Server, namespace: &str, id: &str, transporter: &str) -> BrokerBuilder {
@@ -149,7 +137,7 @@ async fn nodes_find_each_other_change_and_leave_over_any_transporter() {
         assert_eq!(server.keys(&format!("MOL-{namespace}-DSCVR-*:b*")).await, [""; 0], "{transporter}");
         sees(&a, "b.who", false).await;
         until("it has left", async || {
-            heard.lock().unwrap().contains(&"$node.disconnected".to_owned()).then_some(())
+            is(heard.lock().unwrap().clone(), |heard| heard.contains(&"$node.disconnected".to_owned()))
         })
         .await;
         // The same node again, as another process.
@@ -206,7 +194,7 @@ async fn records_have_the_names_values_and_lives_of_node() {
     let next_key = format!("MOL-{namespace}-DSCVR-BEAT:a|{}|{next}", &instance[..8]);
     let pattern = format!("MOL-{namespace}-DSCVR-BEAT:*");
     until("the beat is the next one", async || {
-        (server.keys(&pattern).await == [next_key.clone()]).then_some(())
+        is(server.keys(&pattern).await, |keys| *keys == [next_key.clone()])
     })
     .await;
     a.stop().await.unwrap();
@@ -282,7 +270,7 @@ async fn discover_info_and_heartbeat_are_not_sent_and_a_farewell_is() {
     a.stop().await.unwrap();
     assert_eq!(sent.lock().unwrap().iter().filter(|packet| bare(packet)).count(), 1, "DISCONNECT");
     until("it has left", async || {
-        heard.lock().unwrap().contains(&"$node.disconnected".to_owned()).then_some(())
+        is(heard.lock().unwrap().clone(), |heard| heard.contains(&"$node.disconnected".to_owned()))
     })
     .await;
     b.stop().await.unwrap();
@@ -324,11 +312,11 @@ async fn a_node_whose_beat_vanished_is_gone_and_one_with_rubbish_for_records_hur
         ids.sort();
         ids
     };
-    until("the ghost is known", async || (services().await == ["a", "ghost"]).then_some(())).await;
+    until("the ghost is known", async || is(services().await, |online| *online == ["a", "ghost"])).await;
     server.ask(&["DEL", &format!("{prefix}-BEAT:ghost|12345678|1")]).await.unwrap();
-    until("the ghost is gone", async || (services().await == ["a"]).then_some(())).await;
+    until("the ghost is gone", async || is(services().await, |online| *online == ["a"])).await;
     until("it is told", async || {
-        heard.lock().unwrap().contains(&"$node.disconnected".to_owned()).then_some(())
+        is(heard.lock().unwrap().clone(), |heard| heard.contains(&"$node.disconnected".to_owned()))
     })
     .await;
     for key in server.keys(&format!("{prefix}-*")).await {
@@ -349,7 +337,7 @@ async fn a_lost_store_takes_nobody_away_and_is_filled_again() {
     let heard = node_events(&a).await;
     let told = |name: &str| heard.lock().unwrap().iter().filter(|event| *event == name).count();
     server.kill();
-    until("the loss is told", async || (told("$discoverer.error") > 0).then_some(())).await;
+    until("the loss is told", async || told("$discoverer.error") > 0).await;
     // Longer than beats last: they would have vanished, had they been kept.
     let until_then = tokio::time::Instant::now() + LASTS + BEAT * 2;
     while tokio::time::Instant::now() < until_then {
@@ -358,14 +346,14 @@ async fn a_lost_store_takes_nobody_away_and_is_filled_again() {
     }
     server.start().await.unwrap();
     until("both have written again", async || {
-        (server.keys(&format!("MOL-{namespace}-DSCVR-*")).await.len() == 4).then_some(())
+        is(server.keys(&format!("MOL-{namespace}-DSCVR-*")).await, |keys| keys.len() == 4)
     })
     .await;
     assert_eq!(a.call::<String>("b.who", json!({})).await.unwrap(), "b");
     // The server loses everything while the connections stay.
     server.ask(&["FLUSHALL"]).await.unwrap();
     until("both have written again", async || {
-        (server.keys(&format!("MOL-{namespace}-DSCVR-*")).await.len() == 4).then_some(())
+        is(server.keys(&format!("MOL-{namespace}-DSCVR-*")).await, |keys| keys.len() == 4)
     })
     .await;
     assert_eq!(a.call::<String>("b.who", json!({})).await.unwrap(), "b");

@@ -2,19 +2,10 @@
 
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 use tempfile::TempDir;
+use tests_support::{free_port, until};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
-
-use ports::free_port;
-
-#[path = "../conformance/ports.rs"]
-mod ports;
-
-/// How long a server may take to answer.
-const START: Duration = Duration::from_secs(30);
 
 /// The server of the environment, or one of this test's own.
 pub(crate) struct Server {
@@ -84,12 +75,8 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()?;
         own.process = Some(process);
-        let answers = async {
-            while !matches!(self.ask(&["PING"]).await.as_deref(), Ok("PONG")) {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        timeout(START, answers).await.unwrap_or_else(|_| panic!("{} does not answer", self.address));
+        let what = format!("{} answers", self.address);
+        until(&what, async || matches!(self.ask(&["PING"]).await.as_deref(), Ok("PONG"))).await;
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 //! Where nodes meet: the transporters, their servers, and what a process has to know to join.
 
 use serde_json::{Value, json};
-use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
+use tests_support::free_port;
 
 /// A transporter and the server behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,17 +63,4 @@ impl Place {
 fn tcp(names: &[&str]) -> String {
     let nodes: Vec<_> = names.iter().map(|name| format!("127.0.0.1:{}/{name}", free_port())).collect();
     format!("tcp://{}?udpDiscovery=false&useHostname=false&bind=127.0.0.1&gossipPeriod=1", nodes.join(","))
-}
-
-/// A port that nobody listens on, outside of those that the system hands out.
-fn free_port() -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let begin = std::process::id().wrapping_mul(89) % 8_000;
-    loop {
-        let step = NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = u16::try_from(12_000 + (begin + step) % 8_000).expect("below 20000");
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
-    }
 }

@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 use std::fmt::Debug;
-
-use crate::PATIENCE;
+use tests_support::until;
 
 /// How many comparisons stand behind a cell.
 #[derive(Debug, Default)]
@@ -33,18 +32,10 @@ impl Checks {
     ///
     /// # Panics
     /// When it does not.
-    pub(crate) async fn until<T>(&mut self, what: &str, mut found: impl AsyncFnMut() -> Option<T>) -> T {
-        let looking = async {
-            loop {
-                if let Some(value) = found().await {
-                    return value;
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            }
-        };
-        let found = tokio::time::timeout(PATIENCE, looking).await;
+    pub(crate) async fn until<T>(&mut self, what: &str, found: impl AsyncFnMut() -> Option<T>) -> T {
+        let found = until(what, found).await;
         self.0 += 1;
-        found.unwrap_or_else(|_| panic!("not within {PATIENCE:?}: {what}"))
+        found
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+use tests_support::servers::url;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
@@ -31,11 +32,7 @@ impl Pair {
     /// The first calls, as many as `together`, go on once all of them have their places at `b`.
     async fn start(prefetch: u16, together: usize) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let url = std::env::var("AMQP_URL").unwrap_or_else(|_| {
-            panic!(
-                "AMQP_URL is not set: run the tests by scripts/test, which starts the servers, or name one"
-            )
-        });
+        let url = url("AMQP_URL");
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let namespace = format!("cycles-{}-{number}", std::process::id());
         let node = |id: &str, service| {

@@ -4,7 +4,7 @@ use ligand::Error;
 use serde_json::{Value, json};
 
 use crate::peer::{Peer, REQUEST, RESPONSE, service};
-use crate::support::{builder, eventually, loopback, stop};
+use crate::support::{builder, loopback, stop, until_counted};
 
 fn answer(id: &Value, data: &str) -> Value {
     json!({ "id": id, "success": true, "data": data, "meta": { "user": "admin" }, "headers": {} })
@@ -33,7 +33,7 @@ async fn a_forged_response_is_dropped_and_counted_and_its_meta_too() {
     let mut ghost = answer(&id, "forged");
     (ghost["ver"], ghost["sender"]) = (json!("5"), json!("ghost"));
     forger.line.send_json(RESPONSE, &ghost).await;
-    eventually(async || node.stats().forged == 3).await;
+    until_counted(&node, |stats| stats.forged == 3).await;
     assert!(!call.is_finished() && node.stats().pending == 1);
 
     let mut true_answer = answer(&id, "42");
@@ -46,7 +46,7 @@ async fn a_forged_response_is_dropped_and_counted_and_its_meta_too() {
     // Afterwards nobody waits for it, and a guess finds nothing.
     honest.send(RESPONSE, answer(&id, "again")).await;
     forger.send(RESPONSE, answer(&json!("00000000-0000-0000-0000-000000000000"), "guess")).await;
-    eventually(async || node.stats().orphans == 2).await;
+    until_counted(&node, |stats| stats.orphans == 2).await;
     assert_eq!((node.stats().forged, node.stats().pending, node.stats().responses), (3, 0, 1));
     stop([&node]).await;
 }

@@ -6,15 +6,14 @@ use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
+use tests_support::outsider::dice::Dice;
+use tests_support::{resident, within};
 use tokio::sync::oneshot;
 
-use crate::outsider::dice::Dice;
 use crate::peer::{
     Door, EVENT, GOSSIP_REQ, GOSSIP_RES, HELLO, PING, PONG, Peer, REQUEST, RESPONSE, frame, info,
 };
-use crate::support::{
-    builder, echo, echoes, eventually, loopback, port_of, resident, sees, started, stop, within,
-};
+use crate::support::{builder, echo, loopback, port_of, started, stop, until_it_echoes, until_it_sees};
 
 const MUTATIONS: usize = 100_000;
 
@@ -31,7 +30,7 @@ fn captured() -> Vec<(u8, Vec<u8>)> {
         PacketKind::GossipHello => Some(HELLO),
         _ => None,
     };
-    let packets = crate::outsider::captured::packets().into_iter();
+    let packets = tests_support::outsider::captured::packets().into_iter();
     packets.filter_map(|(kind, packet)| Some((code(kind)?, packet))).collect()
 }
 
@@ -69,7 +68,7 @@ impl Caller {
 
     async fn end(self) -> usize {
         self.stop.send(()).unwrap();
-        within(self.calls).await.unwrap()
+        within("the calls end", self.calls).await.unwrap()
     }
 }
 
@@ -79,7 +78,8 @@ async fn node_and_honest(id: &str) -> (ServiceBroker, ServiceBroker) {
     let urls = format!("127.0.0.1:{}/{id}", port_of(&node).await);
     let honest = builder("honest", loopback().urls(urls)).build().unwrap();
     honest.start().await.unwrap();
-    eventually(async || echoes(&honest, id).await && sees(&node, "honest").await).await;
+    until_it_echoes(&honest, id).await;
+    until_it_sees(&node, "honest").await;
     (node, honest)
 }
 

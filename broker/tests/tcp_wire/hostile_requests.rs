@@ -4,12 +4,12 @@ use ligand::config::Limits;
 use ligand::{ActionDef, Error, ServiceBroker, ServiceDef};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+use tests_support::log::Log;
+use tests_support::outsider::payloads::{self, Expected, Odd};
 
-use crate::log::Log;
-use crate::outsider::payloads::{self, Expected, Odd};
 use crate::peer::{EVENT, GOSSIP_RES, HELLO, Peer, REQUEST, RESPONSE, info, request};
 use crate::support::{
-    builder, echo, eventually, loopback, on_this_thread, port_of, row, sees, started, stop,
+    builder, echo, loopback, on_this_thread, port_of, row, sees, started, stop, until_counted, until_it_sees,
 };
 
 async fn node_and_peer() -> (ServiceBroker, Peer) {
@@ -48,7 +48,7 @@ async fn odd_json_has_one_defined_result_per_row() {
         peer.line.send(REQUEST, &packet).await;
         if matches!(expected, Expected::Dropped) {
             dropped += 1;
-            eventually(async || node.stats().malformed > before).await;
+            until_counted(&node, |stats| stats.malformed > before).await;
             continue;
         }
         let answer = loop {
@@ -80,7 +80,7 @@ async fn payloads_that_are_no_packets_are_dropped_and_counted_for_every_type() {
         }
     }
     peer.caught_up().await;
-    eventually(async || node.stats().malformed - before == 8 * payloads.len() as u64).await;
+    until_counted(&node, |stats| stats.malformed - before == 8 * payloads.len() as u64).await;
     peer.request("after", "echo.echo", json!("alive")).await;
     assert_eq!(peer.response("after").await["data"], "alive");
     stop([&node]).await;
@@ -109,7 +109,7 @@ async fn fields_of_wrong_types_are_errors_that_name_the_field() {
     for event in payloads::wrong_events("p") {
         peer.line.send_json(EVENT, &event).await;
     }
-    eventually(async || node.stats().malformed + node.stats().wrong_version >= before + 4).await;
+    until_counted(&node, |stats| stats.malformed + stats.wrong_version >= before + 4).await;
     stop([&node]).await;
 }
 
@@ -190,7 +190,7 @@ async fn a_request_that_opens_a_stream_is_refused_and_the_rest_of_the_stream_ign
     peer.request("after", "echo.echo", json!(1)).await;
     // Nothing was answered in between.
     assert_eq!(peer.door.next(RESPONSE).await.json()["id"], "after");
-    eventually(async || node.stats().streams_ignored == 5).await;
+    until_counted(&node, |stats| stats.streams_ignored == 5).await;
     stop([&node]).await;
 }
 
@@ -228,7 +228,7 @@ async fn one_more_than_a_limit_is_refused_and_the_limit_itself_is_not() {
     };
     peer.send(EVENT, event(limits.groups)).await;
     peer.send(EVENT, event(limits.groups + 1)).await;
-    eventually(async || node.stats().malformed == before + 2).await;
+    until_counted(&node, |stats| stats.malformed == before + 2).await;
 
     // A node may announce so many services, and one with more is not taken in.
     for (name, services) in [("full", limits.services), ("over", limits.services + 1)] {
@@ -238,7 +238,7 @@ async fn one_more_than_a_limit_is_refused_and_the_limit_itself_is_not() {
         let row = info(name, peer.door.port, 1, json!(services));
         peer.send(GOSSIP_RES, json!({ "online": { name: [row, 0, 0] } })).await;
     }
-    eventually(async || sees(&node, "full").await).await;
+    until_it_sees(&node, "full").await;
     peer.caught_up().await;
     assert!(!sees(&node, "over").await, "{:?}", row(&node, "over").await);
     stop([&node]).await;

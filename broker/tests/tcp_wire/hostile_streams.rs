@@ -3,10 +3,11 @@
 use ligand::ServiceBroker;
 use serde_json::{Value, json};
 use std::time::Instant;
+use tests_support::outsider::payloads::{belated, odd_places, piece};
+use tests_support::resident;
 
-use crate::outsider::payloads::{belated, odd_places, piece};
 use crate::peer::{Door, Peer, REQUEST, RESPONSE, frame};
-use crate::support::{eventually, loopback, port_of, resident, sees, started, stop};
+use crate::support::{loopback, port_of, started, stop, until_counted, until_it_sees};
 
 async fn node_and_peer() -> (ServiceBroker, Peer) {
     let node = started("node", loopback()).await;
@@ -37,7 +38,7 @@ async fn streams_without_a_beginning_are_ignored() {
             peer.caught_up().await;
         }
     }
-    eventually(async || node.stats().streams_ignored == 5_000).await;
+    until_counted(&node, |stats| stats.streams_ignored == 5_000).await;
     is_calm(&mut peer, "headless").await;
     stop([&node]).await;
 }
@@ -56,7 +57,7 @@ async fn a_place_in_a_stream_that_is_no_number_is_an_error_and_one_that_comes_ag
             assert_eq!(next_refusal(&mut peer, "odd").await, "INVALID_PACKET_DATA", "{seq}");
         }
     }
-    eventually(async || node.stats().streams_ignored == ignored).await;
+    until_counted(&node, |stats| stats.streams_ignored == ignored).await;
     is_calm(&mut peer, "odd-end").await;
     stop([&node]).await;
 }
@@ -73,7 +74,7 @@ async fn what_comes_behind_the_end_of_a_stream_or_from_somebody_else_is_ignored(
     }
     let mut other = Peer::join("other", &node, json!([])).await;
     other.send(REQUEST, piece("ended", 1, true)).await;
-    eventually(async || node.stats().streams_ignored == count + 1).await;
+    until_counted(&node, |stats| stats.streams_ignored == count + 1).await;
     is_calm(&mut other, "foreign").await;
     is_calm(&mut peer, "belated").await;
     stop([&node]).await;
@@ -85,7 +86,7 @@ async fn a_hundred_thousand_open_streams_leave_nothing_behind() {
     let node = started("node", loopback()).await;
     let mut peer = Peer::greet_from("p", Door::without_memory().await, port_of(&node).await).await;
     peer.introduce(2, json!([])).await;
-    eventually(async || sees(&node, "p").await).await;
+    until_it_sees(&node, "p").await;
     let (before, from) = (resident(), Instant::now());
     let mut bytes = Vec::new();
     for n in 0..OPEN {
@@ -100,7 +101,7 @@ async fn a_hundred_thousand_open_streams_leave_nothing_behind() {
         }
     }
     // Of those that came faster than they could be answered, none is kept either.
-    eventually(async || node.stats().streams_ignored + node.stats().overflowed >= OPEN).await;
+    until_counted(&node, |stats| stats.streams_ignored + stats.overflowed >= OPEN).await;
     let mut marker = Peer::join("marker", &node, json!([])).await;
     is_calm(&mut marker, "opened").await;
     println!("{OPEN} streams were opened within {:.1?}: {:?}", from.elapsed(), node.stats());

@@ -6,16 +6,16 @@ use serde_json::{Value, json};
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tests_support::log::Log;
+use tests_support::{free_port, until, within};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-use crate::log::Log;
 use crate::peer::{Door, GOSSIP_RES, Line, PING, PONG, Peer, info};
-use crate::ports::free_port;
 use crate::support::{
-    LIMIT, builder, echo, echoes, event, eventually, loopback, on_this_thread, port_of, row, sees, started,
-    stop, within,
+    LIMIT, builder, echo, event, loopback, on_this_thread, port_of, row, started, stop, until_it_echoes,
+    until_it_sees,
 };
 
 /// Less than [`patient`] nodes wait for an answer.
@@ -58,7 +58,7 @@ impl Second {
     async fn must_be_refused_for(self, owner: u16) {
         let from = Instant::now();
         self.go.notify_one();
-        let error = within(self.start).await.unwrap().unwrap_err().to_string();
+        let error = within("the start ends", self.start).await.unwrap().unwrap_err().to_string();
         assert_eq!(
             error,
             format!("the node id `a` is taken, its owner is 127.0.0.1:{owner}: choose another id")
@@ -76,7 +76,8 @@ async fn a_start_is_refused_when_the_configured_address_of_its_id_answers() {
     let first = started("a", loopback()).await;
     let owner = port_of(&first).await;
     let third = started("c", loopback().urls(format!("127.0.0.1:{owner}/a"))).await;
-    eventually(async || echoes(&third, "a").await && sees(&first, "c").await).await;
+    until_it_echoes(&third, "a").await;
+    until_it_sees(&first, "c").await;
 
     let urls = [format!("127.0.0.1:{owner}/a"), format!("127.0.0.1:{}/c", port_of(&third).await)];
     let second = patient(loopback().port(free_port()).urls(urls)).build().unwrap();
@@ -121,12 +122,7 @@ async fn a_start_is_refused_when_a_gossip_row_about_its_id_leads_to_another_node
 
 /// A peer of a node that has begun to start.
 async fn witness(port: u16) -> Peer {
-    within(async {
-        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .await;
+    until("it listens", async || TcpStream::connect(("127.0.0.1", port)).await).await;
     Peer::greet("w", port).await
 }
 
@@ -159,7 +155,7 @@ async fn a_start_is_refused_when_the_owner_of_its_id_announces_itself_by_udp() {
     let report = event(&mut told).await;
     assert_eq!(report.data["proven"], false, "a node that is not ready has no claim on the id");
     go.notify_one();
-    let error = within(start).await.unwrap().unwrap_err().to_string();
+    let error = within("the start ends", start).await.unwrap().unwrap_err().to_string();
     assert!(error.contains(&format!("127.0.0.1:{owner}")), "{error}");
     stop([&first]).await;
 }

@@ -3,12 +3,14 @@
 use ligand::{Error, ErrorKind, Outcome, ServiceBroker};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+use tests_support::{free_port, is, until, within};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 
 use crate::peer::{Peer, REQUEST, service};
-use crate::ports::free_port;
-use crate::support::{builder, echo, echoes, eventually, loopback, row, sees, started, stop, within};
+use crate::support::{
+    builder, echo, loopback, row, sees, started, stop, until_counted, until_it_echoes, until_it_sees,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_port_in_use_is_named_with_what_to_do() {
@@ -33,7 +35,7 @@ async fn what_a_node_advertises_is_what_others_list() {
         .build()
         .unwrap();
     b.start().await.unwrap();
-    eventually(async || echoes(&a, "b").await).await;
+    until_it_echoes(&a, "b").await;
     let listed = row(&a, "b").await.unwrap();
     assert_eq!(listed["hostname"], "127.0.0.1");
     assert_eq!(listed["ipList"], json!(["127.0.0.1", "127.0.0.9"]));
@@ -64,7 +66,7 @@ async fn a_node_that_advertises_another_port_is_reached_there() {
     let b = builder("b", tcp.with(|options| options.advertised_port = Some(public))).service(echo());
     let b = b.build().unwrap();
     b.start().await.unwrap();
-    eventually(async || echoes(&a, "b").await).await;
+    until_it_echoes(&a, "b").await;
     assert_eq!(row(&a, "b").await.unwrap()["port"], public);
     let answer: Value = a.call("echo.echo", json!("mapped")).node(b.node_id()).await.unwrap();
     assert_eq!(answer, "mapped");
@@ -81,29 +83,26 @@ async fn a_restart_with_the_same_id_and_port_is_seen_within_five_seconds() {
     let first = builder("b", tcp().urls(urls.clone())).service(echo()).build().unwrap();
     let starting = first.clone();
     runtime.spawn(async move { starting.start().await }).await.unwrap().unwrap();
-    eventually(async || sees(&a, "b").await).await;
+    until_it_sees(&a, "b").await;
     runtime.shutdown_background();
     drop(first);
 
     // Whatever is left of the old run holds the port for a moment.
-    let second = within(async {
-        loop {
-            let second = builder("b", tcp().urls(urls.clone())).service(echo()).build().unwrap();
-            match second.start().await {
-                Ok(()) => return second,
-                Err(_) => tokio::task::yield_now().await,
-            }
-        }
+    let second = until("the port is free", async || {
+        let second = builder("b", tcp().urls(urls.clone())).service(echo()).build().unwrap();
+        second.start().await.map(|()| second)
     })
     .await;
     let from = Instant::now();
-    eventually(async || {
-        row(&a, "b").await.is_some_and(|row| row["instanceID"] == second.instance_id().as_str())
+    until("the restart is seen", async || {
+        is(row(&a, "b").await, |row| {
+            row.as_ref().is_some_and(|row| row["instanceID"] == second.instance_id().as_str())
+        })
     })
     .await;
     println!("a restart was seen after {:.1?}", from.elapsed());
     assert!(from.elapsed() < Duration::from_secs(5), "it took {:?}", from.elapsed());
-    eventually(async || echoes(&a, "b").await).await;
+    until_it_echoes(&a, "b").await;
     let answer: Value = a.call("echo.echo", json!(1)).node(second.node_id()).await.unwrap();
     assert_eq!(answer, 1);
     stop([&a, &second]).await;
@@ -133,7 +132,7 @@ async fn fill(node: &ServiceBroker) -> (JoinSet<Error>, Error) {
     loop {
         calls.spawn(call(node.clone(), 60_000));
         // Each either waits for its answer, or was refused and is gone.
-        within(async {
+        within("each call waits or is refused", async {
             while node.stats().pending as usize != calls.len() {
                 while let Some(done) = calls.try_join_next() {
                     assert_eq!(done.unwrap().kind(), ErrorKind::QueueIsFull);
@@ -170,7 +169,7 @@ async fn a_peer_that_stops_reading_fills_a_buffer_and_further_calls_are_refused(
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::QueueIsFull, Outcome::NotRun), "{error:?}");
     assert_eq!(node.stats().pending as usize, waiting.len(), "a refused call waits for nothing");
     drop(waiting);
-    eventually(async || node.stats().pending == 0).await;
+    until_counted(&node, |stats| stats.pending == 0).await;
     stop_hanging(&node, peer).await;
 }
 
@@ -185,7 +184,7 @@ async fn when_a_peer_dies_calls_that_left_may_have_run_and_those_still_queued_ha
         let from = Instant::now();
         peer.door.slam();
         let (mut not_run, mut may_have_run) = (0, 0);
-        while let Some(error) = within(waiting.join_next()).await {
+        while let Some(error) = within("the calls fail", waiting.join_next()).await {
             let error = error.unwrap();
             assert_eq!(error.kind(), ErrorKind::RequestRejected, "{error:?}");
             match error.outcome() {
@@ -215,7 +214,7 @@ async fn calls_in_flight_fail_within_100_ms_of_the_death_of_their_peer() {
         }
         let from = Instant::now();
         peer.door.slam();
-        while let Some(error) = within(waiting.join_next()).await {
+        while let Some(error) = within("the calls fail", waiting.join_next()).await {
             let error = error.unwrap();
             assert_eq!((error.kind(), error.outcome()), (ErrorKind::RequestRejected, Outcome::MayHaveRun));
         }
@@ -229,6 +228,6 @@ async fn calls_in_flight_fail_within_100_ms_of_the_death_of_their_peer() {
 /// Stops a node whose peer does not read, by letting the peer die first.
 async fn stop_hanging(node: &ServiceBroker, peer: Peer) {
     peer.door.slam();
-    eventually(async || !sees(node, "peer").await).await;
+    until("the peer is gone", async || !sees(node, "peer").await).await;
     stop([node]).await;
 }

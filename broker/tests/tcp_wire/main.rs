@@ -7,13 +7,6 @@ mod hostile_requests;
 mod hostile_streams;
 mod id_conflict;
 mod links;
-#[path = "../log/mod.rs"]
-mod log;
-#[allow(dead_code, reason = "others send more of it")]
-#[path = "../outsider/mod.rs"]
-mod outsider;
 mod peer;
-#[path = "../conformance/ports.rs"]
-mod ports;
 mod support;
 mod versions;

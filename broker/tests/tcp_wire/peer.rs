@@ -1,34 +1,22 @@
 //! A peer of bare sockets: frames written by hand, whatever comes noted.
 
+use ligand::ServiceBroker;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tests_support::{tcp, within};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::support::{eventually, sees, within};
-use ligand::ServiceBroker;
+pub(crate) use tests_support::tcp::{
+    EVENT, GOSSIP_REQ, GOSSIP_RES, HELLO, PING, PONG, REQUEST, RESPONSE, frame,
+};
 
-pub(crate) const EVENT: u8 = 1;
-pub(crate) const REQUEST: u8 = 2;
-pub(crate) const RESPONSE: u8 = 3;
-pub(crate) const PING: u8 = 4;
-pub(crate) const PONG: u8 = 5;
-pub(crate) const GOSSIP_REQ: u8 = 6;
-pub(crate) const GOSSIP_RES: u8 = 7;
-pub(crate) const HELLO: u8 = 8;
+use crate::support::until_it_sees;
 
 /// Frames that wait to be looked at; with that many, a door reads no more.
 const NOTED: usize = 65_536;
-
-/// The whole frame with this type and payload.
-pub(crate) fn frame(code: u8, payload: &[u8]) -> Vec<u8> {
-    let [a, b, c, d] = u32::try_from(payload.len() + 6).unwrap().to_be_bytes();
-    let mut frame = vec![a ^ b ^ c ^ d ^ code, a, b, c, d, code];
-    frame.extend_from_slice(payload);
-    frame
-}
 
 /// A frame that a peer received.
 #[derive(Debug, Clone)]
@@ -49,7 +37,8 @@ pub(crate) struct Line(TcpStream);
 impl Line {
     /// A connection without any greeting.
     pub(crate) async fn open(port: u16) -> Self {
-        let stream = within(TcpStream::connect(("127.0.0.1", port))).await.unwrap();
+        let stream =
+            within("it takes the connection", TcpStream::connect(("127.0.0.1", port))).await.unwrap();
         stream.set_nodelay(true).unwrap();
         Self(stream)
     }
@@ -63,7 +52,7 @@ impl Line {
     }
 
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
-        within(self.0.write_all(bytes)).await.unwrap();
+        within("it is written", self.0.write_all(bytes)).await.unwrap();
     }
 
     /// Says who is sending, and where it listens.
@@ -123,7 +112,7 @@ impl Door {
 
     /// The next frame of this type; others are dropped.
     pub(crate) async fn next(&mut self, code: u8) -> Received {
-        within(async {
+        within(&format!("a frame of type {code} comes"), async {
             loop {
                 let frame = self.frames.recv().await.unwrap();
                 if frame.code == code {
@@ -151,14 +140,9 @@ async fn read(
     frames: Option<mpsc::Sender<Received>>,
     mut gate: watch::Receiver<bool>,
 ) {
-    let mut header = [0; 6];
-    while gate.wait_for(|reading| *reading).await.is_ok() && stream.read_exact(&mut header).await.is_ok() {
-        let [_, a, b, c, d, code] = header;
-        let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap();
-        let mut payload = vec![0; length - 6];
-        if stream.read_exact(&mut payload).await.is_err() {
-            return;
-        }
+    while gate.wait_for(|reading| *reading).await.is_ok()
+        && let Some((code, payload)) = tcp::read(&mut stream).await
+    {
         if let Some(frames) = &frames {
             // Whoever looked has gone.
             let _ = frames.send(Received { code, payload }).await;
@@ -192,7 +176,7 @@ impl Peer {
     pub(crate) async fn join(id: &str, broker: &ServiceBroker, services: Value) -> Self {
         let mut peer = Self::greet(id, crate::support::port_of(broker).await).await;
         peer.introduce(2, services).await;
-        eventually(async || sees(broker, id).await).await;
+        until_it_sees(broker, id).await;
         peer
     }
 

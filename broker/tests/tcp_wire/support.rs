@@ -1,12 +1,14 @@
-//! Brokers on loopback, and waiting for conditions.
+//! Brokers on loopback, and what they see of each other.
 
 use ligand::transport::tcp::Tcp;
-use ligand::{BrokerBuilder, Error, LocalEvent, LocalEvents, Payload, Reply, ServiceBroker, ServiceDef};
+use ligand::{
+    BrokerBuilder, Error, LocalEvent, LocalEvents, Payload, Reply, ServiceBroker, ServiceDef, TransitStats,
+};
 use serde_json::{Value, json};
-use std::future::Future;
 use std::time::Duration;
+use tests_support::{is, until, within};
 
-/// A test that waits longer than this has failed.
+/// Longer than anything here takes.
 pub(crate) const LIMIT: Duration = Duration::from_secs(15);
 
 /// TCP on loopback, on a free port, without discovery.
@@ -23,7 +25,7 @@ pub(crate) fn builder(id: &str, tcp: Tcp) -> BrokerBuilder {
     })
 }
 
-/// The same without threads of its own: on a runtime of one thread, a [`Log`](crate::log::Log) of that thread is all it says.
+/// The same without threads of its own: on a runtime of one thread, a [`Log`](tests_support::log::Log) of that thread is all it says.
 pub(crate) fn on_this_thread(id: &str, tcp: Tcp) -> BrokerBuilder {
     builder(id, tcp).configure(|config| config.control.thread = false)
 }
@@ -60,36 +62,31 @@ pub(crate) async fn echoes(broker: &ServiceBroker, id: &str) -> bool {
     list.as_array().unwrap().iter().any(|row| row["name"] == "echo" && row["nodeID"] == id)
 }
 
+/// Waits until a node sees another one as available.
+pub(crate) async fn until_it_sees(broker: &ServiceBroker, id: &str) {
+    until(&format!("{} sees {id}", broker.node_id()), async || sees(broker, id).await).await;
+}
+
+/// Waits until a node knows that another one offers `echo`.
+pub(crate) async fn until_it_echoes(broker: &ServiceBroker, id: &str) {
+    until(&format!("{} knows the service of {id}", broker.node_id()), async || echoes(broker, id).await)
+        .await;
+}
+
+/// Waits until what a node counts fulfils a condition.
+pub(crate) async fn until_counted(node: &ServiceBroker, holds: impl Fn(&TransitStats) -> bool) {
+    until("all of it is counted", async || is(node.stats(), &holds)).await;
+}
+
 /// The port on which a node listens.
 pub(crate) async fn port_of(broker: &ServiceBroker) -> u16 {
     let row = row(broker, broker.node_id().as_str()).await.unwrap();
     u16::try_from(row["port"].as_u64().unwrap()).unwrap()
 }
 
-/// Bytes of memory that this process occupies, where the system says so.
-pub(crate) fn resident() -> Option<usize> {
-    let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
-    pages.split(' ').nth(1)?.parse::<usize>().ok().map(|pages| pages * 4096)
-}
-
-/// Waits for a future, but not for ever.
-pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(LIMIT, future).await.expect("what was waited for did not happen")
-}
-
-/// Looks again and again until the condition holds.
-pub(crate) async fn eventually<F: Future<Output = bool>>(condition: impl Fn() -> F) {
-    within(async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    })
-    .await;
-}
-
 /// The next event of a broker's own life.
 pub(crate) async fn event(events: &mut LocalEvents) -> LocalEvent {
-    within(events.recv()).await.unwrap()
+    within("the next event comes", events.recv()).await.unwrap()
 }
 
 /// Stops brokers that are expected to stop well.

@@ -2,10 +2,10 @@
 
 use ligand::config::Protocol;
 use serde_json::{Value, json};
+use tests_support::log::Log;
 
-use crate::log::Log;
 use crate::peer::{Door, GOSSIP_REQ, HELLO, Line, PING, PONG, Peer, REQUEST, RESPONSE, request, service};
-use crate::support::{builder, echo, eventually, loopback, on_this_thread, port_of, started, stop};
+use crate::support::{builder, echo, loopback, on_this_thread, port_of, started, stop, until_counted};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_of_version_4_gets_packets_of_version_4_without_headers() {
@@ -69,7 +69,7 @@ async fn requests_of_unknown_versions_are_answered_and_logged_once_a_minute() {
         peer.request(&format!("more-{n}"), "echo.echo", json!(1)).await;
     }
     peer.response("more-99").await;
-    eventually(async || node.stats().wrong_version == 105).await;
+    until_counted(&node, |stats| stats.wrong_version == 105).await;
     // A version we speak is another matter.
     peer.ver = json!("5");
     peer.caught_up().await;
@@ -85,6 +85,6 @@ async fn a_version_that_is_no_text_is_not_taken_for_ours() {
     let mut packet = request("r", "echo.echo", json!(1));
     (packet["ver"], packet["sender"]) = (json!(5), json!("p"));
     line.send_json(REQUEST, &packet).await;
-    eventually(async || node.stats().wrong_version == 1).await;
+    until_counted(&node, |stats| stats.wrong_version == 1).await;
     stop([&node]).await;
 }

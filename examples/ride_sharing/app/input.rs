@@ -48,6 +48,8 @@ pub(crate) struct Request {
     /// The number of its line.
     pub(crate) line: usize,
     pub(crate) trip: Trip,
+    /// A mark in its meta, which travels along with all that it causes.
+    pub(crate) mark: Option<&'static str>,
 }
 
 /// The content of a line.
@@ -88,7 +90,7 @@ impl Input {
             }
             match text.and_then(|text| trip(&text)) {
                 Ok(_) if input.rides.len() == MOST => return Err(InputError::TooLong(input.name)),
-                Ok(trip) => input.rides.push(Request { line, trip }),
+                Ok(trip) => input.rides.push(Request { line, trip, mark: None }),
                 Err(why) => {
                     eprintln!("line {line} skipped: {why}");
                     input.skipped += 1;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ligand::{Context, Params, Result, service};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::flow::{Flow, Step};
@@ -114,55 +114,44 @@ pub(crate) fn steps(seen: &[Seen]) -> Vec<Step> {
 }
 
 /// Hosts `journal`.
-pub(crate) struct JournalService {
-    pub(crate) journal: Arc<Journal>,
-    /// Reports that a node holds a ride until it is killed.
-    pub(crate) held: mpsc::Sender<String>,
-}
+pub(crate) struct JournalService(pub(crate) Arc<Journal>);
 
 #[service(name = "journal", client = false)]
 impl JournalService {
     #[event("rideRequested")]
     async fn requested(&self, ctx: Context, Params(event): Params<RideRequested>) -> Result<()> {
         let what = format!("{} for {}", dollars(event.fare_cents), event.rider);
-        self.journal.note(&ctx, Step::Requested, event.ride, what);
+        self.0.note(&ctx, Step::Requested, event.ride, what);
         Ok(())
     }
 
     #[event("rideAccepted")]
     async fn accepted(&self, ctx: Context, Params(event): Params<RideAccepted>) -> Result<()> {
-        self.journal.note(&ctx, Step::Accepted, event.ride, format!("{} drives", event.driver));
+        self.0.note(&ctx, Step::Accepted, event.ride, format!("{} drives", event.driver));
         Ok(())
     }
 
     #[event("paymentSuccess")]
     async fn paid(&self, ctx: Context, Params(event): Params<PaymentSuccess>) -> Result<()> {
-        self.journal.note(&ctx, Step::Paid, event.ride, dollars(event.fare_cents));
+        self.0.note(&ctx, Step::Paid, event.ride, dollars(event.fare_cents));
         Ok(())
     }
 
     #[event("paymentFailed")]
     async fn declined(&self, ctx: Context, Params(event): Params<PaymentFailed>) -> Result<()> {
-        self.journal.note(&ctx, Step::Declined, event.ride, event.reason);
+        self.0.note(&ctx, Step::Declined, event.ride, event.reason);
         Ok(())
     }
 
     #[event("rideCancelled")]
     async fn cancelled(&self, ctx: Context, Params(event): Params<RideCancelled>) -> Result<()> {
-        self.journal.note(&ctx, Step::Cancelled, event.ride, event.reason);
+        self.0.note(&ctx, Step::Cancelled, event.ride, event.reason);
         Ok(())
     }
 
     #[event("notificationSent")]
     async fn notified(&self, ctx: Context, Params(event): Params<NotificationSent>) -> Result<()> {
-        self.journal.note(&ctx, Step::Notified, event.ride, format!("\"{}\"", event.text));
-        Ok(())
-    }
-
-    #[event("demo.held")]
-    async fn held(&self, Params(node): Params<String>) -> Result<()> {
-        // There is no receiver if no node is to be killed.
-        let _ = self.held.try_send(node);
+        self.0.note(&ctx, Step::Notified, event.ride, format!("\"{}\"", event.text));
         Ok(())
     }
 }

@@ -11,17 +11,14 @@ mod riders;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ligand::{Error, Id, ServiceBroker};
-use tokio::sync::mpsc;
+use ligand::{BrokerBuilder, Error, Id, ServiceBroker};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::Failure;
 use crate::bus::Bus;
-use crate::children::Children;
 use crate::cli::Cli;
 use crate::events::RideId;
-use crate::hold::MARK;
 use crate::nodes;
 use crate::ride::RidesClient;
 use crate::role::Role;
@@ -32,9 +29,6 @@ use input::Request;
 use journal::{Journal, JournalService};
 use progress::Progress;
 use riders::{Riders, Session};
-
-/// The ride whose payment `--kill` interrupts, counted from 0.
-const HELD_RIDE: usize = 2;
 
 /// The result of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,10 +43,8 @@ pub(crate) struct App {
     broker: ServiceBroker,
     journal: Arc<Journal>,
     riders: Arc<Riders>,
-    held: mpsc::Receiver<String>,
     in_flight: usize,
     patience: Duration,
-    killed: Vec<String>,
     from: Instant,
 }
 
@@ -69,13 +61,16 @@ pub(crate) struct Ride {
     asked: Instant,
 }
 
+/// The node of the app, for [`App::start`].
+pub(crate) fn node(bus: &Bus) -> BrokerBuilder {
+    nodes::builder(bus, Role::App.node_id(1))
+}
+
 impl App {
     /// Joins the cluster, and waits until it is complete.
-    pub(crate) async fn start(cli: &Cli, bus: &Bus) -> Result<Self, Failure> {
+    pub(crate) async fn start(cli: &Cli, node: BrokerBuilder) -> Result<Self, Failure> {
         let journal = Arc::new(Journal::new());
-        let (tell, held) = mpsc::channel(8);
-        let service = JournalService { journal: Arc::clone(&journal), held: tell };
-        let broker = nodes::builder(bus, Role::App.node_id(1)).service(service).build()?;
+        let broker = node.service(JournalService(Arc::clone(&journal))).build()?;
         broker.start().await?;
         if let Err(failure) = ready::wait(&broker, cli.replicas()).await {
             // The incomplete cluster is reported. An error of this stop would add nothing.
@@ -86,57 +81,42 @@ impl App {
             broker,
             journal,
             riders: Arc::default(),
-            held,
             in_flight: cli.in_flight(),
             patience: cli.patience(),
-            killed: Vec::new(),
             from: Instant::now(),
         })
     }
 
-    /// Runs all rides, a limited number at a time, in the order of the input. If a child holds a ride, it is
-    /// killed.
-    pub(crate) async fn run(
-        &mut self,
-        input: &Input,
-        mut children: Option<&mut Children>,
-    ) -> Result<Vec<Ride>, Failure> {
-        if children.is_some() && input.rides.len() <= HELD_RIDE {
-            return Err(Failure::TooFew);
-        }
+    /// Runs all rides, a limited number at a time, in the order of the input.
+    pub(crate) async fn run(&self, input: &Input) -> Vec<Ride> {
         let progress = Progress::of(input.rides.len());
-        let mut waiting = input.rides.iter().enumerate();
+        let mut waiting = input.rides.iter();
         let mut under_way = JoinSet::new();
         let mut done = Vec::with_capacity(input.rides.len());
         loop {
             while under_way.len() < self.in_flight
-                && let Some((index, request)) = waiting.next()
+                && let Some(request) = waiting.next()
             {
-                let is_held = children.is_some() && index == HELD_RIDE;
-                under_way.spawn(self.passenger().ride(request.clone(), is_held));
+                under_way.spawn(self.passenger().ride(request.clone()));
             }
-            tokio::select! {
-                ride = under_way.join_next() => match ride {
-                    Some(ride) => done.push(ride.expect("a ride's task is neither cancelled nor does it panic")),
-                    None => break,
-                },
-                Some(node) = self.held.recv() => if let Some(children) = children.as_mut() {
-                    children.kill(&node).await?;
-                    self.killed.push(node);
-                    continue;
-                },
-            }
+            let Some(ride) = under_way.join_next().await else { break };
+            done.push(ride.expect("a ride's task is neither cancelled nor does it panic"));
             progress.one_more();
         }
         done.sort_unstable_by_key(|ride: &Ride| ride.request.line);
-        Ok(done)
+        done
     }
 
-    /// Leaves the cluster, and prints what happened.
-    pub(crate) async fn conclude(self, input: &Input, rides: &[Ride]) -> Result<Verdict, Failure> {
+    /// Leaves the cluster, and prints what happened. `killed` contains the nodes that did not leave by themselves.
+    pub(crate) async fn conclude(
+        self,
+        input: &Input,
+        rides: &[Ride],
+        killed: &[String],
+    ) -> Result<Verdict, Failure> {
         let took = self.from.elapsed();
         self.broker.stop().await?;
-        let (report, verdict) = report::write(input, rides, &self.journal, &self.killed, took);
+        let (report, verdict) = report::write(input, rides, &self.journal, killed, took);
         print!("{report}");
         Ok(verdict)
     }
@@ -161,13 +141,13 @@ struct Passenger {
 
 impl Passenger {
     /// Requests a ride, and waits until its flow is complete or no more events arrive.
-    async fn ride(self, request: Request, is_held: bool) -> Ride {
+    async fn ride(self, request: Request) -> Ride {
         let request_id = Id::random().to_string();
         let session = self.riders.session(&self.broker, &request.trip.rider).await;
         let logged_in_by = session.as_ref().ok().map(|session| session.node.clone());
         self.journal.expect(&request_id);
         let asked = Instant::now();
-        let (number, refused) = match self.ask(session, &request, &request_id, is_held).await {
+        let (number, refused) = match self.ask(session, &request, &request_id).await {
             Ok(number) => (Some(number), None),
             Err(error) => (None, Some(error)),
         };
@@ -182,13 +162,12 @@ impl Passenger {
         session: Result<Session, Error>,
         request: &Request,
         request_id: &str,
-        is_held: bool,
     ) -> Result<RideId, Error> {
         let trip = &request.trip;
-        let call =
-            RidesClient::new(&self.broker).request(session?.token, trip.from, trip.to, trip.card.clone());
+        let rides = RidesClient::new(&self.broker);
+        let call = rides.request(session?.token, trip.from, trip.to, trip.card.clone());
         let call = call.request_id(request_id);
-        let call = if is_held { call.meta(MARK, true) } else { call };
+        let call = if let Some(mark) = request.mark { call.meta(mark, true) } else { call };
         Ok(call.await?.ride)
     }
 }

@@ -1,5 +1,6 @@
 //! What the macros say about mistakes, and what they make of correct code.
 
+mod contract_messages;
 mod contracts;
 mod expansion;
 mod messages;

@@ -7,7 +7,8 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use std::collections::BTreeMap;
 
-use crate::bus::{Expected, count, flag, parsed};
+use crate::options::kind::{count, flag, parsed};
+use crate::options::{Expected, Unfit};
 
 /// Arguments by name, as written.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -59,6 +60,11 @@ impl Arguments {
     }
 }
 
+/// The free part of a name.
+fn free<'a>(name: &'a str, prefix: &str) -> Result<&'a str, Unfit> {
+    name.strip_prefix(prefix).ok_or(Unfit::Unknown)
+}
+
 /// Servers take integers of all widths for the same.
 fn integer(number: i64) -> AMQPValue {
     i32::try_from(number).map_or(AMQPValue::LongLongInt(number), AMQPValue::LongInt)
@@ -74,9 +80,9 @@ pub(super) struct QueueOptions {
 }
 
 impl QueueOptions {
-    pub(super) fn set(&mut self, name: &str, value: &str) -> Option<Result<(), Expected>> {
+    pub(super) fn set(&mut self, name: &str, value: &str) -> Result<(), Unfit> {
         let arguments = &mut self.arguments;
-        Some(match name {
+        Ok(match name {
             "durable" => flag(value).map(|on| self.durable = Some(on)),
             "exclusive" => flag(value).map(|on| self.exclusive = Some(on)),
             "autoDelete" => flag(value).map(|on| self.auto_delete = Some(on)),
@@ -88,8 +94,8 @@ impl QueueOptions {
             "deadLetterRoutingKey" => arguments.set_text("x-dead-letter-routing-key", value),
             "overflow" => arguments.set_text("x-overflow", value),
             "queueMode" => arguments.set_text("x-queue-mode", value),
-            other => arguments.set(other.strip_prefix("arguments.")?, value),
-        })
+            other => arguments.set(free(other, "arguments.")?, value),
+        }?)
     }
 }
 
@@ -109,14 +115,14 @@ impl Default for ExchangeOptions {
 }
 
 impl ExchangeOptions {
-    pub(super) fn set(&mut self, name: &str, value: &str) -> Option<Result<(), Expected>> {
-        Some(match name {
+    pub(super) fn set(&mut self, name: &str, value: &str) -> Result<(), Unfit> {
+        Ok(match name {
             "durable" => flag(value).map(|on| self.durable = on),
             "autoDelete" => flag(value).map(|on| self.auto_delete = on),
             "internal" => flag(value).map(|on| self.internal = on),
             "alternateExchange" => self.arguments.set_text("alternate-exchange", value),
-            other => self.arguments.set(other.strip_prefix("arguments.")?, value),
-        })
+            other => self.arguments.set(free(other, "arguments.")?, value),
+        }?)
     }
 }
 
@@ -128,7 +134,7 @@ pub(super) struct MessageOptions {
 }
 
 impl MessageOptions {
-    pub(super) fn set(&mut self, name: &str, value: &str) -> Option<Result<(), Expected>> {
+    pub(super) fn set(&mut self, name: &str, value: &str) -> Result<(), Unfit> {
         let before = self.properties.clone();
         let short = |value: &str| ShortString::try_new(value).map_err(|_| "at most 255 bytes");
         let properties = match name {
@@ -152,9 +158,10 @@ impl MessageOptions {
             "type" => short(value).map(|text| before.with_type(text)),
             "appId" => short(value).map(|text| before.with_app_id(text)),
             "userId" => short(value).map(|text| before.with_user_id(text)),
-            other => return Some(self.headers.set(other.strip_prefix("headers.")?, value)),
+            other => return Ok(self.headers.set(free(other, "headers.")?, value)?),
         };
-        Some(properties.map(|properties| self.properties = properties))
+        self.properties = properties?;
+        Ok(())
     }
 
     pub(super) fn properties(&self) -> BasicProperties {
@@ -175,8 +182,8 @@ pub(super) struct ConsumeOptions {
 }
 
 impl ConsumeOptions {
-    pub(super) fn set(&mut self, name: &str, value: &str) -> Option<Result<(), Expected>> {
-        Some(match name {
+    pub(super) fn set(&mut self, name: &str, value: &str) -> Result<(), Unfit> {
+        Ok(match name {
             "exclusive" => flag(value).map(|on| self.exclusive = on),
             "noLocal" => flag(value).map(|on| self.no_local = on),
             "priority" => count(value)
@@ -184,8 +191,8 @@ impl ConsumeOptions {
                 .and_then(|_| self.arguments.set_number("x-priority", value)),
             // Who acknowledges what is the protocol's business.
             "noAck" => Err("nothing: requests and balanced events are acknowledged, the rest is not"),
-            other => self.arguments.set(other.strip_prefix("arguments.")?, value),
-        })
+            other => self.arguments.set(free(other, "arguments.")?, value),
+        }?)
     }
 }
 
@@ -201,11 +208,11 @@ mod tests {
     fn names_of_the_client_library_become_arguments_of_the_server() {
         let mut options = QueueOptions::default();
         for (name, text) in [("messageTtl", "500"), ("overflow", "reject-publish"), ("durable", "false")] {
-            options.set(name, text).unwrap().unwrap();
+            options.set(name, text).unwrap();
         }
-        options.set("arguments.x-queue-type", "quorum").unwrap().unwrap();
-        options.set("arguments.x-max-length-bytes", "5000000000").unwrap().unwrap();
-        options.set("arguments.x-single-active-consumer", "true").unwrap().unwrap();
+        options.set("arguments.x-queue-type", "quorum").unwrap();
+        options.set("arguments.x-max-length-bytes", "5000000000").unwrap();
+        options.set("arguments.x-single-active-consumer", "true").unwrap();
         let table = options.arguments.table();
         assert_eq!(value(&table, "x-message-ttl"), Some(AMQPValue::LongInt(500)));
         assert_eq!(value(&table, "x-overflow"), Some(AMQPValue::LongString("reject-publish".into())));
@@ -218,21 +225,21 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused_and_what_is_unknown_is_not_taken() {
         let mut queue = QueueOptions::default();
-        assert!(queue.set("expires", "-1").unwrap().is_err());
-        assert!(queue.set("noSuchThing", "1").is_none());
+        assert!(queue.set("expires", "-1").is_err());
+        assert!(matches!(queue.set("noSuchThing", "1"), Err(Unfit::Unknown)));
         let long = format!("arguments.{}", "x".repeat(256));
-        assert!(queue.set(&long, "1").unwrap().is_err());
+        assert!(queue.set(&long, "1").is_err());
         let mut message = MessageOptions::default();
-        assert!(message.set("contentType", &"x".repeat(256)).unwrap().is_err());
-        assert!(message.set("CC", "elsewhere").is_none());
-        assert!(ConsumeOptions::default().set("noAck", "true").unwrap().is_err());
+        assert!(message.set("contentType", &"x".repeat(256)).is_err());
+        assert!(matches!(message.set("CC", "elsewhere"), Err(Unfit::Unknown)));
+        assert!(ConsumeOptions::default().set("noAck", "true").is_err());
     }
 
     #[test]
     fn messages_carry_the_properties_that_were_asked_for() {
         let mut message = MessageOptions::default();
-        message.set("persistent", "true").unwrap().unwrap();
-        message.set("headers.x-team", "blue").unwrap().unwrap();
+        message.set("persistent", "true").unwrap();
+        message.set("headers.x-team", "blue").unwrap();
         let properties = message.properties();
         assert_eq!(properties.delivery_mode(), &Some(2));
         let headers = properties.headers().clone().unwrap();

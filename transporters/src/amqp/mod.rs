@@ -32,51 +32,23 @@ mod underway;
 use async_trait::async_trait;
 use std::sync::Arc;
 
-use crate::bus;
+use crate::bus::{self, ServerOptions as _};
+use crate::scheme::backend;
 use crate::{Capabilities, Connection, Link, TransportError, Transporter};
 
 pub use options::AmqpOptions;
 
-/// The AMQP 0.9.1 transporter.
-///
-/// ```
-/// use ligand_transporters::amqp::Amqp;
-///
-/// let amqp = Amqp::from_url("amqp://user:password@rabbit-1;amqp://user:password@rabbit-2?prefetch=50")?;
-/// assert_eq!(amqp.options.prefetch, 50);
-/// # Ok::<(), ligand_transporters::TransportError>(())
-/// ```
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct Amqp {
-    /// Its options.
-    pub options: AmqpOptions,
-}
-
-impl Amqp {
-    /// A transporter for `amqp://guest:guest@localhost:5672`.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// A transporter for a URL; see [`AmqpOptions::from_url`].
+backend! {
+    /// The AMQP 0.9.1 transporter.
     ///
-    /// # Errors
-    /// [`TransportError::Config`] when the URL or an option in it is wrong.
-    pub fn from_url(url: &str) -> Result<Self, TransportError> {
-        // A bare name is Node's word for the server on this machine.
-        if !url.contains("://") {
-            return Ok(Self::new());
-        }
-        AmqpOptions::from_url(url).map(Self::with_options)
-    }
-
-    /// A transporter with options.
-    #[must_use]
-    pub fn with_options(options: AmqpOptions) -> Self {
-        Self { options }
-    }
+    /// ```
+    /// use ligand_transporters::amqp::Amqp;
+    ///
+    /// let amqp = Amqp::from_url("amqp://user:password@rabbit-1;amqp://user:password@rabbit-2?prefetch=50")?;
+    /// assert_eq!(amqp.options().prefetch, 50);
+    /// # Ok::<(), ligand_transporters::TransportError>(())
+    /// ```
+    Amqp of AmqpOptions
 }
 
 #[async_trait]

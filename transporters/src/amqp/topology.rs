@@ -189,8 +189,8 @@ mod tests {
     #[test]
     fn options_of_the_user_come_over_those_of_the_kind() {
         let mut options = AmqpOptions::default();
-        options.queue_options.set("expires", "1000").unwrap().unwrap();
-        options.queue_options.set("autoDelete", "false").unwrap().unwrap();
+        options.queue_options.set("expires", "1000").unwrap();
+        options.queue_options.set("autoDelete", "false").unwrap();
         let info = queue(&options, &Subscription::Own(PacketKind::Info));
         assert_eq!((arguments(&info), info.auto_delete), (vec![("x-expires".to_owned(), 1000)], false));
     }

@@ -9,14 +9,14 @@
 //!   library's own recovery stays off. Subscriptions are thus restored by one party only;
 //! * `outbox`: what waits to be published, within bounds; empty and closed while there is no session;
 //! * `intake`, `inbox`: what has arrived and is not handled yet, within bounds;
-//! * `options`, `servers`, `tls`: texts to settings.
+//! * `options`, `servers`, `tls`: which servers, from texts.
 //!
 //! When there is more than the bounds allow, events are given up first, then requests (which are
 //! answered that they did not run), control packets never.
 
 #![cfg_attr(
-    not(all(feature = "nats", feature = "redis", feature = "mqtt", feature = "amqp", feature = "kafka")),
-    allow(dead_code, unused_imports, reason = "no backend alone uses all of it")
+    not(feature = "_servers"),
+    allow(dead_code, unused_imports, reason = "no backend alone uses all of it, but all that are tested do")
 )]
 
 mod client;
@@ -44,6 +44,6 @@ pub(crate) use first::First;
 pub(crate) use inbox::{Inbox, Pump};
 pub(crate) use intake::Intake;
 pub use limits::BusLimits;
-pub(crate) use options::{Expected, OptionText, count, flag, milliseconds, parsed, seconds};
+pub(crate) use options::ServerOptions;
 pub(crate) use servers::{Form, Server, Servers, shown};
 pub use tls_options::TlsOptions;

@@ -1,81 +1,58 @@
-//! Options as text: in the query of a URL, in a configuration file.
+//! Options of a transporter that has a list of servers.
 
-use super::BusLimits;
+use std::borrow::Cow;
+
+use super::{Form, Server, Servers};
 use crate::TransportError;
-pub(crate) use crate::option_values::{Expected, count, flag, milliseconds, parsed, seconds};
+use crate::options::{self, Also, Options};
 
-/// Options that are set by name, with the [`BusLimits`] among them.
-pub(crate) trait OptionText {
-    /// For messages: `NATS`.
-    const KIND: &'static str;
-    /// Names of the backend's own options.
-    const NAMES: &'static [&'static str];
-    /// Names of Node's options that mean nothing here, with the reason.
-    const IGNORED: &'static [(&'static str, &'static str)] = &[];
+/// Options with a list of servers among them.
+pub(crate) trait ServerOptions: Options + Sized {
+    /// What the URLs look like.
+    const FORM: Form;
 
-    /// Names of options that hold addresses of servers, for [`Self::add_servers`].
-    const SERVERS: &'static [&'static str] = &[];
+    /// Adds servers, in the order in which they are tried.
+    ///
+    /// # Errors
+    /// [`TransportError::Config`] when they do not go together.
+    fn take(&mut self, servers: Vec<Server>) -> Result<(), TransportError>;
 
-    fn limits(&mut self) -> &mut BusLimits;
+    /// A list of servers as it is parsed: the place for forms that Node takes besides.
+    ///
+    /// # Errors
+    /// [`TransportError::Config`] when it is in none of them.
+    fn plain_list(text: &str) -> Result<Cow<'_, str>, TransportError> {
+        Ok(text.into())
+    }
 
-    /// Adds servers from text, with the options behind them.
+    /// Checks what single options cannot.
+    ///
+    /// # Errors
+    /// [`TransportError::Config`] says what does not go together.
+    fn validate(&self) -> Result<(), TransportError> {
+        Ok(())
+    }
+
+    /// Adds servers from text, and sets the options behind them.
     ///
     /// # Errors
     /// [`TransportError::Config`] without credentials.
     fn add_servers(&mut self, text: &str) -> Result<(), TransportError> {
-        let _ = text;
-        Ok(())
+        let Servers { list, options } = Servers::parse(&Self::plain_list(text)?, Self::FORM)?;
+        self.take(list)?;
+        options.iter().try_for_each(|(name, value)| options::set(self, name, value))
     }
 
-    /// Sets one of the backend's own: `None` when there is none of that name.
-    fn set_own(&mut self, name: &str, value: &str) -> Option<Result<(), Expected>>;
-
-    /// Sets one option. Objects have their keys joined by dots: `tls.caFile`.
+    /// Adds the servers of a URL. A bare name, as Node has it, stands for the default.
     ///
     /// # Errors
-    /// [`TransportError::Config`] when there is no such option or the value does not fit. Values are not
-    /// printed: they may be secret.
-    fn set(&mut self, name: &str, value: &str) -> Result<(), TransportError> {
-        let value = value.trim();
-        if Self::SERVERS.contains(&name) {
-            return self.add_servers(value);
-        }
-        if value.starts_with('{') {
-            let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(value)
-                .map_err(|error| self.wrong(name, &format!("an object ({error})")))?;
-            for (key, value) in object {
-                let value = match value {
-                    // Node's way to leave an option out.
-                    serde_json::Value::Null => continue,
-                    serde_json::Value::String(text) => text,
-                    other => other.to_string(),
-                };
-                self.set(&format!("{name}.{key}"), &value)?;
-            }
-            return Ok(());
-        }
-        if let Some((_, why)) = Self::IGNORED.iter().find(|(ignored, _)| *ignored == name) {
-            tracing::warn!(transporter = Self::KIND, option = name, "an option has no effect here: {why}");
-            return Ok(());
-        }
-        let own = self.set_own(name, value);
-        match own.or_else(|| self.limits().set(name, value)) {
-            Some(Ok(())) => Ok(()),
-            Some(Err(expected)) => Err(self.wrong(name, expected)),
-            None => {
-                let known = [Self::NAMES, BusLimits::NAMES].concat().join(", ");
-                let kind = Self::KIND;
-                let message = format!("the {kind} transporter has no option `{name}`: it has {known}");
-                Err(TransportError::Config(message))
-            }
-        }
+    /// As [`Self::add_servers`].
+    fn add_url(&mut self, url: &str) -> Result<(), TransportError> {
+        let is_name = Self::FORM.schemes.iter().any(|(scheme, _)| scheme.eq_ignore_ascii_case(url));
+        if is_name { Ok(()) } else { self.add_servers(url) }
     }
 
-    /// An error about the value of an option.
-    fn wrong(&self, name: &str, expected: &str) -> TransportError {
-        let kind = Self::KIND;
-        TransportError::Config(format!(
-            "option `{name}` of the {kind} transporter has a wrong value: give {expected}"
-        ))
-    }
+    /// The option that holds the list: never printed, for there may be passwords in it.
+    const SERVERS: Also<Self> =
+        Also::new(|options: &mut Self, _, text| Ok(options.add_servers(text)?)).secret();
 }

@@ -19,6 +19,18 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// The one on this host, where nobody names another.
+    pub(crate) fn on_this_host(scheme: &str, port: u16) -> Self {
+        Self {
+            scheme: scheme.to_owned(),
+            host: "127.0.0.1".to_owned(),
+            port,
+            user: None,
+            password: None,
+            path: None,
+        }
+    }
+
     /// `host:port`, an IPv6 host in brackets.
     pub(crate) fn address(&self) -> String {
         if self.host.contains(':') {

@@ -22,7 +22,7 @@
 //!
 //! # fn main() -> Result<(), ligand_transporters::TransportError> {
 //! let by_url = Kafka::from_url("kafka://10.0.0.1:9092,10.0.0.2:9092?clientId=shop")?;
-//! let mut options = KafkaOptions::default().url("kafka://10.0.0.1")?;
+//! let mut options = KafkaOptions::new("kafka://10.0.0.1")?;
 //! options.partitioning = Partitioning::Keyed;
 //! let by_options = Kafka::with_options(options)?;
 //! # Ok(()) }
@@ -44,43 +44,14 @@ use std::sync::Arc;
 
 pub use options::{KafkaOptions, Partitioning};
 
-use crate::bus::{self, OptionText as _};
+use crate::bus::{self, ServerOptions as _};
+use crate::scheme::backend;
 use crate::{Capabilities, Connection, Link, TransportError, Transporter};
 use client::KafkaClient;
 
-/// The Kafka transporter: its configuration, to be opened by a node.
-#[derive(Debug, Clone, Default)]
-pub struct Kafka {
-    options: KafkaOptions,
-}
-
-impl Kafka {
-    /// A server on this host, with defaults.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// From a URL such as `kafka://host:9092,other:9092?clientId=shop`, or a bare `Kafka`.
-    ///
-    /// # Errors
-    /// [`TransportError::Config`] names what is wrong, without credentials.
-    pub fn from_url(url: &str) -> Result<Self, TransportError> {
-        let mut options = KafkaOptions::default();
-        if url.contains("://") {
-            options.add_servers(url)?;
-        }
-        Self::with_options(options)
-    }
-
-    /// With these options.
-    ///
-    /// # Errors
-    /// [`TransportError::Config`] when they do not go together.
-    pub fn with_options(options: KafkaOptions) -> Result<Self, TransportError> {
-        options.validate()?;
-        Ok(Self { options })
-    }
+backend! {
+    /// The Kafka transporter: its configuration, to be opened by a node.
+    Kafka of KafkaOptions
 }
 
 #[async_trait]

@@ -1,15 +1,14 @@
 //! Options of the Kafka transporter, with Node's names.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::time::Duration;
 
 use super::settings::{self, Raw, Role};
 use crate::TransportError;
-use crate::bus::{BusLimits, Expected, Form, OptionText, Servers, TlsOptions, count, parsed};
-
-const FORM: Form =
-    Form { kind: "Kafka", schemes: &[("kafka", 9092), ("kafka+tls", 9093)], separators: &[','] };
+use crate::bus::{BusLimits, Form, Server, ServerOptions, TlsOptions};
+use crate::options;
+use crate::options::kind::{code, count, maybe, parsed};
+use crate::options::{Also, Foreign, Kind, Options as _, SECRET, Unfit};
 
 /// Which partition of a topic a frame is written to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,94 +24,135 @@ pub enum Partitioning {
     Keyed,
 }
 
-/// Options of the Kafka transporter.
-///
-/// In the query of a URL or in a configuration file each has the name given in parentheses. Besides, any
-/// setting of librdkafka can be given by its name behind `producer.`, `consumer.` or `admin.`.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct KafkaOptions {
-    /// Servers from which the others are learned (`bootstrapBrokers`; `kafkaHost`, `host`).
-    pub(crate) servers: Servers,
-    /// What the server's logs and quotas know this client by (`clientId`, default `moleculer-kafka`).
-    pub client_id: String,
-    /// User name (`sasl.username`), unless the URL has one. With one, this node logs in by SASL.
-    pub username: Option<String>,
-    /// Password (`sasl.password`), unless the URL has one.
-    pub password: Option<String>,
-    /// How it logs in (`sasl.mechanism`, default `PLAIN`; `SCRAM-SHA-256` and `SCRAM-SHA-512` need the
-    /// feature `kafka-tls`).
-    pub mechanism: String,
-    /// See there (`partitioning`, default fixed).
-    pub partitioning: Partitioning,
-    /// The partition that is written to (`publishMessage.partition`, `publish.partition`; default 0).
-    pub partition: i32,
-    /// Partitions of topics that this node creates (`topicPartitions`); without, what the server says.
-    pub topic_partitions: Option<i32>,
-    /// Replicas of topics that this node creates (`topicReplicas`); without, what the server says.
-    pub topic_replicas: Option<i32>,
-    /// TLS (`tls.*`). Any of these turns it on, as `kafka+tls://` does.
-    pub tls: TlsOptions,
-    /// Bounds of queues and waits. Two defaults are Kafka's own: `maxPacketSize` is 1,000,000, so that a
-    /// packet with what Kafka adds fits into what its servers take, and `connectTimeout` is 15 s, for a
-    /// server lets a new group wait for 3 s, and topics may take their time to appear.
-    pub limits: BusLimits,
-    /// Settings of librdkafka.
-    pub(super) raw: Raw,
-}
-
-impl Default for KafkaOptions {
-    fn default() -> Self {
-        let limits = BusLimits {
+options! {
+    /// Options of the Kafka transporter.
+    ///
+    /// Besides, any setting of librdkafka can be given by its name behind `producer.`, `consumer.` or `admin.`.
+    #[derive(Clone)]
+    pub struct KafkaOptions of "the Kafka transporter", elsewhere FOREIGN;
+    first {
+        /// Servers from which the others are learned.
+        "bootstrapBrokers" | "kafkaHost" | "host" | "client.kafkaHost" | "servers" | "url":
+            Self::SERVERS.default("`127.0.0.1:9092`");
+    }
+    fields {
+        /// What the server's logs and quotas know this client by.
+        "clientId": CLIENT_ID => pub client_id: String = "moleculer-kafka".to_owned();
+        /// How this node logs in: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`, of which the latter two need the
+        /// feature `kafka-tls`.
+        "sasl.mechanism": MECHANISM => pub mechanism: String = "PLAIN".to_owned();
+        /// User name, unless the URL has one. With one, this node logs in by SASL.
+        "sasl.username": SECRET => pub username: Option<String> = None;
+        /// Password, unless the URL has one.
+        "sasl.password": SECRET => pub password: Option<String> = None;
+        /// `fixed`: one partition, as Node. `keyed`: by the id of the sending node.
+        "partitioning": PARTITIONING => pub partitioning: Partitioning = Partitioning::Fixed;
+        /// The partition that is written to.
+        "publishMessage.partition" | "publish.partition": PARTITION => pub partition: i32 = 0;
+        /// Partitions of topics that this node creates; without, what the server says.
+        "topicPartitions": MAYBE_COUNT => pub topic_partitions: Option<i32> = None;
+        /// Replicas of topics that this node creates; without, what the server says.
+        "topicReplicas": MAYBE_COUNT => pub topic_replicas: Option<i32> = None;
+    }
+    then {
+        /// Any setting of librdkafka for what writes, such as `producer.acks=all`; also what Node's clients call
+        /// `acks`, `compression`, `idempotent`, `retries`.
+        "producer.<name>" | "publish.<name>": RAW;
+        /// The same for what reads, such as `consumer.fetch.wait.max.ms=50`; also what Node's clients call
+        /// `maxWaitTime`, `minBytes`, `maxBytes`, `sessionTimeout`, `heartbeatInterval`.
+        "consumer.<name>": RAW;
+        /// The same for what creates topics.
+        "admin.<name>" | "client.<name>": RAW;
+    }
+    shared {
+        /// TLS. Any of these turns it on, as `kafka+tls://` does.
+        pub tls: TlsOptions = TlsOptions::default();
+        /// Bounds of queues and waits. Two defaults are Kafka's own: `maxPacketSize` is 1,000,000, so that a
+        /// packet with what Kafka adds fits into what its servers take, and `connectTimeout` is 15 s, for a
+        /// server lets a new group wait for 3 s, and topics may take their time to appear.
+        pub limits: BusLimits = BusLimits {
             max_frame: 1_000_000,
             connect_timeout: Duration::from_secs(15),
             ..BusLimits::default()
         };
-        Self {
-            servers: Servers::default(),
-            client_id: "moleculer-kafka".to_owned(),
-            username: None,
-            password: None,
-            mechanism: "PLAIN".to_owned(),
-            partitioning: Partitioning::Fixed,
-            partition: 0,
-            topic_partitions: None,
-            topic_replicas: None,
-            tls: TlsOptions::default(),
-            limits,
-            raw: Raw::default(),
-        }
+    }
+    state {
+        pub(super) servers: Vec<Server> = Vec::new();
+        /// Settings of librdkafka.
+        pub(super) raw: Raw = Raw::default();
     }
 }
 
-impl KafkaOptions {
-    /// Adds servers: `kafka://user:secret@host:9092,other`, with options behind a `?`.
-    ///
-    /// # Errors
-    /// [`TransportError::Config`] names what is wrong, without credentials.
-    pub fn url(mut self, url: &str) -> Result<Self, TransportError> {
-        self.add_servers(url)?;
-        Ok(self)
-    }
+/// Settings of librdkafka, and what Node's client libraries call otherwise. Values may be secret.
+const RAW: Also<KafkaOptions> = Also::new(|options: &mut KafkaOptions, name, value| {
+    let (section, name) = name.split_once('.').ok_or(Unfit::Unknown)?;
+    options.set_raw(settings::role(section).ok_or(Unfit::Unknown)?, name, value)
+})
+.secret();
 
-    /// `host:port`, joined by commas.
-    pub(super) fn addresses(&self) -> String {
-        if self.servers.list.is_empty() {
-            "127.0.0.1:9092".to_owned()
-        } else {
-            self.servers.list.iter().map(|server| server.address()).collect::<Vec<_>>().join(",")
+const CLIENT_ID: Kind<String> = Kind::new(|text| Ok(text.to_owned()), code);
+
+const MECHANISM: Kind<String> = Kind::new(
+    |text| match text.to_ascii_uppercase() {
+        known if ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"].contains(&known.as_str()) => Ok(known),
+        _ => Err("PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"),
+    },
+    code,
+);
+
+const PARTITIONING: Kind<Partitioning> = Kind::new(
+    |text| match text {
+        "fixed" => Ok(Partitioning::Fixed),
+        "keyed" => Ok(Partitioning::Keyed),
+        _ => Err("fixed or keyed"),
+    },
+    |partitioning| match partitioning {
+        Partitioning::Fixed => code(&"fixed"),
+        Partitioning::Keyed => code(&"keyed"),
+    },
+);
+
+const PARTITION: Kind<i32> =
+    Kind::new(|text| parsed::<u16>(text, "the number of a partition").map(i32::from), i32::to_string);
+
+const MAYBE_COUNT: Kind<Option<i32>> = Kind::new(
+    |text| count(text).and_then(|count| i32::try_from(count).map_err(|_| "a smaller number")).map(Some),
+    maybe,
+);
+
+/// Options of Node's clients that are none here.
+const FOREIGN: &[(&str, Foreign)] = &[
+    ("producer.autocreateTopics", MADE_BY_WRITING),
+    ("publish.autocreateTopics", MADE_BY_WRITING),
+    ("consumer.autocommit", NO_COMMITS),
+    ("consumer.autoCommit", NO_COMMITS),
+    ("consumer.encoding", Foreign::Moot("packets are bytes")),
+    ("consumer.mode", AT_THE_END),
+    ("consumer.fromOffset", AT_THE_END),
+    ("client.autoConnect", Foreign::Moot("the node connects when it starts")),
+];
+const MADE_BY_WRITING: Foreign = Foreign::Moot("the server decides whether a topic is made by writing to it");
+const NO_COMMITS: Foreign = Foreign::Moot("no group is used twice, so no offset is committed");
+const AT_THE_END: Foreign = Foreign::Moot("reading begins at the end of a topic");
+
+impl ServerOptions for KafkaOptions {
+    const FORM: Form =
+        Form { kind: "Kafka", schemes: &[("kafka", 9092), ("kafka+tls", 9093)], separators: &[','] };
+
+    fn take(&mut self, servers: Vec<Server>) -> Result<(), TransportError> {
+        for server in &servers {
+            if let (Some(user), None) = (&server.user, &self.username) {
+                self.username = Some(user.clone());
+                self.password.clone_from(&server.password);
+            }
         }
+        self.servers.extend(servers);
+        Ok(())
     }
 
-    pub(super) fn is_tls(&self) -> bool {
-        self.tls != TlsOptions::default()
-            || self.servers.list.first().is_some_and(|server| server.scheme == "kafka+tls")
-    }
-
-    /// Checks what single options cannot.
-    pub(crate) fn validate(&self) -> Result<(), TransportError> {
+    fn validate(&self) -> Result<(), TransportError> {
         let wrong = |why: &str| Err(TransportError::Config(why.to_owned()));
-        let (encrypted, schemes) = (self.is_tls(), self.servers.list.iter().map(|server| &server.scheme));
+        let (encrypted, schemes) = (self.is_tls(), self.servers.iter().map(|server| &server.scheme));
         if schemes.collect::<BTreeSet<_>>().len() > 1 {
             return wrong("kafka:// and kafka+tls:// cannot be mixed: one client speaks one of them");
         }
@@ -136,151 +176,41 @@ impl KafkaOptions {
         }
         Ok(())
     }
-
-    /// Sets what Node's client libraries call otherwise, or librdkafka's own.
-    fn set_raw(&mut self, role: Role, name: &str, value: &str) -> Option<Result<(), Expected>> {
-        match name {
-            "sasl.mechanism" | "sasl.username" | "sasl.password" => self.set_own(name, value),
-            name if name.starts_with("tls.") => self.tls.set(name, value),
-            name => self.raw.set(role, name, value),
-        }
-    }
 }
 
-impl OptionText for KafkaOptions {
-    const KIND: &'static str = "Kafka";
-    const NAMES: &'static [&'static str] = &[
-        "bootstrapBrokers",
-        "kafkaHost",
-        "host",
-        "servers",
-        "url",
-        "clientId",
-        "sasl.mechanism",
-        "sasl.username",
-        "sasl.password",
-        "partitioning",
-        "publishMessage.partition",
-        "publish.partition",
-        "topicPartitions",
-        "topicReplicas",
-        "producer.<setting of librdkafka>",
-        "consumer.<setting of librdkafka>",
-        "admin.<setting of librdkafka>",
-        "tls.caFile",
-        "tls.certFile",
-        "tls.keyFile",
-        "tls.dangerousAcceptAnyCertificate",
-    ];
-    const IGNORED: &'static [(&'static str, &'static str)] = &[
-        ("producer.autocreateTopics", "the server decides whether a topic is made by writing to it"),
-        ("publish.autocreateTopics", "the server decides whether a topic is made by writing to it"),
-        ("consumer.autocommit", "no group is used twice, so no offset is committed"),
-        ("consumer.autoCommit", "no group is used twice, so no offset is committed"),
-        ("consumer.encoding", "packets are bytes"),
-        ("consumer.mode", "reading begins at the end of a topic"),
-        ("consumer.fromOffset", "reading begins at the end of a topic"),
-        ("client.autoConnect", "the node connects when it starts"),
-    ];
-
-    const SERVERS: &'static [&'static str] =
-        &["bootstrapBrokers", "kafkaHost", "host", "client.kafkaHost", "servers", "url"];
-
-    fn limits(&mut self) -> &mut BusLimits {
-        &mut self.limits
+impl KafkaOptions {
+    /// `host:port`, joined by commas.
+    pub(super) fn addresses(&self) -> String {
+        if self.servers.is_empty() {
+            "127.0.0.1:9092".to_owned()
+        } else {
+            self.servers.iter().map(|server| server.address()).collect::<Vec<_>>().join(",")
+        }
     }
 
-    fn add_servers(&mut self, text: &str) -> Result<(), TransportError> {
-        let read = Servers::parse(text, FORM)?;
-        for server in &read.list {
-            if let (Some(user), None) = (&server.user, &self.username) {
-                self.username = Some(user.clone());
-                self.password.clone_from(&server.password);
-            }
-        }
-        self.servers.list.extend(read.list);
-        for (name, value) in read.options {
-            self.set(&name, &value)?;
-        }
-        Ok(())
+    pub(super) fn is_tls(&self) -> bool {
+        self.tls != TlsOptions::default()
+            || self.servers.first().is_some_and(|server| server.scheme == "kafka+tls")
     }
 
-    fn set_own(&mut self, name: &str, value: &str) -> Option<Result<(), Expected>> {
-        let text = || Some(value.to_owned()).filter(|text| !text.is_empty());
-        Some(match name {
-            "clientId" => {
-                value.clone_into(&mut self.client_id);
-                Ok(())
+    fn set_raw(&mut self, role: Role, name: &str, value: &str) -> Result<(), Unfit> {
+        match name {
+            "sasl.mechanism" | "sasl.username" | "sasl.password" => self.put(name, name, value),
+            name if name.starts_with("tls.") => {
+                options::try_set(&mut self.tls, name, value).unwrap_or(Ok(())).map_err(Unfit::from)
             }
-            "sasl.username" => {
-                self.username = text();
-                Ok(())
-            }
-            "sasl.password" => {
-                self.password = text();
-                Ok(())
-            }
-            "sasl.mechanism" => match value.to_ascii_uppercase().as_str() {
-                known @ ("PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512") => {
-                    known.clone_into(&mut self.mechanism);
-                    Ok(())
-                }
-                _ => Err("PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"),
-            },
-            "partitioning" => {
-                let known = match value {
-                    "fixed" => Some(Partitioning::Fixed),
-                    "keyed" => Some(Partitioning::Keyed),
-                    _ => None,
-                };
-                known.map(|known| self.partitioning = known).ok_or("fixed or keyed")
-            }
-            "publishMessage.partition" | "publish.partition" => {
-                let expected = "the number of a partition";
-                parsed::<u16>(value, expected).map(|partition| self.partition = i32::from(partition))
-            }
-            "topicPartitions" => some_count(value).map(|count| self.topic_partitions = Some(count)),
-            "topicReplicas" => some_count(value).map(|count| self.topic_replicas = Some(count)),
             // The codec of Node 0.14's client.
-            "publish.attributes" => {
+            "attributes" if role == Role::Producer => {
                 let codec = match value {
                     "0" => "none",
                     "1" => "gzip",
                     "2" => "snappy",
-                    _ => return Some(Err("0 (none), 1 (gzip) or 2 (snappy)")),
+                    _ => return Err("0 (none), 1 (gzip) or 2 (snappy)".into()),
                 };
-                return self.raw.set(Role::Producer, "compression.codec", codec);
+                self.raw.set(role, "compression.codec", codec)
             }
-            _ => {
-                if let Some(own) = self.tls.set(name, value) {
-                    return Some(own);
-                }
-                let (section, rest) = name.split_once('.')?;
-                let role = settings::role(section)?;
-                return self.set_raw(role, rest, value);
-            }
-        })
-    }
-}
-
-fn some_count(value: &str) -> Result<i32, Expected> {
-    count(value).and_then(|count| i32::try_from(count).map_err(|_| "a smaller number"))
-}
-
-/// Without credentials.
-impl fmt::Debug for KafkaOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KafkaOptions")
-            .field("servers", &self.servers.list)
-            .field("client_id", &self.client_id)
-            .field("username", &self.username.as_ref().map(|_| "***"))
-            .field("mechanism", &self.mechanism)
-            .field("partitioning", &self.partitioning)
-            .field("partition", &self.partition)
-            .field("tls", &self.tls)
-            .field("limits", &self.limits)
-            .field("settings", &self.raw)
-            .finish_non_exhaustive()
+            name => self.raw.set(role, name, value),
+        }
     }
 }
 
@@ -321,7 +251,7 @@ mod tests {
         assert_eq!(options.addresses(), "a:9094,b:9092");
         assert_eq!((options.client_id.as_str(), options.partition), ("shop", 3));
         assert_eq!((options.username.as_deref(), options.password.as_deref()), (Some("u"), Some("p")));
-        let old = KafkaOptions::default().url("kafka://").unwrap();
+        let old = KafkaOptions::new("kafka://").unwrap();
         assert_eq!(old.addresses(), "127.0.0.1:9092");
         let mut old = KafkaOptions::default();
         for (name, value) in [
@@ -337,7 +267,7 @@ mod tests {
     #[test]
     fn a_url_holds_servers_credentials_and_options() {
         let url = "kafka://user:se%20cret@a,b:9999?partitioning=keyed&producer.linger.ms=2&maxHold=3s";
-        let options = KafkaOptions::default().url(url).unwrap();
+        let options = KafkaOptions::new(url).unwrap();
         assert_eq!(options.addresses(), "a:9092,b:9999");
         assert_eq!(options.password.as_deref(), Some("se cret"));
         assert_eq!(options.partitioning, Partitioning::Keyed);
@@ -362,7 +292,7 @@ mod tests {
     #[test]
     fn nothing_printed_holds_a_credential() {
         let url = "kafka://user:canary@a?producer.client.rack=canary&consumer.sasl.password=canary";
-        let options = KafkaOptions::default().url(url).unwrap();
+        let options = KafkaOptions::new(url).unwrap();
         assert!(!format!("{options:?}").contains("canary"));
         assert!(!format!("{:?}", Kafka::with_options(options)).contains("canary"));
     }

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use super::{KafkaOptions, Partitioning};
 use crate::TransportError;
-use crate::bus::{BusLimits, Expected};
+use crate::bus::BusLimits;
+use crate::options::Unfit;
 
 /// What Kafka adds to a packet, with room to spare: the head of a batch and of a record, and a key.
 const FRAMING: usize = 1024;
@@ -78,20 +79,23 @@ pub(super) fn role(section: &str) -> Option<Role> {
 pub(super) struct Raw(Vec<(Role, String, String)>);
 
 impl Raw {
-    /// `None` when librdkafka has none of that name, or it is not for changing.
-    pub(super) fn set(&mut self, role: Role, name: &str, value: &str) -> Option<Result<(), Expected>> {
+    /// # Errors
+    /// [`Unfit::Unknown`] when librdkafka has none of that name, or it is not for changing.
+    pub(super) fn set(&mut self, role: Role, name: &str, value: &str) -> Result<(), Unfit> {
         let known = NODES.iter().find(|(of, nodes, _)| *of == role && *nodes == name);
         let name = known.map_or(name, |(_, _, name)| name);
         if OURS.contains(&name) || name.starts_with("test.") {
-            return None;
+            return Err(Unfit::Unknown);
         }
         match ClientConfig::new().set(name, value).create_native_config() {
             Ok(_) => {}
-            Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)) => return None,
-            Err(_) => return Some(Err("a value that librdkafka takes for it")),
+            Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)) => {
+                return Err(Unfit::Unknown);
+            }
+            Err(_) => return Err("a value that librdkafka takes for it".into()),
         }
         self.0.push((role, name.to_owned(), value.to_owned()));
-        Some(Ok(()))
+        Ok(())
     }
 
     fn apply(&self, role: Role, config: &mut ClientConfig) {
@@ -236,7 +240,6 @@ fn kilobytes(bytes: usize, most: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bus::OptionText as _;
 
     #[test]
     fn librdkafka_takes_every_setting() {

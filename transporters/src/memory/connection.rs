@@ -5,9 +5,9 @@ use futures_util::future::BoxFuture;
 use std::pin::pin;
 use std::sync::Arc;
 
-use super::hub::{DENIED, Hub, Space, Tally};
+use super::hub::{Hub, Space, Tally};
 use super::inbox::Inbox;
-use super::port::{Port, Refused};
+use super::port::{DENIED, Port, Refused};
 use super::routes::Routes;
 use crate::{
     Connection, Frame, Link, PacketKind, Route, SendError, Subscription, TransportError, Up, WriteFrame,

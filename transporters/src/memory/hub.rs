@@ -27,9 +27,6 @@ pub(crate) struct Hub {
     stormy: AtomicBool,
 }
 
-/// What a node is told about a subscription that it may not have.
-pub(super) const DENIED: &str = "the in-memory network denies it to this node";
-
 /// Counts frames that did not arrive normally.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {

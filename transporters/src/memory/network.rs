@@ -8,7 +8,10 @@ use super::connection::Live;
 use super::faults::Weather;
 use super::hub::Hub;
 use super::{Faults, Options, named};
-use crate::{Capabilities, Connection, Link, Name, NodeId, Subscription, TransportError, Transporter};
+use crate::scheme::Backend;
+use crate::{
+    Capabilities, Connection, Link, Name, NodeId, Subscription, TransportError, Transporter, TransporterUrl,
+};
 
 /// A message bus within this process. Clones are the same network.
 ///
@@ -195,6 +198,17 @@ impl Memory {
     #[must_use]
     pub fn network(&self) -> Network {
         Network { hub: Arc::clone(&self.hub) }
+    }
+}
+
+impl Backend for Memory {
+    fn by_url(url: &TransporterUrl) -> Result<Self, TransportError> {
+        match url.beside().first() {
+            None => Self::from_url(url.as_str()),
+            Some((key, _)) => Err(TransportError::Config(format!(
+                "the memory transporter has no option `{key}`: name its network by a URL, `memory://name`"
+            ))),
+        }
     }
 }
 

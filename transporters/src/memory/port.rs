@@ -7,10 +7,12 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::Options;
-use super::hub::DENIED;
 use super::queue::{Overflow, Queue, When};
 use crate::locks::{Mutex, MutexGuard};
 use crate::{Frame, Link, Name, NodeId, Subscription, Topics, TransportError, Up};
+
+/// What a node is told of a subscription that it may not have.
+pub(super) const DENIED: &str = "the in-memory network denies it to this node";
 
 /// Why a frame was not taken.
 #[derive(Debug)]

@@ -28,43 +28,14 @@ use std::sync::Arc;
 
 pub use options::MqttOptions;
 
-use crate::bus::{self, OptionText as _};
+use crate::bus::{self, ServerOptions as _};
+use crate::scheme::backend;
 use crate::{Capabilities, Connection, Link, TransportError, Transporter};
 use client::MqttClient;
 
-/// The MQTT transporter: its configuration, to be opened by a node.
-#[derive(Debug, Clone, Default)]
-pub struct Mqtt {
-    options: MqttOptions,
-}
-
-impl Mqtt {
-    /// A server on this host, with defaults.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// From a URL such as `mqtt://user:secret@host:1883,other:1883?qos=1`, or a bare `MQTT`.
-    ///
-    /// # Errors
-    /// [`TransportError::Config`] names what is wrong, without credentials.
-    pub fn from_url(url: &str) -> Result<Self, TransportError> {
-        let mut options = MqttOptions::default();
-        if url.contains("://") {
-            options.add_servers(url)?;
-        }
-        Self::with_options(options)
-    }
-
-    /// With these options.
-    ///
-    /// # Errors
-    /// [`TransportError::Config`] when they do not go together.
-    pub fn with_options(options: MqttOptions) -> Result<Self, TransportError> {
-        options.validate()?;
-        Ok(Self { options })
-    }
+backend! {
+    /// The MQTT transporter: its configuration, to be opened by a node.
+    Mqtt of MqttOptions
 }
 
 #[async_trait]

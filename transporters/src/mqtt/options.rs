@@ -1,120 +1,127 @@
-//! Options of the MQTT transporter.
+//! Options of the MQTT transporter, most of them those of the MQTT client for Node.js.
 
-use std::fmt;
+use std::borrow::Cow;
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use crate::TransportError;
-use crate::bus::{self, BusLimits, Expected, Form, OptionText, Server, Servers, TlsOptions};
+use crate::bus::{BusLimits, Form, Server, ServerOptions, TlsOptions};
+use crate::options;
+use crate::options::kind::{code, grouped, parsed, seconds};
+use crate::options::{Also, BYTES, Foreign, Kind, SECONDS, SECRET, TEXT};
 
-const FORM: Form = Form {
-    kind: "MQTT",
-    schemes: &[("mqtt", 1883), ("mqtts", 8883), ("tcp", 1883), ("ssl", 8883)],
-    separators: &[','],
-};
-
-/// Options of the MQTT transporter.
-///
-/// In the query of a URL or in a configuration file each has the name given in parentheses; most are those
-/// of the MQTT client for Node.js.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct MqttOptions {
-    /// Servers, in the order in which they are tried (`url`).
-    pub(crate) servers: Servers,
-    /// User name (`username`), unless the URL has one.
-    pub username: Option<String>,
-    /// Password (`password`), unless the URL has one.
-    pub password: Option<String>,
-    /// Client id (`clientId`, default a random one for each connection). Of two clients with one id, a
-    /// server throws the older one out.
-    pub client_id: Option<String>,
-    /// Version of MQTT (`protocolVersion`, default 4, which is 3.1.1; or 5).
-    pub protocol_version: u8,
-    /// Quality of service of every subscription and publish (`qos`, default 0).
-    pub qos: u8,
-    /// What stands between the parts of a topic (`topicSeparator`, default `.`); the same on all nodes.
-    pub topic_separator: String,
-    /// What the server is promised: a sign of life at least this often (`keepalive`, default 10 s; a bare
-    /// number means seconds; at least 1 s, with MQTT 5 at least 5 s). The node itself asks more often whether
-    /// the server is there, so that one that does not answer is lost before frames have been held for longer
-    /// than [`BusLimits::max_hold`].
-    pub keep_alive: Duration,
-    /// Publishes of quality 1 and 2 that wait for the server's word (`inflight`, default 1,000).
-    pub inflight: u16,
-    /// Largest packet that is taken from the server, in bytes (`maxIncomingPacketSize`, default 16 MiB).
-    /// A larger one ends the connection.
-    pub max_incoming: usize,
-    /// TLS, for `mqtts://` (`tls.*`).
-    pub tls: TlsOptions,
-    /// Bounds of queues and waits.
-    pub limits: BusLimits,
-}
-
-impl Default for MqttOptions {
-    fn default() -> Self {
-        Self {
-            servers: Servers::default(),
-            username: None,
-            password: None,
-            client_id: None,
-            protocol_version: 4,
-            qos: 0,
-            topic_separator: ".".to_owned(),
-            keep_alive: Duration::from_secs(10),
-            inflight: 1000,
-            max_incoming: 16 * 1024 * 1024,
-            tls: TlsOptions::default(),
-            limits: BusLimits::default(),
-        }
+options! {
+    /// Options of the MQTT transporter.
+    #[derive(Clone)]
+    pub struct MqttOptions of "the MQTT transporter", elsewhere FOREIGN;
+    first {
+        /// Servers, in the order in which they are tried: URLs, or Node's objects with `host`, `port` and
+        /// `protocol`.
+        "url" | "host" | "servers": Self::SERVERS.whole();
+        /// Port of the servers that were named before.
+        "port": Also::new(|options: &mut Self, _, port| Ok(options.set_port(parsed(port, "a port")?)))
+            .default("1883, with TLS 8883");
+    }
+    fields {
+        /// User name, unless the URL has one.
+        "username": SECRET => pub username: Option<String> = None;
+        /// Password, unless the URL has one.
+        "password": SECRET => pub password: Option<String> = None;
+        /// Client id; without one, a random one for each connection. Of two clients with one id, a server throws
+        /// the older one out.
+        "clientId": TEXT => pub client_id: Option<String> = None;
+        /// Version of MQTT: 4, which is 3.1.1, or 5.
+        "protocolVersion": VERSION => pub protocol_version: u8 = 4;
+        /// Quality of service of every subscription and publish: 0, 1 or 2.
+        "qos": QUALITY => pub qos: u8 = 0;
+        /// What stands between the parts of a topic; the same on all nodes.
+        "topicSeparator": SEPARATOR => pub topic_separator: String = ".".to_owned();
+        /// What the server is promised: a sign of life at least this often; at least 1 s, with version 5 at least
+        /// 5 s. The node itself asks more often whether the server is there, so that one that does not answer is
+        /// lost before frames have been held for longer than `maxHold`.
+        "keepalive": KEEP_ALIVE => pub keep_alive: Duration = Duration::from_secs(10);
+        /// Publishes of quality 1 and 2 that wait for the server's word.
+        "inflight": INFLIGHT => pub inflight: u16 = 1000;
+        /// Largest packet that is taken from the server. A larger one ends the connection.
+        "maxIncomingPacketSize": BYTES => pub max_incoming: usize = 16 * 1024 * 1024;
+    }
+    shared {
+        /// TLS, for `mqtts://`.
+        pub tls: TlsOptions = TlsOptions::default();
+        /// Bounds of queues and waits.
+        pub limits: BusLimits = BusLimits::default();
+    }
+    state {
+        pub(super) servers: Vec<Server> = Vec::new();
     }
 }
 
-impl MqttOptions {
-    /// Adds servers: `mqtt://user:secret@host:1883,other`, with options behind a `?`.
-    ///
-    /// # Errors
-    /// [`TransportError::Config`] names what is wrong, without credentials.
-    pub fn url(mut self, url: &str) -> Result<Self, TransportError> {
-        self.add_servers(url)?;
-        Ok(self)
+const VERSION: Kind<u8> = Kind::new(
+    |text| match text {
+        "4" => Ok(4),
+        "5" => Ok(5),
+        _ => Err("4 (MQTT 3.1.1) or 5"),
+    },
+    u8::to_string,
+);
+
+const QUALITY: Kind<u8> = Kind::new(
+    |text| match text {
+        "0" => Ok(0),
+        "1" => Ok(1),
+        "2" => Ok(2),
+        _ => Err("0, 1 or 2"),
+    },
+    u8::to_string,
+);
+
+const SEPARATOR: Kind<String> = Kind::new(
+    |text| match text {
+        "" | "+" | "#" => Err("a separator that is no wildcard, such as . or /"),
+        separator => Ok(separator.to_owned()),
+    },
+    code,
+);
+
+const KEEP_ALIVE: Kind<Duration> = SECONDS.reading(|text| match seconds(text) {
+    Ok(time) if time >= Duration::from_secs(1) => Ok(time),
+    _ => Err("a time of at least 1s"),
+});
+
+const INFLIGHT: Kind<u16> = Kind::new(
+    |text| parsed(text, "a number from 1 to 65535").map(NonZeroU16::get),
+    |count| grouped((*count).into()),
+);
+
+/// Options of Node's client that are none here.
+const FOREIGN: &[(&str, Foreign)] = &[
+    ("reconnectPeriod", Foreign::Moot("the node reconnects with full jitter between 50 ms and 5 s")),
+    ("resubscribe", Foreign::Moot("subscriptions are always restored")),
+    ("queueQoSZero", Foreign::Moot("nothing is queued while disconnected")),
+    ("reschedulePings", Foreign::Moot("pings are sent after a time without traffic")),
+    ("clean", Foreign::Moot("every connection begins a clean session")),
+    ("protocolId", Foreign::Moot("it follows from the version")),
+];
+
+impl ServerOptions for MqttOptions {
+    const FORM: Form = Form {
+        kind: "MQTT",
+        schemes: &[("mqtt", 1883), ("mqtts", 8883), ("tcp", 1883), ("ssl", 8883)],
+        separators: &[','],
+    };
+
+    fn take(&mut self, servers: Vec<Server>) -> Result<(), TransportError> {
+        self.servers.extend(servers);
+        Ok(())
     }
 
-    pub(crate) fn servers(&self) -> Vec<Server> {
-        match self.servers.list.is_empty() {
-            // A fixed text that has been read before.
-            true => Servers::parse("mqtt://127.0.0.1", FORM).map(|servers| servers.list).unwrap_or_default(),
-            false => self.servers.list.clone(),
-        }
+    fn plain_list(text: &str) -> Result<Cow<'_, str>, TransportError> {
+        let is_objects = text.trim_start_matches('[').trim_start().starts_with('{');
+        if is_objects { objects(text).map(Cow::Owned) } else { Ok(text.into()) }
     }
 
-    /// Node's `servers`: objects with host, port and protocol, with the brackets of the list or without.
-    fn objects(&self, text: &str) -> Result<Vec<Server>, TransportError> {
-        let wrong = || self.wrong("servers", "URLs or objects such as { host, port, protocol }");
-        let list = if text.starts_with('[') { text.to_owned() } else { format!("[{text}]") };
-        let list: Vec<serde_json::Map<String, serde_json::Value>> =
-            serde_json::from_str(&list).map_err(|_| wrong())?;
-        let mut servers = Vec::new();
-        for object in list {
-            let (mut host, mut port, mut scheme) = (None, None, "mqtt");
-            for (key, value) in &object {
-                match (key.as_str(), value) {
-                    ("host", serde_json::Value::String(name)) => host = Some(name),
-                    ("port", number) => port = Some(number.as_u64().ok_or_else(wrong)?),
-                    ("protocol", serde_json::Value::String(name)) => scheme = name.trim_end_matches(':'),
-                    _ => return Err(wrong()),
-                }
-            }
-            let host = host.map_or("127.0.0.1", String::as_str);
-            let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-            let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-            servers.extend(Servers::parse(&format!("{scheme}://{host}{port}"), FORM)?.list);
-        }
-        Ok(servers)
-    }
-
-    /// Checks what single options cannot.
-    pub(crate) fn validate(&self) -> Result<(), TransportError> {
-        if !cfg!(feature = "mqtt-tls") && self.servers.list.iter().any(is_tls) {
+    fn validate(&self) -> Result<(), TransportError> {
+        if !cfg!(feature = "mqtt-tls") && self.servers.iter().any(is_tls) {
             return Err(TransportError::Config(
                 "mqtts:// needs TLS, which is not compiled in: enable the feature `mqtt-tls` of ligand"
                     .to_owned(),
@@ -131,131 +138,62 @@ impl MqttOptions {
     }
 }
 
+impl MqttOptions {
+    /// The servers; at least one.
+    pub(super) fn servers(&self) -> Vec<Server> {
+        match self.servers.is_empty() {
+            true => vec![Server::on_this_host("mqtt", 1883)],
+            false => self.servers.clone(),
+        }
+    }
+
+    fn set_port(&mut self, port: u16) {
+        self.servers = self.servers();
+        self.servers.iter_mut().for_each(|server| server.port = port);
+    }
+}
+
+/// Node's `servers` as URLs: objects with host, port and protocol, with the brackets of the list or without.
+fn objects(text: &str) -> Result<String, TransportError> {
+    let wrong =
+        || options::wrong::<MqttOptions>("servers", "URLs or objects such as { host, port, protocol }");
+    let list = if text.starts_with('[') { text.to_owned() } else { format!("[{text}]") };
+    let list: Vec<serde_json::Map<String, serde_json::Value>> =
+        serde_json::from_str(&list).map_err(|_| wrong())?;
+    let mut urls = Vec::new();
+    for object in list {
+        let (mut host, mut port, mut scheme) = (None, None, "mqtt");
+        for (key, value) in &object {
+            match (key.as_str(), value) {
+                ("host", serde_json::Value::String(name)) => host = Some(name),
+                ("port", number) => port = Some(number.as_u64().ok_or_else(wrong)?),
+                ("protocol", serde_json::Value::String(name)) => scheme = name.trim_end_matches(':'),
+                _ => return Err(wrong()),
+            }
+        }
+        let host = host.map_or("127.0.0.1", String::as_str);
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+        urls.push(format!("{scheme}://{host}{port}"));
+    }
+    Ok(urls.join(","))
+}
+
 /// Whether the connection with a server is encrypted.
 pub(super) fn is_tls(server: &Server) -> bool {
     matches!(server.scheme.as_str(), "mqtts" | "ssl")
 }
 
-impl OptionText for MqttOptions {
-    const KIND: &'static str = "MQTT";
-    const NAMES: &'static [&'static str] = &[
-        "url",
-        "host",
-        "port",
-        "username",
-        "password",
-        "clientId",
-        "protocolVersion",
-        "qos",
-        "topicSeparator",
-        "keepalive",
-        "inflight",
-        "maxIncomingPacketSize",
-        "tls.caFile",
-        "tls.certFile",
-        "tls.keyFile",
-        "tls.dangerousAcceptAnyCertificate",
-    ];
-    const IGNORED: &'static [(&'static str, &'static str)] = &[
-        ("reconnectPeriod", "the node reconnects with full jitter between 50 ms and 5 s"),
-        ("resubscribe", "subscriptions are always restored"),
-        ("queueQoSZero", "nothing is queued while disconnected"),
-        ("reschedulePings", "pings are sent after a time without traffic"),
-        ("clean", "every connection begins a clean session"),
-        ("protocolId", "it follows from the version"),
-    ];
-
-    const SERVERS: &'static [&'static str] = &["url", "host", "servers"];
-
-    fn limits(&mut self) -> &mut BusLimits {
-        &mut self.limits
-    }
-
-    fn add_servers(&mut self, text: &str) -> Result<(), TransportError> {
-        if text.starts_with(['{', '[']) {
-            self.servers.list.extend(self.objects(text)?);
-            return Ok(());
-        }
-        let read = Servers::parse(text, FORM)?;
-        self.servers.list.extend(read.list);
-        read.options.iter().try_for_each(|(name, value)| self.set(name, value))
-    }
-
-    fn set_own(&mut self, name: &str, value: &str) -> Option<Result<(), Expected>> {
-        use bus::{count, parsed, seconds};
-        let text = || Some(value.to_owned()).filter(|text| !text.is_empty());
-        Some(match name {
-            "port" => parsed(value, "a port").map(|port| {
-                let mut list = self.servers();
-                list.iter_mut().for_each(|server| server.port = port);
-                self.servers.list = list;
-            }),
-            "username" => {
-                self.username = text();
-                Ok(())
-            }
-            "password" => {
-                self.password = text();
-                Ok(())
-            }
-            "clientId" => {
-                self.client_id = text();
-                Ok(())
-            }
-            "protocolVersion" => match value {
-                "4" | "5" => parsed(value, "4 or 5").map(|version| self.protocol_version = version),
-                _ => Err("4 (MQTT 3.1.1) or 5"),
-            },
-            "qos" => match value {
-                "0" | "1" | "2" => parsed(value, "0, 1 or 2").map(|qos| self.qos = qos),
-                _ => Err("0, 1 or 2"),
-            },
-            "topicSeparator" => match value {
-                "" | "+" | "#" => Err("a separator that is no wildcard, such as . or /"),
-                separator => {
-                    separator.clone_into(&mut self.topic_separator);
-                    Ok(())
-                }
-            },
-            "keepalive" => match seconds(value) {
-                Ok(time) if time >= Duration::from_secs(1) => {
-                    self.keep_alive = time;
-                    Ok(())
-                }
-                _ => Err("a time of at least 1s"),
-            },
-            "inflight" => parsed::<std::num::NonZeroU16>(value, "a number from 1 to 65535")
-                .map(|count| self.inflight = count.get()),
-            "maxIncomingPacketSize" => count(value).map(|bytes| self.max_incoming = bytes),
-            name => return self.tls.set(name, value),
-        })
-    }
-}
-
-/// Without secrets.
-impl fmt::Debug for MqttOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MqttOptions")
-            .field("servers", &self.servers.list)
-            .field("protocol_version", &self.protocol_version)
-            .field("qos", &self.qos)
-            .field("topic_separator", &self.topic_separator)
-            .field("keep_alive", &self.keep_alive)
-            .field("tls", &self.tls)
-            .field("limits", &self.limits)
-            .finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::{Options as _, Row};
 
     #[test]
     fn every_named_option_can_be_set() {
-        for name in MqttOptions::NAMES {
-            let value = match *name {
-                "url" | "host" => "mqtt://elsewhere",
+        for name in MqttOptions::default().rows().iter().flat_map(Row::names) {
+            let value = match name {
+                "url" | "host" | "servers" => "mqtt://elsewhere",
                 "protocolVersion" => "5",
                 "qos" => "2",
                 "topicSeparator" => "/",
@@ -295,7 +233,7 @@ mod tests {
     #[test]
     fn a_keepalive_that_the_version_cannot_have_is_named() {
         let valid = |query: &str| {
-            let options = MqttOptions::default().url(&format!("mqtt://host?{query}")).unwrap();
+            let options = MqttOptions::new(&format!("mqtt://host?{query}")).unwrap();
             options.validate().map_err(|error| error.to_string())
         };
         assert_eq!(valid("keepalive=1"), Ok(()));
@@ -305,7 +243,7 @@ mod tests {
 
     #[test]
     fn nothing_that_prints_the_options_prints_a_secret() {
-        let mut options = MqttOptions::default().url("mqtt://canary1:canary2@host?password=canary3").unwrap();
+        let mut options = MqttOptions::new("mqtt://canary1:canary2@host?password=canary3").unwrap();
         options.set("username", "canary4").unwrap();
         let printed = format!("{options:?}");
         assert!(!printed.contains("canary"), "{printed}");

@@ -33,51 +33,14 @@ use std::sync::Arc;
 
 pub use options::NatsOptions;
 
-use crate::bus;
+use crate::bus::{self, ServerOptions as _};
+use crate::scheme::backend;
 use crate::{Capabilities, Connection, Link, TransportError, Transporter};
 use client::NatsClient;
 
-/// The NATS transporter: its configuration, to be opened by a node.
-#[derive(Debug, Clone, Default)]
-pub struct Nats {
-    options: NatsOptions,
-}
-
-impl Nats {
-    /// With defaults: the server at `127.0.0.1:4222`, nobody in particular.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// With these options.
-    ///
-    /// # Errors
-    /// [`TransportError::Config`] when they do not go together.
-    pub fn with_options(options: NatsOptions) -> Result<Self, TransportError> {
-        options.validate()?;
-        Ok(Self { options })
-    }
-
-    /// From `NATS`, or `nats://user:pass@host:port,host:port?option=value&option=value`; `tls://` asks for
-    /// TLS. The options are those of [`NatsOptions::set`].
-    ///
-    /// # Errors
-    /// [`TransportError::Config`] when the URL is of another scheme, when there is no such option, or when
-    /// a value does not fit.
-    pub fn from_url(url: &str) -> Result<Self, TransportError> {
-        let mut options = NatsOptions::default();
-        if !url.eq_ignore_ascii_case("nats") {
-            options.add_servers(url)?;
-        }
-        Self::with_options(options)
-    }
-
-    /// The options.
-    #[must_use]
-    pub fn options(&self) -> &NatsOptions {
-        &self.options
-    }
+backend! {
+    /// The NATS transporter: its configuration, to be opened by a node.
+    Nats of NatsOptions
 }
 
 #[async_trait]

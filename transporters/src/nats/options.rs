@@ -1,111 +1,134 @@
 //! Options of the NATS transporter, under the names of Node's clients.
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::TransportError;
-use crate::bus::{self, BusLimits, Expected, Form, OptionText, Server, Servers, TlsOptions};
+use crate::bus::{BusLimits, Form, Server, ServerOptions, TlsOptions};
+use crate::options;
+use crate::options::kind::milliseconds;
+use crate::options::{Also, FLAG, Foreign, MILLISECONDS, PORT, SECRET, TEXT};
 
-/// What the URLs look like.
-const FORM: Form = Form { kind: "NATS", schemes: &[("nats", 4222), ("tls", 4222)], separators: &[',', ';'] };
-
-/// Options of the NATS transporter.
-///
-/// [`NatsOptions::set`] understands each by the name given in parentheses, as it stands in the query of a
-/// URL or in a configuration file. The way to say who asks is the first that is there of `user_creds`,
-/// `nkey`, `token`, `user` with `pass`, and what stands in the URL.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct NatsOptions {
-    servers: Vec<Server>,
-    /// Port of the server on this host, where none is named (`port`, default 4222).
-    pub port: u16,
-    /// User (`user`).
-    pub user: Option<String>,
-    /// Password of that user (`pass`).
-    pub pass: Option<String>,
-    /// Token (`token`), which may also stand in the place of a user without a password in the URL.
-    pub token: Option<String>,
-    /// Seed of an NKEY (`nkey`): `SU…`.
-    pub nkey: Option<String>,
-    /// File with a JWT and the seed of its NKEY (`userCreds`).
-    pub user_creds: Option<String>,
-    /// Under which the server lists this node (`name`, default its node id).
-    pub name: Option<String>,
-    /// How subjects begin that a node sends itself messages by (`inboxPrefix`, default `_INBOX`).
-    pub inbox_prefix: Option<String>,
-    /// Time between pings (`pingInterval`, default 1.5 s); at the third without an answer the connection is
-    /// given up. At most three tenths of the time for which frames may be held ([`BusLimits::max_hold`]).
-    pub ping_interval: Duration,
-    /// TLS is required even where the URL does not say so (`tls`).
-    pub require_tls: bool,
-    /// TLS starts before the server has said anything (`tls.handshakeFirst`, default false).
-    pub tls_first: bool,
-    /// Certificates.
-    pub tls: TlsOptions,
-    /// Bounds of queues and waits.
-    pub limits: BusLimits,
+options! {
+    /// Options of the NATS transporter.
+    ///
+    /// The way to say who asks is the first that is there of `user_creds`, `nkey`, `token`, `user` with `pass`,
+    /// and what stands in the URL.
+    #[derive(Clone)]
+    pub struct NatsOptions of "the NATS transporter", elsewhere FOREIGN;
+    first {
+        /// Servers, also without `nats://`; they are tried in this order.
+        "url" | "servers": Self::SERVERS;
+    }
+    fields {
+        /// Port of the server on this host, where none is named.
+        "port": PORT => pub port: u16 = 4222;
+        /// User, unless it stands in a URL; what one URL says is good for all.
+        "user": TEXT => pub user: Option<String> = None;
+        /// Password of that user.
+        "pass": SECRET => pub pass: Option<String> = None;
+        /// Token, which may also stand in a URL, in the place of a user without a password.
+        "token": SECRET => pub token: Option<String> = None;
+        /// Seed of an NKEY: `SU…`.
+        "nkey": SECRET => pub nkey: Option<String> = None;
+        /// File with a JWT and the seed of its NKEY.
+        "userCreds": TEXT => pub user_creds: Option<String> = None;
+        /// Under which the server lists this node; without one, its node id.
+        "name": TEXT => pub name: Option<String> = None;
+        /// How subjects begin that a node sends itself messages by; without one, `_INBOX`. See permissions.
+        "inboxPrefix": TEXT => pub inbox_prefix: Option<String> = None;
+        /// Time between pings; at the third without an answer the connection is given up. At most three tenths of
+        /// `maxHold`.
+        "pingInterval": MILLISECONDS => pub ping_interval: Duration = Duration::from_millis(1500);
+        /// TLS is required even where the URL does not say so.
+        "tls": FLAG => pub require_tls: bool = false;
+        /// TLS starts before the server has said anything.
+        "tls.handshakeFirst": FLAG => pub tls_first: bool = false;
+    }
+    then {
+        /// Node's name of `connectTimeout`.
+        "timeout": Also::new(|options: &mut Self, _, time| {
+            options.limits.connect_timeout = milliseconds(time)?;
+            Ok(())
+        }).unit("milliseconds");
+    }
+    shared {
+        /// Certificates.
+        pub tls: TlsOptions = TlsOptions::default();
+        /// Bounds of queues and waits.
+        pub limits: BusLimits = BusLimits::default();
+    }
+    state {
+        servers: Vec<Server> = Vec::new();
+    }
 }
 
-impl Default for NatsOptions {
-    fn default() -> Self {
-        Self {
-            servers: Vec::new(),
-            port: 4222,
-            user: None,
-            pass: None,
-            token: None,
-            nkey: None,
-            user_creds: None,
-            name: None,
-            inbox_prefix: None,
-            ping_interval: Duration::from_millis(1500),
-            require_tls: false,
-            tls_first: false,
-            tls: TlsOptions::default(),
-            limits: BusLimits::default(),
+const FUNCTION: Foreign =
+    Foreign::Refused("`user` and `pass`, `token`, `nkey` or `userCreds` instead of a function");
+const PEM: Foreign = Foreign::Refused("a file, by `tls.caFile`, `tls.certFile` or `tls.keyFile`");
+const FOREVER: &str = "a lost connection is restored for ever, after waits of 50 ms to 5 s";
+
+/// Options of Node's client that are none here.
+const FOREIGN: &[(&str, Foreign)] = &[
+    ("authenticator", FUNCTION),
+    ("debug", Foreign::Moot("set a log level instead")),
+    ("encoding", Foreign::Moot("packets are bytes")),
+    ("ignoreAuthErrorAbort", Foreign::Moot(FOREVER)),
+    ("ignoreClusterUpdates", Foreign::MootUnless("true", "only the servers given are used")),
+    ("json", Foreign::Moot("packets are bytes")),
+    ("maxPingOut", Foreign::Moot("the third ping without an answer ends a connection")),
+    ("maxReconnectAttempts", Foreign::MootUnless("-1", FOREVER)),
+    ("noAsyncTraces", Foreign::Moot("it is about stack traces of Node.js")),
+    ("noEcho", Foreign::Only("false", "false: a node sends packets to itself, too")),
+    ("noRandomize", Foreign::MootUnless("true", "servers are tried in the order given")),
+    ("nonceSigner", FUNCTION),
+    ("pedantic", Foreign::Only("false", "false: Moleculer's topics may hold wildcards")),
+    ("preserveBuffers", Foreign::MootUnless("true", "packets are bytes")),
+    ("reconnect", Foreign::MootUnless("true", FOREVER)),
+    ("reconnectDelayHandler", Foreign::Refused("nothing: waits are not set by a function")),
+    ("reconnectJitter", Foreign::Moot(FOREVER)),
+    ("reconnectJitterTLS", Foreign::Moot(FOREVER)),
+    ("reconnectTimeWait", Foreign::Moot(FOREVER)),
+    ("resolve", Foreign::Moot("all addresses of a host are tried")),
+    ("tls.ca", PEM),
+    ("tls.cert", PEM),
+    ("tls.key", PEM),
+    ("tokenHandler", FUNCTION),
+    ("useOldRequestStyle", Foreign::Moot("no requests of NATS are used")),
+    ("userJWT", FUNCTION),
+    ("verbose", Foreign::Only("false", "false: answers to everything are of no use")),
+    ("waitOnFirstConnect", Foreign::Moot("the node's connectTimeout says how long it waits")),
+    ("yieldTime", Foreign::Moot("it is about the event loop of Node.js")),
+];
+
+impl ServerOptions for NatsOptions {
+    const FORM: Form =
+        Form { kind: "NATS", schemes: &[("nats", 4222), ("tls", 4222)], separators: &[',', ';'] };
+
+    fn take(&mut self, servers: Vec<Server>) -> Result<(), TransportError> {
+        self.servers.extend(servers);
+        Ok(())
+    }
+
+    fn validate(&self) -> Result<(), TransportError> {
+        let wrong = |why: &str| Err(TransportError::Config(format!("the NATS transporter: {why}")));
+        if self.tls.certificate_file.is_some() != self.tls.key_file.is_some() {
+            return wrong("give both `tls.certFile` and `tls.keyFile`, or neither");
         }
+        if self.pass.is_some() && self.user.is_none() {
+            return wrong("`pass` is nobody's password: give `user` too");
+        }
+        if self.nkey.as_ref().is_some_and(|seed| !seed.starts_with("SU")) {
+            return wrong("`nkey` takes the seed of a user, which begins with SU");
+        }
+        Ok(())
     }
 }
 
 impl NatsOptions {
-    /// Adds servers: `nats://user:pass@host:port,host:port`, or an address without a scheme. Options may
-    /// follow behind a `?`.
-    ///
-    /// # Errors
-    /// [`TransportError::Config`] when it is no such list, or an option is wrong.
-    pub fn add_servers(&mut self, list: &str) -> Result<(), TransportError> {
-        let Servers { list, options } = Servers::parse(list, FORM)?;
-        self.servers.extend(list);
-        for (name, value) in options {
-            OptionText::set(self, &name, &value)?;
-        }
-        Ok(())
-    }
-
-    /// Sets an option by its name. Objects have their keys joined by dots: `tls.caFile`. A time without a
-    /// unit is in milliseconds.
-    ///
-    /// # Errors
-    /// [`TransportError::Config`] when there is no such option, or the value does not fit.
-    pub fn set(&mut self, name: &str, value: &str) -> Result<(), TransportError> {
-        match name {
-            "url" | "servers" => self.add_servers(value),
-            _ => OptionText::set(self, name, value),
-        }
-    }
-
     /// The servers, in the order in which they are tried; credentials are not printed with them.
     pub(super) fn servers(&self) -> Vec<Server> {
         if self.servers.is_empty() {
-            vec![Server {
-                scheme: "nats".to_owned(),
-                host: "127.0.0.1".to_owned(),
-                port: self.port,
-                user: None,
-                password: None,
-                path: None,
-            }]
+            vec![Server::on_this_host("nats", self.port)]
         } else {
             self.servers.clone()
         }
@@ -126,142 +149,6 @@ impl NatsOptions {
     pub(super) fn wants_tls(&self) -> bool {
         self.require_tls || self.tls_first || self.tls != TlsOptions::default()
     }
-
-    /// Checks what depends on more than one option.
-    pub(super) fn validate(&self) -> Result<(), TransportError> {
-        let wrong = |why: &str| Err(TransportError::Config(format!("the NATS transporter: {why}")));
-        if self.tls.certificate_file.is_some() != self.tls.key_file.is_some() {
-            return wrong("give both `tls.certFile` and `tls.keyFile`, or neither");
-        }
-        if self.pass.is_some() && self.user.is_none() {
-            return wrong("`pass` is nobody's password: give `user` too");
-        }
-        if self.nkey.as_ref().is_some_and(|seed| !seed.starts_with("SU")) {
-            return wrong("`nkey` takes the seed of a user, which begins with SU");
-        }
-        Ok(())
-    }
-}
-
-/// Without credentials.
-impl fmt::Debug for NatsOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let secret = |text: &Option<String>| text.as_ref().map(|_| "***");
-        f.debug_struct("NatsOptions")
-            .field("servers", &self.servers())
-            .field("user", &self.user)
-            .field("pass", &secret(&self.pass))
-            .field("token", &secret(&self.token))
-            .field("nkey", &secret(&self.nkey))
-            .field("user_creds", &self.user_creds)
-            .field("name", &self.name)
-            .field("inbox_prefix", &self.inbox_prefix)
-            .field("ping_interval", &self.ping_interval)
-            .field("require_tls", &self.require_tls)
-            .field("tls_first", &self.tls_first)
-            .field("tls", &self.tls)
-            .field("limits", &self.limits)
-            .finish()
-    }
-}
-
-const FUNCTION: &str = "`user` and `pass`, `token`, `nkey` or `userCreds` instead of a function";
-const PEM: &str = "a file, by `tls.caFile`, `tls.certFile` or `tls.keyFile`";
-const FOREVER: &str = "a lost connection is restored for ever, after waits of 50 ms to 5 s";
-
-impl OptionText for NatsOptions {
-    const KIND: &'static str = "NATS";
-
-    const NAMES: &'static [&'static str] = &[
-        "url",
-        "servers",
-        "port",
-        "user",
-        "pass",
-        "token",
-        "nkey",
-        "userCreds",
-        "name",
-        "inboxPrefix",
-        "pingInterval",
-        "timeout",
-        "tls",
-        "tls.handshakeFirst",
-        "tls.caFile",
-        "tls.certFile",
-        "tls.keyFile",
-        "tls.dangerousAcceptAnyCertificate",
-    ];
-
-    const IGNORED: &'static [(&'static str, &'static str)] = &[
-        ("debug", "set a log level instead"),
-        ("encoding", "packets are bytes"),
-        ("ignoreAuthErrorAbort", FOREVER),
-        ("json", "packets are bytes"),
-        ("maxPingOut", "the third ping without an answer ends a connection"),
-        ("noAsyncTraces", "it is about stack traces of Node.js"),
-        ("reconnectJitter", FOREVER),
-        ("reconnectJitterTLS", FOREVER),
-        ("reconnectTimeWait", FOREVER),
-        ("resolve", "all addresses of a host are tried"),
-        ("useOldRequestStyle", "no requests of NATS are used"),
-        ("waitOnFirstConnect", "the node's connectTimeout says how long it waits"),
-        ("yieldTime", "it is about the event loop of Node.js"),
-    ];
-
-    fn limits(&mut self) -> &mut BusLimits {
-        &mut self.limits
-    }
-
-    fn set_own(&mut self, name: &str, value: &str) -> Option<Result<(), Expected>> {
-        Some(match name {
-            "port" => bus::parsed(value, "a port").map(|port| self.port = port),
-            "user" => put(&mut self.user, value),
-            "pass" => put(&mut self.pass, value),
-            "token" => put(&mut self.token, value),
-            "nkey" => put(&mut self.nkey, value),
-            "userCreds" => put(&mut self.user_creds, value),
-            "name" => put(&mut self.name, value),
-            "inboxPrefix" => put(&mut self.inbox_prefix, value),
-            "pingInterval" => bus::milliseconds(value).map(|time| self.ping_interval = time),
-            "timeout" => bus::milliseconds(value).map(|time| self.limits.connect_timeout = time),
-            "tls" => bus::flag(value).map(|on| self.require_tls = on),
-            "tls.handshakeFirst" => bus::flag(value).map(|on| self.tls_first = on),
-            "tls.ca" | "tls.cert" | "tls.key" => Err(PEM),
-            "authenticator" | "nonceSigner" | "tokenHandler" | "userJWT" => Err(FUNCTION),
-            "reconnectDelayHandler" => Err("nothing: waits are not set by a function"),
-            "noEcho" => fixed(value, false, "false: a node sends packets to itself, too"),
-            "verbose" => fixed(value, false, "false: answers to everything are of no use"),
-            "pedantic" => fixed(value, false, "false: Moleculer's topics may hold wildcards"),
-            "maxReconnectAttempts" if value == "-1" => Ok(()),
-            "maxReconnectAttempts" => moot(name, FOREVER),
-            "reconnect" if value == "true" => Ok(()),
-            "reconnect" => moot(name, FOREVER),
-            "noRandomize" if value == "true" => Ok(()),
-            "noRandomize" => moot(name, "servers are tried in the order given"),
-            "ignoreClusterUpdates" if value == "true" => Ok(()),
-            "ignoreClusterUpdates" => moot(name, "only the servers given are used"),
-            "preserveBuffers" if value == "true" => Ok(()),
-            "preserveBuffers" => moot(name, "packets are bytes"),
-            _ => return self.tls.set(name, value),
-        })
-    }
-}
-
-fn put(option: &mut Option<String>, value: &str) -> Result<(), Expected> {
-    *option = Some(value.to_owned()).filter(|value| !value.is_empty());
-    Ok(())
-}
-
-/// An option that has one good value.
-fn fixed(value: &str, good: bool, expected: Expected) -> Result<(), Expected> {
-    if bus::flag(value)? == good { Ok(()) } else { Err(expected) }
-}
-
-/// An option that changes nothing.
-fn moot(name: &str, why: &str) -> Result<(), Expected> {
-    tracing::warn!(transporter = "NATS", option = name, "an option has no effect here: {why}");
-    Ok(())
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ impl RedisClient {
 
     /// As whom this node shows itself to a Redis server.
     fn identity(&self, server: &Server, port: &Port) -> Identity {
-        let listed = || self.options.servers.list.iter();
+        let listed = || self.options.servers.iter();
         let own = |server: &Server| (server.user.clone(), server.password.clone());
         let (user, password) = match own(server) {
             (None, None) => match (self.options.username.clone(), self.options.password.clone()) {

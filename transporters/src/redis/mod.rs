@@ -4,7 +4,8 @@
 //! streams, no sharded pub/sub. A session is a pair of connections with one server, as Node's is: one
 //! that listens, one that publishes, in RESP3 (Redis 6 and later).
 //!
-//! * `options`, `option_names`, `node_form`: settings, from texts and from the objects that Node takes;
+//! * `options`, `node_form`, `foreign`: settings, from texts and from the objects that Node takes; what of
+//!   Node's has no meaning here;
 //! * `places`: which servers there are, those that a cluster tells included;
 //! * `stream`, `line`: from a socket to a connection that speaks RESP;
 //! * `client`, `session`, `reader`, `publisher`: what the kit for message servers asks for;
@@ -25,7 +26,7 @@
 //! let single = Redis::from_url("redis://user:secret@10.0.0.1:6379/2?pingInterval=1s")?;
 //! let sentinel = Redis::from_url("redis-sentinel://10.0.0.1,10.0.0.2:26379/mymaster")?;
 //! let cluster = Redis::from_url("redis-cluster://10.0.0.1,10.0.0.2")?;
-//! let mut options = RedisOptions::default().url("redis://10.0.0.1")?;
+//! let mut options = RedisOptions::new("redis://10.0.0.1")?;
 //! options.connection_name = Some("orders".to_owned());
 //! let by_options = Redis::with_options(options)?;
 //! # Ok(()) }
@@ -33,10 +34,10 @@
 
 mod client;
 mod end;
+mod foreign;
 mod guard;
 mod line;
 mod node_form;
-mod option_names;
 mod options;
 mod places;
 mod publisher;
@@ -51,42 +52,14 @@ use std::sync::Arc;
 
 pub use options::RedisOptions;
 
-use crate::{Capabilities, Connection, Link, TransportError, Transporter, bus};
+use crate::bus::{self, ServerOptions as _};
+use crate::scheme::backend;
+use crate::{Capabilities, Connection, Link, TransportError, Transporter};
 use client::RedisClient;
 
-/// The Redis transporter: its configuration, to be opened by a node.
-#[derive(Debug, Clone, Default)]
-pub struct Redis {
-    options: RedisOptions,
-}
-
-impl Redis {
-    /// A server on this host, with defaults.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// From a URL such as `redis://user:secret@host:6379/0`, or a bare `Redis`.
-    ///
-    /// # Errors
-    /// [`TransportError::Config`] names what is wrong, without credentials.
-    pub fn from_url(url: &str) -> Result<Self, TransportError> {
-        let mut options = RedisOptions::default();
-        if url.contains("://") {
-            options = options.url(url)?;
-        }
-        Self::with_options(options)
-    }
-
-    /// With these options.
-    ///
-    /// # Errors
-    /// [`TransportError::Config`] when they do not go together.
-    pub fn with_options(options: RedisOptions) -> Result<Self, TransportError> {
-        options.validate()?;
-        Ok(Self { options })
-    }
+backend! {
+    /// The Redis transporter: its configuration, to be opened by a node.
+    Redis of RedisOptions
 }
 
 #[async_trait]

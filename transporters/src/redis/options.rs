@@ -1,25 +1,16 @@
-//! Options of the Redis transporter.
+//! Options of the Redis transporter, most of them those of ioredis.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
+use super::foreign::FOREIGN;
 use crate::TransportError;
-use crate::bus::{BusLimits, Form, OptionText as _, Server, Servers, TlsOptions};
-
-const FORM: Form = Form {
-    kind: "Redis",
-    schemes: &[
-        ("redis", 6379),
-        ("rediss", 6379),
-        ("redis-sentinel", 26379),
-        ("rediss-sentinel", 26379),
-        ("redis-cluster", 6379),
-        ("rediss-cluster", 6379),
-    ],
-    separators: &[','],
-};
+use crate::bus::{BusLimits, Form, Server, ServerOptions, TlsOptions};
+use crate::options;
+use crate::options::kind::{flag, maybe, milliseconds, parsed, text};
+use crate::options::{Also, BYTES, FLAG, Kind, MILLISECONDS, SECRET, TEXT, Unfit};
 
 /// What the servers of the list are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,132 +34,199 @@ impl Mode {
     }
 }
 
-/// Options of the Redis transporter.
-///
-/// In the query of a URL or in a configuration file each has the name given in parentheses; most are those
-/// of ioredis. Node's objects for Sentinel (`sentinels`, `name`) and Cluster (`cluster`) are understood.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct RedisOptions {
-    /// Servers, in the order in which they are tried (`url`).
-    pub(super) servers: Servers,
-    pub(super) mode: Mode,
-    /// `host` and `port`, Node's way to name a single server.
-    pub(super) host: Option<String>,
-    pub(super) port: Option<u16>,
-    /// User name (`username`), unless the URL has one.
-    pub username: Option<String>,
-    /// Password (`password`), unless the URL has one.
-    pub password: Option<String>,
-    /// Number of the database (`db`, default 0), which pub/sub does not look at.
-    pub db: u32,
-    /// The name of the master (`name`), where Sentinel is asked for it.
-    pub master: Option<String>,
-    /// User name towards Sentinel (`sentinelUsername`).
-    pub sentinel_username: Option<String>,
-    /// Password towards Sentinel (`sentinelPassword`).
-    pub sentinel_password: Option<String>,
-    /// Where addresses lead that Sentinel or a cluster tells (`natMap`): `told:port=real:port,…`, or Node's
-    /// object.
-    pub nat_map: BTreeMap<String, String>,
-    /// Version of IP (`family`, default 0, which is either; 4, 6).
-    pub family: u8,
-    /// Time without traffic after which the system asks whether the other side is there (`keepAlive`,
-    /// default 10 s).
-    pub keep_alive: Duration,
-    /// Whether packets are sent at once (`noDelay`, default true).
-    pub no_delay: bool,
-    /// What the connections are called in `CLIENT LIST` (`connectionName`, default `ligand:` and the id of
-    /// the node).
-    pub connection_name: Option<String>,
-    /// How often a server is asked whether it is there, and still the right one (`pingInterval`, default
-    /// 2 s).
-    pub ping_interval: Duration,
-    /// A server that gives no answer for this long is lost (`commandTimeout`, default 3 s).
-    pub command_timeout: Duration,
-    /// How often a cluster is asked for its nodes (`slotsRefreshInterval`, default 10 s).
-    pub refresh_interval: Duration,
-    /// Largest packet that is taken from the server, in bytes (`maxIncomingPacketSize`, default 16 MiB).
-    /// A larger one ends the session.
-    pub max_incoming: usize,
-    /// Whether connections are encrypted whatever the URL says; any `tls.*` in text sets it.
-    pub secure: bool,
-    /// Whether Sentinel is talked to in TLS (`enableTLSForSentinelMode`), as it is with
-    /// `rediss-sentinel://`.
-    pub secure_sentinel: bool,
-    /// The name that a certificate has to be for (`tls.servername`, default the host).
-    pub tls_server_name: Option<String>,
-    /// TLS, for `rediss://` (`tls.*`).
-    pub tls: TlsOptions,
-    /// Bounds of queues and waits.
-    pub limits: BusLimits,
+options! {
+    /// Options of the Redis transporter.
+    ///
+    /// Node's objects for Sentinel (`sentinels`, `name`) and Cluster (`cluster`) are understood by
+    /// [`RedisOptions::set`].
+    #[derive(Clone)]
+    pub struct RedisOptions of "the Redis transporter", elsewhere FOREIGN;
+    first {
+        /// Servers, in the order in which they are tried.
+        "url" | "servers": Self::SERVERS;
+        /// Node's way to name Sentinels: a list of `{ host, port }` or of `host:port`.
+        "sentinels": Also::new(|options: &mut Self, _, list| Ok(options.set_sentinels(list)?)).secret().whole();
+        /// Node's `{ nodes: […], clusterOptions: {…} }`.
+        "cluster": Also::new(|options: &mut Self, _, object| Ok(options.set_cluster(object)?)).secret().whole();
+        /// Where addresses lead that Sentinel or a cluster tells: `10.0.0.1:6379=proxy:7000,…`, or Node's object.
+        "natMap": Also::new(|options: &mut Self, _, map| Ok(options.set_nat_map(map)?)).whole();
+        /// Whether connections are encrypted whatever the URL says; any `tls.…` sets it.
+        "tls": Also::new(|options: &mut Self, _, value| options.set_tls(value)).default("false").whole();
+        /// The name that a certificate has to be for; without, the host.
+        "tls.servername": Also::new(|options: &mut Self, _, name| {
+            options.secure = true;
+            options.tls_server_name = text(name)?;
+            Ok(())
+        }).default("none");
+    }
+    fields {
+        /// Node's way to name a single server, instead of a URL.
+        "host": TEXT => pub host: Option<String> = None;
+        /// Its port.
+        "port": PORT => pub port: Option<u16> = None;
+        /// User name, unless the URL has one. Servers of one list share what one of them has.
+        "username": SECRET => pub username: Option<String> = None;
+        /// Password, unless the URL has one.
+        "password": SECRET => pub password: Option<String> = None;
+        /// Number of the database, which pub/sub does not look at.
+        "db": DATABASE => pub db: u32 = 0;
+        /// The name of the master, where Sentinel is asked for it.
+        "name": TEXT => pub master: Option<String> = None;
+        /// User name towards Sentinel; that of the URL is the master's.
+        "sentinelUsername": SECRET => pub sentinel_username: Option<String> = None;
+        /// Password towards Sentinel.
+        "sentinelPassword": SECRET => pub sentinel_password: Option<String> = None;
+        /// Whether Sentinel is talked to in TLS, as it is with `rediss-sentinel://`.
+        "enableTLSForSentinelMode": FLAG => pub secure_sentinel: bool = false;
+        /// Version of IP: 4, 6, or 0 for either.
+        "family": FAMILY => pub family: u8 = 0;
+        /// Time without traffic after which the system asks whether the other side is there, at least 1 s.
+        "keepAlive": KEEP_ALIVE => pub keep_alive: Duration = KEPT_ALIVE;
+        /// Whether packets are sent at once.
+        "noDelay": FLAG => pub no_delay: bool = true;
+        /// What the connections are called in `CLIENT LIST`; without, `ligand:` and the id of the node.
+        "connectionName": NAME => pub connection_name: Option<String> = None;
+        /// How often a server is asked whether it is there, and still the right one.
+        "pingInterval": ABOVE_ZERO => pub ping_interval: Duration = Duration::from_secs(2);
+        /// A server from which nothing comes for this long after a question is lost.
+        "commandTimeout": ABOVE_ZERO => pub command_timeout: Duration = Duration::from_secs(3);
+        /// How often a cluster is asked for its nodes.
+        "slotsRefreshInterval": ABOVE_ZERO => pub refresh_interval: Duration = Duration::from_secs(10);
+        /// Largest packet that is taken from the server. A larger one ends the session.
+        "maxIncomingPacketSize": BYTES => pub max_incoming: usize = 16 * 1024 * 1024;
+    }
+    shared {
+        /// TLS, for `rediss://`.
+        pub tls: TlsOptions = TlsOptions::default();
+        /// Bounds of queues and waits.
+        pub limits: BusLimits = BusLimits::default();
+    }
+    state {
+        pub(super) servers: Vec<Server> = Vec::new();
+        pub(super) mode: Mode = Mode::Single;
+        /// Where addresses lead that Sentinel or a cluster tells.
+        pub nat_map: BTreeMap<String, String> = BTreeMap::new();
+        /// Whether connections are encrypted whatever the URL says.
+        pub secure: bool = false;
+        /// The name that a certificate has to be for; without, the host.
+        pub tls_server_name: Option<String> = None;
+    }
 }
 
-impl Default for RedisOptions {
-    fn default() -> Self {
-        Self {
-            servers: Servers::default(),
-            mode: Mode::Single,
-            host: None,
-            port: None,
-            username: None,
-            password: None,
-            db: 0,
-            master: None,
-            sentinel_username: None,
-            sentinel_password: None,
-            nat_map: BTreeMap::new(),
-            family: 0,
-            keep_alive: Duration::from_secs(10),
-            no_delay: true,
-            connection_name: None,
-            ping_interval: Duration::from_secs(2),
-            command_timeout: Duration::from_secs(3),
-            refresh_interval: Duration::from_secs(10),
-            max_incoming: 16 * 1024 * 1024,
-            secure: false,
-            secure_sentinel: false,
-            tls_server_name: None,
-            tls: TlsOptions::default(),
-            limits: BusLimits::default(),
+const KEPT_ALIVE: Duration = Duration::from_secs(10);
+
+// Node's 0 leaves the time to the system, which takes hours.
+const KEEP_ALIVE: Kind<Duration> = MILLISECONDS.reading(|text| match milliseconds(text)? {
+    Duration::ZERO => Ok(KEPT_ALIVE),
+    time => Ok(time.max(Duration::from_secs(1))),
+});
+
+const ABOVE_ZERO: Kind<Duration> = MILLISECONDS.reading(|text| match milliseconds(text)? {
+    Duration::ZERO => Err("a time above 0"),
+    time => Ok(time),
+});
+
+const PORT: Kind<Option<u16>> = Kind::new(|text| parsed(text, "a port").map(Some), maybe);
+
+const DATABASE: Kind<u32> = Kind::new(|text| parsed(text, "the number of a database"), u32::to_string);
+
+const FAMILY: Kind<u8> = Kind::new(
+    |text| match text {
+        "0" => Ok(0),
+        "4" => Ok(4),
+        "6" => Ok(6),
+        _ => Err("0, 4 or 6"),
+    },
+    u8::to_string,
+);
+
+const NAME: Kind<Option<String>> =
+    TEXT.reading(|name| match name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => text(name),
+        false => Err("a name without blanks"),
+    });
+
+impl ServerOptions for RedisOptions {
+    const FORM: Form = Form {
+        kind: "Redis",
+        schemes: &[
+            ("redis", 6379),
+            ("rediss", 6379),
+            ("redis-sentinel", 26379),
+            ("rediss-sentinel", 26379),
+            ("redis-cluster", 6379),
+            ("rediss-cluster", 6379),
+        ],
+        separators: &[','],
+    };
+
+    fn take(&mut self, servers: Vec<Server>) -> Result<(), TransportError> {
+        let mode = servers.first().map_or(Mode::Single, |server| Mode::of(&server.scheme));
+        if servers.iter().any(|server| Mode::of(&server.scheme) != mode) {
+            return Err(options::wrong::<Self>("url", "servers of one kind: Redis, Sentinel or Cluster"));
+        }
+        let path = servers.iter().rev().find_map(|server| server.path.clone());
+        self.extend(servers, mode)?;
+        match (path, self.mode) {
+            (None, _) => Ok(()),
+            (Some(master), Mode::Sentinel) => {
+                self.master = Some(master);
+                Ok(())
+            }
+            (Some(db), Mode::Single | Mode::Cluster) => self.set("db", &db),
+        }
+    }
+
+    fn plain_list(text: &str) -> Result<Cow<'_, str>, TransportError> {
+        // Node takes an IPv6 address without brackets.
+        Ok(match text.parse::<Ipv6Addr>() {
+            Ok(address) => format!("[{address}]").into(),
+            Err(_) => text.into(),
+        })
+    }
+
+    fn validate(&self) -> Result<(), TransportError> {
+        let wrong = |why: &str| Err(TransportError::Config(why.to_owned()));
+        if !cfg!(feature = "redis-tls") && (self.is_secure() || self.is_secure_sentinel()) {
+            return wrong(
+                "rediss:// needs TLS, which is not compiled in: enable the feature `redis-tls` of ligand",
+            );
+        }
+        if !self.servers.is_empty() && (self.host.is_some() || self.port.is_some()) {
+            return wrong("the Redis servers are named twice: give a URL, or `host` and `port`");
+        }
+        match self.mode {
+            Mode::Sentinel if self.master.is_none() => {
+                wrong("Sentinel has to be asked for a name: give redis-sentinel://host/mymaster or `name`")
+            }
+            Mode::Cluster if self.servers.is_empty() => {
+                wrong("no nodes defined for cluster: give one of them at least")
+            }
+            Mode::Cluster if self.db != 0 => wrong("a Redis cluster has the database 0 only: leave `db` out"),
+            _ => Ok(()),
         }
     }
 }
 
 impl RedisOptions {
-    /// Adds servers: `redis://user:secret@host:6379/0`, `redis-sentinel://host,other/mymaster`,
-    /// `redis-cluster://host,other`, with options behind a `?`.
-    ///
-    /// # Errors
-    /// [`TransportError::Config`] names what is wrong, without credentials.
-    pub fn url(mut self, url: &str) -> Result<Self, TransportError> {
-        self.add_servers(url)?;
-        Ok(self)
-    }
-
     /// The servers to be tried, in this order.
     pub(super) fn list(&self) -> Vec<Server> {
-        if !self.servers.list.is_empty() {
-            return self.servers.list.clone();
+        if !self.servers.is_empty() {
+            return self.servers.clone();
         }
-        vec![Server {
-            scheme: "redis".to_owned(),
-            host: self.host.clone().unwrap_or_else(|| "127.0.0.1".to_owned()),
-            port: self.port.unwrap_or(6379),
-            user: None,
-            password: None,
-            path: None,
-        }]
+        let server = Server::on_this_host("redis", self.port.unwrap_or(6379));
+        vec![Server { host: self.host.clone().unwrap_or(server.host), ..server }]
     }
 
     /// Whether Redis servers, as opposed to Sentinel, are talked to in TLS.
     pub(super) fn is_secure(&self) -> bool {
-        self.secure || self.servers.list.iter().any(|server| server.scheme.starts_with("rediss"))
+        let given = self.secure || self.tls != TlsOptions::default();
+        given || self.servers.iter().any(|server| server.scheme.starts_with("rediss"))
     }
 
     /// Whether Sentinel is talked to in TLS.
     pub(super) fn is_secure_sentinel(&self) -> bool {
-        self.secure_sentinel || self.servers.list.iter().any(|server| server.scheme == "rediss-sentinel")
+        self.secure_sentinel || self.servers.iter().any(|server| server.scheme == "rediss-sentinel")
     }
 
     /// Where an address leads that a server told.
@@ -181,75 +239,151 @@ impl RedisOptions {
         }
     }
 
-    /// Checks what single options cannot.
-    pub(crate) fn validate(&self) -> Result<(), TransportError> {
-        let wrong = |why: &str| Err(TransportError::Config(why.to_owned()));
-        if !cfg!(feature = "redis-tls") && (self.is_secure() || self.is_secure_sentinel()) {
-            return wrong(
-                "rediss:// needs TLS, which is not compiled in: enable the feature `redis-tls` of ligand",
-            );
-        }
-        if !self.servers.list.is_empty() && (self.host.is_some() || self.port.is_some()) {
-            return wrong("the Redis servers are named twice: give a URL, or `host` and `port`");
-        }
-        match self.mode {
-            Mode::Sentinel if self.master.is_none() => {
-                wrong("Sentinel has to be asked for a name: give redis-sentinel://host/mymaster or `name`")
-            }
-            Mode::Cluster if self.servers.list.is_empty() => {
-                wrong("no nodes defined for cluster: give one of them at least")
-            }
-            Mode::Cluster if self.db != 0 => wrong("a Redis cluster has the database 0 only: leave `db` out"),
-            _ => Ok(()),
-        }
-    }
-
     /// The servers of a list, which have to be of one kind.
     pub(super) fn extend(&mut self, list: Vec<Server>, mode: Mode) -> Result<(), TransportError> {
-        if !self.servers.list.is_empty() && self.mode != mode {
+        if !self.servers.is_empty() && self.mode != mode {
             return Err(TransportError::Config(
                 "a list of Redis servers holds servers of one kind: Redis, Sentinel or Cluster".to_owned(),
             ));
         }
         self.mode = mode;
-        self.servers.list.extend(list);
+        self.servers.extend(list);
         Ok(())
     }
 
-    /// What stands behind the slash.
-    pub(super) fn path(&mut self, path: &str) -> Result<(), TransportError> {
-        match self.mode {
-            Mode::Sentinel => {
-                self.master = Some(path.to_owned());
+    fn set_tls(&mut self, value: &str) -> Result<(), Unfit> {
+        match value.starts_with('{') {
+            true => {
+                self.secure = true;
+                Ok(options::set_keys(self, "tls", value)?)
+            }
+            false => {
+                self.secure = flag(value)?;
                 Ok(())
             }
-            Mode::Single | Mode::Cluster => self.set("db", path),
         }
     }
 }
 
-/// Reads servers.
-pub(super) fn servers(text: &str) -> Result<Servers, TransportError> {
-    // Node takes an IPv6 address without brackets.
-    match text.parse::<Ipv6Addr>() {
-        Ok(address) => Servers::parse(&format!("[{address}]"), FORM),
-        Err(_) => Servers::parse(text, FORM),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{Foreign, Options as _, Row};
 
-/// Without secrets.
-impl fmt::Debug for RedisOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisOptions")
-            .field("servers", &self.list())
-            .field("mode", &self.mode)
-            .field("db", &self.db)
-            .field("master", &self.master)
-            .field("ping_interval", &self.ping_interval)
-            .field("command_timeout", &self.command_timeout)
-            .field("secure", &self.is_secure())
-            .field("tls", &self.tls)
-            .field("limits", &self.limits)
-            .finish_non_exhaustive()
+    fn configured(pairs: &[(&str, &str)]) -> Result<RedisOptions, TransportError> {
+        let mut options = RedisOptions::default();
+        for (name, value) in pairs {
+            options.set(name, value)?;
+        }
+        options.validate()?;
+        Ok(options)
+    }
+
+    fn printed(options: &RedisOptions) -> Vec<String> {
+        options.list().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn every_named_option_can_be_set() {
+        for name in RedisOptions::default().rows().iter().flat_map(Row::names) {
+            let value = match name {
+                "url" | "servers" => "redis://elsewhere",
+                "sentinels" => "elsewhere:26379",
+                "cluster" => r#"{"nodes": [7000]}"#,
+                "natMap" => "a:1=b:2",
+                "family" => "4",
+                "noDelay" | "enableTLSForSentinelMode" | "tls" | "tls.dangerousAcceptAnyCertificate" => {
+                    "true"
+                }
+                _ => "77",
+            };
+            let mut options = RedisOptions::default();
+            options.set(name, value).unwrap();
+        }
+        for (name, foreign) in FOREIGN {
+            if let Foreign::Moot(_) = foreign {
+                RedisOptions::default().set(name, "1").unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn urls_name_single_servers_sentinels_and_clusters() {
+        let single = RedisOptions::new("rediss://u:p@a:7000,b/2?pingInterval=500ms").unwrap();
+        assert_eq!((single.mode, single.db, single.is_secure()), (Mode::Single, 2, true));
+        assert_eq!(single.ping_interval, Duration::from_millis(500));
+        assert_eq!(printed(&single), ["rediss://a:7000", "rediss://b:6379"]);
+        let sentinel = RedisOptions::new("redis-sentinel://a,b:26380/mymaster?db=3").unwrap();
+        assert_eq!((sentinel.mode, sentinel.db), (Mode::Sentinel, 3));
+        assert_eq!(sentinel.master.as_deref(), Some("mymaster"));
+        assert_eq!(printed(&sentinel), ["redis-sentinel://a:26379", "redis-sentinel://b:26380"]);
+        let cluster = RedisOptions::new("redis-cluster://a,[::1]:7000").unwrap();
+        assert_eq!(cluster.mode, Mode::Cluster);
+        assert_eq!(printed(&cluster), ["redis-cluster://a:6379", "redis-cluster://[::1]:7000"]);
+    }
+
+    #[test]
+    fn the_objects_of_node_are_understood() {
+        let options = configured(&[("host", "::1"), ("password", "null"), ("port", "7000")]).unwrap();
+        assert_eq!((printed(&options), options.password), (vec!["redis://[::1]:7000".to_owned()], None));
+
+        // A list of objects comes with its brackets or without.
+        for list in [r#"{"host":"a","port":1},{"host":"b"}"#, r#"[{"host":"a","port":"1"}, "b"]"#] {
+            let options = configured(&[("name", "mymaster"), ("sentinels", list)]).unwrap();
+            assert_eq!(options.mode, Mode::Sentinel);
+            let hosts: Vec<_> = options.list().iter().map(Server::address).collect();
+            assert_eq!(hosts, ["a:1", "b:26379"]);
+        }
+
+        let cluster = r#"{
+            "nodes": [{"host": "a", "port": 7000}, "redis://b:7001", 7002],
+            "clusterOptions": {
+                "scaleReads": "slave",
+                "natMap": {"10.0.0.1:6379": {"host": "c", "port": 6380}},
+                "redisOptions": {"password": "secret", "tls": {}}
+            }
+        }"#;
+        let options = configured(&[("cluster", cluster)]).unwrap();
+        assert_eq!(options.mode, Mode::Cluster);
+        let hosts: Vec<_> = options.list().iter().map(Server::address).collect();
+        assert_eq!(hosts, ["a:7000", "b:7001", "127.0.0.1:7002"]);
+        assert_eq!(options.password.as_deref(), Some("secret"));
+        assert!(options.is_secure());
+        assert_eq!(options.mapped("10.0.0.1", 6379), ("c".to_owned(), 6380));
+        assert_eq!(options.mapped("10.0.0.2", 6379), ("10.0.0.2".to_owned(), 6379));
+    }
+
+    #[test]
+    fn what_cannot_be_is_named_with_what_can() {
+        for (pairs, part) in [
+            (&[("cluster", r#"{"nodes": []}"#)][..], "no nodes defined for cluster"),
+            (&[("cluster", r#"{"nodes": ["a"], "shards": 3}"#)], "no option `cluster.shards`"),
+            (&[("cluster", r#"{"nodes": ["a"]}"#), ("db", "2")], "database 0 only"),
+            (&[("sentinels", "a:26379")], "has to be asked for a name"),
+            (&[("url", "redis://a,redis-cluster://b")], "of one kind"),
+            (&[("url", "redis://a"), ("host", "b")], "named twice"),
+            (&[("url", "nats://canary")], "Redis server"),
+            (&[("url", "redis://a/canary")], "number of a database"),
+            (&[("role", "slave")], "replica"),
+            (&[("path", "/run/redis.sock")], "sockets in the file system"),
+            (&[("family", "5")], "0, 4 or 6"),
+            (&[("pingInterval", "0")], "above 0"),
+            (&[("connectionName", "two words")], "without blanks"),
+            (&[("retryStrateg", "1")], "no option `retryStrateg`"),
+            (&[("tls.rejectUnauthorized", "false")], "dangerousAcceptAnyCertificate"),
+        ] {
+            let error = configured(pairs).unwrap_err().to_string();
+            assert!(error.contains(part) && !error.contains("secret"), "{pairs:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_prints_the_options_prints_a_secret() {
+        let mut options = RedisOptions::new("redis://canary1:canary2@host?password=canary3").unwrap();
+        for name in ["username", "password", "sentinelUsername", "sentinelPassword"] {
+            options.set(name, "canary4").unwrap();
+        }
+        let printed = format!("{options:?} {:?}", super::super::Redis { options: options.clone() });
+        assert!(!printed.contains("canary"), "{printed}");
     }
 }

@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn nodes_that_a_cluster_tells_are_tried_after_those_of_the_configuration() {
-        let options = RedisOptions::default().url("redis-cluster://user:secret@a,b").unwrap();
+        let options = RedisOptions::new("redis-cluster://user:secret@a,b").unwrap();
         let places = Places::new(&options);
         let address = |host: &str| (host.to_owned(), 6379);
         places.learn(["a", "c", "c", "d"].map(address));

@@ -6,6 +6,7 @@ use std::fmt;
 
 use crate::TransportError;
 use crate::bus::{Form, Servers, TlsOptions};
+use crate::options;
 
 const FORM: Form = Form { kind: "Redis", schemes: &[("redis", 6379), ("rediss", 6379)], separators: &[','] };
 
@@ -117,13 +118,8 @@ impl RedisKvOptions {
     }
 
     fn set_tls(&mut self, name: &str, value: &str) -> Result<(), TransportError> {
-        match self.tls.get_or_insert_default().set(name, value) {
-            Some(Ok(())) => Ok(()),
-            Some(Err(expected)) => {
-                Err(TransportError::Config(format!("`redis.{name}` has a wrong value: give {expected}")))
-            }
-            None => Err(unknown(name)),
-        }
+        let set = options::try_set(self.tls.get_or_insert_default(), name, value);
+        set.unwrap_or_else(|| Err(unknown(name)))
     }
 
     /// Makes the client that connects.

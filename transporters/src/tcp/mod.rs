@@ -26,14 +26,11 @@ mod framing;
 mod json;
 mod listener;
 mod net;
-mod option_text;
 mod options;
 mod outbox;
 mod pace;
 mod pool;
 mod reader;
-#[cfg(test)]
-mod reference;
 mod stats;
 mod udp;
 mod urls;
@@ -49,62 +46,17 @@ pub use options::{TcpOptions, UdpBroadcast};
 pub use stats::TcpStats;
 pub use urls::Urls;
 
+use crate::scheme::backend;
 use crate::{Capabilities, Connection, Link, Name, Peering, TransportError, Transporter};
 
-/// The configuration of the TCP transporter.
-#[derive(Debug, Clone, Default)]
-pub struct Tcp {
-    options: TcpOptions,
+backend! {
+    /// The TCP transporter: its configuration, to be opened by a node. By default it takes a free port, and finds
+    /// its peers by UDP.
+    Tcp of TcpOptions
 }
 
 impl Tcp {
-    /// The default options: a free port, and peers found by UDP.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The given options.
-    #[must_use]
-    pub fn with_options(options: TcpOptions) -> Self {
-        Self { options }
-    }
-
-    /// Reads `TCP`, `tcp://`, or `tcp://host:port/nodeID,host:port/nodeID?option=value&option=value`. The
-    /// options are those of [`TcpOptions::set`].
-    ///
-    /// # Errors
-    /// [`TransportError::Config`] if the URL has another scheme, an unknown option, or an invalid value.
-    pub fn from_url(url: &str) -> Result<Self, TransportError> {
-        let rest = match url.split_once("://") {
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("tcp") => rest,
-            None if url.eq_ignore_ascii_case("tcp") => "",
-            _ => {
-                return Err(TransportError::Config(format!(
-                    "`{url}` is not a URL of the TCP transporter, which are like `tcp://host:port/nodeID`"
-                )));
-            }
-        };
-        let (peers, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let mut options = TcpOptions::default();
-        if !peers.trim().is_empty() {
-            options.urls.add(peers);
-        }
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, "true"));
-            options.set(&percent_decoded(name), &percent_decoded(value))?;
-        }
-        options.validate()?;
-        Ok(Self { options })
-    }
-
-    /// The options.
-    #[must_use]
-    pub fn options(&self) -> &TcpOptions {
-        &self.options
-    }
-
-    /// Sets the port to listen on. 0 means a free port.
+    /// Listens on this port; 0 for a free one.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.options.port = (port != 0).then_some(port);
@@ -194,21 +146,6 @@ impl Transporter for Tcp {
     }
 }
 
-/// Decodes codes such as `%20`. Anything that is not such a code stays as it is.
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, others)) = rest.split_first() {
-        let code = others.get(..2).filter(|_| *first == b'%').and_then(|hex| {
-            let hex = str::from_utf8(hex).ok().filter(|hex| !hex.starts_with('+'))?;
-            u8::from_str_radix(hex, 16).ok()
-        });
-        bytes.push(code.unwrap_or(*first));
-        rest = if code.is_some() { others.get(2..).unwrap_or_default() } else { others };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,11 +186,5 @@ mod tests {
         assert_eq!(peering.gossip_period, Duration::from_secs(3));
         assert_eq!(peering.hostname.as_deref(), Some("h"));
         assert!(!peering.use_hostname && !peering.log_gossip);
-    }
-
-    #[test]
-    fn percent_codes_are_decoded_and_anything_else_stays() {
-        assert_eq!(percent_decoded("a%2Cb%zz%4"), "a,b%zz%4");
-        assert_eq!(percent_decoded("%+1%%41"), "%+1%A");
     }
 }

@@ -3,117 +3,162 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use super::Urls;
 use super::framing::HEADER;
-use crate::{Name, TransportError};
+use super::{Urls, net};
+use crate::options;
+use crate::options::kind::{NONE, code, grouped, is_none, maybe, parsed};
+use crate::options::{Also, BYTES, COUNT, Expected, FLAG, Kind, MILLISECONDS, SECONDS};
+use crate::{Name, TransportError, TransporterUrl};
 
-/// Options of the TCP transporter.
-///
-/// [`TcpOptions::set`] takes each option by the name in parentheses, which is also its name in the query of a
-/// URL and in a configuration file.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct TcpOptions {
-    /// The port to listen on (`port`). The default is the port of the own entry in `urls`, or else a free
-    /// port.
-    pub port: Option<u16>,
-    /// The address to listen on (`bind`, default: `0.0.0.0`, every IPv4 interface).
-    pub bind: IpAddr,
-    /// The host name under which other nodes reach this one (`hostname`, default: the name of the host).
-    pub hostname: Option<Name>,
-    /// The port under which other nodes reach this one, if it differs from the port to listen on
-    /// (`advertisedPort`).
-    pub advertised_port: Option<u16>,
-    /// Whether peers are reached by their host name instead of their first address (`useHostname`, default:
-    /// true).
-    pub use_hostname: bool,
-    /// Peers that are known from the start (`urls`).
-    pub urls: Urls,
-    /// Whether nodes find each other by UDP (`udpDiscovery`, default: true).
-    pub udp_discovery: bool,
-    /// The UDP port, the same for all nodes (`udpPort`, default: 4445).
-    pub udp_port: u16,
-    /// If set, only the interface with this address takes part in discovery (`udpBindAddress`).
-    pub udp_bind_address: Option<Ipv4Addr>,
-    /// The time between two announcements (`udpPeriod`, default: 30 s).
-    pub udp_period: Duration,
-    /// The number of announcements after which this node makes no more. 0 means no limit (`udpMaxDiscovery`).
-    pub udp_max_discovery: u32,
-    /// Whether several processes on a host may share the UDP port (`udpReuseAddr`, default: true).
-    pub udp_reuse_addr: bool,
-    /// The multicast group (`udpMulticast`, default: `239.0.0.0`). `None` switches multicast off.
-    pub udp_multicast: Option<Ipv4Addr>,
-    /// How many routers a multicast may pass (`udpMulticastTTL`, default: 1).
-    pub udp_multicast_ttl: u32,
-    /// Broadcasts in addition to multicast (`udpBroadcast`, default: off).
-    pub udp_broadcast: UdpBroadcast,
-    /// The time between two rounds of gossip (`gossipPeriod`, default: 2 s, at least 1 s).
-    pub gossip_period: Duration,
-    /// The number of outgoing connections that are kept open (`maxConnections`, default: 32).
-    pub max_connections: usize,
-    /// The largest frame that is received, in bytes with its header (`maxPacketSize`, default: 1 MiB).
-    pub max_packet_size: usize,
-    /// Whether gossip is logged (`debug`, default: false).
-    pub debug: bool,
-    /// The largest packet that is sent, in bytes (`maxSendSize`, default: 960 KiB). Node.js closes a
-    /// connection when more than 1 MiB has accumulated, which includes the frames before and after. So the
-    /// default is below 1 MiB.
-    pub max_send_size: usize,
-    /// The bytes that may wait for one peer (`sendBufferBytes`, default: 8 MiB). If it is high, slow peers
-    /// cost more memory. If it is low, bursts fail sooner.
-    pub send_buffer_bytes: usize,
-    /// The number of frames that may wait for one peer (`sendBufferFrames`, default: 1,024).
-    pub send_buffer_frames: usize,
-    /// The number of inbound connections in total (`maxInboundConnections`, default: 1,024).
-    pub max_inbound_connections: usize,
-    /// The number of inbound connections from one address (`maxInboundPerAddress`, default: 64).
-    pub max_inbound_per_address: usize,
-    /// How long connecting to a peer may take (`connectTimeout`, default: 5 s).
-    pub connect_timeout: Duration,
-    /// A peer that accepts not a single byte for this long is lost (`writeTimeout`, default: 10 s).
-    pub write_timeout: Duration,
-    /// How long a frame may take to arrive after its first byte (`frameTimeout`, default: 10 s).
-    pub frame_timeout: Duration,
-    /// How long a closing transporter writes what is still waiting (`closeTimeout`, default: 2 s).
-    pub close_timeout: Duration,
-    /// The first announcement is made after a random time in this range (default: 0.5 s to 1 s).
-    #[doc(hidden)]
-    pub udp_first: (Duration, Duration),
+options! {
+    /// Options of the TCP transporter.
+    #[derive(Clone)]
+    pub struct TcpOptions of "the TCP transporter";
+    fields {
+        /// Port to listen on; without one that of the own entry in `urls`, else a free one.
+        "port": PORT_OR_FREE => pub port: Option<u16> = None;
+        /// Address to listen on, and to connect from; `0.0.0.0` is every IPv4 interface.
+        "bind": ADDRESS => pub bind: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        /// Host name under which other nodes reach this one; without one that of the host.
+        "hostname": HOSTNAME => pub hostname: Option<Name> = None;
+        /// Port under which other nodes reach this one, where it is not the one listened on (containers, NAT).
+        "advertisedPort": PORT_OR_FREE => pub advertised_port: Option<u16> = None;
+        /// Whether peers are reached by their host name rather than by their first address.
+        "useHostname": FLAG => pub use_hostname: bool = true;
+        /// Whether nodes find each other by UDP.
+        "udpDiscovery": FLAG => pub udp_discovery: bool = true;
+        /// UDP port, the same for all nodes.
+        "udpPort": PORT => pub udp_port: u16 = 4445;
+        /// Only the interface with this address takes part in discovery.
+        "udpBindAddress": INTERFACE => pub udp_bind_address: Option<Ipv4Addr> = None;
+        /// Time between announcements.
+        "udpPeriod": SECONDS => pub udp_period: Duration = Duration::from_secs(30);
+        /// Announcements after which this node falls silent, 0 for never.
+        "udpMaxDiscovery": ANNOUNCEMENTS => pub udp_max_discovery: u32 = 0;
+        /// Whether several processes of a host share the UDP port.
+        "udpReuseAddr": FLAG => pub udp_reuse_addr: bool = true;
+        /// Multicast group; `false` for no multicast.
+        "udpMulticast": GROUP => pub udp_multicast: Option<Ipv4Addr> = Some(Ipv4Addr::new(239, 0, 0, 0));
+        /// Hops of a multicast: 0 stays on the host, 1 on its network.
+        "udpMulticastTTL": HOPS => pub udp_multicast_ttl: u32 = 1;
+        /// Broadcasts besides multicast: `true` for the broadcast address of every IPv4 interface, or addresses
+        /// separated by commas.
+        "udpBroadcast": BROADCAST => pub udp_broadcast: UdpBroadcast = UdpBroadcast::Off;
+        /// Time between rounds of gossip, at least 1 s.
+        "gossipPeriod": SECONDS => pub gossip_period: Duration = Duration::from_secs(2);
+        /// Outgoing connections that are kept open.
+        "maxConnections": COUNT => pub max_connections: usize = 32;
+        /// Largest frame that is received, with its header.
+        "maxPacketSize": BYTES => pub max_packet_size: usize = 1024 * 1024;
+        /// Whether gossip is logged.
+        "debug": FLAG => pub debug: bool = false;
+        /// Largest packet that is sent; a larger one fails at its sender, who learns the limit. Node.js ends a
+        /// connection on which more than 1 MiB has piled up, frames before and behind included, hence the
+        /// distance.
+        "maxSendSize": BYTES => pub max_send_size: usize = 960 * 1024;
+        /// May wait for one peer. More makes slow peers cost more memory, less makes bursts fail sooner.
+        "sendBufferBytes": BYTES => pub send_buffer_bytes: usize = 8 * 1024 * 1024;
+        /// Frames that may wait for one peer.
+        "sendBufferFrames": COUNT => pub send_buffer_frames: usize = 1024;
+        /// Inbound connections in total.
+        "maxInboundConnections": COUNT => pub max_inbound_connections: usize = 1024;
+        /// Inbound connections from one address.
+        "maxInboundPerAddress": COUNT => pub max_inbound_per_address: usize = 64;
+        /// To connect to a peer.
+        "connectTimeout": MILLISECONDS => pub connect_timeout: Duration = Duration::from_secs(5);
+        /// A peer that takes not one byte for this long is lost.
+        "writeTimeout": MILLISECONDS => pub write_timeout: Duration = Duration::from_secs(10);
+        /// For a frame to arrive once it has begun.
+        "frameTimeout": MILLISECONDS => pub frame_timeout: Duration = Duration::from_secs(10);
+        /// To write what is still waiting when the transporter closes.
+        "closeTimeout": MILLISECONDS => pub close_timeout: Duration = Duration::from_secs(2);
+    }
+    then {
+        /// Peers that are known from the start: `host:port/nodeID`, separated by commas; a list of such; an object
+        /// from node id to `host:port`; `file://path` with any of these.
+        "urls": Also::new(|options: &mut Self, _, text| {
+            if !is_none(text) {
+                options.urls.add(text);
+            }
+            Ok(())
+        }).default(NONE).whole();
+    }
+    state {
+        /// Peers that are known from the start (`urls`).
+        pub urls: Urls = Urls::default();
+        /// The first announcement comes after a random time between these (default 0.5 s and 1 s).
+        #[doc(hidden)]
+        pub udp_first: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(1));
+    }
 }
 
-impl Default for TcpOptions {
-    fn default() -> Self {
-        Self {
-            port: None,
-            bind: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            hostname: None,
-            advertised_port: None,
-            use_hostname: true,
-            urls: Urls::default(),
-            udp_discovery: true,
-            udp_port: 4445,
-            udp_bind_address: None,
-            udp_period: Duration::from_secs(30),
-            udp_max_discovery: 0,
-            udp_reuse_addr: true,
-            udp_multicast: Some(Ipv4Addr::new(239, 0, 0, 0)),
-            udp_multicast_ttl: 1,
-            udp_broadcast: UdpBroadcast::Off,
-            gossip_period: Duration::from_secs(2),
-            max_connections: 32,
-            max_packet_size: 1024 * 1024,
-            debug: false,
-            max_send_size: 960 * 1024,
-            send_buffer_bytes: 8 * 1024 * 1024,
-            send_buffer_frames: 1024,
-            max_inbound_connections: 1024,
-            max_inbound_per_address: 64,
-            connect_timeout: Duration::from_secs(5),
-            write_timeout: Duration::from_secs(10),
-            frame_timeout: Duration::from_secs(10),
-            close_timeout: Duration::from_secs(2),
-            udp_first: (Duration::from_millis(500), Duration::from_secs(1)),
+const PORT: Kind<u16> = Kind::new(port, u16::to_string);
+
+const PORT_OR_FREE: Kind<Option<u16>> = Kind::new(
+    |text| match text {
+        "0" => Ok(None),
+        text if is_none(text) => Ok(None),
+        text => port(text).map(Some),
+    },
+    maybe,
+);
+
+const ADDRESS: Kind<IpAddr> = Kind::new(|text| parsed(text, "an IP address"), code);
+
+const HOSTNAME: Kind<Option<Name>> = Kind::new(|text| Ok((!is_none(text)).then(|| text.into())), maybe);
+
+const INTERFACE: Kind<Option<Ipv4Addr>> = Kind::new(
+    |text| match is_none(text) {
+        true => Ok(None),
+        false => {
+            let address: Ipv4Addr = parsed(text, "an IPv4 address")?;
+            Ok((!address.is_unspecified()).then_some(address))
         }
+    },
+    maybe,
+);
+
+const ANNOUNCEMENTS: Kind<u32> = Kind::new(|text| parsed(text, "a number"), u32::to_string);
+
+const GROUP: Kind<Option<Ipv4Addr>> = Kind::new(
+    |text| match text {
+        "false" => Ok(None),
+        text if is_none(text) => Ok(None),
+        text => multicast_group(text).map(Some),
+    },
+    maybe,
+);
+
+const HOPS: Kind<u32> =
+    Kind::new(|text| parsed::<u8>(text, "a number up to 255").map(u32::from), |hops| grouped(*hops as usize));
+
+const BROADCAST: Kind<UdpBroadcast> = Kind::new(broadcast, |to| match to {
+    UdpBroadcast::Off => "false".to_owned(),
+    UdpBroadcast::Interfaces => "true".to_owned(),
+    UdpBroadcast::To(addresses) => {
+        code(&addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
+    }
+});
+
+fn port(value: &str) -> Result<u16, Expected> {
+    net::port_number(value).ok_or("a port from 1 to 65535")
+}
+
+fn multicast_group(text: &str) -> Result<Ipv4Addr, Expected> {
+    let expected = "a multicast address (224.0.0.0 to 239.255.255.255), or false";
+    let group: Ipv4Addr = parsed(text, expected)?;
+    group.is_multicast().then_some(group).ok_or(expected)
+}
+
+fn broadcast(value: &str) -> Result<UdpBroadcast, Expected> {
+    match value {
+        "" | "null" | "false" => Ok(UdpBroadcast::Off),
+        "true" => Ok(UdpBroadcast::Interfaces),
+        list => list
+            .split(',')
+            .map(|address| parsed(address.trim(), "true, false, or IPv4 addresses separated by commas"))
+            .collect::<Result<_, _>>()
+            .map(UdpBroadcast::To),
     }
 }
 
@@ -131,7 +176,25 @@ pub enum UdpBroadcast {
 }
 
 impl TcpOptions {
-    /// Checks what cannot be checked for each option alone.
+    /// Adds what a URL says: peers, and options behind a `?`. A bare `TCP`, as Node has it, says nothing.
+    ///
+    /// # Errors
+    /// [`TransportError::Config`] when it is none of TCP, or an option is wrong.
+    pub(super) fn add_url(&mut self, url: &str) -> Result<(), TransportError> {
+        let url = TransporterUrl::new(url);
+        if url.scheme() != "tcp" {
+            let url = url.as_str();
+            return Err(TransportError::Config(format!(
+                "`{url}` is not a URL of the TCP transporter, which are like `tcp://host:port/nodeID`"
+            )));
+        }
+        if !url.place().trim().is_empty() {
+            self.urls.add(url.place());
+        }
+        url.configure(self)
+    }
+
+    /// Checks what single options cannot.
     pub(crate) fn validate(&self) -> Result<(), TransportError> {
         let times = [
             self.udp_period,
@@ -176,6 +239,7 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::Options as _;
 
     #[test]
     fn options_that_contradict_each_other_are_refused() {
@@ -191,5 +255,70 @@ mod tests {
         refused(|options| options.send_buffer_frames = 0);
         refused(|options| options.frame_timeout = Duration::MAX);
         refused(|options| options.write_timeout = Duration::ZERO);
+    }
+
+    #[test]
+    fn every_named_option_can_be_set() {
+        let value = |name: &str| match name {
+            "bind" | "udpBindAddress" => "127.0.0.1",
+            "udpMulticast" => "239.1.2.3",
+            "useHostname" | "udpDiscovery" | "udpReuseAddr" => "false",
+            "debug" => "true",
+            "udpBroadcast" => "192.0.2.255, 198.51.100.255",
+            name if name.ends_with("Timeout") || name.ends_with("Period") => "1500ms",
+            _ => "77",
+        };
+        let mut options = TcpOptions::default();
+        let before = format!("{options:?}");
+        for name in TcpOptions::default().rows().iter().map(|row| row.name) {
+            let last = format!("{options:?}");
+            options.set(name, value(name)).unwrap();
+            assert_ne!(format!("{options:?}"), last, "{name} changed nothing");
+        }
+        assert_ne!(format!("{options:?}"), before);
+        assert_eq!(options.udp_period, Duration::from_millis(1500));
+    }
+
+    #[test]
+    fn bare_numbers_are_seconds_for_periods_and_milliseconds_for_timeouts() {
+        let mut options = TcpOptions::default();
+        options.set("gossipPeriod", "3").unwrap();
+        options.set("udpPeriod", "0.5").unwrap();
+        options.set("frameTimeout", "300").unwrap();
+        assert_eq!(options.gossip_period, Duration::from_secs(3));
+        assert_eq!(options.udp_period, Duration::from_millis(500));
+        assert_eq!(options.frame_timeout, Duration::from_millis(300));
+    }
+
+    #[test]
+    fn an_environment_variable_names_an_option_whose_letters_are_all_large() {
+        let mut options = TcpOptions::default();
+        options.set("udpMulticastTtl", "3").unwrap();
+        assert_eq!(options.udp_multicast_ttl, 3);
+    }
+
+    #[test]
+    fn an_unknown_option_is_named_beside_the_ones_that_exist() {
+        let error = TcpOptions::default().set("udpdiscovery", "true").unwrap_err().to_string();
+        assert!(error.contains("`udpdiscovery`") && error.contains("udpDiscovery, udpPort"), "{error}");
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_is_named_with_what_would() {
+        for (name, value) in [
+            ("port", "70000"),
+            ("port", "1e3"),
+            ("bind", "localhost"),
+            ("udpDiscovery", "yes"),
+            ("udpMulticast", "127.0.0.1"),
+            ("udpBroadcast", "true,false"),
+            ("gossipPeriod", "-1"),
+            ("frameTimeout", "NaN"),
+            ("frameTimeout", "10 parsecs"),
+            ("maxConnections", "0"),
+        ] {
+            let error = TcpOptions::default().set(name, value).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains(value) && error.contains("give "), "{error}");
+        }
     }
 }

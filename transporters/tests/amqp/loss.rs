@@ -4,30 +4,31 @@ use ligand_transporters::amqp::Amqp;
 use ligand_transporters::{PacketKind, SendError, Subscription, Up};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tests_support::{Node, is, to, until};
 
 use crate::amqp;
-use crate::node::{Node, namespace, to};
+use crate::node::{join, namespace, subscribe_all};
 use crate::server::Server;
 use crate::support::held::{self, HOLD};
 use crate::support::standstill::a_server_that_stands_still_costs_a_bounded_amount;
 use crate::support::{Proxy, address, at, is_named_without_its_password, url};
 
 async fn works(node: &Node) {
-    node.look(|record| record.frames.clear());
+    node.log(|log| log.frames.clear());
     node.send(&to("me"), PacketKind::Ping, "there").unwrap();
-    node.until("a frame arrives", |record| !record.frames.is_empty()).await;
+    node.until("a frame arrives", |log| !log.frames.is_empty()).await;
 }
 
 #[tokio::test]
 async fn a_queue_that_somebody_deletes_is_made_again() {
     let (url, namespace) = (url("AMQP_URL"), namespace());
     let server = Server::at(&url).await;
-    let node = Node::join(&url, &namespace, "me").await.unwrap();
-    node.subscribe_all().await;
+    let node = join(&url, &namespace, "me").await.unwrap();
+    subscribe_all(&node).await;
     let name = format!("MOL-{namespace}.RES.me");
     server.delete(&name).await;
-    node.until("the node is connected again", |record| record.ups == [Up::First, Up::Again]).await;
-    assert!(node.look(|record| record.downs[0].contains(&name)), "{:?}", node.look(|r| r.downs.clone()));
+    node.until("the node is connected again", |log| log.ups == [Up::First, Up::Again]).await;
+    assert!(node.log(|log| log.downs[0].contains(&name)), "{:?}", node.log(|log| log.downs.clone()));
     assert_eq!(server.consumers(&name).await, Some(1));
     works(&node).await;
     node.stop().await;
@@ -38,29 +39,26 @@ async fn everything_is_restored_once_however_often_the_connection_breaks() {
     let (url, namespace) = (url("AMQP_URL"), namespace());
     let server = Server::at(&url).await;
     let proxy = Proxy::start(address(&url));
-    let node = Node::join(&at(&url, &proxy.address()), &namespace, "me").await.unwrap();
-    node.subscribe_all().await;
+    let node = join(&at(&url, &proxy.address()), &namespace, "me").await.unwrap();
+    subscribe_all(&node).await;
     node.live.subscribe(&[Subscription::BalancedRequest { action: "math.add".into() }]).await.unwrap();
     for round in 1..=10 {
         proxy.cut();
-        node.until("the loss is noticed", |record| record.downs.len() == round).await;
+        node.until("the loss is noticed", |log| log.downs.len() == round).await;
         let sent = node.send(&to("me"), PacketKind::Event, "into the void");
         assert_eq!(sent, Err(SendError::Disconnected));
         proxy.restore();
-        node.until("it is connected again", |record| record.ups.len() == round + 1).await;
+        node.until("it is connected again", |log| log.ups.len() == round + 1).await;
         proxy.connections(1).await;
     }
     for queue in ["REQ.me", "RES.me", "INFO.me", "PING.me", "HEARTBEAT.me", "REQB.math.add"] {
         let name = format!("MOL-{namespace}.{queue}");
         // The server may still be busy burying the connection before.
-        let end = Instant::now() + Duration::from_secs(20);
-        while server.consumers(&name).await != Some(1) {
-            assert!(Instant::now() < end, "{name} has {:?} consumers", server.consumers(&name).await);
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let what = format!("{name} has one consumer");
+        until(&what, async || is(server.consumers(&name).await, |consumers| *consumers == Some(1))).await;
     }
     works(&node).await;
-    assert!(node.payloads(PacketKind::Event).is_empty());
+    assert!(node.texts(PacketKind::Event).is_empty());
     node.stop().await;
     proxy.connections(0).await;
 }
@@ -70,15 +68,15 @@ async fn a_server_that_stands_still_is_lost_and_found_again() {
     let (url, namespace) = (url("AMQP_URL"), namespace());
     let proxy = Proxy::start(address(&url));
     let through = format!("{}?heartbeat=1", at(&url, &proxy.address()));
-    let node = Node::join(&through, &namespace, "me").await.unwrap();
-    node.subscribe_all().await;
+    let node = join(&through, &namespace, "me").await.unwrap();
+    subscribe_all(&node).await;
     works(&node).await;
     proxy.freeze();
     let from = Instant::now();
-    node.until("the loss is noticed", |record| record.downs.len() == 1).await;
+    node.until("the loss is noticed", |log| log.downs.len() == 1).await;
     assert!(from.elapsed() < Duration::from_secs(6), "it took {:?}", from.elapsed());
     proxy.restore();
-    node.until("it is connected again", |record| record.ups.len() == 2).await;
+    node.until("it is connected again", |log| log.ups.len() == 2).await;
     works(&node).await;
     node.stop().await;
     proxy.connections(0).await;
@@ -104,11 +102,11 @@ async fn the_next_server_takes_over() {
     let (url, namespace) = (url("AMQP_URL"), namespace());
     let proxies = [Proxy::start(address(&url)), Proxy::start(address(&url))];
     let [first, second] = proxies.each_ref().map(|proxy| at(&url, &proxy.address()));
-    let node = Node::join(&format!("{first};{second}"), &namespace, "me").await.unwrap();
-    node.subscribe_all().await;
+    let node = join(&format!("{first};{second}"), &namespace, "me").await.unwrap();
+    subscribe_all(&node).await;
     assert_eq!([proxies[0].open(), proxies[1].open()], [1, 0]);
     proxies[0].cut();
-    node.until("it is connected again", |record| record.ups.len() == 2).await;
+    node.until("it is connected again", |log| log.ups.len() == 2).await;
     proxies[1].connections(1).await;
     works(&node).await;
     node.stop().await;
@@ -121,7 +119,7 @@ async fn an_attempt_that_is_given_up_leaves_no_connection_behind() {
     proxy.freeze();
     let through = at(&url, &proxy.address());
     for wait in [0, 1, 20, 100] {
-        let joining = Node::join(&through, "given-up", "me");
+        let joining = join(&through, "given-up", "me");
         assert!(tokio::time::timeout(Duration::from_millis(wait), joining).await.is_err());
     }
     proxy.restore();

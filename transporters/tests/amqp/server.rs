@@ -3,8 +3,7 @@
 use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ConnectionProperties};
-use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tests_support::{is, until};
 
 /// A connection that declares and asks.
 pub(crate) struct Server(Connection);
@@ -49,15 +48,8 @@ impl Server {
 
     /// Waits until so many messages are in a queue that nobody has been given.
     pub(crate) async fn waits(&self, name: &str, count: u32) {
-        let end = Instant::now() + Duration::from_secs(30);
-        loop {
-            let waiting = self.waiting(name).await;
-            if waiting == count {
-                return;
-            }
-            assert!(Instant::now() < end, "{waiting} instead of {count} wait in {name}");
-            sleep(Duration::from_millis(5)).await;
-        }
+        let what = format!("{count} wait in {name}");
+        until(&what, async || is(self.waiting(name).await, |waiting| *waiting == count)).await;
     }
 
     async fn queue(&self, name: &str) -> Option<lapin::Queue> {

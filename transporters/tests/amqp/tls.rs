@@ -1,8 +1,9 @@
 //! TLS: who is trusted, and as whom a node shows itself.
 
 use ligand_transporters::PacketKind;
+use tests_support::to;
 
-use crate::node::{Node, namespace, to};
+use crate::node::{join, namespace, subscribe_all};
 use crate::support::url;
 
 fn with(variable: &str, query: &str) -> String {
@@ -11,15 +12,15 @@ fn with(variable: &str, query: &str) -> String {
 }
 
 async fn works(url: &str) {
-    let node = Node::join(url, &namespace(), "me").await.unwrap();
-    node.subscribe_all().await;
+    let node = join(url, &namespace(), "me").await.unwrap();
+    subscribe_all(&node).await;
     node.send(&to("me"), PacketKind::Ping, "there").unwrap();
-    node.until("a frame arrives", |record| !record.frames.is_empty()).await;
+    node.until("a frame arrives", |log| !log.frames.is_empty()).await;
     node.stop().await;
 }
 
 async fn refused(url: &str, why: &str) {
-    let Err(error) = Node::join(url, &namespace(), "me").await else { panic!("{url} was trusted") };
+    let Err(error) = join(url, &namespace(), "me").await else { panic!("{url} was trusted") };
     assert!(error.to_string().contains(why), "{error}");
 }
 

@@ -4,7 +4,7 @@ use ligand_transporters::nats::Nats;
 use ligand_transporters::{PacketKind, SendError, Subscription, Transporter};
 use std::sync::Arc;
 
-use super::node::Node;
+use super::node::connect;
 use super::support::slow::{
     Excess, a_handler_that_blocks_holds_nothing_up, a_slow_node_gives_up_events_first,
 };
@@ -14,12 +14,12 @@ const EVENTS: Subscription = Subscription::Own(PacketKind::Event);
 
 #[tokio::test]
 async fn a_frame_above_the_limit_of_the_server_fails_at_its_sender() {
-    let node = Node::connect(&url("NATS_AUTH_URL")).await.unwrap().listens(&[EVENTS]).await;
+    let node = connect(&url("NATS_AUTH_URL")).await.unwrap().listens(&[EVENTS]).await;
     let limit = 64 * 1024;
-    let refused = node.send(&node.route(), PacketKind::Event, 0, &vec![b'x'; limit + 1]);
+    let refused = node.send(&node.route(), PacketKind::Event, &vec![b'x'; limit + 1]);
     assert_eq!(refused, Err(SendError::TooLarge { size: limit + 1, limit }));
-    node.send(&node.route(), PacketKind::Event, 0, &vec![b'x'; limit]).unwrap();
-    node.until(|told| told.frames.len() == 1).await;
+    node.send(&node.route(), PacketKind::Event, &vec![b'x'; limit]).unwrap();
+    node.until("a frame arrives", |log| log.frames.len() == 1).await;
     node.stop().await;
 }
 

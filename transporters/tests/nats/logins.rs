@@ -1,18 +1,10 @@
 //! The ways to say who asks.
 
-use ligand_transporters::{PacketKind, Subscription, TransportError};
+use ligand_transporters::TransportError;
 
-use super::node::Node;
+use super::node::enters;
 use super::support::address;
 use super::url;
-
-async fn enters(url: &str) -> Result<(), TransportError> {
-    let node = Node::connect(url).await?.listens(&[Subscription::Own(PacketKind::Event)]).await;
-    node.send(&node.route(), PacketKind::Event, 0, b"in").unwrap();
-    node.until(|told| told.frames.len() == 1).await;
-    node.stop().await;
-    Ok(())
-}
 
 /// No later attempt can succeed, and the message tells where but not what was tried.
 async fn is_refused(url: &str) {

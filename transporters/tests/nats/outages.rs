@@ -1,13 +1,15 @@
 //! Connections that break, servers that stand still, and nodes that leave.
 
+use futures_util::future::join_all;
 use ligand_transporters::nats::Nats;
 use ligand_transporters::{PacketKind, SendError, Subscription, Transporter};
 use std::sync::Arc;
 use std::time::Duration;
+use tests_support::{is, until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::node::Node;
+use super::node::connect;
 use super::support::held::{self, HOLD};
 use super::support::{Proxy, address, is_named_without_its_password};
 use super::url;
@@ -31,14 +33,8 @@ async fn connections(id: &str) -> (usize, usize) {
 }
 
 async fn has_connections(id: &str, expected: (usize, usize)) {
-    let waiting = async {
-        while connections(id).await != expected {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    if tokio::time::timeout(Duration::from_secs(10), waiting).await.is_err() {
-        panic!("`{id}` has {:?}, expected {expected:?}", connections(id).await);
-    }
+    let what = format!("`{id}` has connections and subscriptions {expected:?}");
+    until(&what, async || is(connections(id).await, |has| *has == expected)).await;
 }
 
 fn wanted() -> Vec<Subscription> {
@@ -54,27 +50,24 @@ const NODES: usize = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_cuts_leave_one_connection_each_with_every_subscription_once() {
-    let nodes: Vec<_> = (0..NODES).map(|_| tokio::spawn(cut())).collect();
-    for node in nodes {
-        node.await.unwrap();
-    }
+    join_all((0..NODES).map(|_| cut())).await;
 }
 
 async fn cut() {
     let proxy = Proxy::start(address(&url("NATS_MONITORED_URL")));
-    let node = Node::connect(&format!("nats://{}", proxy.address())).await.unwrap().listens(&wanted()).await;
+    let node = connect(&format!("nats://{}", proxy.address())).await.unwrap().listens(&wanted()).await;
     for round in 1..=CUTS {
         proxy.cut();
-        node.until(|told| told.downs.len() == round).await;
-        assert_eq!(node.send(&node.route(), PacketKind::Event, 1, b"{}"), Err(SendError::Disconnected));
+        node.until("the loss is noticed", |log| log.downs.len() == round).await;
+        assert_eq!(node.send_named(&node.route(), PacketKind::Event, 1, b"{}"), Err(SendError::Disconnected));
         proxy.restore();
-        node.until(|told| told.ups == round + 1).await;
+        node.until("it is connected again", |log| log.ups.len() == round + 1).await;
     }
-    has_connections(node.id.as_str(), (1, wanted().len())).await;
-    node.send(&node.route(), PacketKind::Event, 0, b"once").unwrap();
-    node.until(|told| told.frames.len() == 1).await;
-    node.told(|told| assert!(told.refused.is_empty(), "{told:?}"));
-    let id = node.id.clone();
+    has_connections(node.link.node().as_str(), (1, wanted().len())).await;
+    node.send(&node.route(), PacketKind::Event, b"once").unwrap();
+    node.until("a frame arrives", |log| log.frames.len() == 1).await;
+    node.log(|log| assert!(log.refused.is_empty(), "{log:?}"));
+    let id = node.link.node().clone();
     node.stop().await;
     has_connections(id.as_str(), (0, 0)).await;
     proxy.connections(0).await;
@@ -85,13 +78,13 @@ async fn a_lost_server_is_left_for_the_next_one() {
     let server = url("NATS_URL");
     let (first, second) = (Proxy::start(address(&server)), Proxy::start(address(&server)));
     let servers = format!("nats://{},{}", first.address(), second.address());
-    let node = Node::connect(&servers).await.unwrap().listens(&[EVENTS]).await;
+    let node = connect(&servers).await.unwrap().listens(&[EVENTS]).await;
     assert_eq!((first.open(), second.open()), (1, 0));
     first.cut();
-    node.until(|told| told.ups == 2).await;
+    node.until("it is connected again", |log| log.ups.len() == 2).await;
     second.connections(1).await;
-    node.send(&node.route(), PacketKind::Event, 0, b"{}").unwrap();
-    node.until(|told| told.frames.len() == 1).await;
+    node.send(&node.route(), PacketKind::Event, b"{}").unwrap();
+    node.until("a frame arrives", |log| log.frames.len() == 1).await;
     node.stop().await;
 }
 

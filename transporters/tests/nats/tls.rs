@@ -1,17 +1,9 @@
 //! Whom this node trusts, and as whom it shows itself.
 
-use ligand_transporters::{PacketKind, Subscription, TransportError};
+use ligand_transporters::TransportError;
 
-use super::node::Node;
+use super::node::enters;
 use super::url;
-
-async fn enters(url: &str) -> Result<(), TransportError> {
-    let node = Node::connect(url).await?.listens(&[Subscription::Own(PacketKind::Event)]).await;
-    node.send(&node.route(), PacketKind::Event, 0, b"in").unwrap();
-    node.until(|told| told.frames.len() == 1).await;
-    node.stop().await;
-    Ok(())
-}
 
 async fn is_refused(url: &str, words: &str) {
     let why = enters(url).await.unwrap_err();

@@ -1,14 +1,14 @@
 //! Connections that break, and servers that are silent or not there.
 
+use futures_util::future::join_all;
 use ligand_transporters::redis::Redis;
 use ligand_transporters::{PacketKind, Route, Subscription, Up};
-
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use tests_support::{Node, is, until};
 
 use super::support::standstill::a_server_that_stands_still_costs_a_bounded_amount;
-use super::support::{Node, Proxy, address, at, is_named_without_its_password, url};
-use super::{Proxies, clients, cluster, redis, to};
+use super::support::{Proxy, address, at, is_named_without_its_password, url};
+use super::{Proxies, clients, cluster, redis};
 
 /// Breaks a node's connections this often. Each outage lasts longer than the one before, hence not oftener.
 const CUTS: usize = 5;
@@ -29,12 +29,8 @@ async fn a_hundred_cuts_from_a_cluster_leave_two_connections_each_and_every_subs
 
 /// Breaks the connections of many nodes, each of which has a proxy in front of every server.
 async fn a_hundred_cuts(servers: Vec<String>, namespace: &'static str, reach: Reach) {
-    let nodes: Vec<_> = (0..NODES)
-        .map(|number| tokio::spawn(cut(servers.clone(), namespace, format!("broken-{number}"), reach)))
-        .collect();
-    for node in nodes {
-        node.await.unwrap();
-    }
+    join_all((0..NODES).map(|number| cut(servers.clone(), namespace, format!("broken-{number}"), reach)))
+        .await;
 }
 
 /// A URL from addresses, and from the option that leads from those of the servers to them.
@@ -57,10 +53,10 @@ async fn cut(servers: Vec<String>, namespace: &str, id: String, reach: Reach) {
         // With frames under way in both directions.
         for _ in 0..20 {
             node.send(&Route::Broadcast, PacketKind::Heartbeat, b"{}").unwrap();
-            other.send(&to(&node), PacketKind::Event, b"under way").unwrap();
+            other.send(&node.route(), PacketKind::Event, b"under way").unwrap();
         }
         proxies.each(Proxy::cut);
-        node.until("the loss is noticed", |log| log.downs == round).await;
+        node.until("the loss is noticed", |log| log.downs.len() == round).await;
         proxies.each(Proxy::restore);
         node.until("it is back", |log| log.ups.len() == round + 1).await;
     }
@@ -68,8 +64,8 @@ async fn cut(servers: Vec<String>, namespace: &str, id: String, reach: Reach) {
     let listed = listed(&servers, &format!("ligand:{id}"), 2).await;
     let listener = format!(" sub={} ", wanted.len());
     assert_eq!(listed.iter().filter(|line| line.contains(&listener)).count(), 1, "{listed:?}");
-    other.send(&to(&node), PacketKind::Event, b"once").unwrap();
-    other.send(&to(&node), PacketKind::Event, b"end").unwrap();
+    other.send(&node.route(), PacketKind::Event, b"once").unwrap();
+    other.send(&node.route(), PacketKind::Event, b"end").unwrap();
     node.until("the end arrives", |log| log.frames.iter().any(|(_, payload)| payload == "end")).await;
     let once = node.log(|log| log.frames.iter().filter(|(_, payload)| payload == "once").count());
     assert_eq!(once, 1);
@@ -81,18 +77,14 @@ async fn cut(servers: Vec<String>, namespace: &str, id: String, reach: Reach) {
 /// Waits until the servers together list so many connections of a name: they may not have noticed yet that
 /// one is gone.
 async fn listed(servers: &[String], name: &str, count: usize) -> Vec<String> {
-    let end = Instant::now() + Duration::from_secs(20);
-    loop {
+    until(&format!("{count} connections are listed"), async || {
         let mut listed = Vec::new();
         for server in servers {
             listed.extend(clients(&format!("redis://{server}"), name).await);
         }
-        if listed.len() == count {
-            return listed;
-        }
-        assert!(Instant::now() < end, "not {count} connections: {listed:?}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+        is(listed, |listed| listed.len() == count)
+    })
+    .await
 }
 
 #[tokio::test]
@@ -115,8 +107,8 @@ async fn a_server_that_falls_silent_is_noticed() {
     let quick = format!("{}?pingInterval=100ms&commandTimeout=1s", at(&server, &proxy.address()));
     let node = Node::connect(&*redis(&quick), "frozen", "me").await.unwrap();
     proxy.freeze();
-    node.until("the silence is noticed", |log| log.downs == 1).await;
-    assert!(node.log(|log| log.reasons[0].contains("no answer for 1s")));
+    node.until("the silence is noticed", |log| log.downs.len() == 1).await;
+    assert!(node.log(|log| log.downs[0].contains("no answer for 1s")));
     proxy.restore();
     node.until("it is back", |log| log.ups.len() == 2).await;
     node.stop().await;

@@ -2,9 +2,11 @@
 
 use ligand_transporters::{PacketKind, Subscription, Up};
 use std::time::{Duration, Instant};
+use tests_support::Node;
+use tests_support::servers::Added;
 
-use super::support::{Added, Node, url};
-use super::{ask, clients, conforms_behind, redis, to};
+use super::support::url;
+use super::{ask, clients, conforms_behind, redis};
 
 async fn master(sentinel: &str) -> String {
     let told = ask(sentinel, "SENTINEL get-master-addr-by-name mymaster").await;
@@ -32,7 +34,7 @@ async fn the_master_behind_sentinel_conforms_and_is_followed() {
     assert_ne!(first, second);
     assert_eq!(clients(&second, "ligand:me").await.len(), 2);
     assert_eq!(clients(&first, "ligand:me").await.len(), 0);
-    other.send(&to(&node), PacketKind::Event, b"at the new one").unwrap();
+    other.send(&node.route(), PacketKind::Event, b"at the new one").unwrap();
     node.until("a frame arrives", |log| log.frames.len() == 1).await;
     node.stop().await;
     other.stop().await;
@@ -63,14 +65,14 @@ async fn a_master_that_is_killed_is_left_for_its_replica() {
     let killed = Instant::now();
     servers.tell("kill", former).await;
     for each in [&node, &other] {
-        each.until("the loss is noticed", |log| log.downs == 1).await;
+        each.until("the loss is noticed", |log| log.downs.len() == 1).await;
         each.until("the replica is found", |log| log.ups == [Up::First, Up::Again]).await;
     }
     assert!(killed.elapsed() < SWITCH, "it took {:?}", killed.elapsed());
     let second = master(sentinel).await;
     assert_ne!(first, second);
     assert_eq!(clients(&second, "ligand:me").await.len(), 2);
-    other.send(&to(&node), PacketKind::Event, b"at the replica").unwrap();
+    other.send(&node.route(), PacketKind::Event, b"at the replica").unwrap();
     node.until("a frame arrives", |log| log.frames.len() == 1).await;
 
     // The one that was killed comes back as a master, until Sentinel tells it otherwise.
@@ -80,9 +82,9 @@ async fn a_master_that_is_killed_is_left_for_its_replica() {
         assert!(Instant::now() < end, "the former master is still one");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    other.send(&to(&node), PacketKind::Event, b"there still").unwrap();
+    other.send(&node.route(), PacketKind::Event, b"there still").unwrap();
     node.until("a frame arrives", |log| log.frames.len() == 2).await;
-    node.log(|log| assert_eq!((log.downs, log.ups.len()), (1, 2)));
+    node.log(|log| assert_eq!((log.downs.len(), log.ups.len()), (1, 2)));
     node.stop().await;
     other.stop().await;
     servers.remove().await;

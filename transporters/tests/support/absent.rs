@@ -3,8 +3,7 @@
 use ligand_transporters::{TransportError, Transporter};
 use std::error::Error;
 use std::sync::Arc;
-
-use super::node::Node;
+use tests_support::Node;
 
 /// A port that refuses connections and that nobody else is given, for as long as this lives.
 #[derive(Debug)]
@@ -32,7 +31,7 @@ pub(crate) async fn is_named_without_its_password(
     let nobody = ClosedPort::new();
     let url = url(&nobody.address());
     assert!(url.contains("canary"), "{url}");
-    let error = Node::connect(&*make(&url), "", "me").await.err().expect("nobody listens");
+    let error = Node::connect(&*make(&url), "", "me").await.expect_err("nobody listens");
     assert!(error.is_retryable() && matches!(error, TransportError::Connect { .. }), "{error:?}");
     let mut told = format!("{error} {error:?}");
     let mut source = error.source();

@@ -2,9 +2,7 @@
 #![allow(dead_code, unused_imports, reason = "not every target uses all of it")]
 
 pub(crate) mod absent;
-pub(crate) mod added;
 pub(crate) mod held;
-pub(crate) mod node;
 pub(crate) mod proxy;
 pub(crate) mod slow;
 pub(crate) mod standstill;
@@ -19,19 +17,8 @@ use ligand_transporters::conformance::{self, Fixture};
 use ligand_transporters::{NodeId, Transporter};
 
 pub(crate) use absent::is_named_without_its_password;
-pub(crate) use added::Added;
-pub(crate) use node::Node;
 pub(crate) use proxy::Proxy;
-
-/// The URL of a server, from the environment.
-///
-/// # Panics
-/// When it is not set: a suite that did not run must not look as if it had.
-pub(crate) fn url(variable: &str) -> String {
-    std::env::var(variable).unwrap_or_else(|_| {
-        panic!("{variable} is not set: run the tests by scripts/test, which starts the servers, or name one")
-    })
-}
+pub(crate) use tests_support::servers::url;
 
 /// `host:port` in a URL such as `nats://127.0.0.1:4222`.
 pub(crate) fn address(url: &str) -> &str {

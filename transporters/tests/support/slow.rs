@@ -7,9 +7,8 @@ use ligand_transporters::{
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
+use tests_support::Node;
 use tokio::sync::watch;
-
-use super::node::Node;
 
 /// How often something happened to frames of a kind.
 type Counts = HashMap<PacketKind, usize>;

@@ -1,12 +1,12 @@
 //! What every transporter must do in front of a server that stands still.
 
-use ligand_transporters::{NodeId, PacketKind, Route, SendError, Subscription, Transporter, Up};
+use ligand_transporters::{PacketKind, Route, SendError, Subscription, Transporter, Up};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tests_support::Node;
 use tokio::time::timeout;
 
-use super::node::Node;
 use super::{Proxy, at};
 
 const FRAME: usize = 16 * 1024;
@@ -36,7 +36,7 @@ pub(crate) async fn a_server_that_stands_still_costs_a_bounded_amount(
     let node = Node::connect(&*through, namespace, "sender").await.unwrap();
     let other = Node::connect(&*make(server, ""), namespace, "receiver").await.unwrap();
     other.subscribe(&[Subscription::Own(PacketKind::Event)]).await.unwrap();
-    let to = Route::Node { id: NodeId::new("receiver").unwrap(), addr: None };
+    let to = other.route();
 
     proxy.freeze();
     let mut taken: u64 = 0;
@@ -51,7 +51,7 @@ pub(crate) async fn a_server_that_stands_still_costs_a_bounded_amount(
                 Ok(()) => tokio::task::yield_now().await,
                 Err(_) => break,
             },
-            Err(why) => panic!("frame {token} gave {why:?} after {:?}", node.log(|log| log.reasons.clone())),
+            Err(why) => panic!("frame {token} gave {why:?} after {:?}", node.log(|log| log.downs.clone())),
         }
         let bytes = usize::try_from(taken).unwrap() * FRAME;
         assert!(bytes <= TAKEN, "{bytes} bytes were taken for a server that stands still");
@@ -59,7 +59,7 @@ pub(crate) async fn a_server_that_stands_still_costs_a_bounded_amount(
     for _ in 0..8 {
         node.send(&Route::Broadcast, PacketKind::Heartbeat, b"{}").unwrap();
     }
-    node.until("the server is given up", |log| log.downs == 1).await;
+    node.until("the server is given up", |log| log.downs.len() == 1).await;
     proxy.restore();
     node.until("it is back", |log| log.ups == [Up::First, Up::Again]).await;
     node.send(&to, PacketKind::Event, b"end").unwrap();

@@ -1,10 +1,9 @@
 //! What every transporter must do about certificates.
 
-use std::sync::Arc;
-
 use ligand_transporters::{TransportError, Transporter};
+use std::sync::Arc;
+use tests_support::Node;
 
-use super::node::Node;
 use super::url;
 
 /// Makes a transporter from a URL and options by name.

@@ -26,9 +26,9 @@ async fn an_address_that_is_not_ours_is_named() {
 #[tokio::test]
 async fn the_port_of_an_info_packet_is_the_one_listened_on_unless_configured() {
     let a = Node::start("a").await;
-    assert_eq!(a.connection.advertised_port(), Some(a.port()));
+    assert_eq!(a.live.advertised_port(), Some(a.port()));
     let b = Node::start_with("b", loopback().with(|options| options.advertised_port = Some(4321))).await;
-    assert_eq!(b.connection.advertised_port(), Some(4321));
+    assert_eq!(b.live.advertised_port(), Some(4321));
     assert_ne!(b.port(), 4321);
 }
 

@@ -2,9 +2,10 @@
 
 use ligand_transporters::{Connection, SendError};
 use std::time::Duration;
+use tests_support::within;
 use tokio::net::TcpListener;
 
-use crate::support::{Node, Peer, loopback, within};
+use crate::support::{Node, Peer, loopback};
 
 #[tokio::test]
 async fn accepted_frames_are_written_before_the_sockets_close() {
@@ -13,23 +14,23 @@ async fn accepted_frames_are_written_before_the_sockets_close() {
     for _ in 0..1000 {
         a.request(&b.route(), 0, &body).unwrap();
     }
-    within(a.connection.close()).await.unwrap();
+    within("it closes", a.live.close()).await.unwrap();
     assert_eq!(a.request(&b.route(), 0, b"too late"), Err(SendError::Disconnected));
-    b.until(|heard| heard.data().len() == 1000).await;
-    assert!(a.heard(|heard| heard.lost.is_empty() && heard.unsent.is_empty()));
+    b.until("a thousand frames arrive", |log| log.data().len() == 1000).await;
+    assert!(a.log(|log| log.lost.is_empty() && log.unsent.is_empty()));
 }
 
 #[tokio::test]
 async fn the_port_is_free_again_and_closing_twice_is_nothing_new() {
     let (a, b) = (Node::start("a").await, Node::start("b").await);
     b.request(&a.route(), 0, b"x").unwrap();
-    a.until(|heard| heard.data().len() == 1).await;
+    a.until("a frame arrives", |log| log.data().len() == 1).await;
     let addr = a.addr();
-    within(a.connection.close()).await.unwrap();
-    within(a.connection.close()).await.unwrap();
+    within("it closes", a.live.close()).await.unwrap();
+    within("it closes", a.live.close()).await.unwrap();
     TcpListener::bind(addr).await.unwrap();
-    b.until(|heard| heard.lost.len() == 1).await;
-    within(a.link.shut()).await;
+    b.until("the loss is told", |log| log.lost.len() == 1).await;
+    within("every task ends", a.link.shut()).await;
 }
 
 #[tokio::test]
@@ -44,10 +45,10 @@ async fn frames_that_nobody_takes_are_reported_as_left() {
         last += 1;
         tokio::task::yield_now().await;
     }
-    let error = within(node.connection.close()).await.unwrap_err();
+    let error = within("it closes", node.live.close()).await.unwrap_err();
     assert!(error.to_string().contains("frames were not sent before closing"), "{error}");
-    assert_eq!(node.heard(|heard| heard.unsent.last().copied()), Some(last));
-    assert!(node.heard(|heard| heard.lost.is_empty()), "this side closed it");
+    assert_eq!(node.log(|log| log.unsent.last().copied()), Some(last));
+    assert!(node.log(|log| log.lost.is_empty()), "this side closed it");
 }
 
 #[tokio::test]
@@ -59,11 +60,11 @@ async fn a_peer_that_goes_while_this_side_closes_is_no_failed_close() {
     while node.request(&to, 2, &[b'x'; 100_000]).is_ok() {
         tokio::task::yield_now().await;
     }
-    let mut closing = std::pin::pin!(node.connection.close());
+    let mut closing = std::pin::pin!(node.live.close());
     assert!(futures_util::poll!(&mut closing).is_pending(), "nobody takes what waits");
     drop(inbound);
-    within(closing).await.unwrap();
-    assert!(node.heard(|heard| heard.unsent.contains(&2)), "those who wait for it are told");
+    within("it closes", closing).await.unwrap();
+    assert!(node.log(|log| log.unsent.contains(&2)), "those who wait for it are told");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -74,7 +75,7 @@ async fn two_nodes_that_close_at_once_do_not_wait_for_each_other_in_vain() {
         a.request(&b.route(), 0, &[b'x'; 10_000]).unwrap();
         b.request(&a.route(), 0, &[b'x'; 10_000]).unwrap();
     }
-    let (of_a, of_b) = tokio::join!(within(a.connection.close()), within(b.connection.close()));
+    let (of_a, of_b) = tokio::join!(within("it closes", a.live.close()), within("it closes", b.live.close()));
     of_a.and(of_b).unwrap();
 }
 
@@ -82,18 +83,18 @@ async fn two_nodes_that_close_at_once_do_not_wait_for_each_other_in_vain() {
 async fn a_dropped_close_can_be_repeated() {
     let (a, b) = (Node::start("a").await, Node::start("b").await);
     a.request(&b.route(), 0, b"x").unwrap();
-    drop(futures_util::poll!(std::pin::pin!(a.connection.close())));
-    within(a.connection.close()).await.unwrap();
-    b.until(|heard| heard.data().len() == 1).await;
+    drop(futures_util::poll!(std::pin::pin!(a.live.close())));
+    within("it closes", a.live.close()).await.unwrap();
+    b.until("a frame arrives", |log| log.data().len() == 1).await;
 }
 
 #[tokio::test]
 async fn shutting_the_link_ends_every_task_without_close() {
     let (a, b) = (Node::start("a").await, Node::start("b").await);
     a.request(&b.route(), 0, b"x").unwrap();
-    b.until(|heard| heard.data().len() == 1).await;
-    within(b.link.shut()).await;
+    b.until("a frame arrives", |log| log.data().len() == 1).await;
+    within("every task ends", b.link.shut()).await;
     TcpListener::bind(b.addr()).await.unwrap();
-    a.until(|heard| heard.lost.len() == 1).await;
+    a.until("the loss is told", |log| log.lost.len() == 1).await;
     assert_eq!(b.request(&a.route(), 0, b"x"), Err(SendError::Disconnected));
 }

@@ -5,7 +5,7 @@ use ligand_transporters::PacketKind;
 use crate::support::{Inbound, Node, Peer, loopback};
 
 async fn contact(node: &Node, peer: &Peer, id: &str, kind: PacketKind) -> Inbound {
-    node.send(&peer.route(id), kind, 0, b"x").unwrap();
+    node.send(&peer.route(id), kind, b"x").unwrap();
     let mut inbound = peer.accept().await;
     for _ in 0..2 {
         inbound.frame().await.unwrap();
@@ -22,7 +22,7 @@ async fn the_connection_without_data_for_the_longest_time_is_closed_without_bein
     node.request(&p.route("p"), 0, b"used again").unwrap();
     assert_eq!(to_p.frame().await.unwrap().1, "used again");
     // Gossip does not make a connection useful.
-    node.send(&q.route("q"), PacketKind::GossipRequest, 0, b"gossip").unwrap();
+    node.send(&q.route("q"), PacketKind::GossipRequest, b"gossip").unwrap();
     assert_eq!(to_q.frame().await.unwrap().1, "gossip");
 
     let _to_r = contact(&node, &r, "r", PacketKind::Request).await;
@@ -31,8 +31,8 @@ async fn the_connection_without_data_for_the_longest_time_is_closed_without_bein
     assert_eq!(to_p.frame().await.unwrap().1, "and again");
 
     contact(&node, &q, "q", PacketKind::Request).await;
-    assert!(node.heard(|heard| !heard.lost.iter().any(|(id, _)| *id == "p")));
-    assert!(node.heard(|heard| heard.unsent.is_empty()));
+    assert!(node.log(|log| !log.lost.iter().any(|(id, _)| *id == "p")));
+    assert!(node.log(|log| log.unsent.is_empty()));
 }
 
 #[tokio::test]
@@ -44,5 +44,5 @@ async fn one_connection_is_kept_in_any_case() {
     assert_eq!(to_p.frame().await, None);
     node.request(&q.route("q"), 0, b"kept").unwrap();
     assert_eq!(to_q.frame().await.unwrap().1, "kept");
-    assert!(node.heard(|heard| heard.lost.is_empty()));
+    assert!(node.log(|log| log.lost.is_empty()));
 }

@@ -4,9 +4,10 @@ use ligand_transporters::TransportError;
 use ligand_transporters::tcp::{Tcp, UdpBroadcast};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
+use tests_support::{is, until};
 use tokio::net::UdpSocket;
 
-use crate::support::{Node, eventually, loopback};
+use crate::support::{Node, loopback};
 
 const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
@@ -30,8 +31,14 @@ fn sighting(node: &Node) -> (String, String) {
     (node.link.node().to_string(), format!("127.0.0.1:{}", node.port()))
 }
 
-fn has_sighted(node: &Node, other: &(String, String)) -> bool {
-    node.heard(|heard| heard.sighted.iter().any(|(id, addr, _)| (id, addr) == (&other.0, &other.1)))
+async fn sight_each_other(a: &Node, b: &Node) {
+    for (node, other) in [(a, sighting(b)), (b, sighting(a))] {
+        let is_other = |id: &String, addr: &String| (id, addr) == (&other.0, &other.1);
+        node.until("the other one is sighted", |log| {
+            log.sighted.iter().any(|(id, addr, _)| is_other(id, addr))
+        })
+        .await;
+    }
 }
 
 #[tokio::test]
@@ -40,14 +47,16 @@ async fn nodes_of_a_namespace_sight_each_other_by_multicast() {
     let a = Node::open("a", "ns-multicast", discovering(port)).await.unwrap();
     let b = Node::open("b", "ns-multicast", discovering(port)).await.unwrap();
     let foreign = Node::open("c", "ns-other", discovering(port)).await.unwrap();
-    eventually(|| has_sighted(&a, &sighting(&b)) && has_sighted(&b, &sighting(&a))).await;
-    eventually(|| a.connection.stats().udp_foreign > 0 && foreign.connection.stats().udp_foreign > 0).await;
-    a.heard(|heard| {
-        assert!(heard.sighted.iter().all(|(id, _, _)| id == "b"), "{:?}", heard.sighted);
-        let source = heard.sighted[0].2.expect("an announcement comes from somewhere");
+    sight_each_other(&a, &b).await;
+    for node in [&a, &foreign] {
+        until("a foreigner is noticed", async || is(node.live.stats(), |stats| stats.udp_foreign > 0)).await;
+    }
+    a.log(|log| {
+        assert!(log.sighted.iter().all(|(id, _, _)| id == "b"), "{:?}", log.sighted);
+        let source = log.sighted[0].2.expect("an announcement comes from somewhere");
         assert_eq!(source, SocketAddr::from((HERE, port)));
     });
-    assert!(foreign.heard(|heard| heard.sighted.is_empty()));
+    assert!(foreign.log(|log| log.sighted.is_empty()));
     for node in [a, b, foreign] {
         node.stop().await;
     }
@@ -64,7 +73,7 @@ async fn nodes_sight_each_other_by_broadcast() {
     };
     let a = Node::open("a", "ns-broadcast", tcp()).await.unwrap();
     let b = Node::open("b", "ns-broadcast", tcp()).await.unwrap();
-    eventually(|| has_sighted(&a, &sighting(&b)) && has_sighted(&b, &sighting(&a))).await;
+    sight_each_other(&a, &b).await;
 }
 
 #[tokio::test]
@@ -77,15 +86,15 @@ async fn announcements_end_after_as_many_as_configured() {
     });
     let speaker = Node::open("speaker", "ns-max", twice).await.unwrap();
     let heard = || {
-        let stats = listener.connection.stats();
+        let stats = listener.live.stats();
         stats.udp_sighted + stats.udp_limited
     };
-    eventually(|| heard() == 2).await;
+    until("two announcements are heard", async || is(heard(), |heard| *heard == 2)).await;
     // Stopping waits for the announcing task, so nothing can follow.
     speaker.stop().await;
     let marker = UdpSocket::bind((HERE, 0)).await.unwrap();
     marker.send_to(b"marker", (HERE, port)).await.unwrap();
-    eventually(|| listener.connection.stats().udp_malformed == 1).await;
+    until("the marker is heard", async || is(listener.live.stats(), |stats| stats.udp_malformed == 1)).await;
     assert_eq!(heard(), 2);
 }
 
@@ -115,12 +124,12 @@ async fn hostile_datagrams_are_ignored_and_counted_and_a_namesake_is_reported() 
     let own = format!("ns|me|{}", node.port());
     attacker.send_to(own.as_bytes(), (HERE, port)).await.unwrap();
     attacker.send_to(b"ns|me|1234", (HERE, port)).await.unwrap();
-    node.until(|heard| !heard.sighted.is_empty()).await;
-    node.heard(|heard| {
+    node.until("a node is sighted", |log| !log.sighted.is_empty()).await;
+    node.log(|log| {
         let source = attacker.local_addr().unwrap();
-        assert_eq!(heard.sighted, [("me".to_owned(), "127.0.0.1:1234".to_owned(), Some(source))]);
+        assert_eq!(log.sighted, [("me".to_owned(), "127.0.0.1:1234".to_owned(), Some(source))]);
     });
-    let stats = node.connection.stats();
+    let stats = node.live.stats();
     assert_eq!((stats.udp_malformed, stats.udp_foreign, stats.udp_sighted), (9, 1, 1));
 }
 
@@ -131,15 +140,15 @@ async fn a_flood_of_invented_nodes_is_limited() {
     let attacker = UdpSocket::bind((HERE, 0)).await.unwrap();
     let mut sent = 0u32;
     // Datagrams may be dropped on the way; what counts is that some are held back.
-    eventually(|| {
+    until("some are held back", async || {
         for _ in 0..100 {
             let _ = attacker.try_send_to(format!("ns|node-{sent}|4000").as_bytes(), (HERE, port).into());
             sent += 1;
         }
-        node.connection.stats().udp_limited > 500
+        is(node.live.stats(), |stats| stats.udp_limited > 500)
     })
     .await;
-    let stats = node.connection.stats();
+    let stats = node.live.stats();
     assert!(stats.udp_sighted < u64::from(sent) / 2, "{stats:?}");
 }
 

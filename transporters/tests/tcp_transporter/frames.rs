@@ -13,16 +13,16 @@ async fn the_greeting_comes_first_and_frames_follow_in_order() {
     for n in 1..=100u64 {
         a.request(&to_b, n, n.to_string().as_bytes()).unwrap();
     }
-    b.until(|heard| heard.data().len() == 100).await;
-    b.heard(|heard| {
-        assert_eq!(heard.frames[0], (PacketKind::GossipHello, Bytes::from("hello from a")));
+    b.until("a hundred frames arrive", |log| log.data().len() == 100).await;
+    b.log(|log| {
+        assert_eq!(log.frames[0], (PacketKind::GossipHello, Bytes::from("hello from a")));
         let expected: Vec<_> = (1..=100).map(|n| Bytes::from(n.to_string())).collect();
-        assert_eq!(heard.data(), expected);
+        assert_eq!(log.data(), expected);
     });
-    b.send(&a.route(), PacketKind::Response, 1, b"answer").unwrap();
-    a.until(|heard| heard.data() == [Bytes::from("answer")]).await;
-    assert_eq!(a.heard(|heard| heard.ups.clone()), [Up::First]);
-    assert_eq!(b.connection.stats().accepted, 1);
+    b.send(&a.route(), PacketKind::Response, b"answer").unwrap();
+    a.until("the frame arrives", |log| log.data() == [Bytes::from("answer")]).await;
+    assert_eq!(a.log(|log| log.ups.clone()), [Up::First]);
+    assert_eq!(b.live.stats().accepted, 1);
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn many_senders_at_once_keep_their_order_and_wait_for_room() {
                     let text = format!("{sender} {n} {}", "x".repeat(n % 300));
                     while let Err(error) = a.request(&to_b, 0, text.as_bytes()) {
                         assert_eq!(error, SendError::Full);
-                        a.connection.room(&to_b).await;
+                        a.live.room(&to_b).await;
                     }
                 }
             })
@@ -56,9 +56,9 @@ async fn many_senders_at_once_keep_their_order_and_wait_for_room() {
     for sender in senders {
         sender.await.unwrap();
     }
-    b.until(|heard| heard.frames.len() == SENDERS * FRAMES + 1).await;
+    b.until("all frames arrive", |log| log.frames.len() == SENDERS * FRAMES + 1).await;
     let mut next = [0; SENDERS];
-    for payload in b.heard(|heard| heard.data()) {
+    for payload in b.log(|log| log.data()) {
         let text = str::from_utf8(&payload).unwrap();
         let mut words = text.split(' ');
         let sender: usize = words.next().unwrap().parse().unwrap();
@@ -75,7 +75,7 @@ async fn large_bodies_travel_as_slices_between_small_parts() {
     let (a, b) = (Node::start("a").await, Node::start("b").await);
     let body = Bytes::from((0..900_000u32).map(|n| u8::try_from(n % 251).unwrap()).collect::<Vec<_>>());
     for n in 0..5 {
-        a.connection
+        a.live
             .send(&b.route(), PacketKind::Response, 0, &mut |frame| {
                 frame.buf().extend_from_slice(format!("<{n}").as_bytes());
                 frame.splice(&body);
@@ -84,8 +84,8 @@ async fn large_bodies_travel_as_slices_between_small_parts() {
             })
             .unwrap();
     }
-    b.until(|heard| heard.data().len() == 5).await;
-    for (n, payload) in b.heard(|heard| heard.data()).into_iter().enumerate() {
+    b.until("five frames arrive", |log| log.data().len() == 5).await;
+    for (n, payload) in b.log(|log| log.data()).into_iter().enumerate() {
         assert_eq!(payload.len(), body.len() + 3);
         assert_eq!(payload[..2], *format!("<{n}").as_bytes());
         assert_eq!(payload[2..payload.len() - 1], body);
@@ -100,8 +100,8 @@ async fn the_largest_packet_passes_and_one_byte_more_is_refused() {
     let refused = a.request(&b.route(), 0, &vec![b'x'; size + 1]);
     assert_eq!(refused, Err(SendError::TooLarge { size: size + 1, limit: size }));
     a.request(&b.route(), 0, b"after it").unwrap();
-    b.until(|heard| heard.data().len() == 2).await;
-    assert_eq!(b.heard(|heard| heard.data())[1], "after it");
+    b.until("two frames arrive", |log| log.data().len() == 2).await;
+    assert_eq!(b.log(|log| log.data())[1], "after it");
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn a_node_reaches_itself() {
     let a = Node::start_with("a", loopback().bind([0, 0, 0, 0])).await;
     let itself = Route::Node { id: a.link.node().clone(), addr: None };
     a.request(&itself, 0, b"note to self").unwrap();
-    a.until(|heard| heard.data() == [Bytes::from("note to self")]).await;
+    a.until("the frame arrives", |log| log.data() == [Bytes::from("note to self")]).await;
 }
 
 #[tokio::test]
@@ -126,12 +126,12 @@ async fn there_is_no_way_to_everybody_or_to_an_unknown_address() {
 async fn an_open_connection_is_kept_when_the_address_changes() {
     let (a, b, other) = (Node::start("a").await, Node::start("b").await, Peer::start().await);
     a.request(&b.route(), 0, b"1").unwrap();
-    b.until(|heard| heard.data().len() == 1).await;
+    b.until("a frame arrives", |log| log.data().len() == 1).await;
     a.request(&other.route("b"), 0, b"2").unwrap();
     let nowhere = Route::Node { id: b.link.node().clone(), addr: None };
     a.request(&nowhere, 0, b"3").unwrap();
-    b.until(|heard| heard.data().len() == 3).await;
-    assert_eq!(b.connection.stats().accepted, 1);
+    b.until("three frames arrive", |log| log.data().len() == 3).await;
+    assert_eq!(b.live.stats().accepted, 1);
 }
 
 #[tokio::test]
@@ -140,7 +140,7 @@ async fn a_thread_without_a_runtime_may_send() {
     let to_b = b.route();
     let sender = Arc::clone(&a);
     std::thread::spawn(move || sender.request(&to_b, 0, b"from outside").unwrap());
-    b.until(|heard| heard.data() == [Bytes::from("from outside")]).await;
+    b.until("the frame arrives", |log| log.data() == [Bytes::from("from outside")]).await;
 }
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn ipv6_mapped_addresses_are_understood() {
     let addr = format!("::ffff:127.0.0.1:{}", b.port());
     let mapped = Route::Node { id: b.link.node().clone(), addr: Some(addr.into()) };
     a.request(&mapped, 0, b"mapped").unwrap();
-    b.until(|heard| heard.data() == [Bytes::from("mapped")]).await;
+    b.until("the frame arrives", |log| log.data() == [Bytes::from("mapped")]).await;
 }
 
 #[tokio::test]
@@ -158,7 +158,7 @@ async fn host_names_are_looked_up() {
     let addr = format!("localhost:{}", b.port());
     let named = Route::Node { id: b.link.node().clone(), addr: Some(addr.into()) };
     a.request(&named, 0, b"named").unwrap();
-    b.until(|heard| heard.data() == [Bytes::from("named")]).await;
+    b.until("the frame arrives", |log| log.data() == [Bytes::from("named")]).await;
 }
 
 #[tokio::test]
@@ -192,5 +192,5 @@ async fn what_a_peer_says_on_our_connection_is_thrown_away() {
     for expected in ["hello from a", "1", "2"] {
         assert_eq!(inbound.frame().await.unwrap().1, expected);
     }
-    assert!(a.heard(|heard| heard.lost.is_empty()));
+    assert!(a.log(|log| log.lost.is_empty()));
 }

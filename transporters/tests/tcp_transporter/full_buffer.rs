@@ -5,8 +5,9 @@ use std::future::Future as _;
 use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
+use tests_support::{resident, within};
 
-use crate::support::{Node, Peer, loopback, within};
+use crate::support::{Node, Peer, loopback};
 
 const BUFFER: usize = 256 * 1024;
 
@@ -20,7 +21,7 @@ async fn fill(node: &Node, to: &Route, frame: &[u8]) -> u64 {
             Err(SendError::Full) if stuck => return accepted,
             Err(error) => {
                 assert_eq!(error, SendError::Full);
-                let room = tokio::time::timeout(Duration::from_millis(200), node.connection.room(to));
+                let room = tokio::time::timeout(Duration::from_millis(200), node.live.room(to));
                 stuck = room.await.is_err();
             }
         }
@@ -45,11 +46,11 @@ async fn a_full_buffer_refuses_data_takes_pings_and_empties_when_the_peer_reads_
     let mut inbound = peer.accept().await;
 
     assert_eq!(node.request(&to, 0, &frame), Err(SendError::Full));
-    node.send(&to, PacketKind::Ping, 0, b"{}").unwrap();
+    node.send(&to, PacketKind::Ping, b"{}").unwrap();
     node.request(&other.route(), 0, b"others do not notice").unwrap();
-    other.until(|heard| heard.data().len() == 1).await;
+    other.until("a frame arrives", |log| log.data().len() == 1).await;
 
-    let mut room = pin!(node.connection.room(&to));
+    let mut room = pin!(node.live.room(&to));
     assert!(room.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     let mut received = 0;
     let read = async {
@@ -61,10 +62,10 @@ async fn a_full_buffer_refuses_data_takes_pings_and_empties_when_the_peer_reads_
             }
         }
     };
-    tokio::join!(within(room), read);
+    tokio::join!(within("there is room", room), read);
     assert_eq!(received, accepted, "what was accepted arrives, and before the ping");
     node.request(&to, 0, &frame).unwrap();
-    assert!(node.heard(|heard| heard.unsent.is_empty() && heard.lost.is_empty()));
+    assert!(node.log(|log| log.unsent.is_empty() && log.lost.is_empty()));
 }
 
 #[tokio::test]
@@ -74,10 +75,10 @@ async fn a_peer_that_takes_nothing_for_the_write_timeout_is_lost_and_the_rest_co
     let to = peer.route("p");
     let accepted = fill(&node, &to, &[b'x'; 10_000]).await;
     let mut inbound = peer.accept().await;
-    node.until(|heard| heard.lost.len() == 1).await;
-    within(node.connection.room(&to)).await;
+    node.until("the loss is told", |log| log.lost.len() == 1).await;
+    within("there is room", node.live.room(&to)).await;
 
-    let mut unsent = node.heard(|heard| heard.unsent.clone());
+    let mut unsent = node.log(|log| log.unsent.clone());
     assert!(!unsent.is_empty() && unsent.len() <= BUFFER / 10_000 + 1, "{} are unsent", unsent.len());
     let mut received = 0;
     while let Some((code, _)) = inbound.frame().await {
@@ -87,12 +88,6 @@ async fn a_peer_that_takes_nothing_for_the_write_timeout_is_lost_and_the_rest_co
     assert_eq!(unsent.last(), Some(&accepted));
     assert!(received < unsent[0], "a frame that arrived was reported as unsent");
     assert_eq!(unsent, (unsent[0]..=accepted).collect::<Vec<_>>());
-}
-
-/// Bytes of memory that this process occupies, where the system says so.
-fn resident() -> Option<usize> {
-    let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
-    pages.split(' ').nth(1)?.parse::<usize>().ok().map(|pages| pages * 4096)
 }
 
 /// Refused in all.

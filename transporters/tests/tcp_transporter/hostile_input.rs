@@ -3,23 +3,29 @@
 use bytes::Bytes;
 use ligand_transporters::tcp::TcpStats;
 use std::time::Duration;
+use tests_support::tcp::frame;
+use tests_support::{is, until, within};
 use tokio::io::AsyncWriteExt as _;
 
-use crate::support::{Node, closed, eventually, frame, loopback, raw, within};
+use crate::support::{Node, closed, loopback, raw};
 
 /// Sends `bytes`, waits for the connection to be closed, and returns what was counted. A valid peer sends
 /// before, meanwhile and afterwards.
 async fn attack(bytes: &[u8]) -> TcpStats {
     let (victim, friend) = (Node::start("victim").await, Node::start("friend").await);
     friend.request(&victim.route(), 0, b"before").unwrap();
-    victim.until(|heard| heard.data().len() == 1).await;
+    victim.until("a frame arrives", |log| log.data().len() == 1).await;
     let mut attacker = raw(victim.addr(), bytes).await;
     friend.request(&victim.route(), 0, b"meanwhile").unwrap();
     closed(&mut attacker).await;
     friend.request(&victim.route(), 0, b"after").unwrap();
-    victim.until(|heard| heard.data() == ["before", "meanwhile", "after"].map(Bytes::from)).await;
-    assert!(friend.heard(|heard| heard.lost.is_empty()));
-    victim.connection.stats()
+    victim
+        .until("the friend gets through", |log| {
+            log.data() == ["before", "meanwhile", "after"].map(Bytes::from)
+        })
+        .await;
+    assert!(friend.log(|log| log.lost.is_empty()));
+    victim.live.stats()
 }
 
 #[tokio::test]
@@ -59,7 +65,7 @@ async fn frames_before_a_bad_one_are_delivered() {
     bytes.extend_from_slice(&[0x04, 0, 0, 0, 0, 0x04]);
     let mut attacker = raw(victim.addr(), &bytes).await;
     closed(&mut attacker).await;
-    victim.until(|heard| heard.data() == [Bytes::from("good")]).await;
+    victim.until("the good frame arrives", |log| log.data() == [Bytes::from("good")]).await;
 }
 
 #[tokio::test]
@@ -77,10 +83,10 @@ async fn promises_that_are_not_kept_time_out() {
     }
     // The friend comes from the same address, so there is a place for it only once the others have left.
     let counted = |stats: TcpStats| stats.timeouts + stats.refused_per_address;
-    eventually(|| counted(victim.connection.stats()) == 1_000).await;
-    assert!(victim.connection.stats().timeouts >= 64);
+    until("each is counted", async || is(counted(victim.live.stats()), |counted| *counted == 1_000)).await;
+    assert!(victim.live.stats().timeouts >= 64);
     friend.request(&victim.route(), 0, b"still here").unwrap();
-    victim.until(|heard| heard.data() == [Bytes::from("still here")]).await;
+    victim.until("the friend gets through", |log| log.data() == [Bytes::from("still here")]).await;
 }
 
 #[tokio::test]
@@ -89,13 +95,13 @@ async fn a_frame_that_trickles_in_times_out_although_something_keeps_coming() {
     let victim = Node::start_with("victim", tcp).await;
     let mut attacker = raw(victim.addr(), &frame(2, &[b'x'; 1000])[..6]).await;
     // Until the victim has had enough and writing fails.
-    within(async {
+    within("the victim has had enough", async {
         while attacker.write_all(b"x").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })
     .await;
-    assert_eq!(victim.connection.stats().timeouts, 1);
+    assert_eq!(victim.live.stats().timeouts, 1);
 }
 
 #[tokio::test]
@@ -103,12 +109,12 @@ async fn an_idle_connection_does_not_time_out() {
     let tcp = loopback().with(|options| options.frame_timeout = Duration::from_millis(10));
     let victim = Node::start_with("victim", tcp).await;
     let mut idle = raw(victim.addr(), &frame(2, b"1")).await;
-    victim.until(|heard| heard.data().len() == 1).await;
+    victim.until("a frame arrives", |log| log.data().len() == 1).await;
     // A connection that did begin a frame, after the idle one, has timed out: so has time passed.
     let mut late = raw(victim.addr(), &frame(2, b"never")[..7]).await;
     closed(&mut late).await;
     idle.write_all(&frame(2, b"2")).await.unwrap();
-    victim.until(|heard| heard.data().len() == 2).await;
+    victim.until("two frames arrive", |log| log.data().len() == 2).await;
 }
 
 #[tokio::test]
@@ -120,9 +126,9 @@ async fn a_large_frame_followed_by_many_small_ones_is_processed_whole() {
         bytes.extend_from_slice(&small);
     }
     let _sender = raw(victim.addr(), &bytes).await;
-    victim.until(|heard| heard.data().len() == 701).await;
-    assert_eq!(victim.heard(|heard| heard.data())[0].len(), 1_047_994);
-    assert_eq!(victim.connection.stats(), {
+    victim.until("all frames arrive", |log| log.data().len() == 701).await;
+    assert_eq!(victim.log(|log| log.data())[0].len(), 1_047_994);
+    assert_eq!(victim.live.stats(), {
         let mut expected = TcpStats::default();
         expected.accepted = 1;
         expected

@@ -1,8 +1,10 @@
 //! A node takes in only so many connections, in total and from one address.
 
 use bytes::Bytes;
+use tests_support::tcp::frame;
+use tests_support::{is, until};
 
-use crate::support::{Node, closed, eventually, frame, loopback, raw};
+use crate::support::{Node, closed, loopback, raw};
 
 #[tokio::test]
 async fn connections_above_the_limit_per_address_are_closed_at_once_and_counted() {
@@ -10,14 +12,14 @@ async fn connections_above_the_limit_per_address_are_closed_at_once_and_counted(
     let victim = Node::start_with("victim", tcp).await;
     let first = raw(victim.addr(), &frame(2, b"1")).await;
     let _second = raw(victim.addr(), &frame(2, b"2")).await;
-    victim.until(|heard| heard.data().len() == 2).await;
+    victim.until("two frames arrive", |log| log.data().len() == 2).await;
     let mut third = raw(victim.addr(), b"").await;
     closed(&mut third).await;
-    assert_eq!(victim.connection.stats().refused_per_address, 1);
+    assert_eq!(victim.live.stats().refused_per_address, 1);
 
     drop(first);
     // The place is free again as soon as the end of the first one has been seen.
-    let arrived = |victim: &Node| victim.heard(|heard| heard.data().contains(&Bytes::from("4")));
+    let arrived = |victim: &Node| victim.log(|log| log.data().contains(&Bytes::from("4")));
     let mut attempts = Vec::new();
     for _ in 0..1000 {
         attempts.push(raw(victim.addr(), &frame(2, b"4")).await);
@@ -26,7 +28,7 @@ async fn connections_above_the_limit_per_address_are_closed_at_once_and_counted(
             break;
         }
     }
-    eventually(|| arrived(&victim)).await;
+    victim.until("the next one gets in", |log| log.data().contains(&Bytes::from("4"))).await;
 }
 
 #[tokio::test]
@@ -37,8 +39,8 @@ async fn connections_above_the_total_limit_are_closed_at_once_and_counted() {
     for _ in 0..3 {
         inside.push(raw(victim.addr(), b"").await);
     }
-    eventually(|| victim.connection.stats().accepted == 3).await;
+    until("three are accepted", async || is(victim.live.stats(), |stats| stats.accepted == 3)).await;
     let mut outside = raw(victim.addr(), b"").await;
     closed(&mut outside).await;
-    assert_eq!(victim.connection.stats().refused_total, 1);
+    assert_eq!(victim.live.stats().refused_total, 1);
 }

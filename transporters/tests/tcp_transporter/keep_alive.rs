@@ -3,8 +3,9 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
+use tests_support::{is, until};
 
-use crate::support::{Node, eventually};
+use crate::support::Node;
 
 /// Ends on loopback of connections with this port: the own port, and in hundredths of a second when the
 /// keep-alive timer rings, if it runs.
@@ -32,12 +33,14 @@ fn ends(port: u16) -> Vec<(u16, Option<u64>)> {
 async fn the_keep_alive_timer_runs_for_5_s_at_the_accepted_and_at_the_dialled_end() {
     let (a, b) = (Node::start("a").await, Node::start("b").await);
     a.request(&b.route(), 0, b"x").unwrap();
-    b.until(|heard| heard.data().len() == 1).await;
+    b.until("a frame arrives", |log| log.data().len() == 1).await;
     // While something is unacknowledged another timer runs.
-    eventually(|| {
+    until("both timers run", async || {
         let ends = ends(b.port());
         let rings_in_time = |end: &(u16, Option<u64>)| end.1.is_some_and(|rings| rings <= 500);
-        ends.len() == 2 && ends.iter().all(rings_in_time) && ends.iter().any(|end| end.0 == b.port())
+        is(ends, |ends| {
+            ends.len() == 2 && ends.iter().all(rings_in_time) && ends.iter().any(|end| end.0 == b.port())
+        })
     })
     .await;
     for node in [a, b] {

@@ -15,14 +15,14 @@ async fn a_refused_connection_is_lost_and_its_frames_are_unsent() {
     for token in [1, 2, 0, 3] {
         node.request(&to, token, b"x").unwrap();
     }
-    node.until(|heard| heard.lost.len() == 1).await;
-    node.heard(|heard| {
-        assert_eq!(heard.unsent, [1, 2, 3], "reported before the loss");
-        assert_eq!(heard.lost[0].0, "p");
-        assert!(heard.lost[0].1.starts_with("cannot connect to 127.0.0.1:"), "{}", heard.lost[0].1);
+    node.until("the loss is told", |log| log.lost.len() == 1).await;
+    node.log(|log| {
+        assert_eq!(log.unsent, [1, 2, 3], "reported before the loss");
+        assert_eq!(log.lost[0].0, "p");
+        assert!(log.lost[0].1.starts_with("cannot connect to 127.0.0.1:"), "{}", log.lost[0].1);
     });
     node.request(&to, 4, b"x").unwrap();
-    node.until(|heard| heard.lost.len() == 2 && heard.unsent == [1, 2, 3, 4]).await;
+    node.until("the second loss is told", |log| log.lost.len() == 2 && log.unsent == [1, 2, 3, 4]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -31,12 +31,12 @@ async fn a_frame_that_takes_long_to_encode_causes_one_attempt_to_connect() {
     let (to, elsewhere) = (peer.route("p"), other.route("q"));
     drop((peer, other));
     let mut encoded = 0;
-    let sent = node.connection.send(&to, PacketKind::Request, 1, &mut |frame| {
+    let sent = node.live.send(&to, PacketKind::Request, 1, &mut |frame| {
         encoded += 1;
         // While another peer is tried, refuses, and is reported, the same could happen to this one.
         if encoded == 1 {
             node.request(&elsewhere, 2, b"x").unwrap();
-            while node.heard(|heard| heard.lost.is_empty()) {
+            while node.log(|log| log.lost.is_empty()) {
                 std::thread::yield_now();
             }
         }
@@ -44,7 +44,7 @@ async fn a_frame_that_takes_long_to_encode_causes_one_attempt_to_connect() {
         if encoded < 5 { Ok(()) } else { Err(Abandon) }
     });
     assert_eq!((sent, encoded), (Ok(()), 1));
-    node.until(|heard| heard.lost.len() == 2 && heard.unsent == [2, 1]).await;
+    node.until("both losses are told", |log| log.lost.len() == 2 && log.unsent == [2, 1]).await;
 }
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn an_address_that_is_none_is_lost_too() {
         addr: Some("no port".into()),
     };
     node.request(&nowhere, 1, b"x").unwrap();
-    node.until(|heard| heard.lost.len() == 1 && heard.unsent == [1]).await;
+    node.until("the loss is told", |log| log.lost.len() == 1 && log.unsent == [1]).await;
 }
 
 #[tokio::test]
@@ -67,24 +67,24 @@ async fn the_end_of_an_idle_connection_is_noticed_and_the_next_frame_connects_an
     inbound.frame().await.unwrap();
     inbound.frame().await.unwrap();
     drop(inbound);
-    node.until(|heard| heard.lost.len() == 1).await;
-    assert!(node.heard(|heard| heard.unsent.is_empty()), "it had been written");
+    node.until("the loss is told", |log| log.lost.len() == 1).await;
+    assert!(node.log(|log| log.unsent.is_empty()), "it had been written");
 
     node.request(&to, 2, b"y").unwrap();
     let mut inbound = peer.accept().await;
     assert_eq!(inbound.frame().await.unwrap().0, 8, "a new connection begins with a greeting");
     assert_eq!(inbound.frame().await.unwrap().1, "y");
-    assert_eq!(node.heard(|heard| heard.lost.len()), 1);
+    assert_eq!(node.log(|log| log.lost.len()), 1);
 }
 
 #[tokio::test]
 async fn a_stopped_node_is_lost_to_those_connected_to_it() {
     let (a, b) = (Node::start("a").await, Node::start("b").await);
     a.request(&b.route(), 1, b"x").unwrap();
-    b.until(|heard| heard.data().len() == 1).await;
+    b.until("a frame arrives", |log| log.data().len() == 1).await;
     b.stop().await;
-    a.until(|heard| heard.lost.len() == 1).await;
-    assert!(b.heard(|heard| heard.lost.is_empty()), "the end of an inbound connection concerns nobody");
+    a.until("the loss is told", |log| log.lost.len() == 1).await;
+    assert!(b.log(|log| log.lost.is_empty()), "the end of an inbound connection concerns nobody");
 }
 
 /// A listener whose queue is full: connecting to it hangs.
@@ -112,7 +112,7 @@ async fn a_peer_that_does_not_answer_is_lost_after_the_connect_timeout() {
     let node = Node::start_with("a", loopback().with(|options| options.connect_timeout = timeout)).await;
     let began = Instant::now();
     node.request(&route("p", addr), 1, b"x").unwrap();
-    node.until(|heard| heard.lost.len() == 1 && heard.unsent == [1]).await;
+    node.until("the loss is told", |log| log.lost.len() == 1 && log.unsent == [1]).await;
     assert!(began.elapsed() >= timeout);
-    assert!(node.heard(|heard| heard.lost[0].1.contains("no answer in time")));
+    assert!(node.log(|log| log.lost[0].1.contains("no answer in time")));
 }

@@ -14,7 +14,7 @@ async fn each_peer_is_sighted_except_the_node_itself_whose_entry_supplies_the_po
     assert_eq!(me.port(), port);
     let expected = [("n1", "127.0.0.1:4001"), ("n2", "[::1]:4002")]
         .map(|(id, addr)| (id.to_owned(), addr.to_owned(), None));
-    assert_eq!(me.heard(|heard| heard.sighted.clone()), expected);
+    assert_eq!(me.log(|log| log.sighted.clone()), expected);
 }
 
 #[tokio::test]
@@ -32,10 +32,7 @@ async fn a_file_is_read_when_the_transporter_opens() {
     std::fs::write(&path, r#"{"n1": "127.0.0.1:4001"}"#).unwrap();
     let me = Node::start_with("me", loopback().urls(format!("file://{}", path.display()))).await;
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(
-        me.heard(|heard| heard.sighted.clone()),
-        [("n1".to_owned(), "127.0.0.1:4001".to_owned(), None)]
-    );
+    assert_eq!(me.log(|log| log.sighted.clone()), [("n1".to_owned(), "127.0.0.1:4001".to_owned(), None)]);
 }
 
 #[tokio::test]

@@ -26,10 +26,10 @@ async fn when_a_connection_breaks_each_frame_is_either_unsent_or_was_begun() {
         received.insert(token);
     }
     drop(inbound);
-    node.until(|heard| heard.lost.len() == 1).await;
+    node.until("the loss is told", |log| log.lost.len() == 1).await;
 
-    let unsent: BTreeSet<u64> = node.heard(|heard| heard.unsent.iter().copied().collect());
-    assert_eq!(unsent.len(), node.heard(|heard| heard.unsent.len()), "a token was reported twice");
+    let unsent: BTreeSet<u64> = node.log(|log| log.unsent.iter().copied().collect());
+    assert_eq!(unsent.len(), node.log(|log| log.unsent.len()), "a token was reported twice");
     assert!(unsent.is_disjoint(&received));
     let first = *unsent.first().expect("something was waiting");
     assert_eq!(unsent, (first..=last).collect());
@@ -41,6 +41,6 @@ async fn a_token_of_zero_is_nobodys() {
     let to = peer.route("p");
     drop(peer);
     node.request(&to, 0, b"x").unwrap();
-    node.until(|heard| heard.lost.len() == 1).await;
-    assert!(node.heard(|heard| heard.unsent.is_empty()));
+    node.until("the loss is told", |log| log.lost.len() == 1).await;
+    assert!(node.log(|log| log.unsent.is_empty()));
 }

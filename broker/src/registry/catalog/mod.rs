@@ -4,9 +4,9 @@ use ligand_transporters::{Name, NodeId};
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::availability::Availability;
 use super::chunked::Chunked;
 use super::events::{EventIndex, EventLists};
 use super::fingerprint::fingerprint;
@@ -76,8 +76,8 @@ impl Catalog {
             seq: 1,
             about: Arc::new(About::of_local(&identity, None)),
             services: NodeServices::none(),
-            offline_since: None,
-            live: Arc::new(Live::new(true, now.saturating_duration_since(options.base))),
+            availability: Availability::Online,
+            live: Arc::new(Live::new(now.saturating_duration_since(options.base))),
         });
         let mut nodes = Chunked::default();
         let mut ids = Trie::default();
@@ -167,13 +167,13 @@ impl Catalog {
         let ix = known.as_ref().map_or_else(|| self.next_index(), |node| node.ix);
         let live = match &known {
             Some(node) => Arc::clone(&node.live),
-            None => Arc::new(Live::new(true, since_base)),
+            None => Arc::new(Live::new(since_base)),
         };
         if kind != InfoKind::Updated {
             live.begin(since_base);
         }
         live.guess_version(&packet.client);
-        if let Some(since) = known.as_ref().and_then(|node| node.offline_since) {
+        if let Some(since) = known.as_ref().and_then(|node| node.offline_since()) {
             self.offline.remove(&(since, ix));
         }
         let old = known.as_ref().map_or_else(NodeServices::none, |node| Arc::clone(&node.services));
@@ -184,10 +184,9 @@ impl Catalog {
             seq: packet.seq,
             about: Arc::new(About::of(packet)),
             services,
-            offline_since: None,
-            live: Arc::clone(&live),
+            availability: Availability::Online,
+            live,
         });
-        live.available.store(true, Ordering::Relaxed);
         Ok(InfoChange { kind, services_changed, evicted })
     }
 
@@ -206,14 +205,13 @@ impl Catalog {
     pub(crate) fn node_lost(&mut self, id: &str, now: Instant) -> Option<Arc<Node>> {
         let node =
             self.snapshot.node_by_id(id).filter(|node| !node.is_local() && node.is_available())?.clone();
-        node.live.available.store(false, Ordering::Relaxed);
         self.relink(node.ix, &node.services, &NodeServices::none());
         self.offline.insert((now, node.ix));
         Some(self.put(Node {
             seq: node.seq.saturating_add(1),
             about: Arc::new(node.about.without_frame()),
             services: NodeServices::none(),
-            offline_since: Some(now),
+            availability: Availability::Offline { since: now },
             ..node.copy()
         }))
     }
@@ -221,9 +219,8 @@ impl Catalog {
     /// Forgets a remote node, whether it is online or not.
     pub(crate) fn remove_node(&mut self, id: &str) -> Option<Arc<Node>> {
         let node = self.snapshot.node_by_id(id).filter(|node| !node.is_local())?.clone();
-        node.live.available.store(false, Ordering::Relaxed);
         self.relink(node.ix, &node.services, &NodeServices::none());
-        if let Some(since) = node.offline_since {
+        if let Some(since) = node.offline_since() {
             self.offline.remove(&(since, node.ix));
         }
         self.snapshot.ids.remove(id);

@@ -3,9 +3,9 @@
 use ligand::ServiceDef;
 use serde_json::json;
 use std::collections::BTreeMap;
+use tests_support::try_until;
 
 use super::{Case, Cluster, Outcome, ensure};
-use crate::conformance::cluster::eventually;
 use crate::conformance::services::Log;
 
 pub(super) const CASE: Case =
@@ -32,7 +32,7 @@ async fn run(cluster: &mut Cluster) -> Outcome {
     a.emit("order.created", json!("only log")).group("log").await?;
     a.emit("user.created", json!("nobody")).await?;
 
-    eventually("all groups have got all events", async || log.lines().len() > 3 * EVENTS).await?;
+    try_until("all groups have got all events", async || log.lines().len() > 3 * EVENTS).await?;
     let mut by_event = BTreeMap::<String, Vec<String>>::new();
     let mut by_place = BTreeMap::<String, usize>::new();
     for line in log.lines() {

@@ -1,9 +1,9 @@
 //! A broadcast reaches every subscriber of every node, once.
 
 use serde_json::json;
+use tests_support::try_until;
 
 use super::{Case, Cluster, Outcome, ensure};
-use crate::conformance::cluster::eventually;
 use crate::conformance::services::Log;
 
 pub(super) const CASE: Case =
@@ -23,9 +23,9 @@ async fn run(cluster: &mut Cluster) -> Outcome {
         from.broadcast("order.created", json!("end")).group("mail").await?;
     }
     let ends = || log.lines().iter().filter(|line| line.ends_with("\"end\"")).count();
-    eventually("the last broadcasts have arrived", async || ends() >= 9).await?;
+    try_until("the last broadcasts have arrived", async || ends() >= 9).await?;
     // One that was being handled meanwhile may still be.
-    eventually("every broadcast has arrived", async || log.lines().len() >= 6 * EVENTS + 9).await?;
+    try_until("every broadcast has arrived", async || log.lines().len() >= 6 * EVENTS + 9).await?;
 
     let lines = log.lines();
     for n in 0..EVENTS {

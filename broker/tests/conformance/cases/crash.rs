@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tests_support::try_until;
 
 use super::{Case, Cluster, Outcome, ensure};
-use crate::conformance::cluster::{PATIENCE, eventually, meet};
+use crate::conformance::cluster::{PATIENCE, meet};
 use crate::conformance::services::echo;
 
 pub(super) const CASE: Case = Case {
@@ -47,7 +48,7 @@ async fn run(cluster: &mut Cluster) -> Outcome {
             tokio::spawn(async move { a.call::<Value>("stuck.wait", json!({})).timeout(timeout).await })
         })
         .collect();
-    eventually("all calls are being handled", async || begun.load(Ordering::Relaxed) == WAITING).await?;
+    try_until("all calls are being handled", async || begun.load(Ordering::Relaxed) == WAITING).await?;
     cluster.crash(&doomed).await?;
     for call in waiting {
         let error = call.await?.err().ok_or("a call to a dead node succeeded")?;

@@ -9,7 +9,7 @@ use super::{Case, Cluster, Outcome, ensure};
 
 pub(super) const CASE: Case = Case {
     name: "nodes whose services need each other crosswise start within three seconds",
-    run: |cluster| run(cluster).boxed(),
+    run: |cluster| run(cluster).boxed_local(),
 };
 
 fn service(name: &'static str, needs: &[&'static str]) -> ServiceDef {

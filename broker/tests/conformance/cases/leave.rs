@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
+use tests_support::try_until;
 
 use super::{Case, Cluster, Failure, Outcome, ensure};
-use crate::conformance::cluster::eventually;
 
 pub(super) const CASE: Case =
     Case { name: "no call is lost when one of two workers stops", run: |cluster| Box::pin(run(cluster)) };
@@ -39,7 +39,7 @@ async fn run(cluster: &mut Cluster) -> Outcome {
     }
     let at_least = async |more: usize| {
         let from = calls.load(Ordering::Relaxed);
-        eventually("calls go on", async || calls.load(Ordering::Relaxed) >= from + more).await
+        try_until("calls go on", async || calls.load(Ordering::Relaxed) >= from + more).await
     };
     at_least(200).await?;
     let stopped = leaving.stop().await;
@@ -50,13 +50,14 @@ async fn run(cluster: &mut Cluster) -> Outcome {
     }
     stopped?;
     let other = format!("{} has gone", leaving.node_id());
-    eventually(&other, async || {
+    try_until(&other, async || {
         let list: Value =
             staying.call("$node.list", json!({})).node(staying.node_id()).await.unwrap_or_default();
         let node = list.as_array().and_then(|list| list.iter().find(|node| node["id"] == "node-2").cloned());
         node.is_none_or(|node| node["available"] == false)
     })
-    .await
+    .await?;
+    Ok(())
 }
 
 async fn call(

@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use tests_support::try_until;
 
 use super::{Case, Cluster, Outcome, ensure};
 
 pub(super) const CASE: Case = Case {
     name: "starts that are refused for their id cost its owner no call",
-    run: |cluster| run(cluster).boxed(),
+    run: |cluster| run(cluster).boxed_local(),
 };
 
 /// Starts are refused one after another,
@@ -85,10 +86,8 @@ async fn run(cluster: &mut Cluster) -> Outcome {
     ensure!(failed.is_empty(), "{} of {made} calls failed: {}", failed.len(), failed[0]);
     let ran = runs.load(Ordering::Relaxed);
     ensure!(ran == made, "{made} calls ran {ran} times");
-    super::super::cluster::eventually(&format!("{emitted} events were heard"), async || {
-        heard.load(Ordering::Relaxed) >= emitted
-    })
-    .await?;
+    try_until(&format!("{emitted} events were heard"), async || heard.load(Ordering::Relaxed) >= emitted)
+        .await?;
     let heard = heard.load(Ordering::Relaxed);
     ensure!(heard == emitted, "{emitted} events were heard {heard} times");
     let who: Value = caller.call("$node.health", json!({})).node(owner.node_id()).await?;

@@ -1,9 +1,10 @@
 //! A node comes back under its old id as a new run.
 
 use serde_json::{Value, json};
+use tests_support::try_until;
 
 use super::{Case, Cluster, Outcome, ensure};
-use crate::conformance::cluster::{eventually, meet};
+use crate::conformance::cluster::meet;
 use crate::conformance::services::{Log, echo};
 
 pub(super) const CASE: Case = Case {
@@ -33,7 +34,7 @@ async fn run(cluster: &mut Cluster) -> Outcome {
     a.wait_for(&["newest"]).await?;
     third.wait_for(&["at-a"]).await?;
     meet(&[a.clone(), third.clone()]).await?;
-    eventually("the crashed run is forgotten", async || {
+    try_until("the crashed run is forgotten", async || {
         services(&a).await == ["at-a", "newest", "rivals-again"]
     })
     .await?;

@@ -2,9 +2,9 @@
 
 use ligand::ErrorKind;
 use serde_json::{Value, json};
+use tests_support::try_until;
 
 use super::{Case, Cluster, Outcome, ensure};
-use crate::conformance::cluster::eventually;
 use crate::conformance::services::echo;
 
 pub(super) const CASE: Case =
@@ -24,15 +24,15 @@ async fn run(cluster: &mut Cluster) -> Outcome {
         places.dedup();
         places == want
     };
-    eventually("both nodes serve the new service", async || served(&["node-1", "node-2"]).await).await?;
+    try_until("both nodes serve the new service", async || served(&["node-1", "node-2"]).await).await?;
     ensure!(b.remove("guest").await, "the service that was added is not there");
-    eventually("only one node serves it", async || served(&["node-2"]).await).await?;
+    try_until("only one node serves it", async || served(&["node-2"]).await).await?;
     ensure!(c.remove("guest").await, "the service that was added is not there");
     let gone = async || match a.call::<Value>("guest.echo", json!({})).await {
         Err(error) => matches!(error.kind(), ErrorKind::ServiceNotFound | ErrorKind::ServiceNotAvailable),
         Ok(_) => false,
     };
-    eventually("nobody serves it", gone).await?;
+    try_until("nobody serves it", gone).await?;
     let answer: Value = a.call("steady.echo", json!(1)).await?;
     ensure!(answer == json!(1), "the other service of the node answered {answer}");
     Ok(())

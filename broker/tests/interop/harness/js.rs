@@ -5,11 +5,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use tests_support::within;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::oneshot;
-
-use super::PATIENCE;
 
 /// Which Moleculer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,10 +109,9 @@ impl Js {
             let line = format!("{command}\n");
             stdin.1.write_all(line.as_bytes()).await.expect("the process reads its input");
         }
-        let answer = tokio::time::timeout(PATIENCE, answer).await;
-        let mut answer = answer
-            .unwrap_or_else(|_| panic!("{} hangs in {command}", self.name))
-            .unwrap_or_else(|_| panic!("{} ended while it was asked for {command}", self.name));
+        let answer = within(&format!("{} answers {command}", self.name), answer).await;
+        let mut answer =
+            answer.unwrap_or_else(|_| panic!("{} ended while it was asked for {command}", self.name));
         match answer.get_mut("error") {
             Some(error) => Err(error.take()),
             None => Ok(answer["ok"].take()),

@@ -12,26 +12,7 @@ pub(crate) use pair::{Pair, services_of};
 pub(crate) use place::{Cluster, built, rust_node};
 pub(crate) use services::{Heard, mail, rs, shared};
 
-use std::time::Duration;
-
-/// So long anything may take before a test gives up; nothing here takes a tenth of it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
-
-/// Looks again and again until `found` gives something.
-pub(crate) async fn until<T>(what: &str, mut found: impl AsyncFnMut() -> Option<T>) -> T {
-    let looking = async {
-        loop {
-            if let Some(value) = found().await {
-                return value;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    match tokio::time::timeout(PATIENCE, looking).await {
-        Ok(value) => value,
-        Err(_) => panic!("waited in vain: {what}"),
-    }
-}
+pub(crate) use tests_support::until;
 
 /// Logs of our own nodes, shown by the test runner beside a failure.
 pub(crate) fn logs() {

@@ -3,8 +3,7 @@
 use ligand::config::SerializerKind;
 use ligand::{BrokerBuilder, IntoServiceDef, ServiceBroker, ServiceDef};
 use serde_json::{Value, json};
-use std::net::{Ipv4Addr, TcpListener};
-use std::sync::atomic::{AtomicU16, Ordering};
+use tests_support::free_port;
 
 /// Names and ports of the nodes of one test, known to each of them from the start.
 #[derive(Debug, Clone)]
@@ -65,21 +64,6 @@ impl Cluster {
     /// The transporter of one of our nodes.
     pub(crate) fn url(&self) -> &str {
         &self.url
-    }
-}
-
-/// A port that nobody listens on. Not one that the system hands out: until the node listens on it, it could
-/// become the near end of somebody's connection.
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Test programs that run at the same time begin at different places.
-    let begin = std::process::id().wrapping_mul(97) % 10_000;
-    loop {
-        let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = u16::try_from(20_000 + (begin + step) % 10_000).expect("below 30000");
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
     }
 }
 

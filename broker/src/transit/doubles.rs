@@ -1,0 +1,59 @@
+//! Packets to whoever else has this node's id.
+
+use ligand_transporters::{InvalidId, Name, NodeId, Route};
+
+use super::Transit;
+use super::ping::wall_clock_ms;
+use crate::discovery::conflict::{Conflict, Probe};
+use crate::protocol::{Id, Outgoing, ProtocolVersion};
+
+/// Where an inbox is shared, the server hands out by turns what comes for it; so many answers to a probe
+/// are not all handed to the owner itself.
+const SHARED_PROBES: usize = 4;
+/// Between our id and an address; holds blanks, which no id of a ligand node can.
+const STAND_IN: &str = " at ";
+
+impl Transit {
+    /// Asks whoever has our id whether that is somebody else.
+    pub(crate) fn probe(&self, probe: &Probe) {
+        let ping = Outgoing::Ping { time: wall_clock_ms(), id: Id::Text(&probe.nonce) };
+        if !self.uplink.shared_inboxes {
+            return self.send_to_double(probe.address.as_ref(), self.wire.version, &ping);
+        }
+        for _ in 0..SHARED_PROBES {
+            self.send_to_double(probe.address.as_ref(), self.wire.version, &ping);
+        }
+        let echo = Conflict::echo(&probe.nonce);
+        let echo = Some(Id::Text(&echo));
+        let pong = Outgoing::Pong { time: None, id: echo, arrived: wall_clock_ms() };
+        self.send_to_double(None, self.wire.version, &pong);
+    }
+
+    /// Sends a packet to whoever else has our id: to an address, or over a bus to our own topic.
+    pub(crate) fn send_to_double(
+        &self,
+        addr: Option<&Name>,
+        version: ProtocolVersion,
+        packet: &Outgoing<'_>,
+    ) {
+        let route = match addr.map(|addr| self.stand_in(addr)) {
+            Some(Ok(stand_in)) => Route::Node { id: stand_in, addr: addr.cloned() },
+            Some(Err(_)) => return,
+            None => Route::Node { id: self.node.clone(), addr: None },
+        };
+        if let Err(error) = self.send(&route, version, 0, packet, &mut |_| Ok(())) {
+            tracing::debug!(error = %error, packet = packet.kind().as_str(), "not sent to a node with our id");
+        }
+    }
+
+    /// The id under which the transporter keeps the connection to an owner of our id. Its connections are
+    /// per id, and ours stands for ourselves.
+    fn stand_in(&self, addr: &str) -> Result<NodeId, InvalidId> {
+        NodeId::foreign(format!("{}{STAND_IN}{addr}", self.node))
+    }
+
+    /// The address that such an id stands for.
+    pub(crate) fn stood_in_for<'a>(&self, node: &'a NodeId) -> Option<&'a str> {
+        node.as_str().strip_prefix(self.node.as_str())?.strip_prefix(STAND_IN)
+    }
+}

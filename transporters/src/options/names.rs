@@ -1,0 +1,49 @@
+//! Names of options: as they are written, and as environment variables have them.
+
+/// Whether `name` is `option`, to the letter or as an environment variable gives it.
+///
+/// `LIGAND_TRANSPORTER__OPTIONS__UDP_MULTICAST_TTL` comes as `udpMulticastTtl`, for a variable has no letters of
+/// two sizes: words begin with a capital and hold no other.
+pub(super) fn is(name: &str, option: &str) -> bool {
+    name == option || (is_from_a_variable(name) && words(name) == words(option))
+}
+
+fn is_from_a_variable(name: &str) -> bool {
+    !name.as_bytes().windows(2).any(|pair| pair.iter().all(u8::is_ascii_uppercase))
+}
+
+/// `udpMulticastTTL` as `udp_multicast_ttl`.
+pub(super) fn words(name: &str) -> String {
+    let letters: Vec<char> = name.chars().collect();
+    let mut words = String::with_capacity(name.len() + 4);
+    for (at, letter) in letters.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|at| letters.get(at));
+        let behind_a_word = before.is_some_and(|c| c.is_lowercase() || c.is_ascii_digit());
+        let begins_one =
+            before.is_some_and(|c| c.is_uppercase()) && letters.get(at + 1).is_some_and(|c| c.is_lowercase());
+        if letter.is_uppercase() && (behind_a_word || begins_one) {
+            words.push('_');
+        }
+        words.extend(letter.to_lowercase());
+    }
+    words
+}
+
+/// What precedes the free part of a name such as `queueOptions.<name>`.
+pub(super) fn open(option: &str) -> Option<&str> {
+    option.strip_suffix("<name>")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_known_to_the_letter_or_by_its_words() {
+        assert_eq!(words("enableTLSForSentinelMode"), "enable_tls_for_sentinel_mode");
+        assert_eq!(words("tls.caFile"), "tls.ca_file");
+        assert!(is("udpMulticastTtl", "udpMulticastTTL"));
+        assert!(is("enableTlsForSentinelMode", "enableTLSForSentinelMode"));
+        assert!(!is("clientID", "clientId") && !is("udpport", "udpPort"));
+    }
+}
