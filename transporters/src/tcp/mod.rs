@@ -50,13 +50,12 @@ use crate::scheme::backend;
 use crate::{Capabilities, Connection, Link, Name, Peering, TransportError, Transporter};
 
 backend! {
-    /// The TCP transporter: its configuration, to be opened by a node. By default it takes a free port, and finds
-    /// its peers by UDP.
+    /// The configuration of the TCP transporter. By default it listens on a free port, and finds its peers by UDP.
     Tcp of TcpOptions
 }
 
 impl Tcp {
-    /// Listens on this port; 0 for a free one.
+    /// Sets the port to listen on. 0 means a free port.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.options.port = (port != 0).then_some(port);
