@@ -50,7 +50,8 @@ use crate::scheme::backend;
 use crate::{Capabilities, Connection, Link, Name, Peering, TransportError, Transporter};
 
 backend! {
-    /// The configuration of the TCP transporter. By default it listens on a free port, and finds its peers by UDP.
+    /// The configuration of the TCP transporter. By default it listens on a free port, and finds its peers by
+    /// UDP.
     Tcp of TcpOptions
 }
 
