@@ -63,16 +63,16 @@ pub(crate) enum OnlineRow {
 
 /// A GOSSIP_RES of ours.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Answer {
+pub(crate) struct OutGossipResponse {
     /// Nodes we see online.
-    pub(crate) online: Vec<(NodeId, AnswerRow)>,
+    pub(crate) online: Vec<(NodeId, OutGossipRow)>,
     /// Nodes we see offline.
     pub(crate) offline: Vec<Offline>,
 }
 
 /// What we say about a node that is online.
 #[derive(Debug, Clone)]
-pub(crate) enum AnswerRow {
+pub(crate) enum OutGossipRow {
     /// Its INFO object exactly as we got it, and its load.
     Info(Bytes, Cpu),
     /// Only its load.

@@ -5,7 +5,7 @@
 
 use ligand_transporters::{Name, PacketKind};
 
-use super::{Answer, Digest, PacketId, WireError};
+use super::{Digest, OutGossipResponse, PacketId, WireError};
 
 /// An id in a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub(crate) enum Outgoing<'a> {
     /// TCP: what we know.
     GossipRequest(&'a Digest),
     /// TCP: what we know better.
-    GossipResponse(&'a Answer),
+    GossipResponse(&'a OutGossipResponse),
 }
 
 impl Outgoing<'_> {
