@@ -26,9 +26,9 @@ pub(crate) fn start(
 ) -> std::io::Result<()> {
     let Some((inbox, over)) = transit.control().open() else { return Ok(()) };
     let driver = Driver::new(transit, broker, store, Instant::now());
-    let work = run(Arc::downgrade(transit), transit.link().clone(), inbox, driver, over);
+    let work = run(Arc::downgrade(transit), transit.uplink().link.clone(), inbox, driver, over);
     if !broker.config().control.thread {
-        transit.link().spawn(work);
+        transit.uplink().link.spawn(work);
         return Ok(());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;

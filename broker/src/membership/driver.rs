@@ -45,7 +45,7 @@ pub(super) struct State {
 impl Driver {
     pub(super) fn new(transit: &Transit, broker: &ServiceBroker, store: Option<Store>, now: Instant) -> Self {
         let config = broker.config();
-        let kind = transit.membership();
+        let kind = transit.uplink().membership;
         let discoverer: Box<dyn Discoverer> = match (store, kind) {
             (Some(store), kind) => Box::new(Records::new(store, transit.node(), kind, config, now)),
             (None, Membership::Gossip) => Box::new(Gossiper::new(transit, broker, now)),

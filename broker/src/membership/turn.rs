@@ -85,7 +85,7 @@ impl Turn<'_> {
     /// every turn.
     fn log(&mut self) {
         self.env.log_departures();
-        self.env.transit.log_outage(self.env.now);
+        self.env.transit.uplink().log_outage(self.env.now);
         self.discoverer.log(&self.env);
     }
 }

@@ -63,17 +63,17 @@ pub(crate) enum OnlineRow {
 
 /// A GOSSIP_RES of ours.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Answer {
+pub(crate) struct OutGossipResponse {
     /// Nodes we see online.
-    pub(crate) online: Vec<(NodeId, AnswerRow)>,
+    pub(crate) online: Vec<(NodeId, OutGossipRow)>,
     /// Nodes we see offline.
     pub(crate) offline: Vec<Offline>,
 }
 
 /// The row of an online node in our answer.
 #[derive(Debug, Clone)]
-pub(crate) enum AnswerRow {
-    /// Its INFO object exactly as it was received, and its load.
+pub(crate) enum OutGossipRow {
+    /// Its INFO object exactly as we got it, and its load.
     Info(Bytes, Cpu),
     /// Only its load.
     Cpu(Cpu),

@@ -27,7 +27,9 @@ mod version;
 mod wire_error;
 
 pub(crate) use beat::beat_record;
-pub(crate) use gossip::{Answer, AnswerRow, Cpu, Digest, GossipResponse, Offline, Online, OnlineRow};
+pub(crate) use gossip::{
+    Cpu, Digest, GossipResponse, Offline, Online, OnlineRow, OutGossipResponse, OutGossipRow,
+};
 pub(crate) use id::{ForeignId, PacketId};
 pub(crate) use incoming::{
     ContextFields, Event, GossipHello, Heartbeat, Incoming, Packet, Ping, Pong, Request, Response,

@@ -5,7 +5,7 @@
 
 use ligand_transporters::{Name, PacketKind};
 
-use super::{Answer, Digest, PacketId, WireError};
+use super::{Digest, OutGossipResponse, PacketId, WireError};
 
 /// An id in a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +63,8 @@ pub(crate) enum Outgoing<'a> {
     },
     /// TCP: what this node knows.
     GossipRequest(&'a Digest),
-    /// TCP: what this node knows better.
-    GossipResponse(&'a Answer),
+    /// TCP: what we know better.
+    GossipResponse(&'a OutGossipResponse),
 }
 
 impl Outgoing<'_> {

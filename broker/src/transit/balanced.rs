@@ -313,10 +313,10 @@ impl Transit {
     }
 
     /// Ends every balanced subscription of a node that does not hear everything, unless the connection came or
-    /// went since that turn: others are to serve its groups. They are made anew when it is back.
-    pub(super) async fn pause_balanced(&self, turn: u64) {
+    /// went since: others are to serve its groups. They are made anew when it is back.
+    pub(super) async fn pause_balanced(&self, generation: u64) {
         let mut subscribed = self.balanced.subscribed.lock().await;
-        if self.uplink.turn() == turn
+        if self.uplink.generation() == generation
             && let Some(connection) = self.uplink.any_connection()
             && let Err(error) = subscribed.end(&*connection, &HashSet::new()).await
         {

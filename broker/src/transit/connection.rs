@@ -47,7 +47,7 @@ impl Transit {
             };
             let source = match connected {
                 Ok(connection) => {
-                    self.log_connected(attempts, from.elapsed());
+                    self.uplink.log_connected(attempts, from.elapsed());
                     return Ok(connection);
                 }
                 Err(source) => without_secrets(source),
@@ -56,13 +56,13 @@ impl Transit {
             if !source.is_retryable() || self.config.transit.disable_reconnect || is_over(until, wait) {
                 return Err(StartError::Transporter { attempts, source });
             }
-            self.log_not_connected(&source, attempts, wait);
+            self.uplink.log_not_connected(&source, attempts, wait);
             tokio::time::sleep(wait).await;
         }
     }
 
-    /// Subscribes for the first time; gives the turn of the connection that it was done in. One that is lost
-    /// meanwhile comes back by itself, and is waited for.
+    /// Subscribes for the first time; gives the generation of the connection that it was done on. A connection that
+    /// is lost meanwhile comes back by itself, and is waited for.
     pub(super) async fn subscribe_first(
         &self,
         topics: &[Subscription],
@@ -72,9 +72,9 @@ impl Transit {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let turn = self.uplink.turn();
+            let generation = self.uplink.generation();
             let wait = match self.uplink.subscribe(topics).await {
-                Ok(()) if self.uplink.mark_connected(turn) => return Ok(turn),
+                Ok(()) if self.uplink.mark_connected(generation) => return Ok(generation),
                 Ok(()) => Duration::ZERO,
                 Err(source) => {
                     let wait = backoff.next_wait();
@@ -95,14 +95,14 @@ impl Transit {
             broker.publish_local("$transporter.connected", serde_json::json!({ "wasReconnect": false }));
             return;
         }
-        let turn = self.uplink.next_turn();
+        let generation = self.uplink.next_generation();
         let (transit, broker) = (Arc::clone(self), broker.clone());
-        self.uplink.link.spawn(async move { transit.restore(&broker, turn).await });
+        self.uplink.link.spawn(async move { transit.restore(&broker, generation).await });
     }
 
     /// Makes the subscriptions again, then takes part again. Ends when the connection is lost once more, or
-    /// has been restored once more: that is another turn's business.
-    async fn restore(self: &Arc<Self>, broker: &ServiceBroker, turn: u64) {
+    /// has been restored once more: that is another generation's business.
+    async fn restore(self: &Arc<Self>, broker: &ServiceBroker, generation: u64) {
         let mut backoff = Backoff::default();
         let mut leaving = false;
         let info = loop {
@@ -110,7 +110,7 @@ impl Transit {
                 Ok(info) => break info,
                 Err(error) => error,
             };
-            if self.uplink.turn() != turn {
+            if self.uplink.generation() != generation {
                 return;
             }
             // A node that does not hear everything must not pretend to be there. What the server refuses
@@ -119,20 +119,20 @@ impl Transit {
                 tracing::debug!(error = %error, "subscriptions not restored yet");
             } else {
                 self.refused(&error);
-                self.pause_balanced(turn).await;
+                self.pause_balanced(generation).await;
                 if !std::mem::replace(&mut leaving, true) {
-                    self.leave_for_now(turn);
+                    self.leave_for_now(generation);
                 }
             }
             tokio::time::sleep(backoff.next_wait()).await;
-            if self.uplink.turn() != turn {
+            if self.uplink.generation() != generation {
                 return;
             }
         };
-        if !self.uplink.mark_connected(turn) {
+        if !self.uplink.mark_connected(generation) {
             return;
         }
-        self.log_back(turn);
+        self.uplink.log_back(generation);
         self.discover_all();
         self.control.tell(Message::Back(info));
         broker.publish_local("$transporter.connected", serde_json::json!({ "wasReconnect": true }));
@@ -149,25 +149,25 @@ impl Transit {
     /// and takes part no more until it hears everything again; its own calls fail at once, as without a
     /// connection.
     pub(super) fn went_deaf(self: &Arc<Self>, why: &TransportError) {
-        let turn = self.uplink.next_turn();
-        self.log_lost(why, Lost::Deaf);
+        let generation = self.uplink.next_generation();
+        self.uplink.log_lost(why, Lost::Deaf);
         if self.uplink.mark_disconnected()
             && let Some(broker) = self.broker()
         {
             broker.publish_local("$transporter.disconnected", serde_json::json!({ "graceFul": false }));
         }
-        self.leave_for_now(turn);
+        self.leave_for_now(generation);
     }
 
     /// Takes back what this node offers, lets what runs end for a moment, and says farewell.
-    fn leave_for_now(self: &Arc<Self>, turn: u64) {
+    fn leave_for_now(self: &Arc<Self>, generation: u64) {
         let transit = Arc::clone(self);
         // Before anybody can say that it is back.
         let (done, taken_back) = oneshot::channel();
         self.control.tell(Message::TakeBack(done));
         self.uplink.link.spawn(async move {
             let _ = timeout(CONTROL_WAIT, taken_back).await;
-            transit.pause_balanced(turn).await;
+            transit.pause_balanced(generation).await;
             let until = Instant::now() + LAST_ANSWERS;
             while transit.load.requests() > 0 && Instant::now() < until {
                 tokio::time::sleep(LOOK_EVERY).await;
@@ -179,8 +179,8 @@ impl Transit {
     /// The connection is gone for now. From here on calls to other nodes fail at once; those under way
     /// settle at their deadlines, because their answers may yet come.
     pub(super) fn went_down(&self, why: &TransportError) {
-        self.uplink.next_turn();
-        self.log_lost(why, Lost::Gone);
+        self.uplink.next_generation();
+        self.uplink.log_lost(why, Lost::Gone);
         if self.uplink.mark_disconnected()
             && let Some(broker) = self.broker()
         {

@@ -5,14 +5,20 @@ use ligand_transporters::{SendError, TransportError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-use super::{Lost, Outage, Said, Transit, shown};
+use super::uplink::Uplink;
+use super::{Lost, Outage, Said, shown};
 
-impl Transit {
+impl Uplink {
+    /// See [`Link::log_line`](ligand_transporters::Link::log_line).
+    pub(crate) fn log_line(&self, cause: &'static str) -> Option<u64> {
+        self.link.log_line(cause)
+    }
+
     /// Connected for the first time.
     pub(super) fn log_connected(&self, attempts: u32, took: Duration) {
         tracing::info!(
-            node = %self.node,
-            transporter = self.uplink.url,
+            node = %self.link.node(),
+            transporter = self.url,
             attempts,
             elapsed_ms = took.as_millis(),
             "transporter connected"
@@ -23,8 +29,8 @@ impl Transit {
     pub(super) fn log_not_connected(&self, why: &TransportError, attempts: u32, wait: Duration) {
         if let Some(left_out) = self.log_line("transporter not connected") {
             tracing::warn!(
-                node = %self.node,
-                transporter = self.uplink.url,
+                node = %self.link.node(),
+                transporter = self.url,
                 error = %why,
                 attempts,
                 wait_ms = wait.as_millis(),
@@ -39,12 +45,12 @@ impl Transit {
         self.log_said(said);
     }
 
-    /// Connected again in that turn of the connection, which may be over by now.
-    pub(super) fn log_back(&self, turn: u64) {
+    /// Connected again, in a generation of the connection that may be over by now.
+    pub(super) fn log_back(&self, generation: u64) {
         let said = {
             let mut outage = self.outage();
-            // Whoever loses it begins another turn first, and comes to the outage after this.
-            if !self.uplink.is_turn(turn) {
+            // Whoever loses it begins another one first, and comes to the outage after this.
+            if !self.is_generation(generation) {
                 return;
             }
             outage.back(Instant::now().into_std())
@@ -59,29 +65,29 @@ impl Transit {
     }
 
     fn outage(&self) -> MutexGuard<'_, Outage> {
-        self.uplink.outage.lock()
+        self.outage.lock()
     }
 
     fn log_said(&self, said: Option<Said>) {
         match said {
             None => {}
             Some(Said::Lost { why, how: Lost::Gone, left_out }) => tracing::warn!(
-                node = %self.node,
-                transporter = self.uplink.url,
+                node = %self.link.node(),
+                transporter = self.url,
                 left_out = (left_out > 0).then_some(left_out),
                 "transporter lost: {why}, trying again"
             ),
             Some(Said::Lost { why, how: Lost::Deaf, left_out }) => tracing::error!(
-                node = %self.node,
-                transporter = self.uplink.url,
+                node = %self.link.node(),
+                transporter = self.url,
                 left_out = (left_out > 0).then_some(left_out),
                 "this node does not hear everything any more and leaves until it does: {why}"
             ),
             Some(Said::Back { away, left_out }) => {
                 let took = shown(away);
                 tracing::info!(
-                    node = %self.node,
-                    transporter = self.uplink.url,
+                    node = %self.link.node(),
+                    transporter = self.url,
                     away_ms = away.as_millis(),
                     left_out = (left_out > 0).then_some(left_out),
                     "transporter connected again after {took}"
@@ -94,7 +100,7 @@ impl Transit {
     pub(crate) fn log_unsent(&self, packet: &'static str, why: &SendError) {
         if let Some(left_out) = self.log_line(packet) {
             tracing::warn!(
-                node = %self.node,
+                node = %self.link.node(),
                 packet,
                 error = %why,
                 left_out = (left_out > 0).then_some(left_out),

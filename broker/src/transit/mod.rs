@@ -36,7 +36,7 @@ mod transporter_error;
 mod uplink;
 mod wire;
 
-use ligand_transporters::{Link, Membership, NodeId, Peering};
+use ligand_transporters::NodeId;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
@@ -92,10 +92,6 @@ impl Transit {
         &self.node
     }
 
-    pub(crate) fn membership(&self) -> Membership {
-        self.uplink.membership
-    }
-
     pub(crate) fn own_version(&self) -> ProtocolVersion {
         self.wire.version
     }
@@ -105,14 +101,9 @@ impl Transit {
         self.wire.both
     }
 
-    /// How a transporter that gossips is configured.
-    pub(crate) fn peering(&self) -> &Peering {
-        &self.uplink.peering
-    }
-
-    /// The link to the transporter, which owns every task of this node's connection.
-    pub(crate) fn link(&self) -> &Link {
-        &self.uplink.link
+    /// The connection to the other nodes, and where it stands.
+    pub(crate) fn uplink(&self) -> &Uplink {
+        &self.uplink
     }
 
     /// The way to the control loop.
@@ -166,11 +157,6 @@ impl Transit {
     /// Where nodes can be reached.
     pub(crate) fn addresses(&self) -> &Addresses {
         &self.addresses
-    }
-
-    /// See [`Link::log_line`].
-    pub(crate) fn log_line(&self, cause: &'static str) -> Option<u64> {
-        self.uplink.link.log_line(cause)
     }
 
     /// Tells the control loop something.

@@ -109,7 +109,7 @@ impl Transit {
             usize::MAX,
         )?;
         let packet = self.wire.layers.outgoing(whole).map_err(|error| {
-            if let Some(left_out) = self.log_line("outgoing layer") {
+            if let Some(left_out) = self.uplink.log_line("outgoing layer") {
                 let left_out = (left_out > 0).then_some(left_out);
                 tracing::warn!(error = %error, packet = kind.as_str(), left_out, "a layer could not change a packet");
             }

@@ -116,10 +116,10 @@ impl Transit {
     async fn claim(&self) -> Result<(), StartError> {
         let until = self.connect_until();
         while !self.is_claimed() {
-            let turn = self.subscribe_first(self.first_topics().0, until).await?;
+            let generation = self.subscribe_first(self.first_topics().0, until).await?;
             self.verdict(Message::Claim).await?;
             // What was asked on a connection that is gone since may never have arrived.
-            if self.uplink.is_turn(turn) {
+            if self.uplink.is_generation(generation) {
                 self.claimed();
             } else if is_over(until, Duration::ZERO) {
                 let why = "the connection breaks again and again while it is asked who has this node's id";
@@ -144,7 +144,7 @@ impl Transit {
             && self.is_claimed()
             && let Err(error) = self.broadcast(&Outgoing::Discover)
         {
-            self.log_unsent("DISCOVER", &error);
+            self.uplink.log_unsent("DISCOVER", &error);
         }
     }
 

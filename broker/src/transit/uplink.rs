@@ -13,20 +13,20 @@ use super::transporter_error::TransporterErrors;
 use crate::config::redact;
 
 /// See the module.
-pub(super) struct Uplink {
+pub(crate) struct Uplink {
     /// Owns every task of the transporter, and those that see to the connection.
-    pub(super) link: Link,
+    pub(crate) link: Link,
     connection: ArcSwapOption<ConnectionCell>,
     connected: AtomicBool,
     ever_connected: AtomicBool,
-    /// Counts how often the connection came or went, so that what was begun on one is not ended on another.
-    turn: Mutex<u64>,
+    /// How often the connection came or went, so that what was begun on one is not ended on another.
+    generation: Mutex<u64>,
     /// Which servers there are, without secrets.
     pub(super) url: String,
-    pub(super) membership: Membership,
+    pub(crate) membership: Membership,
     /// See [`Capabilities::shared_inboxes`].
     pub(super) shared_inboxes: bool,
-    pub(super) peering: Peering,
+    pub(crate) peering: Peering,
     /// What the log says of the connection.
     pub(super) outage: Mutex<Outage>,
     pub(super) errors: TransporterErrors,
@@ -43,7 +43,7 @@ impl Uplink {
             connection: ArcSwapOption::empty(),
             connected: AtomicBool::new(false),
             ever_connected: AtomicBool::new(false),
-            turn: Mutex::default(),
+            generation: Mutex::default(),
             url: redact(&transporter.url()),
             membership,
             shared_inboxes,
@@ -98,28 +98,28 @@ impl Uplink {
         self.connected.swap(false, Ordering::Relaxed)
     }
 
-    /// Opens the way for packets, unless the connection came or went since that turn.
-    pub(super) fn mark_connected(&self, turn: u64) -> bool {
-        let now = self.turn.lock();
-        if *now == turn {
+    /// Opens the way for packets, unless the connection came or went since.
+    pub(super) fn mark_connected(&self, generation: u64) -> bool {
+        let now = self.generation.lock();
+        if *now == generation {
             self.connected.store(true, Ordering::Relaxed);
         }
-        *now == turn
+        *now == generation
     }
 
-    pub(super) fn turn(&self) -> u64 {
-        *self.turn.lock()
+    pub(super) fn generation(&self) -> u64 {
+        *self.generation.lock()
     }
 
     /// The connection has come or gone.
-    pub(super) fn next_turn(&self) -> u64 {
-        let mut turn = self.turn.lock();
-        *turn += 1;
-        *turn
+    pub(super) fn next_generation(&self) -> u64 {
+        let mut generation = self.generation.lock();
+        *generation += 1;
+        *generation
     }
 
-    /// Whether the connection has neither come nor gone since that turn.
-    pub(super) fn is_turn(&self, turn: u64) -> bool {
-        self.turn() == turn
+    /// Whether the connection has neither come nor gone since.
+    pub(super) fn is_generation(&self, generation: u64) -> bool {
+        self.generation() == generation
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct Gossiper {
 
 impl Gossiper {
     pub(super) fn new(transit: &Transit, broker: &ServiceBroker, now: Instant) -> Self {
-        let peering = transit.peering();
+        let peering = &transit.uplink().peering;
         let config = broker.config();
         let options = Options {
             use_hostname: peering.use_hostname,

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use crate::broker::ServiceBroker;
 use crate::discovery::gossip::{Digest, Info, Response, Row, Seen};
-use crate::protocol::{self, Answer, AnswerRow, GossipResponse, InfoPacket, Offline, Online, OnlineRow};
+use crate::protocol::{
+    self, GossipResponse, InfoPacket, Offline, Online, OnlineRow, OutGossipResponse, OutGossipRow,
+};
 use crate::registry::GossipRow;
 
 /// The INFO of a node, as gossip passes it on.
@@ -165,16 +167,18 @@ pub(super) fn response_in(response: GossipResponse) -> Response<GossipInfo> {
     Response { online: online.collect(), offline: offline.collect() }
 }
 
-pub(super) fn response_out(response: &Response<GossipInfo>) -> Answer {
+pub(super) fn response_out(response: &Response<GossipInfo>) -> OutGossipResponse {
     let online = response.online.iter().map(|(node, row)| {
         let row = match row {
             Row::Info { info, cpu_seq, cpu } => {
-                AnswerRow::Info(info.bytes(), protocol::Cpu { seq: *cpu_seq, load: (*cpu).into() })
+                OutGossipRow::Info(info.bytes(), protocol::Cpu { seq: *cpu_seq, load: (*cpu).into() })
             }
-            Row::Cpu { cpu_seq, cpu } => AnswerRow::Cpu(protocol::Cpu { seq: *cpu_seq, load: (*cpu).into() }),
+            Row::Cpu { cpu_seq, cpu } => {
+                OutGossipRow::Cpu(protocol::Cpu { seq: *cpu_seq, load: (*cpu).into() })
+            }
         };
         (node.clone(), row)
     });
     let offline = response.offline.iter().map(|(node, seq)| Offline { node: node.clone(), seq: *seq });
-    Answer { online: online.collect(), offline: offline.collect() }
+    OutGossipResponse { online: online.collect(), offline: offline.collect() }
 }

@@ -260,7 +260,7 @@ impl Discoverer for Heartbeats {
 
     fn announce(&mut self, env: &mut Env<'_>, info: &LocalInfo) {
         if let Err(error) = env.transit.broadcast(&Outgoing::Info(&info.json)) {
-            env.transit.log_unsent("INFO", &error);
+            env.transit.uplink().log_unsent("INFO", &error);
         }
     }
 

@@ -270,7 +270,7 @@ impl Discoverer for Records {
                 self.forgotten(env);
             }
             StoreEvent::Forgotten => {
-                if let Some(left_out) = env.transit.log_line("discoverer record") {
+                if let Some(left_out) = env.transit.uplink().log_line("discoverer record") {
                     let left_out = (left_out > 0).then_some(left_out);
                     tracing::warn!(node = %env.transit.node(), left_out, "the store of the discoverer has lost this node's record");
                 }

@@ -87,7 +87,7 @@ impl Records {
     }
 
     pub(super) fn info(&mut self, env: &mut Env<'_>, node: &NodeId, info: InfoPacket) {
-        let by_name = env.transit.peering().use_hostname;
+        let by_name = env.transit.uplink().peering.use_hostname;
         let host = info.hostname.as_ref().filter(|_| by_name).or(info.ip_list.first());
         let host = host.or(info.hostname.as_ref());
         let at = host.zip(info.port).map(|(host, port)| address(host, port));

@@ -33,7 +33,7 @@ pub(crate) async fn open_store(
     let keeper = Keeper::new(store, names, lasts, chosen.scan_length, config.registry.max_nodes);
     let (commands, inbox) = Commands::new();
     let shared = broker.weak();
-    transit.link().spawn(keeper.run(records, inbox, move |event| {
+    transit.uplink().link.spawn(keeper.run(records, inbox, move |event| {
         // A broker that has gone needs to know nothing.
         if let Some(transit) = shared.upgrade().and_then(|shared| shared.transit().cloned()) {
             transit.tell(Message::Discovered(event));
@@ -62,7 +62,7 @@ async fn reach(
         if !source.is_retryable() || crate::transit::is_over(until, wait) {
             return Err(StartError::Discoverer { attempts, source });
         }
-        if let Some(left_out) = transit.log_line("discoverer not connected") {
+        if let Some(left_out) = transit.uplink().log_line("discoverer not connected") {
             tracing::warn!(
                 node = %transit.node(),
                 error = %source,

@@ -72,7 +72,7 @@ impl Stage {
         broker.start().await.unwrap();
         let transit = Arc::clone(broker.shared().transit().unwrap());
         let now = Instant::now();
-        let way = match transit.membership() {
+        let way = match transit.uplink().membership {
             _ if has_store => Way::Records,
             Membership::Gossip => Way::Tcp,
             _ => Way::Bus,

@@ -7,8 +7,8 @@ use super::number::{put_integer, put_number};
 use super::text::put_text;
 use super::wire_error;
 use crate::protocol::{
-    Answer, AnswerRow, Cpu, Digest, Id, Offline, OutEvent, OutRequest, OutResponse, Outcome, Outgoing,
-    ProtocolVersion,
+    Cpu, Digest, Id, Offline, OutEvent, OutGossipResponse, OutGossipRow, OutRequest, OutResponse, Outcome,
+    Outgoing, ProtocolVersion,
 };
 use crate::serializer::WriteBody;
 
@@ -240,19 +240,19 @@ fn gossip_request(out: &mut BytesMut, digest: &Digest) {
     put_offline(out, !digest.online.is_empty(), &digest.offline);
 }
 
-fn gossip_response(out: &mut BytesMut, answer: &Answer) {
+fn gossip_response(out: &mut BytesMut, answer: &OutGossipResponse) {
     if !answer.online.is_empty() {
         put(out, b"\"online\":{");
         for (at, (node, row)) in answer.online.iter().enumerate() {
             put_node(out, at, node);
             put(out, b"[");
             let cpu = match row {
-                AnswerRow::Info(info, cpu) => {
+                OutGossipRow::Info(info, cpu) => {
                     put(out, info);
                     put(out, b",");
                     cpu
                 }
-                AnswerRow::Cpu(cpu) => cpu,
+                OutGossipRow::Cpu(cpu) => cpu,
             };
             put_cpu(out, *cpu);
             put(out, b"]");
@@ -410,7 +410,7 @@ mod tests {
     fn parts_that_are_empty_are_left_out() {
         let none = r#"{"ver":"5","sender":"n"}"#;
         assert_eq!(text(V5, &Outgoing::GossipRequest(&Digest::default())), none);
-        assert_eq!(text(V5, &Outgoing::GossipResponse(&Answer::default())), none);
+        assert_eq!(text(V5, &Outgoing::GossipResponse(&OutGossipResponse::default())), none);
         assert_eq!(text(V5, &Outgoing::Info(b"{}")), none);
         let pong = Outgoing::Pong { time: Some(1.0), id: None, arrived: 2.0 };
         assert_eq!(text(V5, &pong), r#"{"time":1,"arrived":2,"ver":"5","sender":"n"}"#);

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use super::Json;
 use crate::protocol::{
-    Answer, AnswerRow, ContextFields, Cpu, ForeignId, Id, Incoming, OnlineRow, OutEvent, OutRequest,
-    OutResponse, OutStream, Outcome, Outgoing, Packet, ProtocolVersion, Ver, Visibility,
+    ContextFields, Cpu, ForeignId, Id, Incoming, OnlineRow, OutEvent, OutGossipResponse, OutGossipRow,
+    OutRequest, OutResponse, OutStream, Outcome, Outgoing, Packet, ProtocolVersion, Ver, Visibility,
 };
 use crate::serializer::{Limits, Serializer};
 
@@ -118,12 +118,12 @@ pub(in crate::serializer) fn echoed(incoming: &Incoming) -> Vec<u8> {
         Packet::GossipResponse(response) => {
             let online = response.online.iter().map(|(node, row)| {
                 let row = match row {
-                    OnlineRow::Info(info, cpu) => AnswerRow::Info(info.raw.bytes().clone(), cpu.unwrap()),
-                    OnlineRow::Cpu(cpu) => AnswerRow::Cpu(*cpu),
+                    OnlineRow::Info(info, cpu) => OutGossipRow::Info(info.raw.bytes().clone(), cpu.unwrap()),
+                    OnlineRow::Cpu(cpu) => OutGossipRow::Cpu(*cpu),
                 };
                 (node.clone(), row)
             });
-            let answer = Answer { online: online.collect(), offline: response.offline.clone() };
+            let answer = OutGossipResponse { online: online.collect(), offline: response.offline.clone() };
             encoded(&Outgoing::GossipResponse(&answer), None)
         }
     }
