@@ -2,14 +2,14 @@
 
 use ligand::config::OnIdConflict;
 use ligand::transport::memory::Network;
-use ligand::transport::{
-    Batch, Connection, Link, LinkOptions, NodeId, PacketKind, Route, Sink, Subscription, Transporter as _,
-};
+use ligand::transport::{PacketKind, Subscription};
 use ligand::{Error, ServiceBroker, ServiceDef};
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::time::{Instant, timeout};
+use tests_support::outsider::peer::Peer;
+use tests_support::within;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 fn node(network: &Network, id: &str) -> ServiceBroker {
     let name = format!("at-{id}");
@@ -56,52 +56,19 @@ async fn a_start_without_rivals_asks_and_goes_on_at_once() {
     broker.stop().await.unwrap();
 }
 
-/// A node of hand-written packets that answers pings.
-#[derive(Debug, Default)]
-struct Rival(Mutex<Option<Arc<dyn Connection>>>);
-
-impl Sink for Rival {
-    fn deliver(&self, batch: &mut Batch<'_>) {
-        while let Some(frame) = batch.next() {
-            let mut packet: Value = serde_json::from_slice(&frame.payload).unwrap();
-            if frame.kind == PacketKind::Ping {
-                packet["arrived"] = json!(1);
-                let connection = self.0.lock().unwrap().clone().unwrap();
-                send(
-                    &connection,
-                    &Route::Node { id: NodeId::new("a").unwrap(), addr: None },
-                    PacketKind::Pong,
-                    &packet,
-                );
-            }
+/// Somebody else announces the id of node `a`, and proves it: whoever asks gets an answer.
+async fn announce_rival(network: &Network) -> AbortHandle {
+    let pings = [Subscription::Own(PacketKind::Ping)];
+    let rival = Peer::connect(&network.transporter(), "", "a", &pings).await;
+    rival.info("rival", 1, &json!([]));
+    let answering = tokio::spawn(async move {
+        loop {
+            let mut pong = rival.hears(PacketKind::Ping).await;
+            pong["arrived"] = json!(1);
+            rival.to("a", PacketKind::Pong, pong);
         }
-    }
-}
-
-fn send(connection: &Arc<dyn Connection>, to: &Route, kind: PacketKind, packet: &Value) {
-    let text = packet.to_string();
-    connection
-        .send(to, kind, 0, &mut |frame| {
-            frame.buf().extend_from_slice(text.as_bytes());
-            Ok(())
-        })
-        .unwrap();
-}
-
-/// Somebody else announces the id of node `a`, and proves it.
-async fn announce_rival(network: &Network) -> (Link, Arc<dyn Connection>) {
-    let rival = Arc::new(Rival::default());
-    let link = Link::new(LinkOptions::new(NodeId::new("a").unwrap(), ""), Arc::clone(&rival) as _);
-    let connection = network.transporter().connect(link.clone()).await.unwrap();
-    *rival.0.lock().unwrap() = Some(Arc::clone(&connection));
-    connection.subscribe(&[Subscription::Own(PacketKind::Ping)]).await.unwrap();
-    let info = json!({
-        "services": [], "ipList": [], "hostname": "elsewhere", "instanceID": "rival", "config": {}, "seq": 1,
-        "client": { "type": "nodejs", "version": "0.15.2", "langVersion": "v22" }, "metadata": {},
-        "ver": "5", "sender": "a",
     });
-    send(&connection, &Route::Broadcast, PacketKind::Info, &info);
-    (link, connection)
+    answering.abort_handle()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -112,13 +79,12 @@ async fn a_later_conflict_is_an_event_and_the_node_goes_on() {
     other.start().await.unwrap();
     let mut told = broker.local_events("$node.conflict");
 
-    let (link, connection) = announce_rival(&network).await;
-    let report = timeout(Duration::from_secs(10), told.recv()).await.unwrap().unwrap();
+    let rival = announce_rival(&network).await;
+    let report = within("the conflict is told", told.recv()).await.unwrap();
     assert_eq!(report.data, json!({ "owner": "rival", "proven": true }));
     let instance: String = broker.call("at-a.instance", json!({})).await.unwrap();
     assert_eq!(instance, broker.instance_id().as_str());
-    connection.close().await.unwrap();
-    link.shut().await;
+    rival.abort();
     for broker in [&broker, &other] {
         broker.stop().await.unwrap();
     }
@@ -142,9 +108,7 @@ async fn a_node_that_is_to_stop_at_a_conflict_ends_its_run() {
         told.recv().await.unwrap();
         announce_rival(&network).await
     };
-    let (run, (link, connection)) =
-        timeout(Duration::from_secs(10), async { tokio::join!(run, rival) }).await.unwrap();
+    let (run, rival) = within("the run ends", async { tokio::join!(run, rival) }).await;
     run.unwrap();
-    connection.close().await.unwrap();
-    link.shut().await;
+    rival.abort();
 }

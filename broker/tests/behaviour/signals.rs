@@ -4,6 +4,7 @@
 use ligand::{Context, Error, ServiceBroker, ServiceDef};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+use tests_support::within;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
@@ -11,8 +12,6 @@ use crate::ways::secs;
 
 /// Says which part the process plays; without it there is none.
 const PART: &str = "SIGNALS_TEST_PART";
-/// No step may take longer, however busy the machine is.
-const PATIENCE: Duration = secs(60);
 /// Far above what leaving at once takes, far below what waiting for the service would.
 const AT_ONCE: Duration = secs(10);
 const SHUTDOWN: Duration = secs(300);
@@ -80,7 +79,7 @@ impl Process {
             }
             panic!("it ended without saying `{text}`");
         };
-        tokio::time::timeout(PATIENCE, heard).await.unwrap();
+        within(&format!("it says `{text}`"), heard).await;
     }
 
     async fn signal(&self, signal: &str) {
@@ -89,7 +88,7 @@ impl Process {
     }
 
     async fn end(mut self) -> ExitStatus {
-        tokio::time::timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap()
+        within("it ends", self.child.wait()).await.unwrap()
     }
 }
 
