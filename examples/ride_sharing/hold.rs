@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use ligand::{EventDef, EventFn};
+use ligand::EventFn;
+use ligand::layer::{Layer, WrappedEvent};
 
 use crate::events::RIDE_ACCEPTED;
 
@@ -16,18 +17,26 @@ pub(crate) const MARK: &str = "holdForKill";
 /// The event that says who holds the ride.
 pub(crate) const HELD: &str = "demo.held";
 
-/// Wraps a subscription; all but the one to `rideAccepted` stay as they are.
-pub(crate) fn layer(def: &EventDef, next: EventFn) -> EventFn {
-    if *def.pattern() != RIDE_ACCEPTED {
-        return next;
+/// Wraps the subscription to `rideAccepted`; all others stay as they are.
+pub(crate) struct Hold;
+
+impl Layer for Hold {
+    fn name(&self) -> &'static str {
+        "hold"
     }
-    Arc::new(move |ctx, payload| {
-        if ctx.meta().get::<bool>(MARK) != Some(true) {
-            return next(ctx, payload);
+
+    fn event(&self, event: &WrappedEvent<'_>, next: EventFn) -> EventFn {
+        if *event.def().pattern() != RIDE_ACCEPTED {
+            return next;
         }
-        Box::pin(async move {
-            ctx.emit(HELD, ctx.broker().node_id().as_str()).await?;
-            std::future::pending().await
+        Arc::new(move |ctx, payload| {
+            if ctx.meta().get::<bool>(MARK) != Some(true) {
+                return next(ctx, payload);
+            }
+            Box::pin(async move {
+                ctx.emit(HELD, ctx.broker().node_id().as_str()).await?;
+                std::future::pending().await
+            })
         })
-    })
+    }
 }

@@ -116,7 +116,7 @@ async fn one_service(cli: &Cli, role: Role) -> Result<Verdict, Failure> {
     let id = role.node_id(cli.replica);
     let node = service.host(nodes::builder(&shared_bus(cli)?, id.clone()));
     if cli.child {
-        node.layer(hold::layer).build()?.run_until(end_of_stdin()).await?;
+        node.layer(hold::Hold).build()?.run_until(end_of_stdin()).await?;
     } else {
         println!("{id} runs until Ctrl-C");
         node.build()?.run_until_signal().await?;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::config::{ConfigError, debug_is_text};
 use crate::error::Error;
+use crate::layer::LayerFailed;
 
 /// A broker cannot be made as it was described.
 #[derive(thiserror::Error)]
@@ -21,6 +22,14 @@ pub enum BuildError {
     /// The node id cannot be used.
     #[error(transparent)]
     NodeId(#[from] InvalidId),
+    /// A layer cannot be used.
+    #[error("layer `{layer}` cannot be used: {source}")]
+    Layer {
+        /// Its name.
+        layer: &'static str,
+        /// Its error.
+        source: Error,
+    },
     /// A service cannot work.
     #[error(transparent)]
     Service(#[from] StartError),
@@ -168,6 +177,18 @@ pub enum RunError {
     /// Signals of the operating system cannot be waited for.
     #[error("cannot wait for signals: {0}")]
     Signal(#[from] std::io::Error),
+}
+
+impl From<LayerFailed> for BuildError {
+    fn from(LayerFailed { layer, source }: LayerFailed) -> Self {
+        Self::Layer { layer, source }
+    }
+}
+
+impl From<LayerFailed> for StartError {
+    fn from(LayerFailed { layer, source }: LayerFailed) -> Self {
+        Self::Layer { layer, source }
+    }
 }
 
 debug_is_text!(BuildError, StartError, WaitError, NodeWaitError, StopError, RunError);

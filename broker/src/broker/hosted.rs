@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +32,8 @@ pub(crate) struct Hosted {
     begun: AtomicBool,
     /// Its `started` hooks have run, and its `stopped` hooks have not.
     started: AtomicBool,
+    /// Whether layers were told that it starts, and not yet that it stops. They are told one thing at a time.
+    told: Mutex<bool>,
 }
 
 impl Hosted {
@@ -44,6 +47,7 @@ impl Hosted {
             removed: CancellationToken::new(),
             begun: AtomicBool::new(false),
             started: AtomicBool::new(false),
+            told: Mutex::new(false),
         }
     }
 
@@ -63,6 +67,15 @@ impl Hosted {
             return Ok(());
         }
         let service = || self.name().to_string();
+        let pipeline = &broker.shared().pipeline;
+        {
+            let mut told = self.told().await;
+            *told = true;
+            pipeline.starts(|layer| layer.service_starting(&self.def, broker)).await?;
+        }
+        if self.removed.is_cancelled() {
+            return Err(self.removed_before_it_started());
+        }
         if !self.def.depends_on.is_empty() {
             let names: Vec<_> = self.def.depends_on.iter().map(Name::as_str).collect();
             let name = self.name();
@@ -90,12 +103,25 @@ impl Hosted {
             settled?;
         }
         drop(unsettled);
+        let told = self.told().await;
+        if *told {
+            pipeline.starts(|layer| layer.service_started(&self.def, broker)).await?;
+        }
         tracing::debug!(service = %self.name(), "service started");
         Ok(())
     }
 
+    /// One at a time. Where nobody else is, it is had at once, however many services start at the same time: a
+    /// lock that is awaited makes some of them wait for the sake of other tasks.
+    async fn told(&self) -> MutexGuard<'_, bool> {
+        match self.told.try_lock() {
+            Ok(told) => told,
+            Err(_) => self.told.lock().await,
+        }
+    }
+
     /// Runs the hooks of a service that is no longer offered; gives what went wrong.
-    pub(crate) async fn stop(&self) -> Vec<Error> {
+    async fn stop(&self) -> Vec<Error> {
         // Whoever waits for a hook in vain drops this future: the tasks end all the same.
         let _tasks = self.tasks.cancel_on_drop();
         let mut failures = Vec::new();
@@ -141,7 +167,7 @@ impl Hosted {
         let started = self.start(broker).await;
         if started.is_err() && self.removed.is_cancelled() {
             // Its hooks may have run after whoever removed it looked.
-            self.end(broker.config().tracking.shutdown_timeout, Vec::new()).await;
+            self.end(broker, broker.config().tracking.shutdown_timeout, Vec::new()).await;
             return Ok(());
         }
         started
@@ -184,7 +210,7 @@ impl Hosted {
 
     /// The end of a service that nobody finds any more: drains it, and runs its hooks, each for at most
     /// `patience`. Those that are `waiting` for it go on.
-    pub(super) async fn end(&self, patience: Duration, waiting: Vec<usize>) {
+    pub(super) async fn end(&self, broker: &ServiceBroker, patience: Duration, waiting: Vec<usize>) {
         // Whatever happens on the way.
         let _tasks = self.tasks.cancel_on_drop();
         self.gate.close();
@@ -193,15 +219,34 @@ impl Hosted {
         let tell = |error: &dyn fmt::Display| {
             tracing::warn!(service = %service, error = %error, "service did not stop well");
         };
-        self.stop_within(patience, tell).await;
+        self.stop_within(broker, patience, tell).await;
     }
 
-    /// As [`Hosted::stop`], for at most `patience`; tells what went wrong.
-    pub(crate) async fn stop_within(&self, patience: Duration, failed: impl Fn(&dyn fmt::Display)) {
+    /// As [`Hosted::stop`], for at most `patience`, and so for each layer; tells what went wrong.
+    pub(crate) async fn stop_within(
+        &self,
+        broker: &ServiceBroker,
+        patience: Duration,
+        failed: impl Fn(&dyn fmt::Display),
+    ) {
+        let pipeline = &broker.shared().pipeline;
+        let of_layer = |layer: &'static str, error: &dyn fmt::Display| {
+            failed(&format_args!("in the layer `{layer}`: {error}"));
+        };
+        // A layer that is being told that it starts is let finish, if it does.
+        let mut told = timeout(patience, self.told()).await.ok();
+        let tell = told.as_deref_mut().is_some_and(std::mem::take);
+        if tell {
+            pipeline.stops(patience, |layer| layer.service_stopping(&self.def, broker), of_layer).await;
+        }
         match timeout(patience, self.stop()).await {
             Ok(failures) => failures.iter().for_each(|error| failed(error)),
             Err(_) => failed(&format_args!("it took longer than {patience:?} to stop")),
         }
+        if tell {
+            pipeline.stops(patience, |layer| layer.service_stopped(&self.def, broker), of_layer).await;
+        }
+        drop(told);
         // What its handlers need has gone with it.
         self.gate.close();
     }

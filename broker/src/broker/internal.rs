@@ -42,8 +42,7 @@ impl ServiceBroker {
     /// Takes the `$node` service in, unless the configuration says not to.
     pub(super) fn take_internal(&self) -> Result<(), StartError> {
         if self.config().internal_services.enabled {
-            let shared = self.shared();
-            shared.services.take(service(self), &shared.cut)?;
+            self.take_in(service(self))?;
         }
         Ok(())
     }

@@ -3,11 +3,9 @@
 use ligand_transporters::Name;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::any::{Any, TypeId};
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 
+use super::options::Options;
 use crate::codec::to_value;
 use crate::config::Timeout;
 use crate::protocol::{ActionInfo, Visibility};
@@ -35,7 +33,7 @@ pub struct ActionDef {
     pub(crate) extra: Map<String, Value>,
     /// Why the first extra key that cannot be written cannot be.
     pub(crate) unwritable: Option<String>,
-    options: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    options: Options,
 }
 
 impl ActionDef {
@@ -50,7 +48,7 @@ impl ActionDef {
             encode: false,
             extra: Map::new(),
             unwritable: None,
-            options: HashMap::new(),
+            options: Options::default(),
         }
     }
 
@@ -106,17 +104,23 @@ impl ActionDef {
         self.extra("params", schema)
     }
 
-    /// An option for a middleware of yours; one per type.
+    /// A key that was put in by [`ActionDef::extra`], or that the other node published.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.extra.get(key)
+    }
+
+    /// An option for a [layer](crate::layer); one per type.
     #[must_use]
     pub fn with<T: Send + Sync + 'static>(mut self, option: T) -> Self {
-        self.options.insert(TypeId::of::<T>(), Arc::new(option));
+        self.options.put(option);
         self
     }
 
     /// An option that was put in by [`ActionDef::with`].
     #[must_use]
     pub fn option<T: Send + Sync + 'static>(&self) -> Option<&T> {
-        self.options.get(&TypeId::of::<T>())?.downcast_ref()
+        self.options.get()
     }
 
     /// Its name within the service.

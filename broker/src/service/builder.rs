@@ -9,6 +9,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
+use super::options::Options;
 use super::{ActionDef, EventData, EventDef, Reply, ServiceCx, ServiceVersion};
 use crate::codec::to_value;
 use crate::context::Context;
@@ -28,6 +29,7 @@ pub struct ServiceDef {
     pub(crate) internal: bool,
     pub(crate) settings: Map<String, Value>,
     pub(crate) metadata: Map<String, Value>,
+    options: Options,
     /// What of these two cannot be published, and why.
     pub(crate) unwritable: Vec<String>,
     pub(crate) depends_on: Vec<Name>,
@@ -64,6 +66,7 @@ impl ServiceDef {
             internal: false,
             settings: Map::new(),
             metadata: Map::new(),
+            options: Options::default(),
             unwritable: Vec::new(),
             depends_on: Vec::new(),
             actions: Vec::new(),
@@ -120,6 +123,17 @@ impl ServiceDef {
     #[must_use]
     pub fn versioned(self, version: impl Into<ServiceVersion>) -> Self {
         Self { version: Some(version.into()), ..self }
+    }
+
+    /// The same service, to be added to.
+    pub fn into_builder(self) -> ServiceBuilder {
+        ServiceBuilder(self)
+    }
+
+    /// An option that was put in by [`ServiceBuilder::with`].
+    #[must_use]
+    pub fn option<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.options.get()
     }
 
     /// Its name, without version.
@@ -219,6 +233,12 @@ impl ServiceBuilder {
     /// the broker refuse the service.
     pub fn metadata(mut self, metadata: impl Serialize) -> Self {
         self.0.metadata = self.object("metadata", &metadata);
+        self
+    }
+
+    /// An option for a [layer](crate::layer); one per type. It is not published.
+    pub fn with<T: Send + Sync + 'static>(mut self, option: T) -> Self {
+        self.0.options.put(option);
         self
     }
 

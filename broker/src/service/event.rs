@@ -4,6 +4,7 @@ use ligand_transporters::Name;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::options::Options;
 use crate::codec::to_value;
 
 /// The definition of a subscription: event name or pattern, and options.
@@ -13,6 +14,7 @@ pub struct EventDef {
     pub(crate) group: Option<Name>,
     pub(crate) concurrency: Option<usize>,
     pub(crate) extra: Map<String, Value>,
+    options: Options,
     /// Why the first extra key that cannot be written cannot be.
     pub(crate) unwritable: Option<String>,
 }
@@ -20,7 +22,14 @@ pub struct EventDef {
 impl EventDef {
     /// A subscription to an event, or to all that match a pattern (`*` one part, `**` any number).
     pub fn new(pattern: impl Into<Name>) -> Self {
-        Self { pattern: pattern.into(), group: None, concurrency: None, extra: Map::new(), unwritable: None }
+        Self {
+            pattern: pattern.into(),
+            group: None,
+            concurrency: None,
+            extra: Map::new(),
+            options: Options::default(),
+            unwritable: None,
+        }
     }
 
     /// The group of which one member gets each emitted event; the service's name unless given.
@@ -57,6 +66,25 @@ impl EventDef {
             }
         }
         self
+    }
+
+    /// A key that was put in by [`EventDef::extra`].
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.extra.get(key)
+    }
+
+    /// An option for a [layer](crate::layer); one per type.
+    #[must_use]
+    pub fn with<T: Send + Sync + 'static>(mut self, option: T) -> Self {
+        self.options.put(option);
+        self
+    }
+
+    /// An option that was put in by [`EventDef::with`].
+    #[must_use]
+    pub fn option<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.options.get()
     }
 
     /// The event, or the pattern, that it subscribes to.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::broker::{BrokerBuilder, Caller, Origin, OutgoingCall, Response, ServiceBroker, StopError};
 use crate::config::BrokerConfig;
 use crate::error::Result;
-use crate::middleware::IntoLayer;
+use crate::layer::Layer;
 use crate::service::IntoServiceDef;
 
 /// Configures a [`RunningBroker`]: like [`ServiceBroker::builder`], but everything runs as tasks of the
@@ -44,7 +44,7 @@ impl TestBroker {
     }
 
     /// A layer; see [`BrokerBuilder::layer`].
-    pub fn layer<Kind>(self, layer: impl IntoLayer<Kind>) -> Self {
+    pub fn layer(self, layer: impl Layer) -> Self {
         self.with(|builder| builder.layer(layer))
     }
 

@@ -90,16 +90,12 @@ impl Transit {
     /// Decodes a packet. A request that cannot be read but names its id and sender is answered, and a
     /// response that does ends its call, so that no caller waits in vain.
     pub(super) fn open(self: &Arc<Self>, kind: PacketKind, payload: bytes::Bytes) -> Option<Incoming> {
-        let payload = if self.pipeline.has_wire() {
-            match self.pipeline.incoming(payload) {
-                Ok(payload) => payload,
-                Err(error) => {
-                    self.refused_by_layer(kind, &error);
-                    return None;
-                }
+        let payload = match self.pipeline.incoming(kind, payload) {
+            Ok(payload) => payload,
+            Err(error) => {
+                self.refused_by_layer(kind, &error);
+                return None;
             }
-        } else {
-            payload
         };
         self.look_at(kind, &payload);
         match self.serializer.decode(kind, payload, &self.limits) {

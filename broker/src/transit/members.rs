@@ -98,7 +98,7 @@ impl Transit {
         };
         let mut write = write;
         let hello = ligand_transporters::collect(&mut write, usize::MAX).ok()?;
-        self.pipeline.outgoing(hello).ok()
+        self.pipeline.outgoing(PacketKind::GossipHello, hello).ok()
     }
 
     pub(crate) fn open_control(

@@ -45,7 +45,7 @@ use crate::broker::{ServiceBroker, Shared};
 use crate::codec::Codec;
 use crate::config::BrokerConfig;
 use crate::discovery::{Bucket, LinePerSender};
-use crate::middleware::Pipeline;
+use crate::layer::Pipeline;
 use crate::protocol::ProtocolVersion;
 use crate::serializer::{Limits, Serializer};
 
