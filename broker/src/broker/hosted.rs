@@ -97,15 +97,13 @@ impl Hosted {
         self.offer(broker)?;
         if let Some(transit) = transit {
             let settled = transit.settle(broker, !broker.shared().lifecycle.is_running()).await;
-            if settled.is_err() && broker.shared().registry.remove_local(&self.name()) {
-                broker.services_changed(true);
-            }
-            settled?;
+            settled.inspect_err(|_| self.take_back(broker))?;
         }
         drop(unsettled);
         let told = self.told().await;
         if *told {
-            pipeline.starts(|layer| layer.service_started(&self.def, broker)).await?;
+            let heard = pipeline.starts(|layer| layer.service_started(&self.def, broker)).await;
+            heard.inspect_err(|_| self.take_back(broker))?;
         }
         tracing::debug!(service = %self.name(), "service started");
         Ok(())
@@ -152,6 +150,13 @@ impl Hosted {
         }
         broker.services_changed(true);
         Ok(())
+    }
+
+    /// Offers it no longer.
+    fn take_back(&self, broker: &ServiceBroker) {
+        if broker.shared().registry.remove_local(&self.name()) {
+            broker.services_changed(true);
+        }
     }
 
     fn cannot_start(&self, problem: String) -> StartError {

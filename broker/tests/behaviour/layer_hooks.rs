@@ -484,7 +484,8 @@ impl Layer for Retry {
         })
     }
     fn action(&self, action: &WrappedAction<'_>, next: ActionFn) -> ActionFn {
-        let published = || action.def().get("tries").and_then(Value::as_u64).unwrap_or(0) as u32;
+        let published =
+            || action.def().get("tries").and_then(Value::as_u64).map_or(0, |tries| tries.try_into().unwrap());
         let tries = action.def().option::<Tries>().map_or_else(published, |tries| tries.0);
         if tries == 0 {
             return next;
@@ -537,11 +538,10 @@ async fn a_layer_knows_the_node_that_was_picked_and_sends_the_call_to_another_on
     // The heart of a breaker: `b` is not asked.
     let breaker = wrap_fn(|_, next: ActionFn| {
         Arc::new(move |cx: Context, params| {
-            if cx.picked_node().is_some_and(|node| node.as_str() == "b") {
-                let open = Error::rejected(cx.name(), cx.picked_node());
-                return Box::pin(async { Err(open) });
+            if cx.picked_node().is_none_or(|node| node.as_str() != "b") {
+                return next(cx, params);
             }
-            next(cx, params)
+            Box::pin(async move { Err(Error::rejected(cx.name(), cx.picked_node())) })
         })
     });
     let cluster = Cluster::seeded(1)
