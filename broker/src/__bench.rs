@@ -153,7 +153,7 @@ impl Nodes {
         let composer = Arc::new(|_: &_, _: &_| {
             let run: crate::ActionFn =
                 Arc::new(|_, _| Box::pin(std::future::ready(Ok(crate::Reply::empty()))));
-            run.into()
+            crate::handler::Chains { around: None, run }
         });
         Self { registry: Registry::new(identity, options, composer, now), limits: Limits::default(), now }
     }

@@ -38,12 +38,6 @@ pub(crate) struct Chains {
     pub(crate) run: ActionFn,
 }
 
-impl From<ActionFn> for Chains {
-    fn from(run: ActionFn) -> Self {
-        Self { around: None, run }
-    }
-}
-
 pub(crate) fn action<P, R, E, Fut>(run: impl Fn(Context, P) -> Fut + Send + Sync + 'static) -> ActionFn
 where
     P: DeserializeOwned + Send + 'static,

@@ -249,9 +249,13 @@ where
 /// use ligand::ServiceBroker;
 /// use ligand::layer::wire_fns;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let mirror = || wire_fns(|packet| Ok(packet.iter().rev().copied().collect()), |packet| Ok(packet.iter().rev().copied().collect()));
-/// let broker = ServiceBroker::builder().layer(mirror().named("mirror")).build()?;
+/// # fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+/// fn mirrored(packet: bytes::Bytes) -> ligand::Result<bytes::Bytes> {
+///     Ok(packet.iter().rev().copied().collect())
+/// }
+///
+/// let mirror = wire_fns(mirrored, mirrored).named("mirror");
+/// let broker = ServiceBroker::builder().layer(mirror).build()?;
 /// # Ok(()) }
 /// ```
 pub fn wire_fns<O, I>(outgoing: O, incoming: I) -> FnLayer

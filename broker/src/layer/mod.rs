@@ -223,9 +223,8 @@ pub trait Layer: Send + Sync + 'static {
     /// Wraps the calls of one action that this node makes: the choice of an endpoint, and everything after it.
     /// Asked once for each name, known or not.
     ///
-    /// `next` chooses anew each time that it is called. Two ways to fail without calling it are of use: an error
-    /// with [`Outcome::NotRun`](crate::Outcome::NotRun) tells that nothing was run, and a reply takes the place of
-    /// one.
+    /// `next` chooses anew each time that it is called. A layer may answer without calling it, by a reply or by an
+    /// error; one with [`Outcome::NotRun`](crate::Outcome::NotRun) tells the caller that nothing was run.
     ///
     /// For fallbacks, retries, metrics.
     fn around(&self, action: &str, next: ActionFn) -> ActionFn {

@@ -100,13 +100,9 @@ impl Pipeline {
     pub(crate) fn new(layers: Vec<Box<dyn Layer>>) -> Result<Self, LayerFailed> {
         let mut pipeline = Self::default();
         for layer in layers {
-            let named = Named { name: "?", layer };
-            let name = named.guarded(|layer| layer.name());
-            let name = name.map_err(|failed| LayerFailed {
-                layer: "without name",
-                source: failed.panicked.into_error(),
-            })?;
-            pipeline.layers.push(Named { name, ..named });
+            let name = guard::run(|| layer.name())
+                .map_err(|panicked| LayerFailed { layer: "without name", source: panicked.into_error() })?;
+            pipeline.layers.push(Named { name, layer });
         }
         pipeline.emit = pipeline.fold_emit()?;
         pipeline.outgoing = pipeline.fold_outgoing()?;

@@ -44,7 +44,7 @@ pub(in crate::registry) fn registry_of(max_nodes: usize) -> (Registry, Instant, 
     let composer: Composer = Arc::new(move |_, _| {
         count.fetch_add(1, Ordering::Relaxed);
         let run: crate::ActionFn = Arc::new(|_, _| Box::pin(std::future::ready(Ok(crate::Reply::empty()))));
-        run.into()
+        crate::handler::Chains { around: None, run }
     });
     let options = RegistryOptions { strategy: StrategyKind::RoundRobin, max_nodes, by_bus: false, base: now };
     (Registry::new(identity(), options, composer, now), now, composed)
