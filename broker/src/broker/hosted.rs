@@ -28,7 +28,7 @@ pub(crate) struct Hosted {
     queues: OnceLock<Vec<Arc<OrderedQueue>>>,
     /// Cancelled when it is removed.
     removed: CancellationToken,
-    /// Somebody starts it, or has.
+    /// Somebody starts it, or has, or it is not taken in yet.
     begun: AtomicBool,
     /// Its `started` hooks have run, and its `stopped` hooks have not.
     started: AtomicBool,
@@ -45,10 +45,15 @@ impl Hosted {
             tasks: Tasks::default(),
             queues: OnceLock::new(),
             removed: CancellationToken::new(),
-            begun: AtomicBool::new(false),
+            begun: AtomicBool::new(true),
             started: AtomicBool::new(false),
             told: Mutex::new(false),
         }
+    }
+
+    /// Its layers know it: it may be started.
+    pub(super) fn taken_in(&self) {
+        self.begun.store(false, Ordering::Release);
     }
 
     pub(crate) fn name(&self) -> Name {

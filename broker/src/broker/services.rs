@@ -116,6 +116,7 @@ impl ServiceBroker {
         let hosted = shared.services.take(def, &shared.cut)?;
         let created = shared.pipeline.each((), |layer, ()| layer.service_created(&hosted.def, self));
         created.inspect_err(|_| _ = shared.services.release_this(&hosted))?;
+        hosted.taken_in();
         Ok(hosted)
     }
 

@@ -203,8 +203,9 @@ pub type WireFn = Arc<dyn Fn(PacketKind, Bytes) -> Result<Bytes> + Send + Sync>;
 /// Wraps calls, events and bytes, and takes part in the life of the broker and its services; see the
 /// [module](self).
 ///
-/// All methods but the name have a default that does nothing and costs nothing. Those that wrap only make
-/// functions: no node and no service is registered while they run.
+/// All methods but the name have a default that does nothing and costs nothing. Methods that wrap only make
+/// functions: no node and no service is registered while they run. Where a layer has `async` methods,
+/// `#[async_trait]` of the crate `async-trait` stands over its `impl`.
 ///
 /// A layer lives as long as its broker. It does not keep a handle of the broker beyond the life between
 /// [`starting`](Layer::starting) and [`stopped`](Layer::stopped): the two would keep each other alive. Within a
