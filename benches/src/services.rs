@@ -1,6 +1,6 @@
 //! Services whose handlers do next to nothing.
 
-use ligand::middleware::ActionLayer;
+use ligand::layer::{Layer, WrappedAction};
 use ligand::{ActionFn, Context, Error, ServiceBroker, ServiceDef};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub fn math() -> ServiceDef {
 #[derive(Debug, Clone, Copy)]
 pub struct PassOn;
 
-impl ActionLayer for PassOn {
+impl Layer for PassOn {
     fn name(&self) -> &'static str {
         "pass-on"
     }
@@ -49,7 +49,7 @@ impl ActionLayer for PassOn {
         pass_on(next)
     }
 
-    fn action(&self, _def: &ligand::ActionDef, _side: ligand::middleware::Side, next: ActionFn) -> ActionFn {
+    fn action(&self, _action: &WrappedAction<'_>, next: ActionFn) -> ActionFn {
         pass_on(next)
     }
 }

@@ -150,8 +150,10 @@ impl Nodes {
             by_bus: false,
             base: now,
         };
-        let composer = Arc::new(|_: &_| -> crate::ActionFn {
-            Arc::new(|_, _| Box::pin(std::future::ready(Ok(crate::Reply::empty()))))
+        let composer = Arc::new(|_: &_, _: &_| {
+            let run: crate::ActionFn =
+                Arc::new(|_, _| Box::pin(std::future::ready(Ok(crate::Reply::empty()))));
+            crate::handler::Chains { around: None, run }
         });
         Self { registry: Registry::new(identity, options, composer, now), limits: Limits::default(), now }
     }

@@ -7,11 +7,13 @@
 //! | whose code | where | what becomes of a panic |
 //! |---|---|---|
 //! | handlers, with the `Deserialize` of what they take and the drops of what they hold | `handler.rs`, `Watch` | the call fails as `HANDLER_PANIC`; an event's is logged |
-//! | functions that layers made | [`named`], around them: `middleware/pipeline.rs` | the same |
-//! | handlers that are dropped before their end | [`Guarded`], by the code that polls it: `broker/running.rs`, `service/run.rs` | the same |
-//! | `ActionLayer`, `EventLayer` when they wrap | `middleware/pipeline.rs` | the start fails; a call to another node, or around the pick, is refused |
-//! | `WireLayer` | `middleware/pipeline.rs` | the packet is not sent, or dropped and counted |
-//! | `Lifecycle` | `broker/lifecycle.rs` | the start fails; the stop continues and reports it |
+//! | functions that layers made | [`Guarded`], by whoever polls it: `broker/running.rs`, `service/run.rs`, `broker/emit.rs` | the same |
+//! | handlers that are given up | [`Guarded`], by whoever polls it: `broker/running.rs`, `service/run.rs` | the same |
+//! | `Layer`, its `action` and `event` | `layer/pipeline.rs` | the start fails; a call to another node is refused |
+//! | `Layer`, its `around` | the same | calls of that name are refused |
+//! | `Layer`, its `name`, `emit`, `outgoing`, `incoming`, `created`, `service_creating`, `service_created` | the same | the broker is not built, or the service not taken in |
+//! | functions that layers made of bytes | the same | the packet is not sent, or dropped and counted |
+//! | `Layer`, its other phases of a life | the same | the start fails, the stop goes on and tells it |
 //! | `started` and `stopped` hooks | `broker/hosted.rs` | the same |
 //! | work given to a `ServiceCx` | `service/cx.rs` | logged; periodic work runs again |
 //! | `Serialize` of parameters, results and events | `payload.rs` | the value cannot be encoded |
@@ -31,12 +33,10 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context as Task, Poll};
 
-use crate::context::{At, Context};
+use crate::context::Context;
 use crate::error::{Error, ErrorKind, Outcome};
-use crate::payload::Payload;
 
 /// The text of a panic.
 #[derive(Debug)]
@@ -73,9 +73,8 @@ impl Panicked {
         Self::told().with_outcome(Outcome::MayHaveRun)
     }
 
-    /// Like [`Panicked::around_handler`], if it is no longer known what was handled. Everything that layers
-    /// make is guarded where that is known, so this covers only panics of the guard itself.
-    fn around_anything(&self) -> Error {
+    /// As [`Panicked::around_handler`], where it is not known what was handled, since no layer wraps it.
+    pub(crate) fn around_anything(&self) -> Error {
         tracing::error!(panic = self.text(), "a layer around a handler panicked");
         Self::told().with_outcome(Outcome::MayHaveRun)
     }
@@ -84,13 +83,10 @@ impl Panicked {
     pub(crate) fn log(&self, what: &'static str, layer: Option<&'static str>, cx: &Context) {
         let (service, request_id, panic) = (service_of(cx), cx.request_id(), self.text());
         let service = service.as_deref();
-        match cx.at() {
-            At::Event(_) => {
-                tracing::error!(service, event = %cx.name(), request_id = %request_id, layer, panic, "{what}");
-            }
-            _ => {
-                tracing::error!(service, action = %cx.name(), request_id = %request_id, layer, panic, "{what}");
-            }
+        if cx.spread().is_some() {
+            tracing::error!(service, event = %cx.name(), request_id = %request_id, layer, panic, "{what}");
+        } else {
+            tracing::error!(service, action = %cx.name(), request_id = %request_id, layer, panic, "{what}");
         }
     }
 
@@ -110,26 +106,16 @@ impl fmt::Display for Panicked {
 /// an action belong to services of one name.
 fn service_of(cx: &Context) -> Option<Name> {
     cx.service().cloned().or_else(|| {
+        if cx.spread().is_some() {
+            return None;
+        }
         let snapshot = cx.broker().shared().registry.load();
         let action = snapshot.action(cx.name())?;
         action.endpoints(&snapshot).next().map(|(_, action)| action.service.clone())
     })
 }
 
-/// Wraps a function that layers made. A panic in it is logged with the names of the call or event, and
-/// becomes its error.
-pub(crate) fn named<T: Send + 'static>(run: Layered<T>) -> Layered<T> {
-    Arc::new(move |cx, params| {
-        let about = cx.clone();
-        let run = Guarded::made(|| run(cx, params));
-        Box::pin(async move { run.await.unwrap_or_else(|panicked| Err(panicked.around_handler(&about))) })
-    })
-}
-
-/// An [`ActionFn`](crate::handler::ActionFn) or an [`EventFn`](crate::handler::EventFn).
-type Layered<T> = Arc<dyn Fn(Context, Payload) -> BoxFuture<'static, Result<T, Error>> + Send + Sync>;
-
-/// Runs user code.
+/// Runs something of the user's.
 #[inline]
 pub(crate) fn run<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(work)).map_err(Panicked::of)
@@ -221,9 +207,13 @@ impl<T> Future for Guarded<'_, T> {
 }
 
 impl<T> Guarded<'_, Result<T, Error>> {
-    /// Polls a handler. A future of this crate needs no guard.
+    /// Polls a handler. What is of ours is spared the guard; a panic of layers becomes the error that `told` makes.
     #[inline]
-    pub(crate) fn poll_handler(&mut self, task: &mut Task<'_>) -> Poll<Result<T, Error>> {
+    pub(crate) fn poll_handler(
+        &mut self,
+        told: impl FnOnce(&Panicked) -> Error,
+        task: &mut Task<'_>,
+    ) -> Poll<Result<T, Error>> {
         if let State::Ours(future) = &mut self.0 {
             let polled = future.as_mut().poll(task);
             if polled.is_ready() {
@@ -231,14 +221,13 @@ impl<T> Guarded<'_, Result<T, Error>> {
             }
             return polled;
         }
-        self.poll_guarded(task)
+        self.poll_guarded(task).map(|result| result.unwrap_or_else(|panicked| Err(told(&panicked))))
     }
 
     /// Polls a future that layers made. It is a function of its own, so that calls without layers stay small.
     #[inline(never)]
-    fn poll_guarded(&mut self, task: &mut Task<'_>) -> Poll<Result<T, Error>> {
-        let polled = Pin::new(self).poll(task);
-        polled.map(|result| result.unwrap_or_else(|panicked| Err(panicked.around_anything())))
+    fn poll_guarded(&mut self, task: &mut Task<'_>) -> Poll<Result<Result<T, Error>, Panicked>> {
+        Pin::new(self).poll(task)
     }
 }
 

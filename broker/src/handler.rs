@@ -24,11 +24,19 @@ use crate::guard::{self, Panicked};
 use crate::payload::Payload;
 use crate::service::{EventData, Reply};
 
-/// An action as the broker runs it. Local and remote actions, with or without layers, have this type.
+/// An action as the broker runs it: local, remote, wrapped by layers, all the same type.
 pub type ActionFn = Arc<dyn Fn(Context, Payload) -> BoxFuture<'static, Result<Reply>> + Send + Sync>;
 
-/// A subscription as the broker runs it.
+/// A subscription as the broker runs it, or the way out of an event.
 pub type EventFn = Arc<dyn Fn(Context, Payload) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+
+/// What runs an action, with its layers.
+pub(crate) struct Chains {
+    /// Around the choice of an endpoint, if any layer wraps that.
+    pub(crate) around: Option<ActionFn>,
+    /// Runs it at the endpoint that was chosen.
+    pub(crate) run: ActionFn,
+}
 
 pub(crate) fn action<P, R, E, Fut>(run: impl Fn(Context, P) -> Fut + Send + Sync + 'static) -> ActionFn
 where

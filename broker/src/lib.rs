@@ -44,7 +44,7 @@
 //! * Calls: [`ServiceBroker::call`], [`Call`], [`Context`], [`Error`], [`Outcome`].
 //! * Events: [`ServiceBroker::emit`], [`EventDef`], [`Shared`].
 //! * Nodes: [`BrokerBuilder::transporter`], [`config`], [`transport`].
-//! * Layers around calls, events and packets: [`middleware`].
+//! * Layers around calls, events and packets, which Node calls middleware: [`layer`].
 //! * `docs/semantics.md` in the repository: what calls and events promise, and what they do not.
 //! * `docs/logging.md` in the repository: spans, log lines and their fields.
 //!
@@ -59,8 +59,8 @@
 //! | `config-file` | configuration from TOML, JSON and YAML files | |
 //! | `cpu` | CPU load in heartbeats and `$node.health` | |
 //! | `logs` | `logging::init()` | |
-//! | `compression` | [`middleware::Compression`](middleware): packets compressed as Node does | |
-//! | `encryption` | [`middleware::Encryption`](middleware): packets encrypted as Node does, or authenticated | |
+//! | `compression` | [`layer::Compression`](layer): packets compressed as Node does | |
+//! | `encryption` | [`layer::Encryption`](layer): packets encrypted as Node does, or authenticated | |
 //! | `discovery-redis` | nodes learn of each other through records in Redis | |
 //! | `testing` | `ligand::testing`: test brokers, mock services, clusters on virtual time | |
 //! | `full` | all of the above but Kafka and `testing` | |
@@ -95,11 +95,11 @@ mod error;
 mod guard;
 mod handler;
 mod id;
+pub mod layer;
 #[cfg(feature = "logs")]
 #[cfg_attr(docsrs, doc(cfg(feature = "logs")))]
 pub mod logging;
 mod membership;
-pub mod middleware;
 mod payload;
 mod protocol;
 mod registry;

@@ -14,7 +14,6 @@ use super::dispatch::{self, Attempt};
 use super::pick::Found;
 use super::{ByName, Call, CallOptions, Caller, OutgoingCall, Response, ServiceBroker};
 use crate::error::Result;
-use crate::handler::ActionFn;
 use crate::payload::{IntoPayload, Payload};
 use crate::registry::{ActionEntry, Snapshot};
 
@@ -58,8 +57,6 @@ struct Resolved {
     published: u64,
     snapshot: Arc<Snapshot>,
     entry: Option<Arc<ActionEntry>>,
-    /// The layers around the pick.
-    around: Option<ActionFn>,
 }
 
 impl Resolved {
@@ -69,7 +66,7 @@ impl Resolved {
         let published = shared.registry.published();
         let snapshot = shared.registry.snapshot();
         let entry = snapshot.action(name).cloned();
-        Self { published, entry, snapshot, around: shared.pipeline.around(name) }
+        Self { published, entry, snapshot }
     }
 }
 
@@ -111,11 +108,7 @@ impl Site {
             self.resolved.store(Arc::new(Resolved::look_up(&self.broker, &self.name)));
             resolved = self.resolved.load();
         }
-        let found = Found {
-            snapshot: &resolved.snapshot,
-            entry: resolved.entry.as_deref(),
-            around: resolved.around.clone(),
-        };
+        let found = Found { snapshot: &resolved.snapshot, entry: resolved.entry.as_deref() };
         dispatch::begin_found(&self.broker, None, &self.name, &found, params, options)
     }
 }
@@ -203,24 +196,13 @@ mod tests {
 
     #[tokio::test]
     async fn layers_around_the_pick_are_passed() {
-        use crate::middleware::ActionLayer;
-        struct Shout;
-        impl ActionLayer for Shout {
-            fn name(&self) -> &'static str {
-                "shout"
-            }
-            fn around(&self, _action: &str, next: ActionFn) -> ActionFn {
-                Arc::new(move |cx, params| {
-                    let answer = next(cx, params);
-                    Box::pin(async move {
-                        let text: String = answer.await?.into_body().take().map_err(Error::codec)?;
-                        Ok(crate::Reply::typed(text.to_uppercase()))
-                    })
-                })
-            }
-        }
+        let shout = crate::layer::around_fn(|cx, params, next| async move {
+            let answer = next.run(cx, params).await?;
+            let text: String = answer.into_body().take().map_err(Error::codec)?;
+            Ok(crate::Reply::typed(text.to_uppercase()))
+        });
         let broker =
-            ServiceBroker::builder().node_id("n").layer(Shout).service(answering("yes")).build().unwrap();
+            ServiceBroker::builder().node_id("n").layer(shout).service(answering("yes")).build().unwrap();
         broker.start().await.unwrap();
         assert_eq!(ask(&broker.action("oracle.ask")).await.unwrap(), "WHY? YES");
     }

@@ -14,7 +14,7 @@ use super::configured::configured;
 use super::{BuildError, Limits, LocalBus, LocalServices, ServiceBroker, Shared};
 use crate::config::{self, BrokerConfig, ConfigLoader, DiscovererConfig, Origin, Timeout};
 use crate::deadlines::Deadlines;
-use crate::middleware::{IntoLayer, Layer, Pipeline};
+use crate::layer::{Layer, Pipeline};
 use crate::protocol::PacketId;
 use crate::registry::{Registry, RegistryOptions};
 use crate::service::{IntoServiceDef, ServiceDef};
@@ -34,7 +34,7 @@ pub struct BrokerBuilder {
     /// The first scheme that could not be added.
     wrong_scheme: Option<TransportError>,
     services: Vec<ServiceDef>,
-    layers: Vec<Layer>,
+    layers: Vec<Box<dyn Layer>>,
     force_codec: bool,
 }
 
@@ -160,10 +160,10 @@ impl BrokerBuilder {
         self
     }
 
-    /// Adds a layer around calls, events, bytes or the life of the broker. The layer that is added first is
-    /// the outermost.
-    pub fn layer<Kind>(mut self, layer: impl IntoLayer<Kind>) -> Self {
-        self.layers.push(layer.into_layer());
+    /// A layer around calls, events, bytes or the life of the broker and its services; the first one given is
+    /// the outermost. See [`layer`](crate::layer), also for how to make one of a closure.
+    pub fn layer(mut self, layer: impl Layer) -> Self {
+        self.layers.push(Box::new(layer));
         self
     }
 
@@ -219,7 +219,7 @@ impl BrokerBuilder {
             );
             config.disable_balancer = false;
         }
-        let pipeline = Arc::new(Pipeline::new(self.layers));
+        let pipeline = Arc::new(Pipeline::new(self.layers)?);
         let instance_id: Name = PacketId::random().to_string().into();
         let born = super::health::started().max(std::time::Instant::now());
         let limits = Limits {
@@ -263,10 +263,12 @@ impl BrokerBuilder {
             waits: AtomicUsize::new(0),
             born,
         });
+        let broker = ServiceBroker::from_shared(shared);
+        broker.shared().pipeline.each((), |layer, ()| layer.created(&broker))?;
         for service in self.services {
-            shared.services.take(service, &shared.cut)?;
+            broker.take_in(service)?;
         }
-        Ok(ServiceBroker::from_shared(shared))
+        Ok(broker)
     }
 }
 

@@ -44,14 +44,8 @@ pub(crate) fn begin(
     params: Payload,
     options: Option<&CallOptions>,
 ) -> Result<Attempt> {
-    let shared = broker.shared();
-    let snapshot = shared.registry.load();
-    let found = Found {
-        snapshot: &snapshot,
-        entry: snapshot.action(action).map(|entry| &**entry),
-        around: shared.pipeline.around(action),
-    };
-    begin_found(broker, parent, action, &found, params, options)
+    let snapshot = broker.shared().registry.load();
+    begin_found(broker, parent, action, &Found::of(&snapshot, action), params, options)
 }
 
 /// Like [`begin`], for a name that has been looked up.
@@ -76,8 +70,13 @@ pub(crate) fn begin_found(
     }
     let node = options.and_then(|options| options.node.as_ref());
     let picked = pick(broker, found, action, node);
-    if let Some(around) = &found.around {
-        // A layer around the pick may work without an endpoint, for example as a fallback.
+    // Where nobody can be picked, the layers around the pick are asked for by the name alone.
+    let around = match &picked {
+        Ok(picked) => picked.action().around.clone(),
+        Err(_) => shared.pipeline.around(action),
+    };
+    if let Some(around) = around {
+        // A layer around the pick may know what to do without any endpoint (a fallback).
         let picked = picked.ok();
         let picked = picked.as_ref().map(|picked| &**picked.action());
         let timeout = budget(broker, parent, action, picked, options)?;
@@ -121,7 +120,7 @@ pub(crate) fn picked_and_run(cx: Context, params: Payload) -> BoxFuture<'static,
         let mut attempt = {
             let snapshot = broker.shared().registry.load();
             let node = cx.scope().pinned();
-            let picked = pick(&broker, &Found::inner(&snapshot, cx.name()), cx.name(), node)?;
+            let picked = pick(&broker, &Found::of(&snapshot, cx.name()), cx.name(), node)?;
             run(&broker, |at| cx.handed_to(at), None, picked, params, SmallVec::new())?
         };
         let result = std::future::poll_fn(|task| attempt.poll_reply(task)).await;
@@ -281,8 +280,8 @@ impl Attempt {
         {
             tried.push(node.ix());
         }
-        let found = Found::inner(&snapshot, self.cx.name());
-        // The bus might choose the same node again.
+        let found = Found::of(&snapshot, self.cx.name());
+        // The bus would choose anybody, perhaps the same node again.
         let Ok(picked) = pick_endpoint(&broker, &found, self.cx.name(), None, &tried) else { return false };
         match run(&broker, |at| self.cx.handed_to(at), None, picked, copy, tried) {
             Ok(mut next) => {

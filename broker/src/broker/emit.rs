@@ -1,5 +1,7 @@
 //! Outgoing events: `emit`, `broadcast` and `broadcast_local`.
 
+use arc_swap::Guard;
+use futures_util::future::BoxFuture;
 use ligand_transporters::Name;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -15,6 +17,7 @@ use super::options::EmitOptions;
 use crate::chain::{self, Chain, Stacked};
 use crate::context::{At, Bag, Context, Scope};
 use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::guard::Guarded;
 use crate::id::Id;
 use crate::payload::Payload;
 use crate::registry::{Event, EventSub, LocalSubs, NodeIx, Snapshot};
@@ -51,8 +54,9 @@ pub struct Emit<'a>(State<'a>);
 enum State<'a> {
     /// The first poll takes it, and puts the next state in its place.
     New(Option<Said<'a>>),
-    Waiting(Handed),
-    InTasks(JoinSet<()>),
+    Handed(Handed),
+    /// Within layers, with what it is told by.
+    Layered(Guarded<'static, Result<()>>, Context),
 }
 
 /// The event to send.
@@ -122,8 +126,8 @@ impl<'a> Emit<'a> {
 }
 
 impl Said<'_> {
-    /// Hands the event over. It returns the local handlers that have to wait.
-    fn send(self) -> Result<Handed> {
+    /// Hands the event over, to the layers around it if there are any.
+    fn send<'a>(self) -> Result<State<'a>> {
         let shared = self.broker.shared();
         shared.lifecycle.must_run(&self.event, self.broker.node_id())?;
         let data = self.data.map_err(|error| error.with_outcome(Outcome::NotRun))?;
@@ -139,64 +143,93 @@ impl Said<'_> {
         }
         scope.spread = Some(self.spread);
         let cx = Context::new(self.broker.clone(), At::Unpicked, scope);
-        // The broker's own events are balanced by the nodes, because no node subscribes to them on the bus.
-        let by_bus = shared.transit().filter(|transit| transit.is_balancing() && !cx.name().starts_with('$'));
-        let (local, remote) = match (self.spread, by_bus) {
-            (Spread::Emit, Some(transit)) => {
-                (LocalSubs::new(), to_groups(transit, &snapshot, &event, cx.event_groups()))
+        match shared.pipeline.emit() {
+            None => send(&cx, snapshot, &event, data).map(State::Handed),
+            Some(emit) => {
+                drop(snapshot);
+                let sent = Guarded::made(|| emit(cx.clone(), data));
+                Ok(State::Layered(sent, cx))
             }
-            (Spread::Broadcast, Some(_)) => {
-                let plan = event.broadcast(&snapshot, cx.event_groups());
-                let own = snapshot.node(NodeIx::LOCAL).filter(|_| !plan.local.is_empty()).cloned();
-                let groups = match cx.event_groups() {
-                    [] => event.groups(),
-                    groups => groups,
-                };
-                let nodes = own.into_iter().chain(plan.remote);
-                let target = |node| (EventTarget::Node(node), Some(groups.to_vec()));
-                (LocalSubs::new(), nodes.map(target).collect())
-            }
-            (Spread::Emit, None) => {
-                let plan = event.emit(&snapshot, cx.event_groups(), shared.limits.prefer_local, None);
-                let target = |(node, groups)| (EventTarget::Node(node), Some(groups));
-                (plan.local, plan.remote.into_iter().map(target).collect())
-            }
-            (Spread::Broadcast, None) => {
-                let plan = event.broadcast(&snapshot, cx.event_groups());
-                // A broadcast for which no group was named names none (protocol chapter 7.1).
-                let groups = (!cx.event_groups().is_empty()).then(|| cx.event_groups().to_vec());
-                let target = |node| (EventTarget::Node(node), groups.clone());
-                (plan.local, plan.remote.into_iter().map(target).collect())
-            }
-            (Spread::Local, _) => (snapshot.local_handlers(cx.name(), cx.event_groups(), true), Vec::new()),
+        }
+    }
+}
+
+/// The innermost function of the layers around an event.
+pub(crate) fn hand_over(cx: Context, data: Payload) -> BoxFuture<'static, Result<()>> {
+    Box::pin(async move {
+        let handed = {
+            let shared = cx.broker().shared();
+            // A layer may have taken its time.
+            shared.lifecycle.must_run(cx.name(), &shared.node_id)?;
+            let snapshot = shared.registry.load();
+            let event = snapshot.event(cx.name());
+            send(&cx, snapshot, &event, data)?
         };
-        drop(snapshot);
-        if self.spread == Spread::Local {
-            waits_for_itself(&cx, &local)?;
+        handed.await
+    })
+}
+
+/// Hands an event over; what remains are local handlers that have to wait.
+#[inline]
+fn send(cx: &Context, snapshot: Guard<Arc<Snapshot>>, event: &Event, mut data: Payload) -> Result<Handed> {
+    let shared = cx.broker().shared();
+    let spread = cx.spread().unwrap_or(Spread::Emit);
+    // The broker's own events stay with the balancing of nodes: no node subscribes to them on the bus.
+    let by_bus = shared.transit().filter(|transit| transit.is_balancing() && !cx.name().starts_with('$'));
+    let (local, remote) = match (spread, by_bus) {
+        (Spread::Emit, Some(transit)) => {
+            (LocalSubs::new(), to_groups(transit, &snapshot, event, cx.event_groups()))
         }
-        let mut data = data;
-        let failed = send_remote(&cx, &remote, &mut data, self.spread == Spread::Broadcast);
-        if local.len() > 1 || shared.force_codec() {
-            // If the data cannot be encoded, nobody has received the event.
-            let shared = data.into_shared(self.broker.codec());
-            data = shared.map_err(|error| error.with_outcome(Outcome::NotRun))?;
+        (Spread::Broadcast, Some(_)) => {
+            let plan = event.broadcast(&snapshot, cx.event_groups());
+            let own = snapshot.node(NodeIx::LOCAL).filter(|_| !plan.local.is_empty()).cloned();
+            let groups = match cx.event_groups() {
+                [] => event.groups(),
+                groups => groups,
+            };
+            let nodes = own.into_iter().chain(plan.remote);
+            let target = |node| (EventTarget::Node(node), Some(groups.to_vec()));
+            (LocalSubs::new(), nodes.map(target).collect())
         }
-        let waiting = run_local(
-            &cx,
-            &local,
-            data,
-            if self.spread == Spread::Local { &Waiting::GiveBack } else { &Waiting::GoOn(None) },
-        );
-        match failed {
-            // Some subscribers already have the event. Sending it again would deliver it to them twice.
-            Some(Failed { error, all }) if !all || !local.is_empty() => {
-                Err(error.with_outcome(Outcome::MayHaveRun))
-            }
-            Some(Failed { error, .. }) => Err(error),
-            None => {
-                let counted = if waiting.is_empty() { None } else { shared.count_called() };
-                Ok(Handed { _counted: counted, waiting })
-            }
+        (Spread::Emit, None) => {
+            let plan = event.emit(&snapshot, cx.event_groups(), shared.limits.prefer_local, None);
+            let target = |(node, groups)| (EventTarget::Node(node), Some(groups));
+            (plan.local, plan.remote.into_iter().map(target).collect())
+        }
+        (Spread::Broadcast, None) => {
+            let plan = event.broadcast(&snapshot, cx.event_groups());
+            // Without groups of its own, a broadcast names none (protocol chapter 7.1).
+            let groups = (!cx.event_groups().is_empty()).then(|| cx.event_groups().to_vec());
+            let target = |node| (EventTarget::Node(node), groups.clone());
+            (plan.local, plan.remote.into_iter().map(target).collect())
+        }
+        (Spread::Local, _) => (snapshot.local_handlers(cx.name(), cx.event_groups(), true), Vec::new()),
+    };
+    drop(snapshot);
+    if spread == Spread::Local {
+        waits_for_itself(cx, &local)?;
+    }
+    let failed = send_remote(cx, &remote, &mut data, spread == Spread::Broadcast);
+    if local.len() > 1 || shared.force_codec() {
+        // What cannot be written has gone nowhere.
+        let shared = data.into_shared(cx.broker().codec());
+        data = shared.map_err(|error| error.with_outcome(Outcome::NotRun))?;
+    }
+    let waiting = run_local(
+        cx,
+        &local,
+        data,
+        if spread == Spread::Local { &Waiting::GiveBack } else { &Waiting::GoOn(None) },
+    );
+    match failed {
+        // Somebody has it already: sending it once more would give it to them twice.
+        Some(Failed { error, all }) if !all || !local.is_empty() => {
+            Err(error.with_outcome(Outcome::MayHaveRun))
+        }
+        Some(Failed { error, .. }) => Err(error),
+        None => {
+            let counted = if waiting.is_empty() { None } else { shared.count_called() };
+            Ok(Handed::Here { _counted: counted, waiting })
         }
     }
 }
@@ -301,12 +334,10 @@ pub(crate) fn run_local(
         let Some(run) = &sub.run else { continue };
         let last = index + 1 == subs.len();
         let data = if last { data.take() } else { data.as_ref().and_then(Payload::copy) };
-        let begun = first(sub.gate.as_ref(), beneath, layered, || {
-            run(cx.handed_to(At::Event(Arc::clone(sub))), data.unwrap_or_else(Payload::empty))
-        });
-        // Made only for handlers that have to wait or fail. Most do neither.
+        // For those that need it: most handlers are done, and well.
         let placed = || cx.handed_to(At::Event(Arc::clone(sub)));
-        match begun {
+        let begin = || run(placed(), data.unwrap_or_else(Payload::empty));
+        match first(sub.gate.as_ref(), beneath, layered, begin, placed) {
             First::Done(Ok(())) => {}
             First::Done(result) => finished(&placed(), result),
             First::Closed => {
@@ -342,23 +373,54 @@ pub(crate) fn finished(cx: &Context, result: Result<()>) {
     }
 }
 
-struct Handed {
-    /// A stop of the broker waits for them.
-    _counted: Option<TaskTrackerToken>,
-    waiting: Vec<(Context, Run<()>)>,
+/// Local handlers of an event that have to wait.
+enum Handed {
+    Here {
+        /// A stop waits for them.
+        _counted: Option<TaskTrackerToken>,
+        waiting: Vec<(Context, Run<()>)>,
+    },
+    InTasks(JoinSet<()>),
 }
 
-impl Handed {
-    /// Moves the handlers into tasks, because there is no room left on this stack.
-    fn go_on_in_tasks(&mut self) -> JoinSet<()> {
-        let chain = chain::chain();
-        let mut tasks = JoinSet::new();
-        for (cx, run) in self.waiting.drain(..) {
-            let chain = chain.clone();
-            let tracker = cx.broker().shared().tracker.clone();
-            tasks.spawn(tracker.track_future(async move { finished(&cx, run.finish(chain).await) }));
+/// There is no room left on this stack.
+fn go_on_in_tasks(waiting: &mut Vec<(Context, Run<()>)>) -> JoinSet<()> {
+    let chain = chain::chain();
+    let mut tasks = JoinSet::new();
+    for (cx, run) in waiting.drain(..) {
+        let chain = chain.clone();
+        let tracker = cx.broker().shared().tracker.clone();
+        tasks.spawn(tracker.track_future(async move { finished(&cx, run.finish(chain).await) }));
+    }
+    tasks
+}
+
+impl Future for Handed {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<()>> {
+        loop {
+            match &mut *self {
+                Self::Here { waiting, .. } => {
+                    let Some(_depth) = Stacked::try_enter(None) else {
+                        *self = Self::InTasks(go_on_in_tasks(waiting));
+                        continue;
+                    };
+                    waiting.retain_mut(|(cx, run)| match run.poll_in_place(task) {
+                        Poll::Ready(result) => {
+                            finished(cx, result);
+                            false
+                        }
+                        Poll::Pending => true,
+                    });
+                    return if waiting.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending };
+                }
+                Self::InTasks(tasks) => {
+                    while ready!(tasks.poll_join_next(task)).is_some() {}
+                    return Poll::Ready(Ok(()));
+                }
+            }
         }
-        tasks
     }
 }
 
@@ -369,26 +431,12 @@ impl Future for Emit<'_> {
         loop {
             match &mut self.0 {
                 State::New(said) => match said.take() {
-                    Some(said) => self.0 = State::Waiting(said.send()?),
+                    Some(said) => self.0 = said.send()?,
                     None => panic!("an event was polled after it was ready"),
                 },
-                State::Waiting(handed) => {
-                    let Some(_depth) = Stacked::try_enter(None) else {
-                        self.0 = State::InTasks(handed.go_on_in_tasks());
-                        continue;
-                    };
-                    handed.waiting.retain_mut(|(cx, run)| match run.poll_in_place(task) {
-                        Poll::Ready(result) => {
-                            finished(cx, result);
-                            false
-                        }
-                        Poll::Pending => true,
-                    });
-                    return if handed.waiting.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending };
-                }
-                State::InTasks(tasks) => {
-                    while ready!(tasks.poll_join_next(task)).is_some() {}
-                    return Poll::Ready(Ok(()));
+                State::Handed(handed) => return Pin::new(handed).poll(task),
+                State::Layered(sent, cx) => {
+                    return sent.poll_handler(|panicked| panicked.around_handler(cx), task);
                 }
             }
         }

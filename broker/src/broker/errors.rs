@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::config::{ConfigError, debug_is_text};
 use crate::error::Error;
+use crate::layer::LayerFailed;
 
 /// The broker cannot be built from this description.
 #[derive(thiserror::Error)]
@@ -21,7 +22,15 @@ pub enum BuildError {
     /// The node id is invalid.
     #[error(transparent)]
     NodeId(#[from] InvalidId),
-    /// A service has a mistake.
+    /// A layer cannot be used.
+    #[error("layer `{layer}` cannot be used: {source}")]
+    Layer {
+        /// Its name.
+        layer: &'static str,
+        /// Its error.
+        source: Error,
+    },
+    /// A service cannot work.
     #[error(transparent)]
     Service(#[from] StartError),
 }
@@ -168,6 +177,18 @@ pub enum RunError {
     /// The process cannot wait for signals of the operating system.
     #[error("cannot wait for signals: {0}")]
     Signal(#[from] std::io::Error),
+}
+
+impl From<LayerFailed> for BuildError {
+    fn from(LayerFailed { layer, source }: LayerFailed) -> Self {
+        Self::Layer { layer, source }
+    }
+}
+
+impl From<LayerFailed> for StartError {
+    fn from(LayerFailed { layer, source }: LayerFailed) -> Self {
+        Self::Layer { layer, source }
+    }
 }
 
 debug_is_text!(BuildError, StartError, WaitError, NodeWaitError, StopError, RunError);

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -27,10 +28,12 @@ pub(crate) struct Hosted {
     queues: OnceLock<Vec<Arc<OrderedQueue>>>,
     /// Cancelled when it is removed.
     removed: CancellationToken,
-    /// Whether the start of this service has begun.
+    /// Somebody starts it, or has, or it is not taken in yet.
     begun: AtomicBool,
     /// Whether its `started` hooks have run, and its `stopped` hooks have not.
     started: AtomicBool,
+    /// Whether layers were told that it starts, and not yet that it stops. They are told one thing at a time.
+    told: Mutex<bool>,
 }
 
 impl Hosted {
@@ -42,9 +45,15 @@ impl Hosted {
             tasks: Tasks::default(),
             queues: OnceLock::new(),
             removed: CancellationToken::new(),
-            begun: AtomicBool::new(false),
+            begun: AtomicBool::new(true),
             started: AtomicBool::new(false),
+            told: Mutex::new(false),
         }
+    }
+
+    /// Its layers know it: it may be started.
+    pub(super) fn taken_in(&self) {
+        self.begun.store(false, Ordering::Release);
     }
 
     pub(crate) fn name(&self) -> Name {
@@ -63,6 +72,15 @@ impl Hosted {
             return Ok(());
         }
         let service = || self.name().to_string();
+        let pipeline = &broker.shared().pipeline;
+        {
+            let mut told = self.told().await;
+            *told = true;
+            pipeline.starts(|layer| layer.service_starting(&self.def, broker)).await?;
+        }
+        if self.removed.is_cancelled() {
+            return Err(self.removed_before_it_started());
+        }
         if !self.def.depends_on.is_empty() {
             let names: Vec<_> = self.def.depends_on.iter().map(Name::as_str).collect();
             let name = self.name();
@@ -84,19 +102,30 @@ impl Hosted {
         self.offer(broker)?;
         if let Some(transit) = transit {
             let settled = transit.settle(broker, !broker.shared().lifecycle.is_running()).await;
-            if settled.is_err() && broker.shared().registry.remove_local(&self.name()) {
-                broker.services_changed(true);
-            }
-            settled?;
+            settled.inspect_err(|_| self.take_back(broker))?;
         }
         drop(unsettled);
+        let told = self.told().await;
+        if *told {
+            let heard = pipeline.starts(|layer| layer.service_started(&self.def, broker)).await;
+            heard.inspect_err(|_| self.take_back(broker))?;
+        }
         tracing::debug!(service = %self.name(), "service started");
         Ok(())
     }
 
-    /// Runs the `stopped` hooks of a service that is no longer offered. Returns what failed.
-    pub(crate) async fn stop(&self) -> Vec<Error> {
-        // If nobody waits for the hooks any more, this future is dropped. The tasks end in any case.
+    /// One at a time. Where nobody else is, it is had at once, however many services start at the same time: a
+    /// lock that is awaited makes some of them wait for the sake of other tasks.
+    async fn told(&self) -> MutexGuard<'_, bool> {
+        match self.told.try_lock() {
+            Ok(told) => told,
+            Err(_) => self.told.lock().await,
+        }
+    }
+
+    /// Runs the hooks of a service that is no longer offered; gives what went wrong.
+    async fn stop(&self) -> Vec<Error> {
+        // Whoever waits for a hook in vain drops this future: the tasks end all the same.
         let _tasks = self.tasks.cancel_on_drop();
         let mut failures = Vec::new();
         // A service that was never started has nothing to stop. No service is stopped twice.
@@ -128,6 +157,13 @@ impl Hosted {
         Ok(())
     }
 
+    /// Offers it no longer.
+    fn take_back(&self, broker: &ServiceBroker) {
+        if broker.shared().registry.remove_local(&self.name()) {
+            broker.services_changed(true);
+        }
+    }
+
     fn cannot_start(&self, problem: String) -> StartError {
         StartError::Service { service: self.name().to_string(), problem }
     }
@@ -141,8 +177,8 @@ impl Hosted {
     pub(super) async fn start_with_broker(&self, broker: &ServiceBroker) -> Result<(), StartError> {
         let started = self.start(broker).await;
         if started.is_err() && self.removed.is_cancelled() {
-            // Its hooks may have run after the removal looked for them.
-            self.end(broker.config().tracking.shutdown_timeout, Vec::new()).await;
+            // Its hooks may have run after whoever removed it looked.
+            self.end(broker, broker.config().tracking.shutdown_timeout, Vec::new()).await;
             return Ok(());
         }
         started
@@ -184,10 +220,10 @@ impl Hosted {
         self.queues.get().into_iter().flatten().for_each(|queue| queue.give_up_behind(chain));
     }
 
-    /// Ends a service that is no longer offered: drains it and runs its hooks, each for at most `patience`.
-    /// The handlers in `waiting` continue.
-    pub(super) async fn end(&self, patience: Duration, waiting: Vec<usize>) {
-        // Cancelled in any case, even if this future is dropped.
+    /// The end of a service that nobody finds any more: drains it, and runs its hooks, each for at most
+    /// `patience`. Those that are `waiting` for it go on.
+    pub(super) async fn end(&self, broker: &ServiceBroker, patience: Duration, waiting: Vec<usize>) {
+        // Whatever happens on the way.
         let _tasks = self.tasks.cancel_on_drop();
         self.gate.close();
         self.drain(patience, waiting).await;
@@ -195,16 +231,35 @@ impl Hosted {
         let tell = |error: &dyn fmt::Display| {
             tracing::warn!(service = %service, error = %error, "service did not stop well");
         };
-        self.stop_within(patience, tell).await;
+        self.stop_within(broker, patience, tell).await;
     }
 
-    /// Like [`Hosted::stop`], for at most `patience`. Reports what failed.
-    pub(crate) async fn stop_within(&self, patience: Duration, failed: impl Fn(&dyn fmt::Display)) {
+    /// As [`Hosted::stop`], for at most `patience`, and so for each layer; tells what went wrong.
+    pub(crate) async fn stop_within(
+        &self,
+        broker: &ServiceBroker,
+        patience: Duration,
+        failed: impl Fn(&dyn fmt::Display),
+    ) {
+        let pipeline = &broker.shared().pipeline;
+        let of_layer = |layer: &'static str, error: &dyn fmt::Display| {
+            failed(&format_args!("in the layer `{layer}`: {error}"));
+        };
+        // A layer that is being told that it starts is let finish, if it does.
+        let mut told = timeout(patience, self.told()).await.ok();
+        let tell = told.as_deref_mut().is_some_and(std::mem::take);
+        if tell {
+            pipeline.stops(patience, |layer| layer.service_stopping(&self.def, broker), of_layer).await;
+        }
         match timeout(patience, self.stop()).await {
             Ok(failures) => failures.iter().for_each(|error| failed(error)),
             Err(_) => failed(&format_args!("it took longer than {patience:?} to stop")),
         }
-        // Its handlers need what the hooks have just released.
+        if tell {
+            pipeline.stops(patience, |layer| layer.service_stopped(&self.def, broker), of_layer).await;
+        }
+        drop(told);
+        // What its handlers need has gone with it.
         self.gate.close();
     }
 }

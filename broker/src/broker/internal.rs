@@ -43,8 +43,7 @@ impl ServiceBroker {
     /// Adds the service `$node`, unless the configuration switches it off.
     pub(super) fn take_internal(&self) -> Result<(), StartError> {
         if self.config().internal_services.enabled {
-            let shared = self.shared();
-            shared.services.take(service(self), &shared.cut)?;
+            self.take_in(service(self))?;
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ use tracing::Instrument as _;
 
 use super::{RunError, ServiceBroker, StartError, StopError};
 use crate::error::{Error, Result as CallResult};
-use crate::guard::{Guarded, Panicked};
+use crate::guard::Guarded;
 use crate::telemetry;
 use crate::transit::Transit;
 
@@ -125,11 +125,6 @@ impl Lifecycle {
     }
 }
 
-/// The error of a layer that panicked.
-fn unwound(panicked: Panicked) -> CallResult<()> {
-    Err(panicked.into_error())
-}
-
 impl ServiceBroker {
     /// Connects, starts the services, and announces each service when it has started.
     ///
@@ -181,12 +176,7 @@ impl ServiceBroker {
 
     async fn start_phases(&self) -> Result<(), StartError> {
         let shared = self.shared();
-        for named in shared.pipeline.lifecycle() {
-            let starting = Guarded::new(async { named.layer.starting(self).await }).await;
-            starting
-                .unwrap_or_else(unwound)
-                .map_err(|source| StartError::Layer { layer: named.name, source })?;
-        }
+        shared.pipeline.starts(|layer| layer.starting(self)).await?;
         if let Some(transporter) = &shared.transporter {
             for (layer, weakness) in shared.pipeline.weaknesses() {
                 tracing::warn!(layer, weakness, "a layer protects less than it may seem");
@@ -207,13 +197,7 @@ impl ServiceBroker {
         }
         shared.lifecycle.enter(Stage::Running);
         self.announce_started().await?;
-        for named in shared.pipeline.lifecycle() {
-            let started = Guarded::new(async { named.layer.started(self).await }).await;
-            started
-                .unwrap_or_else(unwound)
-                .map_err(|source| StartError::Layer { layer: named.name, source })?;
-        }
-        Ok(())
+        Ok(shared.pipeline.starts(|layer| layer.started(self)).await?)
     }
 
     /// Announces what has started so far.
@@ -311,14 +295,8 @@ impl ServiceBroker {
         let shared = self.shared();
         let lifecycle = &shared.lifecycle;
         let shutdown = shared.config.tracking.shutdown_timeout;
-        for named in shared.pipeline.lifecycle().iter().rev() {
-            let stopping = Guarded::new(async { named.layer.stopping(self).await });
-            match timeout(shutdown, stopping).await.map(|stopping| stopping.unwrap_or_else(unwound)) {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => lifecycle.failed(named.name, error),
-                Err(_) => lifecycle.failed(named.name, format_args!("it took longer than {shutdown:?}")),
-            }
-        }
+        let failed = |layer, error: &dyn std::fmt::Display| lifecycle.failed(layer, error);
+        shared.pipeline.stops(shutdown, |layer| layer.stopping(self), failed).await;
         if let Some(transit) = shared.transit() {
             transit.announce_leaving().await;
             transit.quiet(stop_delay).await;
@@ -343,7 +321,7 @@ impl ServiceBroker {
             if !shared.cut.is_cancelled() {
                 hosted.idle(shutdown).await;
             }
-            hosted.stop_within(shutdown, |error| lifecycle.failed(&hosted.name(), error)).await;
+            hosted.stop_within(self, shutdown, |error| lifecycle.failed(&hosted.name(), error)).await;
         }
         if let Some(transit) = shared.transit() {
             match Guarded::new(transit.stop()).await {
@@ -352,14 +330,7 @@ impl ServiceBroker {
                 Err(panicked) => lifecycle.failed("transporter", panicked),
             }
         }
-        for named in shared.pipeline.lifecycle().iter().rev() {
-            let stopped = Guarded::new(async { named.layer.stopped(self).await });
-            match timeout(shutdown, stopped).await.map(|stopped| stopped.unwrap_or_else(unwound)) {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => lifecycle.failed(named.name, error),
-                Err(_) => lifecycle.failed(named.name, format_args!("it took longer than {shutdown:?}")),
-            }
-        }
+        shared.pipeline.stops(shutdown, |layer| layer.stopped(self), failed).await;
         shared.cancel.cancel();
         shared.deadlines.retire().await;
     }

@@ -48,7 +48,7 @@ use crate::config::{BrokerConfig, Timeout};
 use crate::context::Context;
 use crate::deadlines::Deadlines;
 use crate::error::{Error, Result};
-use crate::middleware::Pipeline;
+use crate::layer::Pipeline;
 use crate::payload::{IntoPayload, Payload};
 use crate::registry::Registry;
 use crate::transit::{PingReply, Transit, TransitStats};
@@ -62,7 +62,7 @@ pub use call::{Answer, ByClient, ByName, Call, Caller, OutgoingCall, RawAnswer, 
 pub use call_error::{ByService, CallError, FailsAs};
 pub(crate) use dispatch::{AnsweredBy, picked_and_run};
 pub use emit::{Emit, Spread};
-pub(crate) use emit::{Waiting, run_local};
+pub(crate) use emit::{Waiting, hand_over, run_local};
 pub use errors::{BuildError, NodeWaitError, RunError, StartError, StopError, WaitError};
 pub use health::{
     ClientHealth, CpuHealth, Health, Load, Memory, MemoryHealth, NetHealth, OsHealth, ProcessHealth,

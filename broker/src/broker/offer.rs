@@ -1,13 +1,12 @@
 //! What a service offers, in the form that the registry keeps: functions with their layers, queues and tasks.
 
-use ligand_transporters::Name;
 use std::sync::{Arc, OnceLock};
 
 use super::ordered::OrderedQueue;
 use super::{ServiceBroker, StartError};
 use crate::chain::{self, Chained};
-use crate::handler::{ActionFn, crashed, guarded};
-use crate::middleware::LayerPanicked;
+use crate::handler::{ActionFn, Chains, crashed, guarded};
+use crate::layer::{WrappedAction, WrappedEvent};
 use crate::protocol::Raw;
 use crate::registry::{Action, EventSub, LocalService};
 use crate::service::{Entered, Gate, RunMode, ServiceDef};
@@ -23,17 +22,14 @@ pub(super) fn offer(
 ) -> Result<(LocalService, Vec<Arc<OrderedQueue>>), StartError> {
     let shared = broker.shared();
     let full_name = service.full_name();
-    let panicked = |wrapped: &Name, LayerPanicked { layer, panicked }: LayerPanicked| {
-        let message = format!("it panicked when it wrapped '{wrapped}': {}", panicked.text());
-        StartError::Layer { layer, source: panicked.into_error().with_message(message) }
-    };
     let actions = service.actions.iter().map(|(def, run)| {
         let run = match def.mode {
             RunMode::InPlace => Arc::clone(run),
             RunMode::Spawn => spawned(broker, gate, run),
         };
         let name = service.action_name(&def.name);
-        let run = shared.pipeline.local_action(def, run).map_err(|failed| panicked(&name, failed))?;
+        let wrapped = WrappedAction::local(&full_name, &name, def);
+        let Chains { around, run } = shared.pipeline.local_action(&wrapped, &run)?;
         Ok(Arc::new(Action {
             definition: json(&def.published(&name)),
             name,
@@ -43,12 +39,12 @@ pub(super) fn offer(
             encode: def.encode,
             gate: Some(Arc::clone(gate)),
             run,
+            around,
         }))
     });
     let mut queues = Vec::new();
     let events = service.events.iter().map(|(def, run)| {
-        let run = shared.pipeline.event(def, Arc::clone(run));
-        let run = run.map_err(|failed| panicked(&def.pattern, failed))?;
+        let run = shared.pipeline.event(&WrappedEvent { service: &full_name, def }, run)?;
         let queue = def.concurrency.map(|concurrency| {
             let waiting = shared.config.transit.event_queue;
             OrderedQueue::new(broker, gate, Arc::clone(&run), concurrency, waiting)

@@ -123,7 +123,8 @@ impl OrderedQueue {
                     let _ = done.send(Err(self.gate.cut_short().with_outcome(Outcome::NotRun)));
                     continue;
                 }
-                let run = Run::new(Some(entered), Guarded::made(|| (self.run)(cx, data)));
+                let layered = cx.broker().shared().pipeline.wraps_events().then(|| cx.clone());
+                let run = Run::new(Some(entered), Guarded::made(|| (self.run)(cx, data)), layered);
                 chain.push(Place { whose: self.whose, run: 0 });
                 running.push(async move {
                     let _ = done.send(run.finish(chain).await);

@@ -4,7 +4,6 @@ use ligand_transporters::NodeId;
 
 use super::ServiceBroker;
 use crate::error::{Error, ErrorKind, Outcome, Result};
-use crate::handler::ActionFn;
 use crate::registry::{ActionEntry, NodeIx, Picked, Snapshot};
 
 /// An action name, looked up.
@@ -12,14 +11,12 @@ pub(crate) struct Found<'a> {
     pub(crate) snapshot: &'a Snapshot,
     /// `None` if nobody has ever offered it.
     pub(crate) entry: Option<&'a ActionEntry>,
-    /// The layers around the pick, if there are any.
-    pub(crate) around: Option<ActionFn>,
 }
 
 impl<'a> Found<'a> {
-    /// The lookup inside the layers around the pick.
-    pub(super) fn inner(snapshot: &'a Snapshot, action: &str) -> Self {
-        Self { snapshot, entry: snapshot.action(action).map(|entry| &**entry), around: None }
+    #[inline]
+    pub(super) fn of(snapshot: &'a Snapshot, action: &str) -> Self {
+        Self { snapshot, entry: snapshot.action(action).map(|entry| &**entry) }
     }
 }
 

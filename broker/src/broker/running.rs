@@ -57,7 +57,13 @@ impl Running {
                 let count = || {
                     Box::new(Waits { _counted: cx.broker().shared().count_called(), seat: Seat::default() })
                 };
-                return poll_seated(gate, future, || &mut waits.get_or_insert_with(count).seat, task);
+                return poll_seated(
+                    gate,
+                    future,
+                    || &mut waits.get_or_insert_with(count).seat,
+                    |panicked| panicked.around_handler(cx),
+                    task,
+                );
             }
             self.go_on_in_task(cx);
         }
@@ -84,7 +90,7 @@ impl Running {
             if let (Some(gate), Some(mut waits)) = (gate, waits) {
                 gate.vacate(&mut waits.seat);
             }
-            let run = Run::new(gate.map(Entered::already), future);
+            let run = Run::new(gate.map(Entered::already), future, Some(cx.clone()));
             *self = Self::Task(cx.broker().shared().tracker.spawn(run.finish(chain::chain())));
         }
     }

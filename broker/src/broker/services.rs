@@ -11,7 +11,7 @@ use super::hosted::Hosted;
 use super::lifecycle::Stage;
 use super::{ServiceBroker, StartError};
 use crate::chain;
-use crate::middleware::{Pipeline, Side};
+use crate::layer::{Pipeline, WrappedAction};
 use crate::service::{IntoServiceDef, ServiceDef};
 
 /// The services of this node by their full names, in the order in which they were added.
@@ -25,8 +25,8 @@ struct State {
 }
 
 impl LocalServices {
-    /// Adds a service without starting it. Its handlers are cut when `cut` is cancelled.
-    pub(crate) fn take(&self, def: ServiceDef, cut: &CancellationToken) -> Result<Arc<Hosted>, StartError> {
+    /// Takes a service in, without starting it. Its handlers are cut when `cut` is cancelled.
+    fn take(&self, def: ServiceDef, cut: &CancellationToken) -> Result<Arc<Hosted>, StartError> {
         def.check()?;
         let name = def.full_name();
         let mut state = self.0.lock();
@@ -84,10 +84,10 @@ impl LocalServices {
     pub(crate) fn layers(&self, pipeline: &Pipeline, action: &str) -> Vec<&'static str> {
         let state = self.0.lock();
         let mut actions = state.services.values().flat_map(|hosted| {
-            hosted.def.actions.iter().map(|(def, _)| (hosted.def.action_name(&def.name), def))
+            hosted.def.actions.iter().map(|(def, _)| (hosted.name(), hosted.def.action_name(&def.name), def))
         });
-        match actions.find(|(name, _)| name.as_str() == action) {
-            Some((name, def)) => pipeline.names(&name, def, Side::Local),
+        match actions.find(|(_, name, _)| name.as_str() == action) {
+            Some((service, name, def)) => pipeline.names(&WrappedAction::local(&service, &name, def)),
             None => Vec::new(),
         }
     }
@@ -109,7 +109,18 @@ impl fmt::Debug for LocalServices {
 }
 
 impl ServiceBroker {
-    /// Adds a service. If the broker is running, the service is started and announced.
+    /// Takes a service in, with what its layers make of it, without starting it.
+    pub(super) fn take_in(&self, def: ServiceDef) -> Result<Arc<Hosted>, StartError> {
+        let shared = self.shared();
+        let def = shared.pipeline.each(def, |layer, def| layer.service_creating(def))?;
+        let hosted = shared.services.take(def, &shared.cut)?;
+        let created = shared.pipeline.each((), |layer, ()| layer.service_created(&hosted.def, self));
+        created.inspect_err(|_| _ = shared.services.release_this(&hosted))?;
+        hosted.taken_in();
+        Ok(hosted)
+    }
+
+    /// Takes in a service and, if the broker is running, starts it and announces it.
     ///
     /// # Errors
     /// [`StartError`]. The service is then not part of this node.
@@ -119,7 +130,7 @@ impl ServiceBroker {
     /// then fails with [`StartError::DuplicateService`] until it is removed.
     pub async fn add(&self, service: impl IntoServiceDef) -> Result<(), StartError> {
         let shared = self.shared();
-        let hosted = shared.services.take(service.into_service_def(), &shared.cut)?;
+        let hosted = self.take_in(service.into_service_def())?;
         match shared.lifecycle.state() {
             Stage::Built => return Ok(()),
             Stage::Starting | Stage::Running => {}
@@ -132,7 +143,7 @@ impl ServiceBroker {
         if started.is_err() {
             shared.services.release_this(&hosted);
             // It may have been offered already.
-            hosted.end(shared.config.tracking.shutdown_timeout, Vec::new()).await;
+            hosted.end(self, shared.config.tracking.shutdown_timeout, Vec::new()).await;
         }
         started
     }
@@ -170,10 +181,11 @@ impl ServiceBroker {
         // A stop of the broker that begins in the meantime waits for this.
         let counted = (!shared.lifecycle.is_stopping()).then(|| shared.tracker.token());
         let patience = shared.config.tracking.shutdown_timeout;
+        let broker = self.clone();
         shared
             .lifecycle
             .in_background(shared.runtime.get(), async move {
-                hosted.end(patience, waiting).await;
+                hosted.end(&broker, patience, waiting).await;
                 drop(counted);
             })
             .await;
@@ -211,7 +223,7 @@ mod tests {
         let before = a.shared().registry.snapshot();
         assert!(a.remove("math").await);
         let entry = before.action("math.where").map(|entry| &**entry);
-        let found = Found { snapshot: &before, entry, around: None };
+        let found = Found { snapshot: &before, entry };
         let mut attempt = begin_found(&a, None, "math.where", &found, Payload::empty(), None).unwrap();
         let reply = std::future::poll_fn(|task| attempt.poll_reply(task)).await.unwrap();
         assert_eq!(reply.into_body().take::<String>().unwrap(), "b");

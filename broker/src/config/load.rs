@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::BrokerConfig;
 use super::error::{ConfigError, Origin};
 use super::kind::{describe, value_at};
-use super::layer::{Origins, adopt, merge};
+use super::source::{Origins, adopt, merge};
 use super::{env, table, validate};
 
 /// Reads a [`BrokerConfig`] from several sources.

@@ -19,12 +19,12 @@ mod error;
 #[cfg(feature = "config-file")]
 mod file;
 mod kind;
-mod layer;
 mod load;
 mod parts;
 mod redact;
 #[cfg(test)]
 mod reference;
+mod source;
 mod table;
 mod transit;
 mod transporter;

@@ -6,7 +6,7 @@ use ligand_transporters::NodeId;
 
 use super::error::ConfigError;
 use super::kind::{Kind, describe, value_at};
-use super::layer::Origins;
+use super::source::Origins;
 use super::table::{OPTIONS, Row};
 use super::{BrokerConfig, Protocol};
 

@@ -317,7 +317,24 @@ impl Context {
         self.scope().spread.is_some_and(|spread| spread != Spread::Emit)
     }
 
-    /// The broker on which this handler runs.
+    /// For events: who gets it. `None` for a call.
+    #[must_use]
+    pub fn spread(&self) -> Option<Spread> {
+        self.scope().spread
+    }
+
+    /// For calls: the node that was picked to run the action, which may be this one. `None` around the pick, and
+    /// where the message server picks.
+    #[must_use]
+    pub fn picked_node(&self) -> Option<&NodeId> {
+        match self.at() {
+            At::Local(_) => Some(self.broker().node_id()),
+            At::Remote(node, _) => Some(node.id()),
+            At::Unpicked | At::Bus(_) | At::Event(_) => None,
+        }
+    }
+
+    /// The broker this handler runs on.
     #[must_use]
     pub fn broker(&self) -> &ServiceBroker {
         &self.inner.broker

@@ -131,7 +131,14 @@ impl Error {
         Self::with_kind(ErrorKind::Validation, data)
     }
 
-    /// Makes a service's own error from its parts.
+    /// A call is refused before anything was run, as Node's `RequestRejectedError`: another node is asked, if there
+    /// is one. What a layer gives that does not let a call through to the node that was picked.
+    #[must_use]
+    pub fn rejected(action: &str, node: Option<&NodeId>) -> Self {
+        Self::of_action(ErrorKind::RequestRejected, action, node).with_outcome(Outcome::NotRun)
+    }
+
+    /// A service's own error from its parts.
     #[must_use]
     pub fn application(parts: ErrorParts) -> Self {
         let mut inner = Inner::of(ErrorKind::Application, parts.message);

@@ -34,6 +34,8 @@ pub(crate) struct Action {
     pub(crate) gate: Option<Arc<Gate>>,
     /// Runs it, wherever it is.
     pub(crate) run: ActionFn,
+    /// The layers around the choice of who runs it, if any wraps that.
+    pub(crate) around: Option<ActionFn>,
 }
 
 impl Action {

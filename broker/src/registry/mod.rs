@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::handler::ActionFn;
+use crate::handler::Chains;
 use crate::protocol::{ActionInfo, InfoPacket, ProtocolVersion, Raw, Services};
 use crate::strategy::StrategyKind;
 
@@ -47,10 +47,10 @@ pub(crate) use pattern::Pattern;
 pub(crate) use plan::LocalSubs;
 pub(crate) use snapshot::Snapshot;
 
-/// Makes the function that runs a remote action, once for each distinct definition.
+/// Makes what runs a remote action of a service, once per distinct definition.
 ///
 /// It is called while the registry is locked for writing, so it must not change the registry.
-pub(crate) type Composer = Arc<dyn Fn(&ActionInfo) -> ActionFn + Send + Sync>;
+pub(crate) type Composer = Arc<dyn Fn(&Name, &ActionInfo) -> Chains + Send + Sync>;
 
 /// Settings of a registry.
 #[derive(Debug, Clone)]

@@ -3,11 +3,9 @@
 use ligand_transporters::Name;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::any::{Any, TypeId};
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 
+use super::options::Options;
 use crate::codec::to_value;
 use crate::config::Timeout;
 use crate::protocol::{ActionInfo, Visibility};
@@ -35,7 +33,7 @@ pub struct ActionDef {
     pub(crate) extra: Map<String, Value>,
     /// Why the first extra key that cannot be written as JSON failed.
     pub(crate) unwritable: Option<String>,
-    options: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    options: Options,
 }
 
 impl ActionDef {
@@ -51,7 +49,7 @@ impl ActionDef {
             encode: false,
             extra: Map::new(),
             unwritable: None,
-            options: HashMap::new(),
+            options: Options::default(),
         }
     }
 
@@ -108,17 +106,23 @@ impl ActionDef {
         self.extra("params", schema)
     }
 
-    /// Sets an option for a layer of your own. There is one value for each type.
+    /// A key that was put in by [`ActionDef::extra`], or that the other node published.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.extra.get(key)
+    }
+
+    /// An option for a [layer](crate::layer); one per type.
     #[must_use]
     pub fn with<T: Send + Sync + 'static>(mut self, option: T) -> Self {
-        self.options.insert(TypeId::of::<T>(), Arc::new(option));
+        self.options.put(option);
         self
     }
 
     /// An option that [`ActionDef::with`] has set.
     #[must_use]
     pub fn option<T: Send + Sync + 'static>(&self) -> Option<&T> {
-        self.options.get(&TypeId::of::<T>())?.downcast_ref()
+        self.options.get()
     }
 
     /// The name within the service.

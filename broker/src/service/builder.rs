@@ -9,6 +9,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
+use super::options::Options;
 use super::{ActionDef, EventData, EventDef, Reply, ServiceCx, ServiceVersion};
 use crate::codec::to_value;
 use crate::context::Context;
@@ -28,7 +29,8 @@ pub struct ServiceDef {
     pub(crate) internal: bool,
     pub(crate) settings: Map<String, Value>,
     pub(crate) metadata: Map<String, Value>,
-    /// Which of these two cannot be published, and why.
+    options: Options,
+    /// What of these two cannot be published, and why.
     pub(crate) unwritable: Vec<String>,
     pub(crate) depends_on: Vec<Name>,
     pub(crate) actions: Vec<(ActionDef, ActionFn)>,
@@ -65,6 +67,7 @@ impl ServiceDef {
             internal: false,
             settings: Map::new(),
             metadata: Map::new(),
+            options: Options::default(),
             unwritable: Vec::new(),
             depends_on: Vec::new(),
             actions: Vec::new(),
@@ -123,7 +126,18 @@ impl ServiceDef {
         Self { version: Some(version.into()), ..self }
     }
 
-    /// The name, without the version.
+    /// The same service, to be added to.
+    pub fn into_builder(self) -> ServiceBuilder {
+        ServiceBuilder(self)
+    }
+
+    /// An option that was put in by [`ServiceBuilder::with`].
+    #[must_use]
+    pub fn option<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.options.get()
+    }
+
+    /// Its name, without version.
     #[must_use]
     pub fn name(&self) -> &Name {
         &self.name
@@ -223,7 +237,13 @@ impl ServiceBuilder {
         self
     }
 
-    /// Reads an object. Any other value is kept as a problem.
+    /// An option for a [layer](crate::layer); one per type. It is not published.
+    pub fn with<T: Send + Sync + 'static>(mut self, option: T) -> Self {
+        self.0.options.put(option);
+        self
+    }
+
+    /// An object; what is none is kept as a problem.
     fn object(&mut self, what: &str, value: &impl Serialize) -> Map<String, Value> {
         let problem = match to_value(format_args!("its {what}"), value) {
             Ok(Value::Object(map)) => return map,

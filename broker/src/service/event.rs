@@ -4,6 +4,7 @@ use ligand_transporters::Name;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::options::Options;
 use crate::codec::to_value;
 
 /// The definition of a subscription: the name or the pattern of the event, and options.
@@ -13,7 +14,8 @@ pub struct EventDef {
     pub(crate) group: Option<Name>,
     pub(crate) concurrency: Option<usize>,
     pub(crate) extra: Map<String, Value>,
-    /// Why the first extra key that cannot be written as JSON failed.
+    options: Options,
+    /// Why the first extra key that cannot be written cannot be.
     pub(crate) unwritable: Option<String>,
 }
 
@@ -21,7 +23,14 @@ impl EventDef {
     /// A subscription to one event, or to all events that match a pattern (`*` matches one part, `**` any
     /// number).
     pub fn new(pattern: impl Into<Name>) -> Self {
-        Self { pattern: pattern.into(), group: None, concurrency: None, extra: Map::new(), unwritable: None }
+        Self {
+            pattern: pattern.into(),
+            group: None,
+            concurrency: None,
+            extra: Map::new(),
+            options: Options::default(),
+            unwritable: None,
+        }
     }
 
     /// Sets the group. One member of the group gets each emitted event. The default is the service's name.
@@ -62,7 +71,26 @@ impl EventDef {
         self
     }
 
-    /// The event or the pattern.
+    /// A key that was put in by [`EventDef::extra`].
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.extra.get(key)
+    }
+
+    /// An option for a [layer](crate::layer); one per type.
+    #[must_use]
+    pub fn with<T: Send + Sync + 'static>(mut self, option: T) -> Self {
+        self.options.put(option);
+        self
+    }
+
+    /// An option that was put in by [`EventDef::with`].
+    #[must_use]
+    pub fn option<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.options.get()
+    }
+
+    /// The event, or the pattern, that it subscribes to.
     #[must_use]
     pub fn pattern(&self) -> &Name {
         &self.pattern

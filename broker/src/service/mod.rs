@@ -29,6 +29,7 @@ mod event;
 mod gate;
 mod named;
 mod names;
+mod options;
 mod params;
 mod reply;
 mod run;

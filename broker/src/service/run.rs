@@ -11,8 +11,9 @@ use std::task::{Context as Task, Poll, Waker};
 
 use super::gate::{Entered, Gate, Seat};
 use crate::chain::{Chain, Chained, Place, Stacked};
-use crate::error::Result;
-use crate::guard::Guarded;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::guard::{Guarded, Panicked};
 
 /// A handler that has begun. It counts for its service until it has ended or is dropped.
 pub(crate) struct Run<T> {
@@ -20,6 +21,8 @@ pub(crate) struct Run<T> {
     seat: Seat,
     /// `None` if it is counted elsewhere.
     entered: Option<Entered>,
+    /// What is handled, if layers may panic around it.
+    layered: Option<Context>,
 }
 
 /// The state of a handler after its first poll.
@@ -44,6 +47,7 @@ pub(crate) fn first<T>(
     beneath: Beneath,
     layered: bool,
     make: impl FnOnce() -> BoxFuture<'static, Result<T>>,
+    handled: impl Fn() -> Context,
 ) -> First<T> {
     if gate.is_some_and(|gate| !gate.enter()) {
         return First::Closed;
@@ -53,7 +57,10 @@ pub(crate) fn first<T>(
     let place = gate.map(|gate| gate.place(future.address()));
     // Otherwise a handler that emits its own event would overflow the stack.
     let polled = match Stacked::try_enter(place) {
-        Some(_depth) => future.poll_handler(&mut Task::from_waker(Waker::noop())),
+        Some(_depth) => {
+            let told = |panicked: &Panicked| panicked.around_handler(&handled());
+            future.poll_handler(told, &mut Task::from_waker(Waker::noop()))
+        }
         None => Poll::Pending,
     };
     match polled {
@@ -64,15 +71,20 @@ pub(crate) fn first<T>(
             First::Done(result)
         }
         Poll::Pending => {
-            First::Waits(Run { future, seat: Seat::default(), entered: gate.map(Entered::already) })
+            let layered = layered.then(handled);
+            First::Waits(Run { future, seat: Seat::default(), entered: gate.map(Entered::already), layered })
         }
     }
 }
 
 impl<T> Run<T> {
-    /// A handler that has entered the gate, and has not been polled yet.
-    pub(crate) fn new(entered: Option<Entered>, future: Guarded<'static, Result<T>>) -> Self {
-        Self { future, seat: Seat::default(), entered }
+    /// A handler that was let in, not yet polled. With what it handles, if layers may panic around it.
+    pub(crate) fn new(
+        entered: Option<Entered>,
+        future: Guarded<'static, Result<T>>,
+        layered: Option<Context>,
+    ) -> Self {
+        Self { future, seat: Seat::default(), entered, layered }
     }
 
     /// Its place in the chains of handlers that it waits for.
@@ -83,8 +95,9 @@ impl<T> Run<T> {
     /// Polls the handler on the stack of its caller.
     pub(crate) fn poll_in_place(&mut self, task: &mut Task<'_>) -> Poll<Result<T>> {
         let _place = self.place().map(Stacked::at);
-        let Self { future, seat, entered } = self;
-        poll_seated(entered.as_ref().map(Entered::gate), future, || seat, task)
+        let Self { future, seat, entered, layered } = self;
+        let told = |panicked: &Panicked| told(layered.as_ref(), panicked);
+        poll_seated(entered.as_ref().map(Entered::gate), future, || seat, told, task)
     }
 
     /// Runs the handler in a task of its own. If `chain` is not empty, its last handler waits for this one.
@@ -116,8 +129,14 @@ impl<T> Run<T> {
 impl<T> std::future::Future for Run<T> {
     type Output = Result<T>;
     fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<T>> {
-        self.future.poll_handler(task)
+        let Self { future, layered, .. } = &mut *self;
+        future.poll_handler(|panicked| told(layered.as_ref(), panicked), task)
     }
+}
+
+/// The error of a handler around which a layer panicked.
+fn told(handled: Option<&Context>, panicked: &Panicked) -> Error {
+    handled.map_or_else(|| panicked.around_anything(), |cx| panicked.around_handler(cx))
 }
 
 impl<T> Drop for Run<T> {
@@ -128,15 +147,17 @@ impl<T> Drop for Run<T> {
     }
 }
 
-/// Polls a handler on behalf of its caller. The handler is cut with its service.
+/// Polls a handler that is cut with its service, by whoever waits for it. A panic of layers around it becomes the
+/// error that `told` makes.
 #[inline]
 pub(crate) fn poll_seated<'a, T>(
     gate: Option<&Arc<Gate>>,
     future: &mut Guarded<'static, Result<T>>,
     seat: impl FnOnce() -> &'a mut Seat,
+    told: impl FnOnce(&Panicked) -> Error,
     task: &mut Task<'_>,
 ) -> Poll<Result<T>> {
-    let polled = future.poll_handler(task);
+    let polled = future.poll_handler(told, task);
     if polled.is_pending()
         && let Some(gate) = gate
         && gate.cuts_seated(seat(), future.address(), task.waker())

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::broker::{BrokerBuilder, Caller, Origin, OutgoingCall, Response, ServiceBroker, StopError};
 use crate::config::BrokerConfig;
 use crate::error::Result;
-use crate::middleware::IntoLayer;
+use crate::layer::Layer;
 use crate::service::IntoServiceDef;
 
 /// The builder of a [`RunningBroker`]. It is like [`ServiceBroker::builder`], but everything runs as tasks on
@@ -43,8 +43,8 @@ impl TestBroker {
         self.with(|builder| builder.service(service))
     }
 
-    /// Adds a layer. See [`BrokerBuilder::layer`].
-    pub fn layer<Kind>(self, layer: impl IntoLayer<Kind>) -> Self {
+    /// A layer; see [`BrokerBuilder::layer`].
+    pub fn layer(self, layer: impl Layer) -> Self {
         self.with(|builder| builder.layer(layer))
     }
 

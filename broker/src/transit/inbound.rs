@@ -88,16 +88,12 @@ impl Transit {
     /// Decodes a packet. A request that cannot be read but names its id and sender is answered, and a
     /// response that does ends its call, so that no caller waits in vain.
     pub(crate) fn open(self: &Arc<Self>, kind: PacketKind, payload: bytes::Bytes) -> Option<Incoming> {
-        let payload = if self.wire.layers.has_wire() {
-            match self.wire.layers.incoming(payload) {
-                Ok(payload) => payload,
-                Err(error) => {
-                    self.refused_by_layer(kind, &error);
-                    return None;
-                }
+        let payload = match self.wire.layers.incoming(kind, payload) {
+            Ok(payload) => payload,
+            Err(error) => {
+                self.refused_by_layer(kind, &error);
+                return None;
             }
-        } else {
-            payload
         };
         self.look_at(kind, &payload);
         match self.wire.decode(kind, payload) {

@@ -84,7 +84,7 @@ impl Transit {
         body: &mut WriteBody<'_>,
     ) -> Result<(), SendError> {
         let kind = packet.kind();
-        if !self.wire.layers.has_wire() {
+        if !self.wire.layers.wraps_outgoing() {
             return connection.send(route, kind, token, &mut |frame| {
                 self.wire.encode(version, &self.node, packet, body, frame)
             });
@@ -108,7 +108,7 @@ impl Transit {
             },
             usize::MAX,
         )?;
-        let packet = self.wire.layers.outgoing(whole).map_err(|error| {
+        let packet = self.wire.layers.outgoing(kind, whole).map_err(|error| {
             if let Some(left_out) = self.uplink.log_line("outgoing layer") {
                 let left_out = (left_out > 0).then_some(left_out);
                 tracing::warn!(error = %error, packet = kind.as_str(), left_out, "a layer could not change a packet");

@@ -8,10 +8,9 @@ use crate::broker::Shared;
 use crate::config::BrokerConfig;
 use crate::error::{Error, Outcome};
 use crate::handler::ActionFn;
-use crate::middleware::Pipeline;
+use crate::layer::{Pipeline, WrappedAction};
 use crate::protocol::{ActionInfo, Client, Raw};
 use crate::registry::{Composer, Identity};
-use crate::service::ActionDef;
 
 /// Who this node is (protocol chapter 2.4).
 pub(crate) fn identity(config: &BrokerConfig, id: &NodeId, instance_id: &Name) -> Identity {
@@ -75,11 +74,7 @@ pub(crate) fn composer(broker: &Weak<Shared>, pipeline: &Arc<Pipeline>) -> Compo
         }
     });
     let pipeline = Arc::clone(pipeline);
-    Arc::new(move |info: &ActionInfo| {
-        if !pipeline.wraps_actions() {
-            return Arc::clone(&innermost);
-        }
-        let def = ActionDef::published_by(info);
-        pipeline.remote_action(&info.name, &def, Arc::clone(&innermost))
+    Arc::new(move |service: &Name, info: &ActionInfo| {
+        pipeline.remote_action(&WrappedAction::remote(service, info), &innermost)
     })
 }

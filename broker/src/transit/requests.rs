@@ -50,7 +50,8 @@ impl Transit {
         let scope = Self::scope(broker, request, &action, &to);
         let cx = Context::new(broker.clone(), At::Local(Arc::clone(&action)), scope);
         let layered = self.wire.layers.wraps_actions();
-        match first(action.gate.as_ref(), Beneath::GoesOn, layered, || (action.run)(cx.clone(), params)) {
+        let begin = || (action.run)(cx.clone(), params);
+        match first(action.gate.as_ref(), Beneath::GoesOn, layered, begin, || cx.clone()) {
             First::Done(result) => self.answer(&to, &cx, result),
             First::Closed => {
                 // It was withdrawn since it was looked up.

@@ -97,7 +97,7 @@ impl Transit {
         let host = own.hostname().filter(|_| by_name).or(own.ip_list().first()).or(own.hostname())?;
         let hello = Outgoing::GossipHello { host, port: own.port()? };
         let hello = self.wire.collect(&*self.wire.serializer, &self.node, &hello).ok()?;
-        self.wire.layers.outgoing(hello).ok()
+        self.wire.layers.outgoing(PacketKind::GossipHello, hello).ok()
     }
 }
 

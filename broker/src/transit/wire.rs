@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::codec::Codec;
 use crate::config::{BrokerConfig, Protocol};
-use crate::middleware::Pipeline;
+use crate::layer::Pipeline;
 use crate::protocol::{Incoming, Outgoing, ProtocolVersion};
 use crate::serializer::{DecodeError, Limits, Serializer, WriteBody, serializer};
 

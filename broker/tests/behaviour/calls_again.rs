@@ -1,10 +1,10 @@
 //! A layer that calls on more than once with one context: each call gets the answer that belongs to it.
 
-use ligand::middleware::Side;
+use ligand::layer::{Side, WrappedAction, wrap_fn};
 use ligand::testing::{RunningBroker, TestBroker};
 use ligand::transport::PacketKind;
 use ligand::transport::memory::Network;
-use ligand::{ActionDef, ActionFn, Codec, Payload, Reply};
+use ligand::{ActionFn, Codec, Payload, Reply};
 use serde_json::{Value, json};
 use std::future::IntoFuture as _;
 use std::sync::Arc;
@@ -19,10 +19,11 @@ fn both(one: Reply, other: Reply) -> Reply {
 }
 
 async fn with_layer(
-    layer: impl Fn(&ActionDef, Side, ActionFn) -> ActionFn + Send + Sync + 'static,
+    layer: impl Fn(&WrappedAction<'_>, ActionFn) -> ActionFn + Send + Sync + 'static,
 ) -> (RunningBroker, Peer) {
     let network = Network::new();
-    let broker = TestBroker::new().node_id("a").transporter(network.transporter()).layer(layer).start().await;
+    let broker =
+        TestBroker::new().node_id("a").transporter(network.transporter()).layer(wrap_fn(layer)).start().await;
     let peer = Peer::join(&network, "peer").await;
     peer.info("i", 1, &json!([published("other", &["it"], &[])]));
     broker.wait_for(&["other"]).await.unwrap();
@@ -31,8 +32,8 @@ async fn with_layer(
 
 #[tokio::test(start_paused = true)]
 async fn two_at_the_same_time_both_settle_with_their_own_answers() {
-    let hedge = |_: &ActionDef, side, next: ActionFn| -> ActionFn {
-        if side == Side::Local {
+    let hedge = |action: &WrappedAction<'_>, next: ActionFn| -> ActionFn {
+        if action.side() == Side::Local {
             return next;
         }
         Arc::new(move |cx, mut params: Payload| {
@@ -60,8 +61,8 @@ async fn two_at_the_same_time_both_settle_with_their_own_answers() {
 
 #[tokio::test(start_paused = true)]
 async fn the_answer_to_one_that_was_given_up_does_not_settle_the_next() {
-    let again = |_: &ActionDef, side, next: ActionFn| -> ActionFn {
-        if side == Side::Local {
+    let again = |action: &WrappedAction<'_>, next: ActionFn| -> ActionFn {
+        if action.side() == Side::Local {
             return next;
         }
         Arc::new(move |cx, mut params: Payload| {
@@ -90,8 +91,8 @@ async fn the_answer_to_one_that_was_given_up_does_not_settle_the_next() {
 
 #[tokio::test(start_paused = true)]
 async fn one_that_was_answered_leaves_its_id_to_the_next() {
-    let twice = |_: &ActionDef, side, next: ActionFn| -> ActionFn {
-        if side == Side::Local {
+    let twice = |action: &WrappedAction<'_>, next: ActionFn| -> ActionFn {
+        if action.side() == Side::Local {
             return next;
         }
         Arc::new(move |cx, mut params: Payload| {

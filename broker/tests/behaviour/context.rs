@@ -138,16 +138,12 @@ async fn a_caller_on_another_node_is_named() {
 async fn extensions_stay_where_they_were_put() {
     #[derive(Debug, Clone, PartialEq)]
     struct User(u32);
-    let put =
-        |def: &ligand::ActionDef, _: ligand::middleware::Side, next: ligand::ActionFn| -> ligand::ActionFn {
-            if def.name() != "outer" {
-                return next;
-            }
-            std::sync::Arc::new(move |cx, params| {
-                cx.extensions().insert(User(7));
-                next(cx, params)
-            })
-        };
+    let put = ligand::layer::action_fn(|cx, params, next| async move {
+        if cx.name() == "svc.outer" {
+            cx.extensions().insert(User(7));
+        }
+        next.run(cx, params).await
+    });
     let service = ServiceDef::builder("svc")
         .action("outer", |cx: Context, _: Value| async move {
             let here = cx.extensions().get::<User>().map(|user| user.0);

@@ -294,16 +294,8 @@ async fn within_a_call_zero_is_no_time_either() {
 
 #[tokio::test(start_paused = true)]
 async fn layers_around_the_pick_are_not_asked_for_a_call_without_time() {
-    struct Fallback;
-    impl ligand::middleware::ActionLayer for Fallback {
-        fn name(&self) -> &'static str {
-            "fallback"
-        }
-        fn around(&self, _action: &str, _next: ligand::ActionFn) -> ligand::ActionFn {
-            Arc::new(|_, _| panic!("it was asked"))
-        }
-    }
-    let broker = TestBroker::new().layer(Fallback).start().await;
+    let fallback = ligand::layer::around_fn(|_, _, _| async { panic!("it was asked") });
+    let broker = TestBroker::new().layer(fallback).start().await;
     let error = broker.call::<()>("no.such", ()).timeout(Duration::ZERO).await.unwrap_err();
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::RequestSkipped, Outcome::NotRun));
 }

@@ -1,11 +1,11 @@
 //! Layers: around calls, around handlers, around bytes.
 
 use bytes::Bytes;
-use ligand::middleware::{ActionLayer, Side, wire_layer};
+use ligand::layer::{Layer, Side, WrappedAction, event_fn, wire_fns, wrap_fn};
 use ligand::testing::{Cluster, EventLog, TestBroker};
 use ligand::{
-    ActionDef, ActionFn, BrokerBuilder, Context, Error, ErrorKind, EventDef, EventFn, IntoServiceDef as _,
-    Outcome, Reply, ServiceDef,
+    ActionDef, ActionFn, BrokerBuilder, Context, Error, ErrorKind, IntoServiceDef as _, Outcome, Reply,
+    ServiceDef,
 };
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
@@ -35,7 +35,7 @@ fn noting(name: &'static str, place: &str, next: ActionFn, diary: &Diary) -> Act
     })
 }
 
-impl ActionLayer for Notes {
+impl Layer for Notes {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -46,9 +46,9 @@ impl ActionLayer for Notes {
             next
         }
     }
-    fn action(&self, def: &ActionDef, side: Side, next: ActionFn) -> ActionFn {
-        if self.after && def.name() == "one" {
-            noting(self.name, &format!("{side:?}"), next, &self.diary)
+    fn action(&self, action: &WrappedAction<'_>, next: ActionFn) -> ActionFn {
+        if self.after && action.name() == "math.one" {
+            noting(self.name, &format!("{:?}", action.side()), next, &self.diary)
         } else {
             next
         }
@@ -118,7 +118,7 @@ async fn both_ends_of_a_remote_call_have_their_layers() {
 
 struct Fallback;
 
-impl ActionLayer for Fallback {
+impl Layer for Fallback {
     fn name(&self) -> &'static str {
         "fallback"
     }
@@ -169,40 +169,36 @@ async fn a_layer_around_the_pick_changes_nothing_of_what_a_call_asks_for() {
 async fn a_layer_can_read_an_option_of_the_action_and_refuse() {
     #[derive(Debug)]
     struct Role(&'static str);
-    let guard = |def: &ActionDef, side: Side, next: ActionFn| -> ActionFn {
-        let Some(Role(role)) = def.option::<Role>() else { return next };
-        assert_eq!(side, Side::Local);
-        let role = *role;
+    let guard = wrap_fn(|action, next| {
+        let Some(&Role(role)) = action.def().option() else { return next };
+        assert_eq!((action.side(), action.service().as_str()), (Side::Local, "svc"));
         Arc::new(move |cx: Context, params| {
             if cx.meta().get::<String>("role").as_deref() == Some(role) {
                 return next(cx, params);
             }
             Box::pin(async { Err(Error::client(403, "FORBIDDEN", "not you").with_outcome(Outcome::NotRun)) })
         })
-    };
+    });
     let service = ServiceDef::builder("svc")
         .action(ActionDef::new("secret").with(Role("admin")), |_, _: Value| async { ok(1) })
         .action("open", |_, _: Value| async { ok(1) });
-    let broker = TestBroker::new().layer(guard).service(service).start().await;
+    let broker = TestBroker::new().layer(guard.named("guard")).service(service).start().await;
     assert_eq!(broker.call::<u8>("svc.open", ()).await.unwrap(), 1);
     let refused = broker.call::<u8>("svc.secret", ()).await.unwrap_err();
     assert_eq!((refused.error_type(), refused.outcome()), (Some("FORBIDDEN"), Outcome::NotRun));
     assert_eq!(broker.call::<u8>("svc.secret", ()).meta("role", "admin").await.unwrap(), 1);
-    assert_eq!((broker.layers("svc.secret"), broker.layers("svc.open")), (vec!["closure"], vec![]));
+    assert_eq!((broker.layers("svc.secret"), broker.layers("svc.open")), (vec!["guard"], vec![]));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_layer_wraps_the_handlers_of_this_node() {
+async fn a_layer_wraps_the_handlers_of_this_node() {
     let diary = Diary::default();
     let layer = {
         let diary = Arc::clone(&diary);
-        move |_: &EventDef, next: EventFn| -> EventFn {
-            let diary = Arc::clone(&diary);
-            Arc::new(move |cx: Context, data| {
-                diary.lock().unwrap().push(cx.name().to_string());
-                next(cx, data)
-            })
-        }
+        event_fn(move |cx, data, next| {
+            diary.lock().unwrap().push(cx.name().to_string());
+            async move { next.run(cx, data).await }
+        })
     };
     let log = EventLog::of("user.*");
     let cluster = Cluster::seeded(1)
@@ -227,14 +223,13 @@ fn stamp(builder: BrokerBuilder, mark: u8) -> BrokerBuilder {
         Some((first, rest)) if *first == mark => Ok(Bytes::copy_from_slice(rest)),
         _ => Err(Error::client(400, "NO_STAMP", "no stamp")),
     };
-    builder.layer(wire_layer("stamp", add, check))
+    builder.layer(wire_fns(add, check))
 }
 
 #[tokio::test(start_paused = true)]
-async fn wire_layers_change_every_packet_and_undo_it_in_reverse() {
+async fn layers_on_the_wire_change_every_packet_and_undo_it_in_reverse() {
     let echo = || ServiceDef::builder("echo").action("it", |_, body: Value| async move { ok(body) }).build();
-    let layered =
-        |builder: BrokerBuilder| stamp(builder, 0x55).layer(wire_layer("xor", xor(0x2a), xor(0x2a)));
+    let layered = |builder: BrokerBuilder| stamp(builder, 0x55).layer(wire_fns(xor(0x2a), xor(0x2a)));
     let cluster =
         Cluster::seeded(1).node_with("a", [], layered).node_with("b", [echo()], layered).start().await;
     for body in [json!({ "a": [1, 2] }), json!("x".repeat(100_000))] {

@@ -1,7 +1,7 @@
 //! Starting and stopping.
 
 use async_trait::async_trait;
-use ligand::middleware::Lifecycle;
+use ligand::layer::Layer;
 use ligand::testing::{Cluster, TestBroker};
 use ligand::{Error, ErrorKind, Result, ServiceBroker, ServiceCx, ServiceDef, StartError};
 use serde_json::Value;
@@ -45,10 +45,10 @@ impl Diary {
 }
 
 #[derive(Clone)]
-struct Layer(Diary, &'static str, &'static str);
+struct Noting(Diary, &'static str, &'static str);
 
 #[async_trait]
-impl Lifecycle for Layer {
+impl Layer for Noting {
     fn name(&self) -> &'static str {
         self.1
     }
@@ -66,7 +66,7 @@ impl Lifecycle for Layer {
     }
 }
 
-impl Layer {
+impl Noting {
     fn note(&self, what: &str) -> Result<()> {
         self.0.note(format!("layer {} {what}", self.1));
         if what == self.2 { Err(Error::internal("no")) } else { Ok(()) }
@@ -77,8 +77,8 @@ impl Layer {
 async fn layers_and_services_stop_in_the_reverse_order_of_their_start() {
     let diary = Diary::default();
     let broker = TestBroker::new()
-        .layer(Layer(diary.clone(), "outer", ""))
-        .layer(Layer(diary.clone(), "inner", ""))
+        .layer(Noting(diary.clone(), "outer", ""))
+        .layer(Noting(diary.clone(), "inner", ""))
         .service(diary.service("one", ""))
         .service(diary.service("two", ""))
         .start()
@@ -146,8 +146,8 @@ async fn a_node_that_failed_to_start_leaves_the_cluster_as_it_was() {
 async fn a_layer_that_fails_to_start_is_named() {
     let diary = Diary::default();
     let broker = ServiceBroker::builder()
-        .layer(Layer(diary.clone(), "outer", ""))
-        .layer(Layer(diary.clone(), "broken", "starting"))
+        .layer(Noting(diary.clone(), "outer", ""))
+        .layer(Noting(diary.clone(), "broken", "starting"))
         .service(diary.service("one", ""))
         .build()
         .unwrap();
@@ -160,7 +160,7 @@ async fn a_layer_that_fails_to_start_is_named() {
 async fn stopping_goes_on_to_the_end_and_tells_every_failure() {
     let diary = Diary::default();
     let broker = TestBroker::new()
-        .layer(Layer(diary.clone(), "layer", "stopping"))
+        .layer(Noting(diary.clone(), "layer", "stopping"))
         .service(diary.service("one", "stopped"))
         .service(diary.service("two", "stopped"))
         .service(diary.service("three", ""))

@@ -28,6 +28,7 @@ mod half_pairs;
 mod hostile_bus;
 mod id_conflict;
 mod info_rate;
+mod layer_hooks;
 mod layers;
 mod lifecycle;
 mod liveness;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use ligand::middleware::Lifecycle;
+use ligand::layer::Layer;
 use ligand::testing::{Cluster, EventLog, TestBroker};
 use ligand::{
     Call, Caller, Context, EventDef, IntoServiceDef as _, NodeId, Outcome, OutgoingCall, Payload, Response,
@@ -112,7 +112,7 @@ impl Busy {
 }
 
 #[async_trait]
-impl Lifecycle for Busy {
+impl Layer for Busy {
     fn name(&self) -> &'static str {
         "busy"
     }

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use ligand::middleware::{ActionLayer, EventLayer, Lifecycle, Side, wire_layer};
+use ligand::layer::{Layer, Side, WrappedAction, WrappedEvent, wire_fns};
 use ligand::testing::{Cluster, EventLog, TestBroker};
 use ligand::transport::{Capabilities, Connection, Link, TransportError, Transporter};
 use ligand::{
@@ -118,7 +118,7 @@ impl Phase {
 }
 
 #[async_trait]
-impl Lifecycle for Phase {
+impl Layer for Phase {
     fn name(&self) -> &'static str {
         "fragile"
     }
@@ -176,15 +176,15 @@ impl Calls {
     }
 }
 
-impl ActionLayer for Calls {
+impl Layer for Calls {
     fn name(&self) -> &'static str {
         "fragile"
     }
     fn around(&self, action: &str, next: ActionFn) -> ActionFn {
         if self.0.is_none() && action == "fine.broken" { self.wrap(next) } else { next }
     }
-    fn action(&self, def: &ActionDef, side: Side, next: ActionFn) -> ActionFn {
-        if self.0 == Some(side) && def.name() == "broken" { self.wrap(next) } else { next }
+    fn action(&self, action: &WrappedAction<'_>, next: ActionFn) -> ActionFn {
+        if self.0 == Some(action.side()) && action.name() == "fine.broken" { self.wrap(next) } else { next }
     }
 }
 
@@ -293,7 +293,7 @@ async fn the_line_of_a_layers_panic_names_service_action_and_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_line_of_an_event_layers_panic_names_service_event_and_request() {
+async fn the_line_of_a_panic_around_an_event_names_service_event_and_request() {
     for at in [At::Make, At::Poll] {
         for concurrency in [None, Some(1)] {
             let broker = TestBroker::new().layer(Events(at)).service(breaking(concurrency)).start().await;
@@ -307,12 +307,12 @@ async fn the_line_of_an_event_layers_panic_names_service_event_and_request() {
 /// Panics at the event `break`.
 struct Events(At);
 
-impl EventLayer for Events {
+impl Layer for Events {
     fn name(&self) -> &'static str {
         "fragile"
     }
-    fn event(&self, def: &EventDef, next: EventFn) -> EventFn {
-        if def.pattern() != "break" {
+    fn event(&self, event: &WrappedEvent<'_>, next: EventFn) -> EventFn {
+        if event.def().pattern() != "break" {
             return next;
         }
         let at = self.0;
@@ -336,7 +336,7 @@ fn breaking(concurrency: Option<usize>) -> ServiceDef {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_layer_that_panics_when_it_wraps_fails_the_start() {
+async fn a_layer_that_panics_when_it_wraps_a_subscription_fails_the_start() {
     let broker = ServiceBroker::builder().layer(Events(At::Wrap)).service(breaking(None)).build().unwrap();
     let error = broker.start().await.unwrap_err();
     assert!(matches!(error, StartError::Layer { layer: "fragile", .. }), "{error}");
@@ -344,7 +344,7 @@ async fn an_event_layer_that_panics_when_it_wraps_fails_the_start() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_layer_that_panics_unwinds_into_nobody() {
+async fn a_layer_that_panics_around_an_event_unwinds_into_nobody() {
     for at in [At::Make, At::Poll] {
         for concurrency in [None, Some(1)] {
             let log = EventLog::of("**");
@@ -376,7 +376,7 @@ async fn an_event_layer_that_panics_unwinds_into_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wire_layer_that_panics_loses_its_packet_and_nothing_else() {
+async fn a_layer_that_panics_on_the_wire_loses_its_packet_and_nothing_else() {
     let (out, into) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let cluster = {
         let (out, into) = (Arc::clone(&out), Arc::clone(&into));
@@ -387,8 +387,7 @@ async fn a_wire_layer_that_panics_loses_its_packet_and_nothing_else() {
                 Ok(packet)
             }
         };
-        let fragile =
-            move |builder: BrokerBuilder| builder.layer(wire_layer("fragile", panics(&out), panics(&into)));
+        let fragile = move |builder: BrokerBuilder| builder.layer(wire_fns(panics(&out), panics(&into)));
         Cluster::seeded(1).node_with("a", [], fragile).node("b", [fine()]).start().await
     };
     out.store(true, Ordering::Relaxed);

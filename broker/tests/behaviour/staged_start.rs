@@ -1,7 +1,7 @@
 //! A node is announced as its services start, once its id is its own.
 
 use async_trait::async_trait;
-use ligand::middleware::Lifecycle;
+use ligand::layer::Layer;
 use ligand::transport::memory::Network;
 use ligand::transport::{PacketKind, Subscription};
 use ligand::{BrokerBuilder, ErrorKind, Outcome, ServiceBroker, ServiceCx, ServiceDef, StartError};
@@ -405,7 +405,7 @@ async fn a_node_whose_id_is_asked_about_answers_nobody_in_its_name() {
 struct Adds(Arc<AtomicUsize>, Arc<Notify>);
 
 #[async_trait]
-impl Lifecycle for Adds {
+impl Layer for Adds {
     fn name(&self) -> &'static str {
         "adds"
     }

@@ -6,7 +6,7 @@
 mod server;
 
 use ligand::config::{DiscovererConfig, SerializerKind};
-use ligand::middleware::wire_layer;
+use ligand::layer::wire_fns;
 use ligand::{BrokerBuilder, BrokerConfig, Error, ServiceBroker, ServiceDef, StartError, Timeout};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
@@ -250,8 +250,7 @@ async fn discover_info_and_heartbeat_are_not_sent_and_a_farewell_is() {
     let transporter = format!("memory://{namespace}");
     let sent = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&sent);
-    let note = wire_layer(
-        "note",
+    let note = wire_fns(
         move |packet| {
             noted.lock().unwrap().push(serde_json::from_slice::<Value>(&packet).unwrap());
             Ok(packet)

@@ -1,6 +1,6 @@
 //! Compression and encryption with stock nodes: each method, each kind of cipher, both orders.
 
-use ligand::middleware::{Cipher, Compression, CompressionMethod, Encryption};
+use ligand::layer::{Cipher, Compression, CompressionMethod, Encryption};
 use ligand::{BrokerBuilder, Value};
 use serde_json::json;
 

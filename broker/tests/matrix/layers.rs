@@ -1,7 +1,7 @@
 //! Layers on the wire, as a stock node and as one of ours is given them.
 
 use ligand::BrokerBuilder;
-use ligand::middleware::{Cipher, Compression, CompressionMethod, Encryption};
+use ligand::layer::{Cipher, Compression, CompressionMethod, Encryption};
 use serde_json::{Value, json};
 
 use crate::js::Version;

@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use ligand::{EventDef, EventFn, Params, Result, service};
+use ligand::layer::{Layer, WrappedEvent};
+use ligand::{EventFn, Params, Result, service};
 use tokio::sync::mpsc;
 
 use crate::events::RIDE_ACCEPTED;
@@ -17,20 +18,28 @@ pub(super) const MARK: &str = "holdForKill";
 /// The event that says who holds the ride.
 const HELD: &str = "demo.held";
 
-/// Wraps a subscription; all but the one to `rideAccepted` stay as they are.
-pub(super) fn layer(def: &EventDef, next: EventFn) -> EventFn {
-    if *def.pattern() != RIDE_ACCEPTED {
-        return next;
+/// Wraps the subscription to `rideAccepted`. All others stay as they are.
+pub(super) struct Hold;
+
+impl Layer for Hold {
+    fn name(&self) -> &'static str {
+        "hold"
     }
-    Arc::new(move |ctx, payload| {
-        if ctx.meta().get::<bool>(MARK) != Some(true) {
-            return next(ctx, payload);
+
+    fn event(&self, event: &WrappedEvent<'_>, next: EventFn) -> EventFn {
+        if *event.def().pattern() != RIDE_ACCEPTED {
+            return next;
         }
-        Box::pin(async move {
-            ctx.emit(HELD, ctx.broker().node_id().as_str()).await?;
-            std::future::pending().await
+        Arc::new(move |ctx, payload| {
+            if ctx.meta().get::<bool>(MARK) != Some(true) {
+                return next(ctx, payload);
+            }
+            Box::pin(async move {
+                ctx.emit(HELD, ctx.broker().node_id().as_str()).await?;
+                std::future::pending().await
+            })
         })
-    })
+    }
 }
 
 /// Hears which node holds the ride, beside the app.

@@ -62,7 +62,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<Verdict, Failure> {
 
 /// Runs a node until the parent has closed the pipe, or is gone.
 pub(crate) async fn run_child(node: BrokerBuilder) -> Result<(), Failure> {
-    node.layer(hold::layer).build()?.run_until(end_of_stdin()).await?;
+    node.layer(hold::Hold).build()?.run_until(end_of_stdin()).await?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::Catalog;
 use crate::codec::read_json;
 use crate::config::Timeout;
+use crate::handler::Chains;
 use crate::protocol::{ActionInfo, Raw};
 use crate::registry::actions::{Action, ActionEntry};
 use crate::registry::endpoints::Endpoints;
@@ -87,11 +88,13 @@ impl Catalog {
             timeout: action.timeout.map(Timeout::for_node),
             definition: action.definition.clone(),
         };
+        let Chains { around, run } = (self.composer)(&action.service, &info);
         Arc::new(Action {
             encode: false,
             gate: None,
             service: action.service.clone(),
-            run: (self.composer)(&info),
+            run,
+            around,
             name: info.name,
             visibility: info.visibility,
             timeout: action.timeout,

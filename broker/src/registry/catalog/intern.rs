@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 
 use super::Catalog;
 use crate::config::Timeout;
+use crate::handler::Chains;
 use crate::protocol::{ActionInfo, EventInfo, Raw, ServiceInfo, Services};
 use crate::registry::actions::Action;
 use crate::registry::endpoints::fingerprint;
@@ -106,7 +107,7 @@ impl Catalog {
         if let Some(known) = entry.and_then(|entry| entry.available.known(fingerprint, same)) {
             return Arc::clone(known);
         }
-        let run = (self.composer)(&info);
+        let Chains { around, run } = (self.composer)(service, &info);
         Arc::new(Action {
             encode: false,
             gate: None,
@@ -116,6 +117,7 @@ impl Catalog {
             timeout: info.timeout.map(Timeout::from_node),
             definition: info.definition.detached(),
             run,
+            around,
         })
     }
 

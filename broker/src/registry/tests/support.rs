@@ -41,9 +41,10 @@ pub(in crate::registry) fn registry_of(max_nodes: usize) -> (Registry, Instant, 
     let now = Instant::now();
     let composed = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&composed);
-    let composer: Composer = Arc::new(move |_| {
+    let composer: Composer = Arc::new(move |_, _| {
         count.fetch_add(1, Ordering::Relaxed);
-        Arc::new(|_, _| Box::pin(std::future::ready(Ok(crate::Reply::empty()))))
+        let run: crate::ActionFn = Arc::new(|_, _| Box::pin(std::future::ready(Ok(crate::Reply::empty()))));
+        crate::handler::Chains { around: None, run }
     });
     let options = RegistryOptions { strategy: StrategyKind::RoundRobin, max_nodes, by_bus: false, base: now };
     (Registry::new(identity(), options, composer, now), now, composed)
@@ -122,6 +123,7 @@ pub(in crate::registry) fn local(name: &str, actions: &[&str], events: &[(&str, 
             encode: false,
             gate: None,
             run: Arc::new(|_, _| Box::pin(std::future::ready(Ok(crate::Reply::empty())))),
+            around: None,
         })
     };
     let event = |(pattern, group): &(&str, &str)| {

@@ -1,6 +1,6 @@
 //! Clusters whose packets are compressed or encrypted.
 
-use ligand::middleware::{Cipher, Compression, Encryption};
+use ligand::layer::{Cipher, Compression, Encryption};
 use serde_json::json;
 use tests_support::outsider::{compressed, payloads};
 

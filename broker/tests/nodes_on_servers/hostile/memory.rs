@@ -1,7 +1,7 @@
 //! What a node's memory grows by. The victim is a process of its own, this program started again, so that
 //! nobody else's memory is counted; the system tells its peak.
 
-use ligand::middleware::Compression;
+use ligand::layer::Compression;
 use ligand::transport::{PacketKind, Route, Subscription, transporter_for};
 use ligand::{Context, Error, ServiceBroker, ServiceDef};
 use serde_json::{Value, json};

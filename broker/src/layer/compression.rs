@@ -8,8 +8,9 @@ use bytes::Bytes;
 use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
 use serde_json::json;
 use std::fmt;
+use std::sync::Arc;
 
-use super::WireLayer;
+use super::{Layer, WireFn};
 use crate::error::{Error, Result};
 
 /// In front of a packet that is not compressed.
@@ -67,12 +68,12 @@ impl CompressionMethod {
     }
 }
 
-/// A [`WireLayer`] that compresses packets. Every node of the cluster needs one with the same method, at
-/// the same place among its wire layers; Node's is `Middlewares.Transmit.Compression`.
+/// A [`Layer`] that compresses packets. Every node of the cluster needs one with the same method, at
+/// the same place among the layers that change bytes; Node's is `Middlewares.Transmit.Compression`.
 ///
 /// ```
 /// use ligand::ServiceBroker;
-/// use ligand::middleware::{Compression, CompressionMethod};
+/// use ligand::layer::{Compression, CompressionMethod};
 ///
 /// let broker = ServiceBroker::builder()
 ///     .layer(Compression::new(CompressionMethod::Gzip).threshold(4096))
@@ -118,6 +119,28 @@ impl Compression {
     pub fn max_size(mut self, bytes: usize) -> Self {
         self.max_size = bytes;
         self
+    }
+
+    /// A packet as it is sent.
+    fn pack(&self, packet: &[u8]) -> Result<Bytes> {
+        let (size, limit) = (packet.len(), self.max_size);
+        if size > limit {
+            let text = format!("The packet has {size} bytes, `Compression::max_size` allows {limit}.");
+            return Err(Error::packet_too_large(text, size, limit));
+        }
+        if size < self.threshold {
+            return Ok([&[PLAIN][..], packet].concat().into());
+        }
+        Ok(self.compress(packet)?.into())
+    }
+
+    /// A packet as it was before it was sent.
+    fn unpack(&self, packet: &Bytes) -> Result<Bytes> {
+        match packet.first() {
+            None => Err(Error::codec("an empty packet: does its sender lack the layer `compression`?")),
+            Some(&PLAIN) => Ok(packet.slice(1..)),
+            Some(_) => Ok(self.decompress(packet.get(1..).unwrap_or_default())?.into()),
+        }
     }
 
     fn compress(&self, packet: &[u8]) -> Result<Vec<u8>> {
@@ -174,29 +197,19 @@ impl Compression {
     }
 }
 
-impl WireLayer for Compression {
+impl Layer for Compression {
     fn name(&self) -> &'static str {
         "compression"
     }
 
-    fn outgoing(&self, packet: Bytes) -> Result<Bytes> {
-        let (size, limit) = (packet.len(), self.max_size);
-        if size > limit {
-            let text = format!("The packet has {size} bytes, `Compression::max_size` allows {limit}.");
-            return Err(Error::packet_too_large(text, size, limit));
-        }
-        if size < self.threshold {
-            return Ok([&[PLAIN][..], &packet].concat().into());
-        }
-        Ok(self.compress(&packet)?.into())
+    fn outgoing(&self, next: WireFn) -> WireFn {
+        let this = self.clone();
+        Arc::new(move |kind, packet| next(kind, this.pack(&packet)?))
     }
 
-    fn incoming(&self, packet: Bytes) -> Result<Bytes> {
-        match packet.first() {
-            None => Err(Error::codec("an empty packet: does its sender lack the layer `compression`?")),
-            Some(&PLAIN) => Ok(packet.slice(1..)),
-            Some(_) => Ok(self.decompress(packet.get(1..).unwrap_or_default())?.into()),
-        }
+    fn incoming(&self, next: WireFn) -> WireFn {
+        let this = self.clone();
+        Arc::new(move |kind, packet| next(kind, this.unpack(&packet)?))
     }
 }
 
@@ -222,14 +235,14 @@ mod tests {
     fn what_is_shorter_than_the_threshold_is_sent_as_it_is_behind_a_zero() {
         let layer = Compression::default();
         let short = vec![b'x'; 1023];
-        let sent = layer.outgoing(bytes(&short)).unwrap();
+        let sent = layer.pack(&short).unwrap();
         assert_eq!((sent[0], &sent[1..]), (0, &short[..]));
-        assert_eq!(layer.incoming(sent).unwrap(), short);
+        assert_eq!(layer.unpack(&sent).unwrap(), short);
         let long = vec![b'x'; 1024];
-        let sent = layer.outgoing(bytes(&long)).unwrap();
+        let sent = layer.pack(&long).unwrap();
         assert_eq!(sent[0], 1);
         assert!(sent.len() < 50, "{}", sent.len());
-        assert_eq!(layer.threshold(0).outgoing(Bytes::new()).unwrap()[0], 1);
+        assert_eq!(layer.threshold(0).pack(&[]).unwrap()[0], 1);
     }
 
     #[test]
@@ -238,13 +251,13 @@ mod tests {
             let layer = Compression::new(method).max_size(100_000).threshold(0);
             let open = Compression::new(method).max_size(usize::MAX).threshold(0);
             let fits = bytes(&vec![b'x'; 100_000]);
-            assert_eq!(layer.incoming(layer.outgoing(fits.clone()).unwrap()).unwrap(), fits);
+            assert_eq!(layer.unpack(&layer.pack(&fits).unwrap()).unwrap(), fits);
             let larger = bytes(&vec![b'x'; 100_001]);
-            let error = layer.outgoing(larger.clone()).unwrap_err();
+            let error = layer.pack(&larger).unwrap_err();
             assert_eq!((error.error_type(), error.is_retryable()), (Some("PACKET_TOO_LARGE"), false));
             assert_eq!(error.data().unwrap(), &json!({ "size": 100_001, "limit": 100_000 }));
             assert!(error.to_string().contains("`Compression::max_size`"), "{error}");
-            let error = layer.incoming(open.outgoing(larger).unwrap()).unwrap_err();
+            let error = layer.unpack(&open.pack(&larger).unwrap()).unwrap_err();
             assert_eq!((error.error_type(), error.is_retryable()), (Some("PACKET_TOO_LARGE"), false));
             assert!(error.to_string().contains("`Compression::max_size`"), "{error}");
         }
@@ -254,9 +267,9 @@ mod tests {
     fn a_bomb_is_given_up_before_it_grows() {
         // Hundreds of mebibytes of zeros are a few hundred kibibytes of this.
         let open = Compression::default().max_size(usize::MAX);
-        let bomb = open.outgoing(bytes(&vec![0; 64 << 20])).unwrap();
+        let bomb = open.pack(&vec![0; 64 << 20]).unwrap();
         assert!(bomb.len() < 70_000, "{}", bomb.len());
-        let error = Compression::default().incoming(bomb).unwrap_err();
+        let error = Compression::default().unpack(&bomb).unwrap_err();
         assert_eq!(error.error_type(), Some("PACKET_TOO_LARGE"));
     }
 
@@ -265,19 +278,19 @@ mod tests {
         let packet = bytes(&b"some text, some more text, and some text again".repeat(40));
         for method in METHODS {
             let layer = Compression::new(method);
-            let whole = layer.outgoing(packet.clone()).unwrap();
+            let whole = layer.pack(&packet).unwrap();
             for end in 0..whole.len() {
-                layer.incoming(whole.slice(..end)).unwrap_err();
+                layer.unpack(&whole.slice(..end)).unwrap_err();
             }
             let longer = [&whole[..], b"\0\0garbage"].concat();
-            assert_eq!(layer.incoming(longer.into()).unwrap(), packet);
+            assert_eq!(layer.unpack(&longer.into()).unwrap(), packet);
         }
     }
 
     #[test]
     fn a_packet_of_a_node_without_the_layer_is_refused() {
         for method in METHODS {
-            Compression::new(method).incoming(bytes(br#"{"ver":"5"}"#)).unwrap_err();
+            Compression::new(method).unpack(&bytes(br#"{"ver":"5"}"#)).unwrap_err();
         }
     }
 
@@ -296,7 +309,7 @@ mod tests {
             let packet = bytes(&seed.repeat(times));
             let sender = Compression::new(method).threshold(threshold);
             let receiver = Compression::new(method);
-            prop_assert_eq!(receiver.incoming(sender.outgoing(packet.clone())?)?, packet);
+            prop_assert_eq!(receiver.unpack(&sender.pack(&packet)?)?, packet);
         }
 
         #[test]
@@ -309,11 +322,11 @@ mod tests {
             let layer = Compression::new(method).max_size(1000).threshold(0);
             if valid {
                 let value = data.first().copied().unwrap_or_default();
-                data = layer.outgoing(bytes(&data))?.to_vec();
+                data = layer.pack(&data)?.to_vec();
                 let at = damaged.index(data.len());
                 data[at] = value;
             }
-            if let Ok(read) = layer.incoming(bytes(&data)) {
+            if let Ok(read) = layer.unpack(&bytes(&data)) {
                 prop_assert!(read.len() <= 1000);
             }
         }

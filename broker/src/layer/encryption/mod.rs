@@ -1,4 +1,4 @@
-//! Encryption of packets: as Node's middleware does it (protocol chapter 10.2), and a mode of our own that
+//! Encryption of packets: as Node's layer does it (protocol chapter 10.2), and a mode of our own that
 //! also authenticates.
 //!
 //! Node encrypts the bytes of every packet with a key and an IV that never change, and puts nothing in
@@ -13,16 +13,17 @@ mod sealed;
 
 use bytes::Bytes;
 use std::fmt;
+use std::sync::Arc;
 
-use super::WireLayer;
+use super::{Layer, WireFn};
 use crate::error::{Error, Result};
 use block::Block;
 pub use cipher::Cipher;
 pub use error::EncryptionError;
 use sealed::Sealed;
 
-/// A [`WireLayer`] that encrypts packets. Every node of the cluster needs the same one, at the same place
-/// among its wire layers.
+/// A [`Layer`] that encrypts packets. Every node of the cluster needs the same one, at the same place
+/// among the layers that change bytes.
 ///
 /// | here | Node's `Middlewares.Transmit` |
 /// |---|---|
@@ -33,7 +34,7 @@ use sealed::Sealed;
 ///
 /// ```
 /// use ligand::ServiceBroker;
-/// use ligand::middleware::{Cipher, Compression, Encryption};
+/// use ligand::layer::{Cipher, Compression, Encryption};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let key = "0123456789abcdef0123456789abcdef";
@@ -42,11 +43,36 @@ use sealed::Sealed;
 /// let broker = ServiceBroker::builder().layer(encryption).layer(Compression::default()).build()?;
 /// # Ok(()) }
 /// ```
-pub struct Encryption(Mode);
+pub struct Encryption(Arc<Mode>);
 
 enum Mode {
     Block { block: Block, cipher: Cipher, derived: bool },
     Sealed(Box<Sealed>),
+}
+
+impl Mode {
+    fn encrypt(&self, packet: &[u8]) -> Result<Bytes> {
+        match self {
+            Self::Block { block, .. } => Ok(block.encrypt(packet).into()),
+            Self::Sealed(sealed) => {
+                let packet = sealed.seal(packet);
+                packet.map(Bytes::from).ok_or_else(|| Error::codec("the packet is too long to be encrypted"))
+            }
+        }
+    }
+
+    fn decrypt(&self, packet: &[u8]) -> Result<Bytes> {
+        let opened = match self {
+            Self::Block { block, .. } => block.decrypt(packet),
+            Self::Sealed(sealed) => sealed.open(packet),
+        };
+        opened.map(Bytes::from).ok_or_else(|| {
+            Error::codec(
+                "the packet cannot be decrypted: do all nodes have the same key, cipher and IV, \
+                 and the same layers in the same order?",
+            )
+        })
+    }
 }
 
 impl Encryption {
@@ -112,7 +138,7 @@ impl Encryption {
     /// # Errors
     /// When the key has not 32 bytes.
     pub fn authenticated(key: impl AsRef<[u8]>) -> Result<Self, EncryptionError> {
-        Ok(Self(Mode::Sealed(Box::new(Sealed::new(key.as_ref())?))))
+        Ok(Self(Arc::new(Mode::Sealed(Box::new(Sealed::new(key.as_ref())?)))))
     }
 
     fn block(
@@ -124,40 +150,27 @@ impl Encryption {
         let wrong = || EncryptionError::KeyLength { cipher, expected: cipher.key_length(), got: key.len() };
         let block =
             Some(key).filter(|key| key.len() == cipher.key_length()).and_then(|key| Block::new(key, iv));
-        Ok(Self(Mode::Block { block: block.ok_or_else(wrong)?, cipher, derived }))
+        Ok(Self(Arc::new(Mode::Block { block: block.ok_or_else(wrong)?, cipher, derived })))
     }
 }
 
-impl WireLayer for Encryption {
+impl Layer for Encryption {
     fn name(&self) -> &'static str {
         "encryption"
     }
 
-    fn outgoing(&self, packet: Bytes) -> Result<Bytes> {
-        match &self.0 {
-            Mode::Block { block, .. } => Ok(block.encrypt(&packet).into()),
-            Mode::Sealed(sealed) => {
-                let packet = sealed.seal(&packet);
-                packet.map(Bytes::from).ok_or_else(|| Error::codec("the packet is too long to be encrypted"))
-            }
-        }
+    fn outgoing(&self, next: WireFn) -> WireFn {
+        let mode = Arc::clone(&self.0);
+        Arc::new(move |kind, packet| next(kind, mode.encrypt(&packet)?))
     }
 
-    fn incoming(&self, packet: Bytes) -> Result<Bytes> {
-        let opened = match &self.0 {
-            Mode::Block { block, .. } => block.decrypt(&packet),
-            Mode::Sealed(sealed) => sealed.open(&packet),
-        };
-        opened.map(Bytes::from).ok_or_else(|| {
-            Error::codec(
-                "the packet cannot be decrypted: do all nodes have the same key, cipher and IV, \
-                 and the same layers in the same order?",
-            )
-        })
+    fn incoming(&self, next: WireFn) -> WireFn {
+        let mode = Arc::clone(&self.0);
+        Arc::new(move |kind, packet| next(kind, mode.decrypt(&packet)?))
     }
 
     fn weakness(&self) -> Option<&'static str> {
-        match &self.0 {
+        match &*self.0 {
             Mode::Block { derived: true, .. } => Some(
                 "the key comes from a password by one round of MD5, and nothing is authenticated; \
                  between ligand nodes use Encryption::authenticated",
@@ -179,7 +192,7 @@ impl WireLayer for Encryption {
 impl fmt::Debug for Encryption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Encryption");
-        match &self.0 {
+        match &*self.0 {
             Mode::Block { cipher, derived, .. } => {
                 shown.field("cipher", cipher).field("from_password", derived)
             }
