@@ -14,8 +14,8 @@ use ligand::{
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
 
-use crate::log::Log;
 use crate::ways::{ms, ok, secs};
+use tests_support::log::Log;
 
 const TEXT: &str = "the wheel came off";
 

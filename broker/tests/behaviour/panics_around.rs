@@ -8,8 +8,8 @@ use ligand::layer::{Layer, Side, WrappedAction, WrappedEvent, wire_fns};
 use ligand::testing::{Cluster, EventLog, TestBroker};
 use ligand::transport::{Capabilities, Connection, Link, TransportError, Transporter};
 use ligand::{
-    ActionDef, ActionFn, BrokerBuilder, Caller, Context, Error, ErrorKind, EventDef, EventFn, Outcome,
-    OutgoingCall, Response, Result, ServiceBroker, ServiceCx, ServiceDef, StartError,
+    ActionFn, BrokerBuilder, Caller, Context, Error, ErrorKind, EventDef, EventFn, Outcome, OutgoingCall,
+    Response, Result, ServiceBroker, ServiceCx, ServiceDef, StartError,
 };
 use serde_json::Value;
 use std::panic::AssertUnwindSafe;
