@@ -63,7 +63,7 @@ impl Life {
         Self { name, diary: diary.clone(), fails: "", panics: "" }
     }
 
-    fn reached(&self, what: String) -> Result<()> {
+    fn reached(&self, what: &str) -> Result<()> {
         assert!(what != self.panics, "{TEXT}");
         let fails = what == self.fails;
         self.diary.note(format!("{} {what}", self.name));
@@ -77,39 +77,39 @@ impl Layer for Life {
         self.name
     }
     fn created(&self, _: &ServiceBroker) -> Result<()> {
-        self.reached("created".into())
+        self.reached("created")
     }
     async fn starting(&self, _: &ServiceBroker) -> Result<()> {
-        self.reached("starting".into())
+        self.reached("starting")
     }
     async fn started(&self, _: &ServiceBroker) -> Result<()> {
-        self.reached("started".into())
+        self.reached("started")
     }
     async fn stopping(&self, _: &ServiceBroker) -> Result<()> {
-        self.reached("stopping".into())
+        self.reached("stopping")
     }
     async fn stopped(&self, _: &ServiceBroker) -> Result<()> {
-        self.reached("stopped".into())
+        self.reached("stopped")
     }
     fn service_creating(&self, service: ServiceDef) -> Result<ServiceDef> {
-        self.reached(format!("{} creating", service.name()))?;
+        self.reached(&format!("{} creating", service.name()))?;
         Ok(service)
     }
     fn service_created(&self, service: &ServiceDef, _: &ServiceBroker) -> Result<()> {
-        self.reached(format!("{} created", service.name()))
+        self.reached(&format!("{} created", service.name()))
     }
     async fn service_starting(&self, service: &ServiceDef, _: &ServiceBroker) -> Result<()> {
-        self.reached(format!("{} starting", service.name()))
+        self.reached(&format!("{} starting", service.name()))
     }
     async fn service_started(&self, service: &ServiceDef, broker: &ServiceBroker) -> Result<()> {
         assert!(broker.layers(&service.action_name("get")).is_empty());
-        self.reached(format!("{} started", service.name()))
+        self.reached(&format!("{} started", service.name()))
     }
     async fn service_stopping(&self, service: &ServiceDef, _: &ServiceBroker) -> Result<()> {
-        self.reached(format!("{} stopping", service.name()))
+        self.reached(&format!("{} stopping", service.name()))
     }
     async fn service_stopped(&self, service: &ServiceDef, _: &ServiceBroker) -> Result<()> {
-        self.reached(format!("{} stopped", service.name()))
+        self.reached(&format!("{} stopped", service.name()))
     }
 }
 
