@@ -14,7 +14,8 @@ pub use crate::broker::Target;
 pub use crate::error::ErrorParts;
 pub use crate::service::Named;
 
-use crate::{ByService, Call, Error, FromActionError};
+use crate::call::{ByService, Call};
+use crate::{Error, FromActionError};
 
 /// What a handler may fail with. Only there for its message, which says more than that `From` is missing.
 #[diagnostic::on_unimplemented(

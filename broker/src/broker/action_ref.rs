@@ -9,7 +9,7 @@ use ligand_transporters::Name;
 use std::fmt;
 use std::sync::Arc;
 
-use super::call::Origin;
+use super::call::{CallFrom, Origin};
 use super::dispatch::{self, Attempt};
 use super::pick::Found;
 use super::{ByName, Call, CallOptions, Caller, OutgoingCall, Response, ServiceBroker};
@@ -45,7 +45,7 @@ pub struct ActionRef(Site);
 
 /// What makes the calls of an [`ActionRef`]. It cannot be had by itself: as a [`Caller`] for other
 /// actions it would call the wrong one.
-pub struct Site {
+pub(crate) struct Site {
     broker: ServiceBroker,
     name: Name,
     resolved: ArcSwap<Resolved>,
@@ -125,7 +125,7 @@ impl Caller for Site {
     }
 
     fn origin(&self) -> Origin<'_> {
-        Origin::Site(self)
+        Origin(CallFrom::Site(self))
     }
 }
 

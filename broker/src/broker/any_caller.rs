@@ -8,7 +8,8 @@ use super::{Caller, OutgoingCall, Response, ServiceBroker};
 use crate::context::Context;
 use crate::error::Result;
 
-/// Any [`Caller`], borrowed or owned. Typed clients and [`Call::new`](crate::Call::new) take whatever becomes one.
+/// Any [`Caller`], borrowed or owned. Typed clients and [`Call::new`](crate::call::Call::new) take whatever
+/// becomes one.
 ///
 /// | what | held | the client is |
 /// |---|---|---|
@@ -46,6 +47,7 @@ use crate::error::Result;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
+#[non_exhaustive]
 pub enum AnyCaller<'a> {
     /// Somebody else's. Cloning it costs nothing.
     Borrowed(&'a dyn Caller),

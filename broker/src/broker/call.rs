@@ -34,23 +34,26 @@ pub trait Caller: Send + Sync {
     /// Makes a call.
     fn dispatch(&self, call: OutgoingCall) -> BoxFuture<'_, Result<Response>>;
 
-    /// Lets the broker's own callers skip a box; others leave it as it is.
-    #[doc(hidden)]
+    /// Where its calls come from. A caller that passes calls on may give that of the other one, which saves a box;
+    /// then [`Caller::dispatch`] does not hear of them. Any other leaves it as it is.
     fn origin(&self) -> Origin<'_> {
-        Origin::Other
+        Origin(CallFrom::Elsewhere)
     }
 }
 
 /// Where a call comes from.
-#[doc(hidden)]
 #[derive(Debug)]
-pub enum Origin<'a> {
+pub struct Origin<'a>(pub(crate) CallFrom<'a>);
+
+/// What an [`Origin`] is.
+#[derive(Debug)]
+pub(crate) enum CallFrom<'a> {
     /// A broker, perhaps in the course of another call.
     Broker(&'a ServiceBroker, Option<&'a Context>),
     /// A call site whose name has been looked up.
     Site(&'a Site),
     /// Anything else.
-    Other,
+    Elsewhere,
 }
 
 /// A call, as data.
@@ -286,12 +289,12 @@ impl<'a> Asked<'a> {
             }
             (Err(error), _) => return State::Broker(Err(error.with_outcome(Outcome::NotRun))),
         };
-        match self.caller.get().origin() {
-            Origin::Broker(broker, parent) => {
+        match self.caller.get().origin().0 {
+            CallFrom::Broker(broker, parent) => {
                 State::Broker(dispatch::begin(broker, parent, &self.action, params, self.options.as_deref()))
             }
-            Origin::Site(site) => State::Broker(site.begin(params, self.options.as_deref())),
-            Origin::Other => {
+            CallFrom::Site(site) => State::Broker(site.begin(params, self.options.as_deref())),
+            CallFrom::Elsewhere => {
                 let options = self.options.map(|options| *options).unwrap_or_default();
                 let call = OutgoingCall { action: self.action.into_owned(), params, options };
                 State::Other(self.caller.dispatch(call))
@@ -347,7 +350,7 @@ pub struct RawCall<'a>(Call<'a, ()>);
 
 /// `.raw()` for a call by name whose type is settled, as `broker.call::<Price>(…)` does. Calls that leave it open
 /// have the method themselves: no trait could settle it for them.
-pub trait RawAnswer<'a> {
+pub trait RawAnswer<'a>: sealed::Sealed {
     /// Asks for the answer with everything that came along, undecoded.
     fn raw(self) -> RawCall<'a>;
 }
@@ -356,6 +359,11 @@ impl<'a, R> RawAnswer<'a> for Call<'a, R, ByName> {
     fn raw(self) -> RawCall<'a> {
         RawCall(self.cast())
     }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl<R> Sealed for super::Call<'_, R, super::ByName> {}
 }
 
 impl Future for RawCall<'_> {

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::id::Id;
 
 /// What a caller can ask for beside the action and its parameters. One value serves many calls
-/// ([`Call::with`](crate::Call::with)), and events ([`Emit::with`](crate::Emit::with)).
+/// ([`Call::with`](crate::call::Call::with)), and events ([`Emit::with`](crate::event::Emit::with)).
 ///
 /// ```
 /// use std::time::Duration;
@@ -52,7 +52,7 @@ pub struct CallOptions {
 }
 
 /// What a sender can ask for beside the event and its data. One value serves many events
-/// ([`Emit::with`](crate::Emit::with)). Made of [`CallOptions`], it has their meta, headers and request id:
+/// ([`Emit::with`](crate::event::Emit::with)). Made of [`CallOptions`], it has their meta, headers and request id:
 /// an event has neither a time nor a node.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
@@ -187,7 +187,7 @@ beside!(CallOptions, "call");
 beside!(EmitOptions, "event");
 
 impl CallOptions {
-    /// How long a call may take; see [`Call::timeout`](crate::Call::timeout).
+    /// How long a call may take; see [`Call::timeout`](crate::call::Call::timeout).
     #[must_use]
     pub fn timeout(mut self, timeout: impl Into<Timeout>) -> Self {
         self.timeout = Some(timeout.into());
