@@ -14,7 +14,8 @@ pub use crate::broker::Target;
 pub use crate::error::ErrorParts;
 pub use crate::service::Named;
 
-use crate::{ByService, Call, Error, FromActionError};
+use crate::call::{ByService, Call};
+use crate::{Error, FromActionError};
 
 /// The error of a handler. This trait exists only for its message, which says more than that `From` is
 /// missing.

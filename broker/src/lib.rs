@@ -41,7 +41,7 @@
 //! # Where to go from here
 //!
 //! * Services: [`service`](macro@service) for the attribute, [`ServiceDef`] to build one by hand.
-//! * Calls: [`ServiceBroker::call`], [`Call`], [`Context`], [`Error`], [`Outcome`].
+//! * Calls: [`ServiceBroker::call`], [`Call`](call::Call), [`Context`], [`Error`], [`Outcome`].
 //! * Events: [`ServiceBroker::emit`], [`EventDef`], [`Shared`].
 //! * Nodes: [`BrokerBuilder::transporter`], [`config`], [`transport`].
 //! * Layers around calls, events and packets, which Node calls middleware: [`layer`].
@@ -120,11 +120,21 @@ pub mod __bench;
 pub mod __private;
 
 pub use broker::{
-    ActionRef, Answer, AnyCaller, BrokerBuilder, BuildError, ByClient, ByName, ByService, Call, CallError,
-    CallOptions, Caller, Emit, EmitOptions, FailsAs, LocalEvent, LocalEvents, NodeInfo, NodeWaitError,
-    Origin, OutgoingCall, RawAnswer, RawCall, Response, RunError, ServiceBroker, Spread, StartError,
-    StopError, TransporterState, WaitError,
+    ActionRef, BrokerBuilder, BuildError, CallError, CallOptions, EmitOptions, LocalEvent, LocalEvents,
+    NodeInfo, NodeWaitError, PingReply, RunError, ServiceBroker, StartError, StopError, TransporterState,
+    WaitError,
 };
+/// Calls as values: what [`ServiceBroker::call`] and typed clients give, and who may make them.
+pub mod call {
+    pub use crate::broker::{
+        Answer, AnyCaller, ByClient, ByName, ByService, Call, Caller, FailsAs, Origin, OutgoingCall,
+        RawAnswer, RawCall, Response,
+    };
+}
+/// Events as values: what [`ServiceBroker::emit`] and [`ServiceBroker::broadcast`] give.
+pub mod event {
+    pub use crate::broker::{Emit, Spread};
+}
 /// The parts of [`ServiceBroker::health`].
 pub mod health {
     pub use crate::broker::{

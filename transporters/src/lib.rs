@@ -28,6 +28,7 @@
 #[cfg(feature = "amqp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "amqp")))]
 pub mod amqp;
+#[doc(hidden)]
 pub mod backoff;
 #[cfg(feature = "_bus")]
 mod bus;
@@ -56,7 +57,7 @@ pub mod options;
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub mod redis;
 #[cfg(feature = "redis-kv")]
-#[cfg_attr(docsrs, doc(cfg(feature = "redis-kv")))]
+#[doc(hidden)]
 pub mod redis_kv;
 mod scheme;
 #[doc(hidden)]

@@ -9,7 +9,7 @@ use ligand_transporters::Name;
 use std::fmt;
 use std::sync::Arc;
 
-use super::call::Origin;
+use super::call::{CallFrom, Origin};
 use super::dispatch::{self, Attempt};
 use super::pick::Found;
 use super::{ByName, Call, CallOptions, Caller, OutgoingCall, Response, ServiceBroker};
@@ -45,7 +45,7 @@ pub struct ActionRef(Site);
 
 /// Makes the calls of an [`ActionRef`]. It is not available by itself: used as a [`Caller`] for another
 /// action, it would call the wrong one.
-pub struct Site {
+pub(crate) struct Site {
     broker: ServiceBroker,
     name: Name,
     resolved: ArcSwap<Resolved>,
@@ -119,7 +119,7 @@ impl Caller for Site {
     }
 
     fn origin(&self) -> Origin<'_> {
-        Origin::Site(self)
+        Origin(CallFrom::Site(self))
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Caller, OutgoingCall, Response, ServiceBroker};
 use crate::context::Context;
 use crate::error::Result;
 
-/// Any [`Caller`], borrowed or owned. Typed clients and [`Call::new`](crate::Call::new) take everything that
+/// Any [`Caller`], borrowed or owned. Typed clients and [`Call::new`](crate::call::Call::new) take everything that
 /// converts into it.
 ///
 /// | what | held | the client is |
@@ -47,6 +47,7 @@ use crate::error::Result;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
+#[non_exhaustive]
 pub enum AnyCaller<'a> {
     /// Borrowed. Cloning it copies the reference.
     Borrowed(&'a dyn Caller),

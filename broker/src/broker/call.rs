@@ -34,23 +34,26 @@ pub trait Caller: Send + Sync {
     /// Makes a call.
     fn dispatch(&self, call: OutgoingCall) -> BoxFuture<'_, Result<Response>>;
 
-    /// Lets the callers of this crate avoid a box. Other implementations keep the default.
-    #[doc(hidden)]
+    /// Where its calls come from. A caller that only passes calls on to another caller may return the origin of
+    /// that one. This saves a box, and [`Caller::dispatch`] is then not called. All others keep the default.
     fn origin(&self) -> Origin<'_> {
-        Origin::Other
+        Origin(CallFrom::Elsewhere)
     }
 }
 
-/// What makes a call.
-#[doc(hidden)]
+/// Where a call comes from.
 #[derive(Debug)]
-pub enum Origin<'a> {
-    /// A broker, perhaps within another call.
+pub struct Origin<'a>(pub(crate) CallFrom<'a>);
+
+/// What an [`Origin`] is.
+#[derive(Debug)]
+pub(crate) enum CallFrom<'a> {
+    /// A broker, perhaps in the course of another call.
     Broker(&'a ServiceBroker, Option<&'a Context>),
     /// A call site that has looked the name up.
     Site(&'a Site),
     /// Anything else.
-    Other,
+    Elsewhere,
 }
 
 /// A call, as data.
@@ -287,12 +290,12 @@ impl<'a> Asked<'a> {
             }
             (Err(error), _) => return State::Broker(Err(error.with_outcome(Outcome::NotRun))),
         };
-        match self.caller.get().origin() {
-            Origin::Broker(broker, parent) => {
+        match self.caller.get().origin().0 {
+            CallFrom::Broker(broker, parent) => {
                 State::Broker(dispatch::begin(broker, parent, &self.action, params, self.options.as_deref()))
             }
-            Origin::Site(site) => State::Broker(site.begin(params, self.options.as_deref())),
-            Origin::Other => {
+            CallFrom::Site(site) => State::Broker(site.begin(params, self.options.as_deref())),
+            CallFrom::Elsewhere => {
                 let options = self.options.map(|options| *options).unwrap_or_default();
                 let call = OutgoingCall { action: self.action.into_owned(), params, options };
                 State::Other(self.caller.dispatch(call))
@@ -348,7 +351,7 @@ pub struct RawCall<'a>(Call<'a, ()>);
 
 /// `.raw()` for a call by name whose result type is fixed, as in `broker.call::<Price>(…)`. A call whose type
 /// is still open has its own method `raw`, because a trait could not infer the type.
-pub trait RawAnswer<'a> {
+pub trait RawAnswer<'a>: sealed::Sealed {
     /// Returns the whole answer, undecoded.
     fn raw(self) -> RawCall<'a>;
 }
@@ -357,6 +360,11 @@ impl<'a, R> RawAnswer<'a> for Call<'a, R, ByName> {
     fn raw(self) -> RawCall<'a> {
         RawCall(self.cast())
     }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl<R> Sealed for super::Call<'_, R, super::ByName> {}
 }
 
 impl Future for RawCall<'_> {

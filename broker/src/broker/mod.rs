@@ -56,9 +56,8 @@ use crate::transit::{PingReply, Transit, TransitStats};
 pub use action_ref::ActionRef;
 pub use any_caller::AnyCaller;
 pub use builder::BrokerBuilder;
-#[doc(hidden)]
-pub use call::Origin;
-pub use call::{Answer, ByClient, ByName, Call, Caller, OutgoingCall, RawAnswer, RawCall, Response};
+pub(crate) use call::CallFrom;
+pub use call::{Answer, ByClient, ByName, Call, Caller, Origin, OutgoingCall, RawAnswer, RawCall, Response};
 pub use call_error::{ByService, CallError, FailsAs};
 pub(crate) use dispatch::{AnsweredBy, picked_and_run};
 pub use emit::{Emit, Spread};
@@ -331,7 +330,7 @@ impl Caller for ServiceBroker {
     }
 
     fn origin(&self) -> call::Origin<'_> {
-        call::Origin::Broker(self, None)
+        call::Origin(call::CallFrom::Broker(self, None))
     }
 }
 

@@ -10,8 +10,8 @@ use crate::config::Timeout;
 use crate::error::Error;
 use crate::id::Id;
 
-/// The options of a call. One value can be used for many calls ([`Call::with`](crate::Call::with)), and for
-/// events ([`Emit::with`](crate::Emit::with)).
+/// The options of a call. One value can be used for many calls ([`Call::with`](crate::call::Call::with)), and for
+/// events ([`Emit::with`](crate::event::Emit::with)).
 ///
 /// ```
 /// use std::time::Duration;
@@ -52,7 +52,7 @@ pub struct CallOptions {
     wrong: Option<Wrong>,
 }
 
-/// The options of an event. One value can be used for many events ([`Emit::with`](crate::Emit::with)). It can
+/// The options of an event. One value can be used for many events ([`Emit::with`](crate::event::Emit::with)). It can
 /// be made from [`CallOptions`]: it takes over their meta, headers and request id. An event has neither a
 /// timeout nor a node.
 #[derive(Debug, Clone, Default)]
@@ -188,7 +188,7 @@ beside!(CallOptions, "call");
 beside!(EmitOptions, "event");
 
 impl CallOptions {
-    /// Sets how long a call may take. See [`Call::timeout`](crate::Call::timeout).
+    /// Sets how long a call may take. See [`Call::timeout`](crate::call::Call::timeout).
     #[must_use]
     pub fn timeout(mut self, timeout: impl Into<Timeout>) -> Self {
         self.timeout = Some(timeout.into());

@@ -12,6 +12,7 @@ use super::redact::{redact, redact_map};
 ///
 /// `Debug`, `Display` and `Serialize` hide passwords; read the fields to connect.
 #[derive(Clone, PartialEq)]
+#[non_exhaustive]
 pub enum TransporterConfig {
     /// `"tcp://127.0.0.1:4000"`, or a bare name such as `"TCP"`.
     Url(String),

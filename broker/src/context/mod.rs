@@ -14,7 +14,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::{ByName, Call, Caller, Emit, Origin, OutgoingCall, Response, ServiceBroker, Spread};
+use crate::broker::{
+    ByName, Call, CallFrom, Caller, Emit, Origin, OutgoingCall, Response, ServiceBroker, Spread,
+};
 use crate::deadlines::Timer;
 use crate::error::{Error, Result};
 use crate::id::{Id, LazyId};
@@ -451,7 +453,7 @@ impl Caller for Context {
     }
 
     fn origin(&self) -> Origin<'_> {
-        Origin::Broker(self.broker(), Some(self))
+        Origin(CallFrom::Broker(self.broker(), Some(self)))
     }
 }
 

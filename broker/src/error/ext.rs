@@ -4,13 +4,18 @@ use super::{BoxError, Error, Result};
 
 /// Converts foreign errors into an [`Error`]. The conversion is explicit, because it sends the text to remote
 /// callers.
-pub trait ResultExt<T> {
+pub trait ResultExt<T>: sealed::Sealed {
     /// The value, or an internal error. The message of the error consists of `what`, a colon, and the text of
     /// the source.
     ///
     /// # Errors
     /// The source, wrapped in an [`Error`].
     fn or_internal(self, what: &str) -> Result<T>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl<T, E> Sealed for std::result::Result<T, E> {}
 }
 
 impl<T, E: Into<BoxError>> ResultExt<T> for std::result::Result<T, E> {

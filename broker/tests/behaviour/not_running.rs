@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
+use ligand::call::{Call, Caller, OutgoingCall, Response};
 use ligand::layer::Layer;
 use ligand::testing::{Cluster, EventLog, TestBroker};
 use ligand::{
-    Call, Caller, Context, EventDef, IntoServiceDef as _, NodeId, Outcome, OutgoingCall, Payload, Response,
-    Result, ServiceBroker, ServiceCx, ServiceDef,
+    Context, EventDef, IntoServiceDef as _, NodeId, Outcome, Payload, Result, ServiceBroker, ServiceCx,
+    ServiceDef,
 };
 use serde_json::Value;
 use std::sync::{Arc, Mutex};

@@ -1,10 +1,9 @@
 //! What can be said of a call or an event beside its name and what it carries, and how calls are awaited.
 
 use futures_util::future::{join_all, try_join_all};
+use ligand::call::{Call, RawAnswer as _};
 use ligand::testing::{Cluster, EventLog, MockCaller, TestBroker};
-use ligand::{
-    Call, CallOptions, Context, EmitOptions, Error, ErrorKind, Outcome, Payload, RawAnswer as _, ServiceDef,
-};
+use ligand::{CallOptions, Context, EmitOptions, Error, ErrorKind, Outcome, Payload, ServiceDef};
 use serde::Serialize;
 use serde_json::{Value, json};
 

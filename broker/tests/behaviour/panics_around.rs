@@ -4,12 +4,13 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use ligand::call::{Caller, OutgoingCall, Response};
 use ligand::layer::{Layer, Side, WrappedAction, WrappedEvent, wire_fns};
 use ligand::testing::{Cluster, EventLog, TestBroker};
 use ligand::transport::{Capabilities, Connection, Link, TransportError, Transporter};
 use ligand::{
-    ActionFn, BrokerBuilder, Caller, Context, Error, ErrorKind, EventDef, EventFn, Outcome, OutgoingCall,
-    Response, Result, ServiceBroker, ServiceCx, ServiceDef, StartError,
+    ActionFn, BrokerBuilder, Context, Error, ErrorKind, EventDef, EventFn, Outcome, Result, ServiceBroker,
+    ServiceCx, ServiceDef, StartError,
 };
 use serde_json::Value;
 use std::panic::AssertUnwindSafe;
@@ -481,7 +482,7 @@ async fn a_caller_of_the_users_own_panics_in_the_handler_that_calls_through_it()
     }
     let outer = || {
         let ask = |_: Context, _: Value| async {
-            ligand::Call::<u8>::new(&Rude, "x", Ok(ligand::Payload::empty())).await
+            ligand::call::Call::<u8>::new(&Rude, "x", Ok(ligand::Payload::empty())).await
         };
         vec![ServiceDef::builder("outer").action("ask", ask).build(), fine()]
     };

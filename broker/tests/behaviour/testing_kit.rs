@@ -1,7 +1,8 @@
 //! The kit that these tests are written with, where others have not shown it already.
 
+use ligand::call::Caller;
 use ligand::testing::{Cluster, EventLog, Mock, MockCaller, TestBroker};
-use ligand::{Caller, ErrorKind, IntoServiceDef as _, Outcome};
+use ligand::{ErrorKind, IntoServiceDef as _, Outcome};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::Instant;

@@ -1,8 +1,9 @@
 //! Values that cannot be written are an error where they are given, and never null or nothing.
 
+use ligand::call::Call;
 use ligand::testing::{MockCaller, TestBroker};
 use ligand::{
-    ActionDef, Call, Context, Error, ErrorKind, EventDef, Outcome, Payload, ServiceBroker, ServiceBuilder,
+    ActionDef, Context, Error, ErrorKind, EventDef, Outcome, Payload, ServiceBroker, ServiceBuilder,
     ServiceDef,
 };
 use serde::Serialize;

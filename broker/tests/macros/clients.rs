@@ -4,9 +4,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::future::BoxFuture;
-use ligand::{
-    Caller, Codec, Context, OutgoingCall, Params, Payload, Response, Result, ServiceDef, client, service,
-};
+use ligand::call::{Caller, OutgoingCall, Response};
+use ligand::{Codec, Context, Params, Payload, Result, ServiceDef, client, service};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 

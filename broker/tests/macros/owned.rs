@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::future::BoxFuture;
+use ligand::call::{AnyCaller, Call, Caller, OutgoingCall, Response};
 use ligand::testing::MockCaller;
-use ligand::{
-    AnyCaller, Call, Caller, Context, OutgoingCall, Payload, Response, Result, ServiceBroker, service,
-};
+use ligand::{Context, Payload, Result, ServiceBroker, service};
 use serde_json::json;
 
 use crate::ways::{Way, alone, on_every_way};

@@ -1,9 +1,8 @@
 //! `error = …`: the client of a service that says its error type gives it back.
 
+use ligand::call::{ByService, Call};
 use ligand::testing::MockCaller;
-use ligand::{
-    ActionError, ByService, Call, CallError, Context, Error, ErrorKind, Outcome, Result, client, service,
-};
+use ligand::{ActionError, CallError, Context, Error, ErrorKind, Outcome, Result, client, service};
 use serde_json::json;
 
 use crate::ways::{alone, on_every_way};

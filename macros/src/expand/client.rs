@@ -142,7 +142,7 @@ fn definition(definition: &Definition<'_>) -> TokenStream {
 
             /// A client that calls through `caller`, borrowed (`&broker`, `&ctx`) or owned (`broker.clone()`).
             #[must_use]
-            #vis fn new(caller: impl ::core::convert::Into<#krate::AnyCaller<'a>>) -> Self {
+            #vis fn new(caller: impl ::core::convert::Into<#krate::call::AnyCaller<'a>>) -> Self {
                 Self { target: #krate::__private::Target::#made(caller, #full) }
             }
 
@@ -206,7 +206,7 @@ fn method(method: &Method<'_>, client: &Client, error: Option<&Path>, krate: &Pa
     quote! {
         #docs
         #(#cfgs)*
-        #vis fn #ident(&self #arguments) -> #krate::Call<'a, #output #fails> {
+        #vis fn #ident(&self #arguments) -> #krate::call::Call<'a, #output #fails> {
             #body
         }
     }

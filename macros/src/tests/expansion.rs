@@ -124,7 +124,11 @@ fn named_arguments_become_a_struct_that_handler_and_client_share() {
             quote!(async move { <Trips>::request(&*__this, params.rider, ctx, params.to).await }),
             quote!(
                 /// Books a car.
-                pub(crate) fn request(&self, rider: RiderId, to: Option<Point>) -> ::ligand::Call<'a, Trip> {
+                pub(crate) fn request(
+                    &self,
+                    rider: RiderId,
+                    to: Option<Point>,
+                ) -> ::ligand::call::Call<'a, Trip> {
                     ::ligand::__private::call::<__TripsRequestParams, Trip>(
                         &self.target,
                         "v1.trips.book",
@@ -203,10 +207,10 @@ fn whole_raw_and_blocking_actions_have_their_own_ways() {
         &code,
         &[
             quote!(async move { <Trips>::place(&*__this, ::ligand::Params(params)).await }),
-            quote!(fn place(&self, params: Cart) -> ::ligand::Call<'a, Order>),
+            quote!(fn place(&self, params: Cart) -> ::ligand::call::Call<'a, Order>),
             quote!(__builder.action_raw),
             quote!(::ligand::ActionDef::new("follow"), move |ctx: ::ligand::Context, params: ::ligand::Payload|),
-            quote!(-> ::ligand::Call<'a, ::ligand::__private::Value>),
+            quote!(-> ::ligand::call::Call<'a, ::ligand::__private::Value>),
             quote!(__builder.action_blocking(
                 ::ligand::ActionDef::new("hash"),
                 move |ctx: ::ligand::Context, params: __TripsHashParams| <Trips>::hash(
@@ -288,7 +292,7 @@ fn the_client_can_be_renamed_reduced_and_left_out() {
         &code,
         &[
             quote!(pub struct TripsApi<'a>),
-            quote!(pub fn new(caller: impl ::core::convert::Into<::ligand::AnyCaller<'a>>) -> Self),
+            quote!(pub fn new(caller: impl ::core::convert::Into<::ligand::call::AnyCaller<'a>>) -> Self),
         ],
     );
     lacks(&code, "fna(");
@@ -435,14 +439,14 @@ fn a_contract_becomes_a_client_of_the_traits_name() {
         &[
             quote!(pub struct MailClient<'a>),
             quote!(#[derive(::ligand::__private::serde::Serialize)]),
-            quote!(pub fn send(&self, to: String, text: Option<String>) -> ::ligand::Call<'a, Receipt>),
+            quote!(pub fn send(&self, to: String, text: Option<String>) -> ::ligand::call::Call<'a, Receipt>),
             quote!(#[serde(rename = "b")]),
             quote!(::ligand::__private::call::<__MailClientOtherParams, ()>(
                 &self.target,
                 "v2.mail.x",
                 __MailClientOtherParams { a }
             )),
-            quote!(pub fn raw(&self, params: Order) -> ::ligand::Call<'a, Receipt>),
+            quote!(pub fn raw(&self, params: Order) -> ::ligand::call::Call<'a, Receipt>),
         ],
     );
     lacks(&code, "traitMail");

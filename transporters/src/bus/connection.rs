@@ -8,8 +8,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::connection_state::ConnectionState;
 use super::outbox::Outbox;
-use super::shared::Shared;
 use super::supervisor::{self, Live};
 use super::{BusLimits, Client, Session};
 use crate::locks::Mutex;
@@ -17,7 +17,7 @@ use crate::{Connection, Link, PacketKind, Route, SendError, Subscription, Transp
 
 /// However the supervisor ends, even with the runtime that it ran on: nothing is accepted any more, and
 /// nothing of a session is kept. Control packets come from a thread that outlives that runtime.
-struct Ended<C: Client>(Arc<Shared<C>>);
+struct Ended<C: Client>(Arc<ConnectionState<C>>);
 
 impl<C: Client> Drop for Ended<C> {
     fn drop(&mut self) {
@@ -27,7 +27,7 @@ impl<C: Client> Drop for Ended<C> {
 }
 
 struct Bus<C: Client> {
-    shared: Arc<Shared<C>>,
+    shared: Arc<ConnectionState<C>>,
     /// Why frames that were accepted could not be sent, once the supervisor has ended.
     ended: watch::Receiver<Option<Result<(), String>>>,
 }
@@ -44,7 +44,7 @@ pub(crate) async fn open<C: Client>(
     link: Link,
     limits: BusLimits,
 ) -> Result<Arc<dyn Connection>, TransportError> {
-    let shared = Arc::new(Shared {
+    let shared = Arc::new(ConnectionState {
         client,
         outbox: Outbox::new(limits.clone()),
         link,
@@ -111,7 +111,7 @@ impl<C: Client> Connection for Bus<C> {
         token: u64,
         write: &mut WriteFrame<'_>,
     ) -> Result<(), SendError> {
-        let Shared { client, link, outbox, .. } = &*self.shared;
+        let ConnectionState { client, link, outbox, .. } = &*self.shared;
         let topic =
             || client.topic(link.topics(), to, kind).map_err(|allowed| SendError::NoTopic { allowed });
         let sent = outbox.push(to, kind, token, write, topic);

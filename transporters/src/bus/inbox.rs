@@ -14,7 +14,7 @@ use crate::{Frame, Link, Source};
 const BATCH: usize = 512;
 
 #[derive(Debug)]
-struct Shared {
+struct InboxState {
     link: Link,
     limits: BusLimits,
     queue: Mutex<Queue>,
@@ -33,15 +33,15 @@ struct Queue {
 pub(crate) struct Pump(Arc<Closer>);
 
 #[derive(Debug)]
-struct Closer(Arc<Shared>);
+struct Closer(Arc<InboxState>);
 
 /// The reader's end.
 #[derive(Debug)]
-pub(crate) struct Inbox(Arc<Shared>);
+pub(crate) struct Inbox(Arc<InboxState>);
 
 pub(super) fn pair(link: Link, limits: &BusLimits) -> (Pump, Inbox) {
     let shared =
-        Arc::new(Shared { link, limits: limits.clone(), queue: Mutex::default(), filled: Notify::new() });
+        Arc::new(InboxState { link, limits: limits.clone(), queue: Mutex::default(), filled: Notify::new() });
     (Pump(Arc::new(Closer(Arc::clone(&shared)))), Inbox(shared))
 }
 

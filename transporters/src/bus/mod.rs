@@ -21,6 +21,7 @@
 
 mod client;
 mod connection;
+mod connection_state;
 mod first;
 mod inbox;
 mod intake;
@@ -29,7 +30,6 @@ mod options;
 mod outbox;
 mod pace;
 mod servers;
-mod shared;
 mod supervisor;
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::connection_state::ConnectionState;
 use super::outbox::tokens;
-use super::shared::Shared;
 use super::{Client, Parcel, Port, Session};
 use crate::backoff::Backoff;
 use crate::{TransportError, Up};
@@ -33,7 +33,7 @@ impl Drop for Tasks {
 impl<S: Session> Live<S> {
     /// Opens a session within the time for that.
     pub(super) async fn open<C: Client<Session = S>>(
-        shared: &Shared<C>,
+        shared: &ConnectionState<C>,
         server: usize,
     ) -> Result<Self, TransportError> {
         let accepted = shared.outbox.accepted();
@@ -49,7 +49,7 @@ impl<S: Session> Live<S> {
     }
 
     /// From now on frames are published through this session.
-    pub(super) fn begin<C: Client<Session = S, Topic = S::Topic>>(&self, shared: &Shared<C>) {
+    pub(super) fn begin<C: Client<Session = S, Topic = S::Topic>>(&self, shared: &ConnectionState<C>) {
         shared.set_session(Some(Arc::clone(&self.session)));
         let session = Arc::clone(&self.session);
         let max_frame = session.max_frame();
@@ -68,7 +68,7 @@ enum End {
 /// Publishes what is sent, and replaces a session that is lost, until the connection is closed. Why
 /// frames that had been accepted could not be sent, if so.
 pub(super) async fn run<C: Client>(
-    shared: &Shared<C>,
+    shared: &ConnectionState<C>,
     mut live: Live<C::Session>,
     mut server: usize,
 ) -> Result<(), String> {
@@ -118,7 +118,7 @@ pub(super) async fn run<C: Client>(
 
 /// Throws a session away, with all that waits for it.
 fn give_up<C: Client>(
-    shared: &Shared<C>,
+    shared: &ConnectionState<C>,
     live: Live<C::Session>,
     batch: VecDeque<Parcel<C::Topic>>,
     why: &TransportError,
@@ -136,7 +136,7 @@ fn give_up<C: Client>(
 /// Lets the node say, by a session that does not bring all that was subscribed to, that it is not to be reckoned
 /// with, and answer what it has begun: for half of the time that a close has.
 async fn take_leave<C: Client>(
-    shared: &Shared<C>,
+    shared: &ConnectionState<C>,
     live: &Live<C::Session>,
     batch: &mut VecDeque<Parcel<C::Topic>>,
     why: TransportError,
@@ -151,7 +151,7 @@ async fn take_leave<C: Client>(
 /// # Errors
 /// Why not; with a session that stands all the same where the server refuses a subscription.
 async fn reopen<C: Client>(
-    shared: &Shared<C>,
+    shared: &ConnectionState<C>,
     server: usize,
 ) -> Result<Live<C::Session>, (Option<Live<C::Session>>, TransportError)> {
     let live = Live::open(shared, server).await.map_err(|why| (None, why))?;
@@ -176,7 +176,7 @@ async fn reopen<C: Client>(
 /// Publishes until the session or the connection ends, or the session turns out to be deaf. `batch` then holds what was taken out of the
 /// outbox and not handed over.
 async fn serve<C: Client>(
-    shared: &Shared<C>,
+    shared: &ConnectionState<C>,
     live: &Live<C::Session>,
     batch: &mut VecDeque<Parcel<C::Topic>>,
     deaf: impl Future<Output = TransportError>,
@@ -204,7 +204,7 @@ async fn serve<C: Client>(
 
 /// Hands a batch over, unless the server stands still for too long.
 async fn publish<C: Client>(
-    shared: &Shared<C>,
+    shared: &ConnectionState<C>,
     session: &C::Session,
     batch: &mut VecDeque<Parcel<C::Topic>>,
 ) -> Result<(), TransportError> {
@@ -232,7 +232,7 @@ fn measure<T>(batch: &VecDeque<Parcel<T>>) -> (usize, usize) {
 
 /// Publishes what still waits and disconnects, within the time for that.
 async fn finish<C: Client>(
-    shared: &Shared<C>,
+    shared: &ConnectionState<C>,
     live: Live<C::Session>,
     mut batch: VecDeque<Parcel<C::Topic>>,
 ) -> Result<(), String> {

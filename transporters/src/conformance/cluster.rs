@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use super::node::Node;
 use super::recorder::Recorder;
-use super::{Fixture, Outcome, ensure};
+use super::{CaseResult, Fixture, ensure};
 use crate::{Capabilities, Link, LinkOptions, Name, NodeId, PacketKind, Subscription};
 
 static CLUSTERS: AtomicU64 = AtomicU64::new(0);
@@ -30,7 +30,7 @@ impl Cluster {
     }
 
     /// Connects node number `n`. It receives its own pings in addition to `subscriptions`.
-    pub(super) async fn join(&mut self, n: usize, subscriptions: &[Subscription]) -> Outcome<Arc<Node>> {
+    pub(super) async fn join(&mut self, n: usize, subscriptions: &[Subscription]) -> CaseResult<Arc<Node>> {
         self.join_namespace("", n, subscriptions).await
     }
 
@@ -40,7 +40,7 @@ impl Cluster {
         suffix: &str,
         n: usize,
         subscriptions: &[Subscription],
-    ) -> Outcome<Arc<Node>> {
+    ) -> CaseResult<Arc<Node>> {
         let (link, recorder) = self.link(suffix, n)?;
         let transporter = self.fixture.transporter(n);
         let live = timeout(self.patience, transporter.connect(link.clone()))
@@ -61,7 +61,7 @@ impl Cluster {
     pub(super) async fn nodes<const N: usize>(
         &mut self,
         subscriptions: &[Subscription],
-    ) -> Outcome<[Arc<Node>; N]> {
+    ) -> CaseResult<[Arc<Node>; N]> {
         let mut nodes = Vec::new();
         for n in 0..N {
             nodes.push(self.join(n, subscriptions).await?);
@@ -71,7 +71,7 @@ impl Cluster {
     }
 
     /// Waits until each node reaches all others.
-    pub(super) async fn meet(&self, nodes: &[Arc<Node>]) -> Outcome {
+    pub(super) async fn meet(&self, nodes: &[Arc<Node>]) -> CaseResult {
         for from in nodes {
             for to in nodes.iter().filter(|to| to.id != from.id) {
                 from.reach(to, PacketKind::Ping).await?;
@@ -81,7 +81,7 @@ impl Cluster {
     }
 
     /// A link and its sink, for a node that the case connects by itself.
-    pub(super) fn link(&self, suffix: &str, n: usize) -> Outcome<(Link, Arc<Recorder>)> {
+    pub(super) fn link(&self, suffix: &str, n: usize) -> CaseResult<(Link, Arc<Recorder>)> {
         let recorder = Arc::new(Recorder::default());
         let id = NodeId::new(format!("node-{n}"))?;
         let options = LinkOptions::new(id, format!("{}{suffix}", self.namespace));
@@ -89,7 +89,7 @@ impl Cluster {
     }
 
     /// Stops all nodes. Nothing may keep one of them alive.
-    pub(super) async fn stop(self) -> Outcome {
+    pub(super) async fn stop(self) -> CaseResult {
         let mut stopped = Ok(());
         for node in self.nodes {
             let recorder = Arc::downgrade(&node.recorder);
@@ -103,7 +103,7 @@ impl Cluster {
 }
 
 /// Waits until nobody holds the sink any more.
-pub(super) async fn released(patience: Duration, recorder: &Weak<Recorder>, id: &NodeId) -> Outcome {
+pub(super) async fn released(patience: Duration, recorder: &Weak<Recorder>, id: &NodeId) -> CaseResult {
     let end = Instant::now() + patience;
     while recorder.strong_count() > 0 {
         ensure!(Instant::now() < end, "something still holds {id} after it was closed and shut");

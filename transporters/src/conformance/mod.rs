@@ -43,13 +43,13 @@ pub use fixture::Fixture;
 type Failure = Box<dyn Error + Send + Sync>;
 
 /// The result of a case.
-type Outcome<T = ()> = Result<T, Failure>;
+type CaseResult<T = ()> = Result<T, Failure>;
 
 /// A behaviour that brokers rely on.
 struct Case {
     name: &'static str,
     applies: fn(&Fixture, &Capabilities) -> bool,
-    run: for<'a> fn(&'a mut Cluster) -> BoxFuture<'a, Outcome>,
+    run: for<'a> fn(&'a mut Cluster) -> BoxFuture<'a, CaseResult>,
 }
 
 /// Fails a case unless a condition is true.
@@ -90,7 +90,7 @@ pub async fn run(make: impl Fn() -> Fixture) {
 }
 
 /// Runs one case, and stops its nodes whether it succeeded or not.
-async fn attempt(case: &Case, mut cluster: Cluster) -> Outcome {
+async fn attempt(case: &Case, mut cluster: Cluster) -> CaseResult {
     let outcome = AssertUnwindSafe((case.run)(&mut cluster)).catch_unwind().await;
     let stopped = cluster.stop().await;
     outcome.unwrap_or_else(|panic| Err(format!("panicked: {}", message(&*panic)).into())).and(stopped)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::recorder::{Log, PROBE, Recorder};
-use super::{Failure, Outcome, ensure};
+use super::{CaseResult, Failure, ensure};
 use crate::{
     Connection, FrameBuf, Link, Name, NodeId, PacketKind, Route, SendError, Subscription, TransportError,
 };
@@ -62,7 +62,7 @@ impl Node {
     }
 
     /// Sends, and waits for room if there is none.
-    pub(super) async fn push(&self, to: &Route, kind: PacketKind, payload: &[u8]) -> Outcome {
+    pub(super) async fn push(&self, to: &Route, kind: PacketKind, payload: &[u8]) -> CaseResult {
         let end = Instant::now() + self.patience;
         loop {
             match self.send(to, kind, payload) {
@@ -78,7 +78,7 @@ impl Node {
     }
 
     /// Sends probes to a node until one arrives.
-    pub(super) async fn reach(&self, to: &Node, kind: PacketKind) -> Outcome {
+    pub(super) async fn reach(&self, to: &Node, kind: PacketKind) -> CaseResult {
         let number = PROBES.fetch_add(1, Ordering::Relaxed);
         let payload = [PROBE, &number.to_le_bytes()].concat();
         let end = Instant::now() + self.patience;
@@ -92,20 +92,20 @@ impl Node {
         }
     }
 
-    pub(super) async fn subscribe(&self, to: &[Subscription]) -> Outcome {
+    pub(super) async fn subscribe(&self, to: &[Subscription]) -> CaseResult {
         within(self.patience, "subscribing", self.live.subscribe(to)).await
     }
 
-    pub(super) async fn unsubscribe(&self, from: &[Subscription]) -> Outcome {
+    pub(super) async fn unsubscribe(&self, from: &[Subscription]) -> CaseResult {
         within(self.patience, "unsubscribing", self.live.unsubscribe(from)).await
     }
 
-    pub(super) async fn close(&self) -> Outcome {
+    pub(super) async fn close(&self) -> CaseResult {
         within(self.patience, "closing", self.live.close()).await
     }
 
     /// Waits until the recorder of this node meets a condition.
-    pub(super) async fn until(&self, what: &str, condition: impl FnMut(&Log) -> bool) -> Outcome {
+    pub(super) async fn until(&self, what: &str, condition: impl FnMut(&Log) -> bool) -> CaseResult {
         self.until_for(self.patience, what, condition).await
     }
 
@@ -114,20 +114,20 @@ impl Node {
         patience: Duration,
         what: &str,
         condition: impl FnMut(&Log) -> bool,
-    ) -> Outcome {
+    ) -> CaseResult {
         let waited = self.recorder.until(patience, what, condition).await;
         waited.map_err(|why| format!("{} at {}", why, self.id).into())
     }
 
     /// Waits for `count` frames of a kind; there may be more.
-    pub(super) async fn receives(&self, kind: PacketKind, count: usize) -> Outcome {
+    pub(super) async fn receives(&self, kind: PacketKind, count: usize) -> CaseResult {
         let result = self.until("frames arrive", |log| log.of(kind).count() >= count).await;
         let have = self.recorder.log().of(kind).count();
         result.map_err(|why| format!("{why}: {have} of {count} {kind:?}").into())
     }
 
     /// Waits for a text, then compares all texts of that kind with what is expected.
-    pub(super) async fn receives_exactly(&self, kind: PacketKind, texts: &[&str]) -> Outcome {
+    pub(super) async fn receives_exactly(&self, kind: PacketKind, texts: &[&str]) -> CaseResult {
         if let Some(last) = texts.last() {
             let seen = |log: &Log| log.of(kind).any(|payload| payload == last.as_bytes());
             self.until(&format!("`{last}` arrives"), seen).await?;
@@ -138,7 +138,7 @@ impl Node {
     }
 
     /// Closes the connection and ends its tasks.
-    pub(super) async fn stop(&self) -> Outcome {
+    pub(super) async fn stop(&self) -> CaseResult {
         self.recorder.open();
         // A case may have broken it on purpose. Here it only has to end.
         let closed = timeout(self.patience, self.live.close()).await;
@@ -151,6 +151,6 @@ async fn within(
     patience: Duration,
     what: &str,
     doing: impl Future<Output = Result<(), TransportError>>,
-) -> Outcome {
+) -> CaseResult {
     Ok(timeout(patience, doing).await.map_err(|_| format!("{what} takes longer than {patience:?}"))??)
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-use super::Outcome;
+use super::CaseResult;
 use crate::locks::{Mutex, MutexGuard};
 use crate::{Batch, PacketKind, Sink, TransportError, Up};
 
@@ -66,7 +66,7 @@ impl Recorder {
         patience: Duration,
         what: &str,
         mut condition: impl FnMut(&Log) -> bool,
-    ) -> Outcome {
+    ) -> CaseResult {
         let waiting = async {
             loop {
                 let mut changed = std::pin::pin!(self.changed.notified());

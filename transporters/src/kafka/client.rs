@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::events::{Events, Told};
+use super::events::{EventContext, Events};
 use super::handles::{Handles, aside};
 use super::session::KafkaSession;
 use super::topics::Topics as ServerTopics;
@@ -58,11 +58,12 @@ impl Client for KafkaClient {
         let opening = aside(move |stop| {
             settings::check_files(&options)?;
             let wrong = |why: KafkaError| TransportError::Config(format!("Kafka's client: {}", plain(&why)));
-            let producer =
-                settings::producer(&options).create_with_context(Told(Arc::clone(&told))).map_err(wrong)?;
+            let producer = settings::producer(&options)
+                .create_with_context(EventContext(Arc::clone(&told)))
+                .map_err(wrong)?;
             let group = new_group();
             let consumer = settings::consumer(&options, &group)
-                .create_with_context(Told(Arc::clone(&told)))
+                .create_with_context(EventContext(Arc::clone(&told)))
                 .map_err(wrong)?;
             let handles = Handles::new(producer, consumer);
             // The clients connect by themselves; this is how one learns that they have.

@@ -243,9 +243,9 @@ impl Events {
 }
 
 /// Where librdkafka's clients tell it.
-pub(super) struct Told(pub(super) Arc<Events>);
+pub(super) struct EventContext(pub(super) Arc<Events>);
 
-impl ClientContext for Told {
+impl ClientContext for EventContext {
     fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(facility, message, "logged by the client library of Kafka");
         // A connection that a server closes is told nowhere else.
@@ -259,7 +259,7 @@ impl ClientContext for Told {
     }
 }
 
-impl ProducerContext for Told {
+impl ProducerContext for EventContext {
     /// The frame's token. On a machine where it does not fit, nobody learns that a frame was not sent.
     type DeliveryOpaque = usize;
 
@@ -270,7 +270,7 @@ impl ProducerContext for Told {
     }
 }
 
-impl ConsumerContext for Told {
+impl ConsumerContext for EventContext {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, what: RDKafkaRespErr, list: &mut TopicPartitionList) {
         if let Err(why) = self.0.reading.rebalance(consumer, what, list) {
             self.0.lose(format!("the partitions to read could not be changed: {why}"));

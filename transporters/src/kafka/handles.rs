@@ -12,27 +12,30 @@ use std::thread;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::events::Told;
+use super::events::EventContext;
 use crate::TransportError;
 
 /// The clients of a session. Dropping the last reference disconnects both.
 pub(super) struct Handles(Option<Open>);
 
 struct Open {
-    producer: ThreadedProducer<Told>,
-    consumer: StreamConsumer<Told>,
+    producer: ThreadedProducer<EventContext>,
+    consumer: StreamConsumer<EventContext>,
 }
 
 impl Handles {
-    pub(super) fn new(producer: ThreadedProducer<Told>, consumer: StreamConsumer<Told>) -> Self {
+    pub(super) fn new(
+        producer: ThreadedProducer<EventContext>,
+        consumer: StreamConsumer<EventContext>,
+    ) -> Self {
         Self(Some(Open { producer, consumer }))
     }
 
-    pub(super) fn producer(&self) -> &ThreadedProducer<Told> {
+    pub(super) fn producer(&self) -> &ThreadedProducer<EventContext> {
         &self.open().producer
     }
 
-    pub(super) fn consumer(&self) -> &StreamConsumer<Told> {
+    pub(super) fn consumer(&self) -> &StreamConsumer<EventContext> {
         &self.open().consumer
     }
 

@@ -12,6 +12,7 @@ use crate::options::{Also, Foreign, Kind, Options as _, SECRET, Unfit};
 
 /// Which partition of a topic a frame is written to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Partitioning {
     /// Always the same, as Node does (`partitioning=fixed`): all frames to a node have one order. Which one
     /// says [`KafkaOptions::partition`].

@@ -21,6 +21,7 @@ mod client;
 mod options;
 mod pulse;
 mod session;
+mod waiting;
 mod wire;
 
 use async_trait::async_trait;

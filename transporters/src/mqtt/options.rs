@@ -19,8 +19,10 @@ options! {
         /// `protocol`.
         "url" | "host" | "servers": Self::SERVERS.whole();
         /// Port of the servers that were named before.
-        "port": Also::new(|options: &mut Self, _, port| Ok(options.set_port(parsed(port, "a port")?)))
-            .default("1883, with TLS 8883");
+        "port": Also::new(|options: &mut Self, _, port| {
+            options.set_port(parsed(port, "a port")?);
+            Ok(())
+        }).default("1883, with TLS 8883");
     }
     fields {
         /// User name, unless the URL has one.

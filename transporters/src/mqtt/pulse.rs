@@ -12,15 +12,11 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
-use super::session::Waiting;
+use super::waiting::{Subscribed, Waiting};
 use super::wire::{Asker, Ended};
 use crate::TransportError;
 use crate::bus::Port;
 use crate::locks::Mutex;
-
-/// Topics that are subscribed to. Held while something about subscriptions is asked for, so that answers
-/// come in the order of those who wait for them.
-pub(super) type Subscribed = tokio::sync::Mutex<Vec<String>>;
 
 /// Asks, for as long as the session lasts.
 pub(super) struct Pulse {

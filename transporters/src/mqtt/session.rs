@@ -6,7 +6,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 
-use super::pulse::{Pulse, Subscribed};
+use super::pulse::Pulse;
+use super::waiting::{Subscribed, Waiting};
 use super::wire::{Asker, Happening, Loop};
 use crate::bus::{Parcel, Port, Pump, Session};
 use crate::locks::Mutex;
@@ -26,16 +27,6 @@ pub(super) struct MqttSession {
     taken: watch::Receiver<Option<(String, String)>>,
     /// Why the event loop has ended: an error of the library, or `None` after a farewell.
     ended: watch::Receiver<Option<Result<(), String>>>,
-}
-
-/// Who waits for an answer of the server; it answers in the order in which it was asked.
-#[derive(Default)]
-pub(super) struct Waiting {
-    pub(super) subscribes: VecDeque<oneshot::Sender<Vec<Option<String>>>>,
-    unsubscribes: VecDeque<oneshot::Sender<()>>,
-    /// Topics of publishes of quality 1 and 2 that have no id yet, in the order in which they were handed
-    /// over.
-    published: VecDeque<Arc<str>>,
 }
 
 impl MqttSession {

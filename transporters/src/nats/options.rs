@@ -32,7 +32,7 @@ options! {
         "nkey": SECRET => pub nkey: Option<String> = None;
         /// File with a JWT and the seed of its NKEY.
         "userCreds": TEXT => pub user_creds: Option<String> = None;
-        /// Under which the server lists this node; without one, its node id.
+        /// Name under which the server lists this node; without one, its node id.
         "name": TEXT => pub name: Option<String> = None;
         /// How subjects begin that a node sends itself messages by; without one, `_INBOX`. See permissions.
         "inboxPrefix": TEXT => pub inbox_prefix: Option<String> = None;

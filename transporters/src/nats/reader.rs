@@ -120,7 +120,8 @@ pub(super) struct Reader {
     open: Vec<oneshot::Sender<()>>,
 }
 
-enum Found {
+/// What a look at all subscriptions gave.
+enum Looked {
     Frames,
     Order(usize, Order),
     /// No subscription is left.
@@ -136,11 +137,11 @@ impl Reader {
         Self { taps, intake, waiting: VecDeque::new(), last: Vec::new(), open: Vec::new() }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Found> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Looked> {
         let mut more = false;
         for (number, tap) in self.taps.iter_mut().enumerate() {
             if let Some(order) = tap.poll_order(cx) {
-                return Poll::Ready(Found::Order(number, order));
+                return Poll::Ready(Looked::Order(number, order));
             }
             for looked in 0.. {
                 if looked == LOOK {
@@ -163,8 +164,8 @@ impl Reader {
         self.waiting.extend(self.last.drain(..));
         self.open.extend(self.taps.extract_if(.., |tap| tap.over).filter_map(|tap| tap.open));
         match self.waiting.is_empty() {
-            false => Poll::Ready(Found::Frames),
-            true if self.taps.is_empty() => Poll::Ready(Found::End),
+            false => Poll::Ready(Looked::Frames),
+            true if self.taps.is_empty() => Poll::Ready(Looked::End),
             true => {
                 if more {
                     // All of it was given up.
@@ -186,13 +187,13 @@ impl Source for Reader {
         loop {
             // Without a budget, which ends at 128 messages of however many there are.
             match coop::unconstrained(poll_fn(|cx| self.poll(cx))).await {
-                Found::Frames => break,
-                Found::Order(number, (when, answer)) => {
+                Looked::Frames => break,
+                Looked::Order(number, (when, answer)) => {
                     let tap = &mut self.taps[number];
                     tap.obey(when).await;
                     let _ = answer.send(());
                 }
-                Found::End => return false,
+                Looked::End => return false,
             }
         }
         for frame in self.waiting.drain(..self.waiting.len().min(BATCH)) {

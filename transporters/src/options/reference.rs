@@ -40,8 +40,10 @@ fn render(rows: &[Row]) -> String {
     for row in rows {
         let names: Vec<String> = row.names().map(|name| format!("`{name}`")).collect();
         let meaning: Vec<&str> = row.meaning.lines().map(str::trim).collect();
-        let (names, meaning) = (names.join(", "), meaning.join(" ").replace('|', "\\|"));
-        let _ = writeln!(page, "| {names} | {} | {} | {} |", row.value, row.unit, meaning.trim());
+        let meaning = meaning.join(" ").replace('|', "\\|");
+        let cells = [&names.join(", "), &*row.value, row.unit, meaning.trim()];
+        let cells = cells.map(|cell| if cell.is_empty() { String::new() } else { format!("{cell} ") });
+        let _ = writeln!(page, "| {}|", cells.join("| "));
     }
     page
 }

@@ -2,6 +2,8 @@
 
 mod backend;
 mod into;
+#[cfg(test)]
+mod places;
 mod registry;
 mod url;
 

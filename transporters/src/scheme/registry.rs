@@ -1,6 +1,7 @@
 //! Schemes of this program's own, beside those that are compiled in.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 
@@ -38,25 +39,28 @@ impl Schemes {
         make: impl Fn(&TransporterUrl) -> Result<T, TransportError> + Send + Sync + 'static,
     ) -> Result<(), TransportError> {
         let scheme = scheme.to_ascii_lowercase();
+        let wrong = |why: String| Err(TransportError::Config(why));
         let begins = scheme.starts_with(|first: char| first.is_ascii_alphabetic());
-        let wrong = if !begins || !scheme.chars().all(is_of_scheme) {
-            format!(
+        if !begins || !scheme.chars().all(is_of_scheme) {
+            return wrong(format!(
                 "`{scheme}` is no scheme of a URL: one begins with a letter and has letters, digits, +, - and ."
-            )
-        } else if let Some((_, feature)) = KNOWN.iter().find(|(known, _)| *known == scheme) {
-            match *feature {
-                "" => format!("the scheme `{scheme}` is taken: ligand has a transporter of that name"),
-                feature => format!(
-                    "the scheme `{scheme}` is taken: it is that of ligand's transporter in the feature `{feature}`"
-                ),
+            ));
+        }
+        if let Some((_, feature)) = KNOWN.iter().find(|(known, _)| *known == scheme) {
+            let whose = if feature.is_empty() { "" } else { " in the feature " };
+            return wrong(format!(
+                "the scheme `{scheme}` is taken: ligand has a transporter of that name{whose}{feature}"
+            ));
+        }
+        match self.own.entry(scheme) {
+            Entry::Occupied(taken) => {
+                wrong(format!("the scheme `{}` is taken: it was added before", taken.key()))
             }
-        } else if self.own.contains_key(&scheme) {
-            format!("the scheme `{scheme}` is taken: it was added before")
-        } else {
-            self.own.insert(scheme, Arc::new(move |url| Ok(Arc::new(make(url)?))));
-            return Ok(());
-        };
-        Err(TransportError::Config(wrong))
+            Entry::Vacant(free) => {
+                free.insert(Arc::new(move |url| Ok(Arc::new(make(url)?))));
+                Ok(())
+            }
+        }
     }
 
     /// The transporter that a URL names.

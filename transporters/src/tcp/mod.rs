@@ -23,7 +23,6 @@ mod connection;
 mod datagram;
 mod entrance;
 mod framing;
-mod json;
 mod listener;
 mod net;
 mod options;

@@ -56,7 +56,7 @@ options! {
         /// connection on which more than 1 MiB has piled up, frames before and behind included, hence the
         /// distance.
         "maxSendSize": BYTES => pub max_send_size: usize = 960 * 1024;
-        /// May wait for one peer. More makes slow peers cost more memory, less makes bursts fail sooner.
+        /// Bytes that may wait for one peer. More makes slow peers cost more memory, less makes bursts fail sooner.
         "sendBufferBytes": BYTES => pub send_buffer_bytes: usize = 8 * 1024 * 1024;
         /// Frames that may wait for one peer.
         "sendBufferFrames": COUNT => pub send_buffer_frames: usize = 1024;
@@ -64,13 +64,13 @@ options! {
         "maxInboundConnections": COUNT => pub max_inbound_connections: usize = 1024;
         /// Inbound connections from one address.
         "maxInboundPerAddress": COUNT => pub max_inbound_per_address: usize = 64;
-        /// To connect to a peer.
+        /// Time to connect to a peer.
         "connectTimeout": MILLISECONDS => pub connect_timeout: Duration = Duration::from_secs(5);
         /// A peer that takes not one byte for this long is lost.
         "writeTimeout": MILLISECONDS => pub write_timeout: Duration = Duration::from_secs(10);
-        /// For a frame to arrive once it has begun.
+        /// Time for a frame to arrive once it has begun.
         "frameTimeout": MILLISECONDS => pub frame_timeout: Duration = Duration::from_secs(10);
-        /// To write what is still waiting when the transporter closes.
+        /// Time to write what is still waiting when the transporter closes.
         "closeTimeout": MILLISECONDS => pub close_timeout: Duration = Duration::from_secs(2);
     }
     then {

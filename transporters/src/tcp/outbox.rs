@@ -20,7 +20,7 @@ const CONTROL_FRAMES: usize = 64;
 
 /// The limits of an outbox.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
+pub(crate) struct OutboxLimits {
     /// The bytes that may wait.
     pub(crate) bytes: usize,
     /// The frames that may wait.
@@ -51,7 +51,7 @@ pub(crate) enum Waiting {
 
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    limits: Limits,
+    limits: OutboxLimits,
     inner: Mutex<Inner>,
     wake: Notify,
     room: Notify,
@@ -81,7 +81,7 @@ impl Inner {
 }
 
 impl Outbox {
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: OutboxLimits) -> Self {
         let inner = Inner {
             open: true,
             waiting: Chunk::default(),
@@ -102,7 +102,7 @@ impl Outbox {
     ) -> Result<(), Refused> {
         // Kinds without a number never travel over TCP, so there is no route for them.
         let code = framing::code_of(kind).ok_or(Refused::Send(SendError::NoRoute))?;
-        let Limits { bytes, frames, packet } = self.limits;
+        let OutboxLimits { bytes, frames, packet } = self.limits;
         let (bytes, frames) = if kind.is_control() {
             (bytes.saturating_add(packet), frames.saturating_add(CONTROL_FRAMES))
         } else {
@@ -240,7 +240,7 @@ mod tests {
     use super::*;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    const LIMITS: Limits = Limits { bytes: 1000, frames: 4, packet: 900 };
+    const LIMITS: OutboxLimits = OutboxLimits { bytes: 1000, frames: 4, packet: 900 };
 
     fn push(outbox: &Outbox, kind: PacketKind, bytes: usize) -> Result<(), Refused> {
         outbox.push(kind, 7, &mut |frame| {

@@ -19,7 +19,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::TcpOptions;
 use super::chunk::Chunk;
 use super::framing;
-use super::outbox::{Limits, Outbox};
+use super::outbox::{Outbox, OutboxLimits};
 use crate::locks::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::{Link, Name, NodeId, PacketKind, SendError, TransportError};
 
@@ -59,7 +59,7 @@ pub(crate) enum End {
 pub(crate) struct Pool {
     link: Link,
     options: Arc<TcpOptions>,
-    limits: Limits,
+    limits: OutboxLimits,
     runtime: Handle,
     multi_threaded: bool,
     began: Instant,
@@ -83,7 +83,7 @@ impl Pool {
     /// A pool that opens its connections on the current runtime.
     pub(crate) fn new(link: Link, options: Arc<TcpOptions>) -> Arc<Self> {
         let runtime = Handle::current();
-        let limits = Limits {
+        let limits = OutboxLimits {
             bytes: options.send_buffer_bytes,
             frames: options.send_buffer_frames,
             packet: options.largest_packet(),

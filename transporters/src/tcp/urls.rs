@@ -1,8 +1,9 @@
 //! Peers that are known from the start: the `urls` option in all its forms (protocol chapter 4.6).
 
+use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 
-use super::{json, net};
+use super::net;
 use crate::{Link, Name, NodeId, TransportError};
 
 /// Peers that are known from the start.
@@ -77,8 +78,8 @@ impl Urls {
         Ok(found.peers)
     }
 
-    fn parse(&self, read: impl Fn(&str) -> Result<String, String>) -> Result<Found, String> {
-        let mut found = Found::default();
+    fn parse(&self, read: impl Fn(&str) -> Result<String, String>) -> Result<PeerList, String> {
+        let mut found = PeerList::default();
         for written in &self.0 {
             match written {
                 Written::Pair { id, addr } => found.pair(id, addr),
@@ -154,22 +155,35 @@ struct Broken {
     why: String,
 }
 
+/// What was read of all that was written.
 #[derive(Debug, Default)]
-struct Found {
+struct PeerList {
     peers: Vec<StaticPeer>,
     broken: Vec<Broken>,
 }
 
-impl Found {
-    fn text(&mut self, text: &str) -> Result<(), String> {
-        let text = text.trim();
-        if text.starts_with(['[', '{']) && !is_bracketed_host(text) {
-            match json::parse(text)? {
-                json::Texts::List(entries) => entries.iter().for_each(|entry| self.entry(entry)),
-                json::Texts::Map(entries) => entries.iter().for_each(|(id, addr)| self.pair(id, addr)),
+impl PeerList {
+    fn text(&mut self, content: &str) -> Result<(), String> {
+        let content = content.trim();
+        if content.starts_with(['[', '{']) && !is_bracketed_host(content) {
+            let wrong = |why: &dyn std::fmt::Display| format!("this is no JSON that lists peers: {why}");
+            let text =
+                |value: &Value| value.as_str().map(str::to_owned).ok_or_else(|| wrong(&"expected a text"));
+            match serde_json::from_str(content).map_err(|error| wrong(&error))? {
+                Value::Array(entries) => {
+                    for entry in &entries {
+                        self.entry(&text(entry)?);
+                    }
+                }
+                Value::Object(entries) => {
+                    for (id, addr) in &entries {
+                        self.pair(id, &text(addr)?);
+                    }
+                }
+                _ => return Err(wrong(&"expected a list or an object")),
             }
         } else {
-            let entries = text.split([',', '\n']).map(str::trim).filter(|entry| !entry.is_empty());
+            let entries = content.split([',', '\n']).map(str::trim).filter(|entry| !entry.is_empty());
             entries.for_each(|entry| self.entry(entry));
         }
         Ok(())
@@ -222,7 +236,7 @@ fn is_bracketed_host(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn found(urls: impl Into<Urls>) -> Found {
+    fn found(urls: impl Into<Urls>) -> PeerList {
         urls.into().parse(|path| Err(format!("no file {path}"))).unwrap()
     }
 

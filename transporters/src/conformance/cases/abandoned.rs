@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Case, Cluster, Outcome, always, data, ensure};
+use super::{Case, CaseResult, Cluster, always, data, ensure};
 use crate::{Abandon, FrameBuf, PacketKind, SendError};
 
 pub(super) const CASE: Case = Case {
@@ -11,7 +11,7 @@ pub(super) const CASE: Case = Case {
     run: |cluster| Box::pin(run(cluster)),
 };
 
-async fn run(cluster: &mut Cluster) -> Outcome {
+async fn run(cluster: &mut Cluster) -> CaseResult {
     let [a, b] = cluster.nodes(&data()).await?;
     let body = Bytes::from(vec![b'!'; FrameBuf::SPLICE_FROM]);
     let texts: Vec<String> = (0..20).map(|n| format!("frame {n}")).collect();

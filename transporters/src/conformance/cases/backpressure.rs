@@ -3,7 +3,7 @@
 use std::time::Duration;
 use tokio::time::timeout;
 
-use super::{Case, Cluster, Node, Outcome, data, ensure};
+use super::{Case, CaseResult, Cluster, Node, data, ensure};
 use crate::{PacketKind, Route, SendError};
 
 pub(super) const CASE: Case = Case {
@@ -17,7 +17,7 @@ const FRAME: usize = 1024;
 /// A buffer that had no room for so long is full, not just slower than its writer.
 const STALLED: Duration = Duration::from_millis(300);
 
-async fn run(cluster: &mut Cluster) -> Outcome {
+async fn run(cluster: &mut Cluster) -> CaseResult {
     let Some(bound) = cluster.fixture.accepts else { return Ok(()) };
     let [a, b] = cluster.nodes(&data()).await?;
     let to_b = b.route();
@@ -51,7 +51,7 @@ async fn run(cluster: &mut Cluster) -> Outcome {
 }
 
 /// Sends until the buffer is full and stays full; how many frames were accepted.
-async fn fill(from: &Node, to: &Route, bound: usize) -> Outcome<usize> {
+async fn fill(from: &Node, to: &Route, bound: usize) -> CaseResult<usize> {
     let mut accepted = 0;
     loop {
         match from.send(to, PacketKind::Event, &payload(accepted)) {

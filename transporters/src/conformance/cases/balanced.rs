@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-use super::{Case, Cluster, Node, Outcome, ensure};
+use super::{Case, CaseResult, Cluster, Node, ensure};
 use crate::{PacketKind, Route, Subscription};
 
 pub(super) const CASE: Case = Case {
@@ -16,7 +16,7 @@ pub(super) const CASE: Case = Case {
 /// So many that a node which a fair choice leaves out has been left out on purpose.
 const FRAMES: usize = 90;
 
-async fn run(cluster: &mut Cluster) -> Outcome {
+async fn run(cluster: &mut Cluster) -> CaseResult {
     let add = Subscription::BalancedRequest { action: "math.add".into() };
     let created =
         |group: &str| Subscription::BalancedEvent { event: "order.created".into(), group: group.into() };
@@ -50,7 +50,7 @@ async fn share(
     nodes: &[&Arc<Node>],
     before: usize,
     patience: Duration,
-) -> Outcome {
+) -> CaseResult {
     let counts = || nodes.iter().map(|node| node.recorder.log().of(kind).count()).collect::<Vec<_>>();
     let had = counts();
     for _ in 0..FRAMES {

@@ -1,6 +1,6 @@
 //! A broadcast reaches whoever subscribed to its kind.
 
-use super::{Case, Cluster, Outcome};
+use super::{Case, CaseResult, Cluster};
 use crate::{PacketKind, Route, Subscription};
 
 pub(super) const CASE: Case = Case {
@@ -9,7 +9,7 @@ pub(super) const CASE: Case = Case {
     run: |cluster| Box::pin(run(cluster)),
 };
 
-async fn run(cluster: &mut Cluster) -> Outcome {
+async fn run(cluster: &mut Cluster) -> CaseResult {
     let (info, beat) = (PacketKind::Info, PacketKind::Heartbeat);
     let both = [info, beat].map(Subscription::Broadcast);
     let a = cluster.join(0, &both).await?;

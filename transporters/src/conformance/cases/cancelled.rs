@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::timeout;
 
 use super::super::cluster::released;
-use super::{Case, Cluster, Outcome, always, ensure};
+use super::{Case, CaseResult, Cluster, always, ensure};
 
 pub(super) const CASE: Case = Case {
     name: "dropping a connection attempt at any point leaves nothing behind",
@@ -16,7 +16,7 @@ pub(super) const CASE: Case = Case {
 /// More polls than connecting on one machine usually takes.
 const POLLS: usize = 12;
 
-async fn run(cluster: &mut Cluster) -> Outcome {
+async fn run(cluster: &mut Cluster) -> CaseResult {
     for polls in 0..POLLS {
         let (link, recorder) = cluster.link("", 0)?;
         let transporter = cluster.fixture.transporter(0);

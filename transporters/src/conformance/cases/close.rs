@@ -1,6 +1,6 @@
 //! Closing sends what was accepted, and can be done twice.
 
-use super::{Case, Cluster, Outcome, always, data, ensure};
+use super::{Case, CaseResult, Cluster, always, data, ensure};
 use crate::{PacketKind, SendError};
 
 pub(super) const CASE: Case = Case {
@@ -11,7 +11,7 @@ pub(super) const CASE: Case = Case {
 
 const FRAMES: usize = 1_000;
 
-async fn run(cluster: &mut Cluster) -> Outcome {
+async fn run(cluster: &mut Cluster) -> CaseResult {
     let [a, b] = cluster.nodes(&data()).await?;
     let texts: Vec<String> = (0..FRAMES).map(|n| format!("frame {n}")).collect();
     for text in &texts {

@@ -19,7 +19,7 @@ mod up;
 
 use super::cluster::Cluster;
 use super::node::Node;
-use super::{Case, Fixture, Outcome, ensure};
+use super::{Case, CaseResult, Fixture, ensure};
 use crate::{Capabilities, Membership, PacketKind, Subscription};
 
 /// All cases in the order they run.

@@ -1,6 +1,6 @@
 //! Nodes of different namespaces share a server without hearing each other.
 
-use super::{Case, Cluster, Outcome, data, has_subscriptions};
+use super::{Case, CaseResult, Cluster, data, has_subscriptions};
 use crate::{PacketKind, Route, Subscription};
 
 pub(super) const CASE: Case = Case {
@@ -9,7 +9,7 @@ pub(super) const CASE: Case = Case {
     run: |cluster| Box::pin(run(cluster)),
 };
 
-async fn run(cluster: &mut Cluster) -> Outcome {
+async fn run(cluster: &mut Cluster) -> CaseResult {
     let mut subscriptions = data().to_vec();
     subscriptions.push(Subscription::Broadcast(PacketKind::Info));
     let [a, b] = cluster.nodes(&subscriptions).await?;

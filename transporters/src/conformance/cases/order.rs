@@ -1,6 +1,6 @@
 //! Frames of one sender on one route keep their order.
 
-use super::{Case, Cluster, Node, Outcome, always, data, ensure};
+use super::{Case, CaseResult, Cluster, Node, always, data, ensure};
 use crate::PacketKind;
 
 pub(super) const CASE: Case = Case {
@@ -11,7 +11,7 @@ pub(super) const CASE: Case = Case {
 
 const FRAMES: u32 = 10_000;
 
-async fn run(cluster: &mut Cluster) -> Outcome {
+async fn run(cluster: &mut Cluster) -> CaseResult {
     let [a, b, c] = cluster.nodes(&data()).await?;
     let (from_a, from_b) = tokio::join!(stream(&a, &c, b'a'), stream(&b, &c, b'b'));
     from_a.and(from_b)?;
@@ -33,7 +33,7 @@ async fn run(cluster: &mut Cluster) -> Outcome {
     Ok(())
 }
 
-async fn stream(from: &Node, to: &Node, sender: u8) -> Outcome {
+async fn stream(from: &Node, to: &Node, sender: u8) -> CaseResult {
     let route = to.route();
     for number in 0..FRAMES {
         let payload = [&[sender][..], &number.to_le_bytes()].concat();

@@ -1,6 +1,6 @@
 //! A frame for one node reaches that node and no other.
 
-use super::{Case, Cluster, Outcome, always, data, ensure};
+use super::{Case, CaseResult, Cluster, always, data, ensure};
 use crate::{NodeId, PacketKind, Route, SendError};
 
 pub(super) const CASE: Case = Case {
@@ -9,7 +9,7 @@ pub(super) const CASE: Case = Case {
     run: |cluster| Box::pin(run(cluster)),
 };
 
-async fn run(cluster: &mut Cluster) -> Outcome {
+async fn run(cluster: &mut Cluster) -> CaseResult {
     let [a, b, c] = cluster.nodes(&data()).await?;
     let nobody = Route::Node { id: NodeId::new("nobody")?, addr: None };
     let sent = a.send(&nobody, PacketKind::Event, b"to nobody");

@@ -1,6 +1,6 @@
 //! Where the bus balances events for patterns, a pattern gets what it matches, once per group.
 
-use super::{Case, Cluster, Outcome};
+use super::{Case, CaseResult, Cluster};
 use crate::{PacketKind, Route, Subscription};
 
 pub(super) const CASE: Case = Case {
@@ -9,7 +9,7 @@ pub(super) const CASE: Case = Case {
     run: |cluster| Box::pin(run(cluster)),
 };
 
-async fn run(cluster: &mut Cluster) -> Outcome {
+async fn run(cluster: &mut Cluster) -> CaseResult {
     let event = |event: &str| Subscription::BalancedEvent { event: event.into(), group: "mail".into() };
     let a = cluster.join(0, &[]).await?;
     let one = cluster.join(1, &[event("order.*")]).await?;

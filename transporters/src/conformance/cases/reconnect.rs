@@ -1,6 +1,6 @@
 //! A broken connection is reported, and so is its return.
 
-use super::{Case, Cluster, Outcome, data, ensure};
+use super::{Case, CaseResult, Cluster, data, ensure};
 use crate::{PacketKind, SendError, Up};
 
 pub(super) const CASE: Case = Case {
@@ -9,7 +9,7 @@ pub(super) const CASE: Case = Case {
     run: |cluster| Box::pin(run(cluster)),
 };
 
-async fn run(cluster: &mut Cluster) -> Outcome {
+async fn run(cluster: &mut Cluster) -> CaseResult {
     let [a, b] = cluster.nodes(&data()).await?;
     let Some((break_connection, restore)) = &cluster.fixture.hooks else { return Ok(()) };
     for round in 1..=2 {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Case, Cluster, Outcome, data, ensure};
+use super::{Case, CaseResult, Cluster, data, ensure};
 use crate::{PacketKind, SendError};
 
 pub(super) const CASE: Case = Case {
@@ -11,7 +11,7 @@ pub(super) const CASE: Case = Case {
     run: |cluster| Box::pin(run(cluster)),
 };
 
-async fn run(cluster: &mut Cluster) -> Outcome {
+async fn run(cluster: &mut Cluster) -> CaseResult {
     let Some(limit) = cluster.capabilities.max_frame else { return Ok(()) };
     let [a, b] = cluster.nodes(&data()).await?;
     let largest = vec![b'x'; limit];

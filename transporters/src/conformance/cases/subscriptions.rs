@@ -1,6 +1,6 @@
 //! A node receives what it subscribed to, and no longer when it unsubscribed.
 
-use super::{Case, Cluster, Outcome, ensure, has_subscriptions};
+use super::{Case, CaseResult, Cluster, ensure, has_subscriptions};
 use crate::{PacketKind, Subscription};
 
 pub(super) const CASE: Case = Case {
@@ -9,7 +9,7 @@ pub(super) const CASE: Case = Case {
     run: |cluster| Box::pin(run(cluster)),
 };
 
-async fn run(cluster: &mut Cluster) -> Outcome {
+async fn run(cluster: &mut Cluster) -> CaseResult {
     let (event, request) = (PacketKind::Event, PacketKind::Request);
     let [a, b] = cluster.nodes(&[Subscription::Own(request)]).await?;
     let to_b = b.route();

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Case, Cluster, Outcome, data, ensure};
+use super::{Case, CaseResult, Cluster, data, ensure};
 use crate::{PacketKind, SendError};
 
 pub(super) const CASE: Case = Case {
@@ -16,7 +16,7 @@ const FRAME: usize = 1024;
 /// Frames that the peer reads before it stops.
 const READ: u64 = 100;
 
-async fn run(cluster: &mut Cluster) -> Outcome {
+async fn run(cluster: &mut Cluster) -> CaseResult {
     let bound = cluster.fixture.accepts.unwrap_or_default();
     let [a, b] = cluster.nodes(&data()).await?;
     let mut accepted = HashSet::new();

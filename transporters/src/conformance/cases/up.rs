@@ -1,6 +1,6 @@
 //! A node learns once that it is connected.
 
-use super::{Case, Cluster, Outcome, always, ensure};
+use super::{Case, CaseResult, Cluster, always, ensure};
 use crate::Up;
 
 pub(super) const CASE: Case = Case {
@@ -9,7 +9,7 @@ pub(super) const CASE: Case = Case {
     run: |cluster| Box::pin(run(cluster)),
 };
 
-async fn run(cluster: &mut Cluster) -> Outcome {
+async fn run(cluster: &mut Cluster) -> CaseResult {
     let nodes: [_; 2] = cluster.nodes(&[]).await?;
     for node in nodes {
         node.until("the connection is reported", |log| !log.ups.is_empty()).await?;

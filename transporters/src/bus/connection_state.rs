@@ -9,7 +9,7 @@ use crate::locks::Mutex;
 use crate::{Link, Subscription};
 
 /// See the module.
-pub(super) struct Shared<C: Client> {
+pub(super) struct ConnectionState<C: Client> {
     pub(super) client: C,
     pub(super) link: Link,
     pub(super) limits: BusLimits,
@@ -21,7 +21,7 @@ pub(super) struct Shared<C: Client> {
     pub(super) closing: CancellationToken,
 }
 
-impl<C: Client> Shared<C> {
+impl<C: Client> ConnectionState<C> {
     pub(super) fn session(&self) -> Option<Arc<C::Session>> {
         self.session.lock().clone()
     }
