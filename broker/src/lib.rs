@@ -121,8 +121,7 @@ pub mod __private;
 
 pub use broker::{
     ActionRef, BrokerBuilder, BuildError, CallError, CallOptions, EmitOptions, LocalEvent, LocalEvents,
-    NodeInfo, NodeWaitError, PingReply, RunError, ServiceBroker, StartError, StopError, TransporterState,
-    WaitError,
+    NodeInfo, NodeWaitError, RunError, ServiceBroker, StartError, StopError, TransporterState, WaitError,
 };
 /// Calls as values: what [`ServiceBroker::call`] and typed clients give, and who may make them.
 pub mod call {

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use ligand::event::Spread;
 use ligand::layer::{
     FnLayer, Layer, Side, WireFn, WrappedAction, action_fn, around_fn, emit_fn, wire_fns, wrap_fn,
 };
@@ -9,7 +10,7 @@ use ligand::testing::{Cluster, EventLog, TestBroker};
 use ligand::transport::PacketKind;
 use ligand::{
     ActionFn, BrokerBuilder, BuildError, Codec, Context, Error, ErrorKind, EventFn, Outcome, Payload, Reply,
-    Result, ServiceBroker, ServiceDef, Spread, StartError,
+    Result, ServiceBroker, ServiceDef, StartError,
 };
 use serde_json::Value;
 use std::sync::{Arc, Mutex};

@@ -199,7 +199,7 @@ fn method(method: &Method<'_>, client: &Client, error: Option<&Path>, krate: &Pa
         None => (quote_spanned!(span=> call::<#params_ty, #output>), None),
         Some(error) => (
             quote_spanned!(span=> call_of::<#params_ty, #output, #error>),
-            Some(quote!(, #krate::ByService<#error>)),
+            Some(quote!(, #krate::call::ByService<#error>)),
         ),
     };
     let body = quote_spanned!(span=> #krate::__private::#call(&self.target, #action, #params));
