@@ -151,25 +151,30 @@ async fn nodes_that_start_at_once_in_a_new_namespace_all_find_their_topics() {
 }
 
 #[tokio::test]
-async fn no_topic_is_made_for_a_node_that_is_not_there_and_its_frames_are_unsent() {
+async fn no_topic_is_made_for_a_node_that_is_not_there_and_a_stop_does_not_wait_for_one() {
     let namespace = fresh("nobody");
     let node = connect("", &namespace, "me").await;
     node.subscribe(&[EVENTS]).await.unwrap();
-    node.send_named(&to("absent"), PacketKind::Request, 7, b"before").unwrap();
-    node.until("it is told as unsent", |log| log.unsent == [7]).await;
-    // Not even while it closes.
     for n in 0..100 {
         node.send(&to(&format!("invented-{n}")), PacketKind::Request, b"x").unwrap();
     }
-    node.log(|log| assert!(log.refused.is_empty(), "{:?}", log.refused));
-
-    // One that comes is found.
-    let late = connect("", &namespace, "absent").await;
+    // A node that comes later is found all the same.
+    node.send(&to("late"), PacketKind::Event, b"before").unwrap();
+    let late = connect("", &namespace, "late").await;
     late.subscribe(&[EVENTS]).await.unwrap();
-    reaches(&node, "absent", &late, "after").await;
+    reaches(&node, "late", &late, "after").await;
     late.stop().await;
-    node.send(&to("invented-100"), PacketKind::Request, b"x").unwrap();
-    node.stop().await;
+
+    let token = 7;
+    node.send_named(&to("invented"), PacketKind::Request, token, b"x").unwrap();
+    node.send(&to("me"), PacketKind::Event, b"end").unwrap();
+    until_text(&node, "end").await;
+    node.live.close().await.unwrap();
+    node.log(|log| {
+        assert!(log.unsent.contains(&token), "{:?}", log.unsent);
+        assert!(log.refused.is_empty(), "{:?}", log.refused);
+    });
+    node.link.shut().await;
 
     let server = address(&url("KAFKA_URL")).to_owned();
     let invented = tokio::task::spawn_blocking(move || {

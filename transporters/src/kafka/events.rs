@@ -9,8 +9,8 @@ use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::ProducerContext;
 use rdkafka::types::RDKafkaRespErr;
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::{Notify, watch};
 
 use super::health::{Health, Verdict};
@@ -42,6 +42,8 @@ pub(super) struct Events {
     /// Topics that this node reads, to find them in messages.
     topics: Mutex<Vec<String>>,
     reported: Mutex<HashSet<String>>,
+    /// The topics that the servers listed when the session closed.
+    existing: OnceLock<HashSet<String>>,
     failed: AtomicU64,
 }
 
@@ -57,6 +59,7 @@ impl Events {
             doubted: Notify::new(),
             topics: Mutex::default(),
             reported: Mutex::default(),
+            existing: OnceLock::new(),
             failed: AtomicU64::new(0),
         }
     }
@@ -145,6 +148,15 @@ impl Events {
         self.unsent(token);
     }
 
+    /// These are the topics that exist. Said once, when the session closes.
+    pub(super) fn exist(&self, topics: impl Iterator<Item = String>) {
+        _ = self.existing.set(topics.collect());
+    }
+
+    fn is_absent(&self, topic: &str) -> bool {
+        self.existing.get().is_some_and(|existing| !existing.contains(topic))
+    }
+
     fn unsent(&self, token: u64) {
         if token != 0 {
             self.port.link().unsent(&[token]);
@@ -215,6 +227,7 @@ impl Events {
         match code {
             Some(Code::UnknownTopic | Code::UnknownTopicOrPartition) => self.nobody_there(topic, token),
             // Never sent: what is in flight, or may have arrived, is called otherwise.
+            Some(Code::PurgeQueue) if self.is_absent(topic) => self.nobody_there(topic, token),
             Some(Code::PurgeQueue) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
                 self.unsent(token);

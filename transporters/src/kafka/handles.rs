@@ -39,7 +39,12 @@ impl Handles {
         &self.open().consumer
     }
 
-    /// Gives up what the producer still holds.
+    /// Gives up what the producer has not begun to send.
+    pub(super) fn purge_queued(&self) {
+        self.producer().purge(PurgeConfig::default().queue().non_blocking());
+    }
+
+    /// Gives up everything that the producer still holds.
     pub(super) fn purge(&self) {
         self.producer().purge(PurgeConfig::default().queue().inflight().non_blocking());
     }

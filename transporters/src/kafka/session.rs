@@ -10,7 +10,7 @@ use rdkafka::producer::{BaseRecord, Producer as _};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::KafkaOptions;
 use super::events::Events;
@@ -120,6 +120,27 @@ impl KafkaSession {
         self.handles.producer().send(record).map_err(|(why, _)| why)
     }
 
+    /// Resolves once librdkafka holds no frame any more.
+    async fn written(&self) {
+        while self.handles.producer().in_flight_count() > 0 {
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Gives up frames that still wait. Those for topics that do not exist have no reader, so no failure is made of
+    /// them.
+    async fn give_up(&self, limit: Duration) -> Result<(), TransportError> {
+        let (handles, events, options) =
+            (Arc::clone(&self.handles), Arc::clone(&self.events), Arc::clone(&self.options));
+        let listed = aside(move |stop| {
+            ServerTopics { handles: &handles, events: &events, options: &options, stop }
+                .metadata(None, Instant::now() + limit)
+        });
+        self.events.exist(listed.await?.topics().iter().map(|topic| topic.name().to_owned()));
+        self.handles.purge_queued();
+        Ok(())
+    }
+
     fn topics_of(&self, subscriptions: &[Subscription]) -> BTreeSet<String> {
         subscriptions.iter().map(|subscription| self.names.of(subscription)).collect()
     }
@@ -214,8 +235,10 @@ impl Session for KafkaSession {
 
     async fn close(&self) -> Result<(), TransportError> {
         let failed = self.events.failed();
-        while self.handles.producer().in_flight_count() > 0 {
-            sleep(PAUSE).await;
+        let limit = self.options.limits.close_timeout;
+        if timeout(limit * 3 / 4, self.written()).await.is_err() {
+            self.give_up(limit / 4).await?;
+            self.written().await;
         }
         // Leaves the group, so that nobody waits for this member.
         self.handles.consumer().unsubscribe();

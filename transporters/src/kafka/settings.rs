@@ -16,9 +16,6 @@ use crate::options::Unfit;
 /// What Kafka adds to a packet, with room to spare: the head of a batch and of a record, and a key.
 const FRAMING: usize = 1024;
 
-/// How long a topic that some server does not know may be new to it. After that its frames are unsent.
-const PROPAGATION: Duration = Duration::from_millis(500);
-
 /// Settings that hold the transporter together.
 const OURS: &[&str] = &[
     "allow.auto.create.topics",
@@ -122,10 +119,9 @@ pub(super) fn producer(options: &KafkaOptions) -> ClientConfig {
     // librdkafka looks for requests without an answer once a second, and then gives up their connection
     // with what lies in it.
     set(&mut config, "message.timeout.ms", milliseconds(limits.max_hold * 3 / 4, 1));
-    // A node creates its topics before it announces itself, so a topic that is not there has no reader. Whoever
-    // may publish can invent senders, and would have the server create topics for the answers to them.
+    // A node creates its topics before it announces itself, so a topic that does not exist has no reader. Anyone
+    // who may publish can invent node ids, and would have the server create topics for the answers to them.
     set(&mut config, "allow.auto.create.topics", false);
-    set(&mut config, "topic.metadata.propagation.max.ms", PROPAGATION.as_millis());
     set(&mut config, "delivery.report.only.error", true);
     set(&mut config, "queue.buffering.max.messages", limits.send_frames.min(i32::MAX as usize));
     set(&mut config, "queue.buffering.max.kbytes", kilobytes(limits.send_bytes, i32::MAX as usize));
