@@ -47,19 +47,19 @@ impl Transporter for Pipe {
     }
 }
 
-/// What makes a pipe, and what is told of each one that was opened.
-fn pipes() -> (
-    impl Fn(&TransporterUrl) -> Result<Pipe, TransportError> + Clone + Send + Sync + 'static,
-    Arc<Mutex<Vec<usize>>>,
-) {
-    let opened: Arc<Mutex<Vec<usize>>> = Arc::default();
-    let told = Arc::clone(&opened);
-    let make = move |url: &TransporterUrl| {
+/// The pipe counts of the pipes that were opened.
+type Opened = Arc<Mutex<Vec<usize>>>;
+
+/// Makes pipes that report when they are opened.
+fn pipes(
+    opened: &Opened,
+) -> impl Fn(&TransporterUrl) -> Result<Pipe, TransportError> + Clone + Send + Sync + 'static {
+    let opened = Arc::clone(opened);
+    move |url| {
         let mut options = PipeOptions::default();
         url.configure(&mut options)?;
-        Ok(Pipe { options, network: Network::named("pipes"), opened: Arc::clone(&told) })
-    };
-    (make, opened)
+        Ok(Pipe { options, network: Network::named("pipes"), opened: Arc::clone(&opened) })
+    }
 }
 
 fn refused(build: Result<ServiceBroker, ligand::BuildError>) -> String {
@@ -68,7 +68,8 @@ fn refused(build: Result<ServiceBroker, ligand::BuildError>) -> String {
 
 #[tokio::test]
 async fn it_is_named_in_code_in_files_and_in_the_environment() {
-    let (make, opened) = pipes();
+    let opened = Opened::default();
+    let make = pipes(&opened);
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("pipe.toml");
     fs::write(&file, "[transporter]\ntype = \"Pipe\"\noptions = { pipeCount = 3 }").unwrap();
@@ -107,7 +108,7 @@ async fn it_is_named_in_code_in_files_and_in_the_environment() {
 
 #[test]
 fn what_cannot_work_is_named_with_what_would() {
-    let (make, _) = pipes();
+    let make = pipes(&Opened::default());
     let builder = || ServiceBroker::builder().scheme("pipe", make.clone());
     for (scheme, said) in [
         ("tcp", "is taken"),
