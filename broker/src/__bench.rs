@@ -13,7 +13,7 @@ use std::time::Instant;
 use crate::codec::Codec;
 use crate::protocol::{Client, Id, OutRequest, Outgoing, Packet, PacketId, ProtocolVersion, Raw};
 use crate::registry::{Identity, InfoKind, Picked, Registry, RegistryOptions};
-use crate::serializer::{Json, Limits, Serializer, serializer};
+use crate::serializer::{Json, PacketLimits, Serializer, serializer};
 use crate::strategy::StrategyKind;
 
 /// Whether `ligand::testing`, and with it tokio's `test-util`, was compiled in.
@@ -24,7 +24,7 @@ pub const TESTING: bool = cfg!(feature = "testing");
 pub struct RequestCodec {
     serializer: Arc<dyn Serializer>,
     frame: Bytes,
-    limits: Limits,
+    limits: PacketLimits,
     node: NodeId,
     out: BytesMut,
     spliced: Vec<(usize, Bytes)>,
@@ -36,7 +36,7 @@ impl RequestCodec {
     /// Takes a recorded REQUEST.
     #[must_use]
     pub fn new(frame: Bytes) -> Self {
-        let limits = Limits::default();
+        let limits = PacketLimits::default();
         let incoming = Json.decode(PacketKind::Request, frame.clone(), &limits).expect("a captured packet");
         let Packet::Request(request) = incoming.packet else { panic!("not a REQUEST") };
         let params = request.params().expect("it has parameters").into_bytes();
@@ -107,7 +107,7 @@ impl RequestCodec {
 /// Decodes an INFO with all its services. Returns their number.
 #[must_use]
 pub fn decode_info(frame: &Bytes) -> usize {
-    let limits = Limits::default();
+    let limits = PacketLimits::default();
     match Json.decode(PacketKind::Info, frame.clone(), &limits).map(|incoming| incoming.packet) {
         Ok(Packet::Info(info)) => {
             Json.services(&info.services_raw, &limits).map_or(0, |services| services.list.len())
@@ -120,7 +120,7 @@ pub fn decode_info(frame: &Bytes) -> usize {
 #[derive(Debug)]
 pub struct Nodes {
     registry: Registry,
-    limits: Limits,
+    limits: PacketLimits,
     now: Instant,
 }
 
@@ -155,7 +155,11 @@ impl Nodes {
                 Arc::new(|_, _| Box::pin(std::future::ready(Ok(crate::Reply::empty()))));
             crate::handler::Chains { around: None, run }
         });
-        Self { registry: Registry::new(identity, options, composer, now), limits: Limits::default(), now }
+        Self {
+            registry: Registry::new(identity, options, composer, now),
+            limits: PacketLimits::default(),
+            now,
+        }
     }
 
     /// Applies an INFO from its bytes. Returns whether the node is new or online again.

@@ -20,7 +20,7 @@ pub(super) fn budget(
 ) -> Result<Option<Duration>> {
     let wish = options.and_then(|options| options.timeout);
     let wish = wish.or_else(|| picked.and_then(|action| action.timeout));
-    let own = match wish.unwrap_or(broker.shared().limits.request_timeout) {
+    let own = match wish.unwrap_or(broker.shared().call_defaults.request_timeout) {
         Timeout::After(duration) => Some(duration),
         Timeout::Never => None,
     };

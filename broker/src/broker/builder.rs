@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::configured::configured;
-use super::{BuildError, Limits, LocalBus, LocalServices, ServiceBroker, Shared};
+use super::{BuildError, CallDefaults, LocalBus, LocalServices, ServiceBroker, Shared};
 use crate::config::{self, BrokerConfig, ConfigLoader, DiscovererConfig, Origin, Timeout};
 use crate::deadlines::Deadlines;
 use crate::layer::{Layer, Pipeline};
@@ -222,7 +222,7 @@ impl BrokerBuilder {
         let pipeline = Arc::new(Pipeline::new(self.layers)?);
         let instance_id: Name = PacketId::random().to_string().into();
         let born = super::health::started().max(std::time::Instant::now());
-        let limits = Limits {
+        let call_defaults = CallDefaults {
             request_timeout: config.request_timeout,
             max_call_level: config.max_call_level,
             prefer_local: config.registry.prefer_local,
@@ -245,7 +245,7 @@ impl BrokerBuilder {
             node_id,
             instance_id,
             config: Arc::new(config),
-            limits,
+            call_defaults,
             pipeline,
             transporter,
             local_bus: LocalBus::default(),

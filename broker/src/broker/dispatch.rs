@@ -60,8 +60,8 @@ pub(crate) fn begin_found(
     let shared = broker.shared();
     shared.lifecycle.must_run(action, broker.node_id())?;
     if let Some(parent) = parent
-        && shared.limits.max_call_level != 0
-        && parent.level() >= shared.limits.max_call_level
+        && shared.call_defaults.max_call_level != 0
+        && parent.level() >= shared.call_defaults.max_call_level
     {
         return Err(not_run(Error::with_kind(
             ErrorKind::MaxCallLevel,

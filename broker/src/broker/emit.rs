@@ -192,7 +192,7 @@ fn send(cx: &Context, snapshot: Guard<Arc<Snapshot>>, event: &Event, mut data: P
             (LocalSubs::new(), nodes.map(target).collect())
         }
         (Spread::Emit, None) => {
-            let plan = event.emit(&snapshot, cx.event_groups(), shared.limits.prefer_local, None);
+            let plan = event.emit(&snapshot, cx.event_groups(), shared.call_defaults.prefer_local, None);
             let target = |(node, groups)| (EventTarget::Node(node), Some(groups));
             (plan.local, plan.remote.into_iter().map(target).collect())
         }

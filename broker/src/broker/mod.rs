@@ -102,7 +102,7 @@ pub(crate) struct Shared {
     pub(crate) node_id: NodeId,
     pub(crate) instance_id: Name,
     pub(crate) config: Arc<BrokerConfig>,
-    pub(crate) limits: Limits,
+    pub(crate) call_defaults: CallDefaults,
     pub(crate) registry: Registry,
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) transporter: Option<Arc<dyn Transporter>>,
@@ -133,7 +133,7 @@ pub(crate) struct Shared {
 
 /// The configuration that calls need, in the form in which they need it.
 #[derive(Debug, Clone)]
-pub(crate) struct Limits {
+pub(crate) struct CallDefaults {
     pub(crate) request_timeout: Timeout,
     pub(crate) max_call_level: u32,
     pub(crate) prefer_local: bool,

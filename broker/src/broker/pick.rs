@@ -62,7 +62,7 @@ pub(super) fn pick_endpoint(
             .ok_or_else(|| not_run(Error::of_action(ErrorKind::ServiceNotFound, action, Some(node))));
     }
     entry
-        .pick(found.snapshot, broker.shared().limits.prefer_local, None, tried)
+        .pick(found.snapshot, broker.shared().call_defaults.prefer_local, None, tried)
         .ok_or_else(|| not_run(Error::of_action(ErrorKind::ServiceNotAvailable, action, None)))
 }
 

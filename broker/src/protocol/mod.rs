@@ -5,7 +5,7 @@
 //! converts both from and to bytes. Only these two modules know the names of fields (protocol chapter 2).
 //!
 //! The decoder checks numbers, limits and peculiarities of peers. So a value of these types is within
-//! [`Limits`](crate::serializer::Limits), and needs no further check.
+//! [`PacketLimits`](crate::serializer::PacketLimits), and needs no further check.
 #![cfg_attr(
     not(test),
     deny(
@@ -40,7 +40,7 @@ pub(crate) use info::{
 };
 #[cfg(test)]
 pub(crate) use outgoing::OutStream;
-pub(crate) use outgoing::{Id, OutEvent, OutRequest, OutResponse, Outcome, Outgoing};
+pub(crate) use outgoing::{Id, OutEvent, OutRequest, OutResponse, OutResult, Outgoing};
 pub(crate) use raw::{Part, Raw, Span, TextSpan};
 pub(crate) use version::{ProtocolVersion, Ver};
 pub(crate) use wire_error::{Code, WireError};

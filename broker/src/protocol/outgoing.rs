@@ -117,7 +117,7 @@ pub(crate) struct OutRequest<'a> {
     pub(crate) seq: Option<u32>,
 }
 
-/// An answer. Its body is `data`, which is asked for only with [`Outcome::Data`].
+/// An answer. Its body is `data`, which is asked for only with [`OutResult::Data`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OutResponse<'a> {
     /// The id of the request.
@@ -128,14 +128,14 @@ pub(crate) struct OutResponse<'a> {
     /// version 4.
     pub(crate) headers: Option<&'a [u8]>,
     /// The outcome of the call.
-    pub(crate) outcome: Outcome<'a>,
+    pub(crate) outcome: OutResult<'a>,
     /// Only for the packets of a streamed answer.
     pub(crate) stream: Option<OutStream>,
 }
 
 /// The outcome of a call.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Outcome<'a> {
+pub(crate) enum OutResult<'a> {
     /// A result, which the body writes.
     Data,
     /// No result: the packet has no `data` (Node's `undefined`).

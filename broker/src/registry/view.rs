@@ -318,7 +318,7 @@ mod tests {
     use super::*;
     use crate::protocol::Packet;
     use crate::registry::tests::{id, local, registry};
-    use crate::serializer::{Json, Limits, Serializer as _};
+    use crate::serializer::{Json, PacketLimits, Serializer as _};
     use bytes::Bytes;
     use ligand_transporters::PacketKind;
     use std::time::Duration;
@@ -327,7 +327,7 @@ mod tests {
     fn with_captured_node() -> (Arc<Snapshot>, Value, Epoch) {
         let (registry, base) = registry();
         let text = include_str!("../../tests/vectors/info-0.15.json");
-        let limits = Limits::default();
+        let limits = PacketLimits::default();
         let incoming = Json.decode(PacketKind::Info, Bytes::from_static(text.as_bytes()), &limits).unwrap();
         let Packet::Info(info) = incoming.packet else { panic!("no INFO") };
         let now = base + Duration::from_secs(3);

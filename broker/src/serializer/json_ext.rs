@@ -10,10 +10,10 @@ use ligand_transporters::{Abandon, FrameBuf, NodeId, PacketKind};
 use std::borrow::Cow;
 
 use super::json::salvaged;
-use super::{Codec, DecodeError, Json, Limits, Problem, Serializer, WriteBody};
+use super::{Codec, DecodeError, Json, PacketLimits, Problem, Serializer, WriteBody};
 use crate::codec::{JsonExt, from_json, has_special, to_json};
 use crate::protocol::{
-    Incoming, OutEvent, OutRequest, OutResponse, Outcome, Outgoing, Packet, Part, ProtocolVersion, Raw,
+    Incoming, OutEvent, OutRequest, OutResponse, OutResult, Outgoing, Packet, Part, ProtocolVersion, Raw,
     Services, WireError,
 };
 
@@ -49,9 +49,9 @@ impl Serializer for JsonExtended {
                 let (meta, headers) = (escaped(packet.meta), packet.headers.map(escaped));
                 let error;
                 let outcome = match packet.outcome {
-                    Outcome::Error(plain) => {
+                    OutResult::Error(plain) => {
                         error = escaped_error(plain);
-                        Outcome::Error(&error)
+                        OutResult::Error(&error)
                     }
                     other => other,
                 };
@@ -67,7 +67,7 @@ impl Serializer for JsonExtended {
         }
     }
 
-    fn decode(&self, kind: PacketKind, frame: Bytes, limits: &Limits) -> Result<Incoming, DecodeError> {
+    fn decode(&self, kind: PacketKind, frame: Bytes, limits: &PacketLimits) -> Result<Incoming, DecodeError> {
         if !has_special(&frame) {
             return Json.decode(kind, frame, limits);
         }
@@ -110,7 +110,7 @@ impl Serializer for JsonExtended {
         Ok(incoming)
     }
 
-    fn services(&self, raw: &Raw, limits: &Limits) -> Result<Services, Problem> {
+    fn services(&self, raw: &Raw, limits: &PacketLimits) -> Result<Services, Problem> {
         Json.services(raw, limits)
     }
 

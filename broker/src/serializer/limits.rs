@@ -4,13 +4,13 @@ use ligand_transporters::NodeId;
 
 use super::Problem;
 
-/// Limits for everything that a decoder reads. A packet that exceeds one is refused with a
+/// PacketLimits for everything that a decoder reads. A packet that exceeds one is refused with a
 /// [`Problem::Limit`](super::Problem::Limit) that names it.
 ///
 /// The transporter limits the size of a frame. `params` and `data` are limited only by that and by `depth`,
 /// because Node sends a Buffer as an array with one number for each byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Limits {
+pub(crate) struct PacketLimits {
     /// How deep containers may be nested, counting the packet itself. At most 128.
     ///
     /// `serde_json` reads 127 levels, so a body that passes this check can be deserialized.
@@ -35,17 +35,17 @@ pub(crate) struct Limits {
     pub(crate) nodes: usize,
 }
 
-impl Limits {
-    /// The deepest nesting that [`Limits::depth`] can allow.
+impl PacketLimits {
+    /// The deepest nesting that [`PacketLimits::depth`] can allow.
     pub(crate) const MAX_DEPTH: usize = 128;
 
-    /// [`Limits::depth`], kept within [`Limits::MAX_DEPTH`].
+    /// [`PacketLimits::depth`], kept within [`PacketLimits::MAX_DEPTH`].
     pub(crate) fn max_depth(&self) -> usize {
         self.depth.min(Self::MAX_DEPTH)
     }
 }
 
-/// One of the [`Limits`].
+/// One of the [`PacketLimits`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bound {
     Depth,
@@ -80,7 +80,7 @@ impl Bound {
     }
 }
 
-impl Limits {
+impl PacketLimits {
     /// How much is allowed.
     #[inline]
     pub(crate) fn of(&self, bound: Bound) -> usize {
@@ -108,7 +108,7 @@ impl Limits {
     }
 }
 
-impl Default for Limits {
+impl Default for PacketLimits {
     fn default() -> Self {
         Self {
             depth: Self::MAX_DEPTH,

@@ -37,7 +37,7 @@ use binary::Binary;
 pub(crate) use error::{DecodeError, Problem};
 pub(crate) use json::Json;
 use json_ext::JsonExtended;
-pub(crate) use limits::{Bound, Limits};
+pub(crate) use limits::{Bound, PacketLimits};
 
 /// The serializer of a codec.
 pub(crate) fn serializer(codec: Codec) -> Arc<dyn Serializer> {
@@ -77,14 +77,14 @@ pub(crate) trait Serializer: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`DecodeError`]. If the id and the sender of the packet can be found, the error contains them: a
     /// request with both is answered, whatever else is wrong.
-    fn decode(&self, kind: PacketKind, frame: Bytes, limits: &Limits) -> Result<Incoming, DecodeError>;
+    fn decode(&self, kind: PacketKind, frame: Bytes, limits: &PacketLimits) -> Result<Incoming, DecodeError>;
 
     /// Reads the services of an [`InfoPacket`](crate::protocol::InfoPacket). The result shares no memory with
     /// the receive buffer.
     ///
     /// # Errors
     /// [`Problem`] if it is not an array of services, or exceeds a limit.
-    fn services(&self, raw: &Raw, limits: &Limits) -> Result<Services, Problem>;
+    fn services(&self, raw: &Raw, limits: &PacketLimits) -> Result<Services, Problem>;
 
     /// Reads the error object of a failed response, or of a stream that failed.
     ///

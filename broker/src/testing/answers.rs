@@ -10,14 +10,14 @@ use crate::error::{Error, Result};
 
 /// The answer to the calls of an action.
 #[derive(Clone)]
-pub(super) enum Answer {
+pub(super) enum MockAnswer {
     /// The result of a function of the parameters.
     By(Arc<dyn Fn(Value) -> Result<Value> + Send + Sync>),
     /// No answer at all.
     Hangs,
 }
 
-impl Answer {
+impl MockAnswer {
     pub(super) fn by(answer: impl Fn(Value) -> Result<Value> + Send + Sync + 'static) -> Self {
         Self::By(Arc::new(answer))
     }
@@ -34,7 +34,7 @@ impl Answer {
     }
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for MockAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::By(_) => "By",

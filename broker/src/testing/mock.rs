@@ -3,7 +3,7 @@
 use ligand_transporters::Name;
 use serde_json::Value;
 
-use super::answers::{Answer, Calls};
+use super::answers::{Calls, MockAnswer};
 use super::{CapturedEvent, EventLog};
 use crate::error::{Error, Result};
 use crate::payload::Payload;
@@ -33,7 +33,7 @@ use crate::service::{IntoServiceDef, Reply, ServiceDef, ServiceVersion};
 pub struct Mock {
     name: Name,
     version: Option<ServiceVersion>,
-    answers: Vec<(Name, Answer)>,
+    answers: Vec<(Name, MockAnswer)>,
     calls: Calls,
     heard: EventLog,
 }
@@ -64,19 +64,19 @@ impl Mock {
         action: impl Into<Name>,
         answer: impl Fn(Value) -> Result<Value> + Send + Sync + 'static,
     ) -> Self {
-        self.answered(action, Answer::by(answer))
+        self.answered(action, MockAnswer::by(answer))
     }
 
     /// Adds an action that always fails.
     #[must_use]
     pub fn fails(self, action: impl Into<Name>, error: Error) -> Self {
-        self.answered(action, Answer::fails(error))
+        self.answered(action, MockAnswer::fails(error))
     }
 
     /// Adds an action that never answers.
     #[must_use]
     pub fn hangs(self, action: impl Into<Name>) -> Self {
-        self.answered(action, Answer::Hangs)
+        self.answered(action, MockAnswer::Hangs)
     }
 
     /// Subscribes to events of this name or pattern.
@@ -98,7 +98,7 @@ impl Mock {
         self.heard.matching(pattern)
     }
 
-    fn answered(mut self, action: impl Into<Name>, answer: Answer) -> Self {
+    fn answered(mut self, action: impl Into<Name>, answer: MockAnswer) -> Self {
         let action = action.into();
         // The last answer replaces earlier ones, so that a test can override what a helper has prepared.
         self.answers.retain(|(known, _)| *known != action);

@@ -5,7 +5,7 @@ use ligand_transporters::{Name, NodeId};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-use super::answers::{Answer, Calls};
+use super::answers::{Calls, MockAnswer};
 use crate::broker::{Caller, OutgoingCall, Response};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::payload::Payload;
@@ -30,7 +30,7 @@ use crate::payload::Payload;
 #[derive(Debug, Clone, Default)]
 #[must_use = "nothing happens until somebody calls through it"]
 pub struct MockCaller {
-    answers: BTreeMap<Name, Answer>,
+    answers: BTreeMap<Name, MockAnswer>,
     calls: Calls,
 }
 
@@ -46,20 +46,20 @@ impl MockCaller {
         action: impl Into<Name>,
         answer: impl Fn(Value) -> Result<Value> + Send + Sync + 'static,
     ) -> Self {
-        self.answers.insert(action.into(), Answer::by(answer));
+        self.answers.insert(action.into(), MockAnswer::by(answer));
         self
     }
 
     /// Adds an action that always fails.
     pub fn fails(mut self, action: impl Into<Name>, error: Error) -> Self {
-        self.answers.insert(action.into(), Answer::fails(error));
+        self.answers.insert(action.into(), MockAnswer::fails(error));
         self
     }
 
     /// Adds an action that never answers. The mock applies no deadline, so the test has to bound the call
     /// itself.
     pub fn hangs(mut self, action: impl Into<Name>) -> Self {
-        self.answers.insert(action.into(), Answer::Hangs);
+        self.answers.insert(action.into(), MockAnswer::Hangs);
         self
     }
 

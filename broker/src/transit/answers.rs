@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::payload::Payload;
-use crate::protocol::{self, OutResponse, Outcome, Outgoing, ProtocolVersion};
+use crate::protocol::{self, OutResponse, OutResult, Outgoing, ProtocolVersion};
 use crate::service::Reply;
 
 /// An answer that finds no room in the send buffer waits at most this long for some.
@@ -109,9 +109,9 @@ impl Transit {
         answer: Content<'_>,
     ) -> Result<(), SendError> {
         let outcome = match &answer {
-            Content::Body(body) if body.is_empty() => Outcome::NoData,
-            Content::Body(_) => Outcome::Data,
-            Content::Error(error) => Outcome::Error(error),
+            Content::Body(body) if body.is_empty() => OutResult::NoData,
+            Content::Body(_) => OutResult::Data,
+            Content::Error(error) => OutResult::Error(error),
         };
         let packet =
             Outgoing::Response(OutResponse { id: to.id.as_wire(), meta, headers, outcome, stream: None });

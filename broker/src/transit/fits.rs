@@ -63,11 +63,11 @@ pub(super) fn limit_data(bound: Option<Bound>, limit: usize, size: usize) -> ser
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serializer::Limits;
+    use crate::serializer::PacketLimits;
 
     #[test]
     fn a_refusal_names_the_option_and_both_sizes_or_what_is_wrong() {
-        let problem = Limits::default().exceeded("meta", Bound::Meta, Some(70_012));
+        let problem = PacketLimits::default().exceeded("meta", Bound::Meta, Some(70_012));
         let error = refused("The answer of 'a.b'", &problem);
         assert_eq!(
             error.message(),

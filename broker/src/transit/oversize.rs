@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Transit;
 use crate::protocol::{Packet, Raw};
-use crate::serializer::{Json, Limits, Problem, Serializer as _};
+use crate::serializer::{Json, PacketLimits, Problem, Serializer as _};
 
 /// Senders that are remembered. Those beyond are told of at debug only.
 const MAX_SENDERS: usize = 1024;
@@ -97,9 +97,9 @@ impl Transit {
         }
     }
 
-    fn usual_limits(&self) -> Limits {
-        let (own, usual) = (&self.wire.limits, Limits::default());
-        Limits {
+    fn usual_limits(&self) -> PacketLimits {
+        let (own, usual) = (&self.wire.limits, PacketLimits::default());
+        PacketLimits {
             depth: own.depth.max(usual.depth),
             string: own.string.max(usual.string),
             entries: own.entries.max(usual.entries),
@@ -166,14 +166,14 @@ mod tests {
         Raw::new(services.to_owned().into())
     }
 
-    fn refused(services: &str, limits: &Limits) -> Over {
+    fn refused(services: &str, limits: &PacketLimits) -> Over {
         let services = raw(services);
         over(&Json.services(&services, limits).unwrap_err(), Some(&services)).unwrap()
     }
 
     #[test]
     fn the_option_and_both_numbers_are_named_for_each_limit_of_services() {
-        let limits = Limits { services: 3, actions: 2, name: 20, ..Limits::default() };
+        let limits = PacketLimits { services: 3, actions: 2, name: 20, ..PacketLimits::default() };
         let services = [r#"{"name":"a"}"#; 5].join(",");
         let over = |option, limit, found| Over { option, limit, found };
         assert_eq!(refused(&format!("[{services}]"), &limits), over("transit.limits.services", 3, 5));

@@ -136,7 +136,7 @@ impl Transit {
             Some(millis) if millis > 0.0 => Some(Duration::from_secs_f64((millis / 1000.0).min(1e9))),
             Some(_) => None,
             // The caller said nothing: the action's own, or this broker's (protocol chapter 6.2).
-            None => match action.timeout.unwrap_or(broker.shared().limits.request_timeout) {
+            None => match action.timeout.unwrap_or(broker.shared().call_defaults.request_timeout) {
                 Timeout::After(timeout) => Some(timeout),
                 Timeout::Never => None,
             },

@@ -8,7 +8,7 @@ use crate::codec::Codec;
 use crate::config::{BrokerConfig, Protocol};
 use crate::layer::Pipeline;
 use crate::protocol::{Incoming, Outgoing, ProtocolVersion};
-use crate::serializer::{DecodeError, Limits, Serializer, WriteBody, serializer};
+use crate::serializer::{DecodeError, PacketLimits, Serializer, WriteBody, serializer};
 
 /// See the module.
 pub(super) struct Wire {
@@ -20,7 +20,7 @@ pub(super) struct Wire {
     /// What bodies are written in.
     pub(super) codec: Codec,
     /// What is refused.
-    pub(super) limits: Limits,
+    pub(super) limits: PacketLimits,
     pub(super) layers: Arc<Pipeline>,
 }
 
@@ -80,8 +80,8 @@ impl Wire {
     }
 }
 
-fn limits(config: &crate::config::Limits) -> Limits {
-    Limits {
+fn limits(config: &crate::config::Limits) -> PacketLimits {
+    PacketLimits {
         depth: config.depth,
         string: config.string,
         entries: config.entries,
@@ -91,6 +91,6 @@ fn limits(config: &crate::config::Limits) -> Limits {
         groups: config.groups,
         services: config.services,
         actions: config.actions,
-        ..Limits::default()
+        ..PacketLimits::default()
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::MqttOptions;
 use super::options::is_tls;
 use super::session::MqttSession;
-use super::wire::{Asker, Happening, Loop};
+use super::wire::{Loop, Requester, ServerEvent};
 use crate::bus::{Client, Port, Server};
 use crate::{Link, PacketKind, Route, Topics, TransportError};
 
@@ -69,7 +69,7 @@ impl MqttClient {
     }
 
     /// The library's two ends, not connected yet.
-    fn ends(&self, server: &Server) -> (Asker, Loop) {
+    fn ends(&self, server: &Server) -> (Requester, Loop) {
         let id = match &self.options.client_id {
             Some(id) => id.clone(),
             None => format!("ligand_{:016x}", rand::random::<u64>()),
@@ -94,7 +94,7 @@ impl MqttClient {
                 network.set_tcp_nodelay(true);
                 options.set_network_options(network);
                 let (client, events) = rumqttc::v5::AsyncClient::new(options, REQUESTS);
-                (Asker::V5(client), Loop::V5(Box::new(events)))
+                (Requester::V5(client), Loop::V5(Box::new(events)))
             }
             _ => {
                 let mut options = rumqttc::MqttOptions::new(id, &server.host, server.port);
@@ -111,7 +111,7 @@ impl MqttClient {
                 network.set_tcp_nodelay(true);
                 network.set_connection_timeout(timeout);
                 events.set_network_options(network);
-                (Asker::V4(client), Loop::V4(Box::new(events)))
+                (Requester::V4(client), Loop::V4(Box::new(events)))
             }
         }
     }
@@ -158,7 +158,7 @@ impl Client for MqttClient {
 
     async fn open(&self, server: usize, port: &Port) -> Result<MqttSession, TransportError> {
         let server = &self.servers[server];
-        let (asker, mut events) = self.ends(server);
+        let (requester, mut events) = self.ends(server);
         let mut happenings = Vec::new();
         let max_packet = loop {
             events
@@ -166,7 +166,7 @@ impl Client for MqttClient {
                 .await
                 .map_err(|why| TransportError::connect(server.to_string(), why))?;
             let connected = happenings.drain(..).find_map(|happening| match happening {
-                Happening::Connected { max_packet } => Some(max_packet),
+                ServerEvent::Connected { max_packet } => Some(max_packet),
                 _ => None,
             });
             if let Some(max_packet) = connected {
@@ -174,7 +174,7 @@ impl Client for MqttClient {
             }
         };
         let max_frame = max_packet.map_or(usize::MAX, |bytes| bytes.saturating_sub(TOPIC + HEADER));
-        Ok(MqttSession::start(asker, events, self.topics.clone(), self.options.qos, max_frame, port))
+        Ok(MqttSession::start(requester, events, self.topics.clone(), self.options.qos, max_frame, port))
     }
 }
 

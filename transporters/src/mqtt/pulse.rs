@@ -13,14 +13,14 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use super::waiting::{Subscribed, Waiting};
-use super::wire::{Asker, Ended};
+use super::wire::{Ended, Requester};
 use crate::TransportError;
 use crate::bus::Port;
 use crate::locks::Mutex;
 
 /// Asks, for as long as the session lasts.
 pub(super) struct Pulse {
-    pub(super) asker: Asker,
+    pub(super) requester: Requester,
     pub(super) qos: u8,
     pub(super) subscribed: Arc<Subscribed>,
     pub(super) waiting: Arc<Mutex<Waiting>>,
@@ -54,7 +54,7 @@ impl Pulse {
                 return Ok(());
             }
             self.waiting.lock().subscribes.push_back(told);
-            self.asker.subscribe(&subscribed, self.qos).await?;
+            self.requester.subscribe(&subscribed, self.qos).await?;
             subscribed.clone()
         };
         let codes = answer.await.map_err(|_| Ended)?;

@@ -8,14 +8,14 @@ use tokio::sync::{oneshot, watch};
 
 use super::pulse::Pulse;
 use super::waiting::{Subscribed, Waiting};
-use super::wire::{Asker, Happening, Loop};
+use super::wire::{Loop, Requester, ServerEvent};
 use crate::bus::{Parcel, Port, Pump, Session};
 use crate::locks::Mutex;
 use crate::{Frame, Subscription, Topics, TransportError};
 
 /// See the module.
 pub(super) struct MqttSession {
-    asker: Asker,
+    requester: Requester,
     topics: Topics,
     qos: u8,
     max_frame: usize,
@@ -31,7 +31,7 @@ pub(super) struct MqttSession {
 
 impl MqttSession {
     pub(super) fn start(
-        asker: Asker,
+        requester: Requester,
         events: Loop,
         topics: Topics,
         qos: u8,
@@ -53,7 +53,7 @@ impl MqttSession {
         };
         let subscribed: Arc<Subscribed> = Arc::default();
         let pulse = Pulse {
-            asker: asker.clone(),
+            requester: requester.clone(),
             qos,
             subscribed: Arc::clone(&subscribed),
             waiting: Arc::clone(&shared),
@@ -70,7 +70,7 @@ impl MqttSession {
             };
             over.send_replace(Some(result));
         });
-        Self { asker, topics, qos, max_frame, shared, subscribed, open, ended, taken }
+        Self { requester, topics, qos, max_frame, shared, subscribed, open, ended, taken }
     }
 }
 
@@ -99,8 +99,8 @@ impl Reader {
             let mut frames = Vec::new();
             for happening in happenings.drain(..) {
                 match happening {
-                    Happening::Message { topic, payload } => frames.extend(self.frame(&topic, payload)),
-                    Happening::Left => left = true,
+                    ServerEvent::Message { topic, payload } => frames.extend(self.frame(&topic, payload)),
+                    ServerEvent::Left => left = true,
                     other => self.answer(other),
                 }
             }
@@ -115,22 +115,22 @@ impl Reader {
         Some(Frame::new(kind, payload))
     }
 
-    fn answer(&mut self, happening: Happening) {
+    fn answer(&mut self, happening: ServerEvent) {
         let mut waiting = self.shared.lock();
         // Who asked may have given up.
         match happening {
-            Happening::Subscribed(codes) => {
+            ServerEvent::Subscribed(codes) => {
                 let _ = waiting.subscribes.pop_front().map(|asked| asked.send(codes));
             }
-            Happening::Unsubscribed => {
+            ServerEvent::Unsubscribed => {
                 let _ = waiting.unsubscribes.pop_front().map(|asked| asked.send(()));
             }
-            Happening::Published { id } => {
+            ServerEvent::Published { id } => {
                 if let Some(topic) = waiting.published.pop_front() {
                     self.sent.insert(id, topic);
                 }
             }
-            Happening::Settled { id, refused } => {
+            ServerEvent::Settled { id, refused } => {
                 drop(waiting);
                 self.open.send_modify(|open| *open = open.saturating_sub(1));
                 let topic = self.sent.remove(&id);
@@ -138,7 +138,7 @@ impl Reader {
                     self.port.refused(&TransportError::refused(&*topic, why));
                 }
             }
-            Happening::Connected { .. } | Happening::Message { .. } | Happening::Left => {}
+            ServerEvent::Connected { .. } | ServerEvent::Message { .. } | ServerEvent::Left => {}
         }
     }
 }
@@ -157,7 +157,7 @@ impl Session for MqttSession {
         {
             let _turn = self.subscribed.lock().await;
             self.shared.lock().subscribes.push_back(told);
-            self.asker.subscribe(&topics, self.qos).await?;
+            self.requester.subscribe(&topics, self.qos).await?;
         }
         let codes = answer.await.map_err(|_| self.gone())?;
         match topics.iter().zip(codes).find_map(|(topic, refused)| Some(topic).zip(refused)) {
@@ -177,7 +177,7 @@ impl Session for MqttSession {
                 let mut subscribed = self.subscribed.lock().await;
                 subscribed.retain(|one| *one != topic);
                 self.shared.lock().unsubscribes.push_back(told);
-                self.asker.unsubscribe(&topic).await?;
+                self.requester.unsubscribe(&topic).await?;
             }
             answer.await.map_err(|_| self.gone())?;
         }
@@ -190,7 +190,7 @@ impl Session for MqttSession {
                 self.shared.lock().published.push_back(Arc::clone(&parcel.topic));
                 self.open.send_modify(|open| *open += 1);
             }
-            self.asker.publish(&parcel.topic, self.qos, parcel.payload).await?;
+            self.requester.publish(&parcel.topic, self.qos, parcel.payload).await?;
         }
         Ok(())
     }
@@ -200,7 +200,7 @@ impl Session for MqttSession {
         if self.qos > 0 {
             return Some(parcel);
         }
-        match self.asker.publish(&parcel.topic, self.qos, parcel.payload.clone()).now_or_never() {
+        match self.requester.publish(&parcel.topic, self.qos, parcel.payload.clone()).now_or_never() {
             Some(Ok(())) => None,
             Some(Err(_)) | None => Some(parcel),
         }
@@ -228,7 +228,7 @@ impl Session for MqttSession {
         }
         // After the farewell nothing may be asked.
         self.subscribed.lock().await.clear();
-        self.asker.disconnect().await?;
+        self.requester.disconnect().await?;
         let mut ended = self.ended.clone();
         match ended.wait_for(Option::is_some).await.map(|ended| ended.clone()) {
             Ok(Some(Err(why))) => Err(TransportError::Lost(why)),

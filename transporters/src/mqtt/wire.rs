@@ -7,7 +7,7 @@ use crate::TransportError;
 
 /// What the server did.
 #[derive(Debug)]
-pub(super) enum Happening {
+pub(super) enum ServerEvent {
     /// It accepted the connection; the largest packet it takes, where it says so.
     Connected { max_packet: Option<usize> },
     /// A message arrived.
@@ -26,7 +26,7 @@ pub(super) enum Happening {
 
 /// The end that asks.
 #[derive(Clone)]
-pub(super) enum Asker {
+pub(super) enum Requester {
     V4(rumqttc::AsyncClient),
     V5(v5::AsyncClient),
 }
@@ -47,7 +47,7 @@ impl From<Ended> for TransportError {
     }
 }
 
-impl Asker {
+impl Requester {
     pub(super) async fn publish(&self, topic: &str, qos: u8, payload: Bytes) -> Result<(), Ended> {
         match self {
             Self::V4(client) => {
@@ -93,7 +93,7 @@ impl Loop {
     ///
     /// # Errors
     /// The connection is gone, for this reason.
-    pub(super) async fn next(&mut self, happenings: &mut Vec<Happening>) -> Result<(), String> {
+    pub(super) async fn next(&mut self, happenings: &mut Vec<ServerEvent>) -> Result<(), String> {
         match self {
             Self::V4(events) => {
                 let first = events.poll().await.map_err(|error| error.to_string())?;
@@ -114,57 +114,57 @@ impl Loop {
     }
 }
 
-fn read_4(event: rumqttc::Event) -> Option<Happening> {
+fn read_4(event: rumqttc::Event) -> Option<ServerEvent> {
     use rumqttc::{Event, Outgoing, Packet, SubscribeReasonCode};
     Some(match event {
-        Event::Incoming(Packet::ConnAck(_)) => Happening::Connected { max_packet: None },
+        Event::Incoming(Packet::ConnAck(_)) => ServerEvent::Connected { max_packet: None },
         Event::Incoming(Packet::Publish(publish)) => {
-            Happening::Message { topic: Bytes::from(publish.topic), payload: publish.payload }
+            ServerEvent::Message { topic: Bytes::from(publish.topic), payload: publish.payload }
         }
         Event::Incoming(Packet::SubAck(ack)) => {
             let reason = |code: &SubscribeReasonCode| match code {
                 SubscribeReasonCode::Success(_) => None,
                 SubscribeReasonCode::Failure => Some("the server refuses it".to_owned()),
             };
-            Happening::Subscribed(ack.return_codes.iter().map(reason).collect())
+            ServerEvent::Subscribed(ack.return_codes.iter().map(reason).collect())
         }
-        Event::Incoming(Packet::UnsubAck(_)) => Happening::Unsubscribed,
-        Event::Incoming(Packet::PubAck(ack)) => Happening::Settled { id: ack.pkid, refused: None },
-        Event::Incoming(Packet::PubComp(ack)) => Happening::Settled { id: ack.pkid, refused: None },
-        Event::Outgoing(Outgoing::Publish(id)) if id != 0 => Happening::Published { id },
-        Event::Outgoing(Outgoing::Disconnect) => Happening::Left,
+        Event::Incoming(Packet::UnsubAck(_)) => ServerEvent::Unsubscribed,
+        Event::Incoming(Packet::PubAck(ack)) => ServerEvent::Settled { id: ack.pkid, refused: None },
+        Event::Incoming(Packet::PubComp(ack)) => ServerEvent::Settled { id: ack.pkid, refused: None },
+        Event::Outgoing(Outgoing::Publish(id)) if id != 0 => ServerEvent::Published { id },
+        Event::Outgoing(Outgoing::Disconnect) => ServerEvent::Left,
         _ => return None,
     })
 }
 
-fn read_5(event: v5::Event) -> Option<Happening> {
+fn read_5(event: v5::Event) -> Option<ServerEvent> {
     use v5::mqttbytes::v5::{Packet, PubAckReason, PubRecReason, SubscribeReasonCode};
     Some(match event {
-        v5::Event::Incoming(Packet::ConnAck(ack)) => Happening::Connected {
+        v5::Event::Incoming(Packet::ConnAck(ack)) => ServerEvent::Connected {
             max_packet: ack.properties.and_then(|says| says.max_packet_size).map(|bytes| bytes as usize),
         },
         v5::Event::Incoming(Packet::Publish(publish)) => {
-            Happening::Message { topic: publish.topic, payload: publish.payload }
+            ServerEvent::Message { topic: publish.topic, payload: publish.payload }
         }
         v5::Event::Incoming(Packet::SubAck(ack)) => {
             let reason = |code: &SubscribeReasonCode| match code {
                 SubscribeReasonCode::Success(_) => None,
                 refused => Some(format!("the server refuses it: {refused:?}")),
             };
-            Happening::Subscribed(ack.return_codes.iter().map(reason).collect())
+            ServerEvent::Subscribed(ack.return_codes.iter().map(reason).collect())
         }
-        v5::Event::Incoming(Packet::UnsubAck(_)) => Happening::Unsubscribed,
+        v5::Event::Incoming(Packet::UnsubAck(_)) => ServerEvent::Unsubscribed,
         v5::Event::Incoming(Packet::PubAck(ack)) => {
             let fine = matches!(ack.reason, PubAckReason::Success | PubAckReason::NoMatchingSubscribers);
-            Happening::Settled { id: ack.pkid, refused: (!fine).then(|| format!("{:?}", ack.reason)) }
+            ServerEvent::Settled { id: ack.pkid, refused: (!fine).then(|| format!("{:?}", ack.reason)) }
         }
         v5::Event::Incoming(Packet::PubRec(ack)) => match ack.reason {
             PubRecReason::Success | PubRecReason::NoMatchingSubscribers => return None,
-            refused => Happening::Settled { id: ack.pkid, refused: Some(format!("{refused:?}")) },
+            refused => ServerEvent::Settled { id: ack.pkid, refused: Some(format!("{refused:?}")) },
         },
-        v5::Event::Incoming(Packet::PubComp(ack)) => Happening::Settled { id: ack.pkid, refused: None },
-        v5::Event::Outgoing(rumqttc::Outgoing::Publish(id)) if id != 0 => Happening::Published { id },
-        v5::Event::Outgoing(rumqttc::Outgoing::Disconnect) => Happening::Left,
+        v5::Event::Incoming(Packet::PubComp(ack)) => ServerEvent::Settled { id: ack.pkid, refused: None },
+        v5::Event::Outgoing(rumqttc::Outgoing::Publish(id)) if id != 0 => ServerEvent::Published { id },
+        v5::Event::Outgoing(rumqttc::Outgoing::Disconnect) => ServerEvent::Left,
         _ => return None,
     })
 }

@@ -83,7 +83,7 @@ pub(super) fn is_claim(seq: u64) -> bool {
 
 /// What a GOSSIP_RES states: what its sender knows better.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Response<I> {
+pub(crate) struct ResponseRows<I> {
     /// Nodes it sees online.
     pub(crate) online: BTreeMap<NodeId, Row<I>>,
     /// Nodes it sees offline, with their sequence number; 0 for one it never saw.
@@ -111,14 +111,14 @@ pub(crate) enum Row<I> {
     },
 }
 
-impl<I> Response<I> {
+impl<I> ResponseRows<I> {
     /// Whether there is nothing to send.
     pub(crate) fn is_empty(&self) -> bool {
         self.online.is_empty() && self.offline.is_empty()
     }
 }
 
-impl<I> Default for Response<I> {
+impl<I> Default for ResponseRows<I> {
     fn default() -> Self {
         Self { online: BTreeMap::new(), offline: BTreeMap::new() }
     }

@@ -4,7 +4,7 @@ use ligand_transporters::NodeId;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::digest::{Digest, Info, MAX_CLAIM, MAX_SEQ, Response, Row, Said, Seen, is_claim};
+use super::digest::{Digest, Info, MAX_CLAIM, MAX_SEQ, ResponseRows, Row, Said, Seen, is_claim};
 use super::state::Gossip;
 use super::step::{Change, Send, Step, What};
 use crate::discovery::conflict::{Evidence, Source};
@@ -25,7 +25,8 @@ impl<I: Info> Gossip<I> {
         let Some(peer) = self.peers.get_mut(sender) else { return step };
         peer.heard = Some(now);
 
-        let mut answer = Answer { rows: Response::default(), left: self.options.response_weight };
+        let mut answer =
+            ResponseBuilder { rows: ResponseRows::default(), left: self.options.response_weight };
         self.compare_own(digest.about(&self.me), &mut answer);
         let mut claims = Vec::new();
         for (node, peer) in &mut self.peers {
@@ -81,7 +82,7 @@ impl<I: Info> Gossip<I> {
     }
 
     /// What the sender says about ourselves.
-    fn compare_own(&mut self, said: Said, answer: &mut Answer<I>) {
+    fn compare_own(&mut self, said: Said, answer: &mut ResponseBuilder<I>) {
         match said {
             Said::Offline(seq) if seq >= self.own.seq => {
                 self.renumber_own(seq + 1);
@@ -126,7 +127,7 @@ impl<I: Info> Gossip<I> {
     }
 
     /// A GOSSIP_RES came, asked for or not. Each row is about the node of its key, whoever sent it.
-    pub(crate) fn response(&mut self, sender: &NodeId, rows: &Response<I>, now: Instant) -> Step<I> {
+    pub(crate) fn response(&mut self, sender: &NodeId, rows: &ResponseRows<I>, now: Instant) -> Step<I> {
         let mut step = Step::default();
         if let Some(peer) = self.peers.get_mut(sender) {
             peer.heard = Some(now);
@@ -261,13 +262,13 @@ impl<I: Info> Gossip<I> {
 }
 
 /// A response in the making.
-struct Answer<I> {
-    rows: Response<I>,
+struct ResponseBuilder<I> {
+    rows: ResponseRows<I>,
     /// Bytes of INFO that still fit.
     left: usize,
 }
 
-impl<I: Info> Answer<I> {
+impl<I: Info> ResponseBuilder<I> {
     fn cpu(&mut self, node: &NodeId, cpu_seq: u64, cpu: u32) {
         self.rows.online.insert(node.clone(), Row::Cpu { cpu_seq, cpu });
     }

@@ -1,7 +1,7 @@
 //! Membership over TCP: every node keeps a table of the cluster and compares it with its peers'.
 //!
 //! There is no server and no broadcast. Each period a node sends a [`Digest`] of its table to one random
-//! peer, which answers with whatever it knows better ([`Response`]). Every statement about a node carries
+//! peer, which answers with whatever it knows better ([`ResponseRows`]). Every statement about a node carries
 //! that node's sequence number, the larger number wins, and a node that hears a wrong statement about
 //! itself refutes it with a number larger still (protocol chapter 4.5).
 //!
@@ -53,7 +53,7 @@ mod table;
 mod tests;
 
 pub(crate) use self::{
-    digest::{Digest, Info, Response, Row, Seen},
+    digest::{Digest, Info, ResponseRows, Row, Seen},
     options::Options,
     state::Gossip,
     step::{Change, Step, What},

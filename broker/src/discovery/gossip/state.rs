@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::digest::{Info, MAX_SEQ, Response, Row};
+use super::digest::{Info, MAX_SEQ, ResponseRows, Row};
 use super::options::Options;
 use super::peer::Peer;
 use super::reach::Spot;
@@ -138,7 +138,7 @@ impl<I: Info> Gossip<I> {
     }
 
     fn push_own(&mut self, to: Vec<NodeId>) -> Step<I> {
-        let mut rows = Response::default();
+        let mut rows = ResponseRows::default();
         rows.online.insert(self.me.clone(), self.own_row());
         for node in &to {
             if let Some(peer) = self.peers.get_mut(node) {

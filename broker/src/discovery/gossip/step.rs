@@ -3,7 +3,7 @@
 use ligand_transporters::NodeId;
 use std::sync::Arc;
 
-use super::digest::{Digest, Response};
+use super::digest::{Digest, ResponseRows};
 use crate::discovery::conflict::Evidence;
 
 /// What follows from an input: first apply the changes, then send in order.
@@ -41,7 +41,7 @@ pub(crate) enum What<I> {
     /// A GOSSIP_REQ.
     Request(Arc<Digest>),
     /// A GOSSIP_RES.
-    Response(Arc<Response<I>>),
+    Response(Arc<ResponseRows<I>>),
 }
 
 /// A difference in the table that others care about.

@@ -5,7 +5,7 @@ use ligand_transporters::Name;
 use std::sync::Arc;
 
 use crate::broker::ServiceBroker;
-use crate::discovery::gossip::{Digest, Info, Response, Row, Seen};
+use crate::discovery::gossip::{Digest, Info, ResponseRows, Row, Seen};
 use crate::protocol::{
     self, GossipResponse, InfoPacket, Offline, Online, OnlineRow, OutGossipResponse, OutGossipRow,
 };
@@ -148,7 +148,7 @@ pub(super) fn digest_out(digest: &Digest) -> protocol::Digest {
     protocol::Digest { online: online.collect(), offline: offline.collect() }
 }
 
-pub(super) fn response_in(response: GossipResponse) -> Response<GossipInfo> {
+pub(super) fn response_in(response: GossipResponse) -> ResponseRows<GossipInfo> {
     let online = response.online.into_iter().map(|(node, row)| {
         let row = match row {
             OnlineRow::Info(info, cpu) => {
@@ -164,10 +164,10 @@ pub(super) fn response_in(response: GossipResponse) -> Response<GossipInfo> {
         (node, row)
     });
     let offline = response.offline.into_iter().map(|row| (row.node, row.seq));
-    Response { online: online.collect(), offline: offline.collect() }
+    ResponseRows { online: online.collect(), offline: offline.collect() }
 }
 
-pub(super) fn response_out(response: &Response<GossipInfo>) -> OutGossipResponse {
+pub(super) fn response_out(response: &ResponseRows<GossipInfo>) -> OutGossipResponse {
     let online = response.online.iter().map(|(node, row)| {
         let row = match row {
             Row::Info { info, cpu_seq, cpu } => {

@@ -16,19 +16,19 @@ use crate::registry::services::{NodeServices, Service};
 
 /// Values that live as long as some node uses them, by their fingerprints.
 #[derive(Debug)]
-pub(super) struct Shared<T> {
+pub(super) struct Interner<T> {
     known: HashMap<u64, Weak<T>>,
     /// The number of entries from which a sweep is worthwhile.
     sweep_at: usize,
 }
 
-impl<T> Default for Shared<T> {
+impl<T> Default for Interner<T> {
     fn default() -> Self {
         Self { known: HashMap::default(), sweep_at: 64 }
     }
 }
 
-impl<T> Shared<T> {
+impl<T> Interner<T> {
     fn get(&self, fingerprint: u64, same: impl FnOnce(&T) -> bool) -> Option<Arc<T>> {
         self.known.get(&fingerprint)?.upgrade().filter(|known| same(known))
     }

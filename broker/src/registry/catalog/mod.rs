@@ -23,7 +23,7 @@ mod endpoints;
 mod intern;
 mod local;
 
-use intern::Shared;
+use intern::Interner;
 
 /// The state that only writers need, and the snapshot that they prepare.
 pub(crate) struct Catalog {
@@ -37,9 +37,9 @@ pub(crate) struct Catalog {
     options: RegistryOptions,
     composer: Composer,
     /// All services of a node, by their text.
-    shared: Shared<NodeServices>,
+    shared: Interner<NodeServices>,
     /// Single services, by their content.
-    shared_service: Shared<Service>,
+    shared_service: Interner<Service>,
     idle_actions: Idle,
     idle_events: Idle,
     /// Numbers names and lists in the order of their appearance.
@@ -99,8 +99,8 @@ impl Catalog {
             local_events_changed: false,
             options,
             composer,
-            shared: Shared::default(),
-            shared_service: Shared::default(),
+            shared: Interner::default(),
+            shared_service: Interner::default(),
             idle_actions: Idle::default(),
             idle_events: Idle::default(),
             order: 0,

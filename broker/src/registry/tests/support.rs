@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crate::protocol::{Client, InfoPacket, Raw, ServiceInfo, Services, Visibility};
 use crate::registry::*;
-use crate::serializer::{Json, Limits, Problem, Serializer as _};
+use crate::serializer::{Json, PacketLimits, Problem, Serializer as _};
 use crate::strategy::StrategyKind;
 
 pub(in crate::registry) fn id(name: &str) -> NodeId {
@@ -16,7 +16,7 @@ pub(in crate::registry) fn id(name: &str) -> NodeId {
 }
 
 pub(in crate::registry) fn parse(raw: &Raw) -> Result<Services, Problem> {
-    Json.services(raw, &Limits::default())
+    Json.services(raw, &PacketLimits::default())
 }
 
 pub(in crate::registry) fn identity() -> Identity {

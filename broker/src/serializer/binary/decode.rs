@@ -10,7 +10,7 @@ use crate::codec::{Codec, Failure, to_json};
 use crate::protocol::{
     ContextFields, Event, Incoming, Packet, Part, Raw, Request, Response, Span, TextSpan, Ver,
 };
-use crate::serializer::{Bound, Limits, Problem, timeout};
+use crate::serializer::{Bound, PacketLimits, Problem, timeout};
 
 type Judged<T> = Result<T, Problem>;
 
@@ -38,7 +38,7 @@ pub(super) fn packet<F: Format>(
     format: F,
     kind: PacketKind,
     frame: &Bytes,
-    limits: &Limits,
+    limits: &PacketLimits,
 ) -> Judged<Incoming> {
     if frame.is_empty() {
         return Err(Problem::Empty);
@@ -61,7 +61,7 @@ struct Judge<'a, F> {
     codec: Codec,
     format: F,
     frame: &'a Bytes,
-    limits: &'a Limits,
+    limits: &'a PacketLimits,
 }
 
 impl<'a, F: Format> Judge<'a, F> {
@@ -239,7 +239,7 @@ impl<'a, F: Format> Judge<'a, F> {
         }
     }
 
-    /// An object with at most [`Limits::meta`] bytes, both in the frame and as JSON.
+    /// An object with at most [`PacketLimits::meta`] bytes, both in the frame and as JSON.
     fn object(&self, slot: &Slot<'a>, field: &'static str) -> Judged<Part> {
         match slot.head {
             None | Some(Token::Null | Token::Undefined) => Ok(Part::default()),

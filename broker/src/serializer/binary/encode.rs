@@ -6,7 +6,9 @@ use ligand_transporters::{Abandon, FrameBuf, NodeId};
 use super::translated;
 use crate::codec::from_json;
 use crate::codec::token::Format;
-use crate::protocol::{Id, OutEvent, OutRequest, OutResponse, Outcome, Outgoing, ProtocolVersion, WireError};
+use crate::protocol::{
+    Id, OutEvent, OutRequest, OutResponse, OutResult, Outgoing, ProtocolVersion, WireError,
+};
 use crate::serializer::{Json, Serializer as _, WriteBody};
 
 /// The largest integer that a JavaScript number holds exactly.
@@ -91,9 +93,9 @@ impl<F: Format> Put<'_, F> {
         frame: &mut FrameBuf<'_>,
     ) -> Result<(), Abandon> {
         let outcome = match packet.outcome {
-            Outcome::Data => 1,
-            Outcome::NoData => 0,
-            Outcome::Error(_) => 2,
+            OutResult::Data => 1,
+            OutResult::NoData => 0,
+            OutResult::Error(_) => 2,
         };
         let stream = if packet.stream.is_some() { 2 } else { 0 };
         let fields = [5, usize::from(self.has_headers()), outcome, stream].into_iter().sum();
@@ -103,15 +105,15 @@ impl<F: Format> Put<'_, F> {
         self.id(out, "id", packet.id);
         self.json(out, "meta", packet.meta);
         self.headers(out, packet.headers, b"null");
-        self.flag(out, "success", Some(!matches!(packet.outcome, Outcome::Error(_))));
+        self.flag(out, "success", Some(!matches!(packet.outcome, OutResult::Error(_))));
         let failure = match packet.outcome {
-            Outcome::Data => {
+            OutResult::Data => {
                 self.key(out, "data");
                 body(frame)?;
                 None
             }
-            Outcome::NoData => None,
-            Outcome::Error(failure) => {
+            OutResult::NoData => None,
+            OutResult::Error(failure) => {
                 self.key(out, "data");
                 self.format.null(out);
                 Some(failure)

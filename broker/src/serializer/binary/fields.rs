@@ -7,7 +7,7 @@ use crate::codec::Codec;
 use crate::codec::token::{Fault, Format, Read, Token, skip, skip_rest};
 use crate::protocol::{ForeignId, Span, Ver};
 use crate::serializer::json::print_number;
-use crate::serializer::{Bound, DecodeError, Limits, Problem};
+use crate::serializer::{Bound, DecodeError, PacketLimits, Problem};
 
 /// A known key, and whether its value is a body, which only the frame limits.
 #[derive(Debug, Clone, Copy)]
@@ -37,15 +37,15 @@ impl From<Fault> for Stop {
 }
 
 impl Stop {
-    fn entries(limits: &Limits) -> Self {
+    fn entries(limits: &PacketLimits) -> Self {
         Self::Limit(limits.exceeded("members of an object or array", Bound::Entries, None))
     }
 
-    fn string(limits: &Limits, size: usize) -> Self {
+    fn string(limits: &PacketLimits, size: usize) -> Self {
         Self::Limit(limits.exceeded("bytes of a string", Bound::String, Some(size)))
     }
 
-    pub(super) fn problem(self, codec: Codec, at: usize, limits: &Limits) -> Problem {
+    pub(super) fn problem(self, codec: Codec, at: usize, limits: &PacketLimits) -> Problem {
         match self {
             Self::Fault(Fault::DEPTH) => limits.exceeded("depth", Bound::Depth, None),
             Self::Fault(Fault(what)) => Problem::Malformed { codec: codec.as_str(), at, what },
@@ -61,7 +61,7 @@ impl Stop {
 pub(super) fn members<'a, R: Read<'a>, const N: usize>(
     reader: &mut R,
     keys: &[Key; N],
-    limits: &Limits,
+    limits: &PacketLimits,
     slots: &mut [Slot<'a>; N],
 ) -> Result<(), Stop> {
     let Token::Map(length) = reader.token()? else { return Err(Stop::NotAnObject) };
@@ -105,7 +105,7 @@ pub(super) fn members<'a, R: Read<'a>, const N: usize>(
 }
 
 /// Skips a value outside of bodies. Its strings and containers are limited.
-fn bounded<'a, R: Read<'a>>(reader: &mut R, limits: &Limits, depth: usize) -> Result<Token<'a>, Stop> {
+fn bounded<'a, R: Read<'a>>(reader: &mut R, limits: &PacketLimits, depth: usize) -> Result<Token<'a>, Stop> {
     let head = reader.token()?;
     bounded_rest(reader, &head, limits, depth)?;
     Ok(head)
@@ -114,7 +114,7 @@ fn bounded<'a, R: Read<'a>>(reader: &mut R, limits: &Limits, depth: usize) -> Re
 fn bounded_rest<'a, R: Read<'a>>(
     reader: &mut R,
     head: &Token<'a>,
-    limits: &Limits,
+    limits: &PacketLimits,
     depth: usize,
 ) -> Result<(), Stop> {
     let (length, map) = match head {
@@ -153,7 +153,7 @@ pub(super) fn fault<F: Format>(
     codec: Codec,
     format: F,
     frame: &[u8],
-    limits: &Limits,
+    limits: &PacketLimits,
     limit: usize,
 ) -> Problem {
     let mut reader = format.reader(frame);

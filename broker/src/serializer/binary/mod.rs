@@ -16,7 +16,7 @@ mod tests;
 use bytes::Bytes;
 use ligand_transporters::{Abandon, FrameBuf, NodeId, PacketKind};
 
-use super::{Codec, DecodeError, Json, Limits, Problem, Serializer, WriteBody};
+use super::{Codec, DecodeError, Json, PacketLimits, Problem, Serializer, WriteBody};
 use crate::codec::token::Format;
 use crate::codec::{from_json, to_json};
 use crate::protocol::{Incoming, Outgoing, ProtocolVersion, Raw, Services, WireError};
@@ -44,7 +44,7 @@ impl<F: Format> Binary<F> {
     }
 
     /// A packet as JSON.
-    fn json(&self, frame: &[u8], limits: &Limits) -> Result<Bytes, Problem> {
+    fn json(&self, frame: &[u8], limits: &PacketLimits) -> Result<Bytes, Problem> {
         let limit = json_length(frame);
         let json = to_json(frame, self.format, limits.max_depth(), limit);
         json.map(Bytes::from).map_err(|_| fields::fault(self.codec, self.format, frame, limits, limit))
@@ -67,7 +67,7 @@ impl<F: Format + std::fmt::Debug + Send + Sync> Serializer for Binary<F> {
         encode::packet(self.format, ver, sender, packet, body, out)
     }
 
-    fn decode(&self, kind: PacketKind, frame: Bytes, limits: &Limits) -> Result<Incoming, DecodeError> {
+    fn decode(&self, kind: PacketKind, frame: Bytes, limits: &PacketLimits) -> Result<Incoming, DecodeError> {
         let read = match kind {
             PacketKind::Request | PacketKind::Response | PacketKind::Event => {
                 decode::packet(self.codec, self.format, kind, &frame, limits)
@@ -81,7 +81,7 @@ impl<F: Format + std::fmt::Debug + Send + Sync> Serializer for Binary<F> {
         read.map_err(|problem| salvage(self.format, problem, &frame))
     }
 
-    fn services(&self, raw: &Raw, limits: &Limits) -> Result<Services, Problem> {
+    fn services(&self, raw: &Raw, limits: &PacketLimits) -> Result<Services, Problem> {
         Json.services(raw, limits)
     }
 

@@ -6,12 +6,12 @@ use ligand_transporters::{NodeId, PacketKind};
 
 use super::tests::{ALL, decode, encode, translated};
 use crate::codec::Codec;
-use crate::protocol::{Id, OutResponse, Outcome, Outgoing, Packet, ProtocolVersion};
-use crate::serializer::{Limits, serializer};
+use crate::protocol::{Id, OutResponse, OutResult, Outgoing, Packet, ProtocolVersion};
+use crate::serializer::{PacketLimits, serializer};
 
 #[test]
 fn whom_to_answer_is_known_behind_values_that_are_too_deep() {
-    let limits = Limits::default();
+    let limits = PacketLimits::default();
     let arrays = |open: &[u8], end: &[u8], close: &[u8]| {
         [open.repeat(1000), end.to_vec(), close.repeat(1000)].concat()
     };
@@ -44,7 +44,7 @@ fn whom_to_answer_is_known_of_jsonext_with_a_text_that_is_none() {
     let frame = br#"{"id":"one","action":"a","meta":{"n":"[[BI]]x"},"ver":"5","sender":"n"}"#;
     for kind in [PacketKind::Request, PacketKind::Response] {
         let error = serializer(Codec::JsonExt)
-            .decode(kind, Bytes::from_static(frame), &Limits::default())
+            .decode(kind, Bytes::from_static(frame), &PacketLimits::default())
             .unwrap_err();
         let sender = NodeId::foreign("n").unwrap();
         assert_eq!(error.answer_to(), Some(("one", &sender)), "{error}");
@@ -53,7 +53,7 @@ fn whom_to_answer_is_known_of_jsonext_with_a_text_that_is_none() {
 
 #[test]
 fn meta_keeps_what_can_be_kept_in_every_format() {
-    let limits = Limits::default();
+    let limits = PacketLimits::default();
     for codec in ALL {
         let meta = match codec {
             // JSON as Node writes half a pair, beside a text that has a meaning.
@@ -105,7 +105,7 @@ fn meta_that_is_no_object_is_refused_and_names_its_field_in_every_format() {
                         r#"{{"id":"one","action":"a","event":"e","{field}":{wrong},"ver":"5","sender":"n"}}"#
                     );
                     let frame = translated(codec, json.as_bytes());
-                    let error = serializer(codec).decode(kind, frame, &Limits::default()).unwrap_err();
+                    let error = serializer(codec).decode(kind, frame, &PacketLimits::default()).unwrap_err();
                     assert_eq!(error.to_string(), format!("`{field}` must be an object"), "{codec:?}");
                     assert_eq!(error.answer_to().unwrap().0, "one");
                 }
@@ -141,13 +141,13 @@ fn an_id_that_is_a_number_comes_back_as_one_in_every_format() {
                 (Some(Id::Number(number)), Some(250.0))
             );
             let packet =
-                OutResponse { id, meta: b"{}", headers: None, outcome: Outcome::NoData, stream: None };
+                OutResponse { id, meta: b"{}", headers: None, outcome: OutResult::NoData, stream: None };
             let answer = encode(&*serializer, ProtocolVersion::V4, &Outgoing::Response(packet), b"");
             let same = format!(r#"{{"id":{number},"meta":{{}},"success":true,"ver":"4","sender":"node-1"}}"#);
             assert_eq!(answer, translated(codec, same.as_bytes()), "{codec:?}");
             let wrong = json.replace(r#""action":"a""#, r#""action":[]"#);
             let error = serializer
-                .decode(PacketKind::Request, translated(codec, wrong.as_bytes()), &Limits::default())
+                .decode(PacketKind::Request, translated(codec, wrong.as_bytes()), &PacketLimits::default())
                 .unwrap_err();
             assert_eq!(error.id.unwrap().as_wire(), id, "{codec:?}");
             let ping = format!(r#"{{"time":1,"id":{number},"ver":"5","sender":"n"}}"#);
@@ -165,7 +165,7 @@ fn an_id_that_is_a_number_comes_back_as_one_in_every_format() {
         for wrong in ["\"NaN\"", "\"-1\"", "\"5s\"", "-1", "true"] {
             let json = format!(r#"{{"id":"1","action":"a","timeout":{wrong},"ver":"5","sender":"n"}}"#);
             let frame = translated(codec, json.as_bytes());
-            let error = serializer.decode(PacketKind::Request, frame, &Limits::default()).unwrap_err();
+            let error = serializer.decode(PacketKind::Request, frame, &PacketLimits::default()).unwrap_err();
             assert!(error.to_string().starts_with("`timeout` must be a number"), "{codec:?}: {error}");
         }
     }

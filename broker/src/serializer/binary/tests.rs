@@ -7,10 +7,10 @@ use std::sync::{Arc, LazyLock};
 
 use crate::codec::{Cbor, Codec, MsgPack, from_json};
 use crate::protocol::{
-    Id, Incoming, OutEvent, OutRequest, OutResponse, OutStream, Outcome, Outgoing, Packet, ProtocolVersion,
+    Id, Incoming, OutEvent, OutRequest, OutResponse, OutResult, OutStream, Outgoing, Packet, ProtocolVersion,
 };
 use crate::serializer::json::{decoded, echoed, single_packets};
-use crate::serializer::{Limits, Serializer, serializer};
+use crate::serializer::{PacketLimits, Serializer, serializer};
 
 pub(super) const ALL: [Codec; 4] = [Codec::JsonExt, Codec::MsgPack, Codec::Notepack, Codec::Cbor];
 
@@ -47,7 +47,7 @@ pub(super) fn encode(
 
 pub(super) fn decode(serializer: &Arc<dyn Serializer>, kind: PacketKind, frame: &[u8]) -> Incoming {
     serializer
-        .decode(kind, Bytes::copy_from_slice(frame), &Limits::default())
+        .decode(kind, Bytes::copy_from_slice(frame), &PacketLimits::default())
         .unwrap_or_else(|error| panic!("{error} in {frame:02x?}"))
 }
 
@@ -166,7 +166,7 @@ fn a_packet_of_ours_is_read_back_in_every_format() {
                 assert_eq!(event.data().unwrap().bytes(), &body);
             }
         }
-        for outcome in [Outcome::Data, Outcome::NoData] {
+        for outcome in [OutResult::Data, OutResult::NoData] {
             let stream = Some(OutStream { goes_on: false, seq: 3 });
             for (ver, stream) in [(ProtocolVersion::V4, None), (ProtocolVersion::V5, stream)] {
                 let packet = OutResponse { id: Id::Text("one"), meta, headers: None, outcome, stream };
@@ -176,7 +176,7 @@ fn a_packet_of_ours_is_read_back_in_every_format() {
                     panic!("a response")
                 };
                 assert!(response.success);
-                assert_eq!(response.data().is_some(), matches!(outcome, Outcome::Data));
+                assert_eq!(response.data().is_some(), matches!(outcome, OutResult::Data));
                 assert_eq!((response.stream, response.seq), (stream.map(|_| false), stream.map(|_| 3)));
             }
         }
@@ -186,7 +186,7 @@ fn a_packet_of_ours_is_read_back_in_every_format() {
             id: Id::Text("one"),
             meta,
             headers: None,
-            outcome: Outcome::Error(&error),
+            outcome: OutResult::Error(&error),
             stream: None,
         };
         let frame = encode(&*serializer, ProtocolVersion::V5, &Outgoing::Response(packet), b"");
@@ -246,7 +246,7 @@ fn the_request_that_node_wrote_is_read_and_written_again() {
 
 #[test]
 fn whom_to_answer_is_known_whatever_is_wrong_with_a_request() {
-    let limits = Limits { name: 8, ..Limits::default() };
+    let limits = PacketLimits { name: 8, ..PacketLimits::default() };
     for codec in [Codec::MsgPack, Codec::Notepack, Codec::Cbor] {
         let json = br#"{"id":"one","sender":"n","ver":"5","action":"an.action.too.long"}"#;
         let frame = translated(codec, json);
@@ -273,8 +273,9 @@ fn what_is_too_deep_is_refused() {
         assert_eq!(frame.pop(), Some(7));
         frame.extend(open.repeat(100_000));
         frame.extend_from_slice(close);
-        let error =
-            serializer(codec).decode(PacketKind::Request, frame.into(), &Limits::default()).unwrap_err();
+        let error = serializer(codec)
+            .decode(PacketKind::Request, frame.into(), &PacketLimits::default())
+            .unwrap_err();
         let depth = ("depth", Some("transit.limits.depth"), 128, 129);
         assert_eq!(error.problem.exceeded(), Some(depth), "{codec:?}");
         let sender = NodeId::foreign("n").unwrap();
@@ -284,7 +285,7 @@ fn what_is_too_deep_is_refused() {
 
 #[test]
 fn everything_outside_of_bodies_is_limited_as_in_json() {
-    let limits = Limits {
+    let limits = PacketLimits {
         string: 20,
         entries: 16,
         name: 10,
@@ -292,7 +293,7 @@ fn everything_outside_of_bodies_is_limited_as_in_json() {
         meta: 30,
         groups: 2,
         depth: 6,
-        ..Limits::default()
+        ..PacketLimits::default()
     };
     let packet = |kind, change: fn(&mut serde_json::Value, usize), by: usize| {
         let mut packet =
@@ -347,8 +348,9 @@ fn a_packet_whose_json_would_be_many_times_as_long_is_refused() {
     frame.extend_from_slice(b"\xDC\xFF\xFF");
     frame.extend([0xC2; 0xFFFF]);
     let limit = frame.len() * 2 + 16 * 1024;
-    let error =
-        serializer(Codec::MsgPack).decode(PacketKind::Info, frame.into(), &Limits::default()).unwrap_err();
+    let error = serializer(Codec::MsgPack)
+        .decode(PacketKind::Info, frame.into(), &PacketLimits::default())
+        .unwrap_err();
     let length = ("length of a packet as JSON", None, limit, limit + 1);
     assert_eq!(error.problem.exceeded(), Some(length));
 }
@@ -382,7 +384,8 @@ fn exercise(codec: Codec, bytes: &[u8]) {
     ];
     let serializer = serializer(codec);
     for kind in KINDS {
-        let Ok(incoming) = serializer.decode(kind, Bytes::copy_from_slice(bytes), &Limits::default()) else {
+        let Ok(incoming) = serializer.decode(kind, Bytes::copy_from_slice(bytes), &PacketLimits::default())
+        else {
             continue;
         };
         if let Packet::Request(request) = &incoming.packet {

@@ -12,7 +12,7 @@ use crate::protocol::{
     ContextFields, Event, ForeignId, GossipHello, Heartbeat, Incoming, Packet, Ping, Pong, Request, Response,
     TextSpan, Ver,
 };
-use crate::serializer::{Bound, Limits, Problem, timeout};
+use crate::serializer::{Bound, PacketLimits, Problem, timeout};
 
 const REQUEST: [Key; 15] = keys![
     "id", "action", @body "params", "meta", "headers", "timeout", "level", "tracing", "parentID", "requestID",
@@ -32,7 +32,7 @@ const HELLO: [Key; 4] = keys!["host", "port", "ver", "sender"];
 const GOSSIP: [Key; 4] = keys!["online", "offline", "ver", "sender"];
 
 /// Reads a packet of a known kind.
-pub(super) fn packet(kind: PacketKind, frame: &Bytes, limits: &Limits) -> Judged<Incoming> {
+pub(super) fn packet(kind: PacketKind, frame: &Bytes, limits: &PacketLimits) -> Judged<Incoming> {
     let reader = &Reader::new(frame, limits)?;
     match kind {
         PacketKind::Request => request(reader),

@@ -7,7 +7,7 @@ use super::number::{put_integer, put_number};
 use super::text::put_text;
 use super::wire_error;
 use crate::protocol::{
-    Cpu, Digest, Id, Offline, OutEvent, OutGossipResponse, OutGossipRow, OutRequest, OutResponse, Outcome,
+    Cpu, Digest, Id, Offline, OutEvent, OutGossipResponse, OutGossipRow, OutRequest, OutResponse, OutResult,
     Outgoing, ProtocolVersion,
 };
 use crate::serializer::WriteBody;
@@ -126,16 +126,16 @@ fn response(
     put(out, packet.meta);
     put_headers(out, ver, packet.headers, b"null");
     let error = match packet.outcome {
-        Outcome::Data => {
+        OutResult::Data => {
             put(out, b",\"success\":true,\"data\":");
             body(frame)?;
             None
         }
-        Outcome::NoData => {
+        OutResult::NoData => {
             put(out, b",\"success\":true");
             None
         }
-        Outcome::Error(error) => {
+        OutResult::Error(error) => {
             put(out, b",\"success\":false,\"data\":null");
             Some(error)
         }
@@ -396,7 +396,7 @@ mod tests {
             id: Id::Text("1"),
             meta: b"{}",
             headers: None,
-            outcome: Outcome::Error(&error),
+            outcome: OutResult::Error(&error),
             stream: None,
         };
         let failed = r#"{"id":"1","meta":{},"headers":null,"success":false,"data":null,"error":{"name":"E","message":"m"},"ver":"5","sender":"n"}"#;

@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use super::Json;
 use crate::protocol::{
     ContextFields, Cpu, ForeignId, Id, Incoming, OnlineRow, OutEvent, OutGossipResponse, OutGossipRow,
-    OutRequest, OutResponse, OutStream, Outcome, Outgoing, Packet, ProtocolVersion, Ver, Visibility,
+    OutRequest, OutResponse, OutResult, OutStream, Outgoing, Packet, ProtocolVersion, Ver, Visibility,
 };
-use crate::serializer::{Limits, Serializer};
+use crate::serializer::{PacketLimits, Serializer};
 
 /// Encodes a packet into bytes of its own, with a body that exists already.
 pub(super) fn encoded(
@@ -31,7 +31,7 @@ pub(super) fn encoded(
 }
 
 pub(in crate::serializer) fn decoded(kind: PacketKind, frame: &[u8]) -> Incoming {
-    Json.decode(kind, Bytes::copy_from_slice(frame), &Limits::default())
+    Json.decode(kind, Bytes::copy_from_slice(frame), &PacketLimits::default())
         .unwrap_or_else(|error| panic!("{error} in {}", String::from_utf8_lossy(frame)))
 }
 
@@ -67,9 +67,9 @@ pub(in crate::serializer) fn echoed(incoming: &Incoming) -> Vec<u8> {
                 meta: meta.bytes(),
                 headers: headers.as_ref().map(|headers| headers.bytes().as_ref()),
                 outcome: match (&error, &data) {
-                    (Some(error), _) if !response.success => Outcome::Error(error),
-                    (_, Some(_)) => Outcome::Data,
-                    _ => Outcome::NoData,
+                    (Some(error), _) if !response.success => OutResult::Error(error),
+                    (_, Some(_)) => OutResult::Data,
+                    _ => OutResult::NoData,
                 },
                 stream: response.seq.map(|seq| OutStream { goes_on: response.stream.unwrap(), seq }),
             };
@@ -255,7 +255,7 @@ fn an_info_says_what_was_captured() {
     assert_eq!((info.ip_list.as_slice(), info.hostname.as_deref()), (&["192.0.2.2".into()][..], Some("vm")));
     assert_eq!((info.client.kind.as_str(), info.client.version.as_str()), ("nodejs", "0.15.2"));
     assert_eq!(info.metadata.as_str(), r#"{"zone":"z1"}"#);
-    let services = Json.services(&info.services_raw, &Limits::default()).unwrap();
+    let services = Json.services(&info.services_raw, &PacketLimits::default()).unwrap();
     let [node, math] = services.list.as_slice() else { panic!("{services:?}") };
     assert_eq!((node.full_name.as_str(), node.actions.len()), ("$node", 7));
     assert_eq!((math.name.as_str(), math.full_name.as_str()), ("math", "v2.math"));

@@ -14,7 +14,7 @@ use crate::protocol::{
     ActionInfo, Client, EventInfo, InfoPacket, MAX_SEQ, Raw, ServiceInfo, ServiceVersion, Services,
     Visibility,
 };
-use crate::serializer::{Bound, Limits, Problem};
+use crate::serializer::{Bound, PacketLimits, Problem};
 
 pub(super) const INFO: [Key; 11] = keys![
     "services",
@@ -167,7 +167,7 @@ fn client_of(reader: &Reader<'_>, slot: Slot) -> Judged<Client> {
 }
 
 /// Reads the array `services` of an INFO.
-pub(super) fn services(raw: &Raw, limits: &Limits) -> Judged<Services> {
+pub(super) fn services(raw: &Raw, limits: &PacketLimits) -> Judged<Services> {
     let raw = raw.detached().into_bytes();
     let reader = &Reader::new(&raw, limits)?;
     let mut scanner = reader.scanner(Slot::default());

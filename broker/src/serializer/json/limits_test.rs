@@ -5,11 +5,11 @@ use ligand_transporters::PacketKind;
 
 use super::Json;
 use crate::protocol::Raw;
-use crate::serializer::{Limits, Problem, Serializer};
+use crate::serializer::{PacketLimits, Problem, Serializer};
 
 fn refusal(kind: PacketKind, members: &str) -> Option<Problem> {
     let frame = format!(r#"{{{members},"ver":"5","sender":"node-1"}}"#);
-    let error = Json.decode(kind, frame.into(), &Limits::default()).err()?;
+    let error = Json.decode(kind, frame.into(), &PacketLimits::default()).err()?;
     assert_eq!(error.sender.as_ref().map(|sender| sender.as_str()), Some("node-1"));
     if kind == PacketKind::Request {
         assert!(error.answer_to().is_some());
@@ -143,7 +143,7 @@ fn ids_and_names_are_limited() {
 fn a_sender_is_limited() {
     let discover = |length: usize| {
         let frame = format!("{{\"ver\":\"5\",\"sender\":\"{}\"}}", "x".repeat(length));
-        Json.decode(PacketKind::Discover, frame.into(), &Limits::default())
+        Json.decode(PacketKind::Discover, frame.into(), &PacketLimits::default())
     };
     assert!(discover(255).is_ok());
     assert_eq!(discover(256).unwrap_err().problem.exceeded(), Some(("sender", None, 255, 256)));
@@ -167,7 +167,7 @@ fn gossip_is_limited() {
 }
 
 fn services_refusal(json: String) -> Option<Problem> {
-    Json.services(&Raw::new(Bytes::from(json)), &Limits::default()).err()
+    Json.services(&Raw::new(Bytes::from(json)), &PacketLimits::default()).err()
 }
 
 /// What of a list of services is over its limit by one.

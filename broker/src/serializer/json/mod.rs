@@ -35,7 +35,7 @@ pub(super) use number::print_number;
 use bytes::Bytes;
 use ligand_transporters::{Abandon, FrameBuf, NodeId, PacketKind};
 
-use super::{DecodeError, Limits, Problem, Serializer, WriteBody};
+use super::{DecodeError, PacketLimits, Problem, Serializer, WriteBody};
 use crate::codec::Codec;
 use crate::protocol::{Incoming, Outgoing, ProtocolVersion, Raw, Services, WireError};
 
@@ -64,11 +64,11 @@ impl Serializer for Json {
         encode::packet(ver, sender, packet, body, out)
     }
 
-    fn decode(&self, kind: PacketKind, frame: Bytes, limits: &Limits) -> Result<Incoming, DecodeError> {
+    fn decode(&self, kind: PacketKind, frame: Bytes, limits: &PacketLimits) -> Result<Incoming, DecodeError> {
         decode::packet(kind, &frame, limits).map_err(|problem| salvaged(problem, &frame))
     }
 
-    fn services(&self, raw: &Raw, limits: &Limits) -> Result<Services, Problem> {
+    fn services(&self, raw: &Raw, limits: &PacketLimits) -> Result<Services, Problem> {
         info::services(raw, limits)
     }
 

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use super::Json;
 use super::golden::{decoded, encoded};
 use crate::protocol::{
-    ForeignId, Id, Incoming, OutResponse, Outcome, Outgoing, Packet, ProtocolVersion, Request, Ver,
+    ForeignId, Id, Incoming, OutResponse, OutResult, Outgoing, Packet, ProtocolVersion, Request, Ver,
 };
-use crate::serializer::{DecodeError, Limits, Problem, Serializer};
+use crate::serializer::{DecodeError, PacketLimits, Problem, Serializer};
 
 fn decode(kind: PacketKind, frame: impl AsRef<[u8]>) -> Result<Incoming, DecodeError> {
-    Json.decode(kind, Bytes::copy_from_slice(frame.as_ref()), &Limits::default())
+    Json.decode(kind, Bytes::copy_from_slice(frame.as_ref()), &PacketLimits::default())
 }
 
 /// A request whose member `name` is `value`, beside everything that a request needs.
@@ -238,7 +238,7 @@ fn an_id_that_is_a_number_comes_back_as_it_was_written() {
             panic!()
         };
         assert_eq!(ping.id.unwrap().as_wire(), id);
-        let packet = OutResponse { id, meta: b"{}", headers: None, outcome: Outcome::NoData, stream: None };
+        let packet = OutResponse { id, meta: b"{}", headers: None, outcome: OutResult::NoData, stream: None };
         let answer = encoded(ProtocolVersion::V4, "us", &Outgoing::Response(packet), None);
         let written = format!(r#"{{"id":{number},"meta":{{}},"success":true,"ver":"4","sender":"us"}}"#);
         assert_eq!(String::from_utf8(answer).unwrap(), written);

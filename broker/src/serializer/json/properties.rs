@@ -13,9 +13,9 @@ use super::Json;
 use super::golden::{decoded, echoed, encoded, single_packets};
 use super::scan::{Bounds, Scanner};
 use crate::protocol::{
-    Id, OutEvent, OutRequest, OutResponse, Outcome, Outgoing, Packet, PacketId, ProtocolVersion, Raw,
+    Id, OutEvent, OutRequest, OutResponse, OutResult, Outgoing, Packet, PacketId, ProtocolVersion, Raw,
 };
-use crate::serializer::{Limits, Serializer};
+use crate::serializer::{PacketLimits, Serializer};
 
 type Vector = (String, PacketKind, Vec<u8>);
 
@@ -23,7 +23,7 @@ static VECTORS: LazyLock<Vec<Vector>> = LazyLock::new(single_packets);
 
 /// Decodes, and looks at everything there is to look at.
 fn exercise(kind: PacketKind, frame: &[u8]) {
-    let limits = Limits::default();
+    let limits = PacketLimits::default();
     let Ok(incoming) = Json.decode(kind, Bytes::copy_from_slice(frame), &limits) else { return };
     match incoming.packet {
         Packet::Request(request) => {
@@ -118,7 +118,7 @@ fn nearly_json() -> impl Strategy<Value = String> {
 fn scans(text: &str) -> bool {
     let mut scanner = Scanner::new(text, 0);
     scanner.blank();
-    let value = scanner.value(Bounds::BODY, Limits::MAX_DEPTH);
+    let value = scanner.value(Bounds::BODY, PacketLimits::MAX_DEPTH);
     scanner.blank();
     value.is_ok() && scanner.peek().is_none()
 }
@@ -189,7 +189,7 @@ proptest! {
         exercise(kind, format!("{{\"sender\":\"x\",\"id\":{text}}}").as_bytes());
         let raw = Raw::new(Bytes::from(text.clone()));
         let _ = Json.error(Some(&raw));
-        let _ = Json.services(&raw, &Limits::default());
+        let _ = Json.services(&raw, &PacketLimits::default());
     }
 
     #[test]
@@ -218,7 +218,7 @@ proptest! {
             request_id: Some(Id::Text("r")), caller: Some(&caller), stream: Some(true), seq: Some(0),
         };
         let response = OutResponse {
-            id: Id::Ours(id), meta: meta_text.as_bytes(), headers: None, outcome: Outcome::Data, stream: None,
+            id: Id::Ours(id), meta: meta_text.as_bytes(), headers: None, outcome: OutResult::Data, stream: None,
         };
         let event = OutEvent {
             id: Id::Ours(id), event: "e", groups: None, broadcast: true, meta: meta_text.as_bytes(), headers: None,

@@ -8,7 +8,7 @@ use super::number::{finite, whole};
 use super::scan::{Bounds, Kind, Scanner};
 use super::text::unescape;
 use crate::protocol::{Raw, Span, TextSpan};
-use crate::serializer::{Bound, Limits, Problem};
+use crate::serializer::{Bound, PacketLimits, Problem};
 
 /// Checks values of a frame.
 #[derive(Debug, Clone, Copy)]
@@ -16,7 +16,7 @@ pub(super) struct Reader<'a> {
     pub(super) frame: &'a Bytes,
     /// The same frame as a string.
     pub(super) text: &'a str,
-    pub(super) limits: &'a Limits,
+    pub(super) limits: &'a PacketLimits,
 }
 
 pub(super) type Judged<T> = Result<T, Problem>;
@@ -24,7 +24,7 @@ pub(super) type Judged<T> = Result<T, Problem>;
 impl<'a> Reader<'a> {
     /// A reader of bytes that are UTF-8 and short enough for spans.
     #[inline]
-    pub(super) fn new(frame: &'a Bytes, limits: &'a Limits) -> Judged<Self> {
+    pub(super) fn new(frame: &'a Bytes, limits: &'a PacketLimits) -> Judged<Self> {
         if u32::try_from(frame.len()).is_err() {
             let limit = u32::MAX as usize;
             return Err(Problem::Limit { what: "length of a frame", bound: None, limit, size: frame.len() });
@@ -171,7 +171,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// An object with at most [`Limits::meta`] bytes.
+    /// An object with at most [`PacketLimits::meta`] bytes.
     #[inline]
     pub(super) fn meta(&self, slot: Slot, field: &'static str) -> Judged<Span> {
         let span = slot.object(field)?;

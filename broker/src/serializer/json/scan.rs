@@ -4,7 +4,7 @@
 //! escapes are. Lone surrogates in escapes are accepted here, as in the grammar, and fail when a text is made
 //! of them. The depth limit bounds the nesting, and so the recursion.
 
-use crate::serializer::{Bound, Limits, Problem};
+use crate::serializer::{Bound, PacketLimits, Problem};
 
 /// The kind of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,7 +36,7 @@ impl Bounds {
     pub(super) const BODY: Self = Self { string: usize::MAX, entries: usize::MAX };
 
     /// For everything else.
-    pub(super) const fn envelope(limits: &Limits) -> Self {
+    pub(super) const fn envelope(limits: &PacketLimits) -> Self {
         Self { string: limits.string, entries: limits.entries }
     }
 }
@@ -104,7 +104,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Where and why a scan stopped.
-    pub(super) fn problem(&self, fault: Fault, limits: &Limits) -> Problem {
+    pub(super) fn problem(&self, fault: Fault, limits: &PacketLimits) -> Problem {
         match fault {
             Fault::Depth => limits.exceeded("depth of nesting", Bound::Depth, None),
             Fault::String => limits.exceeded("length of a string", Bound::String, None),

@@ -6,7 +6,7 @@ use ligand_transporters::PacketKind;
 use super::Json;
 use super::golden::decoded;
 use crate::protocol::{Code, OnlineRow, Packet, Raw, ServiceVersion, Services, Visibility, WireError};
-use crate::serializer::{Limits, Problem, Serializer};
+use crate::serializer::{PacketLimits, Problem, Serializer};
 
 #[test]
 fn a_heartbeat_is_a_sign_of_life_whatever_its_load() {
@@ -34,7 +34,7 @@ fn an_info_may_leave_out_everything_but_its_sender() {
 }
 
 fn services(json: &str) -> Result<Services, Problem> {
-    Json.services(&Raw::new(Bytes::copy_from_slice(json.as_bytes())), &Limits::default())
+    Json.services(&Raw::new(Bytes::copy_from_slice(json.as_bytes())), &PacketLimits::default())
 }
 
 #[test]

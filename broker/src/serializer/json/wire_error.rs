@@ -8,7 +8,7 @@ use super::reader::Reader;
 use super::scan::Kind;
 use super::text::{put_text, unescape_lossy};
 use crate::protocol::{Code, Raw, WireError};
-use crate::serializer::Limits;
+use crate::serializer::PacketLimits;
 
 /// How many keys that the protocol does not define are kept, and how long they may be.
 const EXTRA: usize = 64;
@@ -25,7 +25,7 @@ pub(super) fn read(raw: Option<&Raw>) -> WireError {
         return odd("the call failed, and the answer does not say why".to_owned());
     };
     // The decoder has limited everything in a packet. Here the limits only bound the depth.
-    let limits = Limits { string: usize::MAX, entries: usize::MAX, ..Limits::default() };
+    let limits = PacketLimits { string: usize::MAX, entries: usize::MAX, ..PacketLimits::default() };
     let frame = raw.bytes();
     let Ok(reader) = Reader::new(frame, &limits) else {
         return odd("the call failed, and the error in the answer is not readable".to_owned());

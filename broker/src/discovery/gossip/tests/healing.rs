@@ -1,7 +1,7 @@
 //! Clusters under faults.
 
 use super::network::Network;
-use super::{Card, Response, ms, secs};
+use super::{Card, ResponseRows, ms, secs};
 use crate::discovery::gossip::digest::MAX_CLAIM;
 use crate::discovery::gossip::{Change, Row};
 
@@ -167,7 +167,7 @@ fn a_row_that_was_forged_in_a_nodes_name_does_not_stay() {
         let mut network = five(seed);
         let truth = network.gossip(2).own().clone();
         for (believer, author) in [(0, 1), (3, 2)] {
-            let mut rows = Response::default();
+            let mut rows = ResponseRows::default();
             let info = Card { seq: truth.seq + ahead, services: 0, ..truth.clone() };
             rows.online.insert(Network::name(2), Row::Info { info, cpu_seq: 0, cpu: 0 });
             let now = network.instant();

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::step::Send;
-use super::{Digest, Info, Response, Seen, What};
+use super::{Digest, Info, ResponseRows, Seen, What};
 
 /// An INFO as small as gossip lets it be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +124,7 @@ fn requests(sends: &[Send<Card>]) -> Vec<(&str, &Digest)> {
         .collect()
 }
 
-fn responses(sends: &[Send<Card>]) -> Vec<(&str, Arc<Response<Card>>)> {
+fn responses(sends: &[Send<Card>]) -> Vec<(&str, Arc<ResponseRows<Card>>)> {
     sends
         .iter()
         .filter_map(|send| match &send.what {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::node::NodeJs;
-use super::{Card, Dice, Digest, Response, Send, What, id, ms, secs, start};
+use super::{Card, Dice, Digest, ResponseRows, Send, What, id, ms, secs, start};
 use crate::discovery::gossip::{Change, Gossip, Options, Step};
 
 /// A process in the network.
@@ -38,7 +38,7 @@ pub(super) enum Member {
 enum Packet {
     Hello(Name, u16),
     Request(Arc<Digest>),
-    Response(Arc<Response<Card>>),
+    Response(Arc<ResponseRows<Card>>),
 }
 
 #[derive(Debug)]

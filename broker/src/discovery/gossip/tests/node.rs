@@ -4,7 +4,7 @@ use ligand_transporters::{Name, NodeId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Card, Dice, Digest, Response, Seen, Send, What};
+use super::{Card, Dice, Digest, ResponseRows, Seen, Send, What};
 use crate::discovery::gossip::Row;
 
 #[derive(Debug, Clone)]
@@ -126,8 +126,8 @@ impl NodeJs {
         sends
     }
 
-    pub(super) fn request(&mut self, payload: &Digest) -> Option<Response<Card>> {
-        let mut response = Response::default();
+    pub(super) fn request(&mut self, payload: &Digest) -> Option<ResponseRows<Card>> {
+        let mut response = ResponseRows::default();
         for (id, node) in &mut self.nodes {
             let offline = payload.offline.get(id).copied().filter(|seq| *seq != 0);
             let online = payload.online.get(id).copied();
@@ -168,7 +168,7 @@ impl NodeJs {
         (!response.is_empty()).then_some(response)
     }
 
-    pub(super) fn response(&mut self, payload: &Response<Card>) {
+    pub(super) fn response(&mut self, payload: &ResponseRows<Card>) {
         for (id, row) in &payload.online {
             if *id == self.me {
                 continue;

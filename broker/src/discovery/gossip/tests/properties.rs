@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::node::NodeJs;
-use super::{Card, Dice, Digest, Response, id, responses, secs, start};
+use super::{Card, Dice, Digest, ResponseRows, id, responses, secs, start};
 use crate::discovery::gossip::digest::MAX_SEQ;
 use crate::discovery::gossip::{Gossip, Options, Row, Seen, What};
 
@@ -37,10 +37,10 @@ fn rows(
     names: impl Strategy<Value = NodeId>,
     seq: impl Strategy<Value = u64>,
     runs: u8,
-) -> impl Strategy<Value = Response<Card>> {
+) -> impl Strategy<Value = ResponseRows<Card>> {
     let row = (names, seq, 0..runs, number(), any::<u32>(), 0..4);
     prop::collection::vec(row, 0..6).prop_map(|rows| {
-        let mut response = Response::default();
+        let mut response = ResponseRows::default();
         for (node, seq, run, cpu_seq, cpu, kind) in rows {
             match kind {
                 0 => drop(response.offline.insert(node, seq)),
@@ -60,7 +60,7 @@ enum Input {
     Sighted(NodeId, bool),
     Hello(NodeId, u16),
     Request(NodeId, Digest),
-    Response(NodeId, Response<Card>),
+    Response(NodeId, ResponseRows<Card>),
     Heard(NodeId),
     Lost(NodeId),
     Changed,
@@ -122,7 +122,7 @@ fn same_state(states: &[(NodeId, bool, u64, u64)], own: u64, now: Instant) -> (G
     let mut js = NodeJs::new(id("me"), me);
     for (node, online, seq, cpu_seq) in states {
         let _ = ours.sighted(node, &format!("{node}:4000"), None, now);
-        let mut rows = Response::default();
+        let mut rows = ResponseRows::default();
         if *online {
             rows.online
                 .insert(node.clone(), Row::Info { info: card(node, *seq, 0), cpu_seq: *cpu_seq, cpu: 5 });
@@ -223,14 +223,14 @@ proptest! {
         let mut now = start();
         let a = id("a");
         let mut gossip = table();
-        let mut rows = Response::default();
+        let mut rows = ResponseRows::default();
         rows.online.insert(a.clone(), Row::Info { info: card(&a, 1, 0), cpu_seq: 0, cpu: 0 });
         let _ = gossip.response(&id("b"), &rows, now);
 
         let mut order: Vec<_> = statements.iter().zip(keys).collect();
         order.sort_by_key(|(_, key)| *key);
         for ((&seq, &online), _) in order {
-            let mut rows = Response::default();
+            let mut rows = ResponseRows::default();
             if online {
                 rows.online.insert(a.clone(), Row::Info { info: card(&a, seq, 0), cpu_seq: 0, cpu: 0 });
             } else {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::{Card, digest, id, ms, requests, responses, secs, seen, start};
 use crate::discovery::conflict::Source;
 use crate::discovery::gossip::digest::{MAX_CLAIM, MAX_SEQ};
-use crate::discovery::gossip::{Change, Gossip, Options, Response, Row, Step, What};
+use crate::discovery::gossip::{Change, Gossip, Options, ResponseRows, Row, Step, What};
 
 fn table() -> Gossip<Card> {
     Gossip::new(id("me"), &Card::new("me", 4_000, "me-1"), Options::default())
@@ -16,16 +16,16 @@ fn card(host: &str, seq: u64) -> Card {
     Card { seq, ..Card::new(host, 4_000, &format!("{host}-1")) }
 }
 
-fn online(rows: &[(&str, Card)]) -> Response<Card> {
-    let mut response = Response::default();
+fn online(rows: &[(&str, Card)]) -> ResponseRows<Card> {
+    let mut response = ResponseRows::default();
     for (node, info) in rows {
         response.online.insert(id(node), Row::Info { info: info.clone(), cpu_seq: 0, cpu: 0 });
     }
     response
 }
 
-fn offline(rows: &[(&str, u64)]) -> Response<Card> {
-    let mut response = Response::default();
+fn offline(rows: &[(&str, u64)]) -> ResponseRows<Card> {
+    let mut response = ResponseRows::default();
     response.offline.extend(rows.iter().map(|(node, seq)| (id(node), *seq)));
     response
 }
@@ -443,7 +443,7 @@ fn news_go_to_peers_that_have_only_said_hello_so_far_and_not_to_those_that_are_s
 }
 
 /// As `me` says of itself, with another number and without services.
-fn forged(seq: u64) -> Response<Card> {
+fn forged(seq: u64) -> ResponseRows<Card> {
     online(&[("me", Card { seq, services: 0, ..Card::new("me", 4_000, "me-1") })])
 }
 

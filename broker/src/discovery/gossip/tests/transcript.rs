@@ -4,7 +4,7 @@ use ligand_transporters::{Name, NodeId};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-use super::{Card, Digest, Response, id, ms, requests, responses, start};
+use super::{Card, Digest, ResponseRows, id, ms, requests, responses, start};
 use crate::discovery::gossip::{Gossip, Options, Row, Seen, What};
 
 const V15: &str =
@@ -61,14 +61,14 @@ fn card(info: &Value) -> Card {
     }
 }
 
-fn rows(payload: &Value) -> Response<Card> {
+fn rows(payload: &Value) -> ResponseRows<Card> {
     let row = |row: &Value| match row.as_array().map(Vec::as_slice) {
         Some([info, cpu_seq, cpu]) => {
             Row::Info { info: card(info), cpu_seq: number(cpu_seq), cpu: load(cpu) }
         }
         other => panic!("unexpected row {other:?}"),
     };
-    Response { online: table(&payload["online"], row), offline: table(&payload["offline"], number) }
+    ResponseRows { online: table(&payload["online"], row), offline: table(&payload["offline"], number) }
 }
 
 /// Feeds what `me` received and compares what it sent: the requests of its rounds and its answers. The
