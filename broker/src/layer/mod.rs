@@ -327,7 +327,7 @@ pub trait Layer: Send + Sync + 'static {
     /// [`Layer::starting`] was reached. It has `tracking.shutdownTimeout` to finish.
     ///
     /// # Errors
-    /// An error is logged, and the stop goes on.
+    /// The stop goes on, and reports the error.
     async fn stopping(&self, broker: &ServiceBroker) -> Result<()> {
         let _ = broker;
         Ok(())
@@ -383,7 +383,7 @@ pub trait Layer: Send + Sync + 'static {
     /// of its handlers runs any more. It has `tracking.shutdownTimeout` to finish.
     ///
     /// # Errors
-    /// An error is logged, and the stop goes on.
+    /// The stop goes on, and reports the error.
     async fn service_stopping(&self, service: &ServiceDef, broker: &ServiceBroker) -> Result<()> {
         let _ = (service, broker);
         Ok(())
