@@ -1,9 +1,9 @@
 //! Calls that wait for another node's answer.
 //!
 //! An entry is made before the request is sent, so that no answer arrives too early. It leaves in exactly one
-//! of six ways: a response arrived, which is taken or refused; the request was never sent; the deadline passed;
-//! the node was lost; the caller is gone; the broker stopped. A caller that goes never leaves its entry behind,
-//! because dropping the [`Ticket`] removes it.
+//! of six ways: a response arrived, which is taken or refused; the request was never sent; the deadline
+//! passed; the node was lost; the caller is gone; the broker stopped. A caller that goes never leaves its
+//! entry behind, because dropping the [`Ticket`] removes it.
 
 use dashmap::{DashMap, Entry as MapEntry};
 use foldhash::fast::RandomState;

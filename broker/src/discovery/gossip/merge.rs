@@ -160,8 +160,8 @@ impl<I: Info> Gossip<I> {
             }
         }
         for (node, &seq) in &rows.offline {
-            // For configured peers that it never met, Node sends unknown nodes and number 0 (protocol chapter
-            // 13.2, Q17).
+            // Node reports configured peers that it never met as unknown nodes, or with number 0 (protocol
+            // chapter 13.2, Q17).
             let Some(peer) = self.peers.get_mut(node) else { continue };
             if !is_claim(seq) || peer.seq >= seq {
                 continue;
