@@ -5,7 +5,7 @@
 //! beat is gone. This is as in Node, with three exceptions, because a store can forget:
 //!
 //! * If the store was out of reach, or turned out to have lost records, no node is gone until `timeout` has
-//! passed. Before that, the others may not have written their records again.
+//!   passed. Before that, the others may not have written their records again.
 //! * A node whose packets arrived a moment ago (`silence`) is not gone.
 //! * A process that says farewell leaves a beat behind for a moment. That beat does not bring it back.
 //!

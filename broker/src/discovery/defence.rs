@@ -39,7 +39,7 @@ impl Defence {
         self.answer_after(AFTER_INFO, now);
     }
 
-    /// An INFO arrived under our instance id that is too old to tell whether we sent it.
+    /// An INFO arrived under our instance id. It is so old that we cannot tell whether we sent it.
     pub(crate) fn unsure(&mut self, now: Instant) {
         self.answer_after(AFTER_INFO, now);
     }

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use crate::protocol::{InfoPacket, MAX_CLAIM, ProtocolVersion};
 
-/// How many nodes something is held of.
+/// For how many nodes something is held.
 const MAX_NODES: usize = 10_000;
 /// How many bytes of INFO are held in total.
 const MAX_BYTES: usize = 16 * 1024 * 1024;

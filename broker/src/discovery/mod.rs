@@ -6,11 +6,11 @@
 //!
 //! * [`gossip`]: membership over TCP, where nodes tell each other what they know.
 //! * [`liveness`]: membership over a message bus, where nodes send heartbeats. It works with [`farewell`],
-//! [`succession`] (whether a node is now another process), [`held`] (INFO that arrived too fast) and
-//! [`versions`].
+//!   [`succession`] (whether a node is now another process), [`held`] (INFO that arrived too fast) and
+//!   [`versions`].
 //! * [`beats`] and [`record_names`]: membership by records in a store, over any transporter.
 //! * [`conflict`]: what to do when another node seems to use our node id. [`defence`]: when somebody speaks
-//! in our name.
+//!   in our name.
 //! * [`limit`] and [`vanished`]: how often something is done or logged.
 
 #[cfg_attr(not(feature = "discovery-redis"), allow(dead_code, reason = "there is no store without it"))]

@@ -28,7 +28,7 @@ const AFTER_ECHO: Duration = Duration::from_millis(500);
 const ECHOES: u32 = 4;
 /// The shortest time that the old process has.
 const LEAST: Duration = Duration::from_millis(20);
-/// How many claims are kept, each with its INFO. Beyond that, a claim makes room whose node does not answer.
+/// How many claims are kept, each with its INFO. Beyond that, a claim whose node does not answer makes room.
 /// If there is none, the newcomer waits. A node that has answered is done in a moment, and must not have to
 /// begin anew.
 const MAX_CLAIMS: usize = 64;

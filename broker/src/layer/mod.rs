@@ -219,12 +219,11 @@ pub type WireFn = Arc<dyn Fn(PacketKind, Bytes) -> Result<Bytes> + Send + Sync>;
 )]
 #[async_trait]
 pub trait Layer: Send + Sync + 'static {
-    /// The name of this layer in errors, in logs and in [`ServiceBroker::layers`]. The broker asks for it
-    /// once.
+    /// The name of this layer in errors, in logs and in [`ServiceBroker::layers`]. It is asked for once.
     fn name(&self) -> &'static str;
 
     /// Wraps the calls of one action that this node makes: the choice of an endpoint, and everything after
-    /// it. It is called once for each name, whether or not the action is known.
+    /// it. This method is called once for each name, whether or not the action is known.
     ///
     /// `next` chooses an endpoint anew each time it is called. A layer may answer without calling `next`,
     /// with a reply or with an error. An error with [`Outcome::NotRun`](crate::Outcome::NotRun) tells the
@@ -237,7 +236,7 @@ pub trait Layer: Send + Sync + 'static {
     }
 
     /// Wraps one action, once an endpoint is chosen. If the action is hosted here, this wraps its handler. If
-    /// other nodes host it, this wraps the way to them. It is called once for each definition.
+    /// other nodes host it, this wraps the way to them. This method is called once for each definition.
     ///
     /// `next` may be called more than once with one context, one call after the other or several at the same
     /// time. Each call gets its own answer. [`Context::picked_node`](crate::Context::picked_node) tells which
@@ -250,7 +249,7 @@ pub trait Layer: Send + Sync + 'static {
         next
     }
 
-    /// Wraps one event handler of this node. It is called once for each subscription.
+    /// Wraps one event handler of this node. This method is called once for each subscription.
     fn event(&self, event: &WrappedEvent<'_>, next: EventFn) -> EventFn {
         let _ = event;
         next
@@ -258,22 +257,22 @@ pub trait Layer: Send + Sync + 'static {
 
     /// Wraps the events that this node sends: the choice of who gets them, and their way there. The context
     /// has the name of the event, and [`Context::spread`](crate::Context::spread) tells how the event is
-    /// spread. Events about the broker's own life pass through it too, where a service listens to them. Their
-    /// names begin with `$`. It is called once, when the broker is built.
+    /// spread. Events about the broker's own life are wrapped too, where a service listens to them. Their
+    /// names begin with `$`. This method is called once, when the broker is built.
     ///
     /// The result of `next` is the result of awaiting the event.
     fn emit(&self, next: EventFn) -> EventFn {
         next
     }
 
-    /// Wraps the bytes of packets on their way out. `next` passes them to the layers nearer to the wire. It
-    /// is called once, when the broker is built.
+    /// Wraps the bytes of packets on their way out. `next` passes them to the layers nearer to the wire. This
+    /// method is called once, when the broker is built.
     ///
-    /// Every packet passes through it, including gossip and other control packets. What a transporter sends
-    /// on its own does not: headers of TCP frames, and UDP datagrams. A packet that fails is not sent. The
-    /// error is logged, and the packet's call fails as `NotRun`. The call fails with type `PACKET_TOO_LARGE`
-    /// if the error has that type and has `size` and `limit` in its data. Otherwise it fails as a call whose
-    /// body could not be encoded.
+    /// Every packet is wrapped, including gossip and other control packets. What a transporter sends on its
+    /// own is not: headers of TCP frames, and UDP datagrams. A packet that fails is not sent. The error is
+    /// logged, and the packet's call fails as `NotRun`. The call fails with type `PACKET_TOO_LARGE` if the
+    /// error has that type and has `size` and `limit` in its data. Otherwise it fails as a call whose body
+    /// could not be encoded.
     ///
     /// Nodes can read each other's packets only if all of them have the same layers that change bytes, in the
     /// same order (protocol chapter 10).
@@ -281,8 +280,8 @@ pub trait Layer: Send + Sync + 'static {
         next
     }
 
-    /// Wraps the bytes of packets on their way in. `next` passes them to the layers farther from the wire. It
-    /// is called once, when the broker is built.
+    /// Wraps the bytes of packets on their way in. `next` passes them to the layers farther from the wire.
+    /// This method is called once, when the broker is built.
     ///
     /// A packet that fails is dropped and counted ([`TransitStats::refused_by_layer`](crate::TransitStats)).
     /// The error is logged now and then, so it should name the likely cause.

@@ -16,7 +16,7 @@ use crate::error::{Error, Outcome, Result};
 use crate::guard::{self, Guarded, Panicked};
 use crate::handler::{ActionFn, Chains, EventFn};
 
-/// How many names have their chain around the choice of an endpoint remembered. Beyond that, the chain is
+/// For how many names the chain around the choice of an endpoint is remembered. Beyond that, the chain is
 /// made anew for each definition.
 const REMEMBERED: usize = 65_536;
 
@@ -334,7 +334,7 @@ impl Pipeline {
     }
 }
 
-/// Wraps the way of packets in the layers. Returns `None` if no layer wraps it.
+/// Combines the functions of all layers for packets on the wire. Returns `None` if no layer wraps them.
 fn fold_wire<'a>(
     what: &str,
     mut inside_out: impl Iterator<Item = &'a Named>,

@@ -15,7 +15,7 @@ impl Turn<'_> {
         let transit = self.env.transit;
         transit.opens();
         transit.tell_own_oversize(&info.json);
-        // While the announcement is taken back, the next one is sent when this node is back.
+        // If the services are taken back, the announcement follows when this node is back.
         if self.env.state.presence.taken_back == TakenBack::Nothing {
             self.discoverer.announce(&mut self.env, &info);
         }
@@ -50,7 +50,7 @@ impl Turn<'_> {
         }
     }
 
-    /// This node no longer hears everything, so nobody should count on it: takes its services back.
+    /// Takes this node's services back. It no longer hears everything, so nobody should count on it.
     pub(super) fn take_back(&mut self, done: oneshot::Sender<()>) {
         let (transit, broker) = (self.env.transit, self.env.broker);
         let presence = &mut self.env.state.presence;
@@ -70,7 +70,7 @@ impl Turn<'_> {
         let _ = done.send(());
     }
 
-    /// Says farewell for the time being, after the services were taken back.
+    /// Says farewell for the time being, once the services were taken back.
     pub(super) fn go_away(&mut self) {
         let presence = &mut self.env.state.presence;
         if presence.taken_back != TakenBack::Services {
@@ -140,7 +140,7 @@ impl Turn<'_> {
         if presence.is_announced() {
             presence.announced = Some(info);
         }
-        // There is nothing to take back here: it may belong to another node with our id.
+        // Nothing is taken back: what others know under this id may come from another node with our id.
         let _ = done.send(());
     }
 

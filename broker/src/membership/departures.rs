@@ -12,7 +12,8 @@ use crate::transit::Mark;
 /// fail after this long, so that those answers can arrive.
 const GRACE: Duration = Duration::from_millis(50);
 /// A node that said farewell had answered everything before. With a message server, answers and the farewell
-/// take different ways. On a busy machine, answers may wait behind other packets while the farewell does not.
+/// take different routes. On a busy machine, answers may wait behind other packets while the farewell does
+/// not.
 const FAREWELL_GRACE: Duration = Duration::from_secs(1);
 
 /// Nodes that have gone, and that are not dealt with yet.

@@ -50,7 +50,7 @@ pub(super) trait Discoverer: Send {
     /// Tells the others that this node no longer offers anything. `done` is notified when that is sent.
     fn announce_leaving(&mut self, env: &mut Env<'_>, info: &LocalInfo, done: oneshot::Sender<()>);
 
-    /// This node is no longer there: removes what it has left anywhere. `done` is notified then.
+    /// Removes what this node has left anywhere, because it is no longer there. `done` is notified then.
     fn leave(&mut self, done: oneshot::Sender<()>) {
         // The receiver may be gone, and there is nobody else to tell.
         let _ = done.send(());

@@ -87,8 +87,8 @@ impl Env<'_> {
         self.state.presence.is_there() && !self.broker.shared().lifecycle.is_stopping()
     }
 
-    /// What a node gets that asks for this node's INFO now. On a balanced bus this is the last announcement.
-    /// It leaves out services that the bus does not know of yet.
+    /// The INFO to send to a node that asks now. On a balanced bus this is the last announcement, which
+    /// leaves out services that the bus does not know of yet.
     pub(super) fn current_info(&self) -> Arc<LocalInfo> {
         match &self.state.presence.announced {
             Some(announced) if self.transit.is_balanced() => Arc::clone(announced),

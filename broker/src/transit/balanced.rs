@@ -10,8 +10,8 @@
 //! service of this node would get them.
 //!
 //! A subscription ends once the others have heard that its service is gone, and before this node stops
-//! serving. Node ends it before the announcement. Requests that are sent in between would get lost there,
-//! also when several nodes leave at once, and their callers would wait for the deadline.
+//! serving. Node ends it before the announcement. There, requests that are sent in between, or by several
+//! nodes that leave at once, would get lost, and their callers would wait for the deadline.
 
 use ligand_transporters::backoff::Backoff;
 use ligand_transporters::locks::Mutex;

@@ -45,7 +45,7 @@ impl Echoes {
         self.done = (self.rounds == ROUNDS).then_some(now);
     }
 
-    /// Whether to send the question that has just come back once more.
+    /// Whether to send the same question again, which has just come back.
     pub(super) fn asks_again(&mut self) -> bool {
         std::mem::take(&mut self.again)
     }

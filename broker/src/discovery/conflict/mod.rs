@@ -7,10 +7,10 @@
 //!
 //! * The PING arrives at this node: the address is our own, seen from elsewhere. There is no conflict.
 //! * A PONG with the nonce arrives: we do not answer our own nonces, so another node did. There is a
-//! conflict.
+//!   conflict.
 //! * The connection fails: it was an earlier run of ours that is gone. There is no conflict.
 //! * Nothing happens: a Node process takes a packet from its own id for its own and drops it. So this may be
-//! a conflict that cannot be proven. It is logged as a warning.
+//!   a conflict that cannot be proven. It is logged as a warning.
 //!
 //! Before this node is announced, its start waits for the answers, for at most [`Options::wait`] after the
 //! first evidence. A proven conflict refuses the start ([`Conflict::start`]). Without evidence, the start
@@ -135,8 +135,8 @@ pub(crate) struct Conflict {
     owners: Owners,
     first_probe: Option<Instant>,
     echoes: Echoes,
-    /// Limits the reports of owners that answered, and below of others. Whoever invents owners that do not
-    /// answer must not silence the report of one that does.
+    /// `proven` limits the reports of owners that answered, and `silent` those of other owners. Whoever
+    /// invents owners that do not answer must not silence the report of one that does.
     proven: Bucket,
     silent: Bucket,
 }
@@ -206,7 +206,7 @@ impl Conflict {
         self.echoes = Echoes::default();
     }
 
-    /// Whether to send the probe that has just come back once more.
+    /// Whether to send the same probe again, which has just come back.
     pub(crate) fn asks_again(&mut self) -> bool {
         self.echoes.asks_again()
     }
@@ -235,7 +235,7 @@ impl Conflict {
         self.owners.clear(address);
     }
 
-    /// What a start should do that is otherwise complete.
+    /// What a start should do once everything else is complete.
     pub(crate) fn start(&self, now: Instant) -> Start {
         if let Some(owner) = self.owners.proven() {
             return Start::Refuse { owner: owner.clone() };

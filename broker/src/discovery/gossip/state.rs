@@ -92,7 +92,7 @@ impl<I: Info> Gossip<I> {
             let other = kept + choose(online.len() - kept) % (online.len() - kept);
             online.swap(kept, other);
         }
-        // A node that arrived since may have asked and got the old row, and we cannot see that yet.
+        // A node that came up since may have asked and got the old row, and has not told us so yet.
         let newcomers = self.peers.iter().filter(|(_, peer)| peer.spoke_while_offline());
         online.extend(newcomers.map(|(node, _)| node.clone()));
         online.truncate(self.options.push_to);

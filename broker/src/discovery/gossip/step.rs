@@ -70,7 +70,7 @@ pub(crate) enum Change<I> {
     Offline {
         /// The node.
         node: NodeId,
-        /// Whether it went without a farewell.
+        /// Whether it went without notice.
         unexpected: bool,
     },
     /// The load of an online node changed.

@@ -16,7 +16,7 @@ use crate::registry::InfoKind;
 const INFO_RATE: u32 = 10;
 /// The shortest time between two DISCOVERs to one node.
 const DISCOVER_EVERY: Duration = Duration::from_secs(1);
-/// How many senders have their rates remembered.
+/// How many senders' rates are remembered.
 const MAX_RATED: usize = 10_000;
 
 /// Limits what is accepted from one node, and what it is asked.
