@@ -7,8 +7,8 @@ use super::ping::wall_clock_ms;
 use crate::discovery::conflict::{Conflict, Probe};
 use crate::protocol::{Id, Outgoing, ProtocolVersion};
 
-/// How many answers to a probe are requested if an inbox is shared. The server then hands out packets in
-/// turn, so this many answers do not all go to the owner itself.
+/// How many PINGs a probe sends if an inbox is shared. The server hands out the packets of a shared inbox in
+/// turn, so not all of the answers go to the owner itself.
 const SHARED_PROBES: usize = 4;
 /// Stands between our id and an address. It contains spaces, which the id of a ligand node cannot contain.
 const STAND_IN: &str = " at ";

@@ -22,7 +22,7 @@ pub(super) struct Load {
     requests: AtomicUsize,
     /// How many bytes the packets of waiting handlers hold.
     bytes: AtomicUsize,
-    /// How many bytes the answers hold that wait for room in a send buffer.
+    /// How many bytes are held by answers that wait for room in a send buffer.
     waiting_bytes: AtomicUsize,
     /// Counts requests as they arrive, so that a stop can see whether any still arrive.
     arrived: AtomicU64,
