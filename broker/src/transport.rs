@@ -1,16 +1,17 @@
-//! Transporters: how frames move between nodes.
+//! Transporters move frames between nodes.
 //!
-//! A program names one by a URL ([`BrokerBuilder::transporter`](crate::BrokerBuilder::transporter), the option
-//! `transporter` in files and the environment), or makes one from its options: [`memory`] is always there, the rest
-//! is a feature each. `docs/transporters.md` lists the options of all of them.
+//! A program names a transporter with a URL
+//! ([`BrokerBuilder::transporter`](crate::BrokerBuilder::transporter), or the option `transporter` in files
+//! and in the environment), or makes one from its options. [`memory`] is always available; each of the others
+//! is a feature. `docs/transporters.md` lists the options of all of them.
 //!
-//! # Writing one
+//! # Writing a transporter
 //!
-//! A transporter is a type that implements [`Transporter`], whose documentation has one that is whole.
-//! [`options!`](crate::transport::options!) writes its options,
-//! [`BrokerBuilder::scheme`](crate::BrokerBuilder::scheme) gives it a scheme, and from then on it is named as
-//! those of this crate are: in code, in files and in the environment. The crate `ligand-transporters` has the suite
-//! that every transporter runs (feature `conformance`).
+//! A transporter is a type that implements [`Transporter`]; the documentation of that trait has a complete
+//! example. [`options!`](crate::transport::options!) declares its options.
+//! [`BrokerBuilder::scheme`](crate::BrokerBuilder::scheme) gives it a scheme. From then on it can be named
+//! like the transporters of this crate: in code, in files and in the environment. The crate
+//! `ligand-transporters` has the test suite that every transporter passes (feature `conformance`).
 //!
 //! ```
 //! use async_trait::async_trait;
@@ -63,11 +64,11 @@
 //! # Ok(()) }
 //! ```
 
-// The transporters of this build, a module each.
+// The transporters of this build, one module for each.
 pub use ligand_transporters::backends::*;
 pub use ligand_transporters::options;
 
-// What an author of a transporter works with.
+// What the author of a transporter needs.
 pub use ligand_transporters::{
     Abandon, Ack, Batch, Capabilities, Connection, Frame, FrameBuf, InvalidId, Link, LinkOptions, LogLine,
     Membership, Name, NodeId, PacketKind, Peering, Route, SendError, Sink, Source, Subscription, Topics,

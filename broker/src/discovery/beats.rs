@@ -1,16 +1,16 @@
-//! Who is alive, told from the names of the beats that were found (protocol chapter 11.1).
+//! Which nodes are alive, judged by the names of the beats that were found (protocol chapter 11.1).
 //!
-//! A beat's name says everything that is usually needed: whose it is, which process of that node, and which
-//! INFO is its current one. A node that is not known, or whose known INFO is another one, has its INFO
-//! fetched; one without a beat is gone. As in Node, but for three things, since a store can forget:
+//! A beat's name has everything that is usually needed: its node, the process of that node, and its current
+//! INFO. If a node is not known, or if another INFO of it is known, its INFO is fetched. A node without a
+//! beat is gone. This is as in Node, with three exceptions, because a store can forget:
 //!
-//! * nobody is gone before `timeout` has passed since the store was out of reach or turned out to have lost
-//!   records, since until then the others may not have written theirs again;
-//! * nobody is gone whose packets came a moment ago (`silence`);
-//! * the beat that a process leaves behind for a moment when it says farewell does not bring it back.
+//! * If the store was out of reach, or turned out to have lost records, no node is gone until `timeout` has
+//!   passed. Before that, the others may not have written their records again.
+//! * A node whose packets arrived a moment ago (`silence`) is not gone.
+//! * A process that says farewell leaves a beat behind for a moment. That beat does not bring it back.
 //!
-//! Whom the registry knows, and nobody else, is watched: it owns the table of nodes. No clock and no I/O: the
-//! driver passes what was found, and `now`.
+//! Exactly the nodes that the registry knows are watched, because the registry owns the table of nodes. There
+//! is no clock and no I/O here: the driver passes in what was found, and `now`.
 
 use ligand_transporters::{Name, NodeId};
 use std::collections::{BTreeMap, HashMap};
@@ -18,19 +18,19 @@ use std::time::{Duration, Instant};
 
 use super::record_names::Beat;
 
-/// A process that said farewell removes its beats at once. One whose beat is there for longer lives: somebody
-/// else spoke in its name.
+/// A process that said farewell removes its beats at once. If a beat stays longer than this, the process is
+/// alive and somebody else spoke in its name.
 const LEAVING: Duration = Duration::from_secs(2);
-/// Beats of one node that are looked at; it has one, and for a moment two.
+/// How many beats of one node are considered. A node has one, and for a moment two.
 const BEATS_OF_ONE: usize = 8;
 
-/// Who is online by the last scan.
+/// Which nodes are online according to the last scan.
 #[derive(Debug, Clone)]
 pub(crate) struct BeatLiveness {
     own: NodeId,
     timeout: Duration,
     silence: Duration,
-    /// Until then nobody is declared gone.
+    /// Until this time no node is declared gone.
     forbearing: Option<Instant>,
     peers: HashMap<NodeId, Peer>,
 }
@@ -38,13 +38,13 @@ pub(crate) struct BeatLiveness {
 #[derive(Debug, Clone)]
 struct Peer {
     online: bool,
-    /// Last packet.
+    /// When its last packet arrived.
     packet: Option<Instant>,
-    /// For an offline node: when it went, or its last packet after that.
+    /// For an offline node: when it went offline, or when its last packet after that arrived.
     last: Instant,
     /// Its beats in the last scan.
     beats: Vec<(Name, u64)>,
-    /// Said farewell then, and how its instance id began.
+    /// When it said farewell, and the beginning of its instance id.
     left: Option<(Instant, Name)>,
 }
 
@@ -55,25 +55,25 @@ pub(crate) struct Known {
     pub(crate) seq: u64,
 }
 
-/// What a scan tells; each in order of the ids.
+/// The result of a scan. Each list is in order of the ids.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
-    /// Their INFO is to be fetched.
+    /// Nodes whose INFO must be fetched.
     pub(crate) fetch: Vec<NodeId>,
-    /// Online as they were.
+    /// Nodes that are still online.
     pub(crate) alive: Vec<NodeId>,
-    /// Offline from now on.
+    /// Nodes that are offline from now on.
     pub(crate) gone: Vec<NodeId>,
 }
 
 impl BeatLiveness {
-    /// `own` is this node, `timeout` is how long beats last, `silence` how long packets say that a node without
-    /// one lives.
+    /// `own` is this node. `timeout` is how long beats last. `silence` is for how long a packet proves that a
+    /// node without a beat is alive.
     pub(crate) fn new(own: NodeId, timeout: Duration, silence: Duration) -> Self {
         Self { own, timeout, silence, forbearing: None, peers: HashMap::new() }
     }
 
-    /// An INFO brought the node online, or the node is online and sent one.
+    /// An INFO brought the node online, or an online node sent one.
     pub(crate) fn online(&mut self, node: &NodeId, now: Instant) {
         match self.peers.get_mut(node) {
             Some(peer) => {
@@ -88,23 +88,24 @@ impl BeatLiveness {
         }
     }
 
-    /// Nothing is to be remembered of the node.
+    /// Forgets everything about the node.
     pub(crate) fn forget(&mut self, node: &NodeId) {
         self.peers.remove(node);
     }
 
-    /// The last sign of life of a node; of an offline one not before the moment at which it went.
+    /// The last sign of life of a node. For an offline node it is not before the moment at which it went
+    /// offline.
     pub(crate) fn last_heard(&self, node: &NodeId) -> Option<Instant> {
         self.peers.get(node).map(|peer| peer.last)
     }
 
-    /// All that are watched, and whether they are online, in order of their ids.
+    /// All nodes that are watched, and whether they are online, in order of their ids.
     #[cfg(test)]
     pub(crate) fn all(&self) -> BTreeMap<NodeId, bool> {
         self.peers.iter().map(|(node, peer)| (node.clone(), peer.online)).collect()
     }
 
-    /// A packet came from the node. Whether it is known as online.
+    /// A packet arrived from the node. Returns whether it is known as online.
     pub(crate) fn heard(&mut self, node: &NodeId, now: Instant) -> bool {
         self.peers.get_mut(node).is_some_and(|peer| {
             peer.packet = peer.packet.max(Some(now));
@@ -113,7 +114,7 @@ impl BeatLiveness {
         })
     }
 
-    /// The node said farewell; `instance` is the process that did.
+    /// The node said farewell. `instance` is the process that did.
     pub(crate) fn left(&mut self, node: &NodeId, instance: Name, now: Instant) {
         if let Some(peer) = self.peers.get_mut(node) {
             peer.online = false;
@@ -127,8 +128,8 @@ impl BeatLiveness {
         self.forbearing = now.checked_add(self.timeout);
     }
 
-    /// Works a scan in. `known` tells what the registry has of a node that is online, and `room` for how many
-    /// strangers it has room. A scan without any beat says nothing.
+    /// Applies a scan. `known` returns what the registry has about a node that is online. `room` is for how
+    /// many strangers it has room. A scan without any beat says nothing.
     pub(crate) fn scanned(
         &mut self,
         beats: &[Beat],
@@ -197,7 +198,7 @@ impl Peer {
         }
         let Some(known) = known.filter(|_| self.online) else { return Heard::Changed };
         let current = |beat: &&(Name, u64)| beat.1 == known.seq && of(beat, &known.instance);
-        // An old beat may linger beside the current one; it says nothing new the second time.
+        // An old beat may linger beside the current one. The second time, it says nothing new.
         let news = beats.iter().filter(|beat| !current(beat)).any(|beat| !before.contains(beat));
         if beats.iter().any(|beat| current(&beat)) && !news { Heard::Alive } else { Heard::Changed }
     }

@@ -1,17 +1,18 @@
-//! When this node says again what it is, because somebody else spoke in its name.
+//! When this node announces itself again, because somebody else spoke in its name.
 //!
-//! On a bus anybody can say farewell for us, or publish an INFO under our own instance id. Others believe it
-//! until they hear better. So we say it again, with a number that is higher than the forged one, but not as
-//! often as somebody forges; what is heard meanwhile is answered when the time has come, and never forgotten.
+//! On a bus, anybody can say farewell for us, or publish an INFO under our own instance id. The others
+//! believe it until they hear better. So this node announces itself again, with a higher number than the
+//! forged one, but not as often as somebody forges. What is heard meanwhile is answered at the next due time,
+//! and never forgotten.
 
 use std::time::{Duration, Instant};
 
-/// Shortest time to the answer to an INFO that we did not send.
+/// The shortest time before answering an INFO that we did not send.
 const AFTER_INFO: Duration = Duration::from_secs(1);
-/// Shortest time to the answer to a farewell, which may be our own that comes back.
+/// The shortest time before answering a farewell, which may be our own that comes back.
 const AFTER_FAREWELL: Duration = Duration::from_secs(5);
 
-/// See the module.
+/// What others said in this node's name, and when to answer it.
 #[derive(Debug, Default)]
 pub(crate) struct Defence {
     last: Option<Instant>,
@@ -19,26 +20,26 @@ pub(crate) struct Defence {
     forged: Option<u64>,
 }
 
-/// What is to be said now.
+/// What must be said now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refutation {
-    /// The highest number in a forged INFO that is not answered yet; `None` when there was none.
+    /// The highest number in a forged INFO that is not answered yet. `None` if there was none.
     pub(crate) forged: Option<u64>,
 }
 
 impl Defence {
-    /// A DISCONNECT came in our name.
+    /// A DISCONNECT arrived in our name.
     pub(crate) fn farewell(&mut self, now: Instant) {
         self.answer_after(AFTER_FAREWELL, now);
     }
 
-    /// An INFO came under our instance id that we did not send, with this number.
+    /// An INFO that we did not send arrived under our instance id, with this number.
     pub(crate) fn forged(&mut self, seq: u64, now: Instant) {
         self.forged = self.forged.max(Some(seq));
         self.answer_after(AFTER_INFO, now);
     }
 
-    /// An INFO came under our instance id that is so old that we cannot tell whether we sent it.
+    /// An INFO arrived under our instance id. It is so old that we cannot tell whether we sent it.
     pub(crate) fn unsure(&mut self, now: Instant) {
         self.answer_after(AFTER_INFO, now);
     }
@@ -48,12 +49,12 @@ impl Defence {
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
-    /// When [`Defence::take`] has something.
+    /// When [`Defence::take`] returns something.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.due
     }
 
-    /// What is to be said now.
+    /// Takes what must be said now.
     pub(crate) fn take(&mut self, now: Instant) -> Option<Refutation> {
         self.due.take_if(|due| now >= *due)?;
         self.last = Some(now);

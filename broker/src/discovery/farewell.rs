@@ -1,46 +1,47 @@
-//! Whether a DISCONNECT is to be believed.
+//! Whether to believe a DISCONNECT.
 //!
-//! On a bus anybody can send one in another node's name. A node that leaves says first that it offers nothing
-//! any more, and then its farewell is believed at once. Where it still offers something, the farewell is only
-//! believed when a PING stays without any packet in answer; so do calls that it serves not fail because
-//! somebody else spoke for it. The same goes for a process that has said farewell and come back, which no
-//! process does. Who answers is asked twice, because one that leaves may still answer the first time.
+//! On a bus, anybody can send one in another node's name. A node that leaves first says that it no longer
+//! offers anything, and then its farewell is believed at once. If the node still offers something, it gets a
+//! PING, and the farewell is only believed if no packet answers. So the calls that it serves do not fail
+//! because somebody else spoke for it. The same goes for a process that has said farewell and come back,
+//! which no process does. A node that answers is asked a second time, because a node that leaves may still
+//! answer the first time.
 
 use ligand_transporters::{Name, NodeId};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// A node that is asked whether it has left is gone after so much silence.
+/// How long a node that is asked whether it has left may be silent. After that, it is gone.
 const SILENCE: Duration = Duration::from_secs(2);
-/// After so much where nobody has spoken for it before: some implementations do not say that they offer
-/// nothing any more.
+/// The same if nobody has spoken for the node before. It is short, because some implementations do not say
+/// that they no longer offer anything.
 const FIRST_SILENCE: Duration = Duration::from_millis(500);
-/// Nodes that are remembered; farewells of further ones are believed.
+/// How many nodes are remembered. Farewells of further nodes are believed.
 const MAX_NODES: usize = 4096;
 
 /// Nodes that are said to have left.
 #[derive(Debug, Default)]
 pub(crate) struct Farewells {
     past: HashMap<NodeId, Past>,
-    /// Few, so that it costs nothing to look at them often.
+    /// There are few of these, so it costs nothing to check them often.
     doubts: HashMap<NodeId, Doubt>,
 }
 
 #[derive(Debug)]
 struct Past {
     instance: Name,
-    /// It came back as the same process.
+    /// Whether it came back as the same process.
     returned: bool,
 }
 
-/// A farewell that is being looked into.
+/// A farewell that is being checked.
 #[derive(Debug)]
 struct Doubt {
     asked: Instant,
-    /// How long it has to answer.
+    /// How long the node has to answer.
     patience: Duration,
     answered: bool,
-    /// It has been asked before, and has answered.
+    /// Whether the node was asked before, and answered.
     again: bool,
 }
 
@@ -49,13 +50,13 @@ struct Doubt {
 pub(crate) enum Verdict {
     /// The node has left.
     Believe,
-    /// Ask it; [`Farewells::due`] says when it has left.
+    /// Ask the node. [`Farewells::due`] reports it if it has left.
     Ask,
-    /// It is being asked already.
+    /// The node is being asked already.
     Wait,
 }
 
-/// See [`Farewells::due`].
+/// The result of [`Farewells::due`].
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Due {
     pub(crate) gone: Vec<NodeId>,
@@ -63,7 +64,7 @@ pub(crate) struct Due {
 }
 
 impl Farewells {
-    /// A DISCONNECT came from an online node, which `offers` services or does not.
+    /// A DISCONNECT arrived from an online node. `offers` says whether the node offers services.
     pub(crate) fn said(&mut self, node: &NodeId, instance: &Name, offers: bool, now: Instant) -> Verdict {
         let known = self.past.get(node);
         let patience = if known.is_some_and(|past| past.returned && past.instance == *instance) {
@@ -88,7 +89,7 @@ impl Farewells {
         }
     }
 
-    /// A node is back online. `true`: as the same process, so it never was away.
+    /// A node is back online. Returns whether it is the same process, so that it was never away.
     pub(crate) fn is_back(&mut self, node: &NodeId, instance: &Name) -> bool {
         let Some(past) = self.past.get_mut(node).filter(|past| past.instance == *instance) else {
             return false;
@@ -97,7 +98,7 @@ impl Farewells {
         true
     }
 
-    /// Any packet but a DISCONNECT came from the node.
+    /// A packet other than a DISCONNECT arrived from the node.
     pub(crate) fn heard(&mut self, node: &NodeId) {
         if let Some(doubt) = self.doubts.get_mut(node) {
             doubt.answered = true;
@@ -109,12 +110,12 @@ impl Farewells {
         self.doubts.contains_key(node)
     }
 
-    /// When [`Farewells::due`] has something.
+    /// When [`Farewells::due`] returns something.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.doubts.values().map(|doubt| doubt.asked + doubt.patience).min()
     }
 
-    /// Nodes that were asked and kept silent, and those that are to be asked once more.
+    /// Nodes that were asked and stayed silent, and nodes that must be asked once more.
     pub(crate) fn due(&mut self, now: Instant) -> Due {
         let mut due = Due::default();
         self.doubts.retain(|node, doubt| {
@@ -138,7 +139,7 @@ impl Farewells {
         due
     }
 
-    /// Nothing is to be remembered of the node.
+    /// Forgets everything about the node.
     pub(crate) fn forget(&mut self, node: &NodeId) {
         self.past.remove(node);
         self.doubts.remove(node);

@@ -1,8 +1,8 @@
-//! INFO packets that came faster than they are taken.
+//! INFO packets that arrive faster than they are accepted.
 //!
-//! What a node says of itself is said once. So of a sender that is over its rate the newest INFO is kept, and
-//! taken as soon as the rate allows. Where that would take too much memory, and where it cannot be told which
-//! one is the node's own, nothing is kept and the node is asked again instead. Either way what is known of a
+//! A node says each thing about itself only once. So if a sender exceeds its rate, its newest INFO is kept
+//! and accepted as soon as the rate allows. If that would take too much memory, or if it is not clear which
+//! INFO is the node's own, nothing is kept and the node is asked again. Either way, what is known about a
 //! node is what it said last, a moment later.
 
 use ligand_transporters::NodeId;
@@ -11,17 +11,17 @@ use std::time::Instant;
 
 use crate::protocol::{InfoPacket, MAX_CLAIM, ProtocolVersion};
 
-/// Nodes that something is held of.
+/// For how many nodes something is held.
 const MAX_NODES: usize = 10_000;
-/// Bytes of INFO that are held of all of them.
+/// How many bytes of INFO are held in total.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// What waits for its sender's rate.
+/// What waits for the rate of its sender.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     nodes: HashMap<NodeId, Waiting>,
     bytes: usize,
-    /// Not after the first of them is due.
+    /// At this time or later, the first of them is due.
     next: Option<Instant>,
 }
 
@@ -32,12 +32,12 @@ struct Waiting {
     what: What,
 }
 
-/// What is to be done when the rate allows.
+/// What to do when the rate allows it.
 #[derive(Debug)]
 pub(crate) enum What {
-    /// Take this INFO.
+    /// Accept this INFO.
     Take(Box<InfoPacket>),
-    /// Ask the node for one.
+    /// Ask the node for its INFO.
     Ask,
 }
 
@@ -51,8 +51,8 @@ impl What {
 }
 
 impl Held {
-    /// Keeps an INFO until `due`, unless a newer one is kept already. `false` when there is no room even for
-    /// the name of its sender: then everybody has to be asked.
+    /// Keeps an INFO until `due`, unless a newer one is kept already. Returns `false` if there is not even
+    /// room for the name of its sender. Then everybody has to be asked.
     pub(crate) fn info(
         &mut self,
         node: &NodeId,
@@ -69,7 +69,7 @@ impl Held {
         self.put(node, version, if fits { What::Take(info) } else { What::Ask }, due)
     }
 
-    /// Has the node asked at `due`, unless an INFO of it is kept. `false` as for [`Held::info`].
+    /// Asks the node at `due`, unless an INFO of it is kept. Returns `false` as [`Held::info`] does.
     pub(crate) fn ask(&mut self, node: &NodeId, version: ProtocolVersion, due: Instant) -> bool {
         self.nodes.contains_key(node) || self.put(node, version, What::Ask, due)
     }
@@ -86,7 +86,7 @@ impl Held {
         true
     }
 
-    /// An INFO of the node was taken: one that is held and not newer has nothing to say any more.
+    /// An INFO of the node was accepted, so an INFO that is held and not newer is dropped.
     pub(crate) fn taken(&mut self, node: &NodeId, info: &InfoPacket) {
         let held = self.nodes.get(node).map(|waiting| &waiting.what);
         if let Some(What::Take(held)) = held
@@ -96,19 +96,19 @@ impl Held {
         }
     }
 
-    /// What was said before does not count any more.
+    /// Forgets what the node said before.
     pub(crate) fn forget(&mut self, node: &NodeId) {
         if let Some(waiting) = self.nodes.remove(node) {
             self.bytes = self.bytes.saturating_sub(waiting.what.size());
         }
     }
 
-    /// When [`Held::due`] may have something.
+    /// When [`Held::due`] may return something.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.next
     }
 
-    /// What is to be done now.
+    /// Returns what to do now.
     pub(crate) fn due(&mut self, now: Instant) -> Vec<(NodeId, ProtocolVersion, What)> {
         if self.next.is_none_or(|next| now < next) {
             return Vec::new();
@@ -126,7 +126,7 @@ impl Held {
     }
 }
 
-/// Whether what came first is newer than what came second: they may have overtaken each other, where they are
+/// Whether the first INFO to arrive is newer than the second. One may have overtaken the other, if both are
 /// of one process and their numbers tell.
 fn is_newer(first: &InfoPacket, second: &InfoPacket) -> bool {
     first.instance_id == second.instance_id && first.seq > second.seq && first.seq <= MAX_CLAIM

@@ -1,10 +1,10 @@
-//! Token buckets as plain data.
+//! Token buckets, as plain data.
 
 use ligand_transporters::NodeId;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// Lets `capacity` things happen at once and then one per `every`.
+/// Lets `capacity` things happen at once, and after that one in each `every`.
 #[derive(Debug, Clone)]
 pub(crate) struct Bucket {
     capacity: u32,
@@ -18,7 +18,7 @@ impl Bucket {
         Self { capacity, every, left: capacity, refilled: None }
     }
 
-    /// Takes one token if there is one.
+    /// Takes a token, if there is one.
     pub(crate) fn take(&mut self, now: Instant) -> bool {
         self.refill(now);
         let taken = self.left > 0;
@@ -59,11 +59,11 @@ impl Bucket {
     }
 }
 
-/// Senders with a line of their own.
+/// How many senders have a log line of their own.
 const MAX_SENDERS: usize = 1024;
 
-/// One line in the log a minute for each sender, however many packets it sends. Senders beyond the first
-/// 1,024 share one, and so do packets that do not say who sent them.
+/// Limits the log to one line a minute for each sender, however many packets it sends. Senders beyond the
+/// first 1,024 share one line, and so do packets that do not name their sender.
 #[derive(Debug)]
 pub(crate) struct LinePerSender {
     senders: HashMap<NodeId, Bucket>,
@@ -81,7 +81,7 @@ impl LinePerSender {
         Bucket::new(1, Duration::from_secs(60))
     }
 
-    /// Whether a line may be written now about a packet of this sender.
+    /// Whether a line may be logged now about a packet of this sender.
     pub(crate) fn take(&mut self, sender: Option<&NodeId>, now: Instant) -> bool {
         let Some(sender) = sender else { return self.others.take(now) };
         if self.senders.len() >= MAX_SENDERS && !self.senders.contains_key(sender) {

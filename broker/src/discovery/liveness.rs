@@ -1,39 +1,40 @@
-//! Who is alive on a message bus, told from the packets that come.
+//! Which nodes are alive on a message bus, judged by the packets that arrive.
 //!
-//! A node is watched from the INFO that brings it online until it is silent for too long. Any packet
-//! counts as a sign of life, not only a HEARTBEAT as in Node, so a node is never reported gone
-//! while its packets arrive. "Too long" is the configured timeout, or [`BEATS`] of the peer's own
-//! heartbeat intervals where those are longer: nothing announces the interval, so it is learned from what
-//! arrives (moleculer-go beats every 5 s, Node every 10 s, and both can be configured).
+//! A node is watched from the INFO that brings it online until it has been silent for too long. Any packet
+//! counts as a sign of life, not only a HEARTBEAT as in Node. So a node is never reported gone while its
+//! packets arrive. "Too long" is the configured timeout, or [`BEATS`] of the peer's own heartbeat intervals
+//! if that is longer. No packet announces the interval, so it is learned from the heartbeats that arrive
+//! (moleculer-go beats every 5 s, Node every 10 s, and both can be configured).
 //!
-//! Whom the registry knows, and nobody else, is watched: it owns the table of nodes, and what it forgets is to
-//! be forgotten here. No clock: the driver passes `now`, and calls [`Liveness::expire`] about once a second.
+//! Exactly the nodes that the registry knows are watched, because the registry owns the table of nodes. What
+//! it forgets must be forgotten here. There is no clock here: the driver passes in `now`, and calls
+//! [`Liveness::expire`] about once a second.
 
 use ligand_transporters::NodeId;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// So many of its own intervals a peer may be silent.
+/// For how many of its own intervals a peer may be silent.
 const BEATS: u32 = 3;
-/// A learned interval stretches the timeout at most this often.
+/// A learned interval makes the timeout at most this many times as long.
 const STRETCH: u32 = 10;
-/// Beats closer together than this are copies; nobody configures less than a second.
+/// Beats closer together than this are copies, because nobody configures less than a second.
 const SHORTEST: Duration = Duration::from_millis(900);
-/// How many of the last intervals count. The shortest of them does, so one pause teaches nothing.
+/// How many of the last intervals count. The shortest of them is used, so that one pause changes nothing.
 const REMEMBERED: usize = 3;
 
 /// Whether we know the node that a packet came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Heard {
-    /// Online.
+    /// The node is online.
     Online,
-    /// Known but offline: ask it for its INFO.
+    /// The node is known but offline: ask it for its INFO.
     Offline,
-    /// Never seen, or forgotten: ask it for its INFO.
+    /// The node was never seen, or was forgotten: ask it for its INFO.
     Unknown,
 }
 
-/// Heartbeat membership.
+/// Membership by heartbeats.
 #[derive(Debug, Clone)]
 pub(crate) struct Liveness {
     timeout: Duration,
@@ -43,7 +44,7 @@ pub(crate) struct Liveness {
 #[derive(Debug, Clone)]
 struct Peer {
     online: bool,
-    /// Last sign of life; for an offline node at least the moment at which it went.
+    /// The last sign of life. For an offline node it is not before the moment at which it went offline.
     last: Instant,
     beat: Option<Instant>,
     gaps: [Option<Duration>; REMEMBERED],
@@ -55,7 +56,7 @@ impl Liveness {
         Self { timeout, peers: HashMap::new() }
     }
 
-    /// An INFO brought the node online, or the node is online and sent one.
+    /// An INFO brought the node online, or an online node sent one.
     pub(crate) fn online(&mut self, node: &NodeId, now: Instant) {
         match self.peers.get_mut(node) {
             Some(peer) => {
@@ -69,14 +70,15 @@ impl Liveness {
         }
     }
 
-    /// A packet of any kind came from the node.
+    /// A packet of any kind arrived from the node.
     pub(crate) fn heard(&mut self, node: &NodeId, now: Instant) -> Heard {
         let Some(peer) = self.peers.get_mut(node) else { return Heard::Unknown };
         peer.last = peer.last.max(now);
         if peer.online { Heard::Online } else { Heard::Offline }
     }
 
-    /// A HEARTBEAT came from the node: as [`Liveness::heard`], and its interval is learned.
+    /// A HEARTBEAT arrived from the node. This is as [`Liveness::heard`], and also learns the node's
+    /// interval.
     pub(crate) fn beat(&mut self, node: &NodeId, now: Instant) -> Heard {
         if let Some(peer) = self.peers.get_mut(node) {
             match peer.beat.map(|last| now.saturating_duration_since(last)) {
@@ -93,7 +95,7 @@ impl Liveness {
         self.heard(node, now)
     }
 
-    /// The node is another process now: what was learned of the old one does not hold.
+    /// The node is now another process, so what was learned about the old one no longer holds.
     pub(crate) fn replaced(&mut self, node: &NodeId) {
         if let Some(peer) = self.peers.get_mut(node) {
             peer.beat = None;
@@ -109,12 +111,13 @@ impl Liveness {
         }
     }
 
-    /// Nothing is to be remembered of the node.
+    /// Forgets everything about the node.
     pub(crate) fn forget(&mut self, node: &NodeId) {
         self.peers.remove(node);
     }
 
-    /// Online nodes that have been silent for too long, in order of their ids. They are offline from now on.
+    /// Returns online nodes that have been silent for too long, in order of their ids. They are offline from
+    /// now on.
     pub(crate) fn expire(&mut self, now: Instant) -> Vec<NodeId> {
         let timeout = self.timeout;
         let mut gone = Vec::new();
@@ -129,12 +132,13 @@ impl Liveness {
         gone
     }
 
-    /// The last sign of life of a node; of an offline one not before the moment at which it went.
+    /// The last sign of life of a node. For an offline node it is not before the moment at which it went
+    /// offline.
     pub(crate) fn last_heard(&self, node: &NodeId) -> Option<Instant> {
         self.peers.get(node).map(|peer| peer.last)
     }
 
-    /// All that are watched, and whether they are online, in order of their ids.
+    /// All nodes that are watched, and whether they are online, in order of their ids.
     #[cfg(test)]
     pub(crate) fn all(&self) -> std::collections::BTreeMap<NodeId, bool> {
         self.peers.iter().map(|(node, peer)| (node.clone(), peer.online)).collect()

@@ -1,17 +1,17 @@
-//! How nodes learn of each other, who is alive, and who uses whose name.
+//! How nodes learn of each other, which of them are alive, and who uses whose name.
 //!
-//! Everything here decides and nothing acts: the structs are plain data, take `now` and the packets'
-//! content, and hand back what to send and what changed. Sockets, clocks, randomness and tasks belong
-//! to [`membership`](crate::membership), which does what is said here.
+//! Everything here decides, and nothing acts. The structs are plain data. They take `now` and the content of
+//! packets, and return what to send and what changed. Sockets, clocks, randomness and tasks belong to
+//! [`membership`](crate::membership), which carries the decisions out.
 //!
 //! * [`gossip`]: membership over TCP, where nodes tell each other what they know.
-//! * [`liveness`]: membership over a message bus, where nodes send heartbeats; with [`farewell`],
-//!   [`succession`] (whether a node is another process now), [`held`] (INFO that came too fast) and
+//! * [`liveness`]: membership over a message bus, where nodes send heartbeats. It works with [`farewell`],
+//!   [`succession`] (whether a node is now another process), [`held`] (INFO that arrived too fast) and
 //!   [`versions`].
-//! * [`beats`] and [`record_names`]: membership by records in a store, whatever the transporter.
-//! * [`conflict`]: what to do when somebody else seems to use our node id; [`defence`]: when somebody speaks
+//! * [`beats`] and [`record_names`]: membership by records in a store, over any transporter.
+//! * [`conflict`]: what to do when another node seems to use our node id. [`defence`]: when somebody speaks
 //!   in our name.
-//! * [`limit`] and [`vanished`]: how often something is done, and said.
+//! * [`limit`] and [`vanished`]: how often something is done or logged.
 
 #[cfg_attr(not(feature = "discovery-redis"), allow(dead_code, reason = "there is no store without it"))]
 pub(crate) mod beats;

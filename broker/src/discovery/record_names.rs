@@ -1,27 +1,27 @@
-//! RecordNames of the records in the store, byte for byte Node's (protocol chapter 11.1).
+//! The names of the records in the store. They are the same as Node's, byte for byte (protocol chapter 11.1).
 
 use ligand_transporters::{Name, NodeId};
 
-/// So much of an instance id stands in the name of a beat.
+/// How many characters of an instance id are in the name of a beat.
 const PREFIX: usize = 8;
 
 /// The names that this node needs.
 #[derive(Debug, Clone)]
 pub(crate) struct RecordNames {
-    /// In front of every beat.
+    /// The prefix of every beat.
     beats: String,
-    /// In front of every INFO.
+    /// The prefix of every INFO.
     infos: String,
-    /// In front of the sequence number of this node's beats.
+    /// What precedes the sequence number in the names of this node's beats.
     own: String,
     own_info: String,
 }
 
-/// What the name of a beat tells.
+/// What the name of a beat says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Beat {
     pub(crate) node: NodeId,
-    /// How its instance id begins.
+    /// The beginning of its instance id.
     pub(crate) instance: Name,
     pub(crate) seq: u64,
 }
@@ -39,32 +39,32 @@ impl RecordNames {
         Self { beats, infos, own, own_info }
     }
 
-    /// What all beats begin with.
+    /// The prefix of all beats.
     pub(crate) fn beats(&self) -> &str {
         &self.beats
     }
 
-    /// What all beats of this process begin with.
+    /// The prefix of all beats of this process.
     pub(crate) fn own_beats(&self) -> &str {
         &self.own
     }
 
-    /// The beat of this node that goes with its INFO of that number.
+    /// The name of this node's beat that belongs to its INFO with this number.
     pub(crate) fn own_beat(&self, seq: u64) -> String {
         format!("{}{seq}", self.own)
     }
 
-    /// The INFO of this node.
+    /// The name of this node's INFO.
     pub(crate) fn own_info(&self) -> String {
         self.own_info.clone()
     }
 
-    /// The INFO of a node.
+    /// The name of a node's INFO.
     pub(crate) fn info(&self, node: &NodeId) -> String {
         format!("{}{node}", self.infos)
     }
 
-    /// What the name of a beat tells; `None` for one that nobody of us wrote.
+    /// Reads the name of a beat. Returns `None` if none of our nodes wrote it.
     pub(crate) fn read(&self, name: &str) -> Option<Beat> {
         let (rest, seq) = name.strip_prefix(&self.beats)?.rsplit_once('|')?;
         let (node, instance) = rest.rsplit_once('|')?;
@@ -75,7 +75,7 @@ impl RecordNames {
     }
 }
 
-/// The part of an instance id that stands in names.
+/// The part of an instance id that is used in names.
 pub(crate) fn beginning(instance: &str) -> &str {
     match instance.char_indices().nth(PREFIX) {
         Some((end, _)) => instance.get(..end).unwrap_or(instance),

@@ -1,15 +1,17 @@
 //! Whether a node that is online really is another process now.
 //!
-//! An INFO with another instance id means that the node was restarted, and that calls to the old process
-//! are lost. On a bus nobody can prove where a packet comes from, so such an INFO is only a claim: it is
-//! kept, and the node is asked, by a PING with a nonce and a DISCOVER. Whoever sits at the node's own topic
-//! answers both. Without the echo of the nonce the old process stays. After it the old process has a moment
-//! to say that it is still there, some times as long as the echo took; only then an INFO of another one
-//! counts, or, where none comes, the claim. Packets that arrive meanwhile ask again, so a restart is noticed
-//! as soon as the new process answers.
+//! An INFO with another instance id means that the node was restarted, and that calls to the old process are
+//! lost. On a bus nobody can prove where a packet comes from, so such an INFO is only a claim. The claim is
+//! kept, and the node is asked, with a PING that has a nonce and with a DISCOVER. Whoever listens on the
+//! node's own topic answers both.
 //!
-//! This keeps out who can publish and not listen. Who can listen as well can pretend to be anybody; that
-//! is for the message server's permissions to prevent.
+//! Without the echo of the nonce, the old process stays. After the echo, the old process has a moment to say
+//! that it is still there: a few times as long as the echo took. Only then does an INFO of another process
+//! count. If no such INFO arrives, the claim itself counts. Packets that arrive meanwhile cause the question
+//! to be asked again, so a restart is noticed as soon as the new process answers.
+//!
+//! This keeps out senders that can publish but not listen. A sender that can also listen can pretend to be
+//! any node. The message server's permissions have to prevent that.
 
 use ligand_transporters::{Name, NodeId};
 use std::collections::HashMap;
@@ -17,22 +19,23 @@ use std::time::{Duration, Instant};
 
 use crate::protocol::InfoPacket;
 
-/// Shortest time between two questions to one node.
+/// The shortest time between two questions to one node.
 const ASK_EVERY: Duration = Duration::from_secs(2);
-/// An INFO comes at most so long after the echo, or the claim counts.
+/// How long after the echo an INFO may arrive. After that, the claim counts.
 const AFTER_ECHO: Duration = Duration::from_millis(500);
-/// Where one of another process came, that of the old one comes at most so many times as long after the
-/// echo as the echo took: both were asked for at once.
+/// If an INFO of another process arrived after the echo, the old process may answer for this many times as
+/// long as the echo took. Both were asked at the same time.
 const ECHOES: u32 = 4;
-/// And so long at least.
+/// The shortest time that the old process has.
 const LEAST: Duration = Duration::from_millis(20);
-/// Claims that are kept, each with its INFO. Above that one whose node does not answer makes room, else the
-/// newcomer waits: who has answered is done in a moment, and must not have to begin anew.
+/// How many claims are kept, each with its INFO. Beyond that, a claim whose node does not answer makes room.
+/// If there is none, the newcomer waits. A node that has answered is done in a moment, and must not have to
+/// begin anew.
 const MAX_CLAIMS: usize = 64;
-/// A node that has not answered for so long makes room.
+/// A node that has not answered for this long makes room.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Claims that are being looked into.
+/// Claims that are being checked.
 #[derive(Debug, Default)]
 pub(crate) struct Succession(HashMap<NodeId, Claim>);
 
@@ -42,12 +45,12 @@ struct Claim {
     nonce: Name,
     asked: Instant,
     echoed: Option<Instant>,
-    /// An INFO of another process than the known one came after the echo.
+    /// Whether an INFO of another process than the known one arrived after the echo.
     repeated: bool,
 }
 
 impl Claim {
-    /// When it counts, unless the old process speaks before.
+    /// When the claim counts, unless the old process answers before.
     fn counts_at(&self) -> Option<Instant> {
         let echoed = self.echoed?;
         let wait = if self.repeated {
@@ -62,27 +65,28 @@ impl Claim {
 /// Whether another claim can be kept.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Room {
-    /// It can.
+    /// There is room.
     Free,
-    /// It can, at the cost of this node's, which has to be asked who it is before that is forgotten for good.
+    /// There is room at the cost of this node's claim. That node must be asked who it is, so that its claim
+    /// is not lost for good.
     InsteadOf(NodeId),
-    /// It cannot: its node is to be asked later.
+    /// There is no room. The node must be asked later.
     None,
 }
 
 /// What to do with an INFO.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// Work it in.
+    /// Apply it.
     Take(Box<InfoPacket>),
-    /// Keep it; ask the node, with this nonce.
+    /// Keep it, and ask the node with this nonce.
     Ask(Name),
-    /// Keep it; the node has been asked.
+    /// Keep it. The node has been asked already.
     Wait,
 }
 
 impl Succession {
-    /// An INFO came from a node that is online as the process `known`. `nonce` must be unguessable.
+    /// An INFO arrived from a node that is online as the process `known`. `nonce` must be unguessable.
     pub(crate) fn info(
         &mut self,
         node: &NodeId,
@@ -113,7 +117,7 @@ impl Succession {
         }
     }
 
-    /// Makes room for a claim of this node. To be called before [`Succession::info`].
+    /// Makes room for a claim of this node. Call this before [`Succession::info`].
     pub(crate) fn make_room(&mut self, node: &NodeId, now: Instant) -> Room {
         if self.0.len() < MAX_CLAIMS || self.0.contains_key(node) {
             return Room::Free;
@@ -126,7 +130,7 @@ impl Succession {
         Room::InsteadOf(oldest)
     }
 
-    /// Another packet came from the node: the nonce to ask it with, where it has not answered yet.
+    /// Another packet arrived from the node. Returns the nonce to ask it with, if it has not answered yet.
     pub(crate) fn ask_again(
         &mut self,
         node: &NodeId,
@@ -141,24 +145,24 @@ impl Succession {
         Some(claim.nonce.clone())
     }
 
-    /// A PONG came from the node.
+    /// A PONG arrived from the node.
     pub(crate) fn ponged(&mut self, node: &NodeId, nonce: &str, now: Instant) {
         if let Some(claim) = self.0.get_mut(node).filter(|claim| *claim.nonce == *nonce) {
             claim.echoed.get_or_insert(now);
         }
     }
 
-    /// The node is offline: whatever comes next is taken.
+    /// The node is offline, so whatever arrives next is accepted.
     pub(crate) fn forget(&mut self, node: &NodeId) {
         self.0.remove(node);
     }
 
-    /// When [`Succession::due`] has something.
+    /// When [`Succession::due`] returns something.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.0.values().filter_map(Claim::counts_at).min()
     }
 
-    /// Claims of nodes that answered, and of whose old process nothing was heard.
+    /// Returns the claims of nodes that answered and whose old process did not.
     pub(crate) fn due(&mut self, now: Instant) -> Vec<(NodeId, Box<InfoPacket>)> {
         let due = |claim: &Claim| claim.counts_at().is_some_and(|at| now >= at);
         self.0.extract_if(|_, claim| due(claim)).map(|(node, claim)| (node, claim.info)).collect()

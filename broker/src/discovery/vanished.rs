@@ -1,12 +1,13 @@
-//! Nodes that vanished, told of in one line a second: when a server goes, all of them do at once. Pure.
+//! Nodes that vanished, logged in one line a second: when a server goes, all its nodes vanish at once. This
+//! is pure logic.
 
 use ligand_transporters::{LogLine, NodeId};
 use std::time::Instant;
 
-/// Names in one line.
+/// How many names are in one line.
 const NAMED: usize = 20;
 
-/// Nodes that the log is to be told of yet.
+/// Nodes that have vanished and are not logged yet.
 #[derive(Debug, Default)]
 pub(crate) struct Vanished {
     named: Vec<NodeId>,
@@ -22,7 +23,7 @@ impl Vanished {
         }
     }
 
-    /// The names of those that are to be told of now, and how many they are.
+    /// The names to log now, and how many nodes there are.
     pub(crate) fn due(&mut self, now: Instant) -> Option<(String, usize)> {
         if self.count == 0 || !self.line.is_due(now) {
             return None;

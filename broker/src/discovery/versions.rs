@@ -1,13 +1,13 @@
-//! Whether this node and the others speak past each other on a bus.
+//! Whether this node and the others cannot understand each other on a bus.
 //!
-//! We understand both versions, but a Node node that checks versions, as it does by default, drops
-//! whatever we broadcast in another one than its own, and never learns of us (protocol chapter 1.2). All
-//! that can be noticed here is that nobody of them speaks ours. Nodes of our own kind do not count: they
-//! understand both, too.
+//! ligand understands both versions. A Node node checks versions by default. It drops our broadcasts if their
+//! version is not its own, and never learns of us (protocol chapter 1.2). All that this node can notice is
+//! that none of the others uses its version. Other ligand nodes do not count, because they understand both
+//! versions too.
 
 use std::time::{Duration, Instant};
 
-/// Packets of our version may come so long after the first of the other one.
+/// How long after the first packet of the other version one of ours may arrive.
 const WAIT: Duration = Duration::from_secs(5);
 
 /// Which versions were heard.
@@ -19,7 +19,7 @@ pub(crate) struct VersionsHeard {
 }
 
 impl VersionsHeard {
-    /// A packet of our version, or of the other one, came from a node that may check versions.
+    /// A packet of our version, or of the other one, arrived from a node that may check versions.
     pub(crate) fn heard(&mut self, own: bool, now: Instant) {
         if own {
             self.own = true;
@@ -28,7 +28,7 @@ impl VersionsHeard {
         }
     }
 
-    /// Whether to say now that only the other version is heard: once.
+    /// Whether to report now that only the other version is heard. This is `true` once.
     pub(crate) fn is_time_to_tell(&mut self, now: Instant) -> bool {
         let due = self.other.is_some_and(|first| now.saturating_duration_since(first) >= WAIT);
         let tell = due && !self.own && !self.told;

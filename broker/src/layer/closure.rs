@@ -1,4 +1,4 @@
-//! Closures as layers.
+//! Layers made from closures.
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -14,20 +14,22 @@ use crate::handler::{ActionFn, EventFn};
 use crate::payload::Payload;
 use crate::service::Reply;
 
-/// An [`ActionFn`], or, of nothing, an [`EventFn`].
+/// An [`ActionFn`], or with `()` as `R` an [`EventFn`].
 type Run<R> = Arc<dyn Fn(Context, Payload) -> BoxFuture<'static, Result<R>> + Send + Sync>;
 
-/// What a layer made of a closure goes on with: the layers within it, and the handler.
+/// The rest of the chain, which a closure calls to go on: the layers inside, and the handler.
 pub struct Next<R = Reply>(Run<R>);
 
 impl<R> Next<R> {
-    /// Goes on. It may be called again, with a copy of the parameters ([`Payload::share`]).
+    /// Runs the rest of the chain. It may be called again, with a copy of the parameters
+    /// ([`Payload::share`]).
     ///
     /// # Errors
-    /// Those of the handler, or of the layers within.
+    /// Those of the handler, or of the layers inside.
     ///
     /// # Cancel safety
-    /// Dropping the future gives up what goes on: a handler of this node is dropped at its await point.
+    /// Dropping the future cancels the rest of the chain. A handler on this node is dropped at its await
+    /// point.
     pub fn run(&self, ctx: Context, params: Payload) -> BoxFuture<'static, Result<R>> {
         (self.0)(ctx, params)
     }
@@ -45,7 +47,8 @@ impl<R> fmt::Debug for Next<R> {
     }
 }
 
-/// A closure as a [`Layer`]. Its name is the path of the closure, unless it is [named](FnLayer::named).
+/// A [`Layer`] made from a closure. Its name is the path of the closure, unless it is
+/// [named](FnLayer::named).
 #[derive(Clone)]
 pub struct FnLayer {
     name: &'static str,
@@ -62,13 +65,13 @@ enum Wraps {
     Wire { outgoing: Change, incoming: Change },
 }
 
-/// Wraps an action, or leaves it.
+/// Wraps an action, or leaves it as it is.
 type Decide = Arc<dyn Fn(&WrappedAction<'_>, ActionFn) -> ActionFn + Send + Sync>;
 type Wrap<R> = Arc<dyn Fn(Run<R>) -> Run<R> + Send + Sync>;
 type Change = Arc<dyn Fn(Bytes) -> Result<Bytes> + Send + Sync>;
 
 impl FnLayer {
-    /// The same layer under this name.
+    /// Gives the layer this name.
     #[must_use]
     pub fn named(self, name: &'static str) -> Self {
         Self { name, ..self }
@@ -81,7 +84,7 @@ impl fmt::Debug for FnLayer {
     }
 }
 
-/// A layer around the handlers of this node's actions: [`Layer::action`] on the side that hosts them.
+/// Makes a layer around the handlers of this node's actions: [`Layer::action`] on the side that hosts them.
 ///
 /// ```
 /// use ligand::layer::action_fn;
@@ -104,7 +107,8 @@ impl fmt::Debug for FnLayer {
 /// # Ok(()) }
 /// ```
 ///
-/// Where the layer depends on the action, or is for the way to other nodes, [`wrap_fn`] is given the action.
+/// If the layer depends on the action, or wraps the way to other nodes, use [`wrap_fn`], which gets the
+/// action.
 #[doc(alias = "from_fn")]
 pub fn action_fn<F, Fut>(run: F) -> FnLayer
 where
@@ -114,7 +118,7 @@ where
     FnLayer { name: type_name::<F>(), wraps: Wraps::Handler(wrap(run)) }
 }
 
-/// A layer around the calls that this node makes, whatever they call: [`Layer::around`].
+/// Makes a layer around the calls that this node makes, whatever they call: [`Layer::around`].
 ///
 /// ```
 /// use ligand::layer::around_fn;
@@ -144,7 +148,7 @@ where
     FnLayer { name: type_name::<F>(), wraps: Wraps::Around(wrap(run)) }
 }
 
-/// A layer around the event handlers of this node: [`Layer::event`].
+/// Makes a layer around the event handlers of this node: [`Layer::event`].
 ///
 /// ```
 /// use ligand::layer::event_fn;
@@ -173,7 +177,7 @@ where
     FnLayer { name: type_name::<F>(), wraps: Wraps::Event(wrap(run)) }
 }
 
-/// A layer around the events that this node sends: [`Layer::emit`].
+/// Makes a layer around the events that this node sends: [`Layer::emit`].
 ///
 /// ```
 /// use ligand::layer::emit_fn;
@@ -203,7 +207,7 @@ where
     FnLayer { name: type_name::<F>(), wraps: Wraps::Emit(wrap(run)) }
 }
 
-/// A layer that decides for each action whether and how it wraps it: [`Layer::action`], on both sides.
+/// Makes a layer that decides for each action whether and how to wrap it: [`Layer::action`], on both sides.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -242,8 +246,8 @@ where
     FnLayer { name: type_name::<F>(), wraps: Wraps::Action(Arc::new(wrap)) }
 }
 
-/// A layer on the wire: what goes out, and what comes in ([`Layer::outgoing`], [`Layer::incoming`]). All nodes of
-/// the cluster need it, at the same place.
+/// Makes a layer on the wire. One function changes what is sent, the other what is received
+/// ([`Layer::outgoing`], [`Layer::incoming`]). All nodes of the cluster need this layer, at the same place.
 ///
 /// ```
 /// use ligand::ServiceBroker;
@@ -267,7 +271,7 @@ where
     FnLayer { name: type_name::<O>(), wraps }
 }
 
-/// The closure around whatever comes next.
+/// Wraps the closure around whatever comes next.
 fn wrap<R, F, Fut>(run: F) -> Wrap<R>
 where
     R: 'static,

@@ -1,8 +1,8 @@
-//! Compression of packets, as Node's middleware does it (protocol chapter 10.1).
+//! Compression of packets, as in Node's middleware (protocol chapter 10.1).
 //!
-//! One byte goes in front of every packet: 0 where the rest is as it was, because it was shorter than the
-//! threshold, anything else (Node and we write 1) where it is compressed. The method is not told, so all
-//! nodes need the same one; their thresholds may differ.
+//! One byte precedes every packet. It is 0 if the rest is not compressed, because the packet is shorter than
+//! the threshold. Any other value means that the rest is compressed; Node and ligand write 1. The packet does
+//! not say which method was used, so all nodes need the same one. Their thresholds may differ.
 
 use bytes::Bytes;
 use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
@@ -13,27 +13,27 @@ use std::sync::Arc;
 use super::{Layer, WireFn};
 use crate::error::{Error, Result};
 
-/// In front of a packet that is not compressed.
+/// The first byte of a packet that is not compressed.
 const PLAIN: u8 = 0;
-/// In front of a packet that is.
+/// The first byte of a packet that is compressed.
 const COMPRESSED: u8 = 1;
 /// Shorter packets are sent as they are.
 const THRESHOLD: usize = 1024;
 /// The largest packet before compression and after decompression.
 const MAX_SIZE: usize = 1024 * 1024;
-/// Base-two logarithm of the window of gzip, as zlib's default.
+/// The base-two logarithm of the gzip window. This is zlib's default.
 const WINDOW_BITS: u8 = 15;
-/// The smallest step by which output grows, in bytes.
+/// The smallest step by which the output buffer grows, in bytes.
 const STEP: usize = 1024;
 
-/// How packets are compressed; the names are Node's.
+/// How packets are compressed. The names are Node's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum CompressionMethod {
     /// The zlib format, RFC 1950. Node's default.
     #[default]
     Deflate,
-    /// Without header and checksum, RFC 1951.
+    /// The same without header and checksum, RFC 1951.
     DeflateRaw,
     /// The gzip format, RFC 1952.
     Gzip,
@@ -68,8 +68,8 @@ impl CompressionMethod {
     }
 }
 
-/// A [`Layer`] that compresses packets. Every node of the cluster needs one with the same method, at
-/// the same place among the layers that change bytes; Node's is `Middlewares.Transmit.Compression`.
+/// A [`Layer`] that compresses packets. Every node of the cluster needs one with the same method, at the same
+/// place among the layers that change bytes. Node's is `Middlewares.Transmit.Compression`.
 ///
 /// ```
 /// use ligand::ServiceBroker;
@@ -80,8 +80,8 @@ impl CompressionMethod {
 ///     .build();
 /// ```
 ///
-/// Give it **after** an encrypting layer: the layer given last acts first on what is sent, and what is
-/// encrypted cannot be compressed any more.
+/// Give it **after** an encrypting layer. The layer given last acts first on what is sent, and encrypted
+/// packets do not compress.
 #[derive(Debug, Clone)]
 pub struct Compression {
     method: CompressionMethod,
@@ -90,20 +90,20 @@ pub struct Compression {
 }
 
 impl Default for Compression {
-    /// `deflate` from 1024 bytes, as Node.
+    /// `deflate` from 1024 bytes, as in Node.
     fn default() -> Self {
         Self::new(CompressionMethod::default())
     }
 }
 
 impl Compression {
-    /// By this method, from 1024 bytes, for packets of at most 1 MiB.
+    /// Compresses with this method, from 1024 bytes, packets of at most 1 MiB.
     #[must_use]
     pub fn new(method: CompressionMethod) -> Self {
         Self { method, threshold: THRESHOLD, max_size: MAX_SIZE }
     }
 
-    /// Packets shorter than this many bytes are sent as they are; 1024 by default. 0 compresses every
+    /// Sends packets shorter than this many bytes as they are. The default is 1024. 0 compresses every
     /// packet, as `null` does in Node.
     #[must_use]
     pub fn threshold(mut self, bytes: usize) -> Self {
@@ -111,17 +111,17 @@ impl Compression {
         self
     }
 
-    /// The size in bytes of the largest packet, before compression and after decompression; 1 MiB by
-    /// default. A larger one is not sent, and its call fails as `PACKET_TOO_LARGE`; one that comes is
-    /// dropped as soon as it exceeds this, so that a few bytes cannot fill the memory. Raise it together
-    /// with the largest packet of the transporter.
+    /// Sets the size in bytes of the largest packet, before compression and after decompression. The default
+    /// is 1 MiB. A larger packet is not sent, and its call fails as `PACKET_TOO_LARGE`. A received packet is
+    /// dropped as soon as it exceeds this, so that a few bytes cannot fill the memory. Raise it together with
+    /// the largest packet of the transporter.
     #[must_use]
     pub fn max_size(mut self, bytes: usize) -> Self {
         self.max_size = bytes;
         self
     }
 
-    /// A packet as it is sent.
+    /// Turns a packet into what is sent.
     fn pack(&self, packet: &[u8]) -> Result<Bytes> {
         let (size, limit) = (packet.len(), self.max_size);
         if size > limit {
@@ -134,7 +134,7 @@ impl Compression {
         Ok(self.compress(packet)?.into())
     }
 
-    /// A packet as it was before it was sent.
+    /// Turns what was received back into a packet.
     fn unpack(&self, packet: &Bytes) -> Result<Bytes> {
         match packet.first() {
             None => Err(Error::codec("an empty packet: does its sender lack the layer `compression`?")),
@@ -157,12 +157,12 @@ impl Compression {
         }
     }
 
-    /// What follows the end of the compressed data is ignored, as Node does.
+    /// Decompresses `data`. What follows the end of the compressed data is ignored, as in Node.
     fn decompress(&self, data: &[u8]) -> Result<Vec<u8>> {
         let mut state = self.method.decompressor();
         let mut out = Vec::new();
         loop {
-            // One byte more than allowed tells a packet that is too large from one that just fits.
+            // Room for one byte more than allowed tells a packet that is too large from one that just fits.
             let left = self.max_size.saturating_add(1).saturating_sub(out.len());
             if left == 0 {
                 return Err(self.bomb());
@@ -173,7 +173,7 @@ impl Compression {
             match state.decompress_vec(rest, &mut out, FlushDecompress::None) {
                 Ok(Status::StreamEnd) if out.len() > self.max_size => return Err(self.bomb()),
                 Ok(Status::StreamEnd) => return Ok(out),
-                // There was room, and all input was there.
+                // No progress, although there was room for output and all input was given.
                 Ok(_) if before == (state.total_in(), state.total_out()) => {
                     return Err(Error::codec("the compressed packet ends too early"));
                 }
@@ -213,7 +213,7 @@ impl Layer for Compression {
     }
 }
 
-/// What has not been taken yet.
+/// What has not been consumed yet.
 fn rest(data: &[u8], taken: u64) -> &[u8] {
     usize::try_from(taken).ok().and_then(|taken| data.get(taken..)).unwrap_or_default()
 }

@@ -1,10 +1,10 @@
-//! Layers: what wraps calls, events and bytes, and takes part in the life of the broker and its services. Node
-//! calls them middleware.
+//! Layers wrap calls, events and bytes, and take part in the life of the broker and its services. Node calls
+//! them middleware.
 //!
-//! A layer is a value that implements [`Layer`], given to a broker by
-//! [`BrokerBuilder::layer`](crate::BrokerBuilder::layer). It has the methods that it needs; one layer may wrap
-//! calls, count events and open a connection when the broker starts. Where a closure is enough, [`action_fn`]
-//! and its siblings make a layer of it.
+//! A layer is a value that implements [`Layer`]. Give it to a broker with
+//! [`BrokerBuilder::layer`](crate::BrokerBuilder::layer). It implements only the methods that it needs: one
+//! layer may wrap calls, count events and open a connection when the broker starts. Where a closure is
+//! enough, [`action_fn`] and its siblings turn it into a layer.
 //!
 //! # What can be wrapped
 //!
@@ -18,33 +18,34 @@
 //! | [`Layer::created`] to [`Layer::stopped`] | the life of the broker | the same names |
 //! | [`Layer::service_creating`] to [`Layer::service_stopped`] | the life of each service of this node | `serviceCreating`, … |
 //!
-//! # When
+//! # When a layer is asked
 //!
-//! A layer is folded over a function **once**, when the function is made: an action is registered, another node
-//! announces one, a broker is built. A method that returns `next` as it is leaves no trace on the path of a call;
-//! so do all that a layer does not have. Options of an action are read then, and not at each call.
+//! A layer wraps a function **once**, when the function is made: when an action is registered, when another
+//! node announces one, or when a broker is built. A method that returns `next` unchanged costs nothing on the
+//! path of a call. The same goes for the methods that a layer does not implement. A layer reads the options
+//! of an action at that moment, not at each call.
 //!
-//! # In which order
+//! # The order of layers
 //!
-//! The layer that was given first is the outermost: it sees a call, or an event, first, and its answer last.
-//! Of a call, everything that is [around](Layer::around) comes before everything that is
-//! [inside](Layer::action) the choice of an endpoint:
+//! The layer that was given first is the outermost. It sees a call or an event first, and its answer last.
+//! For a call, everything [around](Layer::around) the choice of an endpoint comes before everything
+//! [inside](Layer::action) it:
 //!
 //! ```text
 //! caller → first.around → last.around → choice → first.action → last.action → handler
 //! ```
 //!
-//! On another node the same call passes that node's `action` layers, and none of its `around`. When a broker or
-//! a service starts, layers are told in the order in which they were given; when it stops, in reverse. On the
-//! wire, as in Node, the layer that was given **last** acts first on what is sent, and the one given first is
-//! nearest to the wire.
+//! On another node, the same call passes through that node's `action` layers, and through none of its
+//! `around` layers. When a broker or a service starts, its layers are called in the order in which they were
+//! given. When it stops, they are called in reverse order. On the wire, as in Node, the layer that was given
+//! **last** acts first on what is sent, and the layer that was given first is nearest to the wire.
 //!
 //! # Layers that panic
 //!
-//! A panic fails what the layer was asked for, and nothing else: the build or the start, one call, one event, one
-//! packet. What it should have wrapped is not run without it.
+//! A panic fails only what the layer was asked to do: the build or the start, one call, one event, or one
+//! packet. What the layer should have wrapped does not run without it.
 //!
-//! # Of two kinds
+//! # A layer that wraps calls and events
 //!
 //! ```
 //! use std::sync::Arc;
@@ -119,7 +120,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! # In the life of a broker
+//! # A layer that follows the life of a broker
 //!
 //! ```
 //! use std::sync::{Arc, Mutex};
@@ -197,20 +198,20 @@ pub use encryption::{Cipher, Encryption, EncryptionError};
 pub(crate) use pipeline::{LayerFailed, Pipeline};
 pub use wrapped::{Side, WrappedAction, WrappedEvent};
 
-/// What becomes of the bytes of one packet on their way out or in.
+/// Transforms the bytes of one packet on their way out or in.
 pub type WireFn = Arc<dyn Fn(PacketKind, Bytes) -> Result<Bytes> + Send + Sync>;
 
-/// Wraps calls, events and bytes, and takes part in the life of the broker and its services; see the
+/// Wraps calls, events and bytes, and takes part in the life of the broker and its services. See the
 /// [module](self).
 ///
-/// All methods but the name have a default that does nothing and costs nothing. Methods that wrap only make
-/// functions: no node and no service is registered while they run. Where a layer has `async` methods,
-/// `#[async_trait]` of the crate `async-trait` stands over its `impl`.
+/// All methods except [`name`](Layer::name) have a default that does nothing and costs nothing. The methods
+/// that wrap only make functions: while they run, no node and no service is registered. To implement one of
+/// the `async` methods, put `#[async_trait]` of the crate `async-trait` above the `impl`.
 ///
-/// A layer lives as long as its broker. It does not keep a handle of the broker beyond the life between
-/// [`starting`](Layer::starting) and [`stopped`](Layer::stopped): the two would keep each other alive. Within a
-/// call there is [`Context::broker`](crate::Context::broker). Tasks that it starts are its own: it ends them in
-/// [`stopped`](Layer::stopped).
+/// A layer lives as long as its broker. It may keep a handle of the broker only between
+/// [`starting`](Layer::starting) and [`stopped`](Layer::stopped). Otherwise the two would keep each other
+/// alive. Within a call, use [`Context::broker`](crate::Context::broker). A layer owns the tasks that it
+/// starts, and ends them in [`stopped`](Layer::stopped).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a layer",
     note = "implement `ligand::layer::Layer` for it",
@@ -218,174 +219,179 @@ pub type WireFn = Arc<dyn Fn(PacketKind, Bytes) -> Result<Bytes> + Send + Sync>;
 )]
 #[async_trait]
 pub trait Layer: Send + Sync + 'static {
-    /// Its name, in errors, logs and [`ServiceBroker::layers`]. It is asked for once.
+    /// The name of this layer in errors, in logs and in [`ServiceBroker::layers`]. It is asked for once.
     fn name(&self) -> &'static str;
 
-    /// Wraps the calls of one action that this node makes: the choice of an endpoint, and everything after it.
-    /// Asked once for each name, known or not.
+    /// Wraps the calls of one action that this node makes: the choice of an endpoint, and everything after
+    /// it. This method is called once for each name, whether or not the action is known.
     ///
-    /// `next` chooses anew each time that it is called. A layer may answer without calling it, by a reply or by an
-    /// error; one with [`Outcome::NotRun`](crate::Outcome::NotRun) tells the caller that nothing was run.
+    /// `next` chooses an endpoint anew each time it is called. A layer may answer without calling `next`,
+    /// with a reply or with an error. An error with [`Outcome::NotRun`](crate::Outcome::NotRun) tells the
+    /// caller that nothing ran.
     ///
-    /// For fallbacks, retries, metrics.
+    /// Use it for fallbacks, retries and metrics.
     fn around(&self, action: &str, next: ActionFn) -> ActionFn {
         let _ = action;
         next
     }
 
-    /// Wraps one action, once an endpoint is chosen: its handler, if it is hosted here, and the way to the others,
-    /// if it is not. Asked once for each definition.
+    /// Wraps one action, once an endpoint is chosen. If the action is hosted here, this wraps its handler. If
+    /// other nodes host it, this wraps the way to them. This method is called once for each definition.
     ///
-    /// `next` may be called more than once with one context, one after the other or at the same time: each
-    /// call gets its own answer. Which node it goes to tells [`Context::picked_node`](crate::Context::picked_node).
-    /// [`Error::rejected`](crate::Error::rejected) sends the call to another node, if there is one.
+    /// `next` may be called more than once with one context, one call after the other or several at the same
+    /// time. Each call gets its own answer. [`Context::picked_node`](crate::Context::picked_node) tells which
+    /// node the call goes to. [`Error::rejected`](crate::Error::rejected) sends the call to another node, if
+    /// there is one.
     ///
-    /// For caches, breakers, bulkheads, validation.
+    /// Use it for caches, breakers, bulkheads and validation.
     fn action(&self, action: &WrappedAction<'_>, next: ActionFn) -> ActionFn {
         let _ = action;
         next
     }
 
-    /// Wraps one event handler of this node. Asked once for each subscription.
+    /// Wraps one event handler of this node. This method is called once for each subscription.
     fn event(&self, event: &WrappedEvent<'_>, next: EventFn) -> EventFn {
         let _ = event;
         next
     }
 
-    /// Wraps events that this node sends: the choice of who gets them, and their way there. The name is that of
-    /// the context, and [`Context::spread`](crate::Context::spread) tells how the event is spread. Events of the
-    /// broker's own life pass as well, where a service listens to them; their names begin with `$`. Asked once,
-    /// when the broker is built.
+    /// Wraps the events that this node sends: the choice of who gets them, and their way there. The context
+    /// has the name of the event, and [`Context::spread`](crate::Context::spread) tells how the event is
+    /// spread. Events about the broker's own life are wrapped too, where a service listens to them. Their
+    /// names begin with `$`. This method is called once, when the broker is built.
     ///
-    /// What `next` gives is what awaiting the event gives.
+    /// The result of `next` is the result of awaiting the event.
     fn emit(&self, next: EventFn) -> EventFn {
         next
     }
 
-    /// Wraps the bytes of packets on their way out. `next` is what the layer nearer to the wire makes of them.
-    /// Asked once, when the broker is built.
+    /// Wraps the bytes of packets on their way out. `next` passes them to the layers nearer to the wire. This
+    /// method is called once, when the broker is built.
     ///
-    /// Every packet passes, gossip and other control packets too; what a transporter sends on its own does not:
-    /// headers of TCP frames, UDP datagrams. A packet that fails is not sent, the error is logged, and its call
-    /// fails as `NotRun`: with type `PACKET_TOO_LARGE` if the error has that type and `size` and `limit` in its
-    /// data, else as one whose body could not be encoded.
+    /// Every packet is wrapped, including gossip and other control packets. What a transporter sends on its
+    /// own is not: headers of TCP frames, and UDP datagrams. A packet that fails is not sent. The error is
+    /// logged, and the packet's call fails as `NotRun`. The call fails with type `PACKET_TOO_LARGE` if the
+    /// error has that type and has `size` and `limit` in its data. Otherwise it fails as a call whose body
+    /// could not be encoded.
     ///
-    /// Nodes read each other only if all of them have the same layers that change bytes, in the same order
-    /// (protocol chapter 10).
+    /// Nodes can read each other's packets only if all of them have the same layers that change bytes, in the
+    /// same order (protocol chapter 10).
     fn outgoing(&self, next: WireFn) -> WireFn {
         next
     }
 
-    /// Wraps the bytes of packets on their way in. `next` is what the layers farther from the wire make of them.
-    /// Asked once, when the broker is built.
+    /// Wraps the bytes of packets on their way in. `next` passes them to the layers farther from the wire.
+    /// This method is called once, when the broker is built.
     ///
-    /// A packet that fails is dropped and counted ([`TransitStats::refused_by_layer`](crate::TransitStats)), and
-    /// the error is logged now and then: it should name the likely cause.
+    /// A packet that fails is dropped and counted ([`TransitStats::refused_by_layer`](crate::TransitStats)).
+    /// The error is logged now and then, so it should name the likely cause.
     fn incoming(&self, next: WireFn) -> WireFn {
         next
     }
 
-    /// Why it protects less than it may seem; logged as a warning when a broker with a transporter starts.
+    /// Returns why this layer protects less than it may seem to. It is logged as a warning when a broker with
+    /// a transporter starts.
     fn weakness(&self) -> Option<&'static str> {
         None
     }
 
-    /// At the end of [`build`](crate::BrokerBuilder::build), before the services are taken in.
+    /// Called at the end of [`build`](crate::BrokerBuilder::build), before the services are added.
     ///
     /// # Errors
-    /// The broker is not built.
+    /// If it fails, the broker is not built.
     fn created(&self, broker: &ServiceBroker) -> Result<()> {
         let _ = broker;
         Ok(())
     }
 
-    /// Before the transporter connects and services start.
+    /// Called before the transporter connects and before services start.
     ///
     /// # Errors
-    /// The start fails, and with it what has been started is stopped.
+    /// If it fails, the start fails, and what has been started by then is stopped.
     async fn starting(&self, broker: &ServiceBroker) -> Result<()> {
         let _ = broker;
         Ok(())
     }
 
-    /// After everything has been started.
+    /// Called after everything has been started.
     ///
     /// # Errors
-    /// As [`Layer::starting`].
+    /// As in [`Layer::starting`].
     async fn started(&self, broker: &ServiceBroker) -> Result<()> {
         let _ = broker;
         Ok(())
     }
 
-    /// Before anything is stopped; also after a start that failed, whether or not [`Layer::starting`] was reached.
-    /// It has `tracking.shutdownTimeout`.
+    /// Called before anything is stopped. It is also called after a start that failed, whether or not
+    /// [`Layer::starting`] was reached. It has `tracking.shutdownTimeout` to finish.
     ///
     /// # Errors
-    /// The stop goes on, and tells it.
+    /// The stop goes on, and reports the error.
     async fn stopping(&self, broker: &ServiceBroker) -> Result<()> {
         let _ = broker;
         Ok(())
     }
 
-    /// After everything has been stopped. It has `tracking.shutdownTimeout`.
+    /// Called after everything has been stopped. It has `tracking.shutdownTimeout` to finish.
     ///
     /// # Errors
-    /// As [`Layer::stopping`].
+    /// As in [`Layer::stopping`].
     async fn stopped(&self, broker: &ServiceBroker) -> Result<()> {
         let _ = broker;
         Ok(())
     }
 
-    /// Before a service of this node is taken in: the layer may change it
-    /// ([`ServiceDef::into_builder`]). Options of the service are read by [`ServiceDef::option`].
+    /// Called before a service is added to this node. The layer may change the service
+    /// ([`ServiceDef::into_builder`]). [`ServiceDef::option`] reads its options.
     ///
     /// # Errors
-    /// The service is refused, and so is the broker that is built with it.
+    /// If it fails, the service is refused, and a broker that is being built with it is not built.
     fn service_creating(&self, service: ServiceDef) -> Result<ServiceDef> {
         Ok(service)
     }
 
-    /// After a service of this node was taken in.
+    /// Called after a service was added to this node.
     ///
     /// # Errors
-    /// As [`Layer::service_creating`].
+    /// As in [`Layer::service_creating`].
     fn service_created(&self, service: &ServiceDef, broker: &ServiceBroker) -> Result<()> {
         let _ = (service, broker);
         Ok(())
     }
 
-    /// Before a service waits for what it depends on, and before its `started` hooks.
+    /// Called before a service waits for its dependencies, and before its `started` hooks.
     ///
     /// # Errors
-    /// The service does not start, and so does not the broker that starts with it.
+    /// If it fails, the service does not start, and neither does a broker that starts with it.
     async fn service_starting(&self, service: &ServiceDef, broker: &ServiceBroker) -> Result<()> {
         let _ = (service, broker);
         Ok(())
     }
 
-    /// After the `started` hooks of a service; it is offered, and announced if the broker has been.
+    /// Called after the `started` hooks of a service. The service is offered by then, and announced if the
+    /// broker has been announced.
     ///
     /// # Errors
-    /// As [`Layer::service_starting`].
+    /// As in [`Layer::service_starting`].
     async fn service_started(&self, service: &ServiceDef, broker: &ServiceBroker) -> Result<()> {
         let _ = (service, broker);
         Ok(())
     }
 
-    /// Before the `stopped` hooks of a service for which [`Layer::service_starting`] was reached. None of its
-    /// handlers runs any more. It has `tracking.shutdownTimeout`.
+    /// Called before the `stopped` hooks of a service for which [`Layer::service_starting`] was reached. None
+    /// of its handlers runs any more. It has `tracking.shutdownTimeout` to finish.
     ///
     /// # Errors
-    /// The stop goes on, and tells it.
+    /// The stop goes on, and reports the error.
     async fn service_stopping(&self, service: &ServiceDef, broker: &ServiceBroker) -> Result<()> {
         let _ = (service, broker);
         Ok(())
     }
 
-    /// After the `stopped` hooks of such a service. It has `tracking.shutdownTimeout`.
+    /// Called after the `stopped` hooks of such a service. It has `tracking.shutdownTimeout` to finish.
     ///
     /// # Errors
-    /// As [`Layer::service_stopping`].
+    /// As in [`Layer::service_stopping`].
     async fn service_stopped(&self, service: &ServiceDef, broker: &ServiceBroker) -> Result<()> {
         let _ = (service, broker);
         Ok(())

@@ -1,4 +1,4 @@
-//! Folding layers over functions, in one place, so that their order is one list.
+//! Wraps functions in all layers. This happens in one place, so that the order of the layers is one list.
 
 use bytes::Bytes;
 use dashmap::DashMap;
@@ -16,16 +16,17 @@ use crate::error::{Error, Outcome, Result};
 use crate::guard::{self, Guarded, Panicked};
 use crate::handler::{ActionFn, Chains, EventFn};
 
-/// Names whose chain around the pick is remembered; above that, it is folded for each definition.
+/// For how many names the chain around the choice of an endpoint is remembered. Beyond that, the chain is
+/// made anew for each definition.
 const REMEMBERED: usize = 65_536;
 
 /// All layers of a broker, outermost first.
 #[derive(Default)]
 pub(crate) struct Pipeline {
     layers: Vec<Named>,
-    /// The chain around the pick, of each name that has one.
+    /// For each name that is wrapped: the layers around the choice of an endpoint.
     around: DashMap<Name, ActionFn>,
-    /// The layers around what is emitted.
+    /// The layers around events that are sent.
     emit: Option<EventFn>,
     outgoing: Option<WireFn>,
     incoming: Option<WireFn>,
@@ -35,19 +36,19 @@ pub(crate) struct Pipeline {
     wraps_events: AtomicBool,
 }
 
-/// A layer, with the name that it said when it was given.
+/// A layer with its name, which it was asked for once.
 struct Named {
     name: &'static str,
     layer: Box<dyn Layer>,
 }
 
 impl Named {
-    /// Lets the layer do something.
+    /// Lets the layer do something, and catches a panic.
     fn guarded<T>(&self, work: impl FnOnce(&dyn Layer) -> T) -> Result<T, LayerPanicked> {
         guard::run(|| work(&*self.layer)).map_err(|panicked| LayerPanicked { layer: self.name, panicked })
     }
 
-    /// Lets the layer do something that may fail. A panic is a failure.
+    /// Lets the layer do something that may fail. A panic counts as a failure.
     fn tried<T>(&self, work: impl FnOnce(&dyn Layer) -> Result<T>) -> Result<T, LayerFailed> {
         let done = guard::run(|| work(&*self.layer)).unwrap_or_else(|panicked| Err(panicked.into_error()));
         done.map_err(|source| LayerFailed { layer: self.name, source })
@@ -61,7 +62,7 @@ struct LayerPanicked {
     panicked: Panicked,
 }
 
-/// A layer failed, by an error or a panic, in something that cannot go on without it.
+/// A layer failed, with an error or a panic, in something that cannot go on without it.
 #[derive(Debug)]
 pub(crate) struct LayerFailed {
     pub(crate) layer: &'static str,
@@ -69,8 +70,8 @@ pub(crate) struct LayerFailed {
 }
 
 impl LayerPanicked {
-    /// A function in place of the one that could not be wrapped: to run it without its layer could do harm. Each
-    /// call that it refuses is told of, with its names.
+    /// Returns a function that stands in for the one that could not be wrapped, and refuses every call.
+    /// Running the original without its layer could do harm. Each refused call is logged, with its names.
     fn refusing(self, action: &str) -> ActionFn {
         let Self { layer, panicked } = self;
         let error = Error::server(500, "LAYER_PANIC", format!("The layer `{layer}` cannot wrap '{action}'."));
@@ -81,7 +82,7 @@ impl LayerPanicked {
         })
     }
 
-    /// The failure of whatever needs what could not be wrapped.
+    /// The failure of `wrapped`, which this layer could not wrap.
     fn wrapping(self, wrapped: impl fmt::Display) -> LayerFailed {
         let Self { layer, panicked } = self;
         let message = format!("it panicked when it wrapped {wrapped}: {}", panicked.text());
@@ -89,14 +90,14 @@ impl LayerPanicked {
     }
 }
 
-/// The function that is left of `innermost` in all layers; `None` where none of them wraps it.
+/// Returns `folded`, or `None` if no layer wrapped `innermost`.
 fn unless_bare<F: ?Sized>(innermost: &Arc<F>, folded: Arc<F>) -> Option<Arc<F>> {
     (!Arc::ptr_eq(innermost, &folded)).then_some(folded)
 }
 
 impl Pipeline {
     /// # Errors
-    /// The first layer that panics.
+    /// Fails at the first layer that panics.
     pub(crate) fn new(layers: Vec<Box<dyn Layer>>) -> Result<Self, LayerFailed> {
         let mut pipeline = Self::default();
         for layer in layers {
@@ -110,7 +111,8 @@ impl Pipeline {
         Ok(pipeline)
     }
 
-    /// `innermost` in all layers, the first one outermost.
+    /// Wraps `innermost` in all layers. The first layer is the outermost. Returns `None` if none of them
+    /// wraps it.
     fn fold<F: ?Sized>(
         &self,
         innermost: &Arc<F>,
@@ -124,7 +126,8 @@ impl Pipeline {
         Ok(unless_bare(innermost, folded))
     }
 
-    /// The same where it is not to fail: what a layer cannot wrap is refused. Also whether none panicked.
+    /// The same, but it does not fail: what a layer cannot wrap is refused. Also returns whether no layer
+    /// panicked.
     fn fold_or_refuse(
         &self,
         action: &str,
@@ -142,10 +145,10 @@ impl Pipeline {
         (unless_bare(innermost, folded), well)
     }
 
-    /// A function of this node's with its layers.
+    /// Wraps the function of an action that this node hosts.
     ///
     /// # Errors
-    /// The first layer that panics.
+    /// Fails at the first layer that panics.
     pub(crate) fn local_action(
         &self,
         action: &WrappedAction<'_>,
@@ -156,7 +159,7 @@ impl Pipeline {
         Ok(self.chains(action, run, wrapped))
     }
 
-    /// The way to another node with its layers. What one of them cannot wrap is refused.
+    /// Wraps the way to an action of another node. What a layer cannot wrap is refused.
     pub(crate) fn remote_action(&self, action: &WrappedAction<'_>, run: &ActionFn) -> Chains {
         let (wrapped, _) = self.fold_or_refuse(action.name(), run, |layer, next| layer.action(action, next));
         self.chains(action, run, wrapped)
@@ -169,20 +172,20 @@ impl Pipeline {
         Chains { around: self.around(action.name()), run: wrapped.unwrap_or_else(|| Arc::clone(run)) }
     }
 
-    /// Whether any layer wraps an action, or a call. Whoever has been given a wrapped function sees that.
+    /// Whether any layer wraps an action or a call. It is set before a wrapped function is handed out.
     pub(crate) fn wraps_actions(&self) -> bool {
         self.wraps_actions.load(Ordering::Relaxed)
     }
 
-    /// Whether any layer wraps a subscription. Whoever has been given a wrapped function sees that.
+    /// Whether any layer wraps a subscription. It is set before a wrapped function is handed out.
     pub(crate) fn wraps_events(&self) -> bool {
         self.wraps_events.load(Ordering::Relaxed)
     }
 
-    /// A subscription's function with its layers.
+    /// Wraps the function of a subscription.
     ///
     /// # Errors
-    /// The first layer that panics.
+    /// Fails at the first layer that panics.
     pub(crate) fn event(&self, event: &WrappedEvent<'_>, run: &EventFn) -> Result<EventFn, LayerFailed> {
         let wrapped = self.fold(run, |layer, next| layer.event(event, next));
         let wrapped =
@@ -193,7 +196,7 @@ impl Pipeline {
         Ok(wrapped.unwrap_or_else(|| Arc::clone(run)))
     }
 
-    /// The layers around the pick for this name, if any wraps it.
+    /// The layers around the choice of an endpoint for this name, if any layer wraps it.
     pub(crate) fn around(&self, action: &str) -> Option<ActionFn> {
         if self.layers.is_empty() {
             return None;
@@ -206,15 +209,15 @@ impl Pipeline {
             self.fold_or_refuse(action, &innermost, |layer, next| layer.around(action, next));
         let wrapped = wrapped?;
         self.wraps_actions.store(true, Ordering::Relaxed);
-        // What went wrong may go well the next time.
+        // A layer that panicked may not panic the next time, so such a chain is not kept.
         if well && self.around.len() < REMEMBERED {
             self.around.insert(action.into(), Arc::clone(&wrapped));
         }
         Some(wrapped)
     }
 
-    /// Names of the layers that wrap this endpoint, outermost first; those around the pick before
-    /// those after it.
+    /// The names of the layers that wrap this endpoint, the outermost first. Layers around the choice of an
+    /// endpoint come before those after it.
     pub(crate) fn names(&self, action: &WrappedAction<'_>) -> Vec<&'static str> {
         let nothing: ActionFn = Arc::new(picked_and_run);
         let wraps = |wrapped: Result<ActionFn, LayerPanicked>| {
@@ -237,7 +240,7 @@ impl Pipeline {
         wrapped.map_err(|failed| failed.wrapping("what is emitted"))
     }
 
-    /// The layers around events that are sent, if there are any.
+    /// The layers around events that are sent, if any layer wraps them.
     #[inline]
     pub(crate) fn emit(&self) -> Option<&EventFn> {
         self.emit.as_ref()
@@ -248,18 +251,18 @@ impl Pipeline {
         fold_wire("what is sent", self.layers.iter(), |layer, next| layer.outgoing(next))
     }
 
-    /// In the reverse order.
+    /// The first layer is the outermost here: the reverse of what is sent.
     fn fold_incoming(&self) -> Result<Option<WireFn>, LayerFailed> {
         fold_wire("what comes in", self.layers.iter().rev(), |layer, next| layer.incoming(next))
     }
 
-    /// Whether any layer wraps what is sent: otherwise packets need not be whole.
+    /// Whether any layer wraps what is sent. If none does, packets need not be in one piece.
     #[inline]
     pub(crate) fn wraps_outgoing(&self) -> bool {
         self.outgoing.is_some()
     }
 
-    /// A packet as it is sent.
+    /// Passes a packet through the layers on its way out.
     ///
     /// # Errors
     /// Those of the layers.
@@ -267,7 +270,7 @@ impl Pipeline {
         passed(self.outgoing.as_ref(), kind, packet)
     }
 
-    /// A packet that came, as its sender had it.
+    /// Passes a packet through the layers on its way in, which restores what its sender had.
     ///
     /// # Errors
     /// Those of the layers.
@@ -276,7 +279,7 @@ impl Pipeline {
         passed(self.incoming.as_ref(), kind, packet)
     }
 
-    /// What weakens layers, each with the name of its layer.
+    /// The weaknesses of the layers, each with the name of its layer.
     pub(crate) fn weaknesses(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         self.layers.iter().filter_map(|named| {
             let weakness = named.guarded(|layer| layer.weakness());
@@ -284,10 +287,10 @@ impl Pipeline {
         })
     }
 
-    /// Asks the layers in their order, each with what the one before gave.
+    /// Asks the layers in order. Each gets what the one before it returned.
     ///
     /// # Errors
-    /// The first that fails.
+    /// Fails at the first layer that fails.
     pub(crate) fn each<T>(
         &self,
         first: T,
@@ -296,10 +299,10 @@ impl Pipeline {
         self.layers.iter().try_fold(first, |given, named| named.tried(|layer| ask(layer, given)))
     }
 
-    /// Tells the layers, in their order, that something starts.
+    /// Tells the layers, in order, that something starts.
     ///
     /// # Errors
-    /// The first that fails.
+    /// Fails at the first layer that fails.
     pub(crate) async fn starts<'a>(
         &'a self,
         tell: impl Fn(&'a dyn Layer) -> BoxFuture<'a, Result<()>>,
@@ -312,8 +315,8 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Tells the layers, in reverse, that something stops. Each has `patience` for it, and what goes wrong is
-    /// told with its name.
+    /// Tells the layers, in reverse order, that something stops. Each has `patience` to finish. A failure is
+    /// passed to `failed` with the name of the layer.
     pub(crate) async fn stops<'a>(
         &'a self,
         patience: Duration,
@@ -331,7 +334,7 @@ impl Pipeline {
     }
 }
 
-/// What packets pass, `None` where no layer wraps that.
+/// Combines the functions of all layers for packets on the wire. Returns `None` if no layer wraps them.
 fn fold_wire<'a>(
     what: &str,
     mut inside_out: impl Iterator<Item = &'a Named>,
@@ -346,7 +349,7 @@ fn fold_wire<'a>(
     Ok(unless_bare(&innermost, folded))
 }
 
-/// A packet that passed what layers made of the wire, if they made anything.
+/// Passes a packet through the layers on the wire, if there are any.
 #[inline]
 fn passed(wire: Option<&WireFn>, kind: PacketKind, packet: Bytes) -> Result<Bytes> {
     match wire {
@@ -355,7 +358,7 @@ fn passed(wire: Option<&WireFn>, kind: PacketKind, packet: Bytes) -> Result<Byte
     }
 }
 
-/// A layer's function on the wire. A panic in there is an error that names the layer.
+/// A layer's function on the wire. A panic in it becomes an error that names the layer.
 fn unwinding_nowhere(layer: &'static str, change: WireFn) -> WireFn {
     Arc::new(move |kind, packet| {
         guard::run(|| change(kind, packet)).unwrap_or_else(|panicked| {

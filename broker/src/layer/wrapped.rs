@@ -1,4 +1,4 @@
-//! What a layer is told of the function that it wraps.
+//! What a layer learns about the function that it wraps.
 
 use ligand_transporters::Name;
 use std::cell::OnceCell;
@@ -6,12 +6,12 @@ use std::cell::OnceCell;
 use crate::protocol::ActionInfo;
 use crate::service::{ActionDef, EventDef};
 
-/// Which side of a call a function stands for.
+/// Which side of a call a function is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// The action is hosted here.
     Local,
-    /// The action is hosted by another node, and this is the way there.
+    /// The action is hosted by another node, and the function is the way there.
     Remote,
 }
 
@@ -27,7 +27,7 @@ pub struct WrappedAction<'a> {
 #[derive(Debug)]
 enum Def<'a> {
     Own(&'a ActionDef),
-    /// What another node published, read for the first that asks.
+    /// What another node published. It is converted when it is first asked for.
     Published(&'a ActionInfo, OnceCell<Box<ActionDef>>),
 }
 
@@ -52,13 +52,13 @@ impl<'a> WrappedAction<'a> {
         self.service
     }
 
-    /// Whether it is hosted here, or this is the way to another node.
+    /// Whether the action is hosted here, or the function is the way to another node.
     #[must_use]
     pub fn side(&self) -> Side {
         self.side
     }
 
-    /// Its definition. On the remote side it is what the other node published, without typed
+    /// Its definition. On the remote side, this is what the other node published, without typed
     /// [options](ActionDef::option).
     #[must_use]
     pub fn def(&self) -> &ActionDef {
@@ -83,7 +83,7 @@ impl<'a> WrappedEvent<'a> {
         self.service
     }
 
-    /// The subscription: its event or pattern, and its options.
+    /// The subscription: its event name or pattern, and its options.
     #[must_use]
     pub fn def(&self) -> &'a EventDef {
         self.def

@@ -1,4 +1,4 @@
-//! This node tells the others that it is there and what it offers, and takes that back.
+//! Announces to the others that this node is there and what it offers, and takes that back.
 
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -9,53 +9,54 @@ use crate::protocol::{MAX_CLAIM, Outgoing};
 use crate::registry::LocalInfo;
 
 impl Turn<'_> {
-    /// Announces this node as it was at some moment, or as it was announced since.
+    /// Announces `info`, or what was announced since, if that is newer.
     fn announce(&mut self, info: Arc<LocalInfo>) {
         let info = self.env.note_announced(info);
         let transit = self.env.transit;
         transit.opens();
         transit.tell_own_oversize(&info.json);
-        // What is taken back is said when this node is back.
+        // If the services are taken back, the announcement follows when this node is back.
         if self.env.state.presence.taken_back == TakenBack::Nothing {
             self.discoverer.announce(&mut self.env, &info);
         }
     }
 
-    /// Announces it, and lets end what the bus balanced before.
+    /// Announces this node, then ends the balanced subscriptions that only had to wait for that.
     pub(super) fn announce_and_settle(&mut self, info: Arc<LocalInfo>) {
         let seq = info.seq;
         self.announce(info);
         self.env.transit.announced(self.env.broker, seq);
     }
 
-    /// Announces once more. A node that is not announced yet has nothing to repeat.
+    /// Announces this node once more. A node that is not announced yet has nothing to repeat.
     pub(super) fn announce_again(&mut self, info: Arc<LocalInfo>) {
         if self.env.is_present() {
             self.announce_and_settle(info);
         }
     }
 
-    /// Announces what has changed, when its time has come.
+    /// Announces changes that are due.
     pub(super) fn announce_changes(&mut self) {
         let now = self.env.now;
         if self.env.state.presence.announce_at.take_if(|at| now >= *at).is_none() || !self.env.is_present() {
             return;
         }
         if self.env.transit.is_balanced() {
-            // Comes back as [`Message::Announce`](super::Message::Announce) once the bus knows what to send here.
+            // This comes back as [`Message::Announce`](super::Message::Announce), once the bus knows what to
+            // send here.
             self.env.transit.rebalance_and_announce(self.env.broker);
         } else {
             self.announce(self.env.registry().local_info());
         }
     }
 
-    /// This node does not hear everything any more: nobody is to reckon with it.
+    /// Takes this node's services back. It no longer hears everything, so nobody should count on it.
     pub(super) fn take_back(&mut self, done: oneshot::Sender<()>) {
         let (transit, broker) = (self.env.transit, self.env.broker);
         let presence = &mut self.env.state.presence;
         if presence.taken_back == TakenBack::Nothing && !broker.shared().lifecycle.is_stopping() {
             presence.taken_back = TakenBack::Services;
-            // What changed is announced when it is back.
+            // Changes are announced when this node is back.
             presence.announce_at = None;
             if presence.is_announced() && self.discoverer.is_broadcast() {
                 let info = broker.shared().registry.taken_back();
@@ -65,11 +66,11 @@ impl Turn<'_> {
                 presence.announced = Some(info);
             }
         }
-        // Who asked may have given up.
+        // The receiver may be gone.
         let _ = done.send(());
     }
 
-    /// Says farewell for the time being.
+    /// Says farewell for the time being, once the services were taken back.
     pub(super) fn go_away(&mut self) {
         let presence = &mut self.env.state.presence;
         if presence.taken_back != TakenBack::Services {
@@ -82,17 +83,17 @@ impl Turn<'_> {
         if let Err(error) = self.env.transit.broadcast_leaving(&Outgoing::Disconnect) {
             tracing::debug!(error = %error, "farewell not sent");
         }
-        // Nobody waits for it.
+        // Nobody waits for this.
         self.discoverer.leave(oneshot::channel().0);
     }
 
-    /// The connection is back, and this node hears everything.
+    /// The connection is back and this node hears everything: announces it again.
     pub(super) fn come_back(&mut self, info: Arc<LocalInfo>) {
         self.env.state.presence.taken_back = TakenBack::Nothing;
         if !self.env.is_present() {
             return;
         }
-        // It was looked at before what this node offered was taken back.
+        // If so, `info` was read before the services were taken back.
         let outdated = self.env.state.presence.is_ahead_of(&info);
         if outdated && self.env.transit.is_balanced() {
             self.env.transit.rebalance_and_announce(self.env.broker);
@@ -102,7 +103,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Says again what this node is, where somebody else spoke in its name.
+    /// Announces this node again, after somebody else spoke in its name.
     pub(super) fn defend(&mut self) {
         let now = self.env.now;
         let Some(refutation) = self.env.state.presence.defence.take(now.into_std()) else { return };
@@ -116,7 +117,8 @@ impl Turn<'_> {
         if let Some(seq) = refutation.forged {
             self.env.report_forged();
             if seq > MAX_CLAIM {
-                // Not to be exceeded for ever. After a farewell every number counts, for Node as well.
+                // A number this large is not outbid, because that could go on forever. After a farewell the
+                // others accept any number, and so does Node.
                 registry.outdo(registry.local_info().seq);
                 self.say_farewell();
             }
@@ -124,7 +126,7 @@ impl Turn<'_> {
         self.env.state.presence.announce_at = Some(now);
     }
 
-    /// This node is about to stop: tells everybody that it offers nothing.
+    /// This node is about to stop: tells the others that it offers nothing.
     pub(super) fn announce_leaving(&mut self, done: oneshot::Sender<()>) {
         let info = self.env.registry().stopping();
         self.env.state.claim.announce_nothing();
@@ -138,7 +140,7 @@ impl Turn<'_> {
         if presence.is_announced() {
             presence.announced = Some(info);
         }
-        // What it would take back may be what another node with our id has said.
+        // Nothing is taken back: what others know under this id may come from another node with our id.
         let _ = done.send(());
     }
 
@@ -156,7 +158,7 @@ impl Turn<'_> {
         }
     }
 
-    /// As far as this membership knows the word.
+    /// Broadcasts a farewell, if this way of membership has one.
     fn say_farewell(&self) {
         if self.discoverer.says_farewell()
             && let Err(error) = self.env.transit.broadcast(&Outgoing::Disconnect)

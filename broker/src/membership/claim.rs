@@ -1,6 +1,7 @@
-//! This node's claim on its id: probed before it is announced, and held against whoever else has it.
+//! This node's claim on its id. It is probed before this node is announced, and defended against others with
+//! the same id.
 //!
-//! What counts as evidence, and for how long one waits, [`conflict`](crate::discovery::conflict) decides.
+//! [`conflict`](crate::discovery::conflict) decides what counts as evidence, and how long to wait.
 
 use ligand_transporters::{Membership, Name};
 use serde_json::json;
@@ -20,26 +21,27 @@ use crate::protocol::{GossipHello, Outgoing, Ping, Pong};
 use crate::registry::LocalInfo;
 use crate::transit::{echo, wall_clock_ms};
 
-/// Connections from nodes with our id that are remembered.
+/// How many connections from nodes with our id are remembered.
 const MAX_DOUBLES: usize = 64;
 
-/// See the module.
+/// This node's claim on its id.
 pub(super) struct Claim {
     pub(super) conflict: Conflict,
     waiting: Vec<Starting>,
-    /// Whether the start has come to its end.
+    /// Whether the start is complete.
     started: bool,
-    /// Connections over which somebody with our id said HELLO, and the address in it; the newest last.
+    /// Connections over which a node with our id said HELLO, and the address in that HELLO. The newest is
+    /// last.
     doubles: VecDeque<(SocketAddr, Name)>,
 }
 
 /// A start that waits for the verdict on our id.
 struct Starting {
-    /// Told who has it, or that nobody seems to.
+    /// Receives who has the id, or `None` if nobody seems to.
     done: oneshot::Sender<Option<Name>>,
-    /// When to look again.
+    /// When to check again.
     look: Instant,
-    /// What is announced if nobody has; nothing yet by a start that only asks.
+    /// What to announce if nobody has the id. `None` for a start that only asks.
     announce: Option<Arc<LocalInfo>>,
 }
 
@@ -50,17 +52,17 @@ impl Claim {
         Self { conflict, waiting: Vec::new(), started: false, doubles: VecDeque::new() }
     }
 
-    /// When a start wants to look again.
+    /// When a start has to be checked again.
     pub(super) fn due(&self) -> impl Iterator<Item = Instant> + '_ {
         self.waiting.iter().map(|starting| starting.look)
     }
 
-    /// Nothing is announced any more that was looked at before.
+    /// Drops announcements that were prepared before this.
     pub(super) fn announce_nothing(&mut self) {
         self.waiting.iter_mut().for_each(|starting| starting.announce = None);
     }
 
-    /// Somebody with our id said HELLO over this connection.
+    /// A node with our id said HELLO over this connection.
     pub(super) fn remember_double(&mut self, peer: SocketAddr, hello: &GossipHello) {
         self.doubles.retain(|(known, _)| *known != peer);
         if self.doubles.len() >= MAX_DOUBLES {
@@ -71,7 +73,7 @@ impl Claim {
 }
 
 impl Env<'_> {
-    /// Something speaks against our claim on our id: asks whether that is so.
+    /// There is evidence against our claim on our id: probes whether it holds.
     pub(super) fn weigh(&mut self, evidence: &Evidence) {
         let now = self.std_now();
         if let Some(probe) = self.state.claim.conflict.evidence(evidence, nonce(), now) {
@@ -79,7 +81,7 @@ impl Env<'_> {
         }
     }
 
-    /// Tells of those who have this node's id.
+    /// Reports other nodes that have this node's id.
     pub(super) fn report_conflicts(&mut self) {
         let (broker, node) = (self.broker, self.transit.node());
         for report in self.state.claim.conflict.poll(self.now.into_std()) {
@@ -102,8 +104,8 @@ impl Env<'_> {
 }
 
 impl Turn<'_> {
-    /// A PING under our own id: either a probe of our own that came back, or somebody who has our id asks
-    /// whether we have it.
+    /// A PING arrived under our own id. Either it is a probe of our own that came back, or a node with our id
+    /// asks whether we have it.
     pub(super) fn probed(&mut self, from: Sender<'_>, ping: &Ping) {
         let (transit, now) = (self.env.transit, self.env.std_now());
         let claim = &mut self.env.state.claim;
@@ -115,7 +117,7 @@ impl Turn<'_> {
         if !self.discoverer.holds_id(transit, claim.started) {
             return;
         }
-        // Between peers the answer goes to the address in the HELLO; the id would lead to ourselves.
+        // Between peers, the answer goes to the address in the HELLO. The id would lead back to this node.
         let addr = from.peer.and_then(|peer| claim.doubles.iter().find(|(known, _)| *known == peer));
         if from.peer.is_none() || addr.is_some() {
             let pong =
@@ -124,7 +126,8 @@ impl Turn<'_> {
         }
     }
 
-    /// A PONG under our own id: to a probe of our own, from ourselves or from whoever else has our id.
+    /// A PONG arrived under our own id. It answers a probe of our own, and comes from this node or from
+    /// another one with our id.
     pub(super) fn own_pong(&mut self, pong: &Pong) {
         let Some(nonce) = pong.nonce() else { return };
         let now = self.env.std_now();
@@ -136,7 +139,7 @@ impl Turn<'_> {
         }
     }
 
-    /// What we sent to our own id has come back.
+    /// What we sent to our own id came back.
     fn echoed(&mut self, nonce: &str) {
         if self.env.state.claim.conflict.asks_again() {
             self.env.transit.probe(&Probe { address: None, nonce: nonce.into() });
@@ -144,7 +147,7 @@ impl Turn<'_> {
         self.settle_start();
     }
 
-    /// Asks on a bus whether somebody has our id, before anything is done under it.
+    /// Asks on a bus whether another node has our id, before anything is done under it.
     pub(super) fn claim(&mut self, done: oneshot::Sender<Option<Name>>) {
         let now = self.env.std_now();
         if let Some(probe) = self.env.state.claim.conflict.probe_bus(nonce(), now) {
@@ -153,7 +156,7 @@ impl Turn<'_> {
         self.await_verdict(done, None);
     }
 
-    /// A start is done but for the verdict on our id. Announces this node then.
+    /// A start is complete except for the verdict on our id. After that, this node is announced.
     pub(super) fn ready(&mut self, done: oneshot::Sender<Option<Name>>, info: Arc<LocalInfo>) {
         self.await_verdict(done, Some(info));
     }
@@ -163,7 +166,7 @@ impl Turn<'_> {
         self.settle_start();
     }
 
-    /// Lets the start go on, or refuses its id, once the claim is decided or its time is over.
+    /// Lets the start go on, or refuses the id, once the claim is decided or the time is over.
     pub(super) fn settle_start(&mut self) {
         let now = self.env.std_now();
         let claim = &mut self.env.state.claim;
@@ -181,7 +184,7 @@ impl Turn<'_> {
         };
         if verdict.is_none() {
             claim.conflict.claimed();
-            // So it is when the last announcement of a start is asked for.
+            // The broker is running when a start asks for its last announcement.
             claim.started |= self.env.broker.shared().lifecycle.is_running();
         }
         for Starting { done, announce, .. } in std::mem::take(&mut claim.waiting) {
@@ -189,7 +192,7 @@ impl Turn<'_> {
             if let Some(info) = announce.filter(|info| verdict.is_none() && is_news(info)) {
                 self.announce_and_settle(info);
             }
-            // Who asked may have given up.
+            // The receiver may be gone.
             let _ = done.send(verdict.clone());
         }
     }

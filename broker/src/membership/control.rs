@@ -1,7 +1,7 @@
-//! The control loop: everything about the cluster rather than about users' calls.
+//! The control loop handles everything about the cluster, as opposed to the calls of users.
 //!
-//! It runs on a thread of its own and never runs a handler, so heartbeats, pings and farewells are in
-//! time however long a handler blocks. Packets are worked off strictly in the order of their arrival.
+//! It runs on a thread of its own and never runs a handler. So heartbeats, pings and farewells are in time
+//! however long a handler blocks. Packets are handled strictly in the order of their arrival.
 
 use ligand_transporters::Link;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,10 +15,11 @@ use super::records::Store;
 use crate::broker::ServiceBroker;
 use crate::transit::Transit;
 
-/// Starts the loop, on a thread of its own or as a task of this runtime. `store` is that of a discoverer.
+/// Starts the loop, on a thread of its own or as a task of this runtime. `store` is the store of a
+/// discoverer.
 ///
 /// # Errors
-/// When there is no thread to be had.
+/// If no thread can be started.
 pub(crate) fn start(
     transit: &Arc<Transit>,
     broker: &ServiceBroker,
@@ -36,7 +37,7 @@ pub(crate) fn start(
     Ok(())
 }
 
-/// Takes messages and watches the clock, until the link closes.
+/// Takes messages and watches the clock until the link closes.
 async fn run(
     transit: Weak<Transit>,
     link: Link,
@@ -60,11 +61,11 @@ async fn run(
                 continue;
             }
         };
-        // Held for one turn only: the loop must not keep a forgotten broker alive.
+        // These handles live for one turn only, so that the loop does not keep a forgotten broker alive.
         let Some(transit) = transit.upgrade() else { break };
         let Some(broker) = transit.broker() else { break };
         let now = Instant::now();
-        // Layers of the user's see the bytes of packets; a panic there must not silence this node.
+        // The user's layers see the bytes of packets. A panic in one of them must not silence this node.
         let turn = catch_unwind(AssertUnwindSafe(|| driver.turn(&transit, &broker, now).run(message)));
         if turn.is_err() {
             tracing::error!("the control loop met a panic and goes on");

@@ -1,6 +1,6 @@
 //! The CPU load of this machine, for heartbeats.
 
-/// Measures the load since the last time it was asked. Without the feature `cpu` it never knows.
+/// Measures the load since it was last asked. Without the feature `cpu` the load is never known.
 #[derive(Debug)]
 pub(super) struct Cpu {
     #[cfg(feature = "cpu")]
@@ -15,12 +15,12 @@ impl Cpu {
         Self { system }
     }
 
-    /// Percent, rounded as Node rounds it.
+    /// The load in percent, rounded as Node rounds it.
     #[cfg(feature = "cpu")]
     pub(super) fn measure(&mut self) -> Option<u32> {
         self.system.refresh_cpu_usage();
         let load = self.system.global_cpu_usage();
-        // From 0 to 100, so nothing is cut off.
+        // The value is between 0 and 100, so nothing is lost.
         load.is_finite().then(|| load.round().clamp(0.0, 100.0) as u32)
     }
 

@@ -1,4 +1,4 @@
-//! Nodes that have gone: the calls that wait for them, and what the log is told.
+//! Nodes that have gone: when the calls that wait for them fail, and what is logged.
 
 use ligand_transporters::NodeId;
 use std::time::Duration;
@@ -8,45 +8,46 @@ use super::env::Env;
 use crate::discovery::vanished::Vanished;
 use crate::transit::Mark;
 
-/// After a node has gone, answers that it sent before may still be on their way through a reader. So
-/// long they are given before the calls that wait for it are failed.
+/// When a node has gone, answers that it sent before may still be in a reader. The calls that wait for it
+/// fail after this long, so that those answers can arrive.
 const GRACE: Duration = Duration::from_millis(50);
-/// A node that said farewell had answered everything before. Over a message server an answer goes another way
-/// than the farewell, and on a busy machine waits behind others that the farewell does not wait behind.
+/// A node that said farewell had answered everything before. With a message server, answers and the farewell
+/// take different routes. On a busy machine, answers may wait behind other packets while the farewell does
+/// not.
 const FAREWELL_GRACE: Duration = Duration::from_secs(1);
 
-/// See the module.
+/// Nodes that have gone, and that are not dealt with yet.
 #[derive(Debug, Default)]
 pub(super) struct Departures {
-    /// Nodes whose waiting calls are failed at that time.
+    /// Nodes, and the time at which the calls that wait for them fail.
     to_fail: Vec<(Instant, NodeId, Mark)>,
     vanished: Vanished,
 }
 
 impl Departures {
-    /// When something of it is to be done.
+    /// When something here is due.
     pub(super) fn due(&self) -> impl Iterator<Item = Instant> + '_ {
         self.to_fail.iter().map(|(at, ..)| *at)
     }
 
-    /// The node is there after all, as the same process.
+    /// The node is still there, as the same process, so its calls do not fail.
     pub(super) fn forgive(&mut self, node: &NodeId) {
         self.to_fail.retain(|(_, lost, _)| lost != node);
     }
 
-    /// A node has gone without a word. The log is told by [`Env::log_departures`].
+    /// A node has gone without a farewell. [`Env::log_departures`] logs it.
     pub(super) fn vanished(&mut self, node: NodeId) {
         self.vanished.note(node);
     }
 }
 
 impl Env<'_> {
-    /// Fails the calls that wait for a node now, once its last answers had time to come through.
+    /// Fails the calls that wait for a node now, once its last answers have had time to arrive.
     pub(super) fn fail_calls_soon(&mut self, node: NodeId) {
         self.fail_calls_after(GRACE, node);
     }
 
-    /// The same, of a node that said farewell.
+    /// The same for a node that said farewell.
     pub(super) fn fail_calls_after_farewell(&mut self, node: NodeId) {
         self.fail_calls_after(FAREWELL_GRACE, node);
     }
@@ -69,7 +70,7 @@ impl Env<'_> {
         });
     }
 
-    /// Tells the log of nodes that have vanished, in a line a second.
+    /// Logs the nodes that have vanished, at most one line a second.
     pub(super) fn log_departures(&mut self) {
         match self.state.departures.vanished.due(self.now.into_std()) {
             None => {}

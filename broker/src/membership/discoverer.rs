@@ -1,4 +1,4 @@
-//! How nodes learn of each other: what the three ways have in common.
+//! What the three ways in which nodes learn of each other have in common.
 
 use ligand_transporters::{Name, NodeId};
 use std::net::SocketAddr;
@@ -11,8 +11,8 @@ use crate::protocol::{Packet, ProtocolVersion};
 use crate::registry::LocalInfo;
 use crate::transit::Transit;
 
-/// One way of membership. It finds out who is there, works that into the registry ([`Env`]), and tells the
-/// others that this node is. Nothing here waits.
+/// One way of membership. It finds out which nodes are there, updates the registry ([`Env`]), and tells the
+/// others that this node is there. No method waits.
 pub(super) trait Discoverer: Send {
     /// When [`Discoverer::tick`] wants to be called.
     fn next_tick(&self) -> Instant;
@@ -20,16 +20,16 @@ pub(super) trait Discoverer: Send {
     /// Does what is due. May be called at any time.
     fn tick(&mut self, env: &mut Env<'_>);
 
-    /// A control packet came. Called before it is worked off, whoever does that.
+    /// A control packet arrived. This is called before the packet is handled, whoever handles it.
     fn heard(&mut self, _env: &mut Env<'_>, _from: Sender<'_>, _packet: &Packet) {}
 
-    /// Works a control packet off: any but PING and PONG.
+    /// Handles a control packet, except PING and PONG.
     fn packet(&mut self, env: &mut Env<'_>, from: Sender<'_>, packet: Packet);
 
     /// Another node has sent back the id of a PING.
     fn ponged(&mut self, _env: &mut Env<'_>, _node: &NodeId, _nonce: &str) {}
 
-    /// A packet came from a node that is not known as online.
+    /// A packet arrived from a node that is not known as online.
     fn stranger(&mut self, env: &mut Env<'_>, node: &NodeId, version: ProtocolVersion);
 
     /// A peer may be reachable at this address.
@@ -38,25 +38,25 @@ pub(super) trait Discoverer: Send {
     /// The connection to a peer broke.
     fn lost(&mut self, _env: &mut Env<'_>, _node: &NodeId) {}
 
-    /// Something came from the store of the discoverer.
+    /// An event arrived from the store of the discoverer.
     fn store_event(&mut self, _env: &mut Env<'_>, _event: StoreEvent) {}
 
     /// A service of this node begins to wait for others.
     fn waiting(&mut self, _now: Instant) {}
 
-    /// Tells everybody what this node offers.
+    /// Tells the others what this node offers.
     fn announce(&mut self, env: &mut Env<'_>, info: &LocalInfo);
 
-    /// Tells everybody that this node offers nothing any more. `done` is told when that is said.
+    /// Tells the others that this node no longer offers anything. `done` is notified when that is sent.
     fn announce_leaving(&mut self, env: &mut Env<'_>, info: &LocalInfo, done: oneshot::Sender<()>);
 
-    /// This node is not there any more: removes what it has left anywhere. `done` is told then.
+    /// Removes what this node has left anywhere, because it is no longer there. `done` is notified then.
     fn leave(&mut self, done: oneshot::Sender<()>) {
-        // Who asked may have gone; there is nobody else to tell.
+        // The receiver may be gone, and there is nobody else to tell.
         let _ = done.send(());
     }
 
-    /// Whether nodes learn of each other by what each broadcasts.
+    /// Whether nodes learn of each other from broadcasts.
     fn is_broadcast(&self) -> bool {
         false
     }
@@ -66,19 +66,19 @@ pub(super) trait Discoverer: Send {
         false
     }
 
-    /// Whether this node's id is its own against anybody who asks. `started`: its start has come to its end.
+    /// Whether this node claims its id when another node asks. `started` says whether its start is complete.
     fn holds_id(&self, transit: &Transit, _started: bool) -> bool {
         transit.is_claimed()
     }
 
-    /// Tells the log what could not be said before. Called after every turn.
+    /// Logs what could not be logged before. Called after every turn.
     fn log(&mut self, _env: &Env<'_>) {}
 
-    /// Nodes that are watched, and whether they are online.
+    /// The nodes that are watched, and whether they are online.
     #[cfg(test)]
     fn watched(&self) -> std::collections::BTreeMap<NodeId, bool>;
 
-    /// The sequence number that this node gossips of itself.
+    /// The sequence number that this node gossips for itself.
     #[cfg(test)]
     fn gossiped_seq(&self) -> Option<u64> {
         None
@@ -91,8 +91,8 @@ pub(super) struct Sender<'a> {
     pub(super) node: &'a NodeId,
     /// The version to answer in.
     pub(super) version: ProtocolVersion,
-    /// The version that the packet is stamped with, where that is a known one.
+    /// The version on the packet, if it is a known one.
     pub(super) stamped: Option<ProtocolVersion>,
-    /// The other end of the connection by which it came, where there is one.
+    /// The other end of the connection on which it arrived, if there is one.
     pub(super) peer: Option<SocketAddr>,
 }

@@ -19,9 +19,9 @@ use crate::broker::ServiceBroker;
 use crate::discovery::Bucket;
 use crate::transit::Transit;
 
-/// How often the clock-driven parts are looked at.
+/// How often the parts that depend on the clock are checked.
 pub(super) const TICK: Duration = Duration::from_secs(1);
-/// Between two lines about nodes that there is no room for.
+/// The time between two log lines about nodes for which there is no room.
 const NO_ROOM_LINES: Duration = Duration::from_secs(60);
 
 /// The membership of this node.
@@ -30,15 +30,15 @@ pub(super) struct Driver {
     pub(super) state: State,
 }
 
-/// What it keeps, however nodes learn of each other.
+/// What membership keeps, however nodes learn of each other.
 pub(super) struct State {
     pub(super) presence: Presence,
     pub(super) departures: Departures,
     pub(super) claim: Claim,
     pub(super) versions: Versions,
-    /// How often a node for which there is no room may be told of.
+    /// Limits the log lines about nodes for which there is no room.
     pub(super) no_room_lines: Bucket,
-    /// When [`Turn::tick`] next looks at what is looked at every [`TICK`].
+    /// When [`Turn::tick`] next does what it does every [`TICK`].
     pub(super) next_tick: Instant,
 }
 
@@ -63,7 +63,7 @@ impl Driver {
         Self { discoverer, state }
     }
 
-    /// When [`Turn::tick`] wants to be called.
+    /// When [`Turn::tick`] has to be called.
     pub(super) fn next_tick(&self) -> Instant {
         self.state.next_tick().min(self.discoverer.next_tick())
     }
@@ -81,7 +81,7 @@ impl Driver {
 }
 
 impl State {
-    /// When something of it is due.
+    /// When something here is due.
     pub(super) fn next_tick(&self) -> Instant {
         let Self { presence, departures, claim, next_tick, .. } = self;
         presence.due().chain(departures.due()).chain(claim.due()).fold(*next_tick, Instant::min)

@@ -1,4 +1,4 @@
-//! What membership acts upon, for one turn of the control loop.
+//! What membership acts on during one turn of the control loop.
 
 use ligand_transporters::{Name, NodeId};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::protocol::{Id, Outgoing, PacketId, ProtocolVersion};
 use crate::registry::Registry;
 use crate::transit::{Transit, wall_clock_ms};
 
-/// This node and the time. Held for one turn only.
+/// This node and the current time. It lives for one turn only.
 pub(super) struct Env<'a> {
     pub(super) transit: &'a Arc<Transit>,
     pub(super) broker: &'a ServiceBroker,
@@ -19,7 +19,7 @@ pub(super) struct Env<'a> {
 }
 
 impl<'a> Env<'a> {
-    /// The time, as the deciders of [`crate::discovery`] take it.
+    /// The time as the deciders in [`crate::discovery`] take it.
     pub(super) fn std_now(&self) -> std::time::Instant {
         self.now.into_std()
     }
@@ -33,7 +33,7 @@ impl<'a> Env<'a> {
         node == self.transit.node()
     }
 
-    /// Sends a packet to one node. Membership says everything again, so one that is not sent is only noted.
+    /// Sends a packet to one node. Membership repeats everything, so a failure is only logged.
     pub(super) fn send(&self, node: &NodeId, version: ProtocolVersion, packet: &Outgoing<'_>) {
         if let Err(error) = self.transit.send_to(node, version, 0, packet, &mut |_| Ok(())) {
             tracing::debug!(node = %node, packet = packet.kind().as_str(), error = %error, "packet not sent");

@@ -1,4 +1,5 @@
-//! What the control loop is told, and the way to it: all that the rest of the crate knows of membership.
+//! The messages of the control loop, and the way to it. This is all that the rest of the crate knows of
+//! membership.
 
 use ligand_transporters::locks::Mutex;
 use ligand_transporters::{Frame, Name, NodeId, Up};
@@ -12,49 +13,51 @@ use super::records::StoreEvent;
 use crate::protocol::ProtocolVersion;
 use crate::registry::LocalInfo;
 
-/// Packets that wait for the control loop; above that, they are dropped and counted. What they say is said
-/// again: heartbeats and gossip come periodically, and a node that is not known is asked.
+/// How many packets may wait for the control loop. Beyond that, they are dropped and counted. Their content
+/// comes again: heartbeats and gossip are periodic, and an unknown node is asked who it is.
 const PACKETS: usize = 65_536;
-/// This node's own facts and orders that wait. Peers cannot fill it: each is one connection or one
-/// decision, so it is never full in practice; one that finds it full is counted like a packet.
+/// How many of this node's own facts and orders may wait. Peers cannot fill this queue: each message is one
+/// connection or one decision. So in practice it is never full. A message that finds it full is counted like
+/// a packet.
 const ORDERS: usize = 65_536;
 
-/// What the control loop is told.
+/// A message to the control loop.
 pub(crate) enum Message {
     /// A control packet.
     Frame(Frame),
-    /// A peer may be reachable.
+    /// A peer may be reachable at this address.
     Sighted { node: NodeId, addr: Name, source: Option<SocketAddr> },
     /// The connection to a peer broke.
     Lost { node: NodeId },
-    /// Something came from the store of the discoverer.
+    /// An event arrived from the store of the discoverer.
     #[cfg_attr(not(feature = "discovery-redis"), allow(dead_code, reason = "there is no store without it"))]
     Discovered(StoreEvent),
     /// The transporter is connected.
     Up(Up),
-    /// A data packet came from a node that is not known as online.
+    /// A data packet arrived from a node that is not known as online.
     Stranger { node: NodeId, version: ProtocolVersion },
-    /// A packet of a version that is not accepted.
+    /// A packet arrived with a version that is not accepted.
     WrongVersion { sender: NodeId, ver: Name },
     /// Services of this node came or went.
     ServicesChanged,
-    /// Told when everything that came before this has been worked off.
+    /// Notified when everything sent before this has been handled.
     CaughtUp(oneshot::Sender<()>),
-    /// Find out whether another node has our id. Told when nobody seems to, or who does.
+    /// Find out whether another node has our id. Receives who has it, or `None` if nobody seems to.
     Claim(oneshot::Sender<Option<Name>>),
-    /// Announce this node so, unless that has been said. Told when it is done, or who has our id.
+    /// Announce this node with this INFO, unless that has been done. Receives who has our id, or `None` when
+    /// it is done.
     Ready(oneshot::Sender<Option<Name>>, Arc<LocalInfo>),
     /// Announce this node once more.
     Announce(Arc<LocalInfo>),
     /// A service begins to wait for others.
     Waiting,
-    /// This node does not hear everything: tell everybody that it has no services for now.
+    /// This node does not hear everything: tell the others that it has no services for now.
     TakeBack(oneshot::Sender<()>),
-    /// And that it is away, unless it is back already.
+    /// Tell them that it is away, unless it is back already.
     Away,
-    /// It hears everything, perhaps again, and is there: announce it so.
+    /// This node hears everything, perhaps again: announce it with this INFO.
     Back(Arc<LocalInfo>),
-    /// This node is about to stop: tell everybody that it has no services.
+    /// This node is about to stop: tell the others that it has no services.
     Leaving(oneshot::Sender<()>),
     /// Say farewell.
     Farewell(oneshot::Sender<()>),
@@ -69,14 +72,14 @@ pub(crate) struct Mailbox {
     ended: OnceLock<watch::Receiver<bool>>,
 }
 
-/// The loop's end of both queues.
+/// The receiving end of both queues.
 pub(super) struct Inbox {
     pub(super) packets: mpsc::Receiver<Message>,
     pub(super) orders: mpsc::Receiver<Message>,
 }
 
 impl Message {
-    /// Whether peers decide how many of these come.
+    /// Whether peers decide how many messages of this kind arrive.
     const fn is_from_peers(&self) -> bool {
         matches!(
             self,
@@ -102,7 +105,7 @@ impl Mailbox {
         }
     }
 
-    /// Passes a message on; never waits.
+    /// Sends a message to the loop. It never waits.
     pub(crate) fn tell(&self, message: Message) {
         let queue = if message.is_from_peers() { &self.packets } else { &self.orders };
         if queue.try_send(message).is_err() {
@@ -110,7 +113,7 @@ impl Mailbox {
         }
     }
 
-    /// Resolves when what has been told so far is worked off, or the loop has gone.
+    /// Resolves when all messages sent so far are handled, or when the loop has ended.
     pub(crate) async fn caught_up(&self) {
         let (done, reached) = oneshot::channel();
         self.tell(Message::CaughtUp(done));
@@ -121,7 +124,8 @@ impl Mailbox {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// The loop's end, for the first who asks, and what it is to tell when it ends.
+    /// Returns the receiving end, and the sender that the loop notifies when it ends. Only the first call
+    /// gets them.
     pub(super) fn open(&self) -> Option<(Inbox, watch::Sender<bool>)> {
         let inbox = self.inbox.lock().take()?;
         let (over, ended) = watch::channel(false);
@@ -129,7 +133,7 @@ impl Mailbox {
         Some((inbox, over))
     }
 
-    /// Whether there is, or was, a loop.
+    /// Whether the loop runs or has run.
     pub(crate) fn has_started(&self) -> bool {
         self.ended.get().is_some()
     }
@@ -137,7 +141,7 @@ impl Mailbox {
     /// Resolves when the loop has ended.
     pub(crate) async fn ended(&self) {
         if let Some(ended) = self.ended.get() {
-            // An error says that the loop is gone, which is what is waited for.
+            // An error means that the loop is gone, which is what this waits for.
             let _ = ended.clone().wait_for(|over| *over).await;
         }
     }

@@ -1,16 +1,17 @@
-//! How this node takes part in the cluster: what [`discovery`](crate::discovery) decides is done here.
+//! How this node takes part in the cluster. [`discovery`](crate::discovery) decides, and this module acts.
 //!
-//! The [control loop](control) takes messages ([`mailbox`]) and the time, a turn for each ([`turn`]). There are
-//! three ways in which nodes learn of each other ([`discoverer`]): over a message bus they broadcast that they
-//! are there ([`heartbeats`]), over TCP they gossip ([`gossip`]), and with a discoverer they leave records in a
-//! store ([`records`]). What all of them do to this node is in [`env`](env) and in the modules named for it:
+//! The [control loop](control) takes messages ([`mailbox`]) and watches the clock. It runs one turn for each
+//! message and each time ([`turn`]). Nodes learn of each other in one of three ways ([`discoverer`]). Over a
+//! message bus they broadcast that they are there ([`heartbeats`]). Over TCP they gossip ([`gossip`]). With a
+//! discoverer they leave records in a store ([`records`]). The effects on this node, which all three share,
+//! are in [`env`](env) and in these modules:
 //!
-//! * [`nodes`]: the registry, local events; [`departures`]: calls that wait for nodes that have gone.
-//! * [`presence`] and [`announce`]: what this node says of itself.
+//! * [`nodes`]: the registry and local events; [`departures`]: calls that wait for nodes that have gone.
+//! * [`presence`] and [`announce`]: what this node announces about itself.
 //! * [`claim`]: whether its id is its own.
 //! * [`packets`] and [`versions`]: PING, PONG, and which protocol versions are spoken.
 //!
-//! The rest of the crate knows the mailbox, and starts the loop.
+//! The rest of the crate knows only the mailbox, and starts the loop.
 
 mod announce;
 mod claim;

@@ -1,4 +1,4 @@
-//! What membership does to the rest of this node: the registry, waiting calls, local events.
+//! The effects of membership on the rest of this node: the registry, waiting calls, local events.
 
 use ligand_transporters::NodeId;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::protocol::InfoPacket;
 use crate::registry::{InfoChange, InfoKind};
 
 impl Env<'_> {
-    /// Works an INFO in; what it did, unless it could not be read.
+    /// Applies an INFO. Returns what it changed, or `None` if it could not be read.
     pub(super) fn apply_info(&mut self, node: &NodeId, info: InfoPacket) -> Option<InfoChange> {
         let (transit, broker) = (self.transit, self.broker);
         let services = info.services_raw.clone();
@@ -49,7 +49,7 @@ impl Env<'_> {
         Some(change)
     }
 
-    /// A line a minute: whoever invents nodes must not fill the log.
+    /// Logs one line a minute, so that somebody who invents nodes cannot fill the log.
     fn no_room(&mut self, node: &NodeId) {
         if self.state.no_room_lines.take(self.now.into_std()) {
             let limit = self.broker.config().registry.max_nodes;
@@ -57,7 +57,7 @@ impl Env<'_> {
         }
     }
 
-    /// A node has gone: its services are no longer offered, and calls that wait for it are failed soon.
+    /// A node has gone: its services are no longer offered, and calls that wait for it fail soon.
     pub(super) fn node_gone(&mut self, node: &NodeId, unexpected: bool) {
         if self.registry().node_lost(node.as_str(), self.std_now()).is_none() {
             return;
@@ -74,7 +74,8 @@ impl Env<'_> {
         self.broker.services_changed(false);
     }
 
-    /// Forgets nodes that have been offline for long, and says so; those. `heard` tells of the last packet.
+    /// Forgets nodes that have been offline for long, publishes that, and returns them. `heard` returns the
+    /// time of a node's last packet.
     pub(super) fn sweep(&self, heard: impl Fn(&NodeId) -> Option<std::time::Instant>) -> Vec<NodeId> {
         let after = self.broker.config().registry.clean_offline_nodes_timeout;
         let forgotten = self.registry().sweep(self.std_now(), after, heard);
@@ -82,7 +83,7 @@ impl Env<'_> {
         forgotten
     }
 
-    /// Forgets a node, and says so.
+    /// Forgets a node, and publishes that.
     pub(super) fn forget_node(&self, node: &NodeId) {
         if self.registry().remove_node(node.as_str()).is_some() {
             removed(self.broker, node);

@@ -1,4 +1,4 @@
-//! Control packets of other nodes: PING and PONG are answered here, all others by the way of membership.
+//! Control packets of other nodes. PING and PONG are answered here; the way of membership handles all others.
 
 use ligand_transporters::{Frame, NodeId, PacketKind};
 use serde_json::json;
@@ -14,12 +14,12 @@ impl Turn<'_> {
         let peer = frame.peer;
         let Some(incoming) = transit.open(frame.kind, frame.payload) else { return };
         let node = &incoming.sender;
-        // Until the id stands, what others send to it is for its owner.
+        // Until this node owns its id, what others send to the id is meant for its owner.
         if !transit.is_claimed() && !self.env.is_own(node) {
             return;
         }
         let stamped = incoming.ver.known();
-        // The gossip packets of TCP are not checked for their version (protocol chapter 1.1).
+        // The version of TCP's gossip packets is not checked (protocol chapter 1.1).
         let version = match incoming.packet.kind() {
             PacketKind::GossipHello | PacketKind::GossipRequest | PacketKind::GossipResponse => {
                 Some(stamped.unwrap_or(transit.own_version()))
@@ -29,7 +29,7 @@ impl Turn<'_> {
         let Some(version) = version else { return };
         let from = Sender { node, version, stamped, peer };
         self.packet(from, incoming.packet);
-        // Only now is a node known that this was the first packet of.
+        // If this was the first packet of a node, the node is known only now.
         if let Some(stamped) = stamped {
             self.env.seen_version(node, stamped);
         }

@@ -1,4 +1,4 @@
-//! What this node has said of itself.
+//! What this node has announced about itself.
 
 use serde_json::json;
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use crate::discovery::defence::Defence;
 use crate::protocol::InfoPacket;
 use crate::registry::{LocalInfo, OwnWords};
 
-/// Between two lines about INFOs that somebody forged in this node's name.
+/// The time between two log lines about an INFO that somebody forged in this node's name.
 const FORGED_LINES: Duration = Duration::from_secs(60);
 
-/// See the module.
+/// What this node has announced about itself, and what others say in its name.
 pub(super) struct Presence {
-    /// The last announcement. Without one there is nothing to take back.
+    /// The last announcement. Without one, there is nothing to take back.
     pub(super) announced: Option<Arc<LocalInfo>>,
-    /// Whether that had services, beside the broker's own.
+    /// Whether any announcement had services besides the broker's own.
     offered: bool,
     /// When changed services are announced.
     pub(super) announce_at: Option<Instant>,
-    /// What was taken back for as long as this node does not hear everything.
+    /// What is taken back while this node does not hear everything.
     pub(super) taken_back: TakenBack,
     /// What others say in this node's name.
     pub(super) defence: Defence,
@@ -42,39 +42,39 @@ impl Default for Presence {
     }
 }
 
-/// What a node has taken back.
+/// What this node has taken back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum TakenBack {
     #[default]
     Nothing,
-    /// Its services, not yet that it is there.
+    /// Its services. Others still know it as online.
     Services,
-    /// That it is there.
+    /// Everything: it said farewell.
     All,
 }
 
 impl Presence {
-    /// Whether this node has said that it is there.
+    /// Whether this node has announced itself.
     pub(super) fn is_announced(&self) -> bool {
         self.announced.is_some()
     }
 
-    /// Whether it has, and has not taken that back.
+    /// Whether this node has announced itself and has not taken that back.
     pub(super) fn is_there(&self) -> bool {
         self.is_announced() && self.taken_back == TakenBack::Nothing
     }
 
-    /// Whether this is newer than what it has announced.
+    /// Whether `info` is newer than the last announcement.
     pub(super) fn is_outdone_by(&self, info: &LocalInfo) -> bool {
         self.announced.as_ref().is_none_or(|announced| announced.seq < info.seq)
     }
 
-    /// Whether it has announced something newer.
+    /// Whether the last announcement is newer than `info`.
     pub(super) fn is_ahead_of(&self, info: &LocalInfo) -> bool {
         self.announced.as_ref().is_some_and(|announced| announced.seq > info.seq)
     }
 
-    /// When something of it is to be done.
+    /// When something here is due.
     pub(super) fn due(&self) -> impl Iterator<Item = Instant> + '_ {
         let defence = self.defence.next().map(Instant::from_std);
         self.announce_at.into_iter().chain(defence)
@@ -82,13 +82,13 @@ impl Presence {
 }
 
 impl Env<'_> {
-    /// Whether this node is there, and still answers for itself.
+    /// Whether this node is there and is not stopping.
     pub(super) fn is_present(&self) -> bool {
         self.state.presence.is_there() && !self.broker.shared().lifecycle.is_stopping()
     }
 
-    /// What somebody is told who asks now. What the bus is to balance, and has not been told to yet, is not
-    /// in it.
+    /// The INFO to send to a node that asks now. On a balanced bus this is the last announcement, which
+    /// leaves out services that the bus does not know of yet.
     pub(super) fn current_info(&self) -> Arc<LocalInfo> {
         match &self.state.presence.announced {
             Some(announced) if self.transit.is_balanced() => Arc::clone(announced),
@@ -96,11 +96,11 @@ impl Env<'_> {
         }
     }
 
-    /// Services of this node came or went: when that is to be announced. The first that are ever offered are
-    /// announced at once, later ones together.
+    /// Services of this node came or went: schedules an announcement. The first services that are ever
+    /// offered are announced at once. Later changes are announced together.
     pub(super) fn services_changed(&mut self) {
         let (presence, now) = (&mut self.state.presence, self.now);
-        // Until the first announcement there is nothing to add to.
+        // Before the first announcement there is nothing to update.
         if presence.is_announced() {
             let debounce = self.broker.config().transit.service_changed_debounce_time;
             let at = if presence.offered { now + debounce } else { now };
@@ -108,8 +108,8 @@ impl Env<'_> {
         }
     }
 
-    /// Everybody is told this; or what they were told, where that is newer. What has changed since it was
-    /// looked at follows.
+    /// Records `info` as announced, or keeps the last announcement if that is newer, and returns it. If
+    /// services have changed since, another announcement is scheduled.
     pub(super) fn note_announced(&mut self, info: Arc<LocalInfo>) -> Arc<LocalInfo> {
         let info = match self.state.presence.announced.take() {
             Some(announced) if announced.seq > info.seq => announced,
@@ -125,7 +125,7 @@ impl Env<'_> {
         info
     }
 
-    /// An INFO came under this node's own id and instance.
+    /// An INFO arrived under this node's own id and instance id.
     pub(super) fn heard_of_us(&mut self, info: &InfoPacket) {
         let now = self.std_now();
         match self.registry().heard_of_us(info) {
@@ -135,7 +135,8 @@ impl Env<'_> {
         }
     }
 
-    /// Says that somebody else speaks under this node's own instance id: in the log once a minute.
+    /// Reports that somebody else sends INFO under this node's own instance id. The log gets one line a
+    /// minute.
     pub(super) fn report_forged(&mut self) {
         let instance = self.broker.instance_id().as_str();
         if self.state.presence.forged_lines.take(self.now.into_std()) {

@@ -1,4 +1,4 @@
-//! One turn of the control loop: a message, if there is one, and what is due.
+//! One turn of the control loop: handles a message, if there is one, and whatever is due.
 
 use ligand_transporters::NodeId;
 
@@ -7,7 +7,7 @@ use super::driver::TICK;
 use super::env::Env;
 use super::mailbox::Message;
 
-/// How nodes learn of each other, and what that acts upon.
+/// How nodes learn of each other, and what that acts on.
 pub(super) struct Turn<'a> {
     pub(super) discoverer: &'a mut dyn Discoverer,
     pub(super) env: Env<'a>,
@@ -37,7 +37,7 @@ impl Turn<'_> {
             Message::ServicesChanged => env.services_changed(),
             Message::Waiting => discoverer.waiting(env.now),
             Message::CaughtUp(done) => {
-                // Who asked may have given up.
+                // The receiver may be gone.
                 let _ = done.send(());
             }
             Message::Claim(done) => self.claim(done),
@@ -58,7 +58,7 @@ impl Turn<'_> {
             self.env.state.claim.conflict.unreachable(addr);
             self.settle_start();
         }
-        // Even a node that was not known as online may be waited for.
+        // Calls may wait even for a node that was not known as online.
         self.env.fail_calls_soon(node);
     }
 
@@ -81,8 +81,8 @@ impl Turn<'_> {
         }
     }
 
-    /// Tells the log what could not be said before, or shares a line with more of its kind. To be called after
-    /// every turn.
+    /// Logs what could not be logged before, and what shares one line with more of its kind. Must be called
+    /// after every turn.
     fn log(&mut self) {
         self.env.log_departures();
         self.env.transit.uplink().log_outage(self.env.now);

@@ -1,4 +1,4 @@
-//! Which protocol versions the others speak, as far as the log is told of it.
+//! Logs which protocol versions the other nodes speak.
 
 use ligand_transporters::NodeId;
 
@@ -7,7 +7,7 @@ use crate::discovery::LinePerSender;
 use crate::discovery::versions::VersionsHeard;
 use crate::protocol::ProtocolVersion;
 
-/// What was heard, and what was told of it.
+/// What was heard, and what was logged about it.
 #[derive(Debug, Default)]
 pub(super) struct Versions {
     heard: VersionsHeard,
@@ -15,7 +15,7 @@ pub(super) struct Versions {
 }
 
 impl Env<'_> {
-    /// A packet came of a version that is not accepted. Says so, once a minute for each sender.
+    /// A packet arrived with a version that is not accepted. Logs it once a minute for each sender.
     pub(super) fn wrong_version(&mut self, sender: &NodeId, ver: &str) {
         let now = self.std_now();
         let Versions { heard, wrong_lines } = &mut self.state.versions;
@@ -30,7 +30,7 @@ impl Env<'_> {
         }
     }
 
-    /// A packet of a known version was worked off.
+    /// A packet of a known version was handled.
     pub(super) fn seen_version(&mut self, sender: &NodeId, version: ProtocolVersion) {
         let (registry, now) = (self.registry(), self.std_now());
         let snapshot = registry.load();
@@ -42,7 +42,7 @@ impl Env<'_> {
         registry.seen_version(sender.as_str(), version);
     }
 
-    /// Says once that this node and all others speak past each other.
+    /// Logs once that this node and all others do not understand each other.
     pub(super) fn tell_of_versions(&mut self) {
         let (own, now) = (self.transit.own_version(), self.std_now());
         if !self.transit.speaks_both() && self.state.versions.heard.is_time_to_tell(now) {

@@ -1,19 +1,19 @@
-//! Where nodes can be reached, for transporters that connect to each (TCP).
+//! Where nodes can be reached. It is for transporters that connect to each node (TCP).
 
 use ligand_transporters::locks::RwLock;
 use ligand_transporters::{Name, NodeId};
 use std::collections::HashMap;
 
-/// See the module.
+/// The known addresses of nodes.
 #[derive(Debug)]
 pub(crate) struct Addresses {
     known: RwLock<HashMap<NodeId, Name>>,
-    /// Above so many, none of a stranger is remembered.
+    /// With this many addresses, those of further strangers are not remembered.
     max: usize,
 }
 
 impl Addresses {
-    /// Room for twice as many as nodes may be known: strangers have addresses, too.
+    /// Makes room for twice as many addresses as nodes may be known, because strangers have addresses too.
     pub(super) fn new(max_nodes: usize) -> Self {
         Self { known: RwLock::default(), max: 2 * max_nodes }
     }
@@ -22,7 +22,7 @@ impl Addresses {
         self.known.read().get(node).cloned()
     }
 
-    /// Where a node can be reached; `None` forgets it.
+    /// Sets where a node can be reached. `None` forgets it.
     pub(crate) fn set(&self, node: &NodeId, addr: Option<&Name>) {
         let mut known = self.known.write();
         match addr {
@@ -36,8 +36,8 @@ impl Addresses {
         }
     }
 
-    /// Where a node can be reached that the registry does not know yet. It is forgotten by
-    /// [`Addresses::retain`] if that goes on.
+    /// Sets where a node can be reached that the registry does not know yet. If that stays so,
+    /// [`Addresses::retain`] forgets the address.
     pub(crate) fn set_of_stranger(&self, node: &NodeId, addr: Name) {
         let mut known = self.known.write();
         if known.contains_key(node) || known.len() < self.max {
@@ -45,7 +45,7 @@ impl Addresses {
         }
     }
 
-    /// Forgets the addresses of all other nodes.
+    /// Keeps the addresses of these nodes and forgets all others.
     pub(crate) fn retain(&self, of: impl Fn(&NodeId) -> bool) {
         self.known.write().retain(|node, _| of(node));
     }

@@ -1,4 +1,4 @@
-//! Answers to requests of other nodes: sent at once, or once there is room for them.
+//! Answers to requests of other nodes. They are sent at once, or as soon as there is room.
 
 use ligand_transporters::{Abandon, Ack, NodeId, Route, SendError};
 use std::sync::Arc;
@@ -15,20 +15,21 @@ use crate::payload::Payload;
 use crate::protocol::{self, OutResponse, OutResult, Outgoing, ProtocolVersion};
 use crate::service::Reply;
 
-/// An answer that finds no room in the send buffer waits at most this long for some.
+/// How long an answer that finds no room in the send buffer waits for some, at most.
 const ROOM_WAIT: Duration = Duration::from_secs(5);
-/// And is tried again at most this often.
+/// How often such an answer is tried again, at most.
 const ROOM_TRIES: u32 = 50;
-/// An answer to a node that has no address yet waits so long for one, then twice as long, seven times.
+/// How long an answer to a node without an address first waits for one. There are seven waits, each twice as
+/// long as the one before.
 const HELLO_WAIT: Duration = Duration::from_millis(5);
 
 impl Transit {
-    /// Sends what became of a request, now or when there is room.
+    /// Sends the result of a request, now or when there is room.
     pub(super) fn answer(self: &Arc<Self>, to: &ReplyTo, cx: &Context, result: Result<Reply>) {
         let meta = cx.scope().meta.to_json();
         let headers = cx.response_headers().to_json();
         if let Some(problem) = self.oversize(&meta, &headers, || self.is_ours(&to.node)) {
-            // It would be refused there as a whole.
+            // The other node would refuse the whole packet.
             let error = refused(&format!("The answer of '{}'", cx.name()), &problem);
             return self.answer_failure(to, b"{}", &error);
         }
@@ -61,7 +62,7 @@ impl Transit {
                         self.answer_later(to, meta, Some(headers), OwnedContent::Error(wire));
                     }
                     Err(SendError::TooLarge { size, limit }) => {
-                        // Mostly the data or the meta is what is large.
+                        // In most cases it is the data or the meta that is large.
                         let short =
                             protocol::WireError { data: None, stack: None, extra: Vec::new(), ..wire };
                         match self.send_answer(to, b"{}", None, Content::Error(&short)) {
@@ -78,14 +79,15 @@ impl Transit {
         }
     }
 
-    /// An answer without a context: the request was not run. Its headers are null (protocol chapter 6.5).
+    /// Answers without a context, because the request was not run. The headers are null (protocol chapter
+    /// 6.5).
     pub(super) fn answer_failure(self: &Arc<Self>, to: &ReplyTo, meta: &[u8], error: &Error) {
         let wire = error.to_wire(&self.node, self.config.errors.stack);
         match self.send_answer(to, meta, None, Content::Error(&wire)) {
             Ok(()) => {}
-            // The error itself is short.
+            // The error itself is short, so the meta is left out.
             Err(SendError::TooLarge { .. }) if meta.len() > 2 => self.answer_failure(to, b"{}", error),
-            // A storm of bad requests must not pile up answers, nor hold up a stop.
+            // Many bad requests at once must not pile up answers, nor delay a stop.
             Err(SendError::Full | SendError::NoRoute)
                 if self.broker().is_some_and(|broker| !broker.shared().lifecycle.is_stopping())
                     && self.load.has_room() =>
@@ -124,8 +126,8 @@ impl Transit {
         })
     }
 
-    /// Waits a while for the HELLO that came before a request: it may still be with the control loop, or
-    /// with a task that was held up while another one read on.
+    /// Waits a while for the HELLO that was sent before a request. The control loop may not have handled it
+    /// yet. Or the task that read it was held up, while another task read on.
     async fn greeted(&self, node: &NodeId) {
         let mut wait = HELLO_WAIT;
         while self.addresses.of(node).is_none() && wait < HELLO_WAIT * 128 {
@@ -137,7 +139,7 @@ impl Transit {
         }
     }
 
-    /// Waits for room in the send buffer, or for the address of the asker, then answers.
+    /// Waits for room in the send buffer or for the address of the asker, then answers.
     fn answer_later(
         self: &Arc<Self>,
         to: &ReplyTo,
@@ -186,7 +188,7 @@ impl Transit {
     }
 }
 
-/// The answer in place of one that cannot be sent.
+/// The error that is sent in place of an answer that is too large.
 fn too_large(action: &str, size: usize, limit: usize) -> Error {
     let text = format!(
         "The answer of '{action}' has {size} bytes, the transporter or a layer carries at most {limit}."
@@ -194,14 +196,14 @@ fn too_large(action: &str, size: usize, limit: usize) -> Error {
     Error::packet_too_large(text, size, limit)
 }
 
-/// Who gets the answer, and in which version.
+/// Who gets the answer, and in which protocol version.
 #[derive(Clone)]
 pub(super) struct ReplyTo {
     pub(super) version: ProtocolVersion,
     pub(super) node: NodeId,
     pub(super) id: Id,
-    /// Goes with the last copy, and with it the bus may forget the request: not before its answer was
-    /// accepted, be it after a wait for room.
+    /// Acknowledges the request when the last copy is dropped. Then the bus may forget the request. This does
+    /// not happen before the answer was accepted, even if that had to wait for room.
     #[expect(dead_code, reason = "only its end matters")]
     pub(super) ack: Option<Arc<Ack>>,
 }
@@ -218,7 +220,7 @@ enum OwnedContent {
 }
 
 impl OwnedContent {
-    /// About how many bytes it holds.
+    /// About how many bytes this holds.
     fn len(&self) -> usize {
         match self {
             Self::Body(body) => body.as_ref().map_or(0, bytes::Bytes::len),

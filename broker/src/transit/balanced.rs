@@ -1,16 +1,17 @@
-//! Balancing by the bus, `disableBalancer` (protocol chapter 3.1): this node's subscriptions, and when
-//! they hold.
+//! Balancing by the bus, `disableBalancer` (protocol chapter 3.1): this node's subscriptions, and when they
+//! are in place.
 //!
-//! A node takes part from the moment at which it is announced until it leaves. Before and after that its
-//! own calls and events go to itself directly, because over the bus nobody here would get them.
+//! A node takes part from the moment it is announced until it leaves. Before and after that, it sends its own
+//! calls and events to itself directly, because over the bus no service of this node would get them.
 //!
-//! A subscription is made before what it is for is announced: an announcement says what this node offered when
-//! the subscriptions were last looked at, and nothing newer. While one is being made, this node's calls and
-//! events go node by node, as without the option, for nobody here would get them over the bus.
+//! A subscription is made before the service it is for is announced. An announcement says what this node
+//! offered when the subscriptions were last updated, and nothing newer. While a subscription is being made,
+//! this node sends its calls and events to each node itself, as without the option, because over the bus no
+//! service of this node would get them.
 //!
-//! It ends once the others have heard that it is gone, still before this node stops serving. Node ends it
-//! before the announcement; what is asked for in between, and by several nodes that leave at once, would
-//! vanish there, and its callers wait for the deadline.
+//! A subscription ends once the others have heard that its service is gone, and before this node stops
+//! serving. Node ends it before the announcement. There, requests that are sent in between, or by several
+//! nodes that leave at once, would get lost, and their callers would wait for the deadline.
 
 use ligand_transporters::backoff::Backoff;
 use ligand_transporters::locks::Mutex;
@@ -25,32 +26,32 @@ use crate::broker::{ServiceBroker, StartError};
 use crate::membership::Message;
 use crate::registry::{Event, LocalInfo};
 
-/// An announcement has been heard by everybody after so long.
+/// After this long, every node has heard an announcement.
 const HEARD: Duration = Duration::from_millis(250);
-/// Event names that a warning was given for; above that, there are no more.
+/// How many event names are remembered for which a warning was given. After that, no more warnings are given.
 const WARNED: usize = 1024;
 
-/// Whether the others have been told of what changed.
+/// Whether the other nodes have been told of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Announced {
-    /// They will be.
+    /// They will be told.
     NotYet,
-    /// They have been.
+    /// They have been told.
     Yes,
 }
 
 /// What the bus balances for this node.
 #[derive(Debug)]
 pub(super) struct Balanced {
-    /// Configured, and possible with this transporter.
+    /// Whether the option is set and this transporter supports it.
     on: bool,
     /// Whether subscriptions with wildcards get anything.
     wildcards: bool,
-    /// This node is, or is about to be, announced.
+    /// Whether this node is announced, or is about to be.
     joined: AtomicBool,
-    /// The subscriptions stand.
+    /// Whether the subscriptions are in place.
     active: AtomicBool,
-    /// Services that are offered here, and not subscribed for yet.
+    /// How many services are offered here and not subscribed for yet.
     unsettled: Arc<AtomicUsize>,
     subscribed: tokio::sync::Mutex<Subscribed>,
     /// Counts changes of what this node offers.
@@ -61,12 +62,12 @@ pub(super) struct Balanced {
 #[derive(Debug, Default)]
 struct Subscribed {
     now: HashSet<Subscription>,
-    /// This node leaves: nothing is subscribed to any more.
+    /// Whether this node leaves, so that nothing is subscribed to any more.
     left: bool,
 }
 
 impl Subscribed {
-    /// Ends what is not wanted any more.
+    /// Ends the subscriptions that are no longer wanted.
     async fn end(
         &mut self,
         on: &dyn Connection,
@@ -81,7 +82,7 @@ impl Subscribed {
     }
 }
 
-/// A service that is offered and not subscribed for yet.
+/// A service that is offered and not subscribed for yet. It counts until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Unsettled(Arc<AtomicUsize>);
 
@@ -112,7 +113,7 @@ impl Balanced {
         }
     }
 
-    /// Whether this name is told of for the first time.
+    /// Whether this is the first warning for this name.
     fn is_first(&self, name: &Name) -> bool {
         let mut warned = self.warned.lock();
         !warned.contains(name) && warned.len() < WARNED && warned.insert(name.clone())
@@ -120,7 +121,7 @@ impl Balanced {
 }
 
 impl Transit {
-    /// Whether the bus is to balance, once this node takes part.
+    /// Whether the bus balances once this node takes part.
     pub(crate) fn is_balanced(&self) -> bool {
         self.balanced.on
     }
@@ -130,10 +131,10 @@ impl Transit {
         self.balanced.active.load(Ordering::Relaxed) && self.balanced.unsettled.load(Ordering::Acquire) == 0
     }
 
-    /// Begins to take part. What may be announced then.
+    /// Begins to take part. Returns what may be announced then.
     ///
     /// # Errors
-    /// When the server refuses a subscription.
+    /// If the server refuses a subscription.
     pub(super) async fn start_balancing(
         &self,
         broker: &ServiceBroker,
@@ -143,10 +144,10 @@ impl Transit {
     }
 
     async fn balance(&self, broker: &ServiceBroker) -> Result<Arc<LocalInfo>, TransportError> {
-        // Looked at before the subscriptions are, so that there is one for each thing in it.
+        // This is read before the subscriptions are made, so that everything in it has one.
         let info = broker.shared().registry.local_info();
         match self.rebalance(broker, false, Announced::NotYet).await {
-            // The connection is gone; what there is to subscribe to is subscribed to when it is back.
+            // The connection is gone. The subscriptions are made when it is back.
             Err(error) if error.is_retryable() => {
                 tracing::debug!(error = %error, "balanced subscriptions not made yet");
                 Ok(info)
@@ -155,15 +156,15 @@ impl Transit {
         }
     }
 
-    /// To be held from before a service is offered until [`Transit::settle`] has subscribed for it.
+    /// Hold this from before a service is offered until [`Transit::settle`] has subscribed for it.
     pub(crate) fn unsettled(&self) -> Option<Unsettled> {
         self.balanced.on.then(|| Unsettled::new(&self.balanced.unsettled))
     }
 
-    /// Subscribes for a service that has been offered, where this node takes part already.
+    /// Subscribes for a service that is offered now, if this node takes part already.
     ///
     /// # Errors
-    /// When the server refuses, and the broker is still starting. Later it is reported.
+    /// If the server refuses while the broker is still starting. Later, a refusal is only reported.
     pub(crate) async fn settle(&self, broker: &ServiceBroker, starting: bool) -> Result<(), StartError> {
         if !self.balanced.joined.load(Ordering::Relaxed) {
             return Ok(());
@@ -177,14 +178,15 @@ impl Transit {
         }
     }
 
-    /// Subscribes to what this node offers now, and no longer to what it does not. `anew`: the server has
-    /// forgotten what there was.
+    /// Subscribes to what this node offers now, and ends the subscriptions for what it no longer offers.
+    /// `anew` means that the server has forgotten all subscriptions.
     ///
     /// # Errors
-    /// When the server refuses; the next time tries again.
+    /// If the server refuses. The next call tries again.
     ///
     /// # Cancel safety
-    /// What was done is done again the next time, which does no harm.
+    /// If the future is dropped, some subscriptions may have been made or ended. The next call does that
+    /// again, which is harmless.
     async fn rebalance(
         &self,
         broker: &ServiceBroker,
@@ -213,13 +215,13 @@ impl Transit {
         Ok(())
     }
 
-    /// With a connection that comes back everything is subscribed to anew.
+    /// Whether to change the subscriptions now. A connection that comes back makes all of them anew.
     fn may_rebalance(&self) -> bool {
         self.balanced.joined.load(Ordering::Relaxed) && self.uplink.is_connected()
     }
 
-    /// As [`Transit::rebalance`] for a node that takes part already; a refusal is reported, and tried again with
-    /// the next announcement.
+    /// As [`Transit::rebalance`], for a node that takes part already. A refusal is reported, and tried again
+    /// with the next announcement.
     pub(super) async fn rebalance_now(&self, broker: &ServiceBroker, announced: Announced) {
         if self.may_rebalance()
             && let Err(error) = self.rebalance(broker, false, announced).await
@@ -228,11 +230,11 @@ impl Transit {
         }
     }
 
-    /// Makes the subscriptions of a node anew that took part before its connection was lost. What may be
-    /// announced then.
+    /// Makes the subscriptions anew for a node that took part before its connection was lost. Returns what
+    /// may be announced then.
     ///
     /// # Errors
-    /// As [`Transit::rebalance`].
+    /// As in [`Transit::rebalance`].
     pub(super) async fn rebalance_joined(
         &self,
         broker: &ServiceBroker,
@@ -244,8 +246,8 @@ impl Transit {
         Ok(info)
     }
 
-    /// Changes the subscriptions, then announces this node. What the server refuses is asked for again until it
-    /// allows it, or until there is another change; it is not announced before.
+    /// Changes the subscriptions, then announces this node. If the server refuses, this tries again until the
+    /// server accepts, or until there is another change. The node is not announced before.
     pub(crate) fn rebalance_and_announce(self: &Arc<Self>, broker: &ServiceBroker) {
         let (transit, broker) = (Arc::clone(self), broker.clone());
         let change = self.balanced.changes.fetch_add(1, Ordering::Relaxed) + 1;
@@ -253,7 +255,7 @@ impl Transit {
             let mut backoff = Backoff::default();
             let mut refused = None;
             loop {
-                // Looked at before the subscriptions are, so that there is one for each thing in it.
+                // This is read before the subscriptions are made, so that everything in it has one.
                 let info = broker.shared().registry.local_info();
                 let made = if transit.may_rebalance() {
                     transit.rebalance(&broker, false, Announced::NotYet).await
@@ -262,10 +264,11 @@ impl Transit {
                 };
                 match made {
                     Err(error) if !error.is_retryable() => transit.refused(&error),
-                    // With the connection that comes back everything is subscribed to anew.
+                    // A connection that comes back makes all subscriptions anew.
                     _ => return transit.control.tell(Message::Announce(info)),
                 }
-                // Meanwhile nothing of this node goes where nobody here would get it.
+                // Meanwhile, the calls and events of this node do not go over the bus, where no service of
+                // this node would get them.
                 refused = refused.or_else(|| transit.unsettled());
                 tokio::time::sleep(backoff.next_wait()).await;
                 if transit.balanced.changes.load(Ordering::Relaxed) != change {
@@ -275,8 +278,8 @@ impl Transit {
         });
     }
 
-    /// This node has been announced as of `seq`: what had to wait for that can end. After a change it has to wait
-    /// for the next announcement.
+    /// This node has been announced as of `seq`, so subscriptions that waited for that can end. If something
+    /// has changed since, they wait for the next announcement.
     pub(crate) fn announced(self: &Arc<Self>, broker: &ServiceBroker, seq: u64) {
         if self.balanced.on {
             let (transit, broker) = (Arc::clone(self), broker.clone());
@@ -289,13 +292,13 @@ impl Transit {
         }
     }
 
-    /// From now on this node calls itself directly, because it is about to leave.
+    /// From now on this node sends its calls to itself directly, because it is about to leave.
     pub(super) fn stop_balancing(&self) {
         self.balanced.active.store(false, Ordering::Relaxed);
         self.balanced.joined.store(false, Ordering::Relaxed);
     }
 
-    /// Ends every balanced subscription of a node that has announced that it leaves, and still serves.
+    /// Ends every balanced subscription. This node has announced that it leaves, and still serves.
     pub(super) async fn end_balanced(&self) {
         let mut subscribed = self.balanced.subscribed.lock().await;
         subscribed.left = true;
@@ -307,13 +310,14 @@ impl Transit {
         if let Some(connection) = self.uplink.any_connection()
             && let Err(error) = subscribed.end(&*connection, &HashSet::new()).await
         {
-            // Where the connection is gone, so are they.
+            // If the connection is gone, so are the subscriptions.
             tracing::debug!(error = %error, "balanced subscriptions were not ended");
         }
     }
 
-    /// Ends every balanced subscription of a node that does not hear everything, unless the connection came or
-    /// went since: others are to serve its groups. They are made anew when it is back.
+    /// Ends every balanced subscription of a node that does not hear everything, so that other nodes serve
+    /// its groups. Does nothing if the connection came or went since. The subscriptions are made anew when
+    /// the node is back.
     pub(super) async fn pause_balanced(&self, generation: u64) {
         let mut subscribed = self.balanced.subscribed.lock().await;
         if self.uplink.generation() == generation
@@ -324,7 +328,8 @@ impl Transit {
         }
     }
 
-    /// Node's set: every action that other nodes may call, every subscription but those to the broker's
+    /// The same set as Node's: every action that other nodes may call, and every event subscription except
+    /// those to the broker's own events.
     /// own events.
     fn wanted(&self, broker: &ServiceBroker) -> HashSet<Subscription> {
         let snapshot = broker.shared().registry.load();
@@ -350,12 +355,12 @@ impl Transit {
         actions.chain(events).collect()
     }
 
-    /// Whether other nodes may call an action at all that is made public.
+    /// Whether other nodes may call this action, provided that it is public.
     pub(crate) fn offers_to_others(&self, action: &str) -> bool {
         action != "$node.options" || self.config.internal_services.remote_options
     }
 
-    /// Warns, once per event, where a group will not get it.
+    /// Warns, once per event, if a group will not get the event.
     pub(crate) fn check_balanced_event(&self, event: &Event, group: &Name) {
         if !self.balanced.wildcards && event.is_by_pattern_only(group) && self.balanced.is_first(event.name())
         {

@@ -1,4 +1,4 @@
-//! A call to another node: request out, answer in.
+//! A call to another node: the request goes out, the answer comes in.
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -34,10 +34,11 @@ impl Transit {
                 _ => return Err(Error::internal("a remote function was given no remote endpoint")),
             };
             let node = node.as_deref();
-            // The clock is read here only: what follows takes a few microseconds.
+            // The clock is read only here. What follows takes a few microseconds.
             let remaining = cx.remaining();
             if remaining.is_some_and(|left| left.is_zero()) {
-                // A layer held the call until there was no time left; 0 would mean "no limit" over there.
+                // A layer held the call until no time was left. A timeout of 0 would mean "no limit" to the
+                // other node.
                 let error = Error::of_action(ErrorKind::RequestSkipped, cx.name(), Some(&self.node));
                 return Err(error.at_node(&self.node).with_outcome(Outcome::NotRun));
             }
@@ -48,7 +49,7 @@ impl Transit {
                 return Err(self.queue_is_full(&cx));
             };
             let id = ticket.id();
-            // From here on an answer may come; dropping the ticket forgets the call.
+            // From here on an answer may arrive. Dropping the ticket forgets the call.
             if let Err(error) = self.send_request(&cx, node, id, remaining, body.as_ref()) {
                 ticket.not_sent();
                 cx.is_over(id);
@@ -101,7 +102,7 @@ impl Transit {
         })
     }
 
-    /// Sends the request to one node, or to whomever the bus chooses.
+    /// Sends the request to one node, or to the node that the bus chooses.
     fn send_request(
         &self,
         cx: &Context,
@@ -158,7 +159,7 @@ impl Transit {
         sent.map_err(|error| not_sent(error, cx.name(), node.map(Node::id), &self.node))
     }
 
-    /// What the other node answered; its meta is merged whether it succeeded or not.
+    /// Reads what the other node answered. The meta is merged whether or not the call succeeded.
     fn read(&self, cx: &Context, node: &NodeId, response: &Response) -> Result<Reply> {
         cx.scope().meta.absorb(response.meta().into_bytes());
         if let Some(headers) = response.headers() {
@@ -188,7 +189,7 @@ impl Transit {
             "size": self.pending.len(),
             "limit": self.config.transit.max_queue_size,
         });
-        // Not an answer of another node: asking a second one would not help.
+        // This is not an answer of another node, so asking a second node would not help.
         Error::with_kind(ErrorKind::QueueIsFull, data).at_node(&self.node).with_outcome(Outcome::NotRun)
     }
 }

@@ -1,7 +1,7 @@
-//! The connection to the message server: making it, losing it, and what is done when it is back.
+//! The connection to the message server: opens it, loses it, and restores what it needs when it is back.
 //!
-//! The transporter reconnects by itself. What has to be restored then is this module's business, so that
-//! each subscription is made by one party only.
+//! The transporter reconnects by itself. This module then restores the subscriptions, so that only one party
+//! makes each of them.
 
 use ligand_transporters::backoff::Backoff;
 use ligand_transporters::{Connection, Subscription, TransportError, Transporter, Up};
@@ -17,13 +17,14 @@ use crate::config::{Timeout, TransporterConfig, redact};
 use crate::membership::Message;
 use crate::registry::LocalInfo;
 
-/// Who is told that a node has left gives up what that still has to answer; so long that is waited for.
+/// A node that hears a farewell gives up the answers that the leaving node still owes it. So a farewell waits
+/// this long for running handlers.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
-/// How often it is looked whether it has.
+/// How often it checks whether handlers are still running.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 impl Transit {
-    /// Opens the connection, again and again until `transit.connectTimeout` has passed.
+    /// Opens the connection. Tries again and again until `transit.connectTimeout` has passed.
     pub(super) async fn open_connection(
         &self,
         transporter: &Arc<dyn Transporter>,
@@ -61,8 +62,8 @@ impl Transit {
         }
     }
 
-    /// Subscribes for the first time; gives the generation of the connection that it was done on. A connection that
-    /// is lost meanwhile comes back by itself, and is waited for.
+    /// Subscribes for the first time, and returns the generation of the connection on which that happened. A
+    /// connection that is lost meanwhile comes back by itself, and this waits for it.
     pub(super) async fn subscribe_first(
         &self,
         topics: &[Subscription],
@@ -88,7 +89,7 @@ impl Transit {
         }
     }
 
-    /// The transporter is connected, perhaps again.
+    /// The transporter is connected, for the first time or again.
     pub(crate) fn came_up(self: &Arc<Self>, broker: &ServiceBroker, how: Up) {
         let again = self.uplink.was_ever_connected() || how == Up::Again;
         if !again {
@@ -100,8 +101,8 @@ impl Transit {
         self.uplink.link.spawn(async move { transit.restore(&broker, generation).await });
     }
 
-    /// Makes the subscriptions again, then takes part again. Ends when the connection is lost once more, or
-    /// has been restored once more: that is another generation's business.
+    /// Makes the subscriptions again, then lets this node take part again. It ends when the connection is
+    /// lost once more or was restored once more, because then another generation takes over.
     async fn restore(self: &Arc<Self>, broker: &ServiceBroker, generation: u64) {
         let mut backoff = Backoff::default();
         let mut leaving = false;
@@ -113,8 +114,8 @@ impl Transit {
             if self.uplink.generation() != generation {
                 return;
             }
-            // A node that does not hear everything must not pretend to be there. What the server refuses
-            // now, it may allow in a while.
+            // A node that does not hear everything must not pretend to be there. What the server refuses now,
+            // it may allow later.
             if error.is_retryable() {
                 tracing::debug!(error = %error, "subscriptions not restored yet");
             } else {
@@ -138,16 +139,16 @@ impl Transit {
         broker.publish_local("$transporter.connected", serde_json::json!({ "wasReconnect": true }));
     }
 
-    /// Subscribes to what every node listens to, and to what the server balances for this one. What may be
-    /// announced then.
+    /// Subscribes to what every node listens to, and to what the server balances for this node. Returns what
+    /// may be announced then.
     async fn hear_again(&self, broker: &ServiceBroker) -> Result<Arc<LocalInfo>, TransportError> {
         self.subscribe_again().await?;
         self.rebalance_joined(broker).await
     }
 
-    /// The server has taken subscriptions away. Calls to this node would vanish, so it takes back what it offers
-    /// and takes part no more until it hears everything again; its own calls fail at once, as without a
-    /// connection.
+    /// The server has taken subscriptions away, so calls to this node would get lost. The node takes back
+    /// what it offers, and does not take part until it hears everything again. Its own calls fail at once, as
+    /// without a connection.
     pub(super) fn went_deaf(self: &Arc<Self>, why: &TransportError) {
         let generation = self.uplink.next_generation();
         self.uplink.log_lost(why, Lost::Deaf);
@@ -159,10 +160,10 @@ impl Transit {
         self.leave_for_now(generation);
     }
 
-    /// Takes back what this node offers, lets what runs end for a moment, and says farewell.
+    /// Takes back what this node offers, waits a moment for running handlers, and says farewell.
     fn leave_for_now(self: &Arc<Self>, generation: u64) {
         let transit = Arc::clone(self);
-        // Before anybody can say that it is back.
+        // This message is sent before any message that the node is back.
         let (done, taken_back) = oneshot::channel();
         self.control.tell(Message::TakeBack(done));
         self.uplink.link.spawn(async move {
@@ -176,8 +177,8 @@ impl Transit {
         });
     }
 
-    /// The connection is gone for now. From here on calls to other nodes fail at once; those under way
-    /// settle at their deadlines, because their answers may yet come.
+    /// The connection is gone for now. From here on, calls to other nodes fail at once. Calls under way
+    /// settle at their deadlines, because their answers may still arrive.
     pub(super) fn went_down(&self, why: &TransportError) {
         self.uplink.next_generation();
         self.uplink.log_lost(why, Lost::Gone);
@@ -207,7 +208,7 @@ pub(crate) fn is_over(until: Option<Instant>, wait: Duration) -> bool {
     until.is_some_and(|until| Instant::now() + wait >= until)
 }
 
-/// Transporters are to name servers without passwords; this holds where one forgets.
+/// Transporters should name servers without passwords. This removes them if a transporter forgets.
 fn without_secrets(error: TransportError) -> TransportError {
     match error {
         TransportError::Connect { to, source } => TransportError::Connect { to: redact(&to), source },

@@ -1,4 +1,4 @@
-//! Packets to whoever else has this node's id.
+//! Packets to another node that has this node's id.
 
 use ligand_transporters::{InvalidId, Name, NodeId, Route};
 
@@ -7,14 +7,14 @@ use super::ping::wall_clock_ms;
 use crate::discovery::conflict::{Conflict, Probe};
 use crate::protocol::{Id, Outgoing, ProtocolVersion};
 
-/// Where an inbox is shared, the server hands out by turns what comes for it; so many answers to a probe
-/// are not all handed to the owner itself.
+/// How many PINGs a probe sends if an inbox is shared. The server hands out the packets of a shared inbox in
+/// turn, so not all of the answers go to the owner itself.
 const SHARED_PROBES: usize = 4;
-/// Between our id and an address; holds blanks, which no id of a ligand node can.
+/// Stands between our id and an address. It contains spaces, which the id of a ligand node cannot contain.
 const STAND_IN: &str = " at ";
 
 impl Transit {
-    /// Asks whoever has our id whether that is somebody else.
+    /// Probes whether another node has our id.
     pub(crate) fn probe(&self, probe: &Probe) {
         let ping = Outgoing::Ping { time: wall_clock_ms(), id: Id::Text(&probe.nonce) };
         if !self.uplink.shared_inboxes {
@@ -29,7 +29,7 @@ impl Transit {
         self.send_to_double(None, self.wire.version, &pong);
     }
 
-    /// Sends a packet to whoever else has our id: to an address, or over a bus to our own topic.
+    /// Sends a packet to the other node that has our id: to an address, or over a bus to our own topic.
     pub(crate) fn send_to_double(
         &self,
         addr: Option<&Name>,
@@ -46,8 +46,8 @@ impl Transit {
         }
     }
 
-    /// The id under which the transporter keeps the connection to an owner of our id. Its connections are
-    /// per id, and ours stands for ourselves.
+    /// The id under which the transporter keeps the connection to another owner of our id. Its connections
+    /// are per id, and ours stands for this node.
     fn stand_in(&self, addr: &str) -> Result<NodeId, InvalidId> {
         NodeId::foreign(format!("{}{STAND_IN}{addr}", self.node))
     }

@@ -1,4 +1,4 @@
-//! Events of other nodes: find the handlers, run them.
+//! Events of other nodes: finds the handlers and runs them.
 
 use ligand_transporters::{Ack, Name, NodeId};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ impl Transit {
         let shared = broker.shared();
         let size = event.context.frame.len();
         let under_way = shared.tracker.len();
-        // A stop that comes meanwhile waits for this one too.
+        // A stop that begins meanwhile waits for this event too.
         let _counted = shared.tracker.token();
         if shared.lifecycle.is_stopping() || !self.load.has_room_for_event(size, under_way) {
             Counters::add(&self.stats.events_dropped);
@@ -58,7 +58,7 @@ impl Transit {
         };
         let scope = Scope {
             name: Some(event.event().into()),
-            // As Node does, the context gets an id of its own.
+            // As in Node, the context gets an id of its own.
             id: LazyId::default(),
             level: context.level.unwrap_or(1),
             tracing: context.tracing,

@@ -1,9 +1,10 @@
-//! Packets that are refused, by this node or by the one that they are for.
+//! Packets that are refused, by this node or by their receiver.
 //!
-//! Limits of another node are not known. Towards a node of ours this node's own are a fair guess, because a
-//! cluster has the same options everywhere, so `meta` and `headers` are compared before they are sent: whoever
-//! set them learns of it. A Node.js node has no limits, so to one everything is sent. What would cost every
-//! packet something is not looked at here; the other node refuses it, and says so.
+//! The limits of another node are not known. For a ligand node, this node's own limits are a fair guess,
+//! because a cluster has the same options everywhere. So `meta` and `headers` are checked before they are
+//! sent, and whoever set them learns of it. A Node.js node has no limits, so everything is sent to it. Checks
+//! that would cost something for every packet are not made here. The other node refuses such a packet and
+//! reports that.
 
 use serde_json::json;
 
@@ -12,12 +13,12 @@ use crate::error::Error;
 use crate::registry::Node;
 use crate::serializer::{Bound, Problem};
 
-/// What `client.type` is in the INFO of a node of ours.
+/// The value of `client.type` in the INFO of a ligand node.
 pub(super) const CLIENT: &str = "rust";
 
 impl Transit {
-    /// Why a node of ours would refuse a packet with these values beside its body, if it would. Who it is for
-    /// is asked only where something is too large.
+    /// Why a ligand node would refuse a packet with these values beside its body, if it would. The receiver
+    /// is looked up only if something is too large.
     #[inline]
     pub(super) fn oversize(
         &self,
@@ -37,12 +38,12 @@ impl Transit {
     }
 }
 
-/// Whether a node is of ours.
+/// Whether this is a ligand node.
 pub(super) fn is_ours(node: &Node) -> bool {
     node.client().kind.as_str() == CLIENT
 }
 
-/// The error about a packet that is refused; `what` it is begins a sentence.
+/// The error about a refused packet. `what` names the packet and begins a sentence.
 pub(super) fn refused(what: &str, problem: &Problem) -> Error {
     let (advice, data) = match problem {
         Problem::Limit { bound, limit, size, .. } => {
@@ -55,7 +56,7 @@ pub(super) fn refused(what: &str, problem: &Problem) -> Error {
     Error::of_packet(502, "PACKET_REFUSED", format!("{what} is refused: {problem}{advice}."), data)
 }
 
-/// Which limit was exceeded, by how much.
+/// Which limit was exceeded, and by how much.
 pub(super) fn limit_data(bound: Option<Bound>, limit: usize, size: usize) -> serde_json::Value {
     json!({ "limit": bound.and_then(Bound::option), "max": limit, "size": size })
 }

@@ -1,7 +1,8 @@
 //! Packets that another serializer wrote.
 //!
-//! Nothing in a packet says which one it was, but the first byte of a map tells the families apart. Who
-//! writes in another one is named once in a while, with both names, however many packets it sends.
+//! A packet does not name its serializer, but the first byte of a map tells the families apart. A sender that
+//! uses another family is logged once in a while, with the names of both families, however many packets it
+//! sends.
 
 use bytes::Bytes;
 use ligand_transporters::locks::Mutex;
@@ -15,14 +16,14 @@ use crate::codec::Codec;
 use crate::discovery::Bucket;
 use crate::serializer::serializer;
 
-/// Senders that are remembered. Later ones go unnamed until one of these was not heard for [`AGAIN`].
+/// How many senders are remembered. Later ones are not logged until one of these was not heard for [`AGAIN`].
 const MAX_NAMED: usize = 64;
-/// A sender is named again after so long.
+/// After this long, a sender is logged again.
 const AGAIN: Duration = Duration::from_secs(600);
-/// So many packets a second are looked into for the name of their sender.
+/// How many packets a second are parsed to find their sender.
 const LOOKS: u32 = 20;
 
-/// Formats that begin a packet alike, and understand each other's plain values.
+/// Formats whose packets begin alike, and that understand each other's plain values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Family {
     Json,
@@ -39,7 +40,7 @@ impl Family {
         }
     }
 
-    /// Who writes a map that begins so: none of these bytes begins a map of another family.
+    /// The family whose maps begin with this byte. None of these bytes begins a map of another family.
     const fn begun_by(first: u8) -> Option<Self> {
         match first {
             b'{' => Some(Self::Json),
@@ -66,7 +67,7 @@ impl Family {
     }
 }
 
-/// Who was named, and when the next packet may be looked into.
+/// Which senders were logged, and when the next packet may be parsed.
 #[derive(Debug)]
 pub(super) struct Foreign(Mutex<Named>);
 
@@ -88,12 +89,12 @@ impl Foreign {
         self.0.lock().looks.take(now)
     }
 
-    /// Whether this sender is to be named now.
+    /// Whether to log this sender now.
     fn is_news(&self, sender: Option<&NodeId>, now: Instant) -> bool {
         let named = &mut *self.0.lock();
         let sender = sender.cloned();
         if named.senders.len() >= MAX_NAMED && !named.senders.contains_key(&sender) {
-            // Looked at a few times a second at most.
+            // This runs a few times a second at most.
             named.senders.retain(|_, lines| !lines.has(now));
             if named.senders.len() >= MAX_NAMED {
                 return false;
@@ -104,7 +105,7 @@ impl Foreign {
 }
 
 impl Transit {
-    /// Looks whether a packet is of another family than ours, by its first byte.
+    /// Checks the first byte of a packet for another family than ours.
     #[inline]
     pub(super) fn look_at(&self, kind: PacketKind, packet: &Bytes) {
         let family = packet.first().and_then(|first| Family::begun_by(*first));

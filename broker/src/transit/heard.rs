@@ -1,4 +1,4 @@
-//! Signs of life in the traffic of data.
+//! Signs of life in data packets.
 
 use ligand_transporters::NodeId;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,14 +9,13 @@ use crate::broker::ServiceBroker;
 use crate::membership::Message;
 use crate::protocol::{Incoming, ProtocolVersion};
 
-/// A clock that ticks when the control loop looks for silence, about once a second: precise enough for
-/// that, and free to read for every packet.
+/// A clock that ticks when the control loop checks for silence, about once a second. That is precise enough,
+/// and it costs nothing to read for every packet.
 #[derive(Debug, Default)]
 pub(super) struct Coarse(AtomicU64);
 
 impl Transit {
-    /// Any packet says that its sender is alive. One from a node that is not known as online makes us ask
-    /// it who it is.
+    /// Any packet says that its sender is alive. If the sender is not known as online, it is asked who it is.
     pub(super) fn heard(&self, broker: &ServiceBroker, incoming: &Incoming, version: ProtocolVersion) {
         let sender = &incoming.sender;
         let snapshot = broker.shared().registry.load();
@@ -30,7 +29,7 @@ impl Transit {
         }
     }
 
-    /// Tells `alive` about every node that was heard since the last time, and lets the clock tick.
+    /// Calls `alive` for every node that was heard since the last call, and lets the clock tick.
     pub(crate) fn heard_since(&self, broker: &ServiceBroker, mut alive: impl FnMut(&NodeId, Instant)) {
         let now = Instant::now();
         let tick = self.coarse.0.fetch_add(1, Ordering::Relaxed);

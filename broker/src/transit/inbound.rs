@@ -1,4 +1,4 @@
-//! Packets on their way in: read the envelope, check it, and hand it to whom it is for.
+//! Packets on their way in: reads and checks the envelope, and passes the packet on.
 
 use ligand_transporters::{Batch, Frame, NodeId, PacketKind};
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use crate::membership::Message;
 use crate::protocol::{Incoming, Packet, ProtocolVersion};
 use crate::serializer::{DecodeError, Problem};
 
-/// Data frames handled before the writers get a chance to flush what was answered.
+/// How many data frames are handled before the writers get a chance to flush the answers.
 const TURN_FRAMES: u32 = 256;
-/// The same as time.
+/// How long frames are handled before that.
 const TURN_TIME: Duration = Duration::from_micros(200);
 
 impl Transit {
-    /// Works frames off: control packets are passed on, requests and events are run in place.
+    /// Handles frames. Control packets are passed on; requests and events run in place.
     pub(super) fn deliver(self: &Arc<Self>, batch: &mut Batch<'_>) {
         let Some(broker) = self.broker() else {
             while batch.next().is_some() {}
@@ -35,14 +35,14 @@ impl Transit {
                 }
                 handled += 1;
                 self.data(&broker, frame);
-                // The clock is read rarely: most frames take a few microseconds.
+                // The clock is read rarely, because most frames take a few microseconds.
                 if handled >= TURN_FRAMES || (handled % 8 == 0 && from.elapsed() >= TURN_TIME) {
                     return;
                 }
             }
         };
-        // Handlers and layers are guarded by themselves. What is left is what their values do when they are
-        // dropped, and connections that are not ours.
+        // Handlers and layers have their own guards. This guard is for values that panic when they are
+        // dropped, and for connections of other crates.
         for _ in 0..TURN_FRAMES {
             let Err(panicked) = guard::run(&mut turn) else { return };
             tracing::error!(panic = panicked.text(), "a packet met a panic, its reader goes on");
@@ -51,7 +51,7 @@ impl Transit {
 
     fn data(self: &Arc<Self>, broker: &ServiceBroker, frame: Frame) {
         if !self.is_claimed() {
-            // The owner of our id, if there is one, gets its own copy, and answers.
+            // If our id has another owner, it gets its own copy and answers.
             return;
         }
         let Frame { kind, payload, ack, shed, .. } = frame;
@@ -59,7 +59,8 @@ impl Transit {
         let Some(version) = self.accept(broker, &incoming) else { return };
         let Incoming { sender, packet, .. } = incoming;
         match packet {
-            // The transporter's inbox is full: events go first, requests may be made elsewhere.
+            // The transporter's inbox is full. Events are dropped first, because requests can be made
+            // elsewhere.
             Packet::Event(_) if shed => Counters::add(&self.stats.events_dropped),
             Packet::Request(request) if shed => self.turn_away(version, sender, &request, ack),
             Packet::Request(request) => self.serve(broker, version, sender, &request, ack),
@@ -72,7 +73,7 @@ impl Transit {
         }
     }
 
-    /// Counts what a response did not find.
+    /// Counts a response that was not taken.
     #[inline]
     fn count(&self, found: Matched, sender: &NodeId) {
         match found {
@@ -85,8 +86,8 @@ impl Transit {
         }
     }
 
-    /// Decodes a packet. A request that cannot be read but names its id and sender is answered, and a
-    /// response that does ends its call, so that no caller waits in vain.
+    /// Decodes a packet. A request that cannot be read, but names its id and sender, is answered. A response
+    /// of that kind ends its call. So no caller waits in vain.
     pub(crate) fn open(self: &Arc<Self>, kind: PacketKind, payload: bytes::Bytes) -> Option<Incoming> {
         let payload = match self.wire.layers.incoming(kind, payload) {
             Ok(payload) => payload,
@@ -113,15 +114,15 @@ impl Transit {
         }
     }
 
-    /// Ends the call whose answer cannot be read, where that says who answers: somebody who was not asked
-    /// cannot do that, as with any answer.
+    /// Ends the call whose answer cannot be read, if the answer says who sent it. As with any answer, only
+    /// the node that was asked can end the call.
     fn refuse_answer(&self, error: DecodeError) {
         let DecodeError { problem, id: Some(id), sender: Some(sender), .. } = error else { return };
         let found = self.pending.refuse(&sender, id.as_str(), problem);
         self.count(found, &sender);
     }
 
-    /// The version to answer in; `None` for a packet of a version that is not accepted.
+    /// Returns the version to answer in, or `None` if the version of the packet is not accepted.
     pub(crate) fn accept(
         self: &Arc<Self>,
         broker: &ServiceBroker,

@@ -1,4 +1,4 @@
-//! What the log is told of the connection, in a line a second of each kind.
+//! Log lines about the connection, at most one a second of each kind.
 
 use ligand_transporters::locks::MutexGuard;
 use ligand_transporters::{SendError, TransportError};
@@ -14,7 +14,7 @@ impl Uplink {
         self.link.log_line(cause)
     }
 
-    /// Connected for the first time.
+    /// The first connection was made.
     pub(super) fn log_connected(&self, attempts: u32, took: Duration) {
         tracing::info!(
             node = %self.link.node(),
@@ -25,7 +25,7 @@ impl Uplink {
         );
     }
 
-    /// Not connected for the first time.
+    /// An attempt to make the first connection failed.
     pub(super) fn log_not_connected(&self, why: &TransportError, attempts: u32, wait: Duration) {
         if let Some(left_out) = self.log_line("transporter not connected") {
             tracing::warn!(
@@ -45,11 +45,12 @@ impl Uplink {
         self.log_said(said);
     }
 
-    /// Connected again, in a generation of the connection that may be over by now.
+    /// The connection is back. Its generation may be over by now.
     pub(super) fn log_back(&self, generation: u64) {
         let said = {
             let mut outage = self.outage();
-            // Whoever loses it begins another one first, and comes to the outage after this.
+            // Whoever loses the connection begins another generation first, and updates the outage after
+            // this.
             if !self.is_generation(generation) {
                 return;
             }
@@ -58,7 +59,7 @@ impl Uplink {
         self.log_said(said);
     }
 
-    /// Says what could not be said before.
+    /// Logs what could not be logged before.
     pub(crate) fn log_outage(&self, now: Instant) {
         let said = self.outage().owed(now.into_std());
         self.log_said(said);
@@ -96,7 +97,7 @@ impl Uplink {
         }
     }
 
-    /// A packet for everybody was not sent.
+    /// A broadcast was not sent.
     pub(crate) fn log_unsent(&self, packet: &'static str, why: &SendError) {
         if let Some(left_out) = self.log_line(packet) {
             tracing::warn!(

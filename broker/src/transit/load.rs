@@ -1,8 +1,8 @@
-//! How much of other nodes' work is in hand, and how much may be.
+//! How much work of other nodes is under way, and how much may be.
 //!
-//! A request or event holds its frame until its handler is done. Without a bound, handlers that wait would
-//! hold as many of the largest frames as there may be handlers. Events are shed first, when four fifths of
-//! either bound are taken: nobody waits for them. What is left is for requests, which are answered.
+//! A request or event holds its frame until its handler is done. Without a bound, waiting handlers would hold
+//! as many of the largest frames as there may be handlers. Events are dropped first, when four fifths of
+//! either bound are used, because nobody waits for them. The rest is for requests, which are answered.
 
 use ligand_transporters::Ack;
 use std::sync::Arc;
@@ -11,20 +11,20 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use super::Transit;
 use crate::config::TransitConfig;
 
-/// Answers that wait for room in a send buffer hold at most so many bytes; one that comes on top is lost, and
+/// How many bytes the answers that wait for room in a send buffer may hold. Further answers are lost, and
 /// counted.
 const WAITING_BYTES: usize = 64 * 1024 * 1024;
 
-/// See the module.
+/// Counts the work of other nodes that is under way.
 #[derive(Debug)]
 pub(super) struct Load {
-    /// Requests that are being handled.
+    /// How many requests are being handled.
     requests: AtomicUsize,
-    /// Bytes of packets whose handlers wait.
+    /// How many bytes the packets of waiting handlers hold.
     bytes: AtomicUsize,
-    /// Bytes of answers that wait for room in a send buffer.
+    /// How many bytes are held by answers that wait for room in a send buffer.
     waiting_bytes: AtomicUsize,
-    /// Counts requests as they come, so that stopping can see whether any still do.
+    /// Counts requests as they arrive, so that a stop can see whether any still arrive.
     arrived: AtomicU64,
     max_requests: usize,
     max_bytes: usize,
@@ -42,7 +42,7 @@ impl Load {
         }
     }
 
-    /// Requests that are being handled.
+    /// How many requests are being handled.
     pub(super) fn requests(&self) -> usize {
         self.requests.load(Ordering::Relaxed)
     }
@@ -52,28 +52,28 @@ impl Load {
         self.requests() < self.max_requests
     }
 
-    /// Whether a request of this size may be run.
+    /// Whether a request of this size may run.
     pub(super) fn has_room_for_request(&self, bytes: usize) -> bool {
         self.has_room() && self.fits(bytes, self.max_bytes)
     }
 
-    /// Whether an event of this size may be run, while `running` handlers are.
+    /// Whether an event of this size may run while `running` handlers run.
     pub(super) fn has_room_for_event(&self, bytes: usize, running: usize) -> bool {
         running < four_fifths(self.max_requests) && self.fits(bytes, four_fifths(self.max_bytes))
     }
 
-    /// A single one always fits, however large.
+    /// Whether `bytes` more stay within `limit`. A single packet always fits, however large it is.
     fn fits(&self, bytes: usize, limit: usize) -> bool {
         let held = self.bytes.load(Ordering::Relaxed);
         held == 0 || held.saturating_add(bytes) <= limit
     }
 
-    /// A request came.
+    /// A request arrived.
     pub(super) fn count_arrival(&self) {
         self.arrived.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many requests have come.
+    /// How many requests have arrived.
     pub(super) fn arrived(&self) -> u64 {
         self.arrived.load(Ordering::Relaxed)
     }
@@ -83,7 +83,7 @@ fn four_fifths(limit: usize) -> usize {
     (limit - limit / 5).max(1)
 }
 
-/// A frame whose handler waits, counted until the last clone is dropped.
+/// A frame whose handler waits. It counts until the last clone is dropped.
 #[derive(Clone)]
 pub(crate) struct InHand {
     _counted: Arc<Counted>,
@@ -92,7 +92,7 @@ pub(crate) struct InHand {
 struct Counted {
     transit: Arc<Transit>,
     bytes: usize,
-    /// Given with the last clone.
+    /// Acknowledges the frame when the last clone is dropped.
     _ack: Option<Ack>,
 }
 
@@ -101,7 +101,7 @@ impl InHand {
         Self::until_acknowledged(transit, bytes, None)
     }
 
-    /// The bus may forget the frame once the last clone is dropped.
+    /// As [`InHand::new`]. The bus may forget the frame once the last clone is dropped.
     pub(super) fn until_acknowledged(transit: &Arc<Transit>, bytes: usize, ack: Option<Ack>) -> Self {
         transit.load.bytes.fetch_add(bytes, Ordering::Relaxed);
         Self { _counted: Arc::new(Counted { transit: Arc::clone(transit), bytes, _ack: ack }) }
@@ -114,7 +114,7 @@ impl Drop for Counted {
     }
 }
 
-/// One request more under way, until dropped.
+/// A request under way. It counts until it is dropped.
 pub(super) struct InFlight(Arc<Transit>);
 
 impl InFlight {
@@ -130,11 +130,11 @@ impl Drop for InFlight {
     }
 }
 
-/// Bytes of an answer that waits for room, counted until dropped.
+/// The bytes of an answer that waits for room. They count until this is dropped.
 pub(super) struct WaitingBytes(Arc<Transit>, usize);
 
 impl WaitingBytes {
-    /// `None` when too much waits already.
+    /// Returns `None` if too many bytes wait already.
     pub(super) fn enter(transit: &Arc<Transit>, bytes: usize) -> Option<Self> {
         let waiting = Self(Arc::clone(transit), bytes);
         let before = transit.load.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);

@@ -1,8 +1,8 @@
-//! Everything between this node and the others: packets out, packets in, and who waits for what.
+//! Everything between this node and the others: packets out, packets in, and the calls that wait for answers.
 //!
-//! Only this module builds and opens envelopes. Data is handled by the task that read it
-//! ([`inbound`]); control packets go to a thread of their own ([`membership`](crate::membership)), so that no
-//! handler, however long it blocks, keeps this node from being seen as alive.
+//! Only this module builds and opens envelopes. The task that read a data packet also handles it
+//! ([`inbound`]). Control packets go to a thread of their own ([`membership`](crate::membership)). So a
+//! handler, however long it blocks, does not make this node seem dead.
 
 mod addresses;
 mod answers;
@@ -96,22 +96,22 @@ impl Transit {
         self.wire.version
     }
 
-    /// Whether what goes to everybody goes out once per version.
+    /// Whether a broadcast goes out once per protocol version.
     pub(crate) fn speaks_both(&self) -> bool {
         self.wire.both
     }
 
-    /// The connection to the other nodes, and where it stands.
+    /// The connection to the other nodes, and its state.
     pub(crate) fn uplink(&self) -> &Uplink {
         &self.uplink
     }
 
-    /// The way to the control loop.
+    /// Sends messages to the control loop.
     pub(crate) fn control(&self) -> &Mailbox {
         &self.control
     }
 
-    /// The version last seen from a node.
+    /// The version that a node used last.
     pub(crate) fn version_of(&self, node: &NodeId) -> ProtocolVersion {
         let broker = self.broker();
         let known = broker.as_ref().and_then(|broker| {
@@ -121,25 +121,25 @@ impl Transit {
         known.unwrap_or(self.wire.version)
     }
 
-    /// Reads the services of an INFO.
+    /// Reads the services in an INFO.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// The first problem that is found in them.
     pub(crate) fn read_services(&self, raw: &Raw) -> Result<Services, Problem> {
         self.wire.serializer.services(raw, &self.wire.limits)
     }
 
-    /// This moment in the table of waiting calls.
+    /// The current moment in the table of waiting calls.
     pub(crate) fn mark(&self) -> Mark {
         self.pending.mark()
     }
 
-    /// Fails the calls that waited for a node at that moment.
+    /// Fails the calls that waited for a node at that moment, and returns how many there were.
     pub(crate) fn fail_node(&self, node: &NodeId, then: Mark) -> usize {
         self.pending.fail_node(node, then)
     }
 
-    /// The broker, unless it has gone.
+    /// The broker, unless it is gone.
     pub(crate) fn broker(&self) -> Option<ServiceBroker> {
         self.broker.upgrade().map(ServiceBroker::from_shared)
     }
@@ -149,7 +149,7 @@ impl Transit {
         self.uplink.is_connected()
     }
 
-    /// Where it accepts connections of other nodes, if it does.
+    /// The address on which this node accepts connections of other nodes, if it does.
     pub(crate) fn listens_on(&self) -> Option<SocketAddr> {
         self.uplink.any_connection()?.listens_on()
     }
@@ -159,7 +159,7 @@ impl Transit {
         &self.addresses
     }
 
-    /// Tells the control loop something.
+    /// Sends a message to the control loop.
     pub(crate) fn tell(&self, message: Message) {
         self.control.tell(message);
     }
@@ -169,7 +169,7 @@ impl Transit {
         Counters::add(&self.stats.events_dropped);
     }
 
-    /// Messages that the control loop had no room for.
+    /// How many messages were dropped because the control loop had no room.
     pub(crate) fn control_dropped(&self) -> u64 {
         self.control.dropped()
     }
@@ -181,7 +181,7 @@ impl Transit {
 
 impl Drop for Transit {
     fn drop(&mut self) {
-        // A broker that was stopped has nothing left to end here.
+        // For a broker that was stopped, there is nothing left to end here.
         self.uplink.link.abandon();
     }
 }

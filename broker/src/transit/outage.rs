@@ -1,7 +1,9 @@
-//! What the log says of a server that goes and comes back: each once, and not more than a line a second.
+//! Log lines about a server that goes and comes back: one for each change, and at most one a second of a
+//! kind.
 //!
-//! A connection that flickers ten times a second would write twenty lines. What is left out is counted, and
-//! what still holds when the second is over is said then, so that the last line is always the truth. Pure.
+//! A connection that flickers ten times a second would write twenty lines. Lines that are left out are
+//! counted. If their news still holds when the second is over, it is logged then, so that the last line is
+//! always true. This is pure logic.
 
 use ligand_transporters::LogLine;
 use std::time::{Duration, Instant};
@@ -11,9 +13,9 @@ use std::time::{Duration, Instant};
 pub(crate) struct Outage {
     /// `None` while it is there.
     away: Option<Away>,
-    /// The log says that it is away.
+    /// Whether the last log line says that it is away.
     said_away: bool,
-    /// When it went and came back, if the log is to be told of that yet.
+    /// How long it was away, if its return is not logged yet.
     unsaid_return: Option<Duration>,
     lost: LogLine,
     back: LogLine,
@@ -31,11 +33,11 @@ struct Away {
 pub(crate) enum Lost {
     /// There is no connection.
     Gone,
-    /// There is one, by which not everything arrives.
+    /// There is a connection, but not everything arrives on it.
     Deaf,
 }
 
-/// A line for the log. Both tell how many lines of their kind were left out before.
+/// A line for the log. Each line says how many of its kind were left out before.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Said {
     Lost { why: String, how: Lost, left_out: u64 },
@@ -43,7 +45,7 @@ pub(crate) enum Said {
 }
 
 impl Outage {
-    /// It was lost. What had been lost already stays as it was.
+    /// The server was lost. If it was lost already, nothing changes.
     pub(crate) fn lost(&mut self, why: &impl ToString, how: Lost, now: Instant) -> Option<Said> {
         if self.away.is_some() {
             return None;
@@ -58,7 +60,7 @@ impl Outage {
         self.say_lost(left_out)
     }
 
-    /// It is back.
+    /// The server is back.
     pub(crate) fn back(&mut self, now: Instant) -> Option<Said> {
         let away = now.saturating_duration_since(self.away.take()?.since);
         if !self.said_away {
@@ -70,9 +72,9 @@ impl Outage {
         self.say_back(left_out)
     }
 
-    /// What was left out a moment ago, still holds, and may be said now.
+    /// A line that was left out, if its news still holds and it may be logged now.
     pub(crate) fn owed(&mut self, now: Instant) -> Option<Said> {
-        // It was counted as left out when it happened.
+        // The line was counted as left out when it happened.
         if self.away.is_some() && !self.said_away && self.lost.is_due(now) {
             let left_out = self.lost.take(now)?.saturating_sub(1);
             return self.say_lost(left_out);
@@ -96,7 +98,7 @@ impl Outage {
     }
 }
 
-/// How long something took, as people say it.
+/// A duration in words, for people.
 pub(crate) fn shown(took: Duration) -> String {
     match took.as_secs() {
         0 => format!("{} ms", took.as_millis()),

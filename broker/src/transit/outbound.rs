@@ -1,4 +1,4 @@
-//! Packets on their way out: encode, byte hooks, transporter.
+//! Packets on their way out: encodes them, passes them through the layers, and gives them to the transporter.
 
 use bytes::{Bytes, BytesMut};
 use ligand_transporters::{Abandon, Connection, FrameBuf, Name, NodeId, Route, SendError};
@@ -13,7 +13,7 @@ use crate::registry::Node;
 use crate::serializer::WriteBody;
 
 impl Transit {
-    /// Sends a packet to one node, stamped with the version last seen from it.
+    /// Sends a packet to one node, in the version that the node used last.
     pub(crate) fn send_to(
         &self,
         node: &NodeId,
@@ -35,12 +35,13 @@ impl Transit {
         }
     }
 
-    /// Sends a packet to everybody: once, or once per version (protocol chapter 1.2).
+    /// Broadcasts a packet: once, or once per version (protocol chapter 1.2).
     pub(crate) fn broadcast(&self, packet: &Outgoing<'_>) -> Result<(), SendError> {
         self.broadcast_by(self.uplink.connection(), packet)
     }
 
-    /// The same of a node that is not to be reckoned with any more, as long as there is any connection.
+    /// The same for a node that nobody should count on any more. It is sent as long as there is any
+    /// connection.
     pub(crate) fn broadcast_leaving(&self, packet: &Outgoing<'_>) -> Result<(), SendError> {
         self.broadcast_by(self.uplink.any_connection(), packet)
     }
@@ -53,7 +54,8 @@ impl Transit {
         let Some(connection) = connection else { return Err(SendError::Disconnected) };
         let send =
             |version| self.send_by(&*connection, &Route::Broadcast, version, 0, packet, &mut |_| Ok(()));
-        // Whoever understands both goes by the last packet, and is to answer in the version that says more.
+        // A node that understands both versions goes by the last packet. It should answer in the newer
+        // version, which says more.
         let older = if self.wire.both { send(ProtocolVersion::V4) } else { Ok(()) };
         send(self.wire.version).and(older)
     }
@@ -121,7 +123,7 @@ impl Transit {
         })
     }
 
-    /// Sends an event to one node, or to one of a group.
+    /// Sends an event to one node, or to one member of a group.
     pub(crate) fn send_event(
         &self,
         cx: &Context,
@@ -141,7 +143,7 @@ impl Transit {
         let request_id = cx.request_id();
         let parent_id = cx.parent_id();
         let packet = Outgoing::Event(OutEvent {
-            // Node copies the context for each packet, so the packet's id is one of its own.
+            // As in Node, which copies the context for each packet, the packet has an id of its own.
             id: Id::Ours(PacketId::random()),
             event: cx.name(),
             groups,
@@ -175,7 +177,7 @@ impl Transit {
     }
 }
 
-/// What a layer says that allows packets up to a size only.
+/// The error of a layer that limits the size of packets, as a send error.
 fn too_large(error: &Error) -> Option<SendError> {
     let number = |key: &str| usize::try_from(error.data()?.get(key)?.as_u64()?).ok();
     match error.error_type()? {
@@ -184,7 +186,7 @@ fn too_large(error: &Error) -> Option<SendError> {
     }
 }
 
-/// Who gets an event packet.
+/// Who receives an event packet.
 pub(crate) enum EventTarget {
     /// A node.
     Node(Arc<Node>),
@@ -192,7 +194,7 @@ pub(crate) enum EventTarget {
     Group(Name, ProtocolVersion),
 }
 
-/// The error of a call or event whose packet was not accepted: its handler certainly did not run.
+/// The error of a call or event whose packet was not accepted. Its handler certainly did not run.
 pub(crate) fn not_sent(error: SendError, name: &str, node: Option<&NodeId>, own: &NodeId) -> Error {
     let error = match error {
         SendError::Full => Error::of_action(ErrorKind::QueueIsFull, name, node),

@@ -1,6 +1,6 @@
-//! INFO that nodes with the usual limits refuse: both ends say so, once.
+//! An INFO that nodes with the usual limits refuse. Both sides log it, once.
 //!
-//! A node that is over a limit is not seen by others, or seen as it was before, and nothing else tells
+//! A node over a limit is invisible to the others, or they see its previous state. Nothing else would tell
 //! anybody why.
 
 use ligand_transporters::locks::Mutex;
@@ -14,17 +14,17 @@ use super::Transit;
 use crate::protocol::{Packet, Raw};
 use crate::serializer::{Json, PacketLimits, Problem, Serializer as _};
 
-/// Senders that are remembered. Those beyond are told of at debug only.
+/// How many senders are remembered. Further ones are logged at debug level only.
 const MAX_SENDERS: usize = 1024;
 
-/// Who was told of.
+/// Which nodes were logged.
 #[derive(Debug, Default)]
 pub(super) struct Oversize {
     senders: Mutex<HashSet<NodeId>>,
     own: AtomicBool,
 }
 
-/// How much there is of what is limited.
+/// Which limit is exceeded, and by how much.
 #[derive(Debug, PartialEq, Eq)]
 struct Over {
     option: &'static str,
@@ -40,7 +40,8 @@ impl Oversize {
 }
 
 impl Transit {
-    /// The INFO of another node is refused for what it says of its services, where that could be found.
+    /// Logs that the INFO of another node is refused, and what is wrong with its services, if that could be
+    /// found.
     pub(crate) fn tell_refused_info(&self, node: &NodeId, services: Option<&Raw>, problem: &Problem) {
         if !self.refusals.oversize.is_news(node) {
             tracing::debug!(node = %node, error = %problem, "INFO refused");
@@ -58,8 +59,8 @@ impl Transit {
         }
     }
 
-    /// Looks whether other nodes accept what this one says of itself, as far as can be known here: with the
-    /// limits that are the default, or this node's own where those are higher.
+    /// Checks whether other nodes accept this node's INFO, as far as that can be known here. It uses the
+    /// default limits, or this node's own where those are higher.
     pub(crate) fn tell_own_oversize(&self, info: &[u8]) {
         if self.refusals.oversize.own.load(Ordering::Relaxed) {
             return;
@@ -87,7 +88,7 @@ impl Transit {
         }
     }
 
-    /// What this node says of itself does not fit into a packet, and gossip would not tell anybody.
+    /// Logs that this node's INFO does not fit into a packet. With gossip, nobody would notice otherwise.
     pub(crate) fn tell_own_too_large(&self, error: &SendError) {
         if !self.refusals.oversize.own.swap(true, Ordering::Relaxed) {
             tracing::warn!(
@@ -112,7 +113,7 @@ impl Transit {
     }
 }
 
-/// The option whose limit an INFO exceeds, and by how much.
+/// Which option's limit an INFO exceeds, and by how much.
 fn over(problem: &Problem, services: Option<&Raw>) -> Option<Over> {
     let Problem::Limit { what, limit, .. } = problem else { return None };
     let (option, found) = match *what {
@@ -131,7 +132,7 @@ fn over(problem: &Problem, services: Option<&Raw>) -> Option<Over> {
         | "service.version" => ("transit.limits.name", None),
         _ => return None,
     };
-    // Where it was not counted it is at least one too many.
+    // If the size was not counted, it is at least one above the limit.
     Some(Over { option, limit: *limit, found: found.unwrap_or(0).max(limit.saturating_add(1)) })
 }
 
@@ -153,7 +154,7 @@ impl Size {
     }
 }
 
-/// Counts anew, which is worth it once per sender.
+/// Counts again. That is worth it once per sender.
 fn sizes(services: Option<&Raw>) -> Option<Vec<Size>> {
     serde_json::from_slice(services?.bytes()).ok()
 }

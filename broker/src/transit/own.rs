@@ -1,4 +1,4 @@
-//! What this node says about itself, and what runs an action of another one.
+//! What this node says about itself, and the function that runs another node's action.
 
 use ligand_transporters::{Name, NodeId};
 use std::sync::{Arc, Weak};
@@ -12,7 +12,7 @@ use crate::layer::{Pipeline, WrappedAction};
 use crate::protocol::{ActionInfo, Client, Raw};
 use crate::registry::{Composer, Identity};
 
-/// Who this node is (protocol chapter 2.4).
+/// The identity of this node (protocol chapter 2.4).
 pub(crate) fn identity(config: &BrokerConfig, id: &NodeId, instance_id: &Name) -> Identity {
     let advertise = &config.advertise;
     let hostname = match &advertise.hostname {
@@ -39,7 +39,7 @@ pub(crate) fn identity(config: &BrokerConfig, id: &NodeId, instance_id: &Name) -
     }
 }
 
-/// One IPv4 address of each interface that is not internal; the internal ones if there is no other.
+/// One IPv4 address of each interface that is not internal. If there is none, the internal ones.
 fn addresses() -> Vec<Name> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     let pick = |internal: bool| {
@@ -62,8 +62,8 @@ fn addresses() -> Vec<Name> {
     }
 }
 
-/// Makes the function that runs a remote action: its layers around the way to the other node. Called
-/// once per distinct definition, and not again.
+/// Makes the function that runs a remote action, with its layers around the way to the other node. It is
+/// called once per distinct definition.
 pub(crate) fn composer(broker: &Weak<Shared>, pipeline: &Arc<Pipeline>) -> Composer {
     let broker = Weak::clone(broker);
     let innermost: ActionFn = Arc::new(move |cx, params| {

@@ -1,9 +1,9 @@
 //! Calls that wait for another node's answer.
 //!
-//! An entry is made before the request is sent, so that no answer can come too early, and leaves in
-//! exactly one of six ways: a response, taken or not, never sent, deadline, node lost, caller gone, broker
-//! stopped.
-//! The [`Ticket`] makes the fifth impossible to forget.
+//! An entry is made before the request is sent, so that no answer arrives too early. It leaves in exactly one
+//! of six ways: a response arrived, which is taken or refused; the request was never sent; the deadline
+//! passed; the node was lost; the caller is gone; the broker stopped. A caller that goes never leaves its
+//! entry behind, because dropping the [`Ticket`] removes it.
 
 use dashmap::{DashMap, Entry as MapEntry};
 use foldhash::fast::RandomState;
@@ -22,12 +22,12 @@ use crate::serializer::Problem;
 /// How a wait ended, as far as the network decides it.
 #[derive(Debug)]
 pub(crate) enum Settled {
-    /// The node that was asked has answered; its id where the bus chose it.
+    /// The node that was asked has answered. With its id, if the bus chose it.
     Response(Box<Response>, Option<NodeId>),
-    /// The node that was asked has answered, but this one does not take the answer; its id where the bus
-    /// chose it.
+    /// The node that was asked has answered, but this node refuses the answer. With the id of the node that
+    /// answered, if the bus chose it.
     Refused(Box<Problem>, Option<NodeId>),
-    /// Not one byte of the request left this process.
+    /// No byte of the request left this process.
     NeverSent,
     /// The node that was asked has gone.
     NodeLost,
@@ -35,11 +35,11 @@ pub(crate) enum Settled {
     Stopped,
 }
 
-/// The table of waiting calls. Keyed by half of the id, which is also the token of the frame.
+/// The table of waiting calls. The key is half of the id, which is also the token of the frame.
 pub(crate) struct Pending {
     entries: DashMap<u64, Entry, RandomState>,
     len: AtomicUsize,
-    /// Counts calls as they begin to wait, so that one can tell which were waiting at some moment.
+    /// Counts calls as they begin to wait. So it is known which of them waited at some moment.
     opened: AtomicU64,
     limit: usize,
     left: Left,
@@ -47,9 +47,10 @@ pub(crate) struct Pending {
 
 struct Entry {
     id: PacketId,
-    /// `None` where the bus chooses: then whoever answers is believed, as nobody here knows who was asked.
+    /// The node that was asked. `None` if the bus chose it: then any sender is accepted, because this node
+    /// does not know who was asked.
     node: Option<NodeId>,
-    /// Which call this is, whatever its id.
+    /// The number of this call, whatever its id is.
     number: u64,
     answer: oneshot::Sender<Settled>,
 }
@@ -72,15 +73,15 @@ pub(crate) struct Left {
 /// What a response found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Matched {
-    /// Its call.
+    /// The call that it answers.
     Call,
-    /// Nothing: the caller gave up earlier, or it came twice.
+    /// Nothing: the caller gave up before, or the response arrived twice.
     Orphan,
-    /// A call that was made to another node.
+    /// A call to another node than the sender.
     Forged,
 }
 
-/// The caller's end. Dropping it forgets the call.
+/// The caller's end of a call. Dropping it forgets the call.
 #[must_use = "dropping the ticket gives the call up"]
 pub(crate) struct Ticket {
     pending: Arc<Pending>,
@@ -101,11 +102,11 @@ impl Pending {
         })
     }
 
-    /// Begins to wait for an answer of `node`, or of whomever the bus chooses; `None` when `limit` calls wait
-    /// already.
+    /// Begins to wait for an answer of `node`, or of the node that the bus chooses. Returns `None` if `limit`
+    /// calls wait already.
     ///
-    /// The call goes by [`Ticket::id`]: a new one where another call waits under this id, because their answers
-    /// could not be told apart.
+    /// The call uses the id in [`Ticket::id`]. That is a new id if another call waits under the given one,
+    /// because the answers could not be told apart.
     pub(crate) fn open(self: &Arc<Self>, id: PacketId, node: Option<NodeId>) -> Option<Ticket> {
         let counted = self
             .len
@@ -125,14 +126,14 @@ impl Pending {
         }
     }
 
-    /// Settles a call with the response of `sender`, which must be the node that was asked where that is
-    /// known.
+    /// Settles a call with the response of `sender`. If it is known which node was asked, it must be
+    /// `sender`.
     pub(crate) fn complete(&self, sender: &NodeId, response: Box<Response>) -> Matched {
         let Some(id) = PacketId::parse(response.id()) else { return Matched::Orphan };
         self.settle(sender, id, |chosen| Settled::Response(response, chosen))
     }
 
-    /// Settles a call with an answer of `sender` that this node does not take, under the same condition.
+    /// Settles a call with an answer of `sender` that this node refuses. The same condition holds.
     pub(crate) fn refuse(&self, sender: &NodeId, id: &str, problem: Problem) -> Matched {
         let Some(id) = PacketId::parse(id) else { return Matched::Orphan };
         self.settle(sender, id, |chosen| Settled::Refused(Box::new(problem), chosen))
@@ -150,7 +151,7 @@ impl Pending {
         match self.entries.remove_if(&token(id), asked) {
             Some((_, entry)) => {
                 self.count_out(&self.left.response);
-                // The caller may have gone this very moment.
+                // The caller may be gone by now.
                 let chosen = entry.node.is_none().then(|| sender.clone());
                 let _ = entry.answer.send(answer(chosen));
                 Matched::Call
@@ -160,7 +161,7 @@ impl Pending {
         }
     }
 
-    /// Settles the calls whose frames never left.
+    /// Settles the calls whose frames were never sent.
     pub(crate) fn never_sent(&self, tokens: &[u64]) {
         for token in tokens {
             if let Some((_, entry)) = self.entries.remove(token) {
@@ -170,18 +171,18 @@ impl Pending {
         }
     }
 
-    /// This moment.
+    /// The current moment.
     pub(crate) fn mark(&self) -> Mark {
         Mark(self.opened.load(Ordering::Relaxed))
     }
 
-    /// Settles every call that waits for this node and did so at that moment; how many.
+    /// Settles every call that waits for this node and did so at that moment. Returns how many.
     pub(crate) fn fail_node(&self, node: &NodeId, then: Mark) -> usize {
         let waited = |entry: &Entry| entry.node.as_ref() == Some(node) && entry.number < then.0;
         self.fail(waited, &self.left.node_lost, || Settled::NodeLost)
     }
 
-    /// Settles every call.
+    /// Settles every call, and returns how many.
     pub(crate) fn fail_all(&self) -> usize {
         self.fail(|_| true, &self.left.stopped, || Settled::Stopped)
     }
@@ -216,7 +217,7 @@ impl Pending {
 
 /// The token of a request's frame.
 pub(crate) fn token(id: PacketId) -> u64 {
-    // Half of 128 random bits. Zero stands for "no token".
+    // This is half of 128 random bits. Zero stands for "no token".
     (id.0 as u64).max(1)
 }
 
@@ -229,7 +230,7 @@ impl fmt::Debug for Pending {
 // ===== impl Ticket =====
 
 impl Ticket {
-    /// Ready with the answer.
+    /// Resolves with the answer.
     pub(crate) fn poll_answer(&mut self, task: &mut Task<'_>) -> Poll<Settled> {
         Pin::new(&mut self.answer).poll(task).map(|answer| {
             self.settled = true;
@@ -238,7 +239,7 @@ impl Ticket {
         })
     }
 
-    /// The id to send, by which the answer is known.
+    /// The id to send, which the answer carries.
     pub(crate) fn id(&self) -> PacketId {
         self.id
     }
@@ -257,7 +258,7 @@ impl Ticket {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
-        // Where this call was settled a moment ago, a newer one may wait under its id.
+        // If this call was settled a moment ago, a newer one may wait under its id.
         let own = |_: &u64, entry: &Entry| entry.number == self.number;
         if self.pending.entries.remove_if(&token(self.id), own).is_some() {
             self.pending.count_out(way(&self.pending.left));

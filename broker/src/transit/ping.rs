@@ -1,4 +1,5 @@
-//! PING and PONG: is a node there, how far away, and how wrong is its clock (protocol chapter 2.9).
+//! PING and PONG: whether a node is there, how far away it is, and how wrong its clock is (protocol chapter
+//! 2.9).
 
 use ligand_transporters::NodeId;
 use ligand_transporters::locks::Mutex;
@@ -12,15 +13,15 @@ use super::outbound::not_sent;
 use crate::error::Result;
 use crate::protocol::{ForeignId, Id, Outgoing, PacketId, Pong};
 
-/// Pings that wait for their answer at the same time; above that, the next one fails.
+/// How many pings may wait for their answer at the same time. Beyond that, a ping fails.
 const MAX_WAITING: usize = 4096;
 
 /// The answer to a ping (Node's `$node.pong`).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PingReply {
-    /// From sending the ping to receiving the answer.
+    /// The time from sending the ping to receiving the answer.
     pub elapsed: Duration,
-    /// The other node's clock minus this one's, in milliseconds, as far as one can tell.
+    /// The other node's clock minus this node's, in milliseconds. This is an estimate.
     pub time_diff_ms: f64,
 }
 
@@ -35,7 +36,7 @@ struct Waiting {
     answer: oneshot::Sender<PingReply>,
 }
 
-/// Forgets a ping whose caller has gone.
+/// Forgets a ping whose caller is gone.
 struct Forget<'a>(&'a Pings, PacketId);
 
 impl Drop for Forget<'_> {
@@ -45,7 +46,7 @@ impl Drop for Forget<'_> {
 }
 
 impl Pings {
-    /// Settles the ping that this answers, and gives what it found out.
+    /// Settles the ping that this answers, and returns the result.
     pub(super) fn answered(&self, sender: &NodeId, pong: &Pong, now: Instant) -> Option<PingReply> {
         let id = PacketId::parse(pong.nonce()?)?;
         let mut waiting = self.0.lock();
@@ -55,17 +56,17 @@ impl Pings {
         let ping = waiting.remove(&id)?;
         let elapsed = now.saturating_duration_since(ping.sent);
         let arrived = pong.arrived.unwrap_or_else(wall_clock_ms);
-        // Node's formula: it takes both ways to be equally long.
+        // This is Node's formula. It assumes that both directions take equally long.
         let time_diff_ms = (wall_clock_ms() - arrived - elapsed.as_secs_f64() * 1000.0 / 2.0).round();
         let reply = PingReply { elapsed, time_diff_ms };
-        // The caller may have gone this very moment.
+        // The caller may be gone by now.
         let _ = ping.answer.send(reply);
         Some(reply)
     }
 }
 
 impl Transit {
-    /// A PONG to a ping of ours.
+    /// A PONG arrived for a ping of ours.
     pub(crate) fn pinged(&self, sender: &NodeId, pong: &Pong, now: Instant) -> Option<PingReply> {
         self.pings.answered(sender, pong, now)
     }
@@ -95,7 +96,7 @@ pub(crate) fn wall_clock_ms() -> f64 {
     since.as_millis() as f64
 }
 
-/// The id of a ping or pong, to send back.
+/// The id of a ping or pong, in the form in which it is sent back.
 pub(crate) fn echo(id: Option<&ForeignId>) -> Option<Id<'_>> {
     id.map(ForeignId::as_wire)
 }

@@ -1,4 +1,5 @@
-//! Records of a discoverer's store: they are packets, but have a serializer of their own and pass no layers.
+//! Records in a discoverer's store. They are packets, but they have a serializer of their own and pass
+//! through no layers.
 
 use bytes::Bytes;
 use ligand_transporters::PacketKind;
@@ -8,7 +9,7 @@ use super::stats::Counters;
 use crate::protocol::{Incoming, Outgoing};
 use crate::serializer::Serializer;
 
-/// Larger records are ignored: as large as a packet may be.
+/// Larger records are ignored. This is also the largest size of a packet.
 const LARGEST_RECORD: usize = 1024 * 1024;
 
 impl Transit {
@@ -31,7 +32,7 @@ impl Transit {
         .ok()
     }
 
-    /// What this node says of itself, as a record.
+    /// This node's INFO as a record.
     pub(crate) fn info_record(&self, serializer: &dyn Serializer, info: &[u8]) -> Option<Bytes> {
         self.wire.collect(serializer, &self.node, &Outgoing::Info(info)).ok()
     }

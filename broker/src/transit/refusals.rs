@@ -1,4 +1,4 @@
-//! Packets that this node refuses: what it says of them, and how often.
+//! Packets that this node refuses: what is logged and answered, and how often.
 //!
 //! Whoever sends many of them must not fill the log, nor make this node answer without end.
 
@@ -16,20 +16,20 @@ use crate::discovery::{Bucket, LinePerSender};
 use crate::error::Error;
 use crate::serializer::DecodeError;
 
-/// Between two lines about packets that a layer refused.
+/// The time between two log lines about packets that a layer refused.
 const LAYER_LINES: Duration = Duration::from_secs(30);
 
-/// What has been said.
+/// What has been logged and answered so far.
 pub(super) struct Refusals {
-    /// Of packets that a layer refused.
+    /// Lines about packets that a layer refused.
     layer_lines: Mutex<Bucket>,
-    /// Of packets that cannot be read.
+    /// Lines about packets that cannot be read.
     malformed_lines: Mutex<LinePerSender>,
-    /// To senders who are not known.
+    /// Answers to unknown senders.
     strangers: Mutex<Strangers>,
-    /// Of senders who write in another serializer.
+    /// Lines about senders that use another serializer.
     pub(super) foreign: Foreign,
-    /// Of INFOs that nodes with these limits refuse.
+    /// Lines about an INFO that nodes with these limits refuse.
     pub(super) oversize: Oversize,
 }
 
@@ -46,7 +46,7 @@ impl Default for Refusals {
 }
 
 impl Refusals {
-    /// Whether this sender, who is not known, is told.
+    /// Whether to answer this unknown sender.
     pub(super) fn admits(&self, stranger: &NodeId, now: Instant) -> bool {
         let mut strangers = self.strangers.lock();
         strangers.admit(stranger, now)
@@ -54,7 +54,7 @@ impl Refusals {
 }
 
 impl Transit {
-    /// A line a minute for each sender, so that none can fill the log of whoever looks at it.
+    /// Logs one line a minute for each sender, so that no sender can fill the log.
     pub(super) fn tell_malformed(&self, kind: PacketKind, error: &DecodeError) {
         Counters::add(&self.stats.malformed);
         let loud = {
@@ -70,8 +70,8 @@ impl Transit {
         }
     }
 
-    /// A node with other layers, or another key, is not heard at all: that is worth a line, but not one per
-    /// packet.
+    /// A node with other layers, or with another key, is not heard at all. That is worth a log line, but not
+    /// one per packet.
     pub(super) fn refused_by_layer(&self, kind: PacketKind, error: &Error) {
         Counters::add(&self.stats.malformed);
         Counters::add(&self.stats.refused_by_layer);

@@ -1,4 +1,4 @@
-//! Requests of other nodes: run the action, answer.
+//! Requests of other nodes: runs the action and answers.
 
 use ligand_transporters::{Ack, Membership, NodeId};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::serializer::{DecodeError, Problem};
 use crate::service::{Beneath, First, first};
 
 impl Transit {
-    /// Runs a request: polled once in place, a task of its own if it has to wait.
+    /// Runs a request. It is polled once in place, and becomes a task of its own if it has to wait.
     pub(super) fn serve(
         self: &Arc<Self>,
         broker: &ServiceBroker,
@@ -36,7 +36,7 @@ impl Transit {
         self.load.count_arrival();
         let id = Id::from(request.context.wire_id());
         let to = ReplyTo { version, node: sender, id, ack: ack.map(Arc::new) };
-        // A stop that comes meanwhile waits for this one too.
+        // A stop that begins meanwhile waits for this request too.
         let counted = broker.shared().tracker.token();
         let action = match self.admit(broker, request, size) {
             Ok(Some(action)) => action,
@@ -54,7 +54,7 @@ impl Transit {
         match first(action.gate.as_ref(), Beneath::GoesOn, layered, begin, || cx.clone()) {
             First::Done(result) => self.answer(&to, &cx, result),
             First::Closed => {
-                // It was withdrawn since it was looked up.
+                // The action was withdrawn since it was looked up.
                 let gone = Error::of_action(ErrorKind::ServiceNotAvailable, &action.name, Some(&self.node));
                 let gone = gone.with_outcome(Outcome::NotRun);
                 self.answer_failure(&to, request.context.meta().bytes(), &gone);
@@ -73,7 +73,7 @@ impl Transit {
         }
     }
 
-    /// Answers a request that came when there was no room for it. Nothing of it but the envelope is read.
+    /// Answers a request that arrived when there was no room for it. Only its envelope is read.
     pub(super) fn turn_away(
         self: &Arc<Self>,
         version: ProtocolVersion,
@@ -93,13 +93,13 @@ impl Transit {
         self.answer_failure(&to, request.context.meta().bytes(), &error.with_outcome(Outcome::NotRun));
     }
 
-    /// The action, or why it is not run; `None` for a packet that is to be ignored.
+    /// Returns the action, or why it does not run. `None` means that the packet is ignored.
     fn admit(&self, broker: &ServiceBroker, request: &Request, size: usize) -> Result<Option<Arc<Action>>> {
         let shared = broker.shared();
         let name = request.action();
         let refuse = |kind| Err(Error::of_action(kind, name, Some(&self.node)).with_outcome(Outcome::NotRun));
         if request.seq.is_some_and(|seq| seq > 0) {
-            // What follows the first packet of a stream, which has been refused.
+            // This follows the first packet of a stream, which was refused.
             Counters::add(&self.stats.streams_ignored);
             return Ok(None);
         }
@@ -135,7 +135,8 @@ impl Transit {
         let timeout = match request.timeout {
             Some(millis) if millis > 0.0 => Some(Duration::from_secs_f64((millis / 1000.0).min(1e9))),
             Some(_) => None,
-            // The caller said nothing: the action's own, or this broker's (protocol chapter 6.2).
+            // The caller set no timeout, so that of the action or of this broker applies (protocol chapter
+            // 6.2).
             None => match action.timeout.unwrap_or(broker.shared().call_defaults.request_timeout) {
                 Timeout::After(timeout) => Some(timeout),
                 Timeout::Never => None,
@@ -162,8 +163,8 @@ impl Transit {
         }
     }
 
-    /// Whether a packet that cannot be taken for a request may be answered. Over a message server whoever is not
-    /// known as a node may be invented: of those, only some are answered.
+    /// Whether to answer a packet that cannot be accepted as a request. Over a message server, a sender that
+    /// is not known as a node may be invented, so only some of these are answered.
     fn may_refuse(&self, sender: &NodeId) -> bool {
         let known = |broker: &ServiceBroker| {
             broker
@@ -179,7 +180,7 @@ impl Transit {
             || self.refusals.admits(sender, tokio::time::Instant::now().into_std())
     }
 
-    /// Answers a request that could not be read, where it says who asked.
+    /// Answers a request that could not be read, if it says who asked.
     pub(super) fn refuse_malformed(self: &Arc<Self>, error: &DecodeError) {
         let (Some(id), Some(sender)) = (&error.id, &error.sender) else { return };
         if !self.may_refuse(sender) {
@@ -198,7 +199,7 @@ impl Transit {
         self.answer_failure(&to, b"{}", &answer);
     }
 
-    /// Answers a request of a version that is not accepted. Node says nothing here, and its peers wait.
+    /// Answers a request of a version that is not accepted. Node does not answer, and its peers wait.
     pub(super) fn refuse_version(self: &Arc<Self>, sender: &NodeId, id: protocol::Id<'_>, ver: &Ver) {
         if !self.may_refuse(sender) {
             return;

@@ -11,7 +11,7 @@ use super::stats::Counters;
 use crate::membership::Message;
 use crate::protocol::Outgoing;
 
-/// Set once the transit exists; what comes before that is not for anybody.
+/// Set once the transit exists. What arrives before that is ignored.
 #[derive(Default)]
 pub(super) struct NodeSink(pub(super) OnceLock<Weak<Transit>>);
 
@@ -88,7 +88,7 @@ impl Sink for NodeSink {
 }
 
 impl Transit {
-    /// First packet on a connection to a peer (protocol chapter 4.4).
+    /// The first packet on a connection to a peer (protocol chapter 4.4).
     fn greeting(&self) -> Option<Bytes> {
         let broker = self.broker()?;
         let snapshot = broker.shared().registry.load();

@@ -1,18 +1,18 @@
-//! How far a start has come, as far as other nodes are concerned.
+//! How far the start of this node has come, from the view of other nodes.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::Transit;
 
-/// See the module. It only ever grows.
+/// How far the start has come. It only moves forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Standing {
-    /// Whether another node has our id is not known yet: what comes for the id is the owner's.
+    /// It is not known yet whether another node has our id. What arrives for the id is meant for its owner.
     Asking,
-    /// The id is ours. Nobody has been told what we offer.
+    /// The id is ours. The others do not know yet what we offer.
     Claimed,
-    /// The others have been told that we are there.
+    /// The others know that we are there.
     Announced,
 }
 
@@ -40,7 +40,7 @@ impl Transit {
         self.stands.have(Standing::Claimed)
     }
 
-    /// Whether others may ask this node for anything.
+    /// Whether other nodes may send requests to this node.
     pub(crate) fn is_announced(&self) -> bool {
         self.stands.have(Standing::Announced)
     }
@@ -49,7 +49,8 @@ impl Transit {
         self.stands.reach(Standing::Claimed);
     }
 
-    /// From now on requests are run. To be said before anybody is told of this node: they may come at once.
+    /// From now on requests run. Call this before anybody hears of this node, because requests may arrive at
+    /// once.
     pub(crate) fn opens(&self) {
         self.stands.reach(Standing::Announced);
     }

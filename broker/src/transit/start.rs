@@ -1,7 +1,7 @@
-//! Connecting: the transporter, the probe of our id, the subscriptions, "who is there?", and being ready.
+//! Connecting: the transporter, the probe of our id, the subscriptions, DISCOVER, and being ready.
 //!
-//! On a bus nothing is subscribed to under an id but what the probe of it needs, until it is known that nobody
-//! else has it: what comes for it until then is for its owner.
+//! On a bus, a start first subscribes only to what the probe of its id needs. Until it is known that no other
+//! node has the id, everything sent to the id is meant for its owner.
 
 use ligand_transporters::{
     Link, LinkOptions, Membership, Name, PacketKind, Subscription, TransportError, Transporter,
@@ -28,8 +28,8 @@ use crate::broker::{ServiceBroker, StartError};
 use crate::membership::{self, Mailbox, Message};
 use crate::protocol::Outgoing;
 
-/// What every node listens to: first what tells whether another node has our id, then in Node's order (protocol
-/// chapter 3.1).
+/// What every node listens to. First come the topics that tell whether another node has our id, then the rest
+/// in Node's order (protocol chapter 3.1).
 const TOPICS: [Subscription; 12] = [
     Subscription::Own(PacketKind::Pong),
     Subscription::Own(PacketKind::Ping),
@@ -46,8 +46,8 @@ const TOPICS: [Subscription; 12] = [
 ];
 
 impl Transit {
-    /// Connects, makes sure that the id is free, subscribes, and asks who is there. The broker owns the
-    /// transit from the beginning.
+    /// Connects, makes sure that the id is free, subscribes, and asks which nodes are there. The broker owns
+    /// the transit from the beginning.
     pub(crate) async fn start(
         broker: &ServiceBroker,
         transporter: &Arc<dyn Transporter>,
@@ -63,7 +63,7 @@ impl Transit {
             node: shared.node_id.clone(),
             broker: broker.weak(),
             wire: Wire::new(&config, Arc::clone(&shared.pipeline)),
-            // Between peers whatever comes was sent to this very process.
+            // Between peers, whatever arrives was sent to this very process.
             stands: Stands::at(match uplink.membership {
                 Membership::Gossip => Standing::Claimed,
                 _ => Standing::Asking,
@@ -75,13 +75,13 @@ impl Transit {
             control: Mailbox::new(),
             addresses: Addresses::new(config.registry.max_nodes),
             coarse: Coarse::default(),
-            // Switched back by the builder where the transporter cannot.
+            // The builder switches this off if the transporter does not support it.
             balanced: Balanced::new(config.disable_balancer, transporter.capabilities().balanced_wildcards),
             refusals: Refusals::default(),
             stats: Counters::default(),
             config,
         });
-        // Set before anything can arrive.
+        // This is set before anything can arrive.
         let _ = sink.0.set(Arc::downgrade(&transit));
         let _ = shared.transit.set(Arc::clone(&transit));
         let store = membership::open_store(&transit, broker).await?;
@@ -100,25 +100,25 @@ impl Transit {
         Ok(())
     }
 
-    /// What the probe of our id needs, and what can wait for its end. Where two processes share an inbox, our
-    /// own copy of the PING would be one that the owner misses.
+    /// The topics that the probe of our id needs, and those that can wait until it ends. If two processes
+    /// share an inbox, the owner would miss the copy of the PING that this node gets.
     fn first_topics(&self) -> (&'static [Subscription], &'static [Subscription]) {
         TOPICS.split_at(if self.uplink.shared_inboxes { 1 } else { 2 })
     }
 
-    /// Subscribes once more to what this node hears by now.
+    /// Makes the subscriptions again that this node has by now.
     pub(super) async fn subscribe_again(&self) -> Result<(), TransportError> {
         self.uplink.subscribe(if self.is_claimed() { &TOPICS } else { self.first_topics().0 }).await
     }
 
-    /// Asks whether another node has our id. Between peers nothing can be asked before somebody is known;
-    /// what speaks against the id is looked into there as it comes.
+    /// Probes whether another node has our id. Between peers, nothing can be asked before a peer is known.
+    /// There, evidence against the id is checked as it arrives.
     async fn claim(&self) -> Result<(), StartError> {
         let until = self.connect_until();
         while !self.is_claimed() {
             let generation = self.subscribe_first(self.first_topics().0, until).await?;
             self.verdict(Message::Claim).await?;
-            // What was asked on a connection that is gone since may never have arrived.
+            // If the connection is gone since, the probe may never have arrived.
             if self.uplink.is_generation(generation) {
                 self.claimed();
             } else if is_over(until, Duration::ZERO) {
@@ -137,7 +137,7 @@ impl Transit {
         self.config.registry.discoverer.as_ref().is_some_and(|chosen| matches!(chosen.redis(), Ok(Some(_))))
     }
 
-    /// Everybody who is ready answers with an INFO.
+    /// Asks every node for its INFO. Each node that is ready answers.
     pub(crate) fn discover_all(&self) {
         if self.uplink.membership != Membership::Gossip
             && !self.has_discoverer()
@@ -148,22 +148,22 @@ impl Transit {
         }
     }
 
-    /// Announces this node with what has started so far, unless another one turns out to have its id. Done
-    /// again, it announces what has been added since.
+    /// Announces this node with what has started so far, unless another node turns out to have its id. A
+    /// later call announces what has been added since.
     pub(crate) async fn ready(&self, broker: &ServiceBroker) -> Result<(), StartError> {
         let refused = |source| StartError::Transporter { attempts: 1, source };
         let info = self.start_balancing(broker).await.map_err(refused)?;
         self.verdict(|done| Message::Ready(done, info)).await
     }
 
-    /// What the control loop says to our claim on the id.
+    /// What the control loop decides about our claim on the id.
     async fn verdict(
         &self,
         ask: impl FnOnce(oneshot::Sender<Option<Name>>) -> Message,
     ) -> Result<(), StartError> {
         let (done, verdict) = oneshot::channel();
         self.control.tell(ask(done));
-        // Where the loop has gone there is nobody to object either.
+        // If the loop is gone, nobody can object.
         match verdict.await.ok().flatten() {
             Some(owner) => {
                 Err(StartError::DuplicateNode { node: self.node.to_string(), owner: owner.to_string() })

@@ -1,4 +1,4 @@
-//! What the network did that nobody should hear about one by one.
+//! Counts network events that are too frequent to log one by one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,18 +6,18 @@ use super::pending::Pending;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
-        /// Counters, from the start of the broker.
+        /// Counters since the start of the broker.
         #[derive(Debug, Default)]
         pub(super) struct Counters { $(pub(super) $name: AtomicU64,)* }
 
-        /// A reading of what a broker counts about its traffic with other nodes.
+        /// A snapshot of the counters for a broker's traffic with other nodes.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct TransitStats {
             $($(#[$doc])* pub $name: u64,)*
-            /// Control packets dropped because too many were waiting.
+            /// Control packets that were dropped because too many were waiting.
             pub control_dropped: u64,
-            /// Calls that wait for an answer right now.
+            /// Calls that wait for an answer now.
             pub pending: u64,
             /// Calls settled by a response.
             pub responses: u64,
@@ -25,7 +25,7 @@ macro_rules! counters {
             pub never_sent: u64,
             /// Calls given up at their deadline.
             pub deadlines: u64,
-            /// Calls settled because the node that was asked has gone.
+            /// Calls settled because the node that was asked is gone.
             pub nodes_lost: u64,
             /// Calls whose caller dropped them.
             pub callers_gone: u64,
@@ -56,13 +56,13 @@ macro_rules! counters {
 counters! {
     /// Packets that could not be read.
     malformed,
-    /// Those of them that a layer refused: not decrypted, too large when decompressed.
+    /// Malformed packets that a layer refused: not decrypted, or too large when decompressed.
     refused_by_layer,
-    /// Packets that look as if another serializer had written them.
+    /// Packets that seem to come from another serializer.
     other_serializer,
     /// Packets of a protocol version that this node does not accept.
     wrong_version,
-    /// Responses that nobody waited for any more.
+    /// Responses that no caller waited for any more.
     orphans,
     /// Responses from another node than the one that was asked.
     forged,

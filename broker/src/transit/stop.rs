@@ -1,4 +1,4 @@
-//! Leaving: announce it, let requests run dry, say farewell, close.
+//! Leaving: announces it, waits for requests to stop arriving, says farewell, closes.
 
 use ligand_transporters::TransportError;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use tokio::time::{Instant, timeout};
 use super::Transit;
 use crate::membership::Message;
 
-/// How often it is looked whether any request came.
+/// How often it checks whether requests arrived.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// The control loop is busy for much shorter than this; it must not hold up a stop. No option: it runs no
-/// code of the user's.
+/// The control loop is never busy for nearly this long, and it must not delay a stop. This is not an option,
+/// because the loop runs no code of the user's.
 pub(super) const CONTROL_WAIT: Duration = Duration::from_secs(1);
 
 impl Transit {
-    /// Tells everybody that this node offers nothing any more.
+    /// Tells the others that this node no longer offers anything.
     pub(crate) async fn announce_leaving(&self) {
         self.stop_balancing();
         self.tell_and_wait(Message::Leaving).await;
@@ -24,7 +24,7 @@ impl Transit {
         }
     }
 
-    /// Waits until no request has come for two `stop_delay`s, at most `registry.stopDelayLimit`.
+    /// Waits until no request has arrived for two `stop_delay`s, for at most `registry.stopDelayLimit`.
     pub(crate) async fn quiet(&self, stop_delay: Duration) {
         let (from, limit) = (Instant::now(), self.config.registry.stop_delay_limit);
         let mut arrived = self.load.arrived();
@@ -38,7 +38,7 @@ impl Transit {
         }
     }
 
-    /// Says farewell, as far as this transporter knows the word.
+    /// Says farewell, if this transporter has one.
     pub(crate) async fn farewell(&self) {
         self.tell_and_wait(Message::Farewell).await;
     }
@@ -46,7 +46,7 @@ impl Transit {
     /// Says farewell, closes the connection, and ends every task.
     pub(crate) async fn stop(&self) -> Result<(), TransportError> {
         let connected = self.is_connected();
-        // The records of a discoverer are to be removed either way.
+        // A discoverer's records are removed in any case.
         if connected || self.has_discoverer() || self.uplink.any_connection().is_some() {
             self.farewell().await;
         }
@@ -61,19 +61,19 @@ impl Transit {
             broker.publish_local("$transporter.disconnected", serde_json::json!({ "graceFul": true }));
         }
         self.pending.fail_all();
-        // A reader may sit in a handler that blocks its thread; it ends when that returns.
+        // A reader may be in a handler that blocks its thread. It ends when the handler returns.
         if timeout(self.config.transit.close_timeout, self.uplink.link.shut()).await.is_err() {
             self.uplink.link.abandon();
             tracing::warn!("a handler blocks the task that reads from the transporter");
         }
-        // It ends by itself once the link is closed.
+        // The control loop ends by itself once the link is closed.
         let _ = timeout(CONTROL_WAIT, self.control.ended()).await;
         closed
     }
 
     async fn tell_and_wait(&self, message: impl FnOnce(oneshot::Sender<()>) -> Message) {
         if !self.control.has_started() {
-            // A start that could not connect: there is nobody to tell.
+            // The start could not connect, so there is nobody to tell.
             return;
         }
         let (done, told) = oneshot::channel();

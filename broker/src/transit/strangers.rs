@@ -1,8 +1,8 @@
-//! Who is told that his packet cannot be read, though he is not known as a node.
+//! Which unknown senders are told that their packets cannot be read.
 //!
-//! Over a message server whoever may publish can invent senders, and each answer to another one has a topic of
-//! its own, which some servers have to make first. So few new ones are told, and those that were once go on
-//! being told.
+//! Over a message server, whoever may publish can invent senders. Each answer to another sender has a topic
+//! of its own, which some servers have to create first. So few new senders are told. Those that were told
+//! once are told again.
 
 use ligand_transporters::NodeId;
 use std::collections::VecDeque;
@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use crate::discovery::Bucket;
 
-/// So many new senders are told at once, and one more for each of the following spans.
+/// How many new senders are told at once. After that, one more is told in each [`EVERY`].
 const AT_ONCE: u32 = 10;
 const EVERY: Duration = Duration::from_secs(1);
-/// So many are remembered; the one told first is forgotten first.
+/// How many senders are remembered. The one that was told first is forgotten first.
 const REMEMBERED: usize = 64;
 
-/// See the module.
+/// The unknown senders that were told.
 #[derive(Debug)]
 pub(super) struct Strangers {
     new: Bucket,
@@ -30,7 +30,7 @@ impl Default for Strangers {
 }
 
 impl Strangers {
-    /// Whether `sender`, who is not known, is told.
+    /// Whether to tell this unknown sender.
     pub(super) fn admit(&mut self, sender: &NodeId, now: Instant) -> bool {
         if self.told.contains(sender) {
             return true;

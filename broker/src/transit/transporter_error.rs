@@ -1,4 +1,4 @@
-//! What the message server refuses while the connection stands.
+//! Refusals of the message server while the connection is up.
 
 use ligand_transporters::TransportError;
 use ligand_transporters::locks::Mutex;
@@ -10,9 +10,9 @@ use super::Transit;
 use crate::broker::ServiceBroker;
 use crate::discovery::Bucket;
 
-/// Topics that are remembered, so that each is logged once.
+/// How many topics are remembered, so that each is logged once.
 const TOPICS: usize = 256;
-/// `$transporter.error` events per second. A refused topic may be one that every call goes to.
+/// How many `$transporter.error` events are raised per second. Every call may go to a refused topic.
 const EVENTS: u32 = 10;
 
 /// What has been reported already.
@@ -55,7 +55,7 @@ impl Transit {
     }
 }
 
-/// Raises `$transporter.error`, in the shape of Node's with the topic beside it.
+/// Raises `$transporter.error` in Node's shape, with the topic added.
 fn transporter_error(broker: &ServiceBroker, why: &TransportError) {
     let data = json!({
         "error": { "message": why.to_string() },

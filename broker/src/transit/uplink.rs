@@ -1,4 +1,4 @@
-//! The connection to the other nodes, and where it stands.
+//! The connection to the other nodes, and its state.
 
 use arc_swap::ArcSwapOption;
 use ligand_transporters::locks::Mutex;
@@ -12,27 +12,28 @@ use super::Outage;
 use super::transporter_error::TransporterErrors;
 use crate::config::redact;
 
-/// See the module.
+/// The connection to the other nodes, and its state.
 pub(crate) struct Uplink {
-    /// Owns every task of the transporter, and those that see to the connection.
+    /// Owns every task of the transporter, and the tasks that look after the connection.
     pub(crate) link: Link,
     connection: ArcSwapOption<ConnectionCell>,
     connected: AtomicBool,
     ever_connected: AtomicBool,
-    /// How often the connection came or went, so that what was begun on one is not ended on another.
+    /// Counts how often the connection came or went, so that what began on one connection does not end on
+    /// another.
     generation: Mutex<u64>,
-    /// Which servers there are, without secrets.
+    /// The URLs of the servers, without secrets.
     pub(super) url: String,
     pub(crate) membership: Membership,
     /// See [`Capabilities::shared_inboxes`].
     pub(super) shared_inboxes: bool,
     pub(crate) peering: Peering,
-    /// What the log says of the connection.
+    /// What the log says about the connection.
     pub(super) outage: Mutex<Outage>,
     pub(super) errors: TransporterErrors,
 }
 
-/// The connection, behind one more box because it is a trait object.
+/// The connection in one more box, because it is a trait object.
 struct ConnectionCell(Arc<dyn Connection>);
 
 impl Uplink {
@@ -63,20 +64,20 @@ impl Uplink {
         if self.is_connected() { self.any_connection() } else { None }
     }
 
-    /// The connection as long as there is any: to answer what was asked before it was lost or deaf, and to
-    /// take leave.
+    /// The connection, if there is any, even while it is down. It is used to answer requests that arrived
+    /// before it was lost or deaf, and to say farewell.
     pub(super) fn any_connection(&self) -> Option<Arc<dyn Connection>> {
         self.connection.load().as_ref().map(|cell| Arc::clone(&cell.0))
     }
 
-    /// There is a connection. Between peers packets go out as soon as one is sighted; over a bus not before the
-    /// subscriptions stand ([`Uplink::mark_connected`]).
+    /// There is a connection. Between peers, packets can be sent as soon as a peer is sighted. Over a bus,
+    /// they wait until the subscriptions are in place ([`Uplink::mark_connected`]).
     pub(super) fn open(&self, connection: Arc<dyn Connection>) {
         self.connection.store(Some(Arc::new(ConnectionCell(connection))));
         self.connected.store(self.membership == Membership::Gossip, Ordering::Relaxed);
     }
 
-    /// Takes the connection away, to close it.
+    /// Takes the connection out, to close it.
     pub(super) fn take(&self) -> Option<Arc<dyn Connection>> {
         self.connection.swap(None).map(|cell| Arc::clone(&cell.0))
     }
@@ -88,17 +89,17 @@ impl Uplink {
         }
     }
 
-    /// Whether it was connected before; from now on it was.
+    /// Returns whether it was connected before, and remembers that it is now.
     pub(super) fn was_ever_connected(&self) -> bool {
         self.ever_connected.swap(true, Ordering::Relaxed)
     }
 
-    /// No packets go out any more. Whether they did.
+    /// Stops sending packets. Returns whether they could be sent until now.
     pub(super) fn mark_disconnected(&self) -> bool {
         self.connected.swap(false, Ordering::Relaxed)
     }
 
-    /// Opens the way for packets, unless the connection came or went since.
+    /// Allows packets to be sent, unless the connection came or went since.
     pub(super) fn mark_connected(&self, generation: u64) -> bool {
         let now = self.generation.lock();
         if *now == generation {
@@ -111,7 +112,7 @@ impl Uplink {
         *self.generation.lock()
     }
 
-    /// The connection has come or gone.
+    /// The connection came or went.
     pub(super) fn next_generation(&self) -> u64 {
         let mut generation = self.generation.lock();
         *generation += 1;

@@ -1,4 +1,5 @@
-//! Between packets and bytes: the serializer, what it accepts, the protocol version, the layers on bytes.
+//! Converts packets to bytes and back: the serializer and its limits, the protocol version, the layers on
+//! bytes.
 
 use bytes::Bytes;
 use ligand_transporters::{Abandon, FrameBuf, NodeId, PacketKind, SendError, collect};
@@ -10,14 +11,14 @@ use crate::layer::Pipeline;
 use crate::protocol::{Incoming, Outgoing, ProtocolVersion};
 use crate::serializer::{DecodeError, PacketLimits, Serializer, WriteBody, serializer};
 
-/// See the module.
+/// How packets become bytes, and bytes become packets.
 pub(super) struct Wire {
-    /// Stamped on what goes to everybody, and to nodes never heard of.
+    /// The version of broadcasts, and of packets to nodes that were never heard.
     pub(super) version: ProtocolVersion,
-    /// What goes to everybody goes out in the other version, too.
+    /// Whether broadcasts are also sent in the other version.
     pub(super) both: bool,
     pub(super) serializer: Arc<dyn Serializer>,
-    /// What bodies are written in.
+    /// How bodies are encoded.
     pub(super) codec: Codec,
     /// What is refused.
     pub(super) limits: PacketLimits,
@@ -41,7 +42,7 @@ impl Wire {
         }
     }
 
-    /// Writes a packet of `own` node into a frame. The layers have not seen it.
+    /// Writes a packet of the node `own` into a frame. The layers have not seen it yet.
     #[inline]
     pub(super) fn encode(
         &self,
@@ -54,10 +55,10 @@ impl Wire {
         self.serializer.encode(version, own, packet, body, frame)
     }
 
-    /// A packet without a body as bytes of its own, written by any serializer. The layers have not seen it.
+    /// Writes a packet without a body to bytes of its own, with any serializer. The layers have not seen it.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If the packet cannot be written.
     pub(super) fn collect(
         &self,
         serializer: &dyn Serializer,
@@ -70,10 +71,10 @@ impl Wire {
         collect(write, usize::MAX)
     }
 
-    /// Reads a packet that the layers have seen.
+    /// Reads a packet that has passed through the layers.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What is wrong with the packet.
     #[inline]
     pub(super) fn decode(&self, kind: PacketKind, payload: Bytes) -> Result<Incoming, DecodeError> {
         self.serializer.decode(kind, payload, &self.limits)

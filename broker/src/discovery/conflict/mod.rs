@@ -1,21 +1,22 @@
-//! Somebody else seems to use our node id.
+//! Another node seems to use our node id.
 //!
-//! Two processes under one id take turns in being known, and each gets answers meant for the other. Node
-//! ends the process that receives a foreign INFO under its id; one forged packet is enough. Here a
-//! packet is only [`Evidence`]. It leads to a [`Probe`]: a connection to where the evidence points, HELLO,
-//! and a PING with a nonce. What comes back decides:
+//! Two processes with one id take turns in being known, and each gets answers meant for the other. Node ends
+//! the process that receives a foreign INFO under its id, so one forged packet is enough. Here such a packet
+//! is only [`Evidence`]. It leads to a [`Probe`]: a connection to where the evidence points, a HELLO, and a
+//! PING with a nonce. The result decides:
 //!
-//! * the PING arrives at ourselves: the address is our own, seen from elsewhere. No conflict.
-//! * a PONG with the nonce: we do not answer our own nonces, so somebody else did. Conflict.
-//! * the connection fails: an earlier run of ours, since gone. No conflict.
-//! * nothing: a Node process takes a packet from its own id for its own and drops it, so this may be a
-//!   conflict that cannot be proven. A warning.
+//! * The PING arrives at this node: the address is our own, seen from elsewhere. There is no conflict.
+//! * A PONG with the nonce arrives: we do not answer our own nonces, so another node did. There is a
+//!   conflict.
+//! * The connection fails: it was an earlier run of ours that is gone. There is no conflict.
+//! * Nothing happens: a Node process takes a packet from its own id for its own and drops it. So this may be
+//!   a conflict that cannot be proven. It is logged as a warning.
 //!
-//! Before this node is announced, its start waits for the answers, at most [`Options::wait`] after the first
-//! evidence, and is refused by a proven conflict ([`Conflict::start`]). Without evidence it does not
-//! wait. On a bus it asks without evidence, before it takes anything that is meant for its id. Later a
-//! conflict is reported ([`Conflict::poll`]) and the node keeps its identity and goes on.
-//! Everything is bounded: owners, open probes, and reports per minute.
+//! Before this node is announced, its start waits for the answers, for at most [`Options::wait`] after the
+//! first evidence. A proven conflict refuses the start ([`Conflict::start`]). Without evidence, the start
+//! does not wait. On a bus it probes without evidence, before it takes anything that is meant for its id. A
+//! later conflict is reported ([`Conflict::poll`]), and the node keeps its identity and goes on. Everything
+//! is bounded: owners, open probes, and reports per minute.
 
 mod echoes;
 mod owners;
@@ -29,22 +30,23 @@ use super::limit::Bucket;
 use echoes::Echoes;
 use owners::{Owners, State};
 
-/// Numbers that govern conflicts.
+/// The settings for conflicts.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     /// Whether a probe needs an address to connect to (TCP). On a bus it goes to our own topic.
     pub(crate) addressed: bool,
-    /// On a bus: how long another owner may take to answer after our own copy of the last probe came back, or
-    /// four times as long as the slowest took (60 ms). A server that collects small packets (mosquitto does) gives the
-    /// owner its copy up to 40 ms after ours, when the owner's machine has confirmed what came before.
+    /// On a bus: how long another owner may take to answer after our own copy of the last probe came back (60
+    /// ms). If four times the slowest echo is longer, that applies. A server that collects small packets, as
+    /// mosquitto does, may give the owner its copy up to 40 ms after ours, once the owner's machine has
+    /// confirmed what came before.
     pub(crate) after_echo: Duration,
-    /// How long a probe may stay without answer, and a start may wait (500 ms).
+    /// How long a probe may stay without answer, and how long a start may wait (500 ms).
     pub(crate) wait: Duration,
-    /// Shortest time between two reports of owners that answered, and between two of others (60 s).
+    /// The shortest time between two reports of owners that answered, and between two of other owners (60 s).
     pub(crate) report_every: Duration,
-    /// Shortest time between two probes of one owner (10 s).
+    /// The shortest time between two probes of one owner (10 s).
     pub(crate) probe_every: Duration,
-    /// Owners remembered, and with them the open probes (64).
+    /// How many owners are remembered, which also limits the open probes (64).
     pub(crate) max_owners: usize,
 }
 
@@ -61,14 +63,14 @@ impl Default for Options {
     }
 }
 
-/// A packet that would not exist if we were the only one with our id.
+/// A packet that would not exist if we were the only node with our id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Evidence {
-    /// What kind of packet.
+    /// The kind of packet.
     pub(crate) source: Source,
-    /// `host:port` at which its author can be reached.
+    /// The `host:port` at which its author can be reached.
     pub(crate) address: Option<Name>,
-    /// Instance id of its author.
+    /// The instance id of its author.
     pub(crate) instance: Option<Name>,
 }
 
@@ -85,11 +87,11 @@ pub(crate) enum Source {
     Configured,
     /// An INFO of our id.
     Info,
-    /// None: on a bus a start asks without being asked for.
+    /// No packet: on a bus, a start probes without evidence.
     Start,
 }
 
-/// A PING to send, its id being the nonce.
+/// A PING to send. Its id is the nonce.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Probe {
     /// Where to connect to; `None` on a bus.
@@ -103,29 +105,29 @@ pub(crate) struct Probe {
 pub(crate) enum Start {
     /// Go on.
     Go,
-    /// Look again when something happens, or at this time.
+    /// Check again when something happens, or at this time.
     Wait(Instant),
     /// Fail, naming this owner of the id.
     Refuse {
-        /// Its address, else its instance id.
+        /// The owner's address, or else its instance id.
         owner: Name,
     },
 }
 
-/// Something for the log, the metrics and a local event.
+/// A report for the log, the metrics and a local event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Report {
-    /// The other's address, else its instance id.
+    /// The other owner's address, or else its instance id.
     pub(crate) owner: Name,
-    /// Whether it answered. If not, it may be a Node process, which cannot.
+    /// Whether it answered. If not, it may be a Node process, which cannot answer.
     pub(crate) proven: bool,
-    /// What made us look.
+    /// The evidence that caused the probe.
     pub(crate) source: Source,
-    /// How many others there are of whom the same can be said, and of whom nothing was said yet.
+    /// How many other owners there are to which the same applies, and which were not reported yet.
     pub(crate) others: usize,
 }
 
-/// The state of all that.
+/// The state of all conflicts.
 #[derive(Debug, Clone)]
 pub(crate) struct Conflict {
     options: Options,
@@ -133,17 +135,17 @@ pub(crate) struct Conflict {
     owners: Owners,
     first_probe: Option<Instant>,
     echoes: Echoes,
-    /// Of owners that answered, and of others: who makes up owners that do not must not keep quiet about one
-    /// that does.
+    /// `proven` limits the reports of owners that answered, and `silent` those of other owners. Whoever
+    /// invents owners that do not answer must not silence the report of one that does.
     proven: Bucket,
     silent: Bucket,
 }
 
-/// The key of an owner that gave neither address nor instance.
+/// The key of an owner whose address and instance id are unknown.
 const UNNAMED: &str = "another node on this bus";
 
 impl Conflict {
-    /// Nothing known yet. `instance` is our own instance id.
+    /// A state in which nothing is known yet. `instance` is our own instance id.
     pub(crate) fn new(instance: Name, options: Options) -> Self {
         let reports = Bucket::new(1, options.report_every);
         Self {
@@ -157,15 +159,15 @@ impl Conflict {
         }
     }
 
-    /// Asks on a bus before anything speaks for a conflict: whoever has our id receives what is sent to it.
-    /// Asked once more, it begins anew: what was sent before may have been lost.
+    /// Probes on a bus before there is any evidence, because whoever has our id receives what is sent to it.
+    /// A second call begins anew, because what was sent before may have been lost.
     pub(crate) fn probe_bus(&mut self, nonce: Name, now: Instant) -> Option<Probe> {
         self.owners.forget_unprompted();
         self.claimed();
         self.evidence(&Evidence { source: Source::Start, address: None, instance: None }, nonce, now)
     }
 
-    /// Takes a hint. The probe, if there is one, uses `nonce`, which must be unguessable.
+    /// Takes evidence. The probe, if there is one, uses `nonce`, which must be unguessable.
     pub(crate) fn evidence(&mut self, evidence: &Evidence, nonce: Name, now: Instant) -> Option<Probe> {
         let ours = evidence.instance.as_ref().is_some_and(|instance| *instance == self.instance);
         if ours || (self.options.addressed && evidence.address.is_none()) {
@@ -182,14 +184,15 @@ impl Conflict {
         Some(Probe { address: evidence.address.clone(), nonce })
     }
 
-    /// A PING came from our own id. `true`: it is a probe of ours that came back to us, and gets no answer.
-    /// `false`: somebody probes us, and gets a PONG at the address of the HELLO before it.
+    /// A PING arrived from our own id. Returns `true` if it is our own probe that came back, which gets no
+    /// answer. Returns `false` if another node probes us. It gets a PONG at the address in the HELLO before
+    /// it.
     pub(crate) fn pinged(&mut self, nonce: &str, now: Instant) -> bool {
         if self.options.addressed {
             return self.owners.settle(nonce, State::Cleared);
         }
-        // On a bus it always comes back to us, and says nothing about who else got it. But it shows how
-        // fast the bus is: whoever else got it has answered after a few times as long.
+        // On a bus our PING always comes back to us, and does not tell who else got it. But it shows how fast
+        // the bus is: any other receiver has answered after a few times as long.
         let ours = self.owners.awaits(nonce);
         if ours {
             self.echoes.came(now);
@@ -197,40 +200,42 @@ impl Conflict {
         ours
     }
 
-    /// The id stands. Whatever comes up later has its own time to be answered.
+    /// The id is ours now. Later evidence has its own time to be answered.
     pub(crate) fn claimed(&mut self) {
         self.first_probe = None;
         self.echoes = Echoes::default();
     }
 
-    /// Whether the probe that has just come back is to be sent once more.
+    /// Whether to send the same probe again, which has just come back.
     pub(crate) fn asks_again(&mut self) -> bool {
         self.echoes.asks_again()
     }
 
-    /// The id of the PONG to ourselves that goes out with a PING of this id.
+    /// The id of the PONG to ourselves that is sent with a PING of this id.
     pub(crate) fn echo(nonce: &str) -> Name {
         echoes::of(nonce)
     }
 
-    /// The PING with which such a PONG went out. It comes as fast as the PING reaches whoever else has our id.
+    /// The PING that such a PONG was sent with. The PONG arrives as fast as the PING reaches another node
+    /// with our id.
     pub(crate) fn echo_of<'a>(&mut self, nonce: &'a str, now: Instant) -> Option<&'a str> {
         let asked = echoes::source(nonce).filter(|asked| self.owners.awaits(asked))?;
         self.echoes.came(now);
         Some(asked)
     }
 
-    /// A PONG came. `true` if it answers a probe, and so proves a conflict.
+    /// A PONG arrived. Returns `true` if it answers a probe, and so proves a conflict.
     pub(crate) fn ponged(&mut self, nonce: &str) -> bool {
         self.owners.settle(nonce, State::Proven)
     }
 
-    /// An address that was probed could not be connected to, or the connection ended without an answer.
+    /// It was not possible to connect to an address that was probed, or the connection ended without an
+    /// answer.
     pub(crate) fn unreachable(&mut self, address: &str) {
         self.owners.clear(address);
     }
 
-    /// What a start that is otherwise done should do.
+    /// What a start should do once everything else is complete.
     pub(crate) fn start(&self, now: Instant) -> Start {
         if let Some(owner) = self.owners.proven() {
             return Start::Refuse { owner: owner.clone() };
@@ -246,9 +251,9 @@ impl Conflict {
         }
     }
 
-    /// Gives up probes that nobody answered, and returns what is worth telling: however many owners there
-    /// seem to be, one report of those that answered and one of the others every
-    /// [`Options::report_every`]. To be called about every second, and once when a start went on.
+    /// Gives up probes that nobody answered, and returns what to report. However many owners there seem to
+    /// be, there is one report of those that answered, and one of the others, in each
+    /// [`Options::report_every`]. Call this about every second, and once after a start went on.
     pub(crate) fn poll(&mut self, now: Instant) -> Vec<Report> {
         let Options { wait, report_every, .. } = self.options;
         self.owners.give_up(wait, now);

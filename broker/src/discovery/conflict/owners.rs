@@ -1,4 +1,4 @@
-//! Those who seem to have our id, and what has become of the question whether they do.
+//! The nodes that seem to have our id, and the state of the question whether they do.
 
 use ligand_transporters::Name;
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Report, Source};
 
-/// As many as fit, by address or instance id.
+/// The possible owners, by address or instance id. Their number is bounded.
 #[derive(Debug, Clone)]
 pub(super) struct Owners {
     known: BTreeMap<Name, Owner>,
@@ -26,7 +26,7 @@ pub(super) enum State {
     Asked {
         nonce: Name,
     },
-    /// It was ourselves, or nobody.
+    /// It was this node, or nobody.
     Cleared,
     Silent,
     Proven,
@@ -52,7 +52,8 @@ impl Owners {
         self.known.len()
     }
 
-    /// Whether this one is to be asked now, with this nonce: not again within `every`, nor without room.
+    /// Whether to ask this owner now, with this nonce. It is not asked again within `every`, nor without
+    /// room.
     pub(super) fn ask(
         &mut self,
         owner: Name,
@@ -74,7 +75,7 @@ impl Owners {
         true
     }
 
-    /// Forgets the owner that was probed longest ago, unless all are still being asked.
+    /// Forgets the owner that was probed longest ago, unless all of them are still being asked.
     fn make_room(&mut self) -> bool {
         if self.known.len() < self.max {
             return true;
@@ -86,17 +87,17 @@ impl Owners {
         }
     }
 
-    /// Forgets what a start asked unprompted, but for what is proven.
+    /// Forgets what a start asked without evidence, except what is proven.
     pub(super) fn forget_unprompted(&mut self) {
         self.known.retain(|_, owner| owner.source != Source::Start || owner.state == State::Proven);
     }
 
-    /// Whether somebody is being asked with this nonce.
+    /// Whether an owner is being asked with this nonce.
     pub(super) fn awaits(&self, nonce: &str) -> bool {
         self.known.values().any(|owner| owner.awaits(nonce))
     }
 
-    /// Settles the question with this nonce. `false` when there is none.
+    /// Settles the question with this nonce. Returns `false` if there is none.
     pub(super) fn settle(&mut self, nonce: &str, state: State) -> bool {
         match self.known.values_mut().find(|owner| owner.awaits(nonce)) {
             Some(owner) => {
@@ -107,15 +108,15 @@ impl Owners {
         }
     }
 
-    /// Nobody is there.
+    /// No other node is there.
     pub(super) fn clear(&mut self, owner: &str) {
         if let Some(owner) = self.known.get_mut(owner).filter(|owner| owner.is_asked()) {
             owner.state = State::Cleared;
         }
     }
 
-    /// Gives up questions that nobody answered within `wait`. Silence to the one that a start asks unprompted is
-    /// what everybody hopes for.
+    /// Gives up questions that nobody answered within `wait`. For the question that a start asks without
+    /// evidence, silence is the expected result.
     pub(super) fn give_up(&mut self, wait: Duration, now: Instant) {
         for owner in self.known.values_mut() {
             if owner.is_asked() && now.saturating_duration_since(owner.probed) >= wait {
@@ -124,18 +125,19 @@ impl Owners {
         }
     }
 
-    /// The first that is proven.
+    /// The first owner that is proven.
     pub(super) fn proven(&self) -> Option<&Name> {
         self.known.iter().find(|(_, owner)| owner.state == State::Proven).map(|(key, _)| key)
     }
 
-    /// Whether anybody is being asked.
+    /// Whether any owner is being asked.
     pub(super) fn are_asked(&self) -> bool {
         self.known.values().any(Owner::is_asked)
     }
 
-    /// One report of all owners in this state of whom something is to be told, each once per probe and once
-    /// `every` so long. `may_tell` is asked where there is one; those that it keeps back are told of later.
+    /// One report of all owners in this state that have something to report. Each is reported once per probe,
+    /// and once in each `every`. `may_tell` is asked if there is a report. Owners that it holds back are
+    /// reported later.
     pub(super) fn report(
         &mut self,
         state: &State,
@@ -144,7 +146,7 @@ impl Owners {
         now: Instant,
     ) -> Option<Report> {
         let mut news = self.known.iter_mut().filter(|(_, owner)| {
-            // Told of this probe already, or of an earlier one not long ago.
+            // This probe was reported already, or an earlier one was not long ago.
             let quiet = owner
                 .reported
                 .is_some_and(|at| at >= owner.probed || now.saturating_duration_since(at) < every);

@@ -1,13 +1,13 @@
-//! What travels in gossip packets, without its encoding (protocol chapter 4.4).
+//! The content of gossip packets, without its encoding (protocol chapter 4.4).
 
 use ligand_transporters::NodeId;
 use std::collections::BTreeMap;
 
-// Up to `MAX_CLAIM` anybody may state a number about anybody. Above it only the node itself is believed, by
-// an INFO that it sends itself, so nobody can pin it with a number that it cannot exceed.
+// Up to `MAX_CLAIM`, any node may state a number about any other. Above it, only the node itself is believed,
+// through an INFO that it sends itself. So nobody can pin a node with a number that it cannot exceed.
 pub(crate) use crate::protocol::{MAX_CLAIM, MAX_SEQ};
 
-/// What gossip has to know of an INFO; the rest of it is passed through untouched.
+/// What gossip has to know about an INFO. The rest is passed on unchanged.
 pub(crate) trait Info: Clone {
     /// Sequence number; 0 if the sender left it out.
     fn seq(&self) -> u64;
@@ -19,17 +19,17 @@ pub(crate) trait Info: Clone {
     fn ip(&self) -> Option<&str>;
     /// Port on which the node listens.
     fn port(&self) -> Option<u16>;
-    /// Protocol version told from `client.version`, where that is possible.
+    /// Protocol version, derived from `client.version` if possible.
     fn protocol(&self) -> Option<u8>;
     /// About how many bytes it takes in a packet.
     fn weight(&self) -> usize;
-    /// The same with another sequence number. Asked of our own INFO only.
+    /// The same with another sequence number. Only called for our own INFO.
     fn renumbered(&self, seq: u64) -> Self;
-    /// The same without services. Asked of our own INFO only.
+    /// The same without services. Only called for our own INFO.
     fn without_services(&self) -> Self;
 }
 
-/// What a GOSSIP_REQ states: how new the sender's knowledge of each node is.
+/// What a GOSSIP_REQ says: how new the sender's knowledge about each node is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Digest {
     /// Nodes the sender sees online, itself included.
@@ -49,20 +49,20 @@ pub(crate) struct Seen {
     pub(crate) cpu: u32,
 }
 
-/// What a digest says about one node, after a look at the numbers.
+/// What a digest says about one node, once its numbers are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Said {
     /// Nothing that counts.
     Nothing,
-    /// Offline, at this number.
+    /// Offline, with this number.
     Offline(u64),
     /// Online.
     Online(Seen),
 }
 
 impl Digest {
-    /// What it says about `node`. An `offline` statement goes before an `online` one, and 0 is no
-    /// statement (`processGossipRequest` in Node's `transporters/tcp.js`).
+    /// What it says about `node`. An `offline` statement takes precedence over an `online` one, and 0 is not
+    /// a statement (`processGossipRequest` in Node's `transporters/tcp.js`).
     pub(super) fn about(&self, node: &NodeId) -> Said {
         if let Some(&seq) = self.offline.get(node)
             && is_claim(seq)
@@ -81,12 +81,12 @@ pub(super) fn is_claim(seq: u64) -> bool {
     (1..=MAX_CLAIM).contains(&seq)
 }
 
-/// What a GOSSIP_RES states: what its sender knows better.
+/// What a GOSSIP_RES says: what its sender knows better.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ResponseRows<I> {
     /// Nodes it sees online.
     pub(crate) online: BTreeMap<NodeId, Row<I>>,
-    /// Nodes it sees offline, with their sequence number; 0 for one it never saw.
+    /// Nodes it sees offline, with their sequence number. The number is 0 for a node it never saw.
     pub(crate) offline: BTreeMap<NodeId, u64>,
 }
 

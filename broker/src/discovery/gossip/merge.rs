@@ -1,4 +1,4 @@
-//! Comparing tables: what to answer to a request, and what to take from a response.
+//! Compares tables: what to answer to a request, and what to accept from a response.
 
 use ligand_transporters::NodeId;
 use std::sync::Arc;
@@ -9,19 +9,19 @@ use super::state::Gossip;
 use super::step::{Change, Send, Step, What};
 use crate::discovery::conflict::{Evidence, Source};
 
-/// How many nodes that a response introduced are greeted at once; gossip reaches the others.
+/// How many of the nodes that a response introduced are greeted at once. Gossip reaches the others.
 const INTRODUCTIONS: usize = 8;
 
 impl<I: Info> Gossip<I> {
-    /// A GOSSIP_REQ came. Answers with what we know better, takes what the sender knows better without
-    /// needing an INFO, and asks back at once if there is more.
+    /// A GOSSIP_REQ arrived. Answers with what we know better, and accepts what the sender knows better and
+    /// what needs no INFO. If there is more, asks back at once.
     pub(crate) fn request(&mut self, sender: &NodeId, digest: &Digest, now: Instant) -> Step<I> {
         let mut step = Step::default();
         if *sender == self.me {
             step.evidence.push(Evidence { source: Source::GossipRow, address: None, instance: None });
             return step;
         }
-        // The HELLO made a row for it. Without one there is no address to answer to.
+        // The HELLO made a row for the sender. Without one, there is no address to answer to.
         let Some(peer) = self.peers.get_mut(sender) else { return step };
         peer.heard = Some(now);
 
@@ -81,18 +81,18 @@ impl<I: Info> Gossip<I> {
         step
     }
 
-    /// What the sender says about ourselves.
+    /// Handles what the sender says about this node.
     fn compare_own(&mut self, said: Said, answer: &mut ResponseBuilder<I>) {
         match said {
             Said::Offline(seq) if seq >= self.own.seq => {
                 self.renumber_own(seq + 1);
             }
-            // Somebody remembers an earlier run of this node. Node keeps silent here, and its peers
-            // keep the services of that run.
+            // The sender remembers an earlier run of this node. Node does not answer here, and its peers keep
+            // the services of that run.
             Said::Online(seen) if seen.seq > self.own.seq && seen.seq <= MAX_CLAIM => {
                 self.renumber_own(seen.seq + 1);
             }
-            // Somebody spoke in our name. Our own row counts, whatever its number, as it comes from us.
+            // Somebody spoke in our name. Our own row counts, whatever its number, because it comes from us.
             Said::Online(seen) if seen.seq > self.own.seq => {}
             Said::Online(seen) if seen.seq >= self.own.seq => {
                 if seen.cpu_seq > self.own.cpu_seq {
@@ -104,12 +104,12 @@ impl<I: Info> Gossip<I> {
             }
             _ => {}
         }
-        // Our own row always fits: it is what the sender needs most.
+        // Our own row always fits, because it is what the sender needs most.
         answer.left = answer.left.saturating_sub(self.own.info.weight());
         answer.rows.online.insert(self.me.clone(), self.own_row());
     }
 
-    /// Whether the sender of `digest` could tell us something that we do not know.
+    /// Whether the sender of `digest` can tell us something that we do not know.
     fn has_news(&self, sender: &NodeId, digest: &Digest) -> bool {
         let room = self.peers.len() < self.options.max_nodes;
         digest.online.iter().any(|(node, Seen { seq, .. })| {
@@ -118,7 +118,7 @@ impl<I: Info> Gossip<I> {
             }
             match self.peers.get(node) {
                 Some(peer) if node == sender => !peer.available || *seq > peer.seq,
-                // Only the node itself is believed above that.
+                // Above that number, only the node itself is believed.
                 _ if *seq > MAX_CLAIM => false,
                 Some(peer) => *seq > peer.seq,
                 None => *seq > 0 && room,
@@ -126,7 +126,7 @@ impl<I: Info> Gossip<I> {
         })
     }
 
-    /// A GOSSIP_RES came, asked for or not. Each row is about the node of its key, whoever sent it.
+    /// A GOSSIP_RES arrived, requested or not. Each row is about the node that is its key, whoever sent it.
     pub(crate) fn response(&mut self, sender: &NodeId, rows: &ResponseRows<I>, now: Instant) -> Step<I> {
         let mut step = Step::default();
         if let Some(peer) = self.peers.get_mut(sender) {
@@ -161,8 +161,8 @@ impl<I: Info> Gossip<I> {
             }
         }
         for (node, &seq) in &rows.offline {
-            // Unknown nodes and number 0 are what Node says of configured peers it never met (protocol chapter
-            // 13.2, Q17).
+            // Node reports configured peers that it never met as unknown nodes, or with number 0 (protocol
+            // chapter 13.2, Q17).
             let Some(peer) = self.peers.get_mut(node) else { continue };
             if !is_claim(seq) || peer.seq >= seq {
                 continue;
@@ -173,13 +173,14 @@ impl<I: Info> Gossip<I> {
                 peer.seq = seq;
             }
         }
-        // Where the table was full, a later row may have taken the place of one that was to be asked.
+        // If the table was full, a later row may have replaced a node that was about to be asked.
         step.sends.retain(|send| self.peers.contains_key(&send.to));
         step
     }
 
-    /// We know ourselves best, but another instance under our id is worth a look, and one with our instance
-    /// and a number that we have not come to was forged: whoever has it is told better.
+    /// Checks a row about this node. We know ourselves best. But another instance under our id may be a
+    /// conflict. A row with our instance, and with a number that we have not reached, was forged: whoever has
+    /// it must be corrected.
     fn check_own_row(&mut self, row: &Row<I>, step: &mut Step<I>) {
         let Row::Info { info, .. } = row else { return };
         if info.instance_id() == self.own.info.instance_id() {
@@ -197,7 +198,7 @@ impl<I: Info> Gossip<I> {
         }
     }
 
-    /// An INFO of `node` came; `direct` if from the node itself.
+    /// An INFO of `node` arrived. `direct` says whether it came from the node itself.
     fn take_info(&mut self, node: &NodeId, info: &I, direct: bool, now: Instant, step: &mut Step<I>) {
         let seq = info.seq().max(1);
         if seq > MAX_SEQ || (!direct && seq > MAX_CLAIM) {
@@ -206,11 +207,11 @@ impl<I: Info> Gossip<I> {
         let hold = self.options.hold;
         if let Some(peer) = self.peers.get_mut(node) {
             let same = peer.same_instance(info);
-            // Above that a number does not tell what is newer, but what the node says itself does.
+            // Above that number, a number does not tell which INFO is newer. What the node says itself does.
             let corrects = direct && peer.available && same && peer.seq > MAX_CLAIM && seq != peer.seq;
             let replaces = corrects || (direct && peer.available && seq == peer.seq && !same);
             if direct && peer.available && same && seq >= peer.seq {
-                // It is there and is itself, which is all that a question without a claim wants to know.
+                // The node is there and is itself. A question without a claim asks only for that.
                 self.suspects.retain(|suspect, s| suspect != node || s.claim.is_some());
             }
             if direct && peer.available && seq < peer.seq && !same {
@@ -241,7 +242,7 @@ impl<I: Info> Gossip<I> {
             peer.lost = None;
         }
         if replaced {
-            // The load of a new process counts from the start, and it has been told nothing.
+            // The load of a new process counts from the start, and the new process has been told nothing.
             peer.cpu_seq = 0;
             peer.told = 0;
         }
@@ -261,10 +262,10 @@ impl<I: Info> Gossip<I> {
     }
 }
 
-/// A response in the making.
+/// A response that is being built.
 struct ResponseBuilder<I> {
     rows: ResponseRows<I>,
-    /// Bytes of INFO that still fit.
+    /// How many bytes of INFO still fit.
     left: usize,
 }
 

@@ -1,29 +1,29 @@
-//! Numbers that govern gossip.
+//! The settings of gossip.
 
 use std::time::Duration;
 
-/// See each field; the defaults are in brackets.
+/// The settings of gossip. The defaults are in brackets.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     /// Connect to and advertise host names rather than addresses (Node's `useHostname`, default true).
     pub(crate) use_hostname: bool,
     /// Time between two rounds (Node's `gossipPeriod`, 2 s). Here it only paces requests outside rounds.
     pub(crate) period: Duration,
-    /// Largest number of other nodes in the table (10,000). When it is full, nodes that were never
-    /// online make room, oldest first, then the one that is offline longest; when there are none, newcomers are
-    /// refused. Configured ones stay.
+    /// The largest number of other nodes in the table (10,000). When it is full, nodes that were never online
+    /// make room, the oldest first. After these comes the node that has been offline longest. If there are
+    /// none, newcomers are refused. Configured nodes stay.
     pub(crate) max_nodes: usize,
-    /// INFO rows per second taken about one node, whoever relays them (10).
+    /// How many INFO rows per second are accepted about one node, whoever relays them (10).
     pub(crate) info_rate: u32,
     /// Shortest time between two requests to one peer outside the rounds (200 ms).
     pub(crate) ask_gap: Duration,
-    /// Peers to which a change of our own INFO is pushed at once (32).
+    /// To how many peers a change of our own INFO is pushed at once (32).
     pub(crate) push_to: usize,
-    /// How long a node may take to answer a claim that it is gone (2 s, looked at in each round).
+    /// How long a node may take to answer a claim that it is gone (2 s, checked in each round).
     pub(crate) suspicion: Duration,
-    /// Nodes under suspicion at a time (64); claims beyond are left to later rounds.
+    /// How many nodes are under suspicion at a time (64). Further claims are left to later rounds.
     pub(crate) max_suspects: usize,
-    /// Lost or configured nodes retried per round beside the random one (8).
+    /// How many lost or configured nodes are retried per round, in addition to the random one (8).
     pub(crate) retries: usize,
     /// For how long after it was lost a node is retried in each round (2 min).
     pub(crate) retry_for: Duration,
@@ -31,7 +31,7 @@ pub(crate) struct Options {
     pub(crate) hold: Duration,
     /// When an offline node that is not configured is forgotten (`cleanOfflineNodesTimeout`, 600 s).
     pub(crate) forget_after: Duration,
-    /// Bytes of INFO in one response; what does not fit is left to later rounds (768 KiB).
+    /// How many bytes of INFO are in one response (768 KiB). What does not fit is left to later rounds.
     pub(crate) response_weight: usize,
 }
 

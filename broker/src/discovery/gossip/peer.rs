@@ -7,20 +7,20 @@ use super::options::Options;
 use super::reach::Reach;
 use crate::discovery::limit::Bucket;
 
-/// What we know of another node.
+/// What we know about another node.
 #[derive(Debug, Clone)]
 pub(super) struct Peer<I> {
-    /// Number of the newest statement we believe; 0 for a node of which only an address is known.
+    /// The number of the newest statement that we believe. 0 if only an address of the node is known.
     pub(super) seq: u64,
     pub(super) cpu_seq: u64,
     pub(super) cpu: u32,
     pub(super) available: bool,
-    /// The newest INFO, kept while the node is offline. `None`: it was never online.
+    /// The newest INFO, which is kept while the node is offline. `None` if it was never online.
     pub(super) info: Option<I>,
     pub(super) reach: Reach,
     /// Protocol version of its last packet.
     pub(super) version: Option<u8>,
-    /// Last packet that came from the node itself.
+    /// When the last packet arrived from the node itself.
     pub(super) heard: Option<Instant>,
     /// Since when it is offline.
     pub(super) offline_since: Option<Instant>,
@@ -28,16 +28,16 @@ pub(super) struct Peer<I> {
     pub(super) lost: Option<Instant>,
     /// When it was last sent a request.
     pub(super) asked: Option<Instant>,
-    /// Whether that question is known not to have arrived, so that the next one need not wait.
+    /// Whether that question is known not to have arrived. Then the next one need not wait.
     pub(super) unasked: bool,
-    /// Requests outside the rounds.
+    /// Limits the requests outside the rounds.
     asks: Bucket,
-    /// Number of our own row when it was last sent there; 0 for never.
+    /// The number of our own row when it was last sent to this node. 0 if it never was.
     pub(super) told: u64,
-    /// Whether the registry knows it: it does not know a node whose INFO it could not read.
+    /// Whether the registry knows the node. It does not know a node whose INFO it could not read.
     pub(super) listed: bool,
-    /// INFO rows about it, whoever relays them: so many a second are taken, since anybody may make them up. A
-    /// row above that is not remembered either, so that the next round asks for it.
+    /// Limits the INFO rows per second about this node, whoever relays them, because anybody may invent them.
+    /// A row beyond that is not remembered either, so the next round asks for it again.
     pub(super) infos: Bucket,
 }
 
@@ -65,7 +65,7 @@ impl<I: Info> Peer<I> {
         }
     }
 
-    /// Whether a request outside the rounds may go to it now, and if so, counts it.
+    /// Whether a request outside the rounds may be sent to the node now. If so, counts it.
     pub(super) fn may_be_asked(&mut self, gap: Duration, now: Instant) -> bool {
         let rested = self.unasked || self.asked.is_none_or(|at| now.saturating_duration_since(at) >= gap);
         rested && self.reach.current().is_some() && self.asks.take(now)
@@ -76,7 +76,7 @@ impl<I: Info> Peer<I> {
         self.lost.is_some_and(|at| now.saturating_duration_since(at) < hold)
     }
 
-    /// Whether it said something since it was last seen online.
+    /// Whether the node sent something since it was last seen online.
     pub(super) fn spoke_while_offline(&self) -> bool {
         !self.available && self.heard.zip(self.offline_since).is_some_and(|(heard, since)| heard >= since)
     }

@@ -1,8 +1,9 @@
-//! Under which addresses a peer may be reached, and which of them to try.
+//! The addresses at which a peer may be reached, and which of them to try.
 //!
-//! Node's order (protocol chapter 4.3): the source address of its datagram or HELLO, else the host name of
-//! its INFO, else the first address there; the port from whatever named one last. The configured
-//! address comes at the end. The first one is used until it fails; then the next, in a circle.
+//! The order is Node's (protocol chapter 4.3): the source address of the peer's datagram or HELLO, then the
+//! host name in its INFO, then the first address there. The port is the one that was named last. The
+//! configured address comes at the end. The first address is used until it fails, then the next one, in a
+//! circle.
 
 use ligand_transporters::Name;
 use std::net::IpAddr;
@@ -10,7 +11,7 @@ use std::net::IpAddr;
 /// The addresses of one peer.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Reach {
-    /// Leave host names aside (`useHostname: false`).
+    /// Whether to ignore host names (`useHostname: false`).
     by_ip: bool,
     configured: Option<Name>,
     /// Node's `udpAddress`.
@@ -18,7 +19,7 @@ pub(super) struct Reach {
     host: Option<Name>,
     ip: Option<Name>,
     port: u16,
-    /// Where the peer was seen while it was online under another address.
+    /// Where the peer was seen under another address while it was online.
     elsewhere: Option<Spot>,
     candidates: Vec<Name>,
     current: usize,
@@ -33,7 +34,7 @@ pub(super) struct Spot {
 }
 
 impl Spot {
-    /// Reads `host:port`. The port is what follows the last colon; brackets around a host are dropped.
+    /// Reads `host:port`. The port is what follows the last colon. Brackets around a host are dropped.
     pub(super) fn parse(addr: &str, source: Option<IpAddr>) -> Option<Self> {
         let (host, port) = addr.rsplit_once(':')?;
         Self::new(host, port.parse().ok()?, source)
@@ -83,7 +84,7 @@ impl Reach {
         self.rebuild();
     }
 
-    /// The peer was seen here, and nothing speaks against moving there.
+    /// The peer was seen here, and there is no reason not to move there.
     pub(super) fn move_to(&mut self, spot: &Spot) {
         let before = self.candidates.clone();
         self.elsewhere = None;
@@ -97,12 +98,12 @@ impl Reach {
         }
     }
 
-    /// The peer was seen here while it is online: remembered for the time when its address fails.
+    /// The peer was seen here while it is online. This is remembered until its current address fails.
     pub(super) fn note(&mut self, spot: Spot) {
         self.elsewhere = (spot.port != self.port || spot.source_name() != self.source).then_some(spot);
     }
 
-    /// A HELLO came from this address, and no other source address is known.
+    /// A HELLO arrived from this address, and no other source address is known.
     pub(super) fn fill_source(&mut self, source: IpAddr) {
         self.source = Some(Name::from(source.to_canonical().to_string()));
         self.rebuild();
@@ -118,7 +119,7 @@ impl Reach {
         self.rebuild();
     }
 
-    /// The current address does not work: take the next one.
+    /// The current address does not work, so the next one is used.
     pub(super) fn failed(&mut self) {
         if let Some(spot) = self.elsewhere.take() {
             self.move_to(&spot);
@@ -128,7 +129,8 @@ impl Reach {
     }
 
     fn rebuild(&mut self) {
-        // An address that came up because the ones before it failed is kept as long as it is still there.
+        // An address that is in use because the ones before it failed stays in use, as long as it is still in
+        // the list.
         let keep = (self.current > 0).then(|| self.current().cloned()).flatten();
         let host = if self.by_ip { None } else { self.host.as_ref() };
         self.candidates.clear();

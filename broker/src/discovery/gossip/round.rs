@@ -1,4 +1,4 @@
-//! What happens every gossip period (protocol chapter 4.5, items 2–5).
+//! One gossip period (protocol chapter 4.5, items 2–5).
 
 use ligand_transporters::NodeId;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use super::state::Gossip;
 use super::step::{Change, Step};
 
 impl<I: Info> Gossip<I> {
-    /// One round, to be called every [`Options::period`](super::Options::period), the first time one
-    /// period after the start. Measure the CPU before.
+    /// Runs one round. Call it every [`Options::period`](super::Options::period), for the first time one
+    /// period after the start. Measure the CPU load before each call.
     ///
     /// `choose(n)` returns a number below `n`, each with the same probability.
     pub(crate) fn tick(&mut self, now: Instant, choose: &mut dyn FnMut(usize) -> usize) -> Step<I> {
@@ -29,7 +29,7 @@ impl<I: Info> Gossip<I> {
             )
         };
         self.send_to_one_of(&online, &digest, now, choose, &mut step);
-        // With probability offline / (online + 1): one of so many equally likely draws.
+        // With probability offline / (online + 1): one draw out of equally likely ones.
         if !offline.is_empty() && choose(online.len() + 1) < offline.len() {
             self.send_to_one_of(&offline, &digest, now, choose, &mut step);
         }
@@ -60,7 +60,7 @@ impl<I: Info> Gossip<I> {
         }
     }
 
-    /// Lost and configured nodes, those first that were left alone longest.
+    /// Lost and configured nodes. Those that were not asked for the longest time come first.
     fn due_retries(&self, offline: &[NodeId], now: Instant) -> Vec<NodeId> {
         let mut due: Vec<_> = offline
             .iter()

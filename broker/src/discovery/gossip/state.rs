@@ -1,4 +1,4 @@
-//! The table of the cluster: our own row, the facts that the transporter reports, and questions.
+//! The table of the cluster: our own row, the facts that the transporter reports, and lookups.
 
 use ligand_transporters::{Name, NodeId};
 use std::collections::{BTreeMap, VecDeque};
@@ -14,7 +14,7 @@ use super::step::{Send, Step, What};
 use crate::discovery::conflict::{Evidence, Source};
 use crate::discovery::limit::Bucket;
 
-/// What this node knows of the cluster.
+/// What this node knows about the cluster.
 #[derive(Debug, Clone)]
 pub(crate) struct Gossip<I> {
     pub(super) options: Options,
@@ -22,11 +22,11 @@ pub(crate) struct Gossip<I> {
     pub(super) own: Own<I>,
     /// Ordered, so that the same inputs give the same outputs.
     pub(super) peers: BTreeMap<NodeId, Peer<I>>,
-    /// Nodes that somebody calls offline while we see them online.
+    /// Nodes that a peer calls offline while we see them online.
     pub(super) suspects: BTreeMap<NodeId, Suspicion>,
-    /// Nodes that were never online, oldest first; may hold names that have left the table since.
+    /// Nodes that were never online, the oldest first. It may hold names that have left the table since.
     pub(super) unproven: VecDeque<NodeId>,
-    /// Requests outside the rounds, to anybody: 64 per second after a burst of 128.
+    /// Limits the requests outside the rounds to all nodes: 64 per second after a burst of 128.
     pub(super) asks: Bucket,
     pub(super) leaving: bool,
 }
@@ -40,17 +40,17 @@ pub(super) struct Own<I> {
     pub(super) info: I,
 }
 
-/// A question put to a node that may be gone or replaced.
+/// A question to a node that may be gone or replaced.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Suspicion {
-    /// The number at which it is said to be offline. `None`: we only want to see its INFO.
+    /// The number with which it is said to be offline. `None` if we only want to see its INFO.
     pub(super) claim: Option<u64>,
-    /// When the question was sent; `None` until the limits let it.
+    /// When the question was sent. `None` until the limits allow it.
     pub(super) asked: Option<Instant>,
 }
 
 impl<I: Info> Gossip<I> {
-    /// A table that holds only ourselves. `info` carries our sequence number (at least 1).
+    /// A table that holds only this node. `info` carries our sequence number (at least 1).
     pub(crate) fn new(me: NodeId, info: &I, options: Options) -> Self {
         let seq = info.seq().clamp(1, MAX_SEQ);
         let own = Own { seq, cpu_seq: 0, cpu: 0, info: info.renumbered(seq) };
@@ -72,15 +72,16 @@ impl<I: Info> Gossip<I> {
         &self.own.info
     }
 
-    /// `host` and `port` of our GOSSIP_HELLO; `None` before the port is known.
+    /// The `host` and `port` of our GOSSIP_HELLO. `None` before the port is known.
     pub(crate) fn greeting(&self) -> Option<(&str, u16)> {
         let info = &self.own.info;
         let host = if self.options.use_hostname { info.hostname().or(info.ip()) } else { info.ip() };
         Some((host?, info.port()?))
     }
 
-    /// Our services, metadata or port changed. The number grows by one, whatever `info` carries, and the
-    /// news goes to up to [`Options::push_to`] peers: online ones, then those that are about to be.
+    /// Our services, metadata or port changed. The number grows by one, whatever number `info` carries. The
+    /// change is sent to up to [`Options::push_to`] peers: first to online ones, then to those that are about
+    /// to be online.
     ///
     /// `choose(n)` returns a number below `n`.
     pub(crate) fn own_changed(&mut self, info: &I, choose: &mut dyn FnMut(usize) -> usize) -> Step<I> {
@@ -91,7 +92,7 @@ impl<I: Info> Gossip<I> {
             let other = kept + choose(online.len() - kept) % (online.len() - kept);
             online.swap(kept, other);
         }
-        // Whoever came since may have asked and been told the old row, which it has not told us yet.
+        // A node that came up since may have asked and got the old row, and has not told us so yet.
         let newcomers = self.peers.iter().filter(|(_, peer)| peer.spoke_while_offline());
         online.extend(newcomers.map(|(node, _)| node.clone()));
         online.truncate(self.options.push_to);
@@ -106,8 +107,8 @@ impl<I: Info> Gossip<I> {
         }
     }
 
-    /// We are about to stop: tells every online peer that we have no services any more. From now on
-    /// nobody is asked anything; requests are still answered.
+    /// We are about to stop: tells every online peer that we no longer have services. From now on no node is
+    /// asked anything. Requests are still answered.
     pub(crate) fn leaving(&mut self) -> Step<I> {
         self.leaving = true;
         self.own.info = self.own.info.without_services();
@@ -125,11 +126,11 @@ impl<I: Info> Gossip<I> {
         Row::Info { info: self.own.info.clone(), cpu_seq: self.own.cpu_seq, cpu: self.own.cpu }
     }
 
-    /// Tells a node that has just come online what changed here since it was last told. It was not among
-    /// those that the change was pushed to, and may have asked before it.
+    /// Sends our own row to a node that has just come online, if it has changed since the node last got it.
+    /// The change was not pushed to this node, and the node may have asked before it.
     pub(super) fn catch_up(&mut self, node: &NodeId, now: Instant, step: &mut Step<I>) {
         let Some(peer) = self.peers.get(node) else { return };
-        // Others learn it by gossip: a newcomer need not connect to everybody at once.
+        // Other nodes learn it by gossip, because a newcomer need not connect to everybody at once.
         let is_ours_to_tell = peer.told > 0 || peer.reach.is_configured();
         if self.leaving || peer.told >= self.own.seq || !is_ours_to_tell || !self.asks.take(now) {
             return;
@@ -150,8 +151,8 @@ impl<I: Info> Gossip<I> {
         Step { sends, ..Step::default() }
     }
 
-    /// A node may be at `addr` (`host:port`): named by the configuration (`source` is `None`) or by a
-    /// datagram from `source`. An address that cannot be one is ignored.
+    /// A node may be at `addr` (`host:port`). The configuration names it (`source` is `None`), or a datagram
+    /// from `source` does. An address that cannot be valid is ignored.
     pub(crate) fn sighted(
         &mut self,
         node: &NodeId,
@@ -178,7 +179,7 @@ impl<I: Info> Gossip<I> {
         step
     }
 
-    /// A GOSSIP_HELLO came over a connection from `remote`.
+    /// A GOSSIP_HELLO arrived over a connection from `remote`.
     pub(crate) fn hello(
         &mut self,
         sender: &NodeId,
@@ -190,7 +191,7 @@ impl<I: Info> Gossip<I> {
         let mut step = Step::default();
         let Some(spot) = Spot::new(host, port, remote.map(|remote| remote.ip())) else { return step };
         if *sender == self.me {
-            // Our own HELLO, on a connection to ourselves.
+            // This is our own HELLO, on a connection to ourselves.
             if self.greeting() == Some((host, port)) {
                 return step;
             }
@@ -205,7 +206,7 @@ impl<I: Info> Gossip<I> {
             peer.reach.move_to(&spot);
             self.ask(sender, now, &mut step);
         } else if spot.port != peer.reach.port() {
-            // A new port means a new process, or somebody else's packet. The node itself knows.
+            // A new port means a new process, or a forged packet. Only the node itself knows.
             peer.reach.note(spot);
             self.suspect(sender, None, now, &mut step);
         } else if let (Some(remote), true, false) = (remote, first, peer.reach.has_source()) {
@@ -214,14 +215,14 @@ impl<I: Info> Gossip<I> {
         step
     }
 
-    /// Any packet came from `sender`, stamped with this protocol version.
+    /// Any packet arrived from `sender`, with this protocol version.
     pub(crate) fn stamped(&mut self, sender: &NodeId, version: u8) {
         if let Some(peer) = self.peers.get_mut(sender) {
             peer.version = Some(version);
         }
     }
 
-    /// A packet that is not gossip came from `sender`. One that we hold offline is asked at once.
+    /// A packet that is not gossip arrived from `sender`. If we hold `sender` offline, it is asked at once.
     pub(crate) fn heard(&mut self, sender: &NodeId, now: Instant) -> Step<I> {
         let mut step = Step::default();
         if let Some(peer) = self.peers.get_mut(sender) {
@@ -233,7 +234,7 @@ impl<I: Info> Gossip<I> {
         step
     }
 
-    /// The connection *to* a node broke or could not be made. `unexpected` is what observers are told.
+    /// The connection *to* a node broke or could not be made. `unexpected` is passed on to observers.
     pub(crate) fn lost(&mut self, node: &NodeId, unexpected: bool, now: Instant) -> Step<I> {
         let mut step = Step::default();
         let Some(peer) = self.peers.get_mut(node) else { return step };
@@ -244,9 +245,10 @@ impl<I: Info> Gossip<I> {
         if peer.available {
             self.drop_online(node, unexpected, now, &mut step);
         } else if spoke && !self.leaving {
-            // It came up while our connection to it was failing, and what we told it went down with that.
-            // Once: where it may not be asked now, the next round is soon enough. A node that spoke and is
-            // gone would be told again with every connection that fails.
+            // The node came up while our connection to it was failing, and what we sent was lost with the
+            // connection. It is sent again only once. If the node may not be asked now, the next round is
+            // soon enough. Otherwise a node that spoke and is gone would be told again with every connection
+            // that fails.
             self.ask(node, now, &mut step);
             if !step.sends.is_empty() {
                 let news = self.push_own(vec![node.clone()]).sends;
@@ -261,7 +263,8 @@ impl<I: Info> Gossip<I> {
         self.peers.get(node).and_then(|peer| peer.reach.current().cloned())
     }
 
-    /// The protocol version a node understands: that of its last packet, else what its INFO tells.
+    /// The protocol version that a node understands: that of its last packet, or else the one that its INFO
+    /// suggests.
     pub(crate) fn version_of(&self, node: &NodeId) -> Option<u8> {
         let peer = self.peers.get(node)?;
         peer.version.or_else(|| peer.info.as_ref().and_then(Info::protocol))
@@ -283,14 +286,14 @@ impl<I: Info> Gossip<I> {
         self.peers.iter().filter(|(_, peer)| peer.available).map(|(node, _)| node)
     }
 
-    /// The registry knows a node, by an INFO of it that it could read.
+    /// The registry knows a node, from an INFO that it could read.
     pub(crate) fn listed(&mut self, node: &NodeId) {
         if let Some(peer) = self.peers.get_mut(node) {
             peer.listed = true;
         }
     }
 
-    /// Nodes that the registry knows, and whether they are online.
+    /// The nodes that the registry knows, and whether they are online.
     #[cfg(test)]
     pub(crate) fn all_listed(&self) -> BTreeMap<NodeId, bool> {
         let listed = self.peers.iter().filter(|(_, peer)| peer.listed);

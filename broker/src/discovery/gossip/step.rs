@@ -1,4 +1,4 @@
-//! What comes out of an input.
+//! The output of an input.
 
 use ligand_transporters::NodeId;
 use std::sync::Arc;
@@ -6,13 +6,14 @@ use std::sync::Arc;
 use super::digest::{Digest, ResponseRows};
 use crate::discovery::conflict::Evidence;
 
-/// What follows from an input: first apply the changes, then send in order.
+/// The result of an input. Apply the changes first, then send the packets in order.
 #[derive(Debug, Clone)]
 #[must_use]
 pub(crate) struct Step<I> {
-    /// For the registry.
+    /// Changes for the registry.
     pub(crate) changes: Vec<Change<I>>,
-    /// For the transporter, to [`Gossip::address_of`](super::Gossip::address_of) each node.
+    /// Packets for the transporter. [`Gossip::address_of`](super::Gossip::address_of) gives the address of
+    /// each node.
     pub(crate) sends: Vec<Send<I>>,
     /// Signs that another process uses our id, for [`conflict`](crate::discovery::conflict).
     pub(crate) evidence: Vec<Evidence>,
@@ -44,10 +45,10 @@ pub(crate) enum What<I> {
     Response(Arc<ResponseRows<I>>),
 }
 
-/// A difference in the table that others care about.
+/// A change of the table that others care about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Change<I> {
-    /// A node came, for the first time or back again.
+    /// A node came online, for the first time or again.
     Online {
         /// The node.
         node: NodeId,
@@ -62,14 +63,14 @@ pub(crate) enum Change<I> {
         node: NodeId,
         /// Its description.
         info: I,
-        /// Another process run took over: what was pending at the old one may have run.
+        /// Whether another process has taken over. Calls that were pending at the old one may have run.
         replaced: bool,
     },
-    /// A node went.
+    /// A node went offline.
     Offline {
         /// The node.
         node: NodeId,
-        /// Whether it went without a sign.
+        /// Whether it went without notice.
         unexpected: bool,
     },
     /// The load of an online node changed.

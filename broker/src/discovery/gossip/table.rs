@@ -1,4 +1,4 @@
-//! The rows of the table and the questions to their nodes: what every input works with.
+//! The rows of the table, and the questions to their nodes. Every input uses them.
 
 use ligand_transporters::NodeId;
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use super::state::{Gossip, Suspicion};
 use super::step::{Change, Send, Step, What};
 
 impl<I: Info> Gossip<I> {
-    /// The row of a node, made if there is room.
+    /// The row of a node. It is made if there is room.
     pub(super) fn peer_or_new(
         &mut self,
         node: &NodeId,
@@ -28,7 +28,8 @@ impl<I: Info> Gossip<I> {
         self.peers.get_mut(node)
     }
 
-    /// Nodes that were never online make room, oldest first; then the one that is offline longest.
+    /// Makes room. Nodes that were never online go first, the oldest first, then the node that has been
+    /// offline longest.
     fn make_room(&mut self, step: &mut Step<I>) -> bool {
         while self.peers.len() >= self.options.max_nodes {
             let node = match self.unproven.pop_front() {
@@ -43,7 +44,7 @@ impl<I: Info> Gossip<I> {
             step.changes.push(Change::Forgotten { node });
         }
         if self.unproven.len() > self.options.max_nodes.saturating_mul(2) {
-            // Names that left the table by other ways have piled up.
+            // Names that left the table in other ways have piled up.
             let mut known = BTreeSet::new();
             let peers = &self.peers;
             self.unproven
@@ -57,7 +58,7 @@ impl<I: Info> Gossip<I> {
         offline.min_by_key(|(_, peer)| peer.offline_since).map(|(node, _)| node.clone())
     }
 
-    /// Sends a request outside the rounds, if the limits allow.
+    /// Sends a request outside the rounds, if the limits allow it.
     pub(super) fn ask(&mut self, node: &NodeId, now: Instant, step: &mut Step<I>) {
         let gap = self.options.ask_gap;
         let Some(peer) = self.peers.get_mut(node) else { return };
@@ -68,7 +69,7 @@ impl<I: Info> Gossip<I> {
         self.send_request(node, &digest, now, step);
     }
 
-    /// Sends `digest` to a node, adapted to what we want from it.
+    /// Sends `digest` to a node, adapted to what we want from the node.
     pub(super) fn send_request(
         &mut self,
         node: &NodeId,
@@ -92,7 +93,7 @@ impl<I: Info> Gossip<I> {
         step.sends.push(Send { to: node.clone(), what: What::Request(digest) });
     }
 
-    /// What we know, as a request.
+    /// What we know, in the form of a request.
     pub(super) fn digest(&self) -> Digest {
         let mut digest = Digest::default();
         let own = Seen { seq: self.own.seq, cpu_seq: self.own.cpu_seq, cpu: self.own.cpu };
@@ -108,7 +109,8 @@ impl<I: Info> Gossip<I> {
         digest
     }
 
-    /// Asks an online node whether it is still there, as itself. Does nothing while too many are asked.
+    /// Asks an online node whether it is still there as the same process. Does nothing while too many nodes
+    /// are asked.
     pub(super) fn suspect(&mut self, node: &NodeId, claim: Option<u64>, now: Instant, step: &mut Step<I>) {
         let full = self.suspects.len() >= self.options.max_suspects;
         let enough = match self.suspects.get(node) {
@@ -118,12 +120,12 @@ impl<I: Info> Gossip<I> {
         if enough {
             return;
         }
-        // A higher claim is put to it again, in its own time.
+        // A higher claim is put to the node again, with its own time to answer.
         self.suspects.insert(node.clone(), Suspicion { claim, asked: None });
         self.ask(node, now, step);
     }
 
-    /// Takes an online node offline, at one number more than the last, or at the number claimed.
+    /// Takes an online node offline, with a number one above the last, or with the claimed number.
     pub(super) fn drop_online(&mut self, node: &NodeId, unexpected: bool, now: Instant, step: &mut Step<I>) {
         let claim = self.suspects.remove(node).and_then(|suspicion| suspicion.claim);
         let Some(peer) = self.peers.get_mut(node) else { return };

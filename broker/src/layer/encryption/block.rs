@@ -1,4 +1,4 @@
-//! AES in CBC and ECB with PKCS#7 padding: what OpenSSL's ciphers of these names produce.
+//! AES in CBC and ECB with PKCS#7 padding. The output is that of OpenSSL's ciphers of these names.
 
 use aes::cipher::block_padding::Pkcs7;
 use aes::cipher::common::InnerInit as _;
@@ -9,13 +9,13 @@ use aes::cipher::{
 };
 use aes::{Aes128, Aes192, Aes256};
 
-/// A key that has been prepared, and the IV of all packets; ECB without one.
+/// A prepared key, and the IV of all packets. Without an IV the mode is ECB.
 pub(super) struct Block {
     aes: Aes,
     iv: Option<[u8; 16]>,
 }
 
-/// Boxed, since a prepared key is large.
+/// Boxed, because a prepared key is large.
 enum Aes {
     Bits128(Box<Aes128>),
     Bits192(Box<Aes192>),
@@ -23,7 +23,7 @@ enum Aes {
 }
 
 impl Block {
-    /// `None` if no AES takes a key of this length.
+    /// Returns `None` if no AES takes a key of this length.
     pub(super) fn new(key: &[u8], iv: Option<[u8; 16]>) -> Option<Self> {
         let aes = match key.len() {
             16 => Aes::Bits128(Box::new(Aes128::new_from_slice(key).ok()?)),
@@ -42,7 +42,7 @@ impl Block {
         }
     }
 
-    /// `None` if it is not a number of whole blocks, or the last one has no proper padding.
+    /// Returns `None` if `secret` is not a number of whole blocks, or if the last block has no valid padding.
     pub(super) fn decrypt(&self, secret: &[u8]) -> Option<Vec<u8>> {
         match &self.aes {
             Aes::Bits128(aes) => decrypt(&**aes, self.iv.as_ref(), secret),

@@ -1,11 +1,11 @@
-//! The ciphers of OpenSSL that Node's middleware is used with.
+//! The OpenSSL ciphers that are used with Node's middleware.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::EncryptionError;
 
-/// A cipher; [`Display`](fmt::Display) and [`FromStr`] know OpenSSL's names, such as `aes-256-cbc`.
+/// A cipher. [`Display`](fmt::Display) and [`FromStr`] use OpenSSL's names, such as `aes-256-cbc`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cipher {
@@ -44,7 +44,7 @@ impl Cipher {
         }
     }
 
-    /// In bytes.
+    /// The length of the key, in bytes.
     pub(super) const fn key_length(self) -> usize {
         match self {
             Self::Aes128Cbc | Self::Aes128Ecb => 16,
@@ -67,7 +67,7 @@ impl fmt::Display for Cipher {
 impl FromStr for Cipher {
     type Err = EncryptionError;
 
-    /// In any case, as OpenSSL.
+    /// Upper and lower case are the same, as in OpenSSL.
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         let found = Self::ALL.into_iter().find(|cipher| cipher.name().eq_ignore_ascii_case(name));
         found.ok_or_else(|| EncryptionError::UnknownCipher { name: name.to_owned() })

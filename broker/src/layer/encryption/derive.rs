@@ -1,12 +1,12 @@
-//! How OpenSSL once made a key of a password.
+//! OpenSSL's old way to derive a key from a password.
 
 use md5::{Digest, Md5};
 
-/// The longest key and the IV.
+/// The longest key, and the IV.
 const LENGTH: usize = 32 + 16;
 
-/// `EVP_BytesToKey` with MD5, one round and no salt: each block of output is the digest of the block before
-/// it and the password. What begins the output is the key; what follows is the IV.
+/// `EVP_BytesToKey` with MD5, one round and no salt. Each block of output is the digest of the block before
+/// it and the password. The output begins with the key; the IV follows.
 pub(super) fn bytes_to_key(password: &[u8]) -> Vec<u8> {
     let mut out: Vec<u8> = Vec::with_capacity(LENGTH);
     let mut last: Option<[u8; 16]> = None;

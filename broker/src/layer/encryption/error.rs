@@ -1,8 +1,8 @@
-//! What is wrong with a key, an IV or a cipher.
+//! Errors about a key, an IV or a cipher.
 
 use super::Cipher;
 
-/// An [`Encryption`](super::Encryption) that cannot be made. Keys are never part of it.
+/// Why an [`Encryption`](super::Encryption) cannot be made. It never contains a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncryptionError {
@@ -45,10 +45,10 @@ pub enum EncryptionError {
         /// The cipher.
         cipher: Cipher,
     },
-    /// An empty password.
+    /// The password is empty.
     #[error("the password is empty")]
     NoPassword,
-    /// Not a name of a cipher that is supported.
+    /// The name is not that of a supported cipher.
     #[error(
         "no cipher is named `{name}`; there are aes-128-cbc, aes-192-cbc, aes-256-cbc, and the same with ecb"
     )]

@@ -1,9 +1,9 @@
-//! Encryption of packets: as Node's layer does it (protocol chapter 10.2), and a mode of our own that
-//! also authenticates.
+//! Encryption of packets: as in Node's layer (protocol chapter 10.2), and in a mode of ligand's own that also
+//! authenticates.
 //!
-//! Node encrypts the bytes of every packet with a key and an IV that never change, and puts nothing in
-//! front or behind. Whoever listens sees which packets are equal, and whoever can send can replay packets,
-//! and alter them unnoticed. That is what compatibility costs, and starting a broker says so.
+//! Node encrypts the bytes of every packet with a key and an IV that never change, and adds nothing before or
+//! after them. An eavesdropper sees which packets are equal. Whoever can send can replay packets, and can
+//! alter them unnoticed. That is the price of compatibility, and the broker warns about it when it starts.
 
 mod block;
 mod cipher;
@@ -22,8 +22,8 @@ pub use cipher::Cipher;
 pub use error::EncryptionError;
 use sealed::Sealed;
 
-/// A [`Layer`] that encrypts packets. Every node of the cluster needs the same one, at the same place
-/// among the layers that change bytes.
+/// A [`Layer`] that encrypts packets. Every node of the cluster needs the same one, at the same place among
+/// the layers that change bytes.
 ///
 /// | here | Node's `Middlewares.Transmit` |
 /// |---|---|
@@ -76,12 +76,13 @@ impl Mode {
 }
 
 impl Encryption {
-    /// With one IV for all packets, as Node. Key and IV are used as they are: Node takes a text as UTF-8.
+    /// Uses one IV for all packets, as Node does. Key and IV are used as they are; Node encodes a text as
+    /// UTF-8.
     ///
-    /// **Weak:** equal packets look equal, equal beginnings too, and nothing is authenticated.
+    /// **Weak:** equal packets look equal, and so do equal beginnings. Nothing is authenticated.
     ///
     /// # Errors
-    /// When the cipher takes no IV, or the key or the IV has not the length that it takes.
+    /// If the cipher takes no IV, or if the key or the IV has the wrong length for it.
     pub fn with_iv(
         cipher: Cipher,
         key: impl AsRef<[u8]>,
@@ -95,12 +96,12 @@ impl Encryption {
         Self::block(cipher, key.as_ref(), Some(iv), false)
     }
 
-    /// With a cipher that needs no IV, as Node 0.15. The key is used as it is.
+    /// Uses a cipher that needs no IV, as Node 0.15 does. The key is used as it is.
     ///
     /// **Weak:** equal blocks of 16 bytes look equal, and nothing is authenticated.
     ///
     /// # Errors
-    /// When the cipher needs an IV, or the key has not the length that it takes.
+    /// If the cipher needs an IV, or if the key has the wrong length for it.
     pub fn without_iv(cipher: Cipher, key: impl AsRef<[u8]>) -> Result<Self, EncryptionError> {
         if cipher.takes_iv() {
             return Err(EncryptionError::IvMissing { cipher });
@@ -108,13 +109,13 @@ impl Encryption {
         Self::block(cipher, key.as_ref(), None, false)
     }
 
-    /// Key and IV are derived from a password, as Moleculer 0.14 does when it is given no IV: OpenSSL's
-    /// `EVP_BytesToKey` with one round of MD5 and no salt. Node.js 22 and newer cannot do that any more.
+    /// Derives key and IV from a password, as Moleculer 0.14 does when it is given no IV: with OpenSSL's
+    /// `EVP_BytesToKey`, one round of MD5 and no salt. Node.js 22 and newer can no longer do that.
     ///
-    /// **Weak:** as [`Encryption::with_iv`], and passwords can be tried at the speed of MD5.
+    /// **Weak:** as [`Encryption::with_iv`]. In addition, passwords can be tried at the speed of MD5.
     ///
     /// # Errors
-    /// When the password is empty.
+    /// If the password is empty.
     pub fn password(cipher: Cipher, password: impl AsRef<[u8]>) -> Result<Self, EncryptionError> {
         if password.as_ref().is_empty() {
             return Err(EncryptionError::NoPassword);
@@ -125,18 +126,19 @@ impl Encryption {
         Self::block(cipher, key, iv, true)
     }
 
-    /// AES-256-GCM with a random nonce per packet: what was altered, or encrypted with another key, is
-    /// refused. For clusters of ligand nodes only. The key has 32 bytes, and should be random ones.
+    /// Uses AES-256-GCM with a random nonce per packet. A packet that was altered, or encrypted with another
+    /// key, is refused. This mode is for clusters of ligand nodes only. The key has 32 bytes, which should be
+    /// random.
     ///
     /// On the wire: one byte 1, 12 bytes of nonce, the encrypted packet, 16 bytes of tag. The first byte is
     /// authenticated with the rest.
     ///
     /// **Limits:** nonces are random, so all nodes together should send at most 2^32 packets with one key
-    /// (about 50 days at 1,000 packets per second); take another key before that. A packet that was
-    /// recorded can be sent again, and whoever has the key can claim to be any node.
+    /// (about 50 days at 1,000 packets per second). Change the key before that. A recorded packet can be sent
+    /// again, and whoever has the key can claim to be any node.
     ///
     /// # Errors
-    /// When the key has not 32 bytes.
+    /// If the key does not have 32 bytes.
     pub fn authenticated(key: impl AsRef<[u8]>) -> Result<Self, EncryptionError> {
         Ok(Self(Arc::new(Mode::Sealed(Box::new(Sealed::new(key.as_ref())?)))))
     }
@@ -188,7 +190,7 @@ impl Layer for Encryption {
     }
 }
 
-/// Without key and IV.
+/// Shows neither key nor IV.
 impl fmt::Debug for Encryption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Encryption");

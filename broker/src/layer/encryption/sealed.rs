@@ -1,4 +1,5 @@
-//! AES-256-GCM with a nonce per packet: one byte of version, the nonce, the encrypted packet, the tag.
+//! AES-256-GCM with a nonce per packet. A packet is one byte of version, the nonce, the encrypted bytes and
+//! the tag.
 
 use aes_gcm::aead::AeadInOut as _;
 use aes_gcm::{Aes256Gcm, KeyInit as _};
@@ -6,7 +7,7 @@ use rand::Rng as _;
 
 use super::EncryptionError;
 
-/// What this file writes; another format would begin with another byte.
+/// The version of this format. Another format would begin with another byte.
 const VERSION: u8 = 1;
 const NONCE: usize = 12;
 const TAG: usize = 16;
@@ -20,7 +21,7 @@ impl Sealed {
         Ok(Self(cipher.map_err(wrong)?))
     }
 
-    /// `None` for a packet longer than the cipher takes, which is 64 GiB.
+    /// Returns `None` if the packet is longer than the cipher takes, which is 64 GiB.
     pub(super) fn seal(&self, plain: &[u8]) -> Option<Vec<u8>> {
         let mut nonce = [0; NONCE];
         rand::rng().fill_bytes(&mut nonce);
@@ -34,7 +35,7 @@ impl Sealed {
         Some(out)
     }
 
-    /// `None` for what was not sealed with this key.
+    /// Returns `None` if the packet was not sealed with this key.
     pub(super) fn open(&self, sealed: &[u8]) -> Option<Vec<u8>> {
         let (&VERSION, rest) = sealed.split_first()? else { return None };
         let (nonce, rest) = rest.split_first_chunk::<NONCE>()?;

@@ -1,4 +1,4 @@
-//! Membership over TCP: gossip packets in and out of [`Gossip`].
+//! Membership over TCP: moves gossip packets into and out of [`Gossip`].
 
 mod rows;
 
@@ -44,7 +44,7 @@ impl Gossiper {
         Self { gossip, cpu: Cpu::new(), period: peering.gossip_period, next: now + peering.gossip_period }
     }
 
-    /// Does what a step says: first the changes, then the packets.
+    /// Carries out a step: first the changes, then the packets.
     fn apply(&mut self, env: &mut Env<'_>, step: Step<GossipInfo>) {
         for change in step.changes {
             self.change(env, change);
@@ -64,14 +64,15 @@ impl Gossiper {
         match change {
             Change::Online { node, info, .. } | Change::Updated { node, info, .. } => {
                 self.tell_address(env, &node);
-                // The table has no more rows than the registry has room, so it evicts and refuses nobody.
+                // The table has no more rows than the registry has room for, so the registry evicts and
+                // refuses nobody.
                 if env.apply_info(&node, info.packet()).is_some() {
                     self.gossip.listed(&node);
                 }
             }
             Change::Offline { node, unexpected } => env.node_gone(&node, unexpected),
             Change::Cpu { node, cpu } => {
-                // Whole percents up to 100.
+                // Whole percents up to 100 are exact in an `f32`.
                 env.registry().heartbeat(node.as_str(), Some(cpu as f32), env.std_now());
             }
             Change::Forgotten { node } => {
@@ -96,7 +97,7 @@ impl Gossiper {
         };
         match sent {
             Ok(()) => {}
-            // Without a way to it, it is as good as lost; the next round tries another of its addresses.
+            // A node without a route counts as lost. The next round tries another of its addresses.
             Err(SendError::NoRoute) => {
                 let step = self.gossip.lost(to, true, env.std_now());
                 for change in step.changes {
@@ -123,7 +124,7 @@ impl Discoverer for Gossiper {
         self.next
     }
 
-    /// One round of gossip.
+    /// Runs one round of gossip.
     fn tick(&mut self, env: &mut Env<'_>) {
         if env.now < self.next {
             return;
@@ -147,7 +148,7 @@ impl Discoverer for Gossiper {
         let step = match packet {
             Packet::GossipHello(hello) => {
                 let step = self.gossip.hello(node, &hello.host, hello.port, from.peer, now);
-                // Requests follow at once, and whoever sent them has to be answered.
+                // Requests of this peer follow at once, and need answers.
                 self.tell_address(env, node);
                 step
             }
@@ -173,7 +174,7 @@ impl Discoverer for Gossiper {
         self.apply(env, step);
     }
 
-    /// Says what there is now; between peers nothing else balances.
+    /// Announces what this node offers now. Between peers nothing balances, so there is nothing to wait for.
     fn announce(&mut self, env: &mut Env<'_>, _info: &LocalInfo) {
         let step = self.gossip.own_changed(&own_info(env.broker), &mut choose);
         self.apply(env, step);
@@ -182,11 +183,12 @@ impl Discoverer for Gossiper {
     fn announce_leaving(&mut self, env: &mut Env<'_>, _info: &LocalInfo, done: oneshot::Sender<()>) {
         let step = self.gossip.leaving();
         self.apply(env, step);
-        // Who asked may have gone; there is nobody else to tell.
+        // The receiver may be gone, and there is nobody else to tell.
         let _ = done.send(());
     }
 
-    /// Between peers, where an owner shows itself sooner or later, a start may be refused up to its end.
+    /// Between peers, the owner of an id appears sooner or later, so a start may be refused until it is
+    /// complete.
     fn holds_id(&self, _transit: &Transit, started: bool) -> bool {
         started
     }

@@ -1,4 +1,4 @@
-//! What gossip tells of nodes, between its packets and the table.
+//! Converts what gossip says about nodes between its packets and the table.
 
 use bytes::Bytes;
 use ligand_transporters::Name;
@@ -11,22 +11,22 @@ use crate::protocol::{
 };
 use crate::registry::GossipRow;
 
-/// The INFO of a node, as gossip passes it on.
+/// The INFO of a node, in the form that gossip passes on.
 #[derive(Debug, Clone)]
 pub(in crate::membership) struct GossipInfo(Arc<Parts>);
 
 #[derive(Debug)]
 struct Parts {
-    /// Another node's: as it came. Our own: only what gossip looks at.
+    /// For another node, the packet as it arrived. For this node, only what gossip looks at.
     packet: InfoPacket,
     text: Text,
 }
 
-/// How to write it.
+/// How to write the INFO.
 #[derive(Debug)]
 enum Text {
     Whole(Bytes),
-    /// Our own: made anew for each number.
+    /// This node's own: encoded anew for each sequence number.
     Own(GossipRow),
 }
 
@@ -107,7 +107,7 @@ impl Info for GossipInfo {
     }
 }
 
-/// What this node says about itself, as gossip needs it.
+/// What this node says about itself, in the form that gossip needs.
 pub(super) fn own_info(broker: &ServiceBroker) -> GossipInfo {
     let shared = broker.shared();
     let local = shared.registry.local_info();
@@ -130,7 +130,7 @@ pub(super) fn own_info(broker: &ServiceBroker) -> GossipInfo {
 
 pub(super) fn digest_in(digest: &protocol::Digest) -> Digest {
     let online = digest.online.iter().map(|row| {
-        // Whole percents from 0 to 100; anything else is cut to that.
+        // Whole percents from 0 to 100. Any other value is cut to that.
         let cpu = row.cpu.load.clamp(0.0, 100.0) as u32;
         (row.node.clone(), Seen { seq: row.seq, cpu_seq: row.cpu.seq, cpu })
     });

@@ -1,4 +1,5 @@
-//! INFO on a bus: taken at a bounded rate, and looked into where it says that a node is another process now.
+//! INFO on a bus. It is accepted at a bounded rate, and checked if it says that a node is now another
+//! process.
 
 use ligand_transporters::NodeId;
 use std::time::Duration;
@@ -11,24 +12,24 @@ use crate::membership::env::{Env, nonce};
 use crate::protocol::{InfoPacket, ProtocolVersion};
 use crate::registry::InfoKind;
 
-/// INFO packets taken from one sender per second, and as many from others in its name.
+/// How many INFO packets per second are accepted from one sender, and as many from others in its name.
 const INFO_RATE: u32 = 10;
-/// Shortest time between two DISCOVERs to one node.
+/// The shortest time between two DISCOVERs to one node.
 const DISCOVER_EVERY: Duration = Duration::from_secs(1);
-/// Senders whose rates are remembered.
+/// How many senders' rates are remembered.
 const MAX_RATED: usize = 10_000;
 
-/// What is taken from one node, and asked of it.
+/// Limits what is accepted from one node, and what it is asked.
 pub(super) struct Rates {
     info: Bucket,
-    /// INFO of another process than the one that is online. Whoever sends those in a node's name must not
-    /// use up what the node itself may say.
+    /// Limits the INFO of another process than the one that is online. Somebody who sends these in a node's
+    /// name must not use up the rate of the node itself.
     claims: Bucket,
     pub(super) discover: Bucket,
 }
 
 impl Heartbeats {
-    /// Takes an INFO, unless it says that an online node is another process now: that is looked into.
+    /// Accepts an INFO. If it says that an online node is now another process, that is checked first.
     pub(super) fn info(
         &mut self,
         env: &mut Env<'_>,
@@ -44,7 +45,7 @@ impl Heartbeats {
         if !rate.take(now) {
             tracing::debug!(node = %node, "INFO packets come too fast, the newest waits");
             let due = rate.ready_at(now);
-            // Which of several processes is the one that is there now, the node itself has to say.
+            // If there are several processes, the node itself has to say which of them is there now.
             let is_kept = if is_claim {
                 self.held.ask(node, version, due)
             } else {
@@ -90,7 +91,7 @@ impl Heartbeats {
         let now = env.std_now();
         let instance = info.instance_id.clone();
         let Some(change) = env.apply_info(node, info) else {
-            // It cannot be read, but it was sent.
+            // The INFO cannot be read, but the node did send it.
             self.liveness.heard(node, now);
             return;
         };
@@ -101,19 +102,19 @@ impl Heartbeats {
             InfoKind::Refused | InfoKind::Own | InfoKind::Conflict => return,
             InfoKind::Restarted => self.liveness.replaced(node),
             InfoKind::Reconnected if self.farewells.is_back(node, &instance) => {
-                // It never was away, so the calls that it serves are not lost.
+                // The node was never away, so the calls that it serves are not lost.
                 env.state.departures.forgive(node);
             }
             _ => {}
         }
         self.liveness.online(node, now);
-        // Nothing keeps topics in order: it left after all.
+        // Topics are not ordered among each other, and this INFO offers nothing: the node did leave.
         if self.farewells.doubts(node) && !offers(env, node) {
             self.disconnect(env, node, env.transit.version_of(node));
         }
     }
 
-    /// What came too fast and may be taken now.
+    /// Handles what arrived too fast and may be accepted now.
     pub(super) fn take_held(&mut self, env: &mut Env<'_>) {
         let now = env.std_now();
         for (node, version, what) in self.held.due(now) {
@@ -132,7 +133,7 @@ impl Heartbeats {
         }
     }
 
-    /// Nodes that have turned out to be other processes.
+    /// Accepts the INFO of nodes that turned out to be other processes.
     pub(super) fn take_claims(&mut self, env: &mut Env<'_>) {
         for (node, info) in self.succession.due(env.std_now()) {
             self.take_info(env, &node, *info);
@@ -141,8 +142,8 @@ impl Heartbeats {
 
     pub(super) fn rates(&mut self, node: &NodeId) -> &mut Rates {
         if self.rates.len() >= MAX_RATED && !self.rates.contains_key(node) {
-            // Somebody invents senders. To forget all of them lets each begin anew; to refuse newcomers
-            // would keep out those that are not invented.
+            // Somebody invents senders. If all are forgotten, each begins anew. If newcomers were refused,
+            // real ones would be kept out too.
             self.rates.clear();
         }
         self.rates.entry(node.clone()).or_insert_with(|| Rates {

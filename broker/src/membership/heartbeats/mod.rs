@@ -23,15 +23,15 @@ use crate::protocol::{Heartbeat, Outgoing, Packet, ProtocolVersion};
 use crate::registry::LocalInfo;
 use info::Rates;
 
-/// How often silence is looked for.
+/// How often nodes are checked for silence.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
-/// How often nodes that are long gone are forgotten.
+/// How often nodes that have long been gone are forgotten.
 const CLEAN_EVERY: Duration = Duration::from_secs(60);
-/// Shortest time between two DISCOVERs to everybody because something was lost here.
+/// The shortest time between two DISCOVERs to everybody after something was lost here.
 const DISCOVER_ALL_EVERY: Duration = Duration::from_secs(10);
 
-/// How often this node says that it is alive. Node spreads its timers by half a second, so that nodes that
-/// start together do not beat together.
+/// How often this node says that it is alive. As in Node, the intervals are spread by half a second, so that
+/// nodes that start together do not beat together.
 pub(super) fn beat_every(config: &BrokerConfig) -> Duration {
     let jitter = Duration::from_millis(rand::rng().random_range(0..1000));
     let half = Duration::from_millis(500);
@@ -41,7 +41,7 @@ pub(super) fn beat_every(config: &BrokerConfig) -> Duration {
     }
 }
 
-/// What this node knows of who is alive.
+/// What this node knows about which nodes are alive.
 pub(super) struct Heartbeats {
     liveness: Liveness,
     cpu: Cpu,
@@ -50,13 +50,13 @@ pub(super) struct Heartbeats {
     next_check: Instant,
     next_clean: Instant,
     rates: HashMap<NodeId, Rates>,
-    /// What came above those rates.
+    /// What arrived faster than those rates allow.
     held: Held,
     succession: Succession,
     farewells: Farewells,
-    /// Something was lost of which nobody knows whose it was: everybody is to be asked.
+    /// Whether something was lost and its sender is not known, so that everybody has to be asked.
     lost: bool,
-    /// How many control packets were lost when that was last looked at.
+    /// How many control packets had been lost at the last check.
     dropped: u64,
     discover_all: Bucket,
 }
@@ -88,7 +88,7 @@ impl Heartbeats {
             self.gone(env, node, false);
         }
         if verdict != Verdict::Wait {
-            // One that is still there answers, and so is back at once.
+            // A node that is still there answers, and so is back at once.
             env.ping(node, version, &nonce());
         }
     }
@@ -106,7 +106,8 @@ impl Heartbeats {
         let cpu = beat.cpu.map(|cpu| cpu as f32);
         let alive = env.registry().heartbeat(node.as_str(), cpu, env.std_now());
         let snapshot = env.registry().snapshot();
-        // A heartbeat may say which INFO it belongs to; another one than the known is asked for.
+        // A heartbeat may name the INFO it belongs to. If that is not the known one, the node is asked for
+        // it.
         let outdated = snapshot.node_by_id(node.as_str()).is_some_and(|node| {
             beat.seq.is_some_and(|seq| seq != node.seq())
                 || beat.instance_id.as_deref().is_some_and(|id| !node.instance_id().starts_with(id))
@@ -116,7 +117,7 @@ impl Heartbeats {
         }
     }
 
-    /// The registry does not know the node any more.
+    /// The registry no longer knows the node.
     fn forget(&mut self, node: &NodeId) {
         self.liveness.forget(node);
         self.succession.forget(node);
@@ -124,15 +125,15 @@ impl Heartbeats {
         self.held.forget(node);
     }
 
-    /// Asks a node who it is, in the version that it was heard in: it may know no other one. Where it was
-    /// asked a moment ago its answer is on its way, and its next packet leads here again.
+    /// Asks a node who it is, in the version in which it was heard, because it may know no other. If it was
+    /// asked a moment ago, its answer is on its way, and its next packet leads here again.
     fn discover(&mut self, env: &Env<'_>, node: &NodeId, version: ProtocolVersion) {
         if self.rates(node).discover.take(env.std_now()) {
             env.discover(node, version);
         }
     }
 
-    /// Asks everybody, where something was lost: what a node says of itself it says once.
+    /// Asks everybody if something was lost, because a node says each thing about itself only once.
     fn discover_what_was_lost(&mut self, env: &Env<'_>) {
         let dropped = env.transit.control_dropped();
         self.lost |= dropped > self.dropped;
@@ -207,8 +208,8 @@ impl Discoverer for Heartbeats {
         }
     }
 
-    /// Any packet but INFO and DISCONNECT says that a node is there, and under its id the one that we know
-    /// or another one.
+    /// Any packet except INFO and DISCONNECT says that a node is there. Under its id, that may be the process
+    /// that we know or another one.
     fn heard(&mut self, env: &mut Env<'_>, from: Sender<'_>, packet: &Packet) {
         if env.is_own(from.node) || matches!(packet, Packet::Info(_) | Packet::Disconnect) {
             return;
@@ -266,7 +267,7 @@ impl Discoverer for Heartbeats {
 
     fn announce_leaving(&mut self, env: &mut Env<'_>, info: &LocalInfo, done: oneshot::Sender<()>) {
         self.announce(env, info);
-        // Who asked may have gone; there is nobody else to tell.
+        // The receiver may be gone, and there is nobody else to tell.
         let _ = done.send(());
     }
 
@@ -284,7 +285,7 @@ impl Discoverer for Heartbeats {
     }
 }
 
-/// The instance that a node is online as.
+/// The instance id under which a node is online.
 fn online_instance(env: &Env<'_>, node: &NodeId) -> Option<Name> {
     let snapshot = env.registry().load();
     let node = snapshot.node_by_id(node.as_str()).filter(|node| node.is_available())?;

@@ -1,4 +1,4 @@
-//! What the control loop and the task with the store tell each other.
+//! The messages between the control loop and the task that keeps the store.
 
 use bytes::Bytes;
 use ligand_transporters::{NodeId, TransportError};
@@ -8,12 +8,12 @@ use tokio::sync::{mpsc, oneshot};
 use crate::discovery::record_names::Beat;
 use crate::serializer::Serializer;
 
-/// Commands that wait for the store. It works them off in milliseconds; while it is out of reach they are
-/// dropped, and the next beat or the reconnect says everything again. What this node is, is given again where
-/// there was no room for it.
+/// How many commands may wait for the store, which handles each in milliseconds. While the store is out of
+/// reach, commands are dropped: the next beat or the reconnect repeats everything. If there is no room for
+/// this node's INFO, it is sent again.
 const WAITING: usize = 1024;
 
-/// What is to be done with the records.
+/// A command to the task.
 pub(crate) enum Command {
     /// Writes this node's INFO.
     Info { value: Bytes, done: Option<oneshot::Sender<()>> },
@@ -27,31 +27,31 @@ pub(crate) enum Command {
     Leave(oneshot::Sender<()>),
 }
 
-/// What became of it.
+/// An event from the task.
 pub(crate) enum StoreEvent {
     /// The store can be reached again.
     Reached,
-    /// It cannot.
+    /// The store cannot be reached any more.
     Lost(TransportError),
-    /// The beats that there are, with their values if those were asked for.
+    /// The beats that were found, with their values if those were requested.
     Beats(Vec<(Beat, Option<Bytes>)>),
-    /// The INFO of a node; `None` if there is none.
+    /// The INFO of a node, or `None` if there is none.
     Info { node: NodeId, value: Option<Bytes> },
-    /// This node's INFO is not there any more, so others may be missing too.
+    /// This node's INFO is gone from the store, so those of others may be missing too.
     Forgotten,
 }
 
 /// The store, as the control loop knows it.
 pub(crate) struct Store {
-    /// The way to the task with the store.
+    /// Sends commands to the task.
     pub(crate) commands: Commands,
-    /// Every so many scans values are read and not only names; 0 for never.
+    /// After how many scans the values are read, not only the names. 0 means never.
     pub(crate) full_check: u32,
-    /// How records are written, whatever the cluster speaks.
+    /// How records are encoded, whichever serializer the cluster uses.
     pub(crate) serializer: Arc<dyn Serializer>,
 }
 
-/// The way to the task.
+/// Sends commands to the task.
 #[derive(Debug, Clone)]
 pub(crate) struct Commands(mpsc::Sender<Command>);
 
@@ -61,12 +61,12 @@ impl Commands {
         (Self(sender), receiver)
     }
 
-    /// Passes an order on; never waits.
+    /// Sends a command. It never waits.
     pub(super) fn give(&self, order: Command) {
         self.offer(order);
     }
 
-    /// The same. `false` when there was no room for it.
+    /// Sends a command. Returns `false` if there was no room for it.
     pub(super) fn offer(&self, order: Command) -> bool {
         let taken = self.0.try_send(order).is_ok();
         if !taken {

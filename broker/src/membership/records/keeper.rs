@@ -10,11 +10,11 @@ use tokio::time::{sleep, timeout};
 use super::commands::{Command, StoreEvent};
 use crate::discovery::record_names::RecordNames;
 
-/// An INFO that is not renewed vanishes after this long.
+/// An INFO that is not renewed expires after this long.
 const INFO_LASTS: Duration = Duration::from_secs(1800);
-/// INFOs that are read at a time.
+/// How many INFOs are read at a time.
 const FETCHED: usize = 16;
-/// Beats that are read at most, per node that may be known: old ones linger for a while.
+/// How many beats are read at most for each node that may be known. Old ones linger for a while.
 const BEATS_PER_NODE: usize = 4;
 
 /// The store and how it is used.
@@ -38,7 +38,7 @@ impl Keeper {
         Self { store, names, lasts, scan_length, max_nodes }
     }
 
-    /// Works commands off until nobody gives any more. Owned by the link, and dropped with it.
+    /// Handles commands until the sender is gone. The link owns this task and drops it.
     pub(super) async fn run(
         self,
         mut records: RedisRecords,
@@ -46,11 +46,11 @@ impl Keeper {
         tell: impl Fn(StoreEvent),
     ) {
         let mut backoff = Backoff::default();
-        // The beat that this connection's predecessor wrote may have vanished; deleting it again is harmless.
+        // The last beat of the previous connection may have expired. Deleting it again is harmless.
         let mut last_beat = None;
         while let Some(order) = commands.recv().await {
             let done = self.obey(order, &mut records, &mut last_beat, &tell);
-            // One command is bounded; a scan has as many as the store has keys.
+            // A single command is bounded, but a scan takes as many as the store has keys.
             let done = timeout(self.lasts.max(Duration::from_secs(10)), done).await;
             match done.unwrap_or_else(|_| Err(TransportError::Lost("it takes too long".to_owned()))) {
                 Ok(()) => backoff.reset(),
@@ -66,8 +66,8 @@ impl Keeper {
         }
     }
 
-    /// Connects again, for as long as it takes. Commands are dropped meanwhile: the control loop gives them
-    /// anew, and whoever waits for one is told by the drop.
+    /// Reconnects, for as long as it takes. Commands that arrive meanwhile are dropped. The control loop
+    /// sends them again, and whoever waits for one learns of the drop.
     async fn again(&self, commands: &mut Receiver<Command>, backoff: &mut Backoff) -> Option<RedisRecords> {
         let connecting = async {
             loop {

@@ -1,12 +1,14 @@
-//! Membership by records in a store that all nodes reach: Redis, as Node's Redis discoverer (protocol chapter
-//! 11.1).
+//! Membership by records in a store that all nodes can reach. The store is Redis, as with Node's Redis
+//! discoverer (protocol chapter 11.1).
 //!
-//! Each node writes what it is (INFO) and, again and again, that it is alive (a beat, which vanishes by
-//! itself); and it looks whose beats are there. DISCOVER, INFO and HEARTBEAT are not sent; a farewell is.
+//! Each node writes its INFO, and writes again and again that it is alive: a beat, which expires by itself.
+//! Each node also looks for the beats of others. DISCOVER, INFO and HEARTBEAT are not sent, but a farewell
+//! is.
 //!
-//! What records are called and what the beats that were found mean, [`crate::discovery`] knows. This does what
-//! it says, on the control loop, which has no I/O. [`keeper`] is the task that reads and writes the records;
-//! the two send each other messages ([`commands`]). [`store`] connects to the store at the start.
+//! [`crate::discovery`] knows the names of the records, and decides what the beats that were found mean. This
+//! module acts on that, on the control loop, which does no I/O. [`keeper`] is the task that reads and writes
+//! the records. The two send each other messages ([`commands`]). [`store`] connects to the store at the
+//! start.
 
 #![cfg_attr(not(feature = "discovery-redis"), allow(dead_code, reason = "there is no store without it"))]
 
@@ -39,18 +41,19 @@ pub(crate) use commands::{Store, StoreEvent};
 use read::tell;
 pub(crate) use store::open_store;
 
-/// How often signs of life in other packets are looked at.
+/// How often other packets are checked for signs of life.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
-/// How often the store is scanned while a service waits for others: the next beat may be long away.
+/// How often the store is scanned while a service waits for others. The next beat may be far away.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// How often nodes that are long gone are forgotten.
+/// How often nodes that have long been gone are forgotten.
 const CLEAN_EVERY: Duration = Duration::from_secs(60);
-/// Packets that keep a node without a beat alive are at most this old, or one beat.
+/// A node without a beat stays alive through packets that are at most this old, or one beat interval old if
+/// that is longer.
 const SHORTEST_SILENCE: Duration = Duration::from_secs(2);
-/// What packets of others make us ask of the store, per second.
+/// How many requests to the store per second the packets of others may cause.
 const ASKED: u32 = 10;
 
-/// What this node knows of who is alive.
+/// What this node knows about which nodes are alive.
 pub(super) struct Records {
     commands: Commands,
     serializer: Arc<dyn Serializer>,
@@ -60,21 +63,21 @@ pub(super) struct Records {
     next_beat: Instant,
     next_check: Instant,
     next_clean: Instant,
-    /// Every so many scans values are read and not only names; 0 for never.
+    /// After how many scans the values are read, not only the names. 0 means never.
     full_check: u32,
     scans: u32,
     asked: Bucket,
     /// Whether the store is in reach.
     outage: Outage,
-    /// Whether nodes are reached by their addresses rather than over a server.
+    /// Whether nodes are reached by their addresses, rather than through a server.
     addressed: bool,
-    /// The sequence number of the INFO that is written.
+    /// The sequence number of the INFO that was last written.
     written: u64,
-    /// When the store is scanned for services that wait for others.
+    /// When the store is next scanned for services that are waited for.
     next_look: Option<Instant>,
-    /// What this node is could not be given to the store, which did not keep up.
+    /// Whether this node's INFO could not be sent to the store's task, because its queue was full.
     unsaid: bool,
-    /// How many control packets were lost when that was last looked at.
+    /// How many control packets had been lost at the last check.
     dropped: u64,
 }
 
@@ -101,7 +104,7 @@ impl Records {
             next_check: now + CHECK_EVERY,
             next_clean: now + CLEAN_EVERY,
             full_check,
-            // Nodes that start together do not read everything together.
+            // Nodes that start together do not all read the values at the same time.
             scans: rand::rng().random_range(0..full_check.max(1)),
             asked: Bucket::new(ASKED, Duration::from_secs(1) / ASKED),
             outage: Outage::default(),
@@ -113,7 +116,7 @@ impl Records {
         }
     }
 
-    /// The registry does not know the node any more.
+    /// The registry no longer knows the node.
     fn forget(&mut self, transit: &Transit, node: &NodeId) {
         self.liveness.forget(node);
         transit.addresses().set(node, None);
@@ -126,7 +129,7 @@ impl Records {
         env.node_gone(node, unexpected);
     }
 
-    /// Writes what this node offers, and a beat. `done` is told once the first is written.
+    /// Writes what this node offers, and a beat. `done` is notified once the first is written.
     fn write(&mut self, env: &Env<'_>, info: &LocalInfo, done: Option<oneshot::Sender<()>>) {
         let Some(value) = env.transit.info_record(&*self.serializer, &info.json) else { return };
         self.unsaid = !self.commands.offer(Command::Info { value, done });
@@ -140,7 +143,7 @@ impl Records {
         let (transit, broker) = (env.transit, env.broker);
         self.next_beat = env.now + self.beat_every;
         self.scans = self.scans.wrapping_add(1);
-        // What is not written yet would be looked for in vain.
+        // The beat names the INFO that was written, because others would look in vain for a newer one.
         let seq = self.written;
         let cpu = self.cpu.measure();
         let beat = beat_record(transit.own_version(), transit.node(), cpu, seq, broker.instance_id());
@@ -211,8 +214,8 @@ impl Discoverer for Records {
         }
     }
 
-    /// A packet about membership came all the same: a farewell, a greeting, or one of a node that does not
-    /// use the store.
+    /// A packet about membership arrived all the same: a farewell, a greeting, or a packet of a node that
+    /// does not use the store.
     fn packet(&mut self, env: &mut Env<'_>, from: Sender<'_>, packet: Packet) {
         let node = from.node;
         match packet {
@@ -240,7 +243,7 @@ impl Discoverer for Records {
                 }
             }
             Packet::GossipHello(hello) if self.addressed => {
-                // Its requests follow at once, and are to be answered.
+                // The requests of this peer follow at once and need answers.
                 env.transit.addresses().set_of_stranger(node, address(&hello.host, hello.port));
                 self.stranger(env, node, from.version);
             }
@@ -254,7 +257,7 @@ impl Discoverer for Records {
         }
     }
 
-    /// Perhaps the node has gone.
+    /// The node may have gone: scans the beats.
     fn lost(&mut self, env: &mut Env<'_>, _node: &NodeId) {
         if self.asked.take(env.std_now()) {
             self.commands.give(Command::Scan);
@@ -284,7 +287,7 @@ impl Discoverer for Records {
         }
     }
 
-    /// Others may write at any moment of the services that somebody waits for.
+    /// Another node may write at any moment that it offers a service that is waited for.
     fn waiting(&mut self, now: Instant) {
         self.next_look.get_or_insert(now);
     }
@@ -293,7 +296,7 @@ impl Discoverer for Records {
         self.write(env, info, None);
     }
 
-    /// Whoever waits is told when it is written.
+    /// `done` is notified when it is written.
     fn announce_leaving(&mut self, env: &mut Env<'_>, info: &LocalInfo, done: oneshot::Sender<()>) {
         self.write(env, info, Some(done));
     }

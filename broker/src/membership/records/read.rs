@@ -1,4 +1,4 @@
-//! What was read from the store of a discoverer, and whether it is in reach.
+//! Handles what was read from the store of a discoverer, and whether the store is in reach.
 
 use bytes::Bytes;
 use ligand_transporters::{Name, NodeId, PacketKind, TransportError};
@@ -15,7 +15,7 @@ use crate::registry::InfoKind;
 use crate::transit::{Lost, Said, Transit, shown};
 
 impl Records {
-    /// The beats that are there.
+    /// Handles the beats that were found.
     pub(super) fn beats(&mut self, env: &mut Env<'_>, found: Vec<(Beat, Option<Bytes>)>) {
         let now = env.std_now();
         let mut double = None;
@@ -53,14 +53,14 @@ impl Records {
                 env.registry().heartbeat(node.as_str(), cpu, now);
             }
         }
-        // An earlier process of this node leaves beats behind as well: a probe tells.
+        // An earlier process of this node leaves beats behind as well, so a probe has to decide.
         if let Some(instance) = double {
             self.weigh(env, instance);
         }
     }
 
-    /// Another process wrote in this node's name. Between peers there is no way to ask a double that is known
-    /// by its records alone.
+    /// Another process wrote in this node's name. Between peers, a double that is known only by its records
+    /// cannot be asked.
     pub(super) fn weigh(&self, env: &mut Env<'_>, instance: Name) {
         if !self.addressed {
             let instance = Some(instance).filter(|instance| !instance.is_empty());
@@ -68,7 +68,7 @@ impl Records {
         }
     }
 
-    /// Takes the INFO that a node has in the store.
+    /// Handles the INFO of a node that was read from the store.
     pub(super) fn record(&mut self, env: &mut Env<'_>, node: &NodeId, value: Bytes) {
         let Some(incoming) = env.transit.open_record(&*self.serializer, PacketKind::Info, value) else {
             return;
@@ -107,7 +107,7 @@ impl Records {
         }
     }
 
-    /// Records may be missing that their authors believe to be there.
+    /// Records may be missing although their authors believe that they are there.
     pub(super) fn forgotten(&mut self, env: &Env<'_>) {
         self.liveness.forbear(env.std_now());
         if env.is_present() {
@@ -129,7 +129,7 @@ impl Records {
     }
 }
 
-/// Tells the log of the store.
+/// Logs whether the store is in reach.
 pub(super) fn tell(transit: &Transit, said: Option<Said>) {
     let node = transit.node();
     match said {

@@ -1,11 +1,11 @@
-//! The store through which nodes learn of each other, where one is configured.
+//! Connects to the store through which nodes learn of each other, if one is configured.
 
 use super::Store;
 use crate::broker::{ServiceBroker, StartError};
 use crate::transit::Transit;
 
-/// Connects to the store, again and again until `transit.connectTimeout` has passed, and starts the task
-/// that keeps it.
+/// Connects to the store and starts the task that keeps it. Tries again and again until
+/// `transit.connectTimeout` has passed.
 #[cfg(feature = "discovery-redis")]
 pub(crate) async fn open_store(
     transit: &Transit,
@@ -34,7 +34,7 @@ pub(crate) async fn open_store(
     let (commands, inbox) = Commands::new();
     let shared = broker.weak();
     transit.uplink().link.spawn(keeper.run(records, inbox, move |event| {
-        // A broker that has gone needs to know nothing.
+        // If the broker is gone, nobody needs the event.
         if let Some(transit) = shared.upgrade().and_then(|shared| shared.transit().cloned()) {
             transit.tell(Message::Discovered(event));
         }
@@ -53,7 +53,7 @@ async fn reach(
     let mut attempts = 0;
     loop {
         attempts += 1;
-        // Bounded by itself.
+        // `connect` has a time limit of its own.
         let source = match store.connect().await {
             Ok(records) => return Ok(records),
             Err(source) => source,
@@ -76,7 +76,7 @@ async fn reach(
     }
 }
 
-/// Without the feature there is no store to connect to; a configuration that names one was refused.
+/// Without the feature there is no store to connect to. A configuration that names one was refused before.
 #[cfg(not(feature = "discovery-redis"))]
 pub(crate) async fn open_store(
     _transit: &Transit,
