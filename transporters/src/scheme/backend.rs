@@ -62,7 +62,8 @@ macro_rules! backend {
             /// Creates the options from a URL. Options follow a `?`.
             ///
             /// # Errors
-            /// [`TransportError::Config`](crate::TransportError::Config) says what is wrong, without credentials.
+            /// [`TransportError::Config`](crate::TransportError::Config) says what is wrong, without
+            /// credentials.
             pub fn new(url: &str) -> Result<Self, $crate::TransportError> {
                 let mut options = Self::default();
                 options.add_url(url)?;
