@@ -108,7 +108,7 @@ options! {
         pub nat_map: BTreeMap<String, String> = BTreeMap::new();
         /// Whether connections use TLS, regardless of the URL.
         pub secure: bool = false;
-        /// The name that a certificate has to be for; without, the host.
+        /// The name that a server's certificate must be valid for. The default is the host.
         pub tls_server_name: Option<String> = None;
     }
 }
