@@ -167,7 +167,7 @@ impl Port {
         });
     }
 
-    /// Reports that the server refused something after it had been accepted. The session goes on.
+    /// Reports that the server refused something after the call for it had returned. The session goes on.
     pub(crate) fn refused(&self, why: &TransportError) {
         self.link.refused(why);
     }
