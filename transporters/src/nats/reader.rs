@@ -26,7 +26,7 @@ pub(super) enum End {
 /// cannot read a number this large, and takes it as an order to end the subscription at once. `processUnsub`
 /// in nats-server's `server/client.go` goes by the result of `parseSize`: -1 for more than nine digits, or a
 /// negative number where an old server lets it overflow. A server that could read the number would learn of
-/// the end only when the library does. It would lose the messages that it sent in that instant.
+/// the end only together with the library. The messages that it sent in that instant would be lost.
 const FAR: u64 = 1 << 63;
 
 /// An order to end a subscription. It is answered when the library has been told.

@@ -187,7 +187,7 @@ impl Listening<'_> {
     pub(super) async fn refused(&self, subject: &str) {
         let named = |errors: &Errors| errors.iter().any(|(about, _)| about.as_deref() == Some(subject));
         let mut heard = self.0.heard.subscribe();
-        // An error says that the sender is gone, which this borrows.
+        // An error means that the sender is gone, which cannot happen while it is borrowed.
         let _ = heard.wait_for(|heard| heard.errors.as_ref().is_some_and(named)).await;
     }
 }
