@@ -226,7 +226,7 @@ impl Session for MqttSession {
             _ = async { self.open.subscribe().wait_for(|open| *open == 0).await.map(drop) } => {}
             why = self.lost() => return Err(why),
         }
-        // After DISCONNECT nothing may be asked, so the pulse gets nothing to ask about.
+        // After DISCONNECT nothing may be asked. Without topics, the pulse asks nothing.
         self.subscribed.lock().await.clear();
         self.asker.disconnect().await?;
         let mut ended = self.ended.clone();

@@ -18,7 +18,7 @@ pub(super) enum Guard {
     /// The server is the master, and Sentinel says so too.
     Sentinel {
         sentinel: Box<Sentinel>,
-        /// The address of the master when Sentinel was asked first.
+        /// The address of the master, as Sentinel gave it when the session was opened.
         told: (String, u16),
         places: Arc<Places>,
     },

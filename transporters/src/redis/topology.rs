@@ -45,7 +45,7 @@ impl Topology {
         topology
     }
 
-    /// Whether this server has lost most of the other masters. What is published here does not reach them.
+    /// Whether this server has lost most of the masters. What is published here does not reach them.
     pub(super) fn is_cut_off(&self) -> bool {
         self.failing * 2 > self.masters
     }
