@@ -29,7 +29,7 @@ pub(super) struct Acks {
     beyond: BTreeMap<u64, u64>,
     /// The deliveries that are done, with their marks, which never decrease.
     waiting: VecDeque<(u64, u64)>,
-    /// Frames up to this one have left.
+    /// Frames up to this number have left.
     sent: u64,
 }
 

@@ -70,7 +70,7 @@ fn integer(number: i64) -> AMQPValue {
     i32::try_from(number).map_or(AMQPValue::LongLongInt(number), AMQPValue::LongInt)
 }
 
-/// `queueOptions`: how every queue is declared, in addition to what its kind requires.
+/// `queueOptions`: how every queue is declared. It takes precedence over what a queue gets by its kind.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct QueueOptions {
     pub(super) durable: Option<bool>,
