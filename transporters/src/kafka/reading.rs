@@ -1,9 +1,9 @@
 //! Which partitions are read, and from where.
 //!
-//! By default, librdkafka begins at the end of a partition as of the time when it asks for it. It would lose
-//! what was written since the node announced itself. So every partition is read from an offset that was asked
-//! for before. A partition may be taken away and given back, because the coordinator moved, or the group
-//! forgot this member. It is then read from the frame after the last one that was read.
+//! By itself, librdkafka would ask for the end of a partition at some later time, and begin there. It would
+//! lose what was written since the node announced itself. So every partition is read from an offset that was
+//! asked for before. A partition may be taken away and given back, because the coordinator moved, or because
+//! the group forgot this member. It is then read from the frame after the last one that was read.
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::KafkaResult;

@@ -114,8 +114,8 @@ pub(super) fn producer(options: &KafkaOptions) -> ClientConfig {
     let mut config = common(options);
     set(&mut config, "linger.ms", 0);
     set(&mut config, "acks", 1);
-    // librdkafka sends again only what cannot have arrived, which needs no retries. So a request never runs
-    // twice.
+    // librdkafka sends again only what cannot have arrived, which it does not count as a retry. So a request
+    // never runs twice.
     set(&mut config, "message.send.max.retries", 0);
     // Once a second, librdkafka looks for requests without an answer. It then gives up their connection, with
     // what waits in it.
