@@ -247,7 +247,7 @@ impl<C: Connection + ?Sized> Node<C> {
     /// Waits until what the node has been told meets a condition.
     ///
     /// # Panics
-    /// If it does not in time. The message shows everything that the node was told.
+    /// If that does not happen in time. The message shows everything that the node was told.
     pub async fn until(&self, what: &str, holds: impl Fn(&Log) -> bool) {
         self.find(what, |log| holds(log).then_some(())).await;
     }

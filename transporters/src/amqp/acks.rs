@@ -1,4 +1,4 @@
-//! Decides which deliveries may be acknowledged, and acknowledges them with as few frames as possible.
+//! Decides which deliveries may be acknowledged, and with how few frames.
 //!
 //! A delivery may be acknowledged once it has been handled, and once what its handler sent has left this
 //! process. A response counts as sent when the transporter has accepted it, which is earlier. So every

@@ -134,7 +134,7 @@ const FOREIGN: &[(&str, Foreign)] = &[
         "socketOptions.rejectUnauthorized",
         Foreign::Only("true", "true, or switch verification off by tls.dangerousAcceptAnyCertificate=true"),
     ),
-    // In Node these hold certificates, not files with certificates.
+    // In Node these hold certificates, not the names of files.
     ("socketOptions.ca", Foreign::Refused("the file of the certificates by the option tls.caFile instead")),
     (
         "socketOptions.cert",

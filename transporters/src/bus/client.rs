@@ -52,13 +52,13 @@ pub(crate) trait Session: Send + Sync + 'static {
     /// The largest frame that the server accepts, in bytes.
     fn max_frame(&self) -> usize;
 
-    /// Starts to receive these subscriptions. None of them is received yet.
+    /// Starts to receive these subscriptions. None of them is active yet.
     ///
     /// # Errors
     /// [`TransportError::Subscribe`] names the topic if the server refuses it.
     async fn subscribe(&self, to: &[Subscription]) -> Result<(), TransportError>;
 
-    /// Stops receiving these subscriptions. All of them are being received.
+    /// Stops receiving these subscriptions. All of them are active.
     ///
     /// # Errors
     /// As [`Self::subscribe`].

@@ -13,8 +13,8 @@
 //! * `intake`, `inbox`: the frames that have arrived and are not handled yet, within bounds;
 //! * `options`, `servers`, `tls`: which servers to connect to, read from text.
 //!
-//! When the bounds are reached, events are dropped first, then requests. These are answered that they did not
-//! run. Control packets are never dropped.
+//! When the bounds are reached, events are dropped first, then requests, which are answered as not run.
+//! Control packets are never dropped.
 
 #![cfg_attr(
     not(feature = "_servers"),

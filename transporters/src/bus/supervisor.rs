@@ -134,8 +134,8 @@ fn give_up<C: Client>(
 }
 
 /// Lets the node take its leave over a session that no longer brings everything that was subscribed to. The
-/// node tells the others not to count on it, and answers the requests that it has begun. It has half of the
-/// time for a close.
+/// node tells the others not to count on it, and answers the requests that it has begun. It has half of
+/// `close_timeout` for this.
 async fn take_leave<C: Client>(
     shared: &ConnectionState<C>,
     live: &Live<C::Session>,

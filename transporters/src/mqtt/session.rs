@@ -25,7 +25,7 @@ pub(super) struct MqttSession {
     open: Arc<watch::Sender<usize>>,
     /// A subscription that the server has taken away, and why.
     taken: watch::Receiver<Option<(String, String)>>,
-    /// Why the event loop has ended: an error of the library, or `Ok` after DISCONNECT was sent.
+    /// Why the event loop has ended: an error of the library, or `Ok` after MQTT's DISCONNECT was sent.
     ended: watch::Receiver<Option<Result<(), String>>>,
 }
 
@@ -91,8 +91,8 @@ impl Reader {
         let mut left = false;
         loop {
             match events.next(&mut happenings).await {
-                // The server closes the connection after DISCONNECT. Read until then: if a socket is closed
-                // with unread data, what was sent may be lost.
+                // The server closes the connection after MQTT's DISCONNECT. Read until then: if a socket is
+                // closed with unread data, what was sent may be lost.
                 Err(_) if left => return Ok(()),
                 result => result?,
             }

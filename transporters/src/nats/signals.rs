@@ -162,8 +162,8 @@ impl Signals {
 pub(super) struct Listening<'a>(&'a Signals);
 
 impl Listening<'_> {
-    /// The first of these subjects that the server refused to subscribe, and what it said. If there is none,
-    /// the subscriptions stand, and any later error about them means that they are taken away.
+    /// The first of these subjects to which the server refused a subscription, and what it said. If there is
+    /// none, the subscriptions stand, and any later error about them means that they are taken away.
     pub(super) fn stands(&self, subjects: &[&str]) -> Option<(String, String)> {
         let about = |subject: &Option<String>| match subject {
             // An error about another subject belongs to something else that is going on.
