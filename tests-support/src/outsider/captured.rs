@@ -1,4 +1,4 @@
-//! Packets that real nodes sent.
+//! Packets that were recorded from real nodes.
 
 use ligand_transporters::PacketKind;
 use std::fs;

@@ -21,7 +21,7 @@ use crate::bus::Parcel;
 /// The result of a batch: the topics of frames that the server refused.
 type Flight = BoxFuture<'static, lapin::Result<Vec<ShortString>>>;
 
-/// The publishing channel and the batch that is on its way.
+/// The publishing channel, and the batch that is being written.
 pub(super) struct Publisher {
     channel: Channel,
     properties: BasicProperties,

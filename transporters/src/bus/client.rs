@@ -177,7 +177,7 @@ impl Port {
     }
 }
 
-/// A source that ends when its session does.
+/// A source that ends with its session.
 struct Until<S> {
     over: CancellationToken,
     source: S,

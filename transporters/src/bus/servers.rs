@@ -8,7 +8,7 @@ use crate::TransportError;
 /// One server.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Server {
-    /// The scheme as written: `nats`, `rediss`.
+    /// The scheme as written, such as `nats` or `rediss`.
     pub(crate) scheme: String,
     pub(crate) host: String,
     pub(crate) port: u16,

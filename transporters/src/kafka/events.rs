@@ -25,7 +25,7 @@ const REPORTED: usize = 1024;
 /// The name of what is refused, if it is not a topic.
 const GROUPS: &str = "consumer groups";
 
-/// What is known about a session.
+/// The state of a session, as far as librdkafka reports it.
 #[derive(Debug)]
 pub(super) struct Events {
     port: Port,
@@ -76,7 +76,7 @@ impl Events {
         self.lost.is_said()
     }
 
-    /// Says that the session is lost.
+    /// Marks the session as lost.
     pub(super) fn lose(&self, why: String) {
         self.lost.say(why);
     }

@@ -123,7 +123,7 @@ impl NatsSession {
     }
 }
 
-/// Subscriptions that are read one after the other.
+/// Groups of subscriptions. Those of one group are read one after the other.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Lane {
     Control,

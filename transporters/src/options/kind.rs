@@ -99,10 +99,10 @@ pub const COUNT: Kind<usize> = Kind::new(count, |count| grouped(*count));
 /// A number of bytes above 0.
 pub const BYTES: Kind<usize> = Kind::new(count, |count| bytes(*count)).unit("bytes");
 
-/// A time with its unit; a plain number means milliseconds.
+/// A time with its unit. A plain number means milliseconds.
 pub const MILLISECONDS: Kind<Duration> = Kind::new(milliseconds, |span| time(*span)).unit("milliseconds");
 
-/// A time with its unit; a plain number means seconds.
+/// A time with its unit. A plain number means seconds.
 pub const SECONDS: Kind<Duration> = Kind::new(seconds, |span| time(*span)).unit("seconds");
 
 /// A text. An empty text and `null` mean that there is none.
@@ -131,12 +131,12 @@ pub(crate) fn count(value: &str) -> Result<usize, Expected> {
     parsed::<NonZeroUsize>(value, "a number above 0").map(NonZeroUsize::get)
 }
 
-/// A time with its unit; a bare number means milliseconds.
+/// A time with its unit. A bare number means milliseconds.
 pub(crate) fn milliseconds(value: &str) -> Result<Duration, Expected> {
     span(value, 0.001)
 }
 
-/// A time with its unit; a bare number means seconds.
+/// A time with its unit. A bare number means seconds.
 pub(crate) fn seconds(value: &str) -> Result<Duration, Expected> {
     span(value, 1.0)
 }

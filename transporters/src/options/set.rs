@@ -7,7 +7,7 @@ use super::table::{Foreign, Options, Row, Unfit};
 use crate::TransportError;
 use crate::suggest::nearest;
 
-/// Longest value that an error prints, in characters.
+/// The longest value that an error prints, in characters.
 const PRINTED: usize = 60;
 
 /// Sets the option `name` from text.

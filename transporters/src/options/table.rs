@@ -14,7 +14,7 @@ pub trait Options {
     /// The options of this set, with their current values.
     fn own(&self) -> Vec<Row>;
 
-    /// The options of the sets that this one shares with others.
+    /// The options of the sets that this set shares with others.
     fn shared(&self) -> Vec<Row>;
 
     /// Names that are known elsewhere and are not options here.
@@ -44,13 +44,13 @@ pub struct Row {
     pub aliases: &'static [&'static str],
     /// What it means.
     pub meaning: &'static str,
-    /// The unit of a plain number; empty where it has none.
+    /// The unit of a plain number. Empty if it has none.
     pub unit: &'static str,
     /// Whether its value is never printed.
     pub secret: bool,
     /// Whether it accepts a JSON object as one value.
     pub whole: bool,
-    /// Its value, as documents write it.
+    /// Its value, as documentation writes it.
     pub value: String,
 }
 
@@ -71,7 +71,7 @@ impl Row {
     }
 }
 
-/// How an option without a field of its own is set.
+/// An option without a field of its own, and how it is set.
 #[derive(Debug)]
 pub struct Also<T> {
     put: fn(&mut T, &str, &str) -> Result<(), Unfit>,

@@ -1,4 +1,4 @@
-//! From a URL to a transporter.
+//! Finds the transporter for a URL.
 
 mod backend;
 mod into;

@@ -34,7 +34,7 @@ impl TransporterUrl {
         &self.text
     }
 
-    /// Its scheme, or the bare name, in lower case.
+    /// The scheme, or the bare name, in lower case.
     #[must_use]
     pub fn scheme(&self) -> String {
         self.text.split_once("://").map_or(&*self.text, |(scheme, _)| scheme).to_ascii_lowercase()
