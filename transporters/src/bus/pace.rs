@@ -7,7 +7,7 @@ use tokio::time::Instant;
 /// that publishes. Frames that are closer together wait for that task, which hands many over at once. A
 /// client library that is woken for each frame writes each one separately.
 const APART: Duration = Duration::from_micros(50);
-/// The longest pause that counts. A burst after a long pause is thus soon recognised.
+/// The longest pause that counts. A burst after a long pause is thus soon recognized.
 const PAUSE: Duration = Duration::from_micros(200);
 
 /// The average time between frames.
