@@ -7,8 +7,9 @@ use tracing::{Dispatch, Level, Subscriber};
 
 /// Makes this the subscriber of this thread, until the guard is dropped.
 pub fn subscribe<S: Subscriber + Send + Sync + 'static>(subscriber: S) -> DefaultGuard {
-    // While there is one subscriber alone, `tracing` asks the thread that comes first to a place in the code
-    // whether anybody listens there, for good; with two it asks them. That thread may be another test's.
+    // While there is only one subscriber, `tracing` asks the first thread that reaches a log statement
+    // whether anybody is interested, and keeps the answer. That thread may belong to another test. With two
+    // subscribers, `tracing` asks them.
     static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| {
         tracing_subscriber::fmt().with_max_level(tracing::level_filters::LevelFilter::OFF).finish().into()
     });
@@ -16,7 +17,7 @@ pub fn subscribe<S: Subscriber + Send + Sync + 'static>(subscriber: S) -> Defaul
     tracing::subscriber::set_default(subscriber)
 }
 
-/// What is logged on this thread, until dropped.
+/// Records what is logged on this thread, until it is dropped.
 #[derive(Debug)]
 pub struct Log {
     lines: Lines,
@@ -37,7 +38,7 @@ impl Write for Lines {
 }
 
 impl Log {
-    /// From this level on.
+    /// Records from this level on.
     pub fn of_this_thread(level: Level) -> Self {
         let lines = Lines::default();
         let writer = lines.clone();
@@ -46,7 +47,7 @@ impl Log {
         Self { lines, _guard: subscribe(subscriber) }
     }
 
-    /// The lines that hold this text.
+    /// The lines that contain this text.
     pub fn with(&self, text: &str) -> Vec<String> {
         let bytes = self.lines.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let all = String::from_utf8_lossy(&bytes).into_owned();

@@ -1,4 +1,4 @@
-//! A node without a broker: it connects, sends, and records what it is told.
+//! A node without a broker. It connects, sends, and records what it is told.
 
 use bytes::Bytes;
 use ligand_transporters::{
@@ -13,16 +13,16 @@ use tokio::time::timeout;
 
 use crate::wait::PATIENCE;
 
-/// What a node has been told, each in the order in which it came.
+/// What a node has been told. Each list has the order in which things arrived.
 #[derive(Debug, Default)]
 pub struct Log {
     pub frames: Vec<(PacketKind, Bytes)>,
-    /// Frames of which nobody said which peer they came from, as on a bus.
+    /// The number of frames for which the peer is not known, as on a bus.
     pub anonymous: usize,
-    /// Acknowledgements that nobody has given yet; see [`Recorder::keeping_acks`].
+    /// Acknowledgements that have not been given yet, see [`Recorder::keeping_acks`].
     pub acks: Vec<Ack>,
     pub ups: Vec<Up>,
-    /// Why, each time; likewise the next two.
+    /// The reason of each loss. The next two lists also contain reasons.
     pub downs: Vec<String>,
     pub refused: Vec<String>,
     pub deaf: Vec<String>,
@@ -31,7 +31,7 @@ pub struct Log {
     pub unsent: Vec<u64>,
     /// Peers whose connection broke, and why.
     pub lost: Vec<(NodeId, String)>,
-    /// Nodes with their address, and where that was said.
+    /// Nodes with their address, and the source of that information.
     pub sighted: Vec<(String, String, Option<SocketAddr>)>,
 }
 
@@ -59,14 +59,14 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Keeps acknowledgements for the test to give; otherwise they are given as soon as a frame is recorded.
+    /// Keeps acknowledgements for the test to give. By default they are given as soon as a frame is recorded.
     #[must_use]
     pub fn keeping_acks(mut self) -> Self {
         self.keeps_acks = true;
         self
     }
 
-    /// Says this first to every peer that it connects to.
+    /// Sends this first to every peer that it connects to.
     #[must_use]
     pub fn greeting(mut self, greeting: impl Into<Bytes>) -> Self {
         self.greeting = Some(greeting.into());
@@ -127,7 +127,7 @@ impl Sink for Recorder {
     }
 }
 
-/// The way to a node on a bus.
+/// The route to a node on a bus.
 pub fn to(id: &str) -> Route {
     Route::Node { id: NodeId::new(id).unwrap(), addr: None }
 }
@@ -152,7 +152,7 @@ impl Node {
         Self::recording(Recorder::default(), transporter, namespace, id).await
     }
 
-    /// The same with a recorder that is special in something.
+    /// Connects a node with a recorder that has special settings.
     ///
     /// # Errors
     /// Those of [`Transporter::connect`].
@@ -167,7 +167,7 @@ impl Node {
 }
 
 impl<C: Connection + ?Sized> Node<C> {
-    /// A node over what `connect` makes of its link.
+    /// Creates a node over the connection that `connect` makes of its link.
     ///
     /// # Errors
     /// Those of `connect`.
@@ -184,7 +184,7 @@ impl<C: Connection + ?Sized> Node<C> {
         Ok(Self { live, link, recorder })
     }
 
-    /// Subscribes it to more.
+    /// Subscribes the node to more.
     ///
     /// # Errors
     /// Those of [`Connection::subscribe`].
@@ -192,13 +192,13 @@ impl<C: Connection + ?Sized> Node<C> {
         self.live.subscribe(to).await
     }
 
-    /// Subscribes it, or fails the test.
+    /// Subscribes the node, or fails the test.
     pub async fn listens(self, to: &[Subscription]) -> Self {
         self.subscribe(to).await.unwrap();
         self
     }
 
-    /// The way to this node on a bus.
+    /// The route to this node on a bus.
     pub fn route(&self) -> Route {
         Route::Node { id: self.link.node().clone(), addr: None }
     }
@@ -216,7 +216,7 @@ impl<C: Connection + ?Sized> Node<C> {
         self.send_named(to, kind, 0, payload)
     }
 
-    /// The same with a token by which it is told if the frame was not sent.
+    /// Sends a frame with a token. The node is told the token if the frame was not sent.
     ///
     /// # Errors
     /// Those of [`Connection::send`].
@@ -234,28 +234,28 @@ impl<C: Connection + ?Sized> Node<C> {
         })
     }
 
-    /// What it has been told so far. A test may take out what it has seen.
+    /// What the node has been told so far. A test may remove what it has seen.
     pub fn log<T>(&self, look: impl FnOnce(&mut Log) -> T) -> T {
         look(&mut self.recorder.log.lock().unwrap())
     }
 
-    /// Payloads of one kind that have come, as text.
+    /// The payloads of one kind that have arrived, as text.
     pub fn texts(&self, kind: PacketKind) -> Vec<String> {
         self.log(|log| log.texts(kind))
     }
 
-    /// Waits until what it has been told fulfils a condition.
+    /// Waits until what the node has been told meets a condition.
     ///
     /// # Panics
-    /// When it does not in time; the message shows all of it.
+    /// If that does not happen in time. The message shows everything that the node was told.
     pub async fn until(&self, what: &str, holds: impl Fn(&Log) -> bool) {
         self.find(what, |log| holds(log).then_some(())).await;
     }
 
-    /// Waits until something is found in what it has been told, and gives it.
+    /// Waits until something is found in what the node has been told, and returns it.
     ///
     /// # Panics
-    /// When it is not in time; the message shows all that was told.
+    /// If it is not found in time. The message shows everything that the node was told.
     pub async fn find<T>(&self, what: &str, mut look: impl FnMut(&mut Log) -> Option<T>) -> T {
         let mut changed = self.recorder.changed.subscribe();
         let looking = async {

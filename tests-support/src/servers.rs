@@ -1,8 +1,9 @@
-//! Servers of a test's own, to break, through `scripts/servers`.
+//! Servers that a test adds through `scripts/servers` in order to break them.
 
 use tokio::process::Command;
 
-/// What was added for this test. Left over by a test that failed, it is stopped with the rest of the run.
+/// Servers that were added for this test. If a test fails and leaves them behind, they are stopped with the
+/// rest of the run.
 #[derive(Debug)]
 pub struct Added {
     instances: String,
@@ -17,23 +18,23 @@ impl Added {
         Self { instances: instances.to_owned(), url: url.to_owned() }
     }
 
-    /// The one whose name ends so.
+    /// The instance whose name ends with this.
     pub fn instance(&self, end: &str) -> &str {
         self.instances.split(',').find(|name| name.ends_with(end)).unwrap()
     }
 
-    /// `kill`, `start-one` and the like.
+    /// Runs a command such as `kill` or `start-one` on an instance.
     pub async fn tell(&self, command: &str, instance: &str) {
         servers(&[command, instance]).await;
     }
 
-    /// Its files: `config`, `log` and others.
+    /// The path of one of its files: `config`, `log` and others.
     pub fn file(&self, name: &str) -> std::path::PathBuf {
         let run = std::env::var("TEST_SERVERS").expect("`scripts/servers` names the run");
         [&run, &self.instances, name].iter().collect()
     }
 
-    /// Stops all of them and forgets their data.
+    /// Stops all of them and deletes their data.
     pub async fn remove(self) {
         servers(&["remove", &self.instances]).await;
     }
@@ -51,7 +52,7 @@ pub async fn servers(arguments: &[&str]) -> String {
 /// The URL of a server, from the environment.
 ///
 /// # Panics
-/// When it is not set: a suite that did not run must not look as if it had.
+/// If it is not set. A suite that did not run must not look as if it had.
 pub fn url(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| {
         panic!("{variable} is not set: run the tests by scripts/test, which starts the servers, or name one")

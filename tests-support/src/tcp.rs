@@ -11,7 +11,7 @@ pub const GOSSIP_REQ: u8 = 6;
 pub const GOSSIP_RES: u8 = 7;
 pub const HELLO: u8 = 8;
 
-/// The whole frame with this type and payload.
+/// A whole frame with this type and payload.
 pub fn frame(code: u8, payload: &[u8]) -> Vec<u8> {
     let [a, b, c, d] = u32::try_from(payload.len() + 6).unwrap().to_be_bytes();
     let mut frame = vec![a ^ b ^ c ^ d ^ code, a, b, c, d, code];
@@ -19,7 +19,7 @@ pub fn frame(code: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Type and payload of the next frame; `None` at the end of the stream, or when it breaks off.
+/// The type and payload of the next frame. `None` at the end of the stream, or if it breaks off.
 pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<(u8, Vec<u8>)> {
     let mut header = [0; 6];
     stream.read_exact(&mut header).await.ok()?;

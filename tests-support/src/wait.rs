@@ -1,21 +1,21 @@
-//! Waiting for a condition, with a bound and a message.
+//! Waits for a condition, with a time limit and a message.
 
 use std::fmt::{self, Debug};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// How long anything may take before a test gives up, on the clock of the test.
+/// The time that anything may take before a test gives up, on the clock of the test.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Between two looks.
+/// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// What one look gives: what was waited for, or what is there instead.
+/// The result of one look: what was waited for, or what was there instead.
 pub trait Look {
     type Found;
 
     /// # Errors
-    /// What is there instead, as text.
+    /// What was there instead, as text.
     fn found(self) -> Result<Self::Found, String>;
 }
 
@@ -43,15 +43,15 @@ impl<T, E: Debug> Look for Result<T, E> {
     }
 }
 
-/// A look at a value that should fulfil a condition. The message of a wait in vain shows the value.
+/// Looks at a value that should meet a condition. If a wait fails, its message shows the value.
 ///
 /// # Errors
-/// The value, when it does not.
+/// The value, if it does not meet the condition.
 pub fn is<T>(value: T, holds: impl FnOnce(&T) -> bool) -> Result<T, T> {
     if holds(&value) { Ok(value) } else { Err(value) }
 }
 
-/// What was waited for in vain.
+/// The error of a wait that failed.
 #[derive(Debug)]
 pub struct Waited {
     what: String,
@@ -66,18 +66,18 @@ impl fmt::Display for Waited {
 
 impl std::error::Error for Waited {}
 
-/// Looks again and again until what was waited for is there.
+/// Looks repeatedly until what was waited for is there.
 ///
 /// # Panics
-/// When it does not come; the message says `what`, and what was seen last.
+/// If it does not appear in time. The message says `what`, and what was seen last.
 pub async fn until<L: Look>(what: &str, look: impl AsyncFnMut() -> L) -> L::Found {
     try_until(what, look).await.unwrap_or_else(|waited| panic!("{waited}"))
 }
 
-/// [`until`] for a test that goes on when it does not come.
+/// As [`until`], for a test that goes on if it does not appear.
 ///
 /// # Errors
-/// [`Waited`].
+/// [`Waited`], if it does not appear in time.
 pub async fn try_until<L: Look>(what: &str, mut look: impl AsyncFnMut() -> L) -> Result<L::Found, Waited> {
     let mut seen = "nothing, the first look has not ended".to_owned();
     let looking = async {
@@ -93,10 +93,10 @@ pub async fn try_until<L: Look>(what: &str, mut look: impl AsyncFnMut() -> L) ->
     found.map_err(|_| Waited { what: what.to_owned(), seen })
 }
 
-/// Waits for a future, but not for ever.
+/// Waits for a future, with a time limit.
 ///
 /// # Panics
-/// When it does not end in time; the message says `what`.
+/// If the future does not end in time. The message says `what`.
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     let ended = timeout(PATIENCE, future).await;
     ended.unwrap_or_else(|_| panic!("waited {PATIENCE:?} in vain: {what}"))

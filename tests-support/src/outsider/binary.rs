@@ -1,6 +1,6 @@
-//! Packets of MsgPack and CBOR, byte by byte.
+//! Packets in MsgPack and CBOR, byte by byte.
 
-/// How lengths and texts are written.
+/// The format in which lengths and texts are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     MsgPack,
@@ -45,7 +45,7 @@ impl Format {
         ])
     }
 
-    /// Values within values, far deeper than any packet.
+    /// Nested values, far deeper than in any packet.
     pub fn nested(self) -> Vec<(&'static str, Vec<u8>)> {
         let deep = |open: &[u8], count: usize, end: &[u8]| [open.repeat(count), end.to_vec()].concat();
         match self {

@@ -1,4 +1,4 @@
-//! Packets that real nodes sent.
+//! Packets that were recorded from real nodes.
 
 use ligand_transporters::PacketKind;
 use std::fs;
@@ -8,13 +8,13 @@ fn vectors() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../broker/tests/vectors")
 }
 
-/// One file.
+/// Reads one file.
 pub fn file(name: &str) -> Vec<u8> {
     let path = vectors().join(name);
     fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Every packet in JSON, those that came over TCP without their header.
+/// All packets in JSON. Those that were sent over TCP come without their header.
 pub fn packets() -> Vec<(PacketKind, Vec<u8>)> {
     let kinds = [
         ("request", PacketKind::Request),

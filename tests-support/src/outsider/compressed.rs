@@ -3,18 +3,18 @@
 use flate2::{Compress, Compression, FlushCompress};
 use std::io::Write as _;
 
-/// In front of a compressed packet.
+/// The flag before a compressed packet.
 const COMPRESSED: u8 = 1;
 
-/// So many megabytes come out of a [`bomb`] of less than one.
+/// The number of megabytes that come out of a [`bomb`] of less than one.
 pub const MEGABYTES: usize = 900;
 
-/// Zeros compressed as zlib does, without an end: `megabytes` of them in about as many thousand bytes.
+/// Zeros in the format of zlib, without an end: `megabytes` of them in about as many thousand bytes.
 pub fn bomb(megabytes: usize) -> Vec<u8> {
     let zeros = vec![0; 1 << 20];
     let mut state = Compress::new(Compression::best(), false);
     let mut block = Vec::with_capacity(16 << 10);
-    // A full flush ends on a byte and forgets what was before, so the block may be repeated.
+    // A full flush ends on a byte and forgets what came before, so the block can be repeated.
     state.compress_vec(&zeros, &mut block, FlushCompress::Full).unwrap();
     assert_eq!(state.total_in(), 1 << 20, "it took all zeros at once");
     [&[COMPRESSED, 0x78, 0x9C][..], &block.repeat(megabytes)].concat()
@@ -38,7 +38,7 @@ fn raw(data: &[u8]) -> Vec<u8> {
     writer.finish().unwrap()
 }
 
-/// Packets that a node with zlib compression cannot read, made from one that it could.
+/// Packets that a node with zlib compression cannot read, made from one that it can.
 pub fn unreadable(packet: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let flagged = |data: Vec<u8>| [&[COMPRESSED][..], &data].concat();
     let whole = zlib(packet);

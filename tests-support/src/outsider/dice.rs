@@ -1,6 +1,6 @@
-//! Packets changed at random, always in the same way.
+//! Changes packets at random, but in the same way in each run.
 
-/// Seeded dice (splitmix64), so that every run is the same run.
+/// Seeded dice (splitmix64), so that all runs are equal.
 #[derive(Debug)]
 pub struct Dice(pub u64);
 
@@ -13,12 +13,12 @@ impl Dice {
         usize::try_from((z ^ (z >> 31)) % n.max(1) as u64).unwrap()
     }
 
-    /// One of these.
+    /// Picks one of these.
     pub fn pick<'a, T>(&mut self, among: &'a [T]) -> &'a T {
         &among[self.below(among.len())]
     }
 
-    /// A packet with up to four changes.
+    /// Returns the packet with up to four changes.
     pub fn mutated(&mut self, packet: &[u8]) -> Vec<u8> {
         let mut packet = packet.to_vec();
         for _ in 0..=self.below(4) {

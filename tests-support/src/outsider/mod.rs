@@ -1,4 +1,5 @@
-//! Somebody in the cluster who is no node of ours: what it can send, and what of that no node would.
+//! A peer in the cluster that is not one of our nodes: what it can send, including packets that no node would
+//! send.
 
 pub mod binary;
 pub mod captured;

@@ -10,7 +10,7 @@ pub fn info(instance: &str, seq: u64, services: &Value) -> Value {
     })
 }
 
-/// The entry of a service in an INFO.
+/// The entry of a service in an INFO packet.
 pub fn service(name: &str, actions: &[&str], events: &[(&str, &str)]) -> Value {
     let full = |action: &&str| format!("{name}.{action}");
     let actions =
@@ -24,7 +24,7 @@ pub fn service(name: &str, actions: &[&str], events: &[(&str, &str)]) -> Value {
     })
 }
 
-/// A packet in the name of another node.
+/// A packet that names another node as its sender.
 pub fn forged(sender: &str, mut packet: Value) -> Value {
     packet["sender"] = json!(sender);
     packet

@@ -1,14 +1,14 @@
-//! What no well-behaved node sends, as JSON.
+//! JSON that no well-behaved node sends.
 
 use ligand_transporters::PacketKind;
 use serde_json::{Value, json};
 
-/// Bytes that are no packet of any kind.
+/// Bytes that are not a packet of any kind.
 pub fn no_packets() -> [&'static [u8]; 8] {
     [b"null", b"[]", b"\"x\"", b"0", b"", b"{", b"{}", b"\xff"]
 }
 
-/// Objects with next to nothing in them, or nothing that fits.
+/// Objects with almost nothing in them, or nothing that fits.
 pub fn hollow() -> [Value; 3] {
     [
         json!({}),
@@ -17,7 +17,7 @@ pub fn hollow() -> [Value; 3] {
     ]
 }
 
-/// A request to `echo.echo` with everything but what a case is about.
+/// A request to `echo.echo` with all fields except those that a case is about.
 fn around(sender: &str, id: &str, middle: &str) -> Vec<u8> {
     format!(
         r#"{{"id":"{id}","action":"echo.echo",{middle},"meta":{{}},"level":1,"stream":false,"ver":"5","sender":"{sender}"}}"#
@@ -25,10 +25,10 @@ fn around(sender: &str, id: &str, middle: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Requests of half a million brackets, with the id of each; all of them can be answered.
+/// Requests with half a million brackets, each with its id. All of them can be answered.
 pub fn brackets(sender: &str) -> [(&'static str, Vec<u8>); 3] {
     let open = "[".repeat(480_000);
-    // Nothing behind brackets that do not close can be told from what is within them.
+    // What comes after unclosed brackets cannot be told from what is inside them.
     let unclosed =
         format!(r#"{{"id":"unclosed","sender":"{sender}","ver":"5","action":"echo.echo","params":{open}"#);
     let closed = around(sender, "closed", &format!(r#""params":{open}{}"#, "]".repeat(480_000)));
@@ -36,7 +36,7 @@ pub fn brackets(sender: &str) -> [(&'static str, Vec<u8>); 3] {
     [("unclosed", unclosed.into_bytes()), ("closed", closed), ("meta", around(sender, "meta", &meta))]
 }
 
-/// Brackets where packets of this kind have a value that is looked at.
+/// Brackets in a field that nodes read in packets of this kind.
 pub fn brackets_in(kind: PacketKind, sender: &str) -> Vec<u8> {
     let field = match kind {
         PacketKind::Event | PacketKind::Response => "data",
@@ -48,13 +48,13 @@ pub fn brackets_in(kind: PacketKind, sender: &str) -> Vec<u8> {
     format!(r#"{{"id":"deep","sender":"{sender}","ver":"5","{field}":{}"#, "[".repeat(480_000)).into_bytes()
 }
 
-/// What becomes of an odd request.
+/// The result of an odd request.
 #[derive(Debug, Clone, Copy)]
 pub enum Expected {
     /// The params come back as this text.
     Echo(&'static str),
     Error,
-    /// Nobody can be answered: counted.
+    /// Nobody can be answered, so the packet is dropped and counted.
     Dropped,
 }
 
@@ -67,7 +67,7 @@ pub struct Odd {
     pub expected: Expected,
 }
 
-/// Requests in odd JSON; each has one defined result.
+/// Requests in odd JSON. Each has one defined result.
 pub fn odd_requests(sender: &str) -> Vec<Odd> {
     use Expected::{Dropped, Echo, Error};
     let params = |text: &str| around(sender, "ID", &format!(r#""params":{text}"#));
@@ -109,7 +109,7 @@ fn replaced(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Fields of a request with values of a type that they never have.
+/// Fields of a request with values of a wrong type.
 pub fn wrong_fields() -> [(&'static str, Value); 14] {
     [
         ("timeout", json!("NaN")),
@@ -129,7 +129,7 @@ pub fn wrong_fields() -> [(&'static str, Value); 14] {
     ]
 }
 
-/// Events with one such field; nobody can be told.
+/// Events with one such field. No error can be returned for them.
 pub fn wrong_events(sender: &str) -> [Value; 4] {
     let fields =
         [("event", json!({})), ("groups", json!("mail")), ("sender", json!({})), ("ver", json!([[]]))];
@@ -141,7 +141,7 @@ pub fn wrong_events(sender: &str) -> [Value; 4] {
     })
 }
 
-/// A piece of a stream that goes to `echo.echo`, as Node writes it; 0 opens one.
+/// A piece of a stream to `echo.echo`, as Node writes it. Piece 0 opens the stream.
 pub fn piece(id: &str, seq: impl Into<Value>, goes_on: bool) -> Value {
     json!({
         "id": id, "action": "echo.echo", "params": "piece", "meta": {}, "headers": {}, "timeout": 5000,
@@ -150,7 +150,7 @@ pub fn piece(id: &str, seq: impl Into<Value>, goes_on: bool) -> Value {
     })
 }
 
-/// What may stand where pieces are counted, and whether that is a piece at all.
+/// Values for the number of a piece, each with whether it makes a valid piece.
 pub fn odd_places() -> [(Value, bool); 8] {
     [
         (json!(1_u64 << 31), true),
@@ -164,7 +164,7 @@ pub fn odd_places() -> [(Value, bool); 8] {
     ]
 }
 
-/// Pieces behind the end of the stream with this id, which are of no use to anybody.
+/// Pieces after the end of the stream with this id, which are of no use.
 pub fn belated(id: &str) -> [Value; 5] {
     let mut error = piece(id, 3, false);
     error["headers"] = json!({ "$streamError": { "name": "Error", "message": "too late" } });

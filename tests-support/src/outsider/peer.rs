@@ -1,4 +1,4 @@
-//! A connection without a broker behind it: it sends whatever it is told to, and keeps what it hears.
+//! A connection without a broker. It sends whatever it is told to, and keeps what it receives.
 
 use bytes::Bytes;
 use ligand_transporters::memory::Network;
@@ -9,8 +9,8 @@ use super::packets::info;
 use crate::node::{Node, to};
 use crate::wait::within;
 
-/// Somebody on the bus who is no node of ours. It hears what is for its id and what is for everybody, and
-/// does nothing by itself.
+/// A peer on the bus that is not one of our nodes. It receives what is for its id and what is for everybody.
+/// It does nothing by itself.
 #[derive(Debug)]
 pub struct Peer {
     pub id: String,
@@ -19,14 +19,14 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// On a network in memory, where it hears what is for its id and what is for everybody.
+    /// Joins an in-memory network, and receives what is for its id and what is for everybody.
     pub async fn join(network: &Network, id: &str) -> Self {
         let own = PacketKind::ALL.into_iter().map(Subscription::Own);
         let topics: Vec<_> = own.chain(PacketKind::ALL.into_iter().map(Subscription::Broadcast)).collect();
         Self::connect(&network.transporter(), "", id, &topics).await
     }
 
-    /// On any transporter.
+    /// Connects over any transporter.
     pub async fn connect(
         transporter: &dyn Transporter,
         namespace: &str,
@@ -52,12 +52,12 @@ impl Peer {
         self.node.subscribe(&[to]).await.unwrap();
     }
 
-    /// Sends a packet, adding version and sender where it has none.
+    /// Sends a packet, and adds version and sender if they are missing.
     pub fn send(&self, to: &Route, kind: PacketKind, packet: Value) {
         self.raw(to, kind, self.signed(packet).to_string().as_bytes()).unwrap();
     }
 
-    /// A packet with version and sender, where it has none.
+    /// Adds version and sender to a packet, if they are missing.
     pub fn signed(&self, mut packet: Value) -> Value {
         if let Some(fields) = packet.as_object_mut() {
             fields.entry("ver").or_insert_with(|| json!(self.ver));
@@ -71,7 +71,7 @@ impl Peer {
         self.node.send(to, kind, payload)
     }
 
-    /// The same, once there is room for them.
+    /// Sends these bytes as a packet, once there is room for them.
     pub async fn push(&self, to: &Route, kind: PacketKind, payload: &[u8]) -> Result<(), SendError> {
         loop {
             match self.raw(to, kind, payload) {
@@ -91,18 +91,18 @@ impl Peer {
         self.send(&to(node), kind, packet);
     }
 
-    /// What it heard since the last time, of this kind.
+    /// The packets of this kind that arrived since the last call.
     pub fn heard(&self, kind: PacketKind) -> Vec<Value> {
         let of_kind = |heard: &mut (PacketKind, Bytes)| heard.0 == kind;
         self.node.log(|log| log.frames.extract_if(.., of_kind).map(|(_, packet)| parsed(&packet)).collect())
     }
 
-    /// The next packet of this kind.
+    /// Waits for the next packet of this kind.
     pub async fn hears(&self, kind: PacketKind) -> Value {
         parsed(&self.hears_where(kind, |_| true).await)
     }
 
-    /// The next packet of this kind that is the one; others stay.
+    /// Waits for the next packet of this kind that meets a condition. Others stay.
     pub async fn hears_where(&self, kind: PacketKind, is_it: impl Fn(&[u8]) -> bool) -> Bytes {
         let what = format!("a packet {kind:?} comes to `{}`", self.id);
         let next = self.node.find(&what, |log| {
@@ -112,7 +112,7 @@ impl Peer {
         next.await
     }
 
-    /// Describes itself to everybody, as a Node node of this instance with these services.
+    /// Describes itself to everybody as a Node node, with this instance and these services.
     pub fn info(&self, instance: &str, seq: u64, services: &Value) {
         self.broadcast(PacketKind::Info, info(instance, seq, services));
     }
@@ -124,7 +124,7 @@ impl Peer {
         self.to(sender, PacketKind::Response, packet);
     }
 
-    /// Answers a request as a node does that does not offer the action.
+    /// Answers a request like a node that does not offer the action.
     pub fn refuse(&self, request: &Value) {
         let sender = request["sender"].as_str().unwrap();
         let error = json!({

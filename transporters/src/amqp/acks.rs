@@ -1,13 +1,13 @@
-//! Which deliveries may be acknowledged, and with how few frames.
+//! Decides which deliveries may be acknowledged, and with how few frames.
 //!
-//! A delivery may be acknowledged once it has been handled and what its handler sent has left this
-//! process: a response counts as sent when the transporter has accepted it, which is earlier. So every
+//! A delivery may be acknowledged once it has been handled, and once what its handler sent has left this
+//! process. A response counts as sent when the transporter has accepted it, which is earlier. So every
 //! delivery that is done waits for the frames that had been accepted by then (its *mark*).
 //!
-//! On a channel whose consumers all acknowledge, delivery tags are 1, 2, 3, … without gaps. The finished
-//! run at the head takes one `multiple` acknowledgement; behind a delivery that is still being handled
-//! each takes one of its own. What is acknowledged beyond the head is kept as ranges, of which there are
-//! no more than deliveries being handled.
+//! On a channel whose consumers all acknowledge, delivery tags are 1, 2, 3, … without gaps. The finished run
+//! at the head takes one `multiple` acknowledgement. Behind a delivery that is still being handled, each
+//! delivery takes an acknowledgement of its own. Acknowledged deliveries beyond the head are kept as ranges.
+//! There are never more ranges than deliveries that are being handled.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, VecDeque};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct AckUpTo {
     pub(super) tag: u64,
-    /// Everything before is meant too.
+    /// Whether everything before `tag` is acknowledged too.
     pub(super) multiple: bool,
 }
 
@@ -24,35 +24,36 @@ pub(super) struct AckUpTo {
 pub(super) struct Acks {
     /// The first delivery that is not acknowledged.
     head: u64,
-    /// What is acknowledged beyond: first to last, apart from each other and from `head`.
+    /// The ranges beyond the head that are acknowledged, first to last tag. They do not touch each other or
+    /// `head`.
     beyond: BTreeMap<u64, u64>,
-    /// Done, with their marks, which never decrease.
+    /// The deliveries that are done, with their marks, which never decrease.
     waiting: VecDeque<(u64, u64)>,
-    /// Frames up to this one have left.
+    /// Frames up to this number have left.
     sent: u64,
 }
 
 impl Acks {
-    /// No delivery yet; frames up to `sent` are no concern of this channel.
+    /// Creates an empty record. Frames up to `sent` do not concern this channel.
     pub(super) fn new(sent: u64) -> Self {
         Self { head: 1, beyond: BTreeMap::new(), waiting: VecDeque::new(), sent }
     }
 
-    /// A delivery has been handled, and all that it had to send is among the frames up to `mark`. Whether
-    /// it can be acknowledged at once.
+    /// Notes that a delivery has been handled. Everything that it had to send is among the frames up to
+    /// `mark`. Returns whether it can be acknowledged at once.
     pub(super) fn done(&mut self, tag: u64, mark: u64) -> bool {
         let mark = self.waiting.back().map_or(mark, |(_, before)| mark.max(*before));
         self.waiting.push_back((tag, mark));
         mark <= self.sent
     }
 
-    /// Frames up to this one have left. Whether something can be acknowledged.
+    /// Notes that frames up to this number have left. Returns whether anything can be acknowledged.
     pub(super) fn sent(&mut self, mark: u64) -> bool {
         self.sent = self.sent.max(mark);
         self.waiting.front().is_some_and(|(_, mark)| *mark <= self.sent)
     }
 
-    /// What is to be acknowledged now, in this order.
+    /// The acknowledgements to send now, in this order.
     pub(super) fn take(&mut self) -> Vec<AckUpTo> {
         let ready = self.waiting.partition_point(|(_, mark)| *mark <= self.sent);
         let mut tags: Vec<u64> = self.waiting.drain(..ready).map(|(tag, _)| tag).collect();

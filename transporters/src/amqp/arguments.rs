@@ -1,7 +1,7 @@
-//! Options that Node hands to its client library: of queues, exchanges, messages and consumers.
+//! Options that Node passes to its client library, for queues, exchanges, messages and consumers.
 //!
-//! Each is known by the library's name for it (`messageTtl`), which stands either for a field of the
-//! protocol or for an argument with a name of RabbitMQ's own (`x-message-ttl`).
+//! Each option has the name that the library gives it (`messageTtl`). It stands for a field of the protocol,
+//! or for an argument that RabbitMQ names itself (`x-message-ttl`).
 
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
@@ -10,12 +10,12 @@ use std::collections::BTreeMap;
 use crate::options::kind::{count, flag, parsed};
 use crate::options::{Expected, Unfit};
 
-/// Arguments by name, as written.
+/// Arguments by name, with their values as written.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Arguments(BTreeMap<String, AMQPValue>);
 
 impl Arguments {
-    /// Whole numbers, `true` and `false` are what they look like, everything else is a text.
+    /// Sets an argument. Integers, `true` and `false` keep their type. Everything else is text.
     fn set(&mut self, name: &str, value: &str) -> Result<(), Expected> {
         if name.is_empty() || ShortString::try_new(name).is_err() {
             return Err("an argument whose name has 1 to 255 bytes");
@@ -43,12 +43,12 @@ impl Arguments {
         Ok(())
     }
 
-    /// Adds a number unless it is there.
+    /// Adds a number, unless the argument exists.
     pub(super) fn or_number(&mut self, name: &str, number: i64) {
         self.0.entry(name.to_owned()).or_insert_with(|| integer(number));
     }
 
-    /// In the client library's form.
+    /// The arguments in the client library's form.
     pub(super) fn table(&self) -> FieldTable {
         let mut table = FieldTable::default();
         for (name, value) in &self.0 {
@@ -65,12 +65,12 @@ fn free<'a>(name: &'a str, prefix: &str) -> Result<&'a str, Unfit> {
     name.strip_prefix(prefix).ok_or(Unfit::Unknown)
 }
 
-/// Servers take integers of all widths for the same.
+/// Servers treat integers of all widths alike.
 fn integer(number: i64) -> AMQPValue {
     i32::try_from(number).map_or(AMQPValue::LongLongInt(number), AMQPValue::LongInt)
 }
 
-/// `queueOptions`: what every queue is declared with, over what it has by its kind.
+/// `queueOptions`: how every queue is declared. It takes precedence over what a queue gets by its kind.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct QueueOptions {
     pub(super) durable: Option<bool>,
@@ -126,7 +126,7 @@ impl ExchangeOptions {
     }
 }
 
-/// `messageOptions`: the properties of every message that is published.
+/// `messageOptions`: the properties of every published message.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct MessageOptions {
     properties: BasicProperties,
@@ -138,7 +138,7 @@ impl MessageOptions {
         let before = self.properties.clone();
         let short = |value: &str| ShortString::try_new(value).map_err(|_| "at most 255 bytes");
         let properties = match name {
-            // Node only logs what comes back.
+            // Node only logs the messages that are returned.
             "mandatory" => match flag(value) {
                 Ok(false) => Ok(before),
                 _ => Err("false: messages that the server returns are of no use to anybody here"),
@@ -189,7 +189,7 @@ impl ConsumeOptions {
             "priority" => count(value)
                 .map_err(|_| "a number above 0")
                 .and_then(|_| self.arguments.set_number("x-priority", value)),
-            // Who acknowledges what is the protocol's business.
+            // The protocol defines what is acknowledged.
             "noAck" => Err("nothing: requests and balanced events are acknowledged, the rest is not"),
             other => self.arguments.set(free(other, "arguments.")?, value),
         }?)

@@ -1,4 +1,4 @@
-//! How a session with one of the servers is opened.
+//! Opens sessions with one of the servers.
 
 use async_trait::async_trait;
 use lapin::ConnectionProperties;
@@ -18,7 +18,7 @@ use crate::{NodeId, PacketKind, Route, Topics, TransportError};
 pub(super) struct AmqpClient {
     options: Arc<AmqpOptions>,
     servers: Vec<Server>,
-    /// Shown in the server's list of connections.
+    /// The name of this node in the server's list of connections.
     name: String,
     tls: Option<Tls>,
     handled: Arc<Handled>,
@@ -26,7 +26,7 @@ pub(super) struct AmqpClient {
 
 impl AmqpClient {
     /// # Errors
-    /// [`TransportError::Config`] when a file for TLS cannot be read, or when `amqps://` is not compiled in.
+    /// [`TransportError::Config`] if a file for TLS cannot be read, or if `amqps://` is not compiled in.
     pub(super) fn new(options: AmqpOptions, node: &NodeId) -> Result<Self, TransportError> {
         let servers = options.servers();
         let tls = if servers.iter().any(is_secure) { Some(connector(&options)?) } else { None };

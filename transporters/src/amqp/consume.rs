@@ -1,4 +1,4 @@
-//! The way in: queues declared, bound and consumed, and their messages acknowledged.
+//! Receiving: declares, binds and consumes queues, and acknowledges their messages.
 
 use futures_util::StreamExt as _;
 use lapin::options::{
@@ -18,30 +18,30 @@ use super::topology::{Lane, Queue};
 use crate::bus::{First, Port, Pump};
 use crate::{Frame, PacketKind, Subscription, TransportError};
 
-/// Deliveries taken from the client library at once.
+/// Deliveries that are taken from the client library at once.
 const BATCH: usize = 512;
 
-/// What this session receives.
+/// Receives the messages of a session.
 pub(super) struct Intake {
     options: Arc<AmqpOptions>,
     port: Port,
-    /// Where things are declared. An error closes it; nothing else happens here.
+    /// The channel for declarations. An error closes it, so nothing else happens on it.
     declaring: Channel,
     lanes: HashMap<Lane, (Channel, Pump)>,
     queues: HashMap<ShortString, Consumed>,
     exchanges: HashMap<ShortString, bool>,
     ledger: Arc<Ledger>,
-    /// Why the session is of no more use.
+    /// Why the session is of no more use, once it is.
     fate: First<String>,
 }
 
 /// A queue that is consumed.
 struct Consumed {
     lane: Lane,
-    /// Those who want what it brings; one consumer serves them all.
+    /// The subscriptions that it serves. They share one consumer.
     wanted: Vec<Subscription>,
     bound: Option<ShortString>,
-    /// Whether its consumer ends because it was told to.
+    /// Whether its consumer was told to end.
     cancelled: Arc<AtomicBool>,
 }
 
@@ -55,12 +55,12 @@ impl Intake {
     ) -> lapin::Result<Self> {
         let declaring = connection.create_channel().await?;
         let acked = connection.create_channel().await?;
-        // Per consumer, as in Node.
+        // The limit applies per consumer, as in Node.
         acked.basic_qos(options.prefetch, BasicQosOptions { global: false }).await?;
         let ledger = Arc::new(Ledger::new(port, handled));
         port.spawn(Arc::clone(&ledger).acknowledge(acked.clone()));
         let mut lanes = HashMap::new();
-        // Lanes of their own for control and data, so that data never delays heartbeats.
+        // Control packets and data have separate lanes, so that data never delays heartbeats.
         let (data, inbox) = port.inbox();
         port.read(inbox);
         let (control, inbox) = port.inbox();
@@ -77,7 +77,7 @@ impl Intake {
         Arc::clone(&self.ledger)
     }
 
-    /// Starts receiving what one subscription asks for.
+    /// Starts to receive a subscription.
     pub(super) async fn subscribe(
         &mut self,
         connection: &Connection,
@@ -120,7 +120,7 @@ impl Intake {
         Ok(())
     }
 
-    /// Stops receiving it.
+    /// Stops receiving a subscription.
     pub(super) async fn unsubscribe(
         &mut self,
         connection: &Connection,
@@ -148,7 +148,7 @@ impl Intake {
         Ok(())
     }
 
-    /// Declares an exchange unless that has been done. Whether it may be published to.
+    /// Declares an exchange, unless that has been done. Fails if it may not be published to.
     pub(super) async fn declare(
         &mut self,
         connection: &Connection,
@@ -171,12 +171,12 @@ impl Intake {
         declared.map_err(|error| refusal(exchange.as_str(), &error))
     }
 
-    /// Whether an exchange is there; `None` when nobody has asked yet.
+    /// Whether an exchange could be declared. `None` if nobody has asked yet.
     pub(super) fn exchange(&self, name: &ShortString) -> Option<bool> {
         self.exchanges.get(name).copied()
     }
 
-    /// Takes no more requests that others could serve, and leaves the exchanges.
+    /// Stops taking requests that other nodes can serve, and unbinds the queues from the exchanges.
     pub(super) async fn leave(&mut self, connection: &Connection) -> Result<(), TransportError> {
         for consumed in self.queues.values() {
             consumed.cancelled.store(true, Ordering::Release);
@@ -207,7 +207,7 @@ impl Intake {
         self.declaring.queue_unbind(queue.clone(), exchange, key, arguments).await
     }
 
-    /// A refusal has closed the channel for declarations.
+    /// Opens the channel for declarations again if a refusal has closed it.
     async fn reopen(&mut self, connection: &Connection) -> Result<(), TransportError> {
         if !self.declaring.status().connected() {
             let opened = connection.create_channel().await;
@@ -249,8 +249,8 @@ impl Intake {
     }
 }
 
-/// Moves everything from a consumer into the node's inbox, until the consumer ends; the error by which it
-/// did, if there was one.
+/// Moves everything from a consumer into the node's inbox until the consumer ends. Returns the error with
+/// which it ended, if there was one.
 async fn empty(
     consumer: Consumer,
     kind: PacketKind,
@@ -273,7 +273,7 @@ async fn empty(
         if error.is_some() {
             return error;
         }
-        // A queue that never runs dry must not keep the thread to itself.
+        // Give other tasks a turn, even if the queue is never empty.
         tokio::task::coop::consume_budget().await;
     }
     None
@@ -289,7 +289,7 @@ impl Intake {
     }
 }
 
-/// The error of something that was asked for: what the server says, or that there is no connection.
+/// The error of a request: what the server says, or that there is no connection.
 fn refusal(topic: &str, error: &lapin::Error) -> TransportError {
     match error.kind() {
         lapin::ErrorKind::ProtocolError(said) => {

@@ -1,4 +1,4 @@
-//! Deliveries that are to be acknowledged: from their arrival to their `basic.ack`.
+//! Deliveries that need an acknowledgement, from their arrival to their `basic.ack`.
 
 use foldhash::quality::RandomState;
 use futures_util::FutureExt as _;
@@ -15,14 +15,15 @@ use crate::bus::Port;
 use crate::locks::Mutex;
 use crate::{Ack, Frame, PacketKind};
 
-/// What the sessions of a node have in common: the deliveries that are being handled, and the last that were.
+/// The state that the sessions of a node share: the deliveries that are being handled, and those handled
+/// last.
 #[derive(Default)]
 pub(super) struct Handled {
     underway: Mutex<Underway<(Arc<Ledger>, u64)>>,
     hashes: RandomState,
 }
 
-/// What has been delivered in one session.
+/// The deliveries of one session.
 pub(super) struct Ledger {
     acks: Mutex<Acks>,
     handled: Arc<Handled>,
@@ -36,7 +37,7 @@ impl Ledger {
         Self { acks, handled, port: port.clone(), wake: Notify::new() }
     }
 
-    /// A delivery as a frame, unless the same is being handled or has been.
+    /// Turns a delivery into a frame, unless the same packet is being handled or has been handled.
     pub(super) fn frame(self: &Arc<Self>, kind: PacketKind, delivery: Delivery) -> Option<Frame> {
         let Delivery { delivery_tag: tag, redelivered, data, .. } = delivery;
         let content = self.handled.hashes.hash_one(&data);
@@ -61,11 +62,11 @@ impl Ledger {
         Some(frame)
     }
 
-    /// A delivery has been handled, and what its handler sent has been accepted.
+    /// Notes that a delivery has been handled, and that what its handler sent has been accepted.
     fn done(&self, tag: u64) {
         let ready = {
             let mut acks = self.acks.lock();
-            // Inside the lock, so that marks come in order.
+            // The mark is read inside the lock, so that marks come in order.
             acks.done(tag, self.port.accepted())
         };
         if ready {
@@ -73,14 +74,14 @@ impl Ledger {
         }
     }
 
-    /// Frames up to this number have left.
+    /// Notes that frames up to this number have left.
     pub(super) fn sent(&self, number: u64) {
         if self.acks.lock().sent(number) {
             self.wake.notify_one();
         }
     }
 
-    /// Sends what is due, and again whenever something is.
+    /// Sends the acknowledgements that are due, and again whenever some are.
     pub(super) async fn acknowledge(self: Arc<Self>, channel: Channel) {
         loop {
             self.wake.notified().await;
@@ -88,9 +89,11 @@ impl Ledger {
         }
     }
 
-    /// Sends what is due. The library takes each at once; whether it can still be sent shows elsewhere.
+    /// Sends the acknowledgements that are due. The library takes each one at once. Whether it can still send
+    /// them shows elsewhere.
     pub(super) fn send(&self, channel: &Channel) {
-        // Held while they are handed over: two that overtook each other would be an error to the server.
+        // The lock is held while they are handed over. If one overtook another, the server would report an
+        // error.
         let mut acks = self.acks.lock();
         for ack in acks.take() {
             let options = BasicAckOptions { multiple: ack.multiple };

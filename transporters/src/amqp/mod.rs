@@ -1,20 +1,21 @@
 //! Moleculer's AMQP 0.9.1 transporter, for RabbitMQ (protocol chapter 3.5).
 //!
-//! Every node has a queue of its own for each kind of packet; broadcasts go through a fanout exchange per
-//! kind. Where the server balances, nodes share a queue per action, and per group and event. Names and
-//! arguments are Node's (`topology`, `arguments`), so nodes of both kinds can share a server and queues.
+//! Every node has its own queue for each kind of packet. Broadcasts go through a fanout exchange per kind.
+//! With the server's balancer, nodes share a queue per action, and one per group and event. Names and
+//! arguments are Node's (`topology`, `arguments`), so nodes of both languages can share a server and its
+//! queues.
 //!
-//! A `session` is one connection with five channels: an error of AMQP closes the channel it occurs on, and
-//! so a refused declaration closes a channel on which nothing else happens. Published is on one
-//! (`publish`), which is opened again when the server refuses a publish (`refusals`), consumed on three, so
-//! that control packets wait for nobody (`consume`). Requests are acknowledged when their responses have
-//! left this process (`ledger`, `acks`); more than [`prefetch`](AmqpOptions::prefetch) are not handed over
-//! before that, per queue. What the server hands over again because a connection was lost is not started a
-//! second time (`underway`).
+//! A `session` is one connection with five channels. An AMQP error closes the channel on which it occurs, so
+//! declarations have a channel on which nothing else happens. One channel is for publishing (`publish`). It
+//! is opened again when the server refuses a publish (`refusals`). Three are for consuming, so that control
+//! packets wait for nothing else (`consume`). Requests are acknowledged when their responses have left this
+//! process (`ledger`, `acks`). Until then the server hands over at most [`prefetch`](AmqpOptions::prefetch)
+//! of them per queue. When a connection is lost, the server delivers some messages again. They are not
+//! started a second time (`underway`).
 //!
-//! The client library reads into queues without bounds and has a thread of its own per connection. So a
-//! task per queue empties it at once into the bounded inbox of the node, and `socket` keeps a handle by
-//! which the connection is cut when its session is given up, whatever the library still wants to send.
+//! The client library reads into unbounded queues and has its own thread per connection. So one task per
+//! queue moves everything at once into the bounded inbox of the node. `socket` keeps a second handle of the
+//! connection, which cuts it when its session is given up, no matter what the library still wants to send.
 
 mod acks;
 mod arguments;

@@ -10,10 +10,10 @@ use crate::options::{Also, Expected, FLAG, Foreign, Kind, SECONDS, TEXT};
 use crate::{BusLimits, TlsOptions, TransportError};
 
 options! {
-    /// How a node speaks with a RabbitMQ cluster by AMQP 0.9.1.
+    /// How a node connects to a RabbitMQ cluster over AMQP 0.9.1.
     ///
-    /// Options that Node hands to its client library are known by name only, to [`AmqpOptions::set`]:
-    /// `queueOptions.maxLength`, `exchangeOptions.…`, `messageOptions.…`, `consumeOptions.…`.
+    /// Options that Node passes to its client library have no fields. [`AmqpOptions::set`] accepts them by
+    /// name: `queueOptions.maxLength`, `exchangeOptions.…`, `messageOptions.…`, `consumeOptions.…`.
     #[derive(Clone, PartialEq)]
     pub struct AmqpOptions of "the AMQP transporter", elsewhere FOREIGN;
     first {
@@ -70,9 +70,9 @@ options! {
             Also::new(|options: &mut Self, name, value| options.consume_options.set(behind_dot(name), value));
     }
     shared {
-        /// Which servers are trusted, with `amqps://`.
+        /// Which servers are trusted, for `amqps://`.
         pub tls: TlsOptions = TlsOptions::default();
-        /// Bounds of queues and waits.
+        /// Limits of queues and waits.
         pub limits: BusLimits = BusLimits::default();
     }
     state {
@@ -123,7 +123,7 @@ const MECHANISM: Kind<Option<bool>> = Kind::new(
     },
 );
 
-/// Options of Node's client that are none here.
+/// Options of Node's client that do not exist here.
 const FOREIGN: &[(&str, Foreign)] = &[
     ("channelMax", Foreign::Moot("five channels are used, whatever the limit")),
     ("locale", Foreign::Moot("servers know one only")),
@@ -134,7 +134,7 @@ const FOREIGN: &[(&str, Foreign)] = &[
         "socketOptions.rejectUnauthorized",
         Foreign::Only("true", "true, or switch verification off by tls.dangerousAcceptAnyCertificate=true"),
     ),
-    // In Node these hold certificates, not their files.
+    // In Node these hold certificates, not the names of files.
     ("socketOptions.ca", Foreign::Refused("the file of the certificates by the option tls.caFile instead")),
     (
         "socketOptions.cert",
@@ -154,15 +154,15 @@ impl ServerOptions for AmqpOptions {
 }
 
 impl AmqpOptions {
-    /// Seconds between heartbeats, as a server is told. The client library notices a silence of twice that
-    /// up to half of that later, and then gives the connection up with all that it still holds: before
-    /// frames have been held for longer than they may.
+    /// Seconds between heartbeats, as the server is told. The client library gives a connection up after a
+    /// silence of 2 to 2.5 times as long, together with everything that it still holds. The result is short
+    /// enough that this happens before frames have been held for longer than `maxHold`.
     pub(super) fn heartbeat_seconds(&self) -> u16 {
         let most = (self.limits.max_hold * 2 / 5).as_secs();
         u16::try_from(self.heartbeat.as_secs().min(most)).unwrap_or(u16::MAX).max(1)
     }
 
-    /// The servers; at least one.
+    /// The servers. There is at least one.
     pub(super) fn servers(&self) -> Vec<Server> {
         match self.servers.is_empty() {
             true => vec![Server { host: "localhost".to_owned(), ..Server::on_this_host("amqp", 5672) }],
@@ -171,12 +171,12 @@ impl AmqpOptions {
     }
 }
 
-/// The name of an option of a group.
+/// The name of an option within its group.
 fn behind_dot(name: &str) -> &str {
     name.split_once('.').map_or(name, |(_, name)| name)
 }
 
-/// A time; `false`, 0 and what is negative mean never.
+/// A time. `false`, 0 and negative values mean never.
 fn time_or_never(value: &str) -> Result<Option<Duration>, Expected> {
     match value {
         "false" | "0" => Ok(None),

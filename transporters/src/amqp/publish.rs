@@ -1,7 +1,8 @@
-//! The way out: batches of frames on a channel of their own.
+//! Publishing: batches of frames on a channel of their own.
 //!
-//! The client library takes whatever it is given, and says when it has been written. One batch at a time is
-//! in its hands, so what it holds is bounded, and what a session was given and did not send is known.
+//! The client library accepts whatever it is given, and reports when it has been written. It holds one batch
+//! at a time. So the amount that it holds is bounded, and it is known which frames a session was given and
+//! did not send.
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
@@ -17,24 +18,24 @@ use super::topology::Destination;
 use crate::TransportError;
 use crate::bus::Parcel;
 
-/// What became of a batch: the topics of frames that the server refused.
+/// The result of a batch: the topics of frames that the server refused.
 type Flight = BoxFuture<'static, lapin::Result<Vec<ShortString>>>;
 
-/// The publishing channel and the batch that is on its way.
+/// The publishing channel, and the batch that is being written.
 pub(super) struct Publisher {
     channel: Channel,
     properties: BasicProperties,
     confirms: bool,
-    /// The batch that the library has, and the number of its last frame.
+    /// The batch that the library holds, and the number of its last frame.
     flight: Option<(u64, Flight)>,
     refusals: Arc<Refusals>,
 }
 
-/// A batch that has left.
+/// A batch that has been written.
 pub(super) struct Landed {
     /// The number of its last frame.
     pub(super) number: u64,
-    /// Topics of frames that the server did not take.
+    /// The topics of frames that the server did not accept.
     pub(super) refused: Vec<ShortString>,
 }
 
@@ -51,13 +52,13 @@ impl Publisher {
         Arc::clone(&self.refusals)
     }
 
-    /// Opens the channel again if the server has closed it. Waits for its reason, which is on its way.
+    /// Opens the channel again if the server has closed it. Waits for the server's reason first.
     ///
     /// # Errors
-    /// When the connection is gone.
+    /// If the connection is gone.
     ///
     /// # Cancel safety
-    /// It may be called again.
+    /// If the future is dropped, the channel is still closed, and `mend` may be called again.
     pub(super) async fn mend(&mut self, connection: &Connection) -> Result<(), TransportError> {
         if self.channel.status().connected() {
             return Ok(());
@@ -71,7 +72,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// Closes the channel, unless the server does so first.
+    /// Closes the channel. It is not an error if the server closes it first.
     pub(super) async fn close(&mut self) -> lapin::Result<()> {
         match self.channel.close(200, "OK".into()).await {
             Err(error) if is_of_channel(&error) => Ok(()),
@@ -79,11 +80,11 @@ impl Publisher {
         }
     }
 
-    /// Waits until the batch before has left, if one is on its way, or the server has closed the channel
-    /// on it.
+    /// Waits until the previous batch has been written, if there is one, or until the server has closed its
+    /// channel.
     ///
     /// # Cancel safety
-    /// The batch stays on its way.
+    /// If the future is dropped, the batch is still being written, and `settle` may be called again.
     pub(super) async fn settle(&mut self) -> Result<Option<Landed>, TransportError> {
         let Some((number, flight)) = &mut self.flight else { return Ok(None) };
         let number = *number;
@@ -91,19 +92,18 @@ impl Publisher {
         self.flight = None;
         match done {
             Ok(refused) => Ok(Some(Landed { number, refused })),
-            // Which of them the server refuses it says on the way that `refusals` knows.
+            // The server reports which frames it refuses in the way that `refusals` describes.
             Err(error) if is_of_channel(&error) => Ok(Some(Landed { number, refused: Vec::new() })),
             Err(error) => Err(lost(&error)),
         }
     }
 
-    /// Hands a batch to the library, which takes it at once. Not to be called before the one before has
-    /// settled.
+    /// Hands a batch to the library, which takes it at once. The previous batch must have settled.
     ///
-    /// What is left in `parcels` was not taken, since the channel is closed.
+    /// What is left in `parcels` was not taken, because the channel is closed.
     ///
     /// # Errors
-    /// When the library takes nothing although the channel is open.
+    /// If the library takes nothing although the channel is open.
     pub(super) fn hand_over(
         &mut self,
         parcels: &mut VecDeque<Parcel<Destination>>,
@@ -116,10 +116,11 @@ impl Publisher {
                 Destination::Queue(name) => (ShortString::default(), name.clone()),
                 Destination::Exchange(name) => (name.clone(), ShortString::default()),
             };
-            // Each is written after those before it: without confirmations the last one tells enough.
+            // Frames are written in order. Without confirmations, the last one is therefore enough to wait
+            // for.
             let taken = if self.confirms || parcels.len() == 1 {
                 let mut flight = self.fly(exchange, key, parcel.payload.clone());
-                // The library takes the frame when asked for the first time.
+                // The library takes the frame at the first poll.
                 match (&mut flight).now_or_never() {
                     Some(Err(error)) => Err(error),
                     taken => {
@@ -182,7 +183,7 @@ async fn open(connection: &Connection, confirms: bool) -> lapin::Result<Channel>
     Ok(channel)
 }
 
-/// Whether an error has ended a channel only.
+/// Whether an error has ended only a channel.
 fn is_of_channel(error: &lapin::Error) -> bool {
     error.is_amqp_soft_error() || matches!(error.kind(), ErrorKind::InvalidChannelState(..))
 }

@@ -1,11 +1,12 @@
-//! What the server does not let this node publish.
+//! The destinations to which the server does not let this node publish.
 //!
-//! A publish that is refused has no answer of its own: the server closes the channel, throws away whatever
-//! comes on it until it has been told that this was understood, and gives a reason that names the exchange.
-//! The client library tells the reason as an event of the connection. So the destinations of the last
-//! frames are kept here, which the report names where the reason does not, and the exchanges that the
-//! reason named, to which nothing is published any more: else each heartbeat would close the channel again,
-//! and take with it what others had to say.
+//! A refused publish has no answer of its own. The server closes the channel, and ignores everything on it
+//! until the client has confirmed the close. It gives a reason that names the exchange. The client library
+//! reports the reason as an event of the connection.
+//!
+//! So this module keeps the destinations of the last frames. The report names them if the reason names none.
+//! It also keeps the exchanges that a reason has named. Nothing is published to them any more. Otherwise each
+//! heartbeat would close the channel again, and other frames would be lost with it.
 
 use lapin::Channel;
 use lapin::protocol::AMQPError;
@@ -17,20 +18,20 @@ use tokio::sync::watch;
 use super::topology::Destination;
 use crate::locks::Mutex;
 
-/// As the server calls the exchange that leads into the queue of a given name.
+/// The server's name for the exchange that leads to the queue of a given name.
 const DEFAULT_EXCHANGE: &str = "amq.default";
-/// 403: the user may not do that.
+/// 403: the user may not do this.
 const ACCESS_REFUSED: u16 = 403;
-/// 404: the exchange is not there any more, and with it what was bound to it.
+/// 404: the exchange no longer exists, and neither do its bindings.
 const NOT_FOUND: u16 = 404;
-/// Destinations that are kept of each of the last two batches.
+/// The number of destinations that are kept of each of the last two batches.
 const RECENT: usize = 8;
 
-/// See the module; of one session.
+/// The refusals of one session. See the module.
 #[derive(Debug)]
 pub(super) struct Refusals {
     inner: Mutex<Inner>,
-    /// Whether the server has said why the present channel is closed.
+    /// Whether the server has said why the current channel is closed.
     heard: watch::Sender<bool>,
 }
 
@@ -41,22 +42,22 @@ struct Inner {
     forbidden: Forbidden,
 }
 
-/// What may not be published to, in this session.
+/// The destinations that may not be published to, in this session.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Forbidden {
     exchanges: HashSet<ShortString>,
-    /// Why nothing may be sent to single nodes.
+    /// Why nothing may be sent to single nodes, if that is so.
     queues: Option<Arc<str>>,
 }
 
 /// What to do about a channel that was closed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It was another channel.
+    /// Nothing: it was another channel.
     None,
-    /// Report these topics, and go on.
+    /// Report these topics, and continue.
     Report(Vec<String>),
-    /// What is missing is restored with the next session.
+    /// Give the session up. The next one restores what is missing.
     Lose,
 }
 
@@ -66,7 +67,7 @@ impl Refusals {
         Self { inner: Mutex::new(inner), heard: watch::channel(false).0 }
     }
 
-    /// A channel was closed for this reason.
+    /// Decides what to do about a channel that was closed for this reason.
     pub(super) fn closed(&self, why: &AMQPError) -> Verdict {
         let mut inner = self.inner.lock();
         if inner.channel.status().connected() || *self.heard.borrow() {
@@ -93,13 +94,13 @@ impl Refusals {
     /// Waits until the server has said why the channel is closed.
     ///
     /// # Cancel safety
-    /// Nothing is lost by dropping it.
+    /// Dropping the future leaves nothing behind.
     pub(super) async fn heard(&self) {
-        // The sender lives as long as this.
+        // The sender lives as long as `self`.
         let _ = self.heard.subscribe().wait_for(|heard| *heard).await;
     }
 
-    /// Another channel takes the place of the one that was closed.
+    /// Replaces the channel that was closed.
     pub(super) fn replaced_by(&self, channel: Channel) {
         let mut inner = self.inner.lock();
         inner.channel = channel;
@@ -107,7 +108,7 @@ impl Refusals {
         self.heard.send_replace(false);
     }
 
-    /// A batch with these destinations has been handed over.
+    /// Notes that a batch with these destinations has been handed over.
     pub(super) fn handed_over(&self, batch: Vec<Destination>) {
         self.inner.lock().recent.push(batch);
     }
@@ -127,7 +128,8 @@ impl Forbidden {
     }
 }
 
-/// Destinations of the last batches: of the one before too, since the server answers late.
+/// The destinations of the last two batches. The server answers late, so its answer may be about the one
+/// before.
 #[derive(Debug, Default)]
 struct Recent([Vec<Destination>; 2]);
 
@@ -137,7 +139,7 @@ impl Recent {
         *before = std::mem::replace(last, batch);
     }
 
-    /// Names of the destinations, each once.
+    /// The names of the destinations, each once.
     fn topics(&self, of: impl Fn(&Destination) -> bool) -> Vec<String> {
         let mut topics = Vec::new();
         for to in self.0.iter().flatten().filter(|to| of(to)) {
@@ -151,14 +153,14 @@ impl Recent {
     }
 }
 
-/// Adds a destination, unless it is there or there are enough.
+/// Adds a destination, unless it is in the list, or the list is full.
 pub(super) fn note(batch: &mut Vec<Destination>, to: &Destination) {
     if batch.len() < RECENT && !batch.contains(to) {
         batch.push(to.clone());
     }
 }
 
-/// The exchange that a reason is about: `… write access to exchange 'NAME' in vhost …`.
+/// The exchange that a reason names: `… write access to exchange 'NAME' in vhost …`.
 fn exchange_in(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once("exchange '")?;
     let (name, _) = rest.split_once('\'')?;

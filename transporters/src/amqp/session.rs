@@ -1,4 +1,4 @@
-//! One connection with a server, from its opening to its loss or end.
+//! One connection with a server, from its start to its end.
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
@@ -19,13 +19,13 @@ use crate::{Subscription, TransportError};
 
 /// See [`Session`].
 pub(super) struct AmqpSession {
-    /// First, so that what the others still hold goes nowhere.
+    /// The first field, so that it is dropped first. What the other fields still hold is then not sent.
     _cut: Cut,
     intake: Mutex<Intake>,
     publisher: Mutex<Publisher>,
     refusals: Arc<Refusals>,
     ledger: Arc<Ledger>,
-    /// Why this is of no more use.
+    /// Why the session is of no more use, once it is.
     fate: First<String>,
     blocked: watch::Receiver<bool>,
     port: Port,
@@ -44,7 +44,7 @@ impl AmqpSession {
         let fate = First::default();
         let (hold, blocked) = watch::channel(false);
         let events = connection.events_listener();
-        // With the tasks of a session its connection ends, even where something still holds the session.
+        // The connection ends with the tasks of its session, even if something still holds the session.
         let tied = cut.clone();
         port.spawn(async move {
             std::future::pending::<()>().await;
@@ -67,7 +67,7 @@ impl AmqpSession {
         })
     }
 
-    /// Takes out what cannot be published, and declares the exchanges of the rest.
+    /// Removes what cannot be published, and declares the exchanges of the rest.
     async fn prepare(&self, parcels: &mut VecDeque<Parcel<Destination>>) -> Result<(), TransportError> {
         let forbidden = self.refusals.forbidden();
         let mut intake = None;
@@ -117,7 +117,7 @@ impl AmqpSession {
     }
 }
 
-/// Follows what the server says about the connection as a whole.
+/// Follows the events of the whole connection.
 async fn watch_over(
     events: impl futures_util::Stream<Item = Event> + Send,
     fate: First<String>,
@@ -148,7 +148,7 @@ async fn watch_over(
                 blocked.send_replace(false);
             }
             Event::Error(error) if !error.is_amqp_soft_error() => fate.say(error.to_string()),
-            // What a refusal does to other channels is told where it was caused.
+            // Refusals on other channels are reported where they were caused.
             Event::Error(error) => {
                 let ErrorKind::ProtocolError(said) = error.kind() else { continue };
                 match refusals.closed(said) {
@@ -171,7 +171,7 @@ async fn watch_over(
 impl Session for AmqpSession {
     type Topic = Destination;
 
-    /// AMQP has no way to ask for it.
+    /// AMQP has no way to ask for this limit.
     fn max_frame(&self) -> usize {
         usize::MAX
     }
@@ -196,12 +196,12 @@ impl Session for AmqpSession {
         let mut publisher = self.publisher.lock().await;
         self.landed(publisher.settle().await?);
         while let Some(last) = parcels.back().map(|parcel| parcel.number) {
-            // An error says that the session is over, which the channel knows too.
+            // An error means that the session is over. The channel then fails too.
             let _ = self.blocked.clone().wait_for(|blocked| !blocked).await;
             publisher.mend(&self.connection).await?;
             self.prepare(parcels).await?;
             if parcels.is_empty() {
-                // Nothing of it will leave, which is all that was to be waited for.
+                // None of these parcels will be sent, so there is nothing to wait for.
                 self.ledger.sent(last);
                 break;
             }
@@ -223,7 +223,7 @@ impl Session for AmqpSession {
         let failed = |error: lapin::Error| TransportError::Publish(Box::new(error));
         let mut publisher = self.publisher.lock().await;
         self.landed(publisher.settle().await?);
-        // The answer comes after the server has dealt with everything before.
+        // The server answers after it has handled everything before.
         publisher.close().await.map_err(failed)?;
         let mut intake = self.intake.lock().await;
         intake.settle();

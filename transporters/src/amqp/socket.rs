@@ -1,4 +1,4 @@
-//! The connection under a session: opened here, so that it can be cut here.
+//! Opens the socket of a session here, so that it can be cut here.
 
 use lapin::uri::AMQPUri;
 use lapin::{AsyncTcpStream, ConnectionProperties, ErrorKind};
@@ -10,17 +10,17 @@ use crate::TransportError;
 use crate::bus::Server;
 use crate::locks::Mutex;
 
-/// Cuts the connection when dropped, and so does each copy.
+/// Cuts the connection when it is dropped. So does each clone.
 ///
-/// The client library waits until the server has answered its farewell, which a server that stands still
-/// never does; and whatever it still holds it would send once such a server goes on.
+/// On a close, the client library waits for the server's answer. A server that stands still never gives one.
+/// The library would also send everything that it still holds as soon as such a server continues.
 #[derive(Debug, Clone)]
 pub(super) struct Cut(Arc<std::net::TcpStream>);
 
 impl Cut {
-    /// A second handle of a socket.
+    /// Creates a second handle of a socket.
     fn of(socket: &tokio::net::TcpStream) -> io::Result<Self> {
-        // What the system still holds is thrown away with the last handle.
+        // The system discards what it still holds when the last handle is dropped.
         socket.set_zero_linger()?;
         #[cfg(unix)]
         let handle = std::os::fd::AsFd::as_fd(socket).try_clone_to_owned()?;
@@ -32,26 +32,26 @@ impl Cut {
 
 impl Drop for Cut {
     fn drop(&mut self) {
-        // An error says that it is cut already.
+        // An error means that the connection is already cut.
         let _ = self.0.shutdown(Shutdown::Both);
     }
 }
 
-/// What makes TLS out of a connection.
+/// Turns a connection into one with TLS.
 #[cfg(feature = "amqp-tls")]
 pub(super) type Tls = lapin::tcp::RustlsConnector;
-/// There is none in this build.
+/// This build has no TLS.
 #[cfg(not(feature = "amqp-tls"))]
 pub(super) type Tls = std::convert::Infallible;
 
 /// Connects and logs in.
 ///
 /// # Errors
-/// [`TransportError::Refused`] where trying again cannot help: the server does not know the user, or
-/// the virtual host.
+/// [`TransportError::Refused`] if trying again cannot help: the server does not know the user or the virtual
+/// host.
 ///
 /// # Cancel safety
-/// Dropping it closes what was opened.
+/// If the future is dropped, what was opened is closed.
 pub(super) async fn connect(
     server: &Server,
     uri: AMQPUri,
@@ -74,7 +74,7 @@ pub(super) async fn connect(
         #[cfg(not(feature = "amqp-tls"))]
         Some((none, _)) => match *none {},
     };
-    // The library asks once, since its own recovery is off.
+    // The library asks only once, because its own recovery is off.
     let stream = Mutex::new(Some(stream));
     let take = async move |_, _| {
         let stream = stream.lock().take();
@@ -84,11 +84,11 @@ pub(super) async fn connect(
     Ok((connection.map_err(failed)?, cut))
 }
 
-/// What the server said at the door.
+/// The error for what the server said during the login.
 fn told(server: &Server, error: lapin::Error) -> TransportError {
     if let ErrorKind::ProtocolError(said) = error.kind() {
         let message = said.get_message().as_str();
-        // 403 ACCESS_REFUSED, and of 530 NOT_ALLOWED the part that is about virtual hosts.
+        // 403 ACCESS_REFUSED, and those cases of 530 NOT_ALLOWED that are about virtual hosts.
         if said.get_id() == 403 || (said.get_id() == 530 && message.contains("vhost")) {
             return TransportError::refused(server.to_string(), message.to_owned());
         }

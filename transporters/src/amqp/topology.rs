@@ -1,28 +1,29 @@
 //! Names and arguments of queues and exchanges (protocol chapter 3.5).
 //!
-//! A server refuses to declare again with other arguments what exists already, so these are Node's to the
-//! letter: nodes of both kinds share queues of actions, and a node may come back in the other language.
+//! A server refuses to declare an existing queue or exchange again with other arguments. So names and
+//! arguments are exactly Node's. Nodes of both languages share the queues of actions, and a node may come
+//! back in the other language.
 
 use lapin::types::{FieldTable, ShortString};
 
 use super::AmqpOptions;
 use crate::{PacketKind, Route, Subscription, Topics, TransportError};
 
-/// Where a packet is published to.
+/// The destination of a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Destination {
-    /// By the default exchange into the queue of this name.
+    /// The queue of this name, through the default exchange.
     Queue(ShortString),
-    /// Into every queue that is bound to this exchange.
+    /// Every queue that is bound to this exchange.
     Exchange(ShortString),
 }
 
-/// What no queue or exchange may exceed.
+/// The rule for the names of queues and exchanges.
 const ALLOWED: &str = "names of queues and exchanges in AMQP have at most 255 bytes";
 
 impl Destination {
     /// # Errors
-    /// What names may be, where this is none.
+    /// The rule for names, if this name breaks it.
     pub(super) fn of(topics: &Topics, to: &Route, kind: PacketKind) -> Result<Self, &'static str> {
         let name = ShortString::try_new(topics.to(to, kind)).map_err(|_| ALLOWED)?;
         Ok(match to {
@@ -32,14 +33,14 @@ impl Destination {
     }
 }
 
-/// How packets of a queue are handed over, and with that the channel it is consumed on.
+/// How packets of a queue are handed over. This also decides the channel on which it is consumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Lane {
-    /// About the cluster: no acknowledgements, and never behind data.
+    /// Packets about the cluster: without acknowledgements, and never behind data.
     Control,
-    /// Responses and events for this node: no acknowledgements.
+    /// Responses and events for this node: without acknowledgements.
     Data,
-    /// Requests and what the server balances: acknowledged, and no more at once than `prefetch`.
+    /// Requests and everything that the server balances: acknowledged, with at most `prefetch` at a time.
     Acked,
 }
 
@@ -53,16 +54,15 @@ pub(super) struct Queue {
     pub(super) exclusive: bool,
     pub(super) auto_delete: bool,
     pub(super) arguments: FieldTable,
-    /// The fanout exchange it is bound to.
+    /// The fanout exchange to which it is bound, if any.
     pub(super) exchange: Option<ShortString>,
 }
 
 impl Queue {
-    /// The queue that brings what was subscribed to. The targeted and the broadcast packets of a kind
-    /// come by the same one.
+    /// The queue for a subscription. The targeted and the broadcast packets of a kind share one queue.
     ///
     /// # Errors
-    /// When the name is too long for AMQP.
+    /// If the name is too long for AMQP.
     pub(super) fn of(
         options: &AmqpOptions,
         topics: &Topics,
@@ -88,7 +88,8 @@ impl Queue {
         };
         let given = &options.queue_options;
         let mut arguments = given.arguments.clone();
-        // A queue of an action outlives every node: what waits in it is for whoever comes next.
+        // The queue of an action outlives every node. What waits in it is for the next node that offers the
+        // action.
         let expires = matches!(kind, Request if !balanced) || matches!(kind, Response | Event);
         if let (true, Some(after)) = (expires, options.auto_delete_queues) {
             arguments.or_number("x-expires", millis(after));

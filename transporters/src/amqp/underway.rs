@@ -1,43 +1,43 @@
-//! What is being handled and what has just been, so that a redelivery does not start it a second time.
+//! Remembers what is being handled and what was handled last, so that a redelivery does not start it again.
 //!
-//! A server that loses a connection hands over again what was not acknowledged on it, and mostly to the
-//! node that had it: whose handlers still run, or are done without the server knowing. Such a twin is not
-//! run. One whose first still runs is acknowledged with it, and one whose first is done at once. Only
-//! another process runs it again.
+//! When a server loses a connection, it delivers again what was not acknowledged on it, mostly to the node
+//! that had it. There the handlers still run, or they are done and the server does not know it. Such a twin
+//! is not run. If its first delivery still runs, both are acknowledged together. If the first is done, the
+//! twin is acknowledged at once. Only another process runs it again.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 
-/// How many that are done are remembered: more than can be delivered or acknowledged on a connection that
-/// breaks without the server having heard of it.
+/// The number of finished deliveries that are remembered. It is more than can be delivered or acknowledged on
+/// a connection that breaks without the server's knowledge.
 const REMEMBERED: usize = 4096;
 
-/// Deliveries by what they hold, and twins of them.
+/// Deliveries by their content, with their twins.
 #[derive(Debug)]
 pub(super) struct Underway<T> {
     running: HashMap<u64, Run<T>>,
     done: Done,
 }
 
-/// What becomes of a delivery.
+/// What to do with a delivery.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It is to be handled.
+    /// Handle it.
     Run,
-    /// The same is being handled.
+    /// The same packet is being handled.
     Twin,
-    /// The same has been handled.
+    /// The same packet has been handled.
     Done,
 }
 
 #[derive(Debug)]
 struct Run<T> {
-    /// Two packets may be the same, if they are not Moleculer's.
+    /// The number of runs. Two packets may be equal if they do not come from Moleculer.
     count: usize,
     twins: Vec<T>,
 }
 
-/// The last that are done, the oldest first, and how often each is among them.
+/// The last deliveries that are done, the oldest first, and how often each is among them.
 #[derive(Debug, Default)]
 struct Done {
     order: VecDeque<u64>,
@@ -67,12 +67,13 @@ impl<T> Default for Underway<T> {
 }
 
 impl<T> Underway<T> {
-    /// A delivery has come. If the same is being handled, `twin` comes back when that is done.
+    /// Decides what to do with a delivery. If the same packet is being handled, `end` returns `twin` later.
     pub(super) fn begin(&mut self, content: u64, redelivered: bool, twin: T) -> Verdict {
         match self.running.entry(content) {
             Entry::Occupied(mut known) if redelivered => {
                 let run = known.get_mut();
-                // One session brings no more than there were: the oldest is of a session that is over.
+                // One session delivers no more twins than there are runs. So the oldest is from a session
+                // that is over.
                 if run.twins.len() >= run.count {
                     run.twins.remove(0);
                 }
@@ -91,7 +92,7 @@ impl<T> Underway<T> {
         }
     }
 
-    /// One that was to be handled is done; the twins that are done with it.
+    /// Notes that a run has ended. Returns the twins that are done with it.
     pub(super) fn end(&mut self, content: u64) -> Vec<T> {
         let Entry::Occupied(mut known) = self.running.entry(content) else { return Vec::new() };
         self.done.remember(content);

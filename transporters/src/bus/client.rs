@@ -1,4 +1,4 @@
-//! What a backend implements, and what it is given.
+//! The traits that a backend implements, and what it is given.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -12,10 +12,10 @@ use tokio_util::sync::CancellationToken;
 use super::{BusLimits, Inbox, Intake, Pump, inbox};
 use crate::{Frame, Link, PacketKind, Route, Source, Subscription, Topics, TransportError};
 
-/// How sessions with one of several servers are opened.
+/// Opens sessions with one of several servers.
 #[async_trait]
 pub(crate) trait Client: fmt::Debug + Send + Sync + 'static {
-    /// A topic in the form that the client library takes, made once per destination.
+    /// A topic in the form that the client library takes. It is made once per destination.
     type Topic: Clone + fmt::Debug + Send + Sync + 'static;
     /// See [`Session`].
     type Session: Session<Topic = Self::Topic>;
@@ -23,82 +23,81 @@ pub(crate) trait Client: fmt::Debug + Send + Sync + 'static {
     /// The topic of a destination.
     ///
     /// # Errors
-    /// What a topic of this server may be called, if that is none. Nothing that the server could object to,
-    /// or read as something else, may get past this.
+    /// The rule for topic names of this server, if the name breaks it. The server must never object to a name
+    /// that passes, or read it as something else.
     fn topic(&self, topics: &Topics, to: &Route, kind: PacketKind) -> Result<Self::Topic, &'static str>;
 
-    /// How many servers there are to try; at least one.
+    /// The number of servers to try. There is at least one.
     fn servers(&self) -> usize;
 
-    /// A server as it may be printed: without credentials.
+    /// The address of a server for messages and logs, without credentials.
     fn server(&self, number: usize) -> String;
 
-    /// Opens a session with one of the servers. The library's own recovery must be off.
+    /// Opens a session with one of the servers. The recovery of the client library must be off.
     ///
     /// # Errors
-    /// Retryable unless no later attempt can succeed. Credentials must not be in the message.
+    /// Retryable, unless no later attempt can succeed. The message must not contain credentials.
     ///
     /// # Cancel safety
-    /// Dropping it must release everything.
+    /// If the future is dropped, it must release everything.
     async fn open(&self, server: usize, port: &Port) -> Result<Self::Session, TransportError>;
 }
 
-/// A connection with a server, until it is lost or closed. Dropping it must disconnect.
+/// A connection with a server, until it is lost or closed. Dropping the session must disconnect.
 #[async_trait]
 pub(crate) trait Session: Send + Sync + 'static {
     /// See [`Client::Topic`].
     type Topic: Clone + fmt::Debug + Send + Sync + 'static;
 
-    /// Largest frame the server takes, in bytes.
+    /// The largest frame that the server accepts, in bytes.
     fn max_frame(&self) -> usize;
 
-    /// Starts receiving, none of which is received already.
+    /// Starts to receive these subscriptions. None of them is active yet.
     ///
     /// # Errors
-    /// [`TransportError::Subscribe`] naming the topic when the server refuses.
+    /// [`TransportError::Subscribe`] names the topic if the server refuses it.
     async fn subscribe(&self, to: &[Subscription]) -> Result<(), TransportError>;
 
-    /// Stops receiving, all of which is being received.
+    /// Stops receiving these subscriptions. All of them are active.
     ///
     /// # Errors
     /// As [`Self::subscribe`].
     async fn unsubscribe(&self, from: &[Subscription]) -> Result<(), TransportError>;
 
-    /// Hands parcels over to the client library, first to last, taking each out before it may leave. Waits
-    /// while the library has no room. What is left in `parcels` when it fails or is dropped was certainly
-    /// not sent; of one that was taken out nobody knows.
+    /// Hands parcels over to the client library in order, and removes each one before it may leave. Waits
+    /// while the library has no room. If this fails or is dropped, the parcels that are still in `parcels`
+    /// were certainly not sent. Nobody knows whether one that was removed has been sent.
     ///
     /// # Errors
-    /// The session is then given up.
+    /// After an error, the session is given up.
     async fn publish(&self, parcels: &mut VecDeque<Parcel<Self::Topic>>) -> Result<(), TransportError>;
 
-    /// Hands one parcel over on the spot; gives it back, with nothing of it sent, if that would take any
-    /// waiting or cannot be done. Called for lone frames, while nothing else waits to be published, on the
-    /// sender's own thread, which is spared a switch to the task that publishes.
+    /// Hands one parcel over without waiting. If that is not possible, gives the parcel back, with nothing of
+    /// it sent. Called for lone frames while nothing else waits to be published. It runs on the sender's own
+    /// thread, which saves a switch to the task that publishes.
     fn publish_now(&self, parcel: Parcel<Self::Topic>) -> Option<Parcel<Self::Topic>> {
         Some(parcel)
     }
 
-    /// Whether the server has asked to be sent nothing for the time being: standing still in
-    /// [`Self::publish`] is then no sign of a lost server.
+    /// Whether the server has asked for a pause in publishing. If so, [`Self::publish`] may stand still
+    /// although the server is not lost.
     fn held_back(&self) -> bool {
         false
     }
 
-    /// Resolves once the session is of no more use, with the reason.
+    /// Resolves with the reason once the session is of no more use.
     async fn lost(&self) -> TransportError;
 
-    /// Resolves once the server has taken something away that was subscribed to, and that it has not been
-    /// told to end, while the session goes on. The reason names it, and has been reported by
-    /// [`Port::refused`].
+    /// Resolves once the server has taken away a subscription that it was not told to end, while the session
+    /// goes on. The reason names the subscription. It has already been reported through [`Port::refused`].
     async fn deaf(&self) -> TransportError {
         std::future::pending().await
     }
 
-    /// Sends what the library still holds, and disconnects. Bounded by its caller.
+    /// Sends what the library still holds, and disconnects. The caller limits the time.
     ///
     /// # Errors
-    /// When something could not be sent.
+    /// If something could not be sent.
     async fn close(&self) -> Result<(), TransportError>;
 }
 
@@ -114,7 +113,7 @@ pub(crate) struct Parcel<T> {
     pub(super) since: tokio::time::Instant,
 }
 
-/// A session's way to its node; ends with the session.
+/// Connects a session with its node. It ends with the session.
 #[derive(Debug, Clone)]
 pub(crate) struct Port {
     link: Link,
@@ -128,8 +127,8 @@ impl Port {
         Self { link, limits, accepted, over: CancellationToken::new() }
     }
 
-    /// The number of the last frame that was accepted for sending: whatever was sent before this call is
-    /// in the parcels up to that number.
+    /// The number of the last frame that was accepted for sending. Whatever was sent before this call is in
+    /// the parcels up to this number.
     pub(crate) fn accepted(&self) -> u64 {
         self.accepted.load(Ordering::Acquire)
     }
@@ -142,22 +141,22 @@ impl Port {
         &self.limits
     }
 
-    /// Starts a reader; it ends with the session at the latest.
+    /// Starts a reader. It ends with the session at the latest.
     pub(crate) fn read(&self, source: impl Source) {
         self.link.read(Until { over: self.over.clone(), source });
     }
 
-    /// For a [`Source`] that takes frames straight from the client library.
+    /// For a [`Source`] that takes frames directly from the client library.
     pub(crate) fn intake(&self) -> Intake {
         Intake::new(self.link.clone(), &self.limits)
     }
 
-    /// For a client library that has to be polled all the time: a bounded queue and its reader.
+    /// For a client library that must be polled all the time. Returns a bounded queue and its reader.
     pub(crate) fn inbox(&self) -> (Pump, Inbox) {
         inbox::pair(self.link.clone(), &self.limits)
     }
 
-    /// Starts a task; it ends with the session at the latest.
+    /// Starts a task. It ends with the session at the latest.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let over = self.over.clone();
         self.link.spawn(async move {
@@ -168,7 +167,7 @@ impl Port {
         });
     }
 
-    /// The server refused something after the fact; the session goes on.
+    /// Reports that the server refused something after the call for it had returned. The session goes on.
     pub(crate) fn refused(&self, why: &TransportError) {
         self.link.refused(why);
     }
@@ -178,7 +177,7 @@ impl Port {
     }
 }
 
-/// A source that ends when its session does.
+/// A source that ends with its session.
 struct Until<S> {
     over: CancellationToken,
     source: S,

@@ -1,4 +1,4 @@
-//! A node's connection with a message server: what stays while sessions come and go.
+//! A node's connection with a message server. It stays while sessions come and go.
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -15,8 +15,8 @@ use super::{BusLimits, Client, Session};
 use crate::locks::Mutex;
 use crate::{Connection, Link, PacketKind, Route, SendError, Subscription, TransportError, Up, WriteFrame};
 
-/// However the supervisor ends, even with the runtime that it ran on: nothing is accepted any more, and
-/// nothing of a session is kept. Control packets come from a thread that outlives that runtime.
+/// Runs when the supervisor ends for any reason, even together with its runtime. From then on nothing is
+/// accepted, and nothing of a session is kept. Control packets come from a thread that outlives that runtime.
 struct Ended<C: Client>(Arc<ConnectionState<C>>);
 
 impl<C: Client> Drop for Ended<C> {
@@ -28,17 +28,17 @@ impl<C: Client> Drop for Ended<C> {
 
 struct Bus<C: Client> {
     shared: Arc<ConnectionState<C>>,
-    /// Why frames that were accepted could not be sent, once the supervisor has ended.
+    /// The result of the supervisor, once it has ended: why frames that were accepted could not be sent.
     ended: watch::Receiver<Option<Result<(), String>>>,
 }
 
-/// Connects: tries each server once, in order.
+/// Connects. Tries each server once, in order.
 ///
 /// # Errors
-/// That of the last server tried.
+/// The error of the last server that was tried.
 ///
 /// # Cancel safety
-/// Dropping it releases everything.
+/// If the future is dropped, everything is released, and no connection stays open.
 pub(crate) async fn open<C: Client>(
     client: C,
     link: Link,
@@ -86,7 +86,7 @@ impl<C: Client> Connection for Bus<C> {
         if new.is_empty() {
             return Ok(());
         }
-        // Without a session they are made with the next one.
+        // Without a session, the next one makes them.
         if let Some(session) = self.shared.session() {
             self.bounded(session.subscribe(&new)).await?;
         }
@@ -116,7 +116,7 @@ impl<C: Client> Connection for Bus<C> {
             || client.topic(link.topics(), to, kind).map_err(|allowed| SendError::NoTopic { allowed });
         let sent = outbox.push(to, kind, token, write, topic);
         if let Err(SendError::NoTopic { allowed }) = sent {
-            // Few look at what became of an event or an answer.
+            // Few senders check what happened to an event or a response.
             link.refused(&TransportError::refused(link.topics().to(to, kind), allowed));
         }
         sent
@@ -129,7 +129,7 @@ impl<C: Client> Connection for Bus<C> {
     async fn close(&self) -> Result<(), TransportError> {
         self.shared.closing.cancel();
         let mut ended = self.ended.clone();
-        // An error says that the supervisor has gone with its link, so there is nothing left to close.
+        // An error means that the supervisor ended together with its link, so there is nothing left to close.
         let result = ended.wait_for(Option::is_some).await.map_or(Some(Ok(())), |result| result.clone());
         result.unwrap_or(Ok(())).map_err(|why| TransportError::Publish(why.into()))
     }

@@ -1,4 +1,4 @@
-//! What a connection and its supervisor share.
+//! The state that a connection and its supervisor share.
 
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -14,9 +14,9 @@ pub(super) struct ConnectionState<C: Client> {
     pub(super) link: Link,
     pub(super) limits: BusLimits,
     pub(super) outbox: Outbox<C::Topic>,
-    /// The present session, if any.
+    /// The current session, if there is one.
     pub(super) session: Mutex<Option<Arc<C::Session>>>,
-    /// What this node wants to receive. Held while subscriptions are made, undone or restored.
+    /// The subscriptions of this node. The lock is held while subscriptions are made, undone or restored.
     pub(super) wanted: tokio::sync::Mutex<Vec<Subscription>>,
     pub(super) closing: CancellationToken,
 }

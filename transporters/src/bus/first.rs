@@ -1,10 +1,10 @@
-//! What is said once and holds from then on.
+//! A value that is set once and then stays.
 
 use tokio::sync::watch;
 
-/// Why something ended: the first reason counts, and whoever says another is not heard.
+/// Why something ended. The first reason counts, and later ones are ignored.
 ///
-/// Clones are the same.
+/// Clones share the same value.
 #[derive(Debug, Clone)]
 pub(crate) struct First<T>(watch::Sender<Option<T>>);
 
@@ -17,16 +17,16 @@ impl<T: Clone> First<T> {
         self.0.borrow().is_some()
     }
 
-    /// Resolves once a reason was said.
+    /// Resolves once there is a reason.
     ///
     /// # Cancel safety
-    /// Nothing is lost by dropping it.
+    /// Dropping the future leaves nothing behind. The reason stays.
     pub(crate) async fn reason(&self) -> T {
         let mut first = self.0.subscribe();
         let said = first.wait_for(Option::is_some).await.ok().and_then(|first| first.clone());
         match said {
             Some(reason) => reason,
-            // Not to happen: this is a sender itself.
+            // Cannot happen: `self` is a sender, so the channel is open.
             None => std::future::pending().await,
         }
     }

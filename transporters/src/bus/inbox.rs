@@ -1,4 +1,4 @@
-//! A bounded queue between a client library that must never wait and the reader of a node.
+//! A bounded queue between a client library that must never wait, and the reader of a node.
 
 use async_trait::async_trait;
 use std::collections::VecDeque;
@@ -10,7 +10,7 @@ use super::intake::{Fill, Verdict, verdict};
 use crate::locks::Mutex;
 use crate::{Frame, Link, Source};
 
-/// Frames taken at once.
+/// Frames that are taken at once.
 const BATCH: usize = 512;
 
 #[derive(Debug)]
@@ -28,7 +28,7 @@ struct Queue {
     ended: bool,
 }
 
-/// The end that frames are put into; the reader ends once every copy of it is gone.
+/// The end that frames are put into. The reader ends once every clone of it is dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Pump(Arc<Closer>);
 
@@ -46,7 +46,7 @@ pub(super) fn pair(link: Link, limits: &BusLimits) -> (Pump, Inbox) {
 }
 
 impl Pump {
-    /// Puts frames in, in order, as far as the bounds allow. Never waits.
+    /// Puts frames into the queue in order, as far as the bounds allow. Never waits.
     pub(crate) fn push(&self, frames: impl IntoIterator<Item = Frame>) {
         let shared = &self.0.0;
         let mut queue = shared.queue.lock();
@@ -95,7 +95,7 @@ impl Source for Inbox {
             }
             self.0.filled.notified().await;
         }
-        // A queue that never runs dry must not keep the thread to itself.
+        // Give other tasks a turn, even if the queue is never empty.
         tokio::task::coop::consume_budget().await;
         true
     }

@@ -1,4 +1,4 @@
-//! Decides what happens to a frame that arrived while others still wait.
+//! Decides what happens to a frame that arrives while others still wait.
 
 use crate::{Frame, Link, PacketKind};
 
@@ -16,13 +16,13 @@ pub(super) struct Fill {
 pub(super) enum Verdict {
     /// Handle it.
     Take,
-    /// Answer it as not run.
+    /// Answer it as a request that did not run.
     Shed,
-    /// Nothing.
+    /// Drop it.
     Drop,
 }
 
-/// The policy of [`BusLimits`]: events are given up first, then requests, control packets never.
+/// The policy of [`BusLimits`]. Events are dropped first, then requests. Control packets are never dropped.
 pub(super) fn verdict(kind: PacketKind, fill: Fill, limits: &BusLimits) -> Verdict {
     let over = |numerator: usize, denominator: usize| {
         fill.frames >= limits.receive_frames.saturating_mul(numerator) / denominator
@@ -37,8 +37,8 @@ pub(super) fn verdict(kind: PacketKind, fill: Fill, limits: &BusLimits) -> Verdi
     }
 }
 
-/// Fills the batches of a reader that takes its frames straight from a client library: all that lies
-/// there goes into one batch, so that nothing piles up where there are no bounds.
+/// Fills the batches of a reader that takes its frames directly from a client library. Everything that the
+/// library holds goes into one batch, so that nothing piles up where there are no bounds.
 #[derive(Debug)]
 pub(crate) struct Intake {
     link: Link,
@@ -51,17 +51,17 @@ impl Intake {
         Self { link, limits: limits.clone(), fill: Fill::default() }
     }
 
-    /// Begins a batch: what came before has been handled.
+    /// Begins a batch. Everything before it has been handled.
     pub(crate) fn begin(&mut self) {
         self.fill = Fill::default();
     }
 
-    /// Adds a frame to the batch, or does with it what the bounds say.
+    /// Adds a frame to the batch, or sheds or drops it, as the bounds say.
     pub(crate) fn admit(&mut self, frame: Frame, batch: &mut Vec<Frame>) {
         batch.extend(self.accept(frame));
     }
 
-    /// For a reader with a queue of its own: the frame if it may wait there, until [`Self::leave`].
+    /// For a reader that has its own queue. Returns the frame if it may wait there, until [`Self::leave`].
     pub(crate) fn accept(&mut self, mut frame: Frame) -> Option<Frame> {
         match verdict(frame.kind, self.fill, &self.limits) {
             Verdict::Take => {}
@@ -76,7 +76,7 @@ impl Intake {
         Some(frame)
     }
 
-    /// A frame does not wait any more.
+    /// Notes that a frame no longer waits.
     pub(crate) fn leave(&mut self, frame: &Frame) {
         self.fill.frames = self.fill.frames.saturating_sub(1);
         self.fill.bytes = self.fill.bytes.saturating_sub(frame.payload.len());

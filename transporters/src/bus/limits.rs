@@ -1,4 +1,4 @@
-//! The bounds of a connection with a message server.
+//! The limits of a connection with a message server.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::options;
 use crate::options::{BYTES, COUNT, MILLISECONDS};
 
 options! {
-    /// Bounds of queues and waits; the same for every message server.
+    /// Limits of queues and waits. They are the same for every message server.
     #[derive(Clone, PartialEq, Eq)]
     pub struct BusLimits of "a message server";
     fields {
@@ -38,8 +38,8 @@ options! {
 }
 
 impl BusLimits {
-    /// The same for a client library that keeps for itself what it was given: a batch that it has not got
-    /// rid of in the time for which frames may be held is given up with the session.
+    /// The limits for a client library that keeps what it was given. A batch that the library has not passed
+    /// on within `max_hold` is given up together with the session.
     pub(crate) fn with_writes_in_hold(mut self) -> Self {
         self.write_timeout = self.write_timeout.min(self.max_hold);
         self

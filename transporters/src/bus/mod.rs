@@ -1,18 +1,20 @@
-//! What every message server has in common, so that a backend is only what its server is special in.
+//! The parts that all message servers have in common. A backend implements only what is special about its
+//! server.
 //!
-//! A backend says how a [`Session`] with one server is opened ([`Client`]) and what a session can do;
-//! everything else is here, once:
+//! A backend says how a [`Session`] with one server is opened ([`Client`]) and what a session can do.
+//! Everything else is here:
 //!
 //! * `connection`: the [`Connection`](crate::Connection) of a node, whose subscriptions outlive sessions;
-//! * `supervisor`: sessions come and go. One that is lost is thrown away whole, with whatever its client
-//!   library still held, and a new one is opened at the next server after a wait with full jitter; the
-//!   library's own recovery stays off. Subscriptions are thus restored by one party only;
-//! * `outbox`: what waits to be published, within bounds; empty and closed while there is no session;
-//! * `intake`, `inbox`: what has arrived and is not handled yet, within bounds;
-//! * `options`, `servers`, `tls`: which servers, from texts.
+//! * `supervisor`: opens sessions and replaces them. A lost session is thrown away whole, with everything
+//!   that its client library still held. After a wait with full jitter, a new one is opened with the next
+//!   server. The library's own recovery stays off, so only one party restores subscriptions;
+//! * `outbox`: the frames that wait to be published, within bounds. It is empty and closed while there is no
+//!   session;
+//! * `intake`, `inbox`: the frames that have arrived and are not handled yet, within bounds;
+//! * `options`, `servers`, `tls`: which servers to connect to, read from text.
 //!
-//! When there is more than the bounds allow, events are given up first, then requests (which are
-//! answered that they did not run), control packets never.
+//! When the bounds are reached, events are dropped first, then requests, which are answered as not run.
+//! Control packets are never dropped.
 
 #![cfg_attr(
     not(feature = "_servers"),

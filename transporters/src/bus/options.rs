@@ -1,4 +1,4 @@
-//! Options of a transporter that has a list of servers.
+//! Options of a transporter that connects to a list of servers.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use super::{Form, Server, Servers};
 use crate::TransportError;
 use crate::options::{self, Also, Options};
 
-/// Options with a list of servers among them.
+/// Options that include a list of servers.
 pub(crate) trait ServerOptions: Options + Sized {
     /// What the URLs look like.
     const FORM: Form;
@@ -14,26 +14,27 @@ pub(crate) trait ServerOptions: Options + Sized {
     /// Adds servers, in the order in which they are tried.
     ///
     /// # Errors
-    /// [`TransportError::Config`] when they do not go together.
+    /// [`TransportError::Config`] if the servers do not fit together.
     fn take(&mut self, servers: Vec<Server>) -> Result<(), TransportError>;
 
-    /// A list of servers as it is parsed: the place for forms that Node takes besides.
+    /// Turns a list of servers into the form that is parsed. A transporter that accepts other forms of Node
+    /// converts them here.
     ///
     /// # Errors
-    /// [`TransportError::Config`] when it is in none of them.
+    /// [`TransportError::Config`] if the list has none of these forms.
     fn plain_list(text: &str) -> Result<Cow<'_, str>, TransportError> {
         Ok(text.into())
     }
 
-    /// Checks what single options cannot.
+    /// Checks that the options fit together, which single options cannot.
     ///
     /// # Errors
-    /// [`TransportError::Config`] says what does not go together.
+    /// [`TransportError::Config`] says which options contradict each other.
     fn validate(&self) -> Result<(), TransportError> {
         Ok(())
     }
 
-    /// Adds servers from text, and sets the options behind them.
+    /// Adds servers from text, and sets the options that follow them.
     ///
     /// # Errors
     /// [`TransportError::Config`] without credentials.
@@ -43,7 +44,7 @@ pub(crate) trait ServerOptions: Options + Sized {
         options.iter().try_for_each(|(name, value)| options::set(self, name, value))
     }
 
-    /// Adds the servers of a URL. A bare name, as Node has it, stands for the default.
+    /// Adds the servers of a URL. A bare name, as in Node, stands for the default.
     ///
     /// # Errors
     /// As [`Self::add_servers`].
@@ -52,7 +53,7 @@ pub(crate) trait ServerOptions: Options + Sized {
         if is_name { Ok(()) } else { self.add_servers(url) }
     }
 
-    /// The option that holds the list: never printed, for there may be passwords in it.
+    /// The option that holds the list. It is never printed, because it may contain passwords.
     const SERVERS: Also<Self> =
         Also::new(|options: &mut Self, _, text| Ok(options.add_servers(text)?)).secret();
 }

@@ -1,7 +1,7 @@
-//! What waits to be published, within bounds.
+//! The frames that wait to be published, within bounds.
 //!
-//! Senders write their frames into one shared buffer under a lock, from which each frame is split off
-//! without a copy; the supervisor takes many at once. Frames and bytes count towards the bounds until the
+//! Senders write their frames into one shared buffer under a lock. Each frame is split off the buffer without
+//! a copy. The supervisor takes many frames at once. Frames and bytes count towards the bounds until the
 //! client library has taken them. A lone frame is offered to the library at once.
 
 use bytes::{Bytes, BytesMut};
@@ -20,9 +20,10 @@ use crate::{Abandon, FrameBuf, PacketKind, Route, SendError, WriteFrame};
 
 /// The shared buffer grows by at least this much.
 const SLAB: usize = 16 * 1024;
-/// Parcels taken at once.
+/// Parcels that are taken at once.
 const BATCH: usize = 512;
-/// Their bytes, unless a single one has more: what a slow line carries in the time for a batch.
+/// The bytes of these parcels, unless a single one is larger. A slow line carries this much in the time for a
+/// batch.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 #[derive(Debug)]
@@ -37,21 +38,21 @@ pub(super) struct Outbox<T> {
 
 #[derive(Debug)]
 struct Inner<T> {
-    /// None while there is no session.
+    /// `None` while there is no session.
     open: Option<Open<T>>,
     slab: BytesMut,
     spliced: Vec<(usize, Bytes)>,
     topics: TopicCache<T>,
     pace: Pace,
     parcels: VecDeque<Parcel<T>>,
-    /// Waiting, and taken but not handed over.
+    /// Parcels that wait, and those that were taken but not handed over.
     frames: usize,
     bytes: usize,
 }
 
-/// What the outbox has to know of the present session.
+/// What the outbox knows about the current session.
 struct Open<T> {
-    /// Its largest frame.
+    /// The largest frame of the session, in bytes.
     max_frame: usize,
     /// See [`Session::publish_now`](super::Session::publish_now).
     now: Now<T>,
@@ -81,19 +82,19 @@ impl<T: Clone> Outbox<T> {
         Self { limits, inner: Mutex::new(inner), accepted, filled: Notify::new(), room: Notify::new() }
     }
 
-    /// There is a session.
+    /// Begins to accept frames for a session.
     pub(super) fn open(&self, max_frame: usize, now: Now<T>) {
         self.lock().open = Some(Open { max_frame: max_frame.min(self.limits.max_frame), now });
     }
 
-    /// Takes no more frames, and forgets the session; those that wait stay.
+    /// Stops accepting frames, and drops the session. The frames that wait stay.
     pub(super) fn shut(&self) {
         let session = self.lock().open.take();
         drop(session);
         self.room.notify_waiters();
     }
 
-    /// Takes out everything that waits: the tokens of frames of which nothing was sent.
+    /// Removes everything that waits. Returns the tokens of frames of which nothing was sent.
     pub(super) fn clear(&self) -> Vec<u64> {
         let mut inner = self.lock();
         inner.frames = 0;
@@ -104,7 +105,7 @@ impl<T: Clone> Outbox<T> {
         tokens
     }
 
-    /// Counts the frames that were accepted so far.
+    /// The counter of the frames that were accepted so far.
     pub(super) fn accepted(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.accepted)
     }
@@ -128,16 +129,18 @@ impl<T: Clone> Outbox<T> {
             return Err(SendError::Full);
         }
         let payload = inner.write(write, limit)?;
-        // A packet larger than the bound passes an empty outbox, or it could never be sent.
+        // An empty outbox accepts even a packet that is larger than the bound. It could never be sent
+        // otherwise.
         if inner.bytes > 0 && inner.bytes + payload.len() > bytes {
             return Err(SendError::Full);
         }
         let topic = inner.topics.topic(to, kind, make)?;
-        // Only changed under the lock, so numbers rise from the front of the queue to its end.
+        // The counter changes only under the lock, so the numbers rise from the front of the queue to its
+        // end.
         let number = self.accepted.fetch_add(1, Ordering::AcqRel) + 1;
         let since = Instant::now();
         let mut parcel = Parcel { topic, kind, payload, token, number, since };
-        // Under the lock as well, so that nothing overtakes anything.
+        // This also happens under the lock, so that no frame overtakes another.
         if inner.pace.is_lone(since)
             && inner.frames == 0
             && let Some(open) = &inner.open
@@ -158,7 +161,7 @@ impl<T: Clone> Outbox<T> {
         Ok(())
     }
 
-    /// How far packets of a kind may fill the outbox.
+    /// The bounds up to which packets of a kind may fill the outbox: frames and bytes.
     fn bounds(&self, kind: PacketKind) -> (usize, usize) {
         let (frames, bytes) = (self.limits.send_frames, self.limits.send_bytes);
         match kind {
@@ -168,22 +171,23 @@ impl<T: Clone> Outbox<T> {
         }
     }
 
-    /// Waits for parcels and moves some into `batch`; the tokens of those that waited for too long.
+    /// Waits for parcels and moves some of them into `batch`. Returns the tokens of those that waited for too
+    /// long.
     ///
     /// # Cancel safety
-    /// Nothing is taken when it is dropped.
+    /// If the future is dropped, all parcels stay in the outbox.
     pub(super) async fn take(&self, batch: &mut VecDeque<Parcel<T>>) -> Vec<u64> {
         loop {
             if let Some(expired) = self.try_take(batch) {
                 return expired;
             }
             self.filled.notified().await;
-            // Whoever woke this may have more to say.
+            // The sender that woke this task may have more to send.
             tokio::task::yield_now().await;
         }
     }
 
-    /// As [`Self::take`]; `None` when nothing waits.
+    /// As [`Self::take`], but without waiting. `None` if nothing waits.
     pub(super) fn try_take(&self, batch: &mut VecDeque<Parcel<T>>) -> Option<Vec<u64>> {
         let mut inner = self.lock();
         if inner.parcels.is_empty() {
@@ -208,7 +212,7 @@ impl<T: Clone> Outbox<T> {
         Some(expired)
     }
 
-    /// The client library has taken that much of what was taken out.
+    /// Notes that the client library has taken this much of what was taken out.
     pub(super) fn handed_over(&self, frames: usize, bytes: usize) {
         let mut inner = self.lock();
         inner.frames = inner.frames.saturating_sub(frames);
@@ -220,14 +224,14 @@ impl<T: Clone> Outbox<T> {
         }
     }
 
-    /// Resolves when less than half of the bounds is used, or there is no session.
+    /// Resolves when less than half of the bounds is used, or when there is no session.
     ///
     /// # Cancel safety
-    /// Nothing is lost by dropping it.
+    /// Dropping the future leaves nothing behind.
     pub(super) async fn room(&self) {
         loop {
             let mut changed = std::pin::pin!(self.room.notified());
-            // Before the look, or a change between the look and the wait would go unnoticed.
+            // Register before the check. Otherwise a change between the check and the wait would be missed.
             changed.as_mut().enable();
             if self.has_room(&self.lock()) {
                 return;
@@ -243,7 +247,7 @@ impl<T: Clone> Outbox<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<T>> {
-        // A writer of a frame may have panicked; what it wrote is cleared by the next one.
+        // If a writer of a frame has panicked, the next one clears what it wrote.
         self.inner.lock()
     }
 }
@@ -276,7 +280,7 @@ impl<T> Inner<T> {
     }
 }
 
-/// The names of parcels that somebody wants to know about.
+/// The tokens of those parcels whose sender wants to know if they are not sent.
 pub(super) fn tokens<T>(parcels: impl IntoIterator<Item = Parcel<T>>) -> Vec<u64> {
     parcels.into_iter().map(|parcel| parcel.token).filter(|token| *token != 0).collect()
 }

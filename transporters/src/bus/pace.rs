@@ -3,14 +3,14 @@
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Frames that come further apart than this are handed over by whoever sends them, which saves a switch to
-/// the task that publishes. Closer ones wait for that task: it hands many over at once, and a client library
-/// that is woken for each of them writes each by itself.
+/// If frames are further apart than this, the sender hands them over itself, which saves a switch to the task
+/// that publishes. Frames that are closer together wait for that task, which hands many over at once. A
+/// client library that is woken for each frame writes each one separately.
 const APART: Duration = Duration::from_micros(50);
-/// No pause counts for more than this, so that a burst after a long one is soon seen to be one.
+/// The longest pause that counts. A burst after a long pause is thus soon recognized.
 const PAUSE: Duration = Duration::from_micros(200);
 
-/// How far apart frames come, on average.
+/// The average time between frames.
 #[derive(Debug)]
 pub(super) struct Pace {
     last: Option<Instant>,
@@ -22,7 +22,7 @@ impl Pace {
         Self { last: None, gap: PAUSE }
     }
 
-    /// A frame is sent; whether it is a lone one.
+    /// Notes that a frame is sent. Returns whether it is a lone one.
     pub(super) fn is_lone(&mut self, now: Instant) -> bool {
         let gap = self.last.map_or(PAUSE, |last| now.duration_since(last).min(PAUSE));
         self.last = Some(now);

@@ -1,4 +1,4 @@
-//! Where servers are: a list of URLs, with credentials that are never printed.
+//! The addresses of servers: a list of URLs, with credentials that are never printed.
 
 use std::fmt;
 use url::Url;
@@ -8,18 +8,18 @@ use crate::TransportError;
 /// One server.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Server {
-    /// The scheme as written: `nats`, `rediss`.
+    /// The scheme as written, such as `nats` or `rediss`.
     pub(crate) scheme: String,
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) user: Option<String>,
     pub(crate) password: Option<String>,
-    /// What stands between the port and the query, without the first slash and with escapes resolved.
+    /// The part between the port and the query, without the first slash and with escapes decoded.
     pub(crate) path: Option<String>,
 }
 
 impl Server {
-    /// The one on this host, where nobody names another.
+    /// A server on this host, for when no server is named.
     pub(crate) fn on_this_host(scheme: &str, port: u16) -> Self {
         Self {
             scheme: scheme.to_owned(),
@@ -41,7 +41,7 @@ impl Server {
     }
 }
 
-/// Without credentials.
+/// Prints no credentials.
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme, self.address())
@@ -62,20 +62,20 @@ pub(crate) fn shown(servers: &[Server]) -> String {
     std::iter::once(first.to_string()).chain(others).collect()
 }
 
-/// A list of servers and the options behind the last one.
+/// A list of servers, and the options that follow the last one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Servers {
     pub(crate) list: Vec<Server>,
-    /// The query: names and values in the order written.
+    /// The query: names and values, in the order in which they are written.
     pub(crate) options: Vec<(String, String)>,
 }
 
-/// What a kind of server's URLs look like.
+/// The form of the URLs of one kind of server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Form {
-    /// For messages: `NATS`.
+    /// The name of the kind in messages, such as `NATS`.
     pub(crate) kind: &'static str,
-    /// Schemes with their default ports; the first is taken where there is none.
+    /// Schemes with their default ports. The first one applies to a server without a scheme.
     pub(crate) schemes: &'static [(&'static str, u16)],
     /// Characters that separate servers.
     pub(crate) separators: &'static [char],
@@ -85,9 +85,9 @@ impl Servers {
     /// Reads a list such as `nats://user:pass@a:4222,b:4222?option=value`.
     ///
     /// # Errors
-    /// [`TransportError::Config`]; credentials are not in the message.
+    /// [`TransportError::Config`], without credentials in the message.
     pub(crate) fn parse(text: &str, form: Form) -> Result<Self, TransportError> {
-        // Nothing of it is printed: a password may stand anywhere in it.
+        // The text is not printed, because a password may be anywhere in it.
         if text.trim_start().trim_start_matches('[').trim_start().starts_with('{') {
             let why = format!("a {} server is given as a URL, not as an object", form.kind);
             return Err(TransportError::Config(why));
@@ -122,7 +122,7 @@ fn server(entry: &str, scheme: &str, form: Form) -> Result<Server, TransportErro
         let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
         TransportError::Config(format!("`{scheme}://{host}` is no address of a {} server: {why}", form.kind))
     };
-    // A scheme that the parser knows nothing about, so that no default port is taken away.
+    // The parser does not know this scheme, so it does not remove a default port.
     let url = Url::parse(&format!("ligand-bus://{rest}")).map_err(|error| wrong(&error))?;
     let host = url.host_str().filter(|host| !host.is_empty()).unwrap_or("127.0.0.1");
     let decoded = |text: &str| percent_decoded(text).ok_or_else(|| wrong(&"its escapes are no UTF-8"));
@@ -138,7 +138,7 @@ fn server(entry: &str, scheme: &str, form: Form) -> Result<Server, TransportErro
 }
 
 fn percent_decoded(text: &str) -> Option<String> {
-    // The parser of queries also turns `+` into a blank, which a password may hold.
+    // The query parser also turns `+` into a blank, but a password may contain `+`.
     let pair = format!("v={}", text.replace('+', "%2B").replace('&', "%26"));
     let value = url::form_urlencoded::parse(pair.as_bytes()).next()?.1.into_owned();
     (!value.contains('\u{FFFD}')).then_some(value)

@@ -1,4 +1,4 @@
-//! Keeps a session with one of the servers, for as long as the node lives.
+//! Keeps a session with one of the servers open for as long as the node lives.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::{Client, Parcel, Port, Session};
 use crate::backoff::Backoff;
 use crate::{TransportError, Up};
 
-/// A session that lasted this long was worth something: the next one is tried for at once.
+/// A session that lasted this long resets the backoff, so that the wait for the next one is short.
 const LASTED: Duration = Duration::from_secs(5);
 
 /// A session and what belongs to it. Dropping it ends the session's tasks.
@@ -21,7 +21,7 @@ pub(super) struct Live<S> {
     _tasks: Tasks,
 }
 
-/// Ends the tasks of a session, even of one that is only being opened.
+/// Ends the tasks of a session, even if the session is still being opened.
 struct Tasks(Port);
 
 impl Drop for Tasks {
@@ -31,7 +31,7 @@ impl Drop for Tasks {
 }
 
 impl<S: Session> Live<S> {
-    /// Opens a session within the time for that.
+    /// Opens a session within `connect_timeout`.
     pub(super) async fn open<C: Client<Session = S>>(
         shared: &ConnectionState<C>,
         server: usize,
@@ -48,7 +48,7 @@ impl<S: Session> Live<S> {
         }
     }
 
-    /// From now on frames are published through this session.
+    /// Publishes frames through this session from now on.
     pub(super) fn begin<C: Client<Session = S, Topic = S::Topic>>(&self, shared: &ConnectionState<C>) {
         shared.set_session(Some(Arc::clone(&self.session)));
         let session = Arc::clone(&self.session);
@@ -57,16 +57,16 @@ impl<S: Session> Live<S> {
     }
 }
 
-/// How a session ended, or its work as usual.
+/// How a session ended, or how its normal work ended.
 enum End {
     Lost(TransportError),
-    /// It goes on, and does not bring all that was subscribed to.
+    /// The session goes on, but no longer brings everything that was subscribed to.
     Deaf(TransportError),
     Closing,
 }
 
-/// Publishes what is sent, and replaces a session that is lost, until the connection is closed. Why
-/// frames that had been accepted could not be sent, if so.
+/// Publishes frames, and replaces a session that is lost, until the connection is closed. An error says why
+/// frames that had been accepted could not be sent.
 pub(super) async fn run<C: Client>(
     shared: &ConnectionState<C>,
     mut live: Live<C::Session>,
@@ -88,7 +88,7 @@ pub(super) async fn run<C: Client>(
             backoff.reset();
         }
         give_up(shared, live, batch, &why);
-        // The others have been told that this node does not hear all of them.
+        // The other nodes already know that this node does not receive everything.
         let mut told = deaf;
         live = loop {
             tokio::select! {
@@ -116,7 +116,7 @@ pub(super) async fn run<C: Client>(
     }
 }
 
-/// Throws a session away, with all that waits for it.
+/// Throws a session away, together with everything that waits for it.
 fn give_up<C: Client>(
     shared: &ConnectionState<C>,
     live: Live<C::Session>,
@@ -125,7 +125,7 @@ fn give_up<C: Client>(
 ) {
     shared.outbox.shut();
     shared.set_session(None);
-    // Told before calls fail, so that none of them finds the connection still up.
+    // Report the loss before calls fail, so that no caller finds the connection still up.
     shared.link.down(why);
     let mut unsent = tokens(batch);
     unsent.extend(shared.outbox.clear());
@@ -133,8 +133,9 @@ fn give_up<C: Client>(
     drop(live);
 }
 
-/// Lets the node say, by a session that does not bring all that was subscribed to, that it is not to be reckoned
-/// with, and answer what it has begun: for half of the time that a close has.
+/// Lets the node take its leave over a session that no longer brings everything that was subscribed to. The
+/// node tells the others not to count on it, and answers the requests that it has begun. It has half of
+/// `close_timeout` for this.
 async fn take_leave<C: Client>(
     shared: &ConnectionState<C>,
     live: &Live<C::Session>,
@@ -149,13 +150,14 @@ async fn take_leave<C: Client>(
 /// Opens a session, restores the subscriptions in it and puts it to work.
 ///
 /// # Errors
-/// Why not; with a session that stands all the same where the server refuses a subscription.
+/// Why there is no session. If the server refuses a subscription, the error comes with the session, which
+/// still works.
 async fn reopen<C: Client>(
     shared: &ConnectionState<C>,
     server: usize,
 ) -> Result<Live<C::Session>, (Option<Live<C::Session>>, TransportError)> {
     let live = Live::open(shared, server).await.map_err(|why| (None, why))?;
-    // Held until the session is in place: what is asked for from then on is made in it.
+    // The lock is held until the session is in place. Later subscriptions are made in the new session.
     let wanted = shared.wanted.lock().await;
     if !wanted.is_empty() {
         let limit = shared.limits.connect_timeout;
@@ -173,8 +175,8 @@ async fn reopen<C: Client>(
     Ok(live)
 }
 
-/// Publishes until the session or the connection ends, or the session turns out to be deaf. `batch` then holds what was taken out of the
-/// outbox and not handed over.
+/// Publishes until the session or the connection ends, or until the session no longer receives everything.
+/// `batch` then holds what was taken out of the outbox and not handed over.
 async fn serve<C: Client>(
     shared: &ConnectionState<C>,
     live: &Live<C::Session>,
@@ -190,7 +192,7 @@ async fn serve<C: Client>(
             () = shared.closing.cancelled() => return End::Closing,
             expired = shared.outbox.take(batch) => shared.link.unsent(&expired),
         }
-        // Not cut off by closing: of a publish that is, nobody would know whether it had happened.
+        // Closing does not interrupt a publish. Nobody would know whether it had happened.
         tokio::select! {
             biased;
             why = &mut lost => return End::Lost(why),
@@ -202,7 +204,7 @@ async fn serve<C: Client>(
     }
 }
 
-/// Hands a batch over, unless the server stands still for too long.
+/// Hands a batch over. Fails if the server stands still for too long.
 async fn publish<C: Client>(
     shared: &ConnectionState<C>,
     session: &C::Session,
@@ -216,7 +218,7 @@ async fn publish<C: Client>(
         shared.outbox.handed_over(frames - left, bytes - left_bytes);
         match published {
             Ok(published) => return published,
-            // What waits beyond its time is bounded, and the server has said that it is there.
+            // The server has said that it is there, and what waits longer than its time is bounded.
             Err(_) if session.held_back() && !shared.closing.is_cancelled() => {}
             Err(_) => {
                 let why = format!("the server did not take a batch within {limit:?}");
@@ -230,7 +232,7 @@ fn measure<T>(batch: &VecDeque<Parcel<T>>) -> (usize, usize) {
     (batch.len(), batch.iter().map(|parcel| parcel.payload.len()).sum())
 }
 
-/// Publishes what still waits and disconnects, within the time for that.
+/// Publishes what still waits and disconnects, within `close_timeout`.
 async fn finish<C: Client>(
     shared: &ConnectionState<C>,
     live: Live<C::Session>,

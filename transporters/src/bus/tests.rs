@@ -1,4 +1,4 @@
-//! Sessions with servers that come and go, on a client that is nothing but a record of what was asked.
+//! Tests of sessions with servers that come and go. The client only records what it is asked to do.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -31,9 +31,9 @@ struct Fake {
     up: watch::Sender<bool>,
     /// Whether they take frames.
     flowing: watch::Sender<bool>,
-    /// Whether they say so when they take none.
+    /// Whether they report that they take none.
     polite: Arc<AtomicBool>,
-    /// What they do not let anybody subscribe to; who has is told.
+    /// The subscription that they refuse. A session that has it already is told so.
     denied: watch::Sender<Option<Subscription>>,
     sessions: Arc<AtomicUsize>,
 }

@@ -1,4 +1,4 @@
-//! TLS towards a message server, with one provider of cryptography (ring) everywhere.
+//! TLS for connections with a message server, always with ring as the provider of cryptography.
 
 use rustls::ClientConfig;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -12,10 +12,10 @@ use super::tls_options::TlsOptions;
 use crate::TransportError;
 
 impl TlsOptions {
-    /// The configuration of the client, its files read.
+    /// Reads the files and creates the configuration of the client.
     ///
     /// # Errors
-    /// [`TransportError::Config`] naming the file that is missing or holds nothing of use.
+    /// [`TransportError::Config`] names the file that is missing or that contains nothing usable.
     pub(crate) fn client_config(&self) -> Result<ClientConfig, TransportError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -37,7 +37,7 @@ impl TlsOptions {
         })
     }
 
-    /// A configuration that no server's certificate is good enough for.
+    /// A configuration that rejects the certificate of every server.
     ///
     /// # Errors
     /// As [`Self::client_config`].
@@ -60,7 +60,7 @@ impl TlsOptions {
                 }
             }
             None => {
-                // What the system trusts; certificates of it that cannot be read are left out.
+                // The certificates that the system trusts, except those that cannot be read.
                 roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             }
         }
@@ -75,7 +75,7 @@ fn certificates(file: &str) -> Result<Vec<CertificateDer<'static>>, TransportErr
     if found.is_empty() { Err(wrong("there is none".to_owned())) } else { Ok(found) }
 }
 
-/// Checks nothing but that the other side holds the key of the certificate it shows.
+/// Checks only that the server has the key of the certificate it shows.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

@@ -1,16 +1,16 @@
-//! Which servers are trusted, and as whom this node shows itself.
+//! Which servers are trusted, and how this node identifies itself.
 
 use crate::options;
 use crate::options::{FLAG, Foreign, TEXT};
 
-/// Node's names for the same, where they hold a certificate rather than a file.
+/// Node's names for the same options, where they hold a certificate rather than a file.
 const FOREIGN: &[(&str, Foreign)] = &[(
     "tls.rejectUnauthorized",
     Foreign::Only("true", "true, or switch verification off by tls.dangerousAcceptAnyCertificate=true"),
 )];
 
 options! {
-    /// TLS towards a message server. Files are PEM.
+    /// TLS for connections with a message server. Files are in PEM format.
     #[derive(Clone, PartialEq, Eq)]
     pub struct TlsOptions of "TLS", elsewhere FOREIGN;
     fields {

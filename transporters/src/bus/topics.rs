@@ -1,10 +1,10 @@
-//! Topics that were used before, so that a send makes none.
+//! A cache of topics, so that a send does not create them again.
 
 use std::collections::HashMap;
 
 use crate::{Name, NodeId, PacketKind, Route, SendError};
 
-/// Destinations that are remembered; at one more, all are forgotten.
+/// The number of destinations that are remembered. If there is one more, all are forgotten.
 const MAX: usize = 16_384;
 
 type PerKind<T> = [Option<T>; PacketKind::ALL.len()];
@@ -30,7 +30,8 @@ impl<T> Default for TopicCache<T> {
 }
 
 impl<T: Clone> TopicCache<T> {
-    /// The topic of a destination, made by `make` the first time. What cannot be made is not kept.
+    /// The topic of a destination. `make` creates it the first time. A topic that cannot be created is not
+    /// kept.
     pub(super) fn topic(
         &mut self,
         to: &Route,

@@ -14,10 +14,10 @@ use super::{KafkaOptions, Partitioning, names, settings};
 use crate::bus::{Client, Port};
 use crate::{Link, PacketKind, Route, Topics, TransportError};
 
-/// Knows the servers. To the rest there is one: librdkafka finds its way among several.
+/// Opens sessions. The rest of the crate sees one server, because librdkafka finds its way among several.
 pub(super) struct KafkaClient {
     options: Arc<KafkaOptions>,
-    /// What frames are partitioned by.
+    /// The key by which frames are partitioned.
     key: Option<Arc<str>>,
 }
 
@@ -66,7 +66,7 @@ impl Client for KafkaClient {
                 .create_with_context(EventContext(Arc::clone(&told)))
                 .map_err(wrong)?;
             let handles = Handles::new(producer, consumer);
-            // The clients connect by themselves; this is how one learns that they have.
+            // The clients connect by themselves. This call shows that one of them has.
             ServerTopics { handles: &handles, events: &told, options: &options, stop }
                 .metadata(None, until)?;
             Ok(handles)
@@ -90,7 +90,7 @@ impl fmt::Debug for KafkaClient {
     }
 }
 
-/// An error without the values of settings, which may be secret.
+/// The text of an error, without the values of settings, which may be secret.
 fn plain(why: &KafkaError) -> String {
     match why {
         KafkaError::ClientConfig(_, what, name, _) => format!("the setting `{name}` is refused: {what}"),
@@ -98,7 +98,7 @@ fn plain(why: &KafkaError) -> String {
     }
 }
 
-/// The id of a group that nobody used before, in the shape of an instance id, which Node uses.
+/// The id of a group that has never been used, in the form of an instance id, which Node uses.
 fn new_group() -> String {
     let random = rand::random::<u128>();
     let field = |shift: u32, digits: u32| (random >> shift) & ((1 << (4 * digits)) - 1);

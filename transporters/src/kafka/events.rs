@@ -1,4 +1,4 @@
-//! What librdkafka tells about a session, from threads of its own.
+//! What librdkafka reports about a session, from its own threads.
 
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
@@ -19,27 +19,27 @@ use crate::TransportError;
 use crate::bus::{First, Port};
 use crate::locks::{Mutex, MutexGuard};
 
-/// Topics of which it is remembered that a refusal was reported; at one more, all are forgotten.
+/// The number of topics that are remembered as reported. If there is one more, all are forgotten.
 const REPORTED: usize = 1024;
 
-/// What is refused where it is no topic.
+/// The name of what is refused, if it is not a topic.
 const GROUPS: &str = "consumer groups";
 
-/// What is known about a session.
+/// The state of a session, as far as librdkafka reports it.
 #[derive(Debug)]
 pub(super) struct Events {
     port: Port,
     pub(super) reading: Reading,
-    /// Why the session is of no more use.
+    /// Why the session is of no more use, once it is.
     lost: First<String>,
-    /// Why this node may not read, with the topic where it is about one.
+    /// Why this node may not read, with the topic if the reason names one.
     denied: watch::Sender<Option<(Option<String>, String)>>,
-    /// The first that this node may not read any more, or a topic of it, and why.
+    /// The first topic, or the groups, that this node may no longer read, and why.
     taken: First<(String, String)>,
     health: Mutex<Health>,
-    /// Said of all servers that they are down, and not to be believed without asking.
+    /// Notified if all servers are reported down and this must be checked.
     doubted: Notify,
-    /// Topics that this node reads, to find them in messages.
+    /// The topics that this node reads, to find them in messages.
     topics: Mutex<Vec<String>>,
     reported: Mutex<HashSet<String>>,
     /// The topics that the servers listed when the session closed.
@@ -67,7 +67,7 @@ impl Events {
     /// Resolves once the session is lost.
     ///
     /// # Cancel safety
-    /// Nothing is lost by dropping it.
+    /// Dropping the future leaves nothing behind.
     pub(super) async fn lost(&self) -> String {
         self.lost.reason().await
     }
@@ -76,20 +76,20 @@ impl Events {
         self.lost.is_said()
     }
 
-    /// Says that the session is lost.
+    /// Marks the session as lost.
     pub(super) fn lose(&self, why: String) {
         self.lost.say(why);
     }
 
-    /// Resolves when somebody should ask the servers whether they are there.
+    /// Resolves when the servers should be asked whether they are there.
     ///
     /// # Cancel safety
-    /// Nothing is lost by dropping it.
+    /// Dropping the future leaves nothing behind.
     pub(super) async fn doubted(&self) {
         self.doubted.notified().await;
     }
 
-    /// A server has answered.
+    /// Notes that a server has answered.
     pub(super) fn answered(&self) {
         self.health().answered();
     }
@@ -98,10 +98,10 @@ impl Events {
         self.health.lock()
     }
 
-    /// Resolves once this node may not read what it wants to, which `begin_reading` forgets.
+    /// Resolves once this node may not read what it wants to read. `begin_reading` resets this.
     ///
     /// # Cancel safety
-    /// Nothing is lost by dropping it.
+    /// Dropping the future leaves nothing behind.
     pub(super) async fn denied(&self) -> TransportError {
         let mut denied = self.denied.subscribe();
         let why = denied.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
@@ -109,23 +109,23 @@ impl Events {
         TransportError::subscribe(topic.unwrap_or_else(|| GROUPS.to_owned()), why)
     }
 
-    /// Resolves once this node may not read any more what it was let in to.
+    /// Resolves once this node may no longer read something that it was allowed to read.
     ///
     /// # Cancel safety
-    /// Nothing is lost by dropping it.
+    /// Dropping the future leaves nothing behind.
     pub(super) async fn taken(&self) -> TransportError {
         let (topic, why) = self.taken.reason().await;
         TransportError::refused(topic, why)
     }
 
-    /// Says which topics are going to be read.
+    /// Sets the topics that will be read.
     pub(super) fn begin_reading(&self, topics: Vec<String>) {
         *self.topics.lock() = topics;
-        // What holds for the whole group librdkafka says only once.
+        // librdkafka reports only once what applies to the whole group, so that is kept.
         self.denied.send_if_modified(|denied| denied.take_if(|(topic, _)| topic.is_some()).is_some());
     }
 
-    /// How many frames were given up so far.
+    /// The number of frames that were given up so far.
     pub(super) fn failed(&self) -> u64 {
         self.failed.load(Ordering::Relaxed)
     }
@@ -135,20 +135,21 @@ impl Events {
         self.health().trouble().map(str::to_owned)
     }
 
-    /// A frame will not be sent, and nothing of it was.
+    /// Reports that a frame will not be sent, and that nothing of it was sent.
     pub(super) fn refused(&self, topic: &str, token: u64, why: impl Into<String>) {
         self.failed.fetch_add(1, Ordering::Relaxed);
         self.unsent(token);
         self.report(topic, why.into());
     }
 
-    /// A frame will not be sent, because nobody reads its topic: the node is not there, or no more.
+    /// Reports that a frame will not be sent because nobody reads its topic. The node is not there, or not
+    /// any more.
     pub(super) fn nobody_there(&self, topic: &str, token: u64) {
         tracing::debug!(topic, "a frame is for a topic that does not exist");
         self.unsent(token);
     }
 
-    /// These are the topics that exist. Said once, when the session closes.
+    /// Sets the topics that exist. Called once, when the session closes.
     pub(super) fn exist(&self, topics: impl Iterator<Item = String>) {
         _ = self.existing.set(topics.collect());
     }
@@ -163,7 +164,7 @@ impl Events {
         }
     }
 
-    /// Says once per topic that the server refuses it.
+    /// Reports once per topic that the server refuses it.
     pub(super) fn report(&self, topic: &str, why: String) {
         let mut reported = self.reported.lock();
         if reported.len() >= REPORTED {
@@ -191,7 +192,7 @@ impl Events {
                 | Code::InvalidSessionTimeout
                 | Code::InconsistentGroupProtocol,
             ) => self.deny(reason),
-            // A new topic may be unknown to some server for a moment; one that vanished is worth a word.
+            // A new topic may be unknown to some servers for a moment. A topic that has vanished is reported.
             Some(Code::UnknownTopicOrPartition) => {
                 if let Some(topic) = self.named(reason) {
                     let read = self.reading.assigned().borrow().iter().any(|(read, _)| *read == topic);
@@ -207,7 +208,7 @@ impl Events {
     fn deny(&self, why: &str) {
         let topic = self.named(why);
         if self.denied.receiver_count() == 0 {
-            // Nobody waits to be let in, so this was taken back.
+            // Nobody waits for permission to read, so a permission was taken back.
             let about = topic.as_deref().unwrap_or(GROUPS);
             self.report(about, why.to_owned());
             self.taken.say((about.to_owned(), why.to_owned()));
@@ -215,18 +216,18 @@ impl Events {
         self.denied.send_replace(Some((topic, why.to_owned())));
     }
 
-    /// The topic that a message of librdkafka is about: it says so in words alone.
+    /// The topic that a message of librdkafka is about. librdkafka names it only in the text.
     fn named(&self, reason: &str) -> Option<String> {
         let topics = self.topics.lock();
-        // `MOL.PING.a` is also in what is said of `MOL.PING.ab`.
+        // A message about `MOL.PING.ab` also contains `MOL.PING.a`, so the longest topic counts.
         topics.iter().filter(|topic| reason.contains(topic.as_str())).max_by_key(|topic| topic.len()).cloned()
     }
 
-    /// What became of a frame that librdkafka had taken and could not deliver.
+    /// Handles a frame that librdkafka had accepted and could not deliver.
     fn undelivered(&self, topic: &str, code: Option<Code>, token: u64) {
         match code {
             Some(Code::UnknownTopic | Code::UnknownTopicOrPartition) => self.nobody_there(topic, token),
-            // Never sent: what is in flight, or may have arrived, is called otherwise.
+            // This frame was never sent. Frames in flight, or that may have arrived, have another code.
             Some(Code::PurgeQueue) if self.is_absent(topic) => self.nobody_there(topic, token),
             Some(Code::PurgeQueue) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
@@ -255,13 +256,13 @@ impl Events {
     }
 }
 
-/// Where librdkafka's clients tell it.
+/// The callbacks of librdkafka's clients.
 pub(super) struct EventContext(pub(super) Arc<Events>);
 
 impl ClientContext for EventContext {
     fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(facility, message, "logged by the client library of Kafka");
-        // A connection that a server closes is told nowhere else.
+        // A connection that a server closes is reported only here.
         if facility == "FAIL" {
             self.0.health().failed(message);
         }
@@ -273,7 +274,7 @@ impl ClientContext for EventContext {
 }
 
 impl ProducerContext for EventContext {
-    /// The frame's token. On a machine where it does not fit, nobody learns that a frame was not sent.
+    /// The frame's token. On a machine where the token does not fit, nobody learns that a frame was not sent.
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, token: usize) {

@@ -1,8 +1,8 @@
-//! librdkafka's clients, and how to be rid of them without waiting.
+//! librdkafka's clients, and how to drop them without waiting.
 //!
-//! What librdkafka does when a client is made, asked or destroyed may take its time, and knows no futures.
-//! It happens on threads that belong to no runtime, so that neither a node nor the end of a program waits
-//! for it; each ends by itself, for every wait in it is bounded.
+//! librdkafka may block when a client is created, asked or destroyed, and it has no futures. These calls run
+//! on threads that belong to no runtime, so that neither a node nor the end of a program waits for them. Each
+//! thread ends by itself, because every wait in it is bounded.
 
 use rdkafka::consumer::StreamConsumer;
 use rdkafka::producer::{Producer as _, PurgeConfig, ThreadedProducer};
@@ -39,12 +39,12 @@ impl Handles {
         &self.open().consumer
     }
 
-    /// Gives up what the producer has not begun to send.
+    /// Drops what the producer has not begun to send.
     pub(super) fn purge_queued(&self) {
         self.producer().purge(PurgeConfig::default().queue().non_blocking());
     }
 
-    /// Gives up everything that the producer still holds.
+    /// Drops everything that the producer still holds.
     pub(super) fn purge(&self) {
         self.producer().purge(PurgeConfig::default().queue().inflight().non_blocking());
     }
@@ -57,12 +57,12 @@ impl Handles {
 impl Drop for Handles {
     fn drop(&mut self) {
         let open = self.0.take();
-        // Without a thread to be had, it happens here after all.
+        // If no thread can be started, it happens here.
         let _ = thread::Builder::new().name("kafka-close".to_owned()).spawn(move || drop(open));
     }
 }
 
-/// Whether the one who asked for work has gone.
+/// Whether the caller that asked for the work has gone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stop(Arc<AtomicBool>);
 
@@ -80,13 +80,13 @@ impl Drop for StopOnDrop {
     }
 }
 
-/// Runs work on a thread of its own, inside the runtime as far as spawning is concerned.
+/// Runs work on its own thread. The work can spawn tasks on the current runtime.
 ///
 /// # Errors
-/// When there is no thread to be had, or the work panicked.
+/// If no thread can be started, or if the work panics.
 ///
 /// # Cancel safety
-/// Dropping it stops the work at the next look it takes; its result is dropped on that thread.
+/// If the future is dropped, the work stops the next time it checks, and its result is dropped on its thread.
 pub(super) async fn aside<T: Send + 'static>(
     work: impl FnOnce(&Stop) -> Result<T, TransportError> + Send + 'static,
 ) -> Result<T, TransportError> {
@@ -95,7 +95,7 @@ pub(super) async fn aside<T: Send + 'static>(
     let (done, result) = oneshot::channel();
     let started = thread::Builder::new().name("kafka-work".to_owned()).spawn(move || {
         let _inside = runtime.enter();
-        // Whoever asked may have gone.
+        // The caller may have gone.
         let _ = done.send(work(&stop));
     });
     started.map_err(|error| TransportError::Lost(format!("no thread to be had: {error}")))?;

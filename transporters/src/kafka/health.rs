@@ -1,48 +1,48 @@
-//! Whether the servers are gone, when librdkafka says so.
+//! Decides whether the servers are gone, when librdkafka says so.
 
-/// What librdkafka calls a server that it knows from the configuration alone.
+/// The part of a name by which librdkafka marks a server that it knows only from the configuration.
 const BOOTSTRAP: &str = "/bootstrap:";
 
-/// What it says of servers, and what that is worth. It also says that all are down when it only lets go of
-/// some, which it counts like failures (librdkafka 2.12.1, `rd_kafka_broker_decommission`; mended later by its
-/// pull request 5600).
+/// What librdkafka says about servers, and how far to trust it. It also says that all servers are down when
+/// it only drops some of them, which it counts as failures (librdkafka 2.12.1,
+/// `rd_kafka_broker_decommission`; fixed later by its pull request 5600).
 #[derive(Debug, Default)]
 pub(super) struct Health {
-    /// What went wrong last between here and a server.
+    /// The last error between this node and a server.
     trouble: Option<String>,
     /// Whether a server has ever answered.
     met: bool,
 }
 
-/// What to make of all servers being down.
+/// What it means that all servers are down.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// They are, and why.
+    /// They are down, for this reason.
     Lost(String),
-    /// None of them failed: only asking tells.
+    /// None of them has failed. Only asking shows whether they are there.
     Doubtful,
 }
 
 impl Health {
-    /// Something went wrong with a server. Once one has answered, those of the configuration alone say
-    /// nothing: that one told which there are.
+    /// Notes an error with a server. Once a server has answered, errors of servers from the configuration do
+    /// not count, because that server has said which servers there are.
     pub(super) fn failed(&mut self, why: &str) {
         if !(self.met && why.contains(BOOTSTRAP)) {
             self.trouble = Some(why.to_owned());
         }
     }
 
-    /// A server has answered.
+    /// Notes that a server has answered.
     pub(super) fn answered(&mut self) {
         (self.trouble, self.met) = (None, true);
     }
 
-    /// What went wrong last.
+    /// The last error.
     pub(super) fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
     }
 
-    /// Librdkafka says that all servers are down.
+    /// Decides what it means that librdkafka reports all servers down.
     pub(super) fn all_down(&self) -> Verdict {
         self.trouble.clone().map_or(Verdict::Doubtful, Verdict::Lost)
     }

@@ -1,21 +1,22 @@
 //! Kafka (protocol chapter 3.7).
 //!
-//! Topics are Node's. A node makes those of its own that are missing, reads them as the only member of a
-//! consumer group that is new with each session, and writes to partition 0 of the others' topics. What was
-//! written before a node subscribed is never read, so one that restarts under its old id runs no old
-//! request again.
+//! Topics are named as in Node. A node creates those of its own that are missing, and writes to partition 0
+//! of the others' topics. It reads its topics as the only member of a consumer group that is new with each
+//! session. It never reads what was written before it subscribed, so a node that restarts under its old id
+//! does not run old requests again.
 //!
-//! Underneath works librdkafka, which reconnects by itself, server by server, inside one client. That is
-//! left to it as long as any server answers: the leaders of partitions move, and it follows. Once all
-//! servers are gone the session is lost, and the client is thrown away with everything it still holds; what
-//! waits for longer than 5 s it gives up anyway. It never sends a frame a second time that may have arrived.
+//! The client library is librdkafka, which reconnects to each server by itself, inside one client. It may do
+//! so as long as any server answers: the leaders of partitions move, and librdkafka follows them. Once all
+//! servers are gone, the session is lost, and the client is thrown away with everything it still holds.
+//! Frames that wait for longer than 5 s are given up in any case. A frame that may have arrived is never sent
+//! again.
 //!
 //! * `names`: what Kafka allows in a topic, checked before anything else;
-//! * `options`, `settings`: texts to options, options to librdkafka's settings;
+//! * `options`, `settings`: from text to options, and from options to the settings of librdkafka;
 //! * `client`, `session`: see `crate::bus`;
-//! * `handles`: librdkafka's clients, and how to be rid of them without waiting;
-//! * `topics`: lists, creates, waits for leaders, and finds where each topic ends;
-//! * `events`: what librdkafka tells, with `reading` for the partitions that are read and from where.
+//! * `handles`: librdkafka's clients, and how to drop them without waiting;
+//! * `topics`: lists and creates topics, waits for their leaders, and finds where each topic ends;
+//! * `events`: what librdkafka reports. `reading` knows which partitions are read, and from where.
 //!
 //! ```
 //! use ligand_transporters::kafka::{Kafka, KafkaOptions, Partitioning};
@@ -50,7 +51,7 @@ use crate::{Capabilities, Connection, Link, TransportError, Transporter};
 use client::KafkaClient;
 
 backend! {
-    /// The Kafka transporter: its configuration, to be opened by a node.
+    /// The Kafka transporter. It holds the configuration, and a node connects with it.
     Kafka of KafkaOptions
 }
 

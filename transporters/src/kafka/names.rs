@@ -1,15 +1,15 @@
-//! What Kafka allows in the name of a topic.
+//! The rules for the names of topics in Kafka.
 
 use crate::{Link, PacketKind, Route, TransportError};
 
-/// The longest name of a topic.
+/// The largest length of a topic's name.
 const LONGEST: usize = 249;
 
-/// What topics may be called.
+/// The rule for topics, in words.
 pub(super) const ALLOWED: &str =
     "a topic of Kafka has letters of ASCII, digits, `.`, `_` and `-`, and at most 249 of them";
 
-/// Whether a topic may be called that.
+/// Whether a topic may have this name.
 pub(super) fn is_valid(topic: &str) -> bool {
     !topic.is_empty() && topic.len() <= LONGEST && topic.bytes().all(is_allowed)
 }
@@ -18,7 +18,7 @@ fn is_allowed(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
 }
 
-/// Refuses a node whose topics could not exist, or would be misread.
+/// Refuses a node whose topics could not exist or would be misread.
 pub(super) fn check(link: &Link) -> Result<(), TransportError> {
     let (namespace, node) = (link.namespace(), link.node().as_str());
     if namespace.contains('.') {
@@ -35,7 +35,7 @@ pub(super) fn check(link: &Link) -> Result<(), TransportError> {
         }
     }
     let own = Route::Node { id: link.node().clone(), addr: None };
-    // No packet to a single node has a longer name.
+    // No other packet to a single node has a longer name.
     if link.topics().to(&own, PacketKind::Discover).len() > LONGEST {
         return Err(TransportError::Config(format!(
             "the node id `{node}` makes topics of more than {LONGEST} characters, the most that Kafka allows: shorten it or the namespace"

@@ -10,17 +10,17 @@ use crate::options;
 use crate::options::kind::{code, count, maybe, parsed};
 use crate::options::{Also, Foreign, Kind, Options as _, SECRET, Unfit};
 
-/// Which partition of a topic a frame is written to.
+/// The partition of a topic that a frame is written to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Partitioning {
-    /// Always the same, as Node does (`partitioning=fixed`): all frames to a node have one order. Which one
-    /// says [`KafkaOptions::partition`].
+    /// Always the same partition, as in Node (`partitioning=fixed`). All frames to a node keep their order.
+    /// [`KafkaOptions::partition`] says which partition it is.
     #[default]
     Fixed,
-    /// By the id of the sending node (`partitioning=keyed`): the frames of each sender keep their order,
-    /// and several partitions share the load. Receivers need nothing for it: every node, Node's too, reads
-    /// all partitions of its topics. Topics need more than one partition, see
+    /// Chosen by the id of the sending node (`partitioning=keyed`). The frames of each sender keep their
+    /// order, and several partitions share the load. Receivers need no setting for this: every node reads all
+    /// partitions of its topics, and so do Node's. Topics need more than one partition, see
     /// [`KafkaOptions::topic_partitions`].
     Keyed,
 }
@@ -28,7 +28,7 @@ pub enum Partitioning {
 options! {
     /// Options of the Kafka transporter.
     ///
-    /// Besides, any setting of librdkafka can be given by its name behind `producer.`, `consumer.` or `admin.`.
+    /// Any setting of librdkafka can also be given by its name, after `producer.`, `consumer.` or `admin.`.
     #[derive(Clone)]
     pub struct KafkaOptions of "the Kafka transporter", elsewhere FOREIGN;
     first {
@@ -66,11 +66,12 @@ options! {
         "admin.<name>" | "client.<name>": RAW;
     }
     shared {
-        /// TLS. Any of these turns it on, as `kafka+tls://` does.
+        /// TLS. Setting any of these options turns it on, as `kafka+tls://` does.
         pub tls: TlsOptions = TlsOptions::default();
-        /// Bounds of queues and waits. Two defaults are Kafka's own: `maxPacketSize` is 1,000,000, so that a
-        /// packet with what Kafka adds fits into what its servers take, and `connectTimeout` is 15 s, for a
-        /// server lets a new group wait for 3 s, and topics may take their time to appear.
+        /// Limits of queues and waits. Two defaults are special to Kafka. `maxPacketSize` is 1,000,000, so
+        /// that a packet fits into what Kafka's servers accept, together with what Kafka adds to it.
+        /// `connectTimeout` is 15 s, because a server makes a new group wait for 3 s, and topics may take
+        /// some time to appear.
         pub limits: BusLimits = BusLimits {
             max_frame: 1_000_000,
             connect_timeout: Duration::from_secs(15),
@@ -84,7 +85,7 @@ options! {
     }
 }
 
-/// Settings of librdkafka, and what Node's client libraries call otherwise. Values may be secret.
+/// Settings of librdkafka, also under the names that Node's client libraries use. Values may be secret.
 const RAW: Also<KafkaOptions> = Also::new(|options: &mut KafkaOptions, name, value| {
     let (section, name) = name.split_once('.').ok_or(Unfit::Unknown)?;
     options.set_raw(settings::role(section).ok_or(Unfit::Unknown)?, name, value)
@@ -121,7 +122,7 @@ const MAYBE_COUNT: Kind<Option<i32>> = Kind::new(
     maybe,
 );
 
-/// Options of Node's clients that are none here.
+/// Options of Node's clients that do not exist here.
 const FOREIGN: &[(&str, Foreign)] = &[
     ("producer.autocreateTopics", MADE_BY_WRITING),
     ("publish.autocreateTopics", MADE_BY_WRITING),
@@ -200,7 +201,7 @@ impl KafkaOptions {
             name if name.starts_with("tls.") => {
                 options::try_set(&mut self.tls, name, value).unwrap_or(Ok(())).map_err(Unfit::from)
             }
-            // The codec of Node 0.14's client.
+            // The codec, as the client of Moleculer 0.14 names it.
             "attributes" if role == Role::Producer => {
                 let codec = match value {
                     "0" => "none",

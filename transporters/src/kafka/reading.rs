@@ -1,9 +1,9 @@
 //! Which partitions are read, and from where.
 //!
-//! librdkafka would begin at the end of a partition when it gets round to asking where that is, and lose
-//! what was written since the node said that it is there. So every partition is read from an offset that
-//! was asked for before; and when one is taken away and given back (the coordinator moved, the group forgot
-//! this member), from the frame after the last one that was read.
+//! By itself, librdkafka would ask for the end of a partition at some later time, and begin there. It would
+//! lose what was written since the node announced itself. So every partition is read from an offset that was
+//! asked for before. A partition may be taken away and given back, because the coordinator moved, or because
+//! the group forgot this member. It is then read from the frame after the last one that was read.
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::KafkaResult;
@@ -19,7 +19,7 @@ pub(super) type Partition = (String, i32);
 
 #[derive(Debug)]
 pub(super) struct Reading {
-    /// The offset of the next frame, where it is known.
+    /// The offset of the next frame of each partition, where it is known.
     next: Mutex<HashMap<Partition, i64>>,
     assigned: watch::Sender<BTreeSet<Partition>>,
 }
@@ -29,22 +29,22 @@ impl Reading {
         Self { next: Mutex::default(), assigned: watch::channel(BTreeSet::new()).0 }
     }
 
-    /// The partitions that are read now.
+    /// Watches the partitions that are being read.
     pub(super) fn assigned(&self) -> watch::Receiver<BTreeSet<Partition>> {
         self.assigned.subscribe()
     }
 
-    /// Says where to begin.
+    /// Sets the offsets at which reading begins.
     pub(super) fn begin(&self, at: impl IntoIterator<Item = (Partition, i64)>) {
         self.next().extend(at);
     }
 
-    /// Forgets all topics but some.
+    /// Forgets all topics except these.
     pub(super) fn retain(&self, topics: &BTreeSet<String>) {
         self.next().retain(|(topic, _), _| topics.contains(topic));
     }
 
-    /// Does what the group says. Called by librdkafka while it is polled.
+    /// Follows a decision of the group. librdkafka calls this while it is polled.
     pub(super) fn rebalance<C: ConsumerContext>(
         &self,
         consumer: &BaseConsumer<C>,
@@ -64,7 +64,7 @@ impl Reading {
             if let Ok(positions) = consumer.position() {
                 self.reached(&positions);
             }
-            // Told first: nobody must think that these are read when they are not.
+            // Remove them first, so that nobody thinks that they are read when they are not.
             self.assigned.send_modify(|assigned| {
                 for partition in partitions(list) {
                     assigned.remove(&partition);
@@ -75,7 +75,7 @@ impl Reading {
         Ok(())
     }
 
-    /// Writes into a list where to read on.
+    /// Writes the next offsets into a list.
     fn place(&self, list: &TopicPartitionList) -> KafkaResult<()> {
         let next = self.next();
         for mut element in list.elements() {
@@ -86,7 +86,7 @@ impl Reading {
         Ok(())
     }
 
-    /// Notes how far reading has come; partitions of which nothing was read keep their beginning.
+    /// Notes how far reading has come. Partitions of which nothing was read keep their first offset.
     fn reached(&self, positions: &TopicPartitionList) {
         let mut next = self.next();
         for element in positions.elements() {

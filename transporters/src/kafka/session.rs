@@ -1,4 +1,4 @@
-//! One client of librdkafka that writes and one that reads, for as long as a server is left.
+//! A session: one client of librdkafka that writes and one that reads, for as long as a server is left.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -20,9 +20,9 @@ use super::topics::Topics as ServerTopics;
 use crate::bus::{Parcel, Port, Pump, Session};
 use crate::{Frame, PacketKind, Subscription, Topics, TransportError};
 
-/// Frames taken from librdkafka at once.
+/// Frames that are taken from librdkafka at once.
 const BATCH: usize = 512;
-/// Pause before librdkafka is asked again whether it has room or is done.
+/// The pause before librdkafka is asked again whether it has room or has finished.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// See [`Session`].
@@ -32,12 +32,12 @@ pub(super) struct KafkaSession {
     options: Arc<KafkaOptions>,
     key: Option<Arc<str>>,
     names: Topics,
-    /// The topics that are read, with their partitions. Held while they change.
+    /// The topics that are read, with their partitions. The lock is held while they change.
     wanted: tokio::sync::Mutex<BTreeMap<String, BTreeSet<Partition>>>,
 }
 
 impl KafkaSession {
-    /// Starts reading, so far nothing.
+    /// Starts the readers. No topic is read yet.
     pub(super) fn new(
         handles: Handles,
         events: Arc<Events>,
@@ -46,7 +46,7 @@ impl KafkaSession {
         port: &Port,
     ) -> Self {
         let (handles, names) = (Arc::new(handles), port.link().topics().clone());
-        // Two lanes, so that no amount of data keeps a heartbeat waiting.
+        // Control packets and data have separate lanes, so that data never delays heartbeats.
         let ((control, control_inbox), (data, data_inbox)) = (port.inbox(), port.inbox());
         port.read(control_inbox);
         port.read(data_inbox);
@@ -57,7 +57,7 @@ impl KafkaSession {
         Self { handles, events, options, key, names, wanted: tokio::sync::Mutex::default() }
     }
 
-    /// Reads exactly these topics from now on, and waits until it is so.
+    /// Reads exactly these topics from now on, and waits until that is so.
     async fn settle(&self, wanted: &BTreeMap<String, BTreeSet<Partition>>) -> Result<(), TransportError> {
         let topics: Vec<&str> = wanted.keys().map(String::as_str).collect();
         self.events.begin_reading(wanted.keys().cloned().collect());
@@ -77,18 +77,18 @@ impl KafkaSession {
             biased;
             why = self.events.lost() => Err(TransportError::Lost(why)),
             why = denied => Err(why),
-            // An error says that nobody assigns any more.
+            // An error means that partitions are no longer assigned.
             settled = settled => settled.map(drop).map_err(|_| TransportError::Closed),
         }
     }
 
-    /// Resolves with a topic that is wanted and has not been read for as long as it may take to make
-    /// subscriptions: a topic that is gone the group no longer assigns, and says so only in passing.
+    /// Resolves with a topic that is wanted but has not been read for `connect_timeout`. When a topic is
+    /// gone, the group no longer assigns it, and says so only in passing.
     async fn unread(&self) -> String {
         let mut assigned = self.events.reading.assigned();
         let mut since: Option<tokio::time::Instant> = None;
         loop {
-            // Held while subscriptions are made.
+            // The lock is held while subscriptions are made.
             let wanted = self.wanted.lock().await;
             let now = assigned.borrow_and_update().clone();
             let missing = wanted.values().flatten().find(|partition| !now.contains(*partition)).cloned();
@@ -102,7 +102,7 @@ impl KafkaSession {
                 }
             };
             tokio::select! {
-                // An error says that nobody assigns any more; the session has ended then.
+                // An error means that partitions are no longer assigned, because the session has ended.
                 changed = assigned.changed() => if changed.is_err() { std::future::pending::<()>().await },
                 () = late => return missing.map(|(topic, _)| topic).unwrap_or_default(),
             }
@@ -120,15 +120,15 @@ impl KafkaSession {
         self.handles.producer().send(record).map_err(|(why, _)| why)
     }
 
-    /// Resolves once librdkafka holds no frame any more.
+    /// Resolves once librdkafka holds no more frames.
     async fn written(&self) {
         while self.handles.producer().in_flight_count() > 0 {
             sleep(PAUSE).await;
         }
     }
 
-    /// Gives up frames that still wait. Those for topics that do not exist have no reader, so no failure is made of
-    /// them.
+    /// Drops frames that still wait. A frame for a topic that does not exist has no reader, so it does not
+    /// count as a failure.
     async fn give_up(&self, limit: Duration) -> Result<(), TransportError> {
         let (handles, events, options) =
             (Arc::clone(&self.handles), Arc::clone(&self.events), Arc::clone(&self.options));
@@ -148,7 +148,7 @@ impl KafkaSession {
 
 impl Drop for KafkaSession {
     fn drop(&mut self) {
-        // The rest goes when the reader has let go of it; nothing may be sent from here on.
+        // The clients are dropped when the reader has dropped its handle. Nothing may be sent from here on.
         self.handles.purge();
     }
 }
@@ -161,7 +161,7 @@ impl Session for KafkaSession {
         self.options.limits.max_frame
     }
 
-    /// One change of the group for all of them.
+    /// The group changes once for all of them.
     async fn subscribe(&self, to: &[Subscription]) -> Result<(), TransportError> {
         let mut wanted = self.wanted.lock().await;
         let new: Vec<String> =
@@ -240,7 +240,7 @@ impl Session for KafkaSession {
             self.give_up(limit / 4).await?;
             self.written().await;
         }
-        // Leaves the group, so that nobody waits for this member.
+        // Leave the group, so that nobody waits for this member.
         self.handles.consumer().unsubscribe();
         match self.events.failed() - failed {
             0 => Ok(()),
@@ -249,7 +249,7 @@ impl Session for KafkaSession {
     }
 }
 
-/// Asks the servers whether they are there, whenever that is doubtful.
+/// Asks the servers whether they are there, whenever that is in doubt.
 async fn ask(handles: Arc<Handles>, events: Arc<Events>, options: Arc<KafkaOptions>, topic: String) {
     loop {
         events.doubted().await;
@@ -266,13 +266,13 @@ async fn ask(handles: Arc<Handles>, events: Arc<Events>, options: Arc<KafkaOptio
     }
 }
 
-/// Takes whatever has arrived, at once and all the time: librdkafka also does its own work while it is
-/// asked. What is too much for the node, the inboxes decide.
+/// Takes everything that has arrived, at once and all the time, because librdkafka does its own work only
+/// while it is polled. The inboxes decide what is too much for the node.
 async fn read(handles: Arc<Handles>, names: Topics, control: Pump, data: Pump) {
     let mut arrived = handles.consumer().stream().ready_chunks(BATCH);
     let (mut to_control, mut to_data) = (Vec::new(), Vec::new());
     while let Some(batch) = arrived.next().await {
-        // Errors have been told elsewhere, with a reason.
+        // Errors are reported elsewhere, with a reason.
         for message in batch.into_iter().flatten() {
             let Some(kind) = names.kind_of(message.topic()) else { continue };
             let payload = Bytes::copy_from_slice(message.payload().unwrap_or_default());
@@ -284,7 +284,7 @@ async fn read(handles: Arc<Handles>, names: Topics, control: Pump, data: Pump) {
                 pump.push(frames.drain(..));
             }
         }
-        // The node's readers get their turn, however much has arrived.
+        // Give the node's readers a turn, no matter how much has arrived.
         tokio::task::yield_now().await;
     }
 }

@@ -1,4 +1,4 @@
-//! librdkafka's settings: ours, and those that were given by name.
+//! The settings of librdkafka: ours, and those that are given by name.
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
@@ -13,10 +13,10 @@ use crate::TransportError;
 use crate::bus::BusLimits;
 use crate::options::Unfit;
 
-/// What Kafka adds to a packet, with room to spare: the head of a batch and of a record, and a key.
+/// The most that Kafka adds to a packet, with room to spare: the head of a batch and of a record, and a key.
 const FRAMING: usize = 1024;
 
-/// Settings that hold the transporter together.
+/// Settings on which the transporter depends. They cannot be changed.
 const OURS: &[&str] = &[
     "allow.auto.create.topics",
     "auto.offset.reset",
@@ -53,7 +53,7 @@ const NODES: &[(Role, &str, &str)] = &[
     (Role::Admin, "requestTimeout", "socket.timeout.ms"),
 ];
 
-/// What a client of librdkafka is for.
+/// The purpose of a client of librdkafka.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Producer,
@@ -61,7 +61,7 @@ pub(super) enum Role {
     Admin,
 }
 
-/// The role that a part of Node's options is about: `publish` is what each send is given.
+/// The role that a section of Node's options is about. `publish` are the options of each send.
 pub(super) fn role(section: &str) -> Option<Role> {
     match section {
         "producer" | "publish" => Some(Role::Producer),
@@ -71,13 +71,13 @@ pub(super) fn role(section: &str) -> Option<Role> {
     }
 }
 
-/// Settings that were given by name. Prints names alone: values may be secret.
+/// Settings that were given by name. `Debug` prints only the names, because values may be secret.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Raw(Vec<(Role, String, String)>);
 
 impl Raw {
     /// # Errors
-    /// [`Unfit::Unknown`] when librdkafka has none of that name, or it is not for changing.
+    /// [`Unfit::Unknown`] if librdkafka has no setting of that name, or if it must not be changed.
     pub(super) fn set(&mut self, role: Role, name: &str, value: &str) -> Result<(), Unfit> {
         let known = NODES.iter().find(|(of, nodes, _)| *of == role && *nodes == name);
         let name = known.map_or(name, |(_, _, name)| name);
@@ -114,25 +114,27 @@ pub(super) fn producer(options: &KafkaOptions) -> ClientConfig {
     let mut config = common(options);
     set(&mut config, "linger.ms", 0);
     set(&mut config, "acks", 1);
-    // Only what cannot have arrived is sent again, and that for free: a request never runs twice.
+    // librdkafka sends again only what cannot have arrived, which it does not count as a retry. So a request
+    // never runs twice.
     set(&mut config, "message.send.max.retries", 0);
-    // librdkafka looks for requests without an answer once a second, and then gives up their connection
-    // with what lies in it.
+    // Once a second, librdkafka looks for requests without an answer. It then gives up their connection, with
+    // what waits in it.
     set(&mut config, "message.timeout.ms", milliseconds(limits.max_hold * 3 / 4, 1));
-    // A node creates its topics before it announces itself, so a topic that does not exist has no reader. Anyone
-    // who may publish can invent node ids, and would have the server create topics for the answers to them.
+    // A node creates its topics before it announces itself, so a topic that does not exist has no reader.
+    // Anyone who may publish can invent node ids. The server would then create topics for the responses to
+    // them.
     set(&mut config, "allow.auto.create.topics", false);
     set(&mut config, "delivery.report.only.error", true);
     set(&mut config, "queue.buffering.max.messages", limits.send_frames.min(i32::MAX as usize));
     set(&mut config, "queue.buffering.max.kbytes", kilobytes(limits.send_bytes, i32::MAX as usize));
     if options.partitioning == Partitioning::Keyed {
-        // What Java's and Node's clients do, so that a key means the same partition to all.
+        // The partitioner of Java's and Node's clients, so that a key means the same partition to all.
         set(&mut config, "partitioner", "murmur2_random");
     }
     let mut given = ClientConfig::new();
     options.raw.apply(Role::Producer, &mut given);
     if given.get("enable.idempotence") == Some("true") {
-        // It brings values of its own for these, and takes no others.
+        // Idempotence sets its own values for these, and accepts no others.
         config.remove("acks").remove("message.send.max.retries");
     }
     options.raw.apply(Role::Producer, &mut config);
@@ -143,10 +145,10 @@ pub(super) fn producer(options: &KafkaOptions) -> ClientConfig {
 pub(super) fn consumer(options: &KafkaOptions, group: &str) -> ClientConfig {
     let mut config = common(options);
     set(&mut config, "group.id", group);
-    // What is read already goes on being read while topics are added or taken away.
+    // Topics that are already read continue to be read while others are added or removed.
     set(&mut config, "partition.assignment.strategy", "cooperative-sticky");
     set(&mut config, "auto.offset.reset", "latest");
-    // Nobody comes back to this group, so it leaves nothing behind on the server.
+    // Nobody returns to this group, so it leaves nothing behind on the server.
     set(&mut config, "enable.auto.commit", false);
     set(&mut config, "enable.auto.offset.store", false);
     set(&mut config, "allow.auto.create.topics", false);
@@ -175,7 +177,7 @@ fn common(options: &KafkaOptions) -> ClientConfig {
     set(&mut config, "socket.connection.setup.timeout.ms", milliseconds(connect_timeout, 1000));
     set(&mut config, "reconnect.backoff.ms", 50);
     set(&mut config, "reconnect.backoff.max.ms", 5000);
-    // What fails is read out of its log.
+    // Failures are read from the log.
     set(&mut config, "log.connection.close", true);
     config.set_log_level(RDKafkaLogLevel::Info);
     let protocol = match (options.is_tls(), options.username.is_some()) {
@@ -208,7 +210,7 @@ fn common(options: &KafkaOptions) -> ClientConfig {
     config
 }
 
-/// Whether the files that TLS needs can be read. librdkafka does not tell which one it could not.
+/// Checks that the files for TLS can be read. librdkafka does not report which one it could not read.
 ///
 /// # Errors
 /// [`TransportError::Config`] names the file.

@@ -1,4 +1,4 @@
-//! The topics of a node: which are missing, who leads them, where they end.
+//! The topics of a node: which ones are missing, whether they have leaders, and where they end.
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -16,18 +16,18 @@ use super::reading::Partition;
 use super::{KafkaOptions, settings};
 use crate::TransportError;
 
-/// How long the leaders of new topics are waited for, as Node does.
+/// The time to wait for the leaders of new topics, as in Node.
 const LEADERS: Duration = Duration::from_secs(10);
-/// What the last look for them may take on top: that there is none yet is an answer, and no silence.
+/// The extra time for the last check. "There is no leader yet" is an answer, and no silence.
 const LAST_LOOK: Duration = Duration::from_secs(1);
-/// The first pause between two looks; it doubles up to Node's.
+/// The first pause between two checks. It doubles up to Node's pause.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-/// How long librdkafka is asked for something at first, so that it can be stopped; this doubles too, for a
-/// server may be far away.
+/// The time for the first attempt to ask librdkafka for something. It is short, so that the work can be
+/// stopped. It doubles too, because a server may be far away.
 const FIRST_SLICE: Duration = Duration::from_millis(250);
 
-/// Work on behalf of a session, on a thread that may wait.
+/// Work for a session, on a thread that may block.
 pub(super) struct Topics<'a> {
     pub(super) handles: &'a Handles,
     pub(super) events: &'a Events,
@@ -36,8 +36,8 @@ pub(super) struct Topics<'a> {
 }
 
 impl Topics<'_> {
-    /// Creates those topics that are missing, waits until each partition has a leader, and says where each
-    /// ends: what is written from now on is behind that.
+    /// Creates the topics that are missing, waits until each partition has a leader, and returns where each
+    /// partition ends. Whatever is written from now on comes after that.
     pub(super) fn prepare(&self, topics: &[String]) -> Result<BTreeMap<Partition, i64>, TransportError> {
         let until = Instant::now() + LEADERS;
         let listed = self.metadata(None, until)?;
@@ -47,7 +47,7 @@ impl Topics<'_> {
             match listed.topics().iter().find(|known| known.name() == topic) {
                 Some(known) => match partitions_of(known)? {
                     Some(count) => _ = partitions.insert(topic.clone(), count),
-                    // It is there: asking to create it takes a right that nobody needs for it.
+                    // The topic exists. Creating it would need a permission that is not necessary.
                     None => leaderless.push(topic.as_str()),
                 },
                 None => missing.push(topic.as_str()),
@@ -62,7 +62,7 @@ impl Topics<'_> {
         self.ends(&partitions)
     }
 
-    /// Whatever the server tells about a topic, or about all.
+    /// Returns what the server says about a topic, or about all topics.
     pub(super) fn metadata(&self, topic: Option<&str>, until: Instant) -> Result<Metadata, TransportError> {
         let mut slice = FIRST_SLICE;
         loop {
@@ -80,13 +80,14 @@ impl Topics<'_> {
                     }
                 }
             }
-            // Some refusals come at once.
+            // Pause, because some refusals come at once.
             sleep(FIRST_PAUSE);
             slice = slice.saturating_mul(2);
         }
     }
 
-    /// Whether a server answers, when none is known to have failed. One that fails meanwhile says enough.
+    /// Checks whether a server answers, when none is known to have failed. If one fails in the meantime, that
+    /// is enough of an answer.
     pub(super) fn are_there(&self, topic: &str, until: Instant) -> Result<(), TransportError> {
         loop {
             let slice = until.min(Instant::now() + FIRST_SLICE);
@@ -98,7 +99,7 @@ impl Topics<'_> {
         }
     }
 
-    /// Whether to go on at all.
+    /// Fails if there is no reason to continue.
     fn go_on(&self) -> Result<(), TransportError> {
         if self.stop.is_set() || self.events.is_lost() {
             Err(TransportError::Lost("the servers are gone".to_owned()))
@@ -107,7 +108,7 @@ impl Topics<'_> {
         }
     }
 
-    /// Creates topics; one that has appeared meanwhile is as good.
+    /// Creates topics. It is not an error if one already exists.
     fn create(&self, topics: &[&str], until: Instant) -> Result<(), TransportError> {
         let failed = |topic: &str, why: &dyn ToString| {
             TransportError::subscribe(topic, format!("it cannot be created: {}", why.to_string()))
@@ -132,7 +133,7 @@ impl Topics<'_> {
         Ok(())
     }
 
-    /// Waits until each partition of a topic has a leader: how many there are.
+    /// Waits until each partition of a topic has a leader. Returns the number of partitions.
     fn led(&self, topic: &str, until: Instant) -> Result<i32, TransportError> {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -151,7 +152,8 @@ impl Topics<'_> {
         }
     }
 
-    /// Where each partition ends. Who leads a new one may take a moment to get about.
+    /// Returns where each partition ends. It may take a moment until the leader of a new partition is known
+    /// everywhere.
     fn ends(&self, partitions: &BTreeMap<String, i32>) -> Result<BTreeMap<Partition, i64>, TransportError> {
         let until = Instant::now() + LEADERS;
         let mut pause = FIRST_PAUSE;
@@ -175,7 +177,7 @@ impl Topics<'_> {
         let mut list = TopicPartitionList::new();
         for (topic, count) in partitions {
             for partition in 0..*count {
-                // The time that stands for the end.
+                // The timestamp that means the end.
                 list.add_partition_offset(topic, partition, Offset::End)?;
             }
         }
@@ -192,7 +194,7 @@ impl Topics<'_> {
     }
 }
 
-/// Waits on this thread.
+/// Blocks this thread.
 #[expect(
     clippy::disallowed_methods,
     reason = "librdkafka's calls block as well: this thread is there for them"
@@ -201,12 +203,12 @@ fn sleep(time: Duration) {
     std::thread::sleep(time);
 }
 
-/// A time as librdkafka takes it: less than a millisecond is none to it.
+/// A time as librdkafka takes it, in whole milliseconds.
 fn whole(time: Duration) -> Duration {
     Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// How many partitions a topic has, once all have a leader.
+/// The number of partitions of a topic. `None` until all of them have a leader.
 fn partitions_of(topic: &MetadataTopic) -> Result<Option<i32>, TransportError> {
     match topic.error().map(Code::from) {
         None => {}

@@ -11,15 +11,15 @@ use super::wire::{Loop, Requester, ServerEvent};
 use crate::bus::{Client, Port, Server};
 use crate::{Link, PacketKind, Route, Topics, TransportError};
 
-/// Requests that the library's event loop may have waiting: few, since what it holds is not known to have
-/// been sent.
+/// Requests that may wait in the library's event loop. The number is small, because nobody knows whether the
+/// requests in the loop have been sent.
 const REQUESTS: usize = 64;
-/// What MQTT adds to a payload beside the topic, at most.
+/// The most that MQTT adds to a payload, besides the topic.
 const HEADER: usize = 64;
-/// Topics are shorter: a namespace and two ids.
+/// More than the length of any topic, which has a namespace and two ids.
 const TOPIC: usize = 1024;
 
-/// Knows the servers.
+/// Opens sessions with the servers.
 pub(super) struct MqttClient {
     options: MqttOptions,
     servers: Vec<Server>,
@@ -68,14 +68,14 @@ impl MqttClient {
         rumqttc::Transport::tcp()
     }
 
-    /// The library's two ends, not connected yet.
+    /// Creates the library's two ends, which are not connected yet.
     fn ends(&self, server: &Server) -> (Requester, Loop) {
         let id = match &self.options.client_id {
             Some(id) => id.clone(),
             None => format!("ligand_{:016x}", rand::random::<u64>()),
         };
         let largest = self.options.limits.max_frame + TOPIC + HEADER;
-        // The kit bounds the whole; the library counts in seconds.
+        // `crate::bus` limits the time for the whole attempt. The library counts in seconds.
         let timeout = self.options.limits.connect_timeout.max(Duration::from_secs(1)).as_secs();
         match self.options.protocol_version {
             5 => {
@@ -117,13 +117,13 @@ impl MqttClient {
     }
 }
 
-/// Servers end the connection of whoever publishes to what is no topic.
+/// The rule for topics. Servers close the connection of a client that publishes to an invalid topic.
 const ALLOWED: &str =
     "an MQTT topic has no `+`, no `#` and no control characters, at most 200 `/` and 65,535 bytes";
 
-/// Names of foreign nodes are taken as they come.
+/// Checks a topic. It may contain the id of another node, which can be any text.
 fn topic(name: String) -> Result<String, &'static str> {
-    // The last two of each plane, and a row of 32, are no characters either.
+    // The last two code points of each plane, and a block of 32, are not characters either.
     let is_none = |c: char| {
         let code = u32::from(c);
         matches!(c, '+' | '#')
@@ -159,13 +159,10 @@ impl Client for MqttClient {
     async fn open(&self, server: usize, port: &Port) -> Result<MqttSession, TransportError> {
         let server = &self.servers[server];
         let (requester, mut events) = self.ends(server);
-        let mut happenings = Vec::new();
+        let mut events = Vec::new();
         let max_packet = loop {
-            events
-                .next(&mut happenings)
-                .await
-                .map_err(|why| TransportError::connect(server.to_string(), why))?;
-            let connected = happenings.drain(..).find_map(|happening| match happening {
+            events.next(&mut events).await.map_err(|why| TransportError::connect(server.to_string(), why))?;
+            let connected = events.drain(..).find_map(|event| match event {
                 ServerEvent::Connected { max_packet } => Some(max_packet),
                 _ => None,
             });

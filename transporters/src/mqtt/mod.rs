@@ -1,10 +1,12 @@
-//! MQTT: 3.1.1 and 5, over any server that speaks it (protocol chapter 3.3).
+//! MQTT 3.1.1 and 5, over any server that speaks one of them (protocol chapter 3.3).
 //!
-//! One topic per packet kind and node, exactly Node's; no wildcards, nothing retained, no last will. The
-//! client library (rumqttc) has two modules of the same shape, one per version of MQTT: `wire` hides which
-//! one it is. A lost connection takes the library's event loop with it, for a packet id that collides
-//! after a reconnect would stop a loop that lived on for ever (its issue 1056). Whether the server is still
-//! there is asked more often than the library does (`pulse`).
+//! Each packet kind and node has one topic, exactly as in Node. The transporter uses no wildcards, no
+//! retained messages and no last will.
+//!
+//! The client library (rumqttc) has two modules of the same shape, one per version of MQTT. `wire` hides
+//! which one is in use. A lost connection takes the library's event loop with it. A loop that lived on could
+//! stop for ever, when a packet id collides after a reconnect (its issue 1056). `pulse` checks whether the
+//! server is still there, more often than the library does.
 //!
 //! ```
 //! use ligand_transporters::mqtt::{Mqtt, MqttOptions};
@@ -35,7 +37,7 @@ use crate::{Capabilities, Connection, Link, TransportError, Transporter};
 use client::MqttClient;
 
 backend! {
-    /// The MQTT transporter: its configuration, to be opened by a node.
+    /// The MQTT transporter. It holds the configuration, and a node connects with it.
     Mqtt of MqttOptions
 }
 

@@ -50,7 +50,7 @@ options! {
     shared {
         /// TLS, for `mqtts://`.
         pub tls: TlsOptions = TlsOptions::default();
-        /// Bounds of queues and waits.
+        /// Limits of queues and waits.
         pub limits: BusLimits = BusLimits::default();
     }
     state {
@@ -95,7 +95,7 @@ const INFLIGHT: Kind<u16> = Kind::new(
     |count| grouped((*count).into()),
 );
 
-/// Options of Node's client that are none here.
+/// Options of Node's client that do not exist here.
 const FOREIGN: &[(&str, Foreign)] = &[
     ("reconnectPeriod", Foreign::Moot("the node reconnects with full jitter between 50 ms and 5 s")),
     ("resubscribe", Foreign::Moot("subscriptions are always restored")),
@@ -141,7 +141,7 @@ impl ServerOptions for MqttOptions {
 }
 
 impl MqttOptions {
-    /// The servers; at least one.
+    /// The servers. There is at least one.
     pub(super) fn servers(&self) -> Vec<Server> {
         match self.servers.is_empty() {
             true => vec![Server::on_this_host("mqtt", 1883)],
@@ -155,7 +155,8 @@ impl MqttOptions {
     }
 }
 
-/// Node's `servers` as URLs: objects with host, port and protocol, with the brackets of the list or without.
+/// Turns Node's `servers` into URLs. They are objects with host, port and protocol, with or without the
+/// brackets of a list.
 fn objects(text: &str) -> Result<String, TransportError> {
     let wrong =
         || options::wrong::<MqttOptions>("servers", "URLs or objects such as { host, port, protocol }");

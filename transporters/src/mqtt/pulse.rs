@@ -1,11 +1,11 @@
-//! Whether the server still answers, and still lets this node hear what it has subscribed to.
+//! Checks whether the server still answers, and whether it still delivers what this node has subscribed to.
 //!
-//! The client library pings as seldom as the server is told (`keepalive`), with MQTT 5 every 5 s at the
-//! most, and notices a silence one ping later: too late for what it still holds. So the server is asked
-//! more often, by a question that it has to answer and that changes nothing: to subscribe once more to what
-//! is subscribed to already. By its answer it also tells what it would not let this node subscribe to any more;
-//! it says so of itself never. Most end the connection when they change their mind, and what some withhold
-//! without a word nobody can know.
+//! The client library pings only as often as `keepalive` says, and with MQTT 5 at most every 5 s. It notices
+//! a silence one ping later, which is too late for the frames that it still holds. So this node asks more
+//! often, with a request that the server must answer and that changes nothing: it subscribes again to the
+//! topics to which it is already subscribed. The answer also shows which of these the server would no longer
+//! allow, which it never says by itself. Most servers close the connection when they revoke a permission. If
+//! a server withholds messages without a word, nobody can notice.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,13 +18,13 @@ use crate::TransportError;
 use crate::bus::Port;
 use crate::locks::Mutex;
 
-/// Asks, for as long as the session lasts.
+/// Asks the server for as long as the session lasts.
 pub(super) struct Pulse {
     pub(super) requester: Requester,
     pub(super) qos: u8,
     pub(super) subscribed: Arc<Subscribed>,
     pub(super) waiting: Arc<Mutex<Waiting>>,
-    /// Time for which frames may be held.
+    /// The time for which frames may be held.
     pub(super) hold: Duration,
     /// The first subscription that the server has taken away, and why.
     pub(super) taken: watch::Sender<Option<(String, String)>>,
@@ -32,14 +32,14 @@ pub(super) struct Pulse {
 }
 
 impl Pulse {
-    /// Resolves with the reason when the server has not answered in time, which is before frames have been
-    /// held for longer than they may.
+    /// Resolves with the reason if the server has not answered in time. That is before frames have been held
+    /// for longer than they may.
     pub(super) async fn stopped(&self) -> String {
         let pause = (self.hold / 5).max(Duration::from_millis(10));
         let patience = (self.hold * 3 / 4).max(Duration::from_millis(100));
         loop {
             sleep(pause).await;
-            // That the event loop has ended it says itself.
+            // The event loop reports its own end.
             if timeout(patience, self.ask()).await.is_err() {
                 return format!("the server has not answered for {patience:?}");
             }
@@ -59,7 +59,7 @@ impl Pulse {
         };
         let codes = answer.await.map_err(|_| Ended)?;
         let refused = topics.into_iter().zip(codes).find_map(|(topic, why)| Some(topic).zip(why));
-        // What was given up meanwhile is nobody's loss.
+        // Ignore a topic from which the node has unsubscribed in the meantime.
         if let Some((topic, why)) = refused
             && self.taken.borrow().is_none()
             && self.subscribed.lock().await.contains(&topic)

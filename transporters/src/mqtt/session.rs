@@ -21,11 +21,11 @@ pub(super) struct MqttSession {
     max_frame: usize,
     shared: Arc<Mutex<Waiting>>,
     subscribed: Arc<Subscribed>,
-    /// Publishes of quality 1 and 2 that the server has not settled.
+    /// The number of publishes of quality 1 and 2 that the server has not settled.
     open: Arc<watch::Sender<usize>>,
     /// A subscription that the server has taken away, and why.
     taken: watch::Receiver<Option<(String, String)>>,
-    /// Why the event loop has ended: an error of the library, or `None` after a farewell.
+    /// Why the event loop has ended: an error of the library, or `Ok` after MQTT's DISCONNECT was sent.
     ended: watch::Receiver<Option<Result<(), String>>>,
 }
 
@@ -63,7 +63,7 @@ impl MqttSession {
         };
         let taken = pulse.taken.subscribe();
         port.spawn(async move {
-            // With the reader goes all that the library still holds.
+            // When the reader is dropped, everything that the library still holds is dropped too.
             let result = tokio::select! {
                 result = reader.run(events) => result,
                 why = pulse.stopped() => Err(why),
@@ -74,31 +74,31 @@ impl MqttSession {
     }
 }
 
-/// Polls the library, all the time, and never waits for the node.
+/// Polls the library all the time, and never waits for the node.
 struct Reader {
     topics: Topics,
     shared: Arc<Mutex<Waiting>>,
     open: Arc<watch::Sender<usize>>,
     pump: Pump,
     port: Port,
-    /// Topics of publishes without an answer yet, by packet id.
+    /// The topics of publishes without an answer, by packet id.
     sent: HashMap<u16, Arc<str>>,
 }
 
 impl Reader {
     async fn run(mut self, mut events: Loop) -> Result<(), String> {
-        let mut happenings = Vec::new();
+        let mut events = Vec::new();
         let mut left = false;
         loop {
-            match events.next(&mut happenings).await {
-                // The server closes after a farewell. Read on until then: a socket that is closed with
-                // something unread takes back what was sent.
+            match events.next(&mut events).await {
+                // The server closes the connection after MQTT's DISCONNECT. Read until then: if a socket is
+                // closed with unread data, what was sent may be lost.
                 Err(_) if left => return Ok(()),
                 result => result?,
             }
             let mut frames = Vec::new();
-            for happening in happenings.drain(..) {
-                match happening {
+            for event in events.drain(..) {
+                match event {
                     ServerEvent::Message { topic, payload } => frames.extend(self.frame(&topic, payload)),
                     ServerEvent::Left => left = true,
                     other => self.answer(other),
@@ -115,10 +115,10 @@ impl Reader {
         Some(Frame::new(kind, payload))
     }
 
-    fn answer(&mut self, happening: ServerEvent) {
+    fn answer(&mut self, event: ServerEvent) {
         let mut waiting = self.shared.lock();
-        // Who asked may have given up.
-        match happening {
+        // The one who asked may have given up.
+        match event {
             ServerEvent::Subscribed(codes) => {
                 let _ = waiting.subscribes.pop_front().map(|asked| asked.send(codes));
             }
@@ -195,7 +195,7 @@ impl Session for MqttSession {
         Ok(())
     }
 
-    /// Only what the server does not acknowledge: there is no account of it that has to be in order.
+    /// Only for publishes that the server does not acknowledge. The others must be recorded in order.
     fn publish_now(&self, parcel: Parcel<Arc<str>>) -> Option<Parcel<Arc<str>>> {
         if self.qos > 0 {
             return Some(parcel);
@@ -207,7 +207,7 @@ impl Session for MqttSession {
     }
 
     async fn lost(&self) -> TransportError {
-        // An error says that the event loop has gone without a word.
+        // An error means that the event loop has ended without a reason.
         let _ = self.ended.clone().wait_for(Option::is_some).await;
         self.gone()
     }
@@ -215,7 +215,7 @@ impl Session for MqttSession {
     async fn deaf(&self) -> TransportError {
         match self.taken.clone().wait_for(Option::is_some).await.map(|taken| taken.clone()) {
             Ok(Some((topic, why))) => TransportError::refused(topic, why),
-            // With the one who asks the session has ended.
+            // The pulse has ended, and the session with it.
             _ => std::future::pending().await,
         }
     }
@@ -226,7 +226,7 @@ impl Session for MqttSession {
             _ = async { self.open.subscribe().wait_for(|open| *open == 0).await.map(drop) } => {}
             why = self.lost() => return Err(why),
         }
-        // After the farewell nothing may be asked.
+        // After DISCONNECT nothing may be asked. Without topics, the pulse asks nothing.
         self.subscribed.lock().await.clear();
         self.requester.disconnect().await?;
         let mut ended = self.ended.clone();

@@ -1,43 +1,43 @@
-//! MQTT 3.1.1 and 5 behind one face: the library has a module for each, of the same shape.
+//! MQTT 3.1.1 and 5 behind one interface. The library has a module for each, of the same shape.
 
 use bytes::Bytes;
 use rumqttc::v5;
 
 use crate::TransportError;
 
-/// What the server did.
+/// An event of a connection.
 #[derive(Debug)]
 pub(super) enum ServerEvent {
-    /// It accepted the connection; the largest packet it takes, where it says so.
+    /// The server accepted the connection. `max_packet` is the largest packet that it accepts, if it says so.
     Connected { max_packet: Option<usize> },
     /// A message arrived.
     Message { topic: Bytes, payload: Bytes },
-    /// The answer to a subscription: why each topic was refused, or not.
+    /// The answer to a subscription: for each topic, why it was refused, if it was.
     Subscribed(Vec<Option<String>>),
-    /// The answer to the end of a subscription.
+    /// The answer to an unsubscribe.
     Unsubscribed,
-    /// A publish of quality 1 or 2 left under this id.
+    /// A publish of quality 1 or 2 was sent under this id.
     Published { id: u16 },
-    /// The server's last word on such a publish; why it was refused, or not.
+    /// The server's final answer to such a publish, and why it was refused, if it was.
     Settled { id: u16, refused: Option<String> },
-    /// Everything asked for has left, the farewell too.
+    /// Everything has been sent, including DISCONNECT.
     Left,
 }
 
-/// The end that asks.
+/// The end that sends requests.
 #[derive(Clone)]
 pub(super) enum Requester {
     V4(rumqttc::AsyncClient),
     V5(v5::AsyncClient),
 }
 
-/// The end that has to be polled all the time.
+/// The end that must be polled all the time.
 pub(super) enum Loop {
     V4(Box<rumqttc::EventLoop>),
     V5(Box<v5::EventLoop>),
 }
 
-/// The event loop takes no more.
+/// The event loop has ended and accepts no more requests.
 #[derive(Debug)]
 pub(super) struct Ended;
 
@@ -79,7 +79,7 @@ impl Requester {
         }
     }
 
-    /// Leaves once everything before this has left.
+    /// Disconnects once everything before this call has been sent.
     pub(super) async fn disconnect(&self) -> Result<(), Ended> {
         match self {
             Self::V4(client) => client.disconnect().await.map_err(|_| Ended),
@@ -89,24 +89,24 @@ impl Requester {
 }
 
 impl Loop {
-    /// Waits for events and appends what they mean, all that are there.
+    /// Waits for events, and appends all that have arrived.
     ///
     /// # Errors
-    /// The connection is gone, for this reason.
-    pub(super) async fn next(&mut self, happenings: &mut Vec<ServerEvent>) -> Result<(), String> {
+    /// The reason, if the connection is gone.
+    pub(super) async fn next(&mut self, events: &mut Vec<ServerEvent>) -> Result<(), String> {
         match self {
             Self::V4(events) => {
                 let first = events.poll().await.map_err(|error| error.to_string())?;
-                happenings.extend(read_4(first));
+                events.extend(read_4(first));
                 while let Some(event) = events.state.events.pop_front() {
-                    happenings.extend(read_4(event));
+                    events.extend(read_4(event));
                 }
             }
             Self::V5(events) => {
                 let first = events.poll().await.map_err(|error| error.to_string())?;
-                happenings.extend(read_5(first));
+                events.extend(read_5(first));
                 while let Some(event) = events.state.events.pop_front() {
-                    happenings.extend(read_5(event));
+                    events.extend(read_5(event));
                 }
             }
         }

@@ -18,21 +18,22 @@ use super::subjects::subject;
 use crate::bus::{Client, Port, Server, TlsOptions};
 use crate::{Link, PacketKind, Route, Topics, TransportError};
 
-/// What the library connects to instead of a server that it has lost: nothing listens there, ever.
+/// The address to which the library reconnects instead of a server that it has lost. Nothing ever listens
+/// there.
 const NOWHERE: &str = "nats://127.0.0.1:0";
 
-/// The largest number of messages that may lie in one subscription, whatever the limits say.
+/// The largest number of messages that may wait in one subscription, whatever the limits say.
 const MAX_CAPACITY: usize = 1 << 20;
 
-/// Messages that the library takes before a publisher has to wait for it.
+/// Messages that the library accepts before a publisher has to wait for it.
 const COMMANDS: usize = 1024;
 
 pub(super) struct NatsClient {
     options: NatsOptions,
     servers: Vec<Server>,
-    /// Under which the server lists this node.
+    /// The name under which the server lists this node.
     name: String,
-    /// A server wanted TLS although nothing here asks for it.
+    /// Whether a server has required TLS although the configuration does not ask for it.
     unasked: AtomicBool,
 }
 
@@ -47,7 +48,7 @@ impl NatsClient {
         server.scheme == "tls" || self.options.wants_tls()
     }
 
-    /// The configuration of TLS. Files are read each time: certificates are replaced now and then.
+    /// The TLS configuration. The files are read each time, because certificates are replaced now and then.
     async fn tls(&self) -> Result<ClientConfig, TransportError> {
         let tls = self.options.tls.clone();
         let read = tokio::task::spawn_blocking(move || tls.client_config()).await;
@@ -56,10 +57,10 @@ impl NatsClient {
 
     fn library(&self, server: &Server, port: &Port) -> ConnectOptions {
         let limits = port.limits();
-        // Twice as much as a reader admits, so that it is the reader who finds too much, as it knows what
-        // to give up first.
+        // Twice as much as a reader admits. The reader thus reaches its limit first, and it knows what to
+        // drop first.
         let capacity = limits.receive_frames.saturating_mul(2).clamp(1, MAX_CAPACITY);
-        // Asked for the first time at the start, and again instead of a connection that is lost.
+        // The library asks first at the start, and again to replace a connection that is lost.
         let asked = Arc::new(AtomicBool::new(false));
         let options = ConnectOptions::new()
             .name(&self.name)
@@ -69,7 +70,7 @@ impl NatsClient {
             .ping_interval(self.ping_interval())
             .ignore_discovered_servers()
             .require_tls(self.asks_for_tls(server))
-            // 0 would be no limit.
+            // 0 would mean no limit.
             .max_reconnects(1)
             .reconnect_to_server_callback(move |servers, _| {
                 let number = usize::from(asked.swap(true, Ordering::Relaxed));
@@ -83,8 +84,9 @@ impl NatsClient {
         if self.options.tls_first { options.tls_first() } else { options }
     }
 
-    /// Three of these without an answer, and the library gives the connection up, with all that it still
-    /// holds: before frames have been held for longer than they may.
+    /// The time between pings. After three pings without an answer, the library gives the connection up, with
+    /// everything that it still holds. The result is short enough that this happens before frames have been
+    /// held for longer than `maxHold`.
     fn ping_interval(&self) -> Duration {
         let most = self.options.limits.max_hold * 3 / 10;
         self.options.ping_interval.min(most).max(Duration::from_millis(10))
@@ -179,7 +181,7 @@ impl ConnectFailed {
     }
 }
 
-/// What TLS has to say about a failed attempt.
+/// The TLS error behind a failed attempt, if there is one.
 fn tls_error(error: &ConnectError) -> Option<&rustls::Error> {
     let mut next: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = next {
@@ -215,8 +217,8 @@ impl Client for NatsClient {
             return Err(TransportError::Config("there is no NATS server to connect to".to_owned()));
         };
         if !self.asks_for_tls(server) && !self.unasked.load(Ordering::Relaxed) {
-            // Nobody is trusted, which is found out only by a server that wants TLS: reading all that the
-            // system trusts takes a while, and most servers have no use for it.
+            // The first attempt trusts no certificates, which fails only if the server requires TLS. Loading
+            // the certificates that the system trusts takes a while, and most servers do not need them.
             let nobody = TlsOptions::trusting_nobody()?;
             match self.connect(server, port, nobody).await {
                 Err(why) if why.is_tls() => self.unasked.store(true, Ordering::Relaxed),

@@ -1,14 +1,15 @@
 //! Moleculer over a NATS server.
 //!
-//! Topics are subjects as they are, one subscription each; with the balancer of the bus, requests and
-//! events come through queue groups (protocol chapter 3.2). No headers, no reply subjects, no JetStream.
+//! Each topic is a subject of the same name, with one subscription each. With the server's balancer, requests
+//! and events come through queue groups (protocol chapter 3.2). The transporter uses no headers, no reply
+//! subjects and no JetStream.
 //!
-//! * `options`: where the servers are and who asks; Node's names;
+//! * `options`: where the servers are and how this node logs in, under Node's names;
 //! * `subjects`: topics as subjects and queue groups;
-//! * `client`: opens a session, with everything off that the library would do to keep one alive;
-//! * `session`: subscribes, publishes, and takes leave without losing anything;
-//! * `reader`: takes messages off subscriptions, all that are there at a time;
-//! * `signals`, `refusal`: what the server says besides.
+//! * `client`: opens a session, with everything switched off by which the library would keep one alive;
+//! * `session`: subscribes, publishes, and closes without losing anything;
+//! * `reader`: takes all messages that have arrived off the subscriptions;
+//! * `signals`, `refusal`: what else the server says.
 //!
 //! ```
 //! use ligand_transporters::nats::Nats;
@@ -39,7 +40,7 @@ use crate::{Capabilities, Connection, Link, TransportError, Transporter};
 use client::NatsClient;
 
 backend! {
-    /// The NATS transporter: its configuration, to be opened by a node.
+    /// The NATS transporter. It holds the configuration, and a node connects with it.
     Nats of NatsOptions
 }
 

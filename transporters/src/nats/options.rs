@@ -11,8 +11,8 @@ use crate::options::{Also, FLAG, Foreign, MILLISECONDS, PORT, SECRET, TEXT};
 options! {
     /// Options of the NATS transporter.
     ///
-    /// The way to say who asks is the first that is there of `user_creds`, `nkey`, `token`, `user` with `pass`,
-    /// and what stands in the URL.
+    /// A node logs in with the first of these that is set: `user_creds`, `nkey`, `token`, `user` with `pass`,
+    /// and the credentials in the URL.
     #[derive(Clone)]
     pub struct NatsOptions of "the NATS transporter", elsewhere FOREIGN;
     first {
@@ -52,9 +52,9 @@ options! {
         }).unit("milliseconds");
     }
     shared {
-        /// Certificates.
+        /// TLS certificates.
         pub tls: TlsOptions = TlsOptions::default();
-        /// Bounds of queues and waits.
+        /// Limits of queues and waits.
         pub limits: BusLimits = BusLimits::default();
     }
     state {
@@ -67,7 +67,7 @@ const FUNCTION: Foreign =
 const PEM: Foreign = Foreign::Refused("a file, by `tls.caFile`, `tls.certFile` or `tls.keyFile`");
 const FOREVER: &str = "a lost connection is restored for ever, after waits of 50 ms to 5 s";
 
-/// Options of Node's client that are none here.
+/// Options of Node's client that do not exist here.
 const FOREIGN: &[(&str, Foreign)] = &[
     ("authenticator", FUNCTION),
     ("debug", Foreign::Moot("set a log level instead")),
@@ -125,7 +125,7 @@ impl ServerOptions for NatsOptions {
 }
 
 impl NatsOptions {
-    /// The servers, in the order in which they are tried; credentials are not printed with them.
+    /// The servers, in the order in which they are tried. Printing them prints no credentials.
     pub(super) fn servers(&self) -> Vec<Server> {
         if self.servers.is_empty() {
             vec![Server::on_this_host("nats", self.port)]
@@ -134,18 +134,18 @@ impl NatsOptions {
         }
     }
 
-    /// User and password for a server; a token where there is no password.
+    /// User and password for a server, or a token if there is no password.
     pub(super) fn login(&self, server: &Server) -> Option<(String, Option<String>)> {
         if let Some(user) = &self.user {
             return Some((user.clone(), Some(self.pass.clone().unwrap_or_default())));
         }
-        // As in Node, what one URL says is good for all.
+        // As in Node, the credentials of one URL apply to all servers.
         let named = |server: &&Server| server.user.is_some();
         let server = Some(server).filter(named).or_else(|| self.servers.iter().find(named))?;
         Some((server.user.clone()?, server.password.clone()))
     }
 
-    /// Whether TLS is used whatever the URL and the server say.
+    /// Whether TLS is required, regardless of the URL and the server.
     pub(super) fn wants_tls(&self) -> bool {
         self.require_tls || self.tls_first || self.tls != TlsOptions::default()
     }

@@ -1,4 +1,4 @@
-//! Takes messages off subscriptions, several of which share a lane.
+//! Takes messages off subscriptions. Several subscriptions share a lane.
 
 use async_nats::Subscriber;
 use async_trait::async_trait;
@@ -15,24 +15,24 @@ use crate::{Frame, PacketKind, Source};
 /// When a subscription is to end.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum End {
-    /// As soon as the server knows. The library goes on delivering what comes until then, and after: it has
-    /// to be told once more, when the server is known to know.
+    /// As soon as the server knows. The library delivers what arrives until then and after. When the server
+    /// is known to know, the library must be told once more.
     Told,
-    /// At once. The library drops what the server sends until it knows (async-nats 0.51).
+    /// At once. The library drops what the server sends until the server knows (async-nats 0.51).
     Now,
 }
 
-/// After so many messages a subscription ends for the library, which is never. For the server it is no number that
-/// it can count to, and so an order to end the subscription at once (`processUnsub` in nats-server's
-/// `server/client.go` goes by what `parseSize` makes of it: -1 of more than nine digits, a negative number where an
-/// old one lets it overflow). A server that did count to it would be told once more together with the library, and
-/// what it sent in that instant would be lost.
+/// The number of messages after which the library ends a subscription, which is never reached. The server
+/// cannot read a number this large, and takes it as an order to end the subscription at once. `processUnsub`
+/// in nats-server's `server/client.go` goes by the result of `parseSize`: -1 for more than nine digits, or a
+/// negative number where an old server lets it overflow. A server that could read the number would learn of
+/// the end only together with the library. The messages that it sent in that instant would be lost.
 const FAR: u64 = 1 << 63;
 
-/// An order to end a subscription, answered when the library has been told.
+/// An order to end a subscription. It is answered when the library has been told.
 type Order = (End, oneshot::Sender<()>);
 
-/// Ends a subscription that is read elsewhere; dropping it does so at once.
+/// Ends a subscription that is read elsewhere. Dropping it ends the subscription at once.
 pub(super) struct Stop {
     orders: mpsc::Sender<Order>,
     ended: oneshot::Receiver<()>,
@@ -42,16 +42,16 @@ impl Stop {
     /// Tells the library.
     pub(super) async fn end(&self, when: End) {
         let (answer, answered) = oneshot::channel();
-        // An error says that the reader has ended, and the subscription with it.
+        // An error means that the reader has ended, together with the subscription.
         if self.orders.send((when, answer)).await.is_ok() {
             let _ = answered.await;
         }
     }
 
-    /// Resolves when the subscription has ended and all that it had is handed over.
+    /// Resolves when the subscription has ended and all its messages are handed over.
     pub(super) async fn ended(&mut self) {
         if !self.ended.is_terminated() {
-            // It is dropped, never sent.
+            // The sender is dropped and never sends, so this is always an error.
             let _ = (&mut self.ended).await;
         }
     }
@@ -62,11 +62,11 @@ pub(super) struct Tap {
     kind: PacketKind,
     subscriber: Subscriber,
     orders: mpsc::Receiver<Order>,
-    /// Nobody can end it any more, so it was ended.
+    /// The `Stop` was dropped, and the order to end has been given.
     forgotten: bool,
     /// The subscription or the connection has ended.
     over: bool,
-    /// Dropped when all of it is handed over.
+    /// Dropped when all messages of the subscription are handed over.
     open: Option<oneshot::Sender<()>>,
 }
 
@@ -93,7 +93,7 @@ impl Tap {
     }
 
     async fn obey(&mut self, when: End) {
-        // An error says that the connection is gone, and so is the subscription.
+        // An error means that the connection is gone, and with it the subscription.
         let _ = match when {
             End::Told => self.subscriber.unsubscribe_after(FAR).await,
             End::Now => self.subscriber.drain().await,
@@ -101,26 +101,28 @@ impl Tap {
     }
 }
 
-/// Frames handed over at once. In between, what has arrived meanwhile is looked at, so that not much of it
-/// lies in the library, which bounds no bytes and does not know what to give up first.
+/// Frames that are handed over at once. Between two batches the reader looks at what has arrived, so that
+/// little of it stays in the library. The library has no limit in bytes, and does not know what to drop
+/// first.
 const BATCH: usize = 128;
 
-/// Messages taken off one subscription in one look, so that a flood in it does not hide the others.
+/// Messages that are taken off one subscription in one look, so that a flood in one does not hide the others.
 const LOOK: usize = 64 * 1024;
 
-/// Takes everything that lies in its subscriptions, as far as the bounds allow, and hands it over bit by bit.
+/// Takes everything that waits in its subscriptions, as far as the bounds allow, and hands it over in
+/// batches.
 pub(super) struct Reader {
-    /// The order in which they are looked at.
+    /// The subscriptions, in the order in which they are looked at.
     taps: Vec<Tap>,
     intake: Intake,
     waiting: VecDeque<Frame>,
-    /// What comes after all that was found in the same look.
+    /// The frames that come after all others of the same look.
     last: Vec<Frame>,
-    /// Of those that have ended, while not all that they had is handed over.
+    /// The senders of subscriptions that have ended, until all their messages are handed over.
     open: Vec<oneshot::Sender<()>>,
 }
 
-/// What a look at all subscriptions gave.
+/// The result of a look at all subscriptions.
 enum Looked {
     Frames,
     Order(usize, Order),
@@ -130,9 +132,9 @@ enum Looked {
 
 impl Reader {
     pub(super) fn new(mut taps: Vec<Tap>, intake: Intake) -> Self {
-        // Subscriptions have no order among themselves. But what a node sent before a request or its
-        // farewell came before that, so it is there once that is seen: looked at first and handled last,
-        // neither overtakes anything.
+        // Subscriptions have no order among themselves. But whatever a node sent before a request or its
+        // DISCONNECT arrived before that, so it is there once the request is seen. Requests and DISCONNECT
+        // are thus looked at first and handled last, and do not overtake anything.
         taps.sort_by_key(|tap| !tap.comes_last());
         Self { taps, intake, waiting: VecDeque::new(), last: Vec::new(), open: Vec::new() }
     }
@@ -168,7 +170,7 @@ impl Reader {
             true if self.taps.is_empty() => Poll::Ready(Looked::End),
             true => {
                 if more {
-                    // All of it was given up.
+                    // All of it was dropped, but there is more.
                     cx.waker().wake_by_ref();
                 }
                 Poll::Pending
@@ -181,11 +183,11 @@ impl Reader {
 impl Source for Reader {
     async fn next(&mut self, batch: &mut Vec<Frame>) -> bool {
         if self.waiting.is_empty() {
-            // What was taken last has been handed over.
+            // The frames of the last look have been handed over.
             self.open.clear();
         }
         loop {
-            // Without a budget, which ends at 128 messages of however many there are.
+            // Poll without a budget. It would end after 128 messages, no matter how many there are.
             match coop::unconstrained(poll_fn(|cx| self.poll(cx))).await {
                 Looked::Frames => break,
                 Looked::Order(number, (when, answer)) => {
@@ -200,7 +202,7 @@ impl Source for Reader {
             self.intake.leave(&frame);
             batch.push(frame);
         }
-        // Subscriptions that never run dry must not keep the thread to themselves.
+        // Give other tasks a turn, even if the subscriptions are never empty.
         coop::consume_budget().await;
         true
     }

@@ -1,6 +1,6 @@
-//! What an error line of the server is about.
+//! Reads which subject an error line of the server is about.
 
-/// The server does not let this node do something; the connection stays.
+/// The server does not let this node publish or subscribe. The connection stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) subject: String,
@@ -8,8 +8,9 @@ pub(super) struct Refusal {
 }
 
 /// Reads `Permissions Violation for Publish to "subject"` and
-/// `Permissions Violation for Subscription to "subject"`, and whatever follows the subject: `using queue "name"`,
-/// and `(sid "7")` where a server that reads its configuration again takes a subscription away.
+/// `Permissions Violation for Subscription to "subject"`. The subject may be followed by
+/// `using queue "name"`, and by `(sid "7")` if a server takes a subscription away after it has read its
+/// configuration again.
 pub(super) fn refusal(error: &str) -> Option<Refusal> {
     let what = strip(error, "permissions violation for ")?;
     let (publish, rest) = match strip(what, "publish to ") {
@@ -19,14 +20,14 @@ pub(super) fn refusal(error: &str) -> Option<Refusal> {
     let rest = rest.trim();
     let subject = match rest.strip_prefix('"') {
         Some(quoted) => unquoted(quoted),
-        // A subject has no blanks.
+        // A subject contains no blanks.
         None => rest.split_whitespace().next().unwrap_or_default().to_owned(),
     };
     (!subject.is_empty()).then_some(Refusal { subject, publish })
 }
 
-/// What stands before the closing quote. The server quotes as Go does (`%q`): what would end the text has a
-/// backslash before it.
+/// The text before the closing quote. The server quotes as Go does (`%q`): a backslash precedes each
+/// character that would end the text.
 fn unquoted(text: &str) -> String {
     let mut subject = String::new();
     let mut rest = text.chars();

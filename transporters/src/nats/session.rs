@@ -18,10 +18,11 @@ use crate::bus::{Parcel, Port, Session};
 use crate::locks::{Mutex, MutexGuard};
 use crate::{PacketKind, Subscription, TransportError};
 
-/// The library passes errors on by way of a task of its own, which was woken before the echo came.
+/// The library reports errors through a task of its own. The task was woken before the echo arrived, and gets
+/// this much time.
 const AFTER_ECHO: Duration = Duration::from_millis(10);
 
-/// Bytes that are handed over without waiting for the library to write them out.
+/// Bytes that are handed over before a publisher waits for the library to write them.
 const UNWRITTEN: usize = 256 * 1024;
 
 pub(super) struct NatsSession {
@@ -29,9 +30,9 @@ pub(super) struct NatsSession {
     port: Port,
     signals: Arc<Signals>,
     made: Mutex<HashMap<Subscription, Made>>,
-    /// Subscriptions asked for so far; the library numbers them from 1.
+    /// The number of subscriptions asked for so far. The library numbers them from 1.
     asked: AtomicU64,
-    /// Bytes handed over since the library last had written everything out.
+    /// Bytes that were handed over since the library last wrote everything.
     unwritten: AtomicUsize,
 }
 
@@ -69,7 +70,7 @@ impl NatsSession {
         Ok((tap, Made { number, subject, stop }))
     }
 
-    /// Waits until the server has done everything that it was asked for before.
+    /// Waits until the server has done everything that it was asked to do before.
     async fn settled(&self, listening: &Listening<'_>) -> Result<(), TransportError> {
         let echo = format!("{}{ECHO}", self.client.new_inbox());
         let lost =
@@ -78,7 +79,7 @@ impl NatsSession {
         self.asked.fetch_add(1, Ordering::Relaxed);
         self.client.publish(echo.clone(), Bytes::new()).await.map_err(|why| lost(&why))?;
         tokio::select! {
-            // No answer is one, too: the server refused the echo, after whatever else it refused.
+            // A refusal is an answer too. The server refused the echo after everything else that it refused.
             () = listening.refused(&echo) => Ok(()),
             why = self.signals.over() => Err(why),
             message = back.next() => match message {
@@ -88,12 +89,12 @@ impl NatsSession {
         }
     }
 
-    /// Ends subscriptions. All that the server sends until it knows is still read, so that a queue group hands
-    /// no message to nobody.
+    /// Ends subscriptions. Everything that the server sends until it knows of the end is still read, so that
+    /// no message of a queue group is lost.
     async fn leave(&self, gone: &mut [Made], listening: &Listening<'_>) -> Result<(), TransportError> {
         join_all(gone.iter().map(|made| made.stop.end(End::Told))).await;
         self.settled(listening).await?;
-        // What the server sent before its answer has been taken.
+        // Everything that the server sent before its answer has been taken.
         join_all(gone.iter_mut().map(async |made| {
             made.stop.end(End::Now).await;
             self.signals.unsubscribed(made.number);
@@ -103,7 +104,7 @@ impl NatsSession {
         Ok(())
     }
 
-    /// Starts readers: one for control packets, one for the data of other nodes, one for their answers, and
+    /// Starts the readers: one for control packets, one for data of other nodes, one for their responses, and
     /// one per queue group.
     fn read(&self, made: Vec<(&Subscription, Tap)>) {
         let mut lanes: HashMap<Lane, Vec<Tap>> = HashMap::new();
@@ -122,7 +123,7 @@ impl NatsSession {
     }
 }
 
-/// Subscriptions that are read one after the other.
+/// Groups of subscriptions. Those of one group are read one after the other.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Lane {
     Control,
@@ -187,7 +188,7 @@ impl Session for NatsSession {
 
     fn publish_now(&self, parcel: Parcel<Subject>) -> Option<Parcel<Subject>> {
         let bytes = parcel.payload.len();
-        // Beyond that somebody has to wait for the library.
+        // Above this amount, a publisher must wait for the library.
         if self.unwritten.load(Ordering::Relaxed) + bytes >= UNWRITTEN {
             return Some(parcel);
         }
@@ -197,7 +198,7 @@ impl Session for NatsSession {
                 self.unwritten.fetch_add(bytes, Ordering::Relaxed);
                 None
             }
-            // What an error says is told to whoever publishes what waits.
+            // The task that publishes the parcel will see the error.
             Some(Err(_)) | None => Some(parcel),
         }
     }
@@ -212,12 +213,12 @@ impl Session for NatsSession {
 
     async fn close(&self) -> Result<(), TransportError> {
         let listening = self.signals.listen();
-        // A connection that ends with something unread takes with it what the server has not read. So first
-        // the server reads everything, then it sends nothing more, and what it has sent is still handled.
+        // If a connection is closed with unread data, the data that the server has not read is lost too. So
+        // the server first reads everything. Then it stops sending, and what it has sent is still handled.
         self.settled(&listening).await?;
         let mut made: Vec<Made> = std::mem::take(&mut *self.made()).into_values().collect();
         let leaving = self.leave(&mut made, &listening);
-        // A handler that keeps its reader busy does not make what was sent any less so.
+        // What was sent stays sent, even if a slow handler keeps its reader busy.
         let _ = timeout(self.port.limits().close_timeout / 2, leaving).await;
         self.client.drain().await.map_err(|why| TransportError::Publish(why.into()))?;
         self.signals.over().await;
@@ -225,7 +226,8 @@ impl Session for NatsSession {
     }
 }
 
-/// The library's own task ends by itself only when nobody uses it any more, and a reader that is busy does.
+/// The library's own task ends only when nobody uses it any more. A reader that is busy still does, so the
+/// task is ended here.
 impl Drop for NatsSession {
     fn drop(&mut self) {
         let _ = self.client.drain().now_or_never();

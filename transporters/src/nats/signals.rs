@@ -1,4 +1,4 @@
-//! What the library tells besides messages: errors of the server, dropped messages, the end.
+//! What the library reports besides messages: errors of the server, dropped messages, and the end.
 
 use async_nats::{Event, ServerError};
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use crate::bus::Port;
 use crate::locks::{Mutex, MutexGuard};
 use crate::{PacketKind, TransportError};
 
-/// The end of subjects that a session sends itself a message by.
+/// The end of the subjects by which a session sends messages to itself.
 pub(super) const ECHO: &str = ".ligand-echo";
 
 /// Shared by a session and the callback of its client.
@@ -18,27 +18,27 @@ pub(super) const ECHO: &str = ".ligand-echo";
 pub(super) struct Signals {
     port: Port,
     heard: watch::Sender<Heard>,
-    /// What subscriptions are about, by the library's number.
+    /// The packet kinds of subscriptions, by the library's number.
     kinds: Mutex<HashMap<u64, PacketKind>>,
 }
 
 #[derive(Debug, Default)]
 struct Heard {
     over: bool,
-    /// The last error of the server that was about no subject.
+    /// The last error of the server that names no subject.
     error: Option<String>,
-    /// Those since [`Signals::listen`]; none while nobody listens.
+    /// The errors since [`Signals::listen`]. `None` while nobody listens.
     errors: Option<Errors>,
-    /// Subjects of subscriptions that the server has accepted, each as often as it was subscribed to.
+    /// The subjects of accepted subscriptions, each with the number of times it was subscribed to.
     standing: HashMap<String, usize>,
-    /// The first of them that the server took away, and what it said.
+    /// The first of them that the server took away, and what the server said.
     taken: Option<(String, String)>,
 }
 
-/// Errors of the server, each with the subject that it is about.
+/// Errors of the server, each with the subject that it names.
 type Errors = Vec<(Option<String>, String)>;
 
-/// Errors that are kept for one listener.
+/// The number of errors that are kept for one listener.
 const MAX_ERRORS: usize = 1024;
 
 impl Signals {
@@ -46,7 +46,7 @@ impl Signals {
         Arc::new(Self { port, heard: watch::Sender::default(), kinds: Mutex::default() })
     }
 
-    /// For the library; when it lets go of this, its tasks are over.
+    /// The callback for the library. When the library drops it, the library's tasks have ended.
     pub(super) fn callback(self: &Arc<Self>) -> impl Fn(Event) + Send + Sync + 'static {
         let last = Ended(Arc::clone(self));
         move |event| last.0.event(event)
@@ -61,7 +61,8 @@ impl Signals {
                 let kind = self.kinds().get(&number).copied();
                 self.port.link().dropped(kind.unwrap_or(PacketKind::Event));
             }
-            // The server asks its clients to leave one by one; until it is this one's turn, it serves on.
+            // The server asks its clients to leave one by one. Until it is this one's turn, the server
+            // continues to serve it.
             Event::LameDuckMode => {
                 if let Some(left_out) = self.port.link().log_line("NATS lame duck") {
                     tracing::warn!(
@@ -88,7 +89,7 @@ impl Signals {
             (Some(_), _) => {}
             (None, _) => heard.error = Some(error.clone()),
         });
-        // Whoever listens asks about subscriptions.
+        // A listener learns about subscriptions itself.
         if let Some(about) = about
             && (about.publish || !listening)
             && !about.subject.ends_with(ECHO)
@@ -101,13 +102,14 @@ impl Signals {
         self.heard.send_modify(|heard| heard.over = true);
     }
 
-    /// Collects errors, instead of reporting those about subscriptions, until this is dropped. One at a time.
+    /// Collects errors until the result is dropped, and does not report those about subscriptions. Only one
+    /// listener at a time.
     pub(super) fn listen(&self) -> Listening<'_> {
         self.heard.send_modify(|heard| heard.errors = Some(Vec::new()));
         Listening(self)
     }
 
-    /// Resolves once the connection is gone, with the reason.
+    /// Resolves with the reason once the connection is gone.
     pub(super) async fn over(&self) -> TransportError {
         let mut heard = self.heard.subscribe();
         let error = match heard.wait_for(|heard| heard.over).await {
@@ -120,16 +122,16 @@ impl Signals {
         })
     }
 
-    /// Resolves once the server has taken away a subscription that stood.
+    /// Resolves once the server has taken away a subscription that it had accepted.
     pub(super) async fn taken(&self) -> TransportError {
         let mut heard = self.heard.subscribe();
-        // An error says that the sender is gone, which this borrows.
+        // An error means that the sender is gone, which cannot happen while `self` is borrowed.
         let taken = heard.wait_for(|heard| heard.taken.is_some()).await.ok();
         let (subject, error) = taken.and_then(|heard| heard.taken.clone()).unwrap_or_default();
         TransportError::refused(subject, error)
     }
 
-    /// These subscriptions are about to be ended from here.
+    /// Notes that this node is about to end these subscriptions.
     pub(super) fn given_up<'a>(&self, subjects: impl Iterator<Item = &'a str>) {
         self.heard.send_modify(|heard| {
             for subject in subjects {
@@ -160,11 +162,11 @@ impl Signals {
 pub(super) struct Listening<'a>(&'a Signals);
 
 impl Listening<'_> {
-    /// What the server has against subscriptions to these subjects: the first one that it refused, and what it
-    /// said. Without that they stand, and whatever the server says of them from here on takes them away.
+    /// The first of these subjects to which the server refused a subscription, and what it said. If there is
+    /// none, the subscriptions stand, and any later error about them means that they are taken away.
     pub(super) fn stands(&self, subjects: &[&str]) -> Option<(String, String)> {
         let about = |subject: &Option<String>| match subject {
-            // Another one is about something else that is going on.
+            // An error about another subject belongs to something else that is going on.
             Some(subject) => subjects.contains(&subject.as_str()).then(|| subject.clone()),
             None => Some(subjects.first().copied().unwrap_or_default().to_owned()),
         };
@@ -181,11 +183,11 @@ impl Listening<'_> {
         refused
     }
 
-    /// Resolves when the server has refused this subject.
+    /// Resolves once the server has refused this subject.
     pub(super) async fn refused(&self, subject: &str) {
         let named = |errors: &Errors| errors.iter().any(|(about, _)| about.as_deref() == Some(subject));
         let mut heard = self.0.heard.subscribe();
-        // An error says that the sender is gone, which this borrows.
+        // An error means that the sender is gone, which cannot happen while it is borrowed.
         let _ = heard.wait_for(|heard| heard.errors.as_ref().is_some_and(named)).await;
     }
 }

@@ -1,14 +1,14 @@
-//! Topics as NATS has them (protocol chapter 3.2).
+//! Subjects and queue groups of NATS (protocol chapter 3.2).
 
 use async_nats::Subject;
 
 use crate::{Subscription, Topics};
 
-/// What to subscribe to.
+/// A subject to subscribe to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Interest {
     pub(super) subject: String,
-    /// Of the members of a queue group, one gets each message.
+    /// The queue group. Each message goes to one of its members.
     pub(super) queue: Option<String>,
 }
 
@@ -19,7 +19,7 @@ impl Interest {
                 Self { subject: topics.of(subscription), queue: Some(action.to_string()) }
             }
             Subscription::BalancedEvent { event, group } => {
-                // Delivers more than the pattern says, which the receiver sorts out.
+                // This subject delivers more than the pattern says. The receiver filters the rest.
                 let event = match event.find("**") {
                     Some(at) => format!("{}>", &event[..at]).into(),
                     None => event.clone(),
@@ -32,15 +32,15 @@ impl Interest {
     }
 }
 
-/// What makes no subject. A blank ends one in the server's eyes, and to a subject with an empty part nobody is
-/// subscribed, whatever the patterns say.
+/// The rule for subjects. A blank ends the subject for the server. Nobody is subscribed to a subject with an
+/// empty part, whatever the patterns say.
 const ALLOWED: &str =
     "a NATS subject has no blanks and no control characters, and none of its parts, between dots, is empty";
 
-/// Where to publish.
+/// The subject to publish to.
 ///
 /// # Errors
-/// What subjects are, where this is none.
+/// The rule for subjects, if the topic breaks it.
 pub(super) fn subject(topic: String) -> Result<Subject, &'static str> {
     let unreadable = topic.contains(|c: char| c.is_ascii_whitespace() || c.is_control());
     if unreadable || topic.split('.').any(str::is_empty) { Err(ALLOWED) } else { Ok(topic.into()) }

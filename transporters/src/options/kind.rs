@@ -1,14 +1,14 @@
-//! What sort of value an option takes: how it is read from text, and how documents write it.
+//! The kind of value that an option takes: how it is read from text, and how documentation shows it.
 
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// What was expected instead of a value: `a port`, to stand behind "give".
+/// What a value should have been, such as `a port`. Error messages put it after "give".
 pub type Expected = &'static str;
 
-/// What sort of value an option takes.
+/// The kind of value that an option takes.
 ///
 /// ```
 /// use ligand_transporters::options::Kind;
@@ -33,35 +33,36 @@ pub struct Kind<T> {
 }
 
 impl<T> Kind<T> {
-    /// By how a value is read from text, and how documents write it.
+    /// Creates a kind from a function that reads a value from text and one that shows a value in
+    /// documentation.
     #[must_use]
     pub const fn new(read: fn(&str) -> Result<T, Expected>, show: fn(&T) -> String) -> Self {
         Self { read, show, unit: "", secret: false, whole: false }
     }
 
-    /// The same with the unit of a plain number, for documents.
+    /// Sets the unit of a plain number, for documentation.
     #[must_use]
     pub const fn unit(mut self, unit: &'static str) -> Self {
         self.unit = unit;
         self
     }
 
-    /// The same read in another way: narrower, as a rule.
+    /// Replaces the function that reads a value, usually by one that accepts fewer values.
     #[must_use]
     pub const fn reading(mut self, read: fn(&str) -> Result<T, Expected>) -> Self {
         self.read = read;
         self
     }
 
-    /// The same, never printed.
+    /// Marks the value as secret: it is never printed.
     #[must_use]
     pub const fn secret(mut self) -> Self {
         self.secret = true;
         self
     }
 
-    /// The same, which takes an object as the JSON that it is. Of any other option the keys of an object are
-    /// options of their own: `tls.caFile`.
+    /// Accepts a JSON object as one value. Without this, each key of an object is an option of its own, such
+    /// as `tls.caFile`.
     #[must_use]
     pub const fn whole(mut self) -> Self {
         self.whole = true;
@@ -76,7 +77,8 @@ impl<T> Kind<T> {
         (self.read)(text)
     }
 
-    /// A value as documents write it; a secret one as `***`, or `none` where there is none.
+    /// Shows a value as documentation writes it. A secret value is shown as `***`, or as `none` if there is
+    /// none.
     pub fn show(&self, value: &T) -> String {
         match (self.show)(value) {
             shown if self.secret && shown != NONE => "***".to_owned(),
@@ -97,19 +99,19 @@ pub const COUNT: Kind<usize> = Kind::new(count, |count| grouped(*count));
 /// A number of bytes above 0.
 pub const BYTES: Kind<usize> = Kind::new(count, |count| bytes(*count)).unit("bytes");
 
-/// A time with its unit; a plain number means milliseconds.
+/// A time with its unit. A plain number means milliseconds.
 pub const MILLISECONDS: Kind<Duration> = Kind::new(milliseconds, |span| time(*span)).unit("milliseconds");
 
-/// A time with its unit; a plain number means seconds.
+/// A time with its unit. A plain number means seconds.
 pub const SECONDS: Kind<Duration> = Kind::new(seconds, |span| time(*span)).unit("seconds");
 
-/// A text; an empty one and `null` are none.
+/// A text. An empty text and `null` mean that there is none.
 pub const TEXT: Kind<Option<String>> = Kind::new(text, maybe);
 
 /// A text that is never printed.
 pub const SECRET: Kind<Option<String>> = TEXT.secret();
 
-/// A number of a port.
+/// A port number.
 pub const PORT: Kind<u16> = Kind::new(|text| parsed(text, "a port from 0 to 65535"), u16::to_string);
 
 pub(crate) fn flag(value: &str) -> Result<bool, Expected> {
@@ -129,12 +131,12 @@ pub(crate) fn count(value: &str) -> Result<usize, Expected> {
     parsed::<NonZeroUsize>(value, "a number above 0").map(NonZeroUsize::get)
 }
 
-/// A time with its unit; a bare number means milliseconds.
+/// A time with its unit. A bare number means milliseconds.
 pub(crate) fn milliseconds(value: &str) -> Result<Duration, Expected> {
     span(value, 0.001)
 }
 
-/// A time with its unit; a bare number means seconds.
+/// A time with its unit. A bare number means seconds.
 pub(crate) fn seconds(value: &str) -> Result<Duration, Expected> {
     span(value, 1.0)
 }
@@ -156,7 +158,7 @@ fn span(value: &str, bare: f64) -> Result<Duration, Expected> {
     Duration::try_from_secs_f64(number * unit).map_err(|_| expected)
 }
 
-/// Whether a value leaves an option out that may be left out.
+/// Whether a value means that an option is not set, for options that may be left out.
 pub(crate) fn is_none(value: &str) -> bool {
     value.is_empty() || value == "null"
 }
@@ -165,12 +167,12 @@ pub(crate) fn text(value: &str) -> Result<Option<String>, Expected> {
     Ok((!is_none(value)).then(|| value.to_owned()))
 }
 
-/// A value that may be missing, as documents write it.
+/// Shows a value that may be missing, as documentation writes it.
 pub(crate) fn maybe<T: fmt::Display>(value: &Option<T>) -> String {
     value.as_ref().map_or_else(|| NONE.to_owned(), |value| code(value))
 }
 
-/// Words of a configuration, as documents write them.
+/// Shows a word of a configuration, as documentation writes it.
 pub(crate) fn code(value: &impl fmt::Display) -> String {
     format!("`{value}`")
 }

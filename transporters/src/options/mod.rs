@@ -1,15 +1,16 @@
-//! Options of transporters: what there is, and how it is read.
+//! Options of transporters: which ones exist, and how they are read.
 //!
-//! [`options!`](crate::options!) writes a set of options once: what each means, its name, what [`Kind`] of value
-//! it takes, its field and its default. From that follow
+//! [`options!`](crate::options!) defines a set of options in one place: the meaning of each option, its name,
+//! the [`Kind`] of its value, its field and its default. From this come:
 //!
 //! * the struct with its documented fields, `Default`, and a `Debug` that prints no secret;
 //! * reading by name, from the query of a URL, a configuration file and the environment;
-//! * errors, which name the option, what was given unless it is secret, and what to give;
+//! * errors that name the option, the value unless it is secret, and what to give instead;
 //! * the table in `docs/transporters.md` (`reference`).
 //!
-//! What several transporters have in common is a set of its own that others share. Names that Node has and that
-//! mean nothing here are no options but [`Foreign`].
+//! Options that several transporters have in common are a set of their own, which the sets of those
+//! transporters share. Names that Node has but that have no meaning here are not options. They are listed as
+//! [`Foreign`].
 //!
 //! ```
 //! use ligand_transporters::options::{COUNT, SECRET};

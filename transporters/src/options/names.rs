@@ -1,9 +1,9 @@
-//! Names of options: as they are written, and as environment variables have them.
+//! Names of options, as they are written and as environment variables spell them.
 
-/// Whether `name` is `option`, to the letter or as an environment variable gives it.
+/// Whether `name` means `option`: either exactly, or as an environment variable spells it.
 ///
-/// `LIGAND_TRANSPORTER__OPTIONS__UDP_MULTICAST_TTL` comes as `udpMulticastTtl`, for a variable has no letters of
-/// two sizes: words begin with a capital and hold no other.
+/// `LIGAND_TRANSPORTER__OPTIONS__UDP_MULTICAST_TTL` arrives as `udpMulticastTtl`. A variable does not tell
+/// upper from lower case, so each word has a capital at its beginning and nowhere else.
 pub(super) fn is(name: &str, option: &str) -> bool {
     name == option || (is_from_a_variable(name) && words(name) == words(option))
 }
@@ -29,7 +29,7 @@ pub(super) fn words(name: &str) -> String {
     words
 }
 
-/// What precedes the free part of a name such as `queueOptions.<name>`.
+/// The fixed part of a name with a free end, such as `queueOptions.<name>`.
 pub(super) fn open(option: &str) -> Option<&str> {
     option.strip_suffix("<name>")
 }

@@ -12,7 +12,7 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/transporters.md
 
 /// The options of a transporter.
 pub(crate) struct Table {
-    /// Its first scheme, by which the page marks the table.
+    /// Its first scheme. The page marks the table with it.
     scheme: &'static str,
     rows: Vec<Row>,
     shared: Vec<Row>,
@@ -26,7 +26,7 @@ impl Table {
     }
 }
 
-/// What all servers have in common, as each of them has it that says nothing else.
+/// The options that all servers have in common, with their defaults where a transporter has no other.
 fn common() -> Vec<Row> {
     #[cfg(feature = "_bus")]
     let rows = [crate::BusLimits::default().rows(), crate::TlsOptions::default().rows()].concat();
@@ -48,7 +48,7 @@ fn render(rows: &[Row]) -> String {
     page
 }
 
-/// The page with what stands between the markers `<!-- name -->` and `<!-- /name -->` replaced.
+/// The page, with the text between the markers `<!-- name -->` and `<!-- /name -->` replaced.
 fn between_markers(page: &str, name: &str, content: &str) -> String {
     let (open, close) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
     let (before, rest) =

@@ -1,4 +1,4 @@
-//! From a name and a value to an option.
+//! Sets options by name and value.
 
 use serde_json::{Map, Value};
 
@@ -7,26 +7,26 @@ use super::table::{Foreign, Options, Row, Unfit};
 use crate::TransportError;
 use crate::suggest::nearest;
 
-/// Longest value that an error prints, in characters.
+/// The longest value that an error prints, in characters.
 const PRINTED: usize = 60;
 
-/// Sets the option of that name from text.
+/// Sets the option `name` from text.
 ///
 /// # Errors
-/// [`TransportError::Config`] when there is no such option, or the value does not fit.
+/// [`TransportError::Config`] if there is no such option, or if the value is not valid.
 pub fn set<O: Options>(options: &mut O, name: &str, value: &str) -> Result<(), TransportError> {
     try_set(options, name, value).unwrap_or_else(|| Err(unknown(options, name)))
 }
 
-/// The same from a value of a configuration file: of a list the items are joined by commas, of an object each key
-/// is an option of its own (`tls.caFile`), and `null` leaves the option out.
+/// Sets the option `name` from a value of a configuration file. The items of a list are joined by commas.
+/// Each key of an object is an option of its own (`tls.caFile`). `null` leaves the option as it is.
 ///
 /// # Errors
 /// As [`set`].
 pub fn set_value<O: Options>(options: &mut O, name: &str, value: &Value) -> Result<(), TransportError> {
     match value {
         Value::Null => Ok(()),
-        // Each URL may have options of its own behind it.
+        // Each URL may be followed by options of its own.
         Value::Array(urls) if urls.iter().any(|url| url.as_str().is_some_and(|url| url.contains('?'))) => {
             urls.iter().try_for_each(|url| set(options, name, &plain(url)))
         }
@@ -34,7 +34,7 @@ pub fn set_value<O: Options>(options: &mut O, name: &str, value: &Value) -> Resu
     }
 }
 
-/// A value as text: texts without quotes, lists separated by commas.
+/// A value as text: strings without quotes, lists separated by commas.
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -43,7 +43,7 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// Sets an option if there is one of that name.
+/// Sets an option. `None` if there is no option of that name.
 pub(crate) fn try_set<O: Options>(
     options: &mut O,
     name: &str,
@@ -99,7 +99,7 @@ fn unfit<O: Options>(row: &Row, name: &str, value: &str, expected: &str) -> Tran
     TransportError::Config(format!("option `{name}` of {owner} is `{value}{cut}`: give {expected}"))
 }
 
-/// An error about a value that is not printed.
+/// An error that does not print the value.
 pub(crate) fn wrong<O: Options>(name: &str, expected: &str) -> TransportError {
     let owner = O::OWNER;
     TransportError::Config(format!("option `{name}` of {owner} has a wrong value: give {expected}"))

@@ -6,24 +6,24 @@ use crate::TransportError;
 
 /// A set of options that are known by name.
 ///
-/// [`options!`](crate::options!) implements it; nobody has to by hand.
+/// [`options!`](crate::options!) implements this trait. There is no need to implement it by hand.
 pub trait Options {
-    /// Whose options they are, for messages: `the NATS transporter`.
+    /// The owner of the options, for messages, such as `the NATS transporter`.
     const OWNER: &'static str;
 
-    /// The options of this set, with the values that they have here.
+    /// The options of this set, with their current values.
     fn own(&self) -> Vec<Row>;
 
-    /// The options of the sets that this one shares with others.
+    /// The options of the sets that this set shares with others.
     fn shared(&self) -> Vec<Row>;
 
-    /// Names that are known elsewhere and are no options here.
+    /// Names that are known elsewhere and are not options here.
     fn foreign(&self) -> Vec<(&'static str, Foreign)>;
 
-    /// Sets the option of the row named `row`, which was written as `name`.
+    /// Sets the option of the row named `row`. `name` is the name as it was written.
     ///
     /// # Errors
-    /// When the value does not fit. Nothing has changed then.
+    /// If the value is not valid. Nothing is changed then.
     fn put(&mut self, row: &str, name: &str, value: &str) -> Result<(), Unfit>;
 
     /// All options.
@@ -38,19 +38,19 @@ pub trait Options {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Row {
-    /// Its name. Of `queueOptions.<name>` the end is free.
+    /// Its name. The end of `queueOptions.<name>` is free.
     pub name: &'static str,
     /// Other names for it.
     pub aliases: &'static [&'static str],
     /// What it means.
     pub meaning: &'static str,
-    /// The unit of a plain number; empty where it has none.
+    /// The unit of a plain number. Empty if it has none.
     pub unit: &'static str,
     /// Whether its value is never printed.
     pub secret: bool,
-    /// Whether it takes an object as the JSON that it is.
+    /// Whether it accepts a JSON object as one value.
     pub whole: bool,
-    /// Its value, as documents write it.
+    /// Its value, as documentation writes it.
     pub value: String,
 }
 
@@ -60,18 +60,18 @@ impl Row {
         std::iter::once(self.name).chain(self.aliases.iter().copied())
     }
 
-    /// Whether it is meant by `name`.
+    /// Whether `name` means this option.
     pub(super) fn is(&self, name: &str) -> bool {
         self.names().any(|own| names::is(name, own))
     }
 
-    /// Whether `name` is one of the many that it stands for.
+    /// Whether the name of this row has a free end, and `name` is one of the names that it stands for.
     pub(super) fn holds(&self, name: &str) -> bool {
         self.names().filter_map(names::open).any(|open| name.starts_with(open))
     }
 }
 
-/// How an option without a field of its own is set.
+/// An option without a field of its own, and how it is set.
 #[derive(Debug)]
 pub struct Also<T> {
     put: fn(&mut T, &str, &str) -> Result<(), Unfit>,
@@ -82,34 +82,35 @@ pub struct Also<T> {
 }
 
 impl<T> Also<T> {
-    /// By what is done with its name, as it was written, and its value.
+    /// Creates an option from the function that sets it. The function gets the options, the name as it was
+    /// written, and the value.
     #[must_use]
     pub const fn new(put: fn(&mut T, &str, &str) -> Result<(), Unfit>) -> Self {
         Self { put, default: "", unit: "", secret: false, whole: false }
     }
 
-    /// The same with a default, as documents write it.
+    /// Sets the default, as documentation writes it.
     #[must_use]
     pub const fn default(mut self, default: &'static str) -> Self {
         self.default = default;
         self
     }
 
-    /// The same with the unit of a plain number, for documents.
+    /// Sets the unit of a plain number, for documentation.
     #[must_use]
     pub const fn unit(mut self, unit: &'static str) -> Self {
         self.unit = unit;
         self
     }
 
-    /// The same, never printed.
+    /// Marks the value as secret: it is never printed.
     #[must_use]
     pub const fn secret(mut self) -> Self {
         self.secret = true;
         self
     }
 
-    /// The same, which takes an object as the JSON that it is.
+    /// Accepts a JSON object as one value.
     #[must_use]
     pub const fn whole(mut self) -> Self {
         self.whole = true;
@@ -122,15 +123,15 @@ impl<T> Also<T> {
     }
 }
 
-/// Why a value was not taken.
+/// Why a value was not accepted.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Unfit {
-    /// Something else was expected: `a port`, to stand behind "give".
+    /// Something else was expected, such as `a port`. Error messages put it after "give".
     Expected(Expected),
-    /// There is no such option among the many that a row stands for.
+    /// The name matches a row with a free end, but there is no such option.
     Unknown,
-    /// Something that is an error by itself.
+    /// Setting the option failed with an error of its own.
     Error(TransportError),
 }
 
@@ -146,21 +147,22 @@ impl From<TransportError> for Unfit {
     }
 }
 
-/// What becomes of a name that is known elsewhere, to Node's clients as a rule, and is no option here.
+/// What happens to a name that is not an option here but is known elsewhere, usually to Node's clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Foreign {
-    /// It has no effect, and a warning says why.
+    /// The option has no effect. A warning says why.
     Moot(&'static str),
-    /// The same, without a word where it has the first as its value.
+    /// The option has no effect. A warning says why, unless the value is the one in the first field.
     MootUnless(&'static str, &'static str),
-    /// It has to have the first as its value; the second is what to give instead of any other.
+    /// Only the value in the first field is accepted. For any other, the error says to give what is in the
+    /// second field.
     Only(&'static str, Expected),
-    /// It is refused with what to give instead.
+    /// The option is refused. The error says what to give instead.
     Refused(Expected),
 }
 
-/// What [`options!`](crate::options!) writes a row of.
+/// The functions with which [`options!`](crate::options!) builds a row.
 #[doc(hidden)]
 pub mod row {
     use super::{Also, Row};
@@ -197,14 +199,15 @@ pub mod row {
     }
 }
 
-/// Writes a set of options: a struct, and [`Options`](crate::options::Options) for it. The module
-/// [`options`](mod@crate::options) has an example.
+/// Defines a set of options: a struct, and the implementation of [`Options`](crate::options::Options) for it.
+/// The module [`options`](mod@crate::options) has an example.
 ///
-/// * `fields`: what it means, `"name" | "other name": KIND => pub field: Type = default;`
-/// * `first`, `then`: options without a field of their own, which stand before or behind those in the table:
+/// * `fields`: options with a field, each with its meaning as the doc comment:
+///   `"name" | "other name": KIND => pub field: Type = default;`
+/// * `first`, `then`: options without a field of their own. The table lists them before or after the others:
 ///   `"name": Also::new(…);`
-/// * `shared`: sets that others have too, `pub field: Set = default;`
-/// * `state`: fields that are no options.
+/// * `shared`: sets that other sets share too: `pub field: Set = default;`
+/// * `state`: fields that are not options.
 #[macro_export]
 macro_rules! options {
     (
@@ -252,7 +255,7 @@ macro_rules! options {
             }
         }
 
-        /// Without secrets.
+        /// Prints no secrets.
         impl ::std::fmt::Debug for $Set {
             fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 let mut debug = f.debug_struct(stringify!($Set));
@@ -340,11 +343,12 @@ macro_rules! options {
         }
 
         impl $Set {
-            /// Sets an option by its name. A value is text as in the query of a URL: times take a unit
-            /// (`500ms`, `10s`, `2m`), an object is JSON, or its keys stand behind a dot (`tls.caFile`).
+            /// Sets an option by its name. The value is text, as in the query of a URL. Times take a unit
+            /// (`500ms`, `10s`, `2m`). An object is JSON, or each of its keys is set by a name with a dot
+            /// (`tls.caFile`).
             ///
             /// # Errors
-            /// When there is no such option, or the value does not fit. What is secret is not in the message.
+            /// If there is no such option, or if the value is not valid. The message contains no secrets.
             #[allow(dead_code, reason = "sets that others share are set by those")]
             pub fn set(
                 &mut self,

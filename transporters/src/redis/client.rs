@@ -21,10 +21,10 @@ use super::topology;
 use crate::bus::{Client, Port, Server};
 use crate::{PacketKind, Route, Topics, TransportError};
 
-/// The time that the other connection has to show whether the server is still there.
+/// The time in which the other connection must show whether the server is still there.
 const SECOND_OPINION: Duration = Duration::from_millis(250);
 
-/// Knows the servers.
+/// Opens sessions with the servers.
 pub(super) struct RedisClient {
     options: Arc<RedisOptions>,
     dialer: Arc<Dialer>,
@@ -41,13 +41,13 @@ impl RedisClient {
         })
     }
 
-    /// As whom this node shows itself to a Redis server.
+    /// The identity of this node for a Redis server.
     fn identity(&self, server: &Server, port: &Port) -> Identity {
         let listed = || self.options.servers.iter();
         let own = |server: &Server| (server.user.clone(), server.password.clone());
         let (user, password) = match own(server) {
             (None, None) => match (self.options.username.clone(), self.options.password.clone()) {
-                // Servers of one list share what one of them has.
+                // Servers of one list share the credentials that one of them has.
                 (None, None) => {
                     listed().map(own).find(|(_, password)| password.is_some()).unwrap_or_default()
                 }
@@ -60,7 +60,7 @@ impl RedisClient {
         Identity { user, password, name, db: self.options.db }
     }
 
-    /// Both connections; the one that listens first, as Node does.
+    /// Opens both connections. As in Node, the one that listens comes first.
     async fn pair(&self, server: &Server, end: &End, port: &Port) -> Result<(Line, Line), TransportError> {
         let refused =
             |why: Box<dyn std::error::Error + Send + Sync>| TransportError::connect(server.to_string(), why);
@@ -95,9 +95,9 @@ impl RedisClient {
     }
 }
 
-/// Tells which of the connections the server closed.
+/// Finds out which of the two connections the server closed.
 async fn closed([mut listening, mut publishing]: [watch::Receiver<bool>; 2], publisher: Line, end: End) {
-    // Errors say that a task has gone with the session.
+    // An error means that a task has ended with the session.
     tokio::select! {
         _ = listening.wait_for(|over| *over) => {}
         _ = publishing.wait_for(|over| *over) => {}
@@ -117,7 +117,7 @@ impl Client for RedisClient {
     type Topic = Arc<str>;
     type Session = RedisSession;
 
-    /// Anything names a channel.
+    /// Any text is a valid channel.
     fn topic(&self, topics: &Topics, to: &Route, kind: PacketKind) -> Result<Self::Topic, &'static str> {
         Ok(topics.to(to, kind).into())
     }

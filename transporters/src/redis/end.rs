@@ -3,7 +3,7 @@
 use crate::TransportError;
 use crate::bus::First;
 
-/// The first reason counts.
+/// Why a session ended. The first reason counts.
 #[derive(Clone, Default)]
 pub(super) struct End(First<String>);
 

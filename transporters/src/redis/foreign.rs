@@ -1,4 +1,4 @@
-//! Options of ioredis, Node's client, that are none here.
+//! Options of ioredis, Node's client, that do not exist here.
 
 use crate::options::Foreign;
 

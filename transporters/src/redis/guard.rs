@@ -1,4 +1,4 @@
-//! Watches over a session: whether the server is still there, and still the right one.
+//! Watches a session: whether the server is still there, and still the right one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,23 +11,23 @@ use super::sentinel::Sentinel;
 use super::topology;
 use crate::TransportError;
 
-/// What makes a server the right one.
+/// The condition under which a server is the right one.
 pub(super) enum Guard {
-    /// Nothing.
+    /// There is no condition.
     None,
-    /// It is the master, and Sentinel says so, too.
+    /// The server is the master, and Sentinel says so too.
     Sentinel {
         sentinel: Box<Sentinel>,
-        /// Where Sentinel said the master was.
+        /// The address of the master, as Sentinel gave it when the session was opened.
         told: (String, u16),
         places: Arc<Places>,
     },
-    /// It belongs to the larger part of the cluster.
+    /// The server belongs to the larger part of the cluster.
     Cluster(topology::Watch),
 }
 
 impl Guard {
-    /// Looks every `interval`, until something is wrong.
+    /// Checks every `interval`, until something is wrong.
     pub(super) async fn watch(self, [listener, publisher]: [Line; 2], interval: Duration, end: End) {
         let there = async {
             loop {
@@ -44,7 +44,7 @@ impl Guard {
         end.with(why);
     }
 
-    /// Why the server is the right one no more.
+    /// Resolves with the reason once the server is no longer the right one.
     async fn right_one(self, line: &Line, interval: Duration) -> String {
         match self {
             Self::None => std::future::pending().await,
@@ -78,10 +78,10 @@ impl Guard {
     }
 }
 
-/// Whether a server takes itself for a master.
+/// Checks that a server considers itself the master.
 ///
 /// # Errors
-/// When it is none, or does not answer.
+/// If the server is not a master, or does not answer.
 pub(super) async fn master(line: &Line) -> Result<(), String> {
     let role = line.ask(&redis::cmd("ROLE")).await.map_err(|why| why.to_string())?;
     match &role {
@@ -89,7 +89,7 @@ pub(super) async fn master(line: &Line) -> Result<(), String> {
             Some(role) if role == "master" => Ok(()),
             _ => Err("this server is no master any more".to_owned()),
         },
-        // Not allowed to ask: Sentinel's word has to do.
+        // This user may not ask for the role. Sentinel's answer has to be enough.
         _ => Ok(()),
     }
 }

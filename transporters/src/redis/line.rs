@@ -15,7 +15,7 @@ use crate::TransportError;
 /// Commands that may wait for the connection's task.
 const COMMANDS: usize = 64;
 
-/// As whom a connection shows itself, and where it works.
+/// How a connection identifies itself, and the database that it uses.
 #[derive(Clone, Default)]
 pub(super) struct Identity {
     pub(super) user: Option<String>,
@@ -24,18 +24,18 @@ pub(super) struct Identity {
     pub(super) db: u32,
 }
 
-/// A connection; it lives until its session ends, or until every copy of it is gone.
+/// A connection. It lives until its session ends, or until all its clones are dropped.
 #[derive(Clone)]
 pub(super) struct Line {
     connection: MultiplexedConnection,
-    /// Grows with whatever arrives, as far as somebody counts it.
+    /// Grows with everything that arrives, as far as it is counted.
     heard: Arc<AtomicU64>,
     limit: Duration,
 }
 
 impl Line {
-    /// Greets the server. What it sends without being asked goes to `push`. Somebody has to drive the
-    /// connection: it ends with the future that comes with it.
+    /// Greets the server and logs in. What the server sends without being asked goes to `push`. The caller
+    /// must drive the future that is returned: the connection ends when it ends.
     pub(super) async fn open(
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         identity: &Identity,
@@ -53,7 +53,7 @@ impl Line {
             info = info.set_password(password);
         }
         let heard = Arc::new(AtomicU64::new(0));
-        // Each wait has its own bound here.
+        // Each wait has its own limit here.
         let mut config =
             AsyncConnectionConfig::new().set_response_timeout(None).set_pipeline_buffer_size(COMMANDS);
         if let Some(push) = push {
@@ -68,10 +68,10 @@ impl Line {
         Ok((Self { connection, heard, limit }, driver.boxed()))
     }
 
-    /// Tells the server what the connection is called.
+    /// Tells the server the name of the connection.
     pub(super) async fn name(&self, identity: &Identity) -> Result<(), RedisError> {
         let mut command = redis::cmd("CLIENT");
-        // A server that does not allow it is as good.
+        // It does not matter if the server does not allow this.
         self.ask(command.arg("SETNAME").arg(&identity.name)).await.map(drop)
     }
 
@@ -79,14 +79,14 @@ impl Line {
         self.connection.clone()
     }
 
-    /// The answer to a command, be it an error of the server. A connection on which nothing arrives for
-    /// too long is as good as lost.
+    /// Returns the answer to a command, which may be an error of the server. If nothing arrives on the
+    /// connection for too long, the connection counts as lost.
     pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, RedisError> {
         let mut connection = self.connection.clone();
         self.patient(connection.send_packed_command(command)).await
     }
 
-    /// An answer to what has been handed over, waited for as [`Self::ask`] does.
+    /// Waits for the answer to something that has been handed over, as [`Self::ask`] does.
     pub(super) async fn patient<T>(
         &self,
         answer: impl Future<Output = Result<T, RedisError>>,
@@ -105,12 +105,12 @@ impl Line {
         }
     }
 
-    /// Whether the server is there.
+    /// Checks that the server is there.
     pub(super) async fn ping(&self) -> Result<(), TransportError> {
         self.ask(&redis::cmd("PING")).await.map(drop).map_err(|why| self.lost(&why))
     }
 
-    /// How a connection is reported as lost.
+    /// The error that reports the connection as lost.
     pub(super) fn lost(&self, why: &RedisError) -> TransportError {
         TransportError::Lost(if why.is_timeout() {
             format!("the server gave no answer for {:?}", self.limit)
@@ -120,7 +120,7 @@ impl Line {
     }
 }
 
-/// Texts in a list, whatever kind of text they are.
+/// The texts in a list, of any kind of text.
 pub(super) fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::Array(items) | Value::Set(items) => items.iter().filter_map(text).collect(),

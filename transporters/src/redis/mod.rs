@@ -1,23 +1,23 @@
 //! Redis pub/sub: a single server, a master behind Sentinel, or a Cluster (protocol chapter 3.4).
 //!
-//! Channels are Moleculer's topics, exactly Node's; ordinary `PUBLISH` and `SUBSCRIBE`, no patterns, no
-//! streams, no sharded pub/sub. A session is a pair of connections with one server, as Node's is: one
-//! that listens, one that publishes, in RESP3 (Redis 6 and later).
+//! Channels are named like Moleculer's topics, exactly as in Node. The transporter uses ordinary `PUBLISH`
+//! and `SUBSCRIBE`, no patterns, no streams and no sharded pub/sub. As in Node, a session is a pair of
+//! connections with one server. One listens and the other publishes, both in RESP3 (Redis 6 and later).
 //!
-//! * `options`, `node_form`, `foreign`: settings, from texts and from the objects that Node takes; what of
-//!   Node's has no meaning here;
-//! * `places`: which servers there are, those that a cluster tells included;
+//! * `options`, `node_form`, `foreign`: settings, from text and from the objects that Node takes, and the
+//!   options of Node that have no meaning here;
+//! * `places`: which servers there are, including those that a cluster reports;
 //! * `stream`, `line`: from a socket to a connection that speaks RESP;
-//! * `client`, `session`, `reader`, `publisher`: what the kit for message servers asks for;
+//! * `client`, `session`, `reader`, `publisher`: the parts that `crate::bus` asks for;
 //! * `sentinel`, `topology`, `guard`: whether the server is still there, and still the right one.
 //!
 //! # Why not the library's own connections for Sentinel and Cluster
 //!
-//! redis-rs has a connection manager, a Sentinel client and a cluster connection, which reconnect and
-//! subscribe again by themselves, hold commands back meanwhile, and keep connections with every node of a
-//! cluster. Here a lost session has to be thrown away whole, with nothing held back and nothing left open.
-//! And a Cluster passes what is published on one node to all others, so one node is enough: the rest are
-//! further servers to go to.
+//! redis-rs has a connection manager, a Sentinel client and a cluster connection. They reconnect and
+//! subscribe again by themselves, hold commands back in the meantime, and keep connections with every node of
+//! a cluster. Here a lost session is thrown away whole. Nothing is held back, and nothing stays open. A
+//! cluster passes everything that is published on one node to all others, so a connection with one node is
+//! enough. The other nodes are further servers to try.
 //!
 //! ```
 //! use ligand_transporters::redis::{Redis, RedisOptions};
@@ -58,7 +58,7 @@ use crate::{Capabilities, Connection, Link, TransportError, Transporter};
 use client::RedisClient;
 
 backend! {
-    /// The Redis transporter: its configuration, to be opened by a node.
+    /// The Redis transporter. It holds the configuration, and a node connects with it.
     Redis of RedisOptions
 }
 

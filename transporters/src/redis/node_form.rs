@@ -1,4 +1,4 @@
-//! What Node.js is given as objects: Sentinel, Cluster, and where told addresses lead.
+//! The options that Node takes as objects: Sentinel, Cluster, and the map of addresses.
 
 use serde_json::Value;
 
@@ -60,7 +60,7 @@ impl RedisOptions {
     }
 }
 
-/// A list of `{host, port}`, URLs and ports; also without its brackets.
+/// A list of `{host, port}`, URLs and ports, with or without its brackets.
 fn nodes(name: &str, list: &str, default_port: u16) -> Result<Vec<Server>, TransportError> {
     let wrong = || wrong(name, "a list of { host, port } or of host:port");
     let list = match list.starts_with('[') {
@@ -91,7 +91,7 @@ fn nodes(name: &str, list: &str, default_port: u16) -> Result<Vec<Server>, Trans
     Ok(nodes)
 }
 
-/// Keys and values, the latter as text.
+/// The keys and values of an object, with the values as text.
 fn object(name: &str, text: &str) -> Result<Vec<(String, String)>, TransportError> {
     let object: serde_json::Map<String, Value> =
         serde_json::from_str(text).map_err(|error| wrong(name, &format!("an object ({error})")))?;
@@ -99,7 +99,7 @@ fn object(name: &str, text: &str) -> Result<Vec<(String, String)>, TransportErro
         Value::String(text) => text,
         other => other.to_string(),
     };
-    // Node's way to leave an option out.
+    // In Node, `null` leaves an option out.
     let given = object.into_iter().filter(|(_, value)| !value.is_null());
     Ok(given.map(|(key, value)| (key, text(value))).collect())
 }

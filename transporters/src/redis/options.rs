@@ -12,7 +12,7 @@ use crate::options;
 use crate::options::kind::{flag, maybe, milliseconds, parsed, text};
 use crate::options::{Also, BYTES, FLAG, Kind, MILLISECONDS, SECRET, TEXT, Unfit};
 
-/// What the servers of the list are.
+/// What kind of servers the list has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Mode {
     /// Redis servers.
@@ -37,8 +37,8 @@ impl Mode {
 options! {
     /// Options of the Redis transporter.
     ///
-    /// Node's objects for Sentinel (`sentinels`, `name`) and Cluster (`cluster`) are understood by
-    /// [`RedisOptions::set`].
+    /// [`RedisOptions::set`] accepts Node's objects for Sentinel (`sentinels`, `name`) and Cluster
+    /// (`cluster`).
     #[derive(Clone)]
     pub struct RedisOptions of "the Redis transporter", elsewhere FOREIGN;
     first {
@@ -98,24 +98,24 @@ options! {
     shared {
         /// TLS, for `rediss://`.
         pub tls: TlsOptions = TlsOptions::default();
-        /// Bounds of queues and waits.
+        /// Limits of queues and waits.
         pub limits: BusLimits = BusLimits::default();
     }
     state {
         pub(super) servers: Vec<Server> = Vec::new();
         pub(super) mode: Mode = Mode::Single;
-        /// Where addresses lead that Sentinel or a cluster tells.
+        /// Maps the addresses that Sentinel or a cluster reports to the addresses to connect to.
         pub nat_map: BTreeMap<String, String> = BTreeMap::new();
-        /// Whether connections are encrypted whatever the URL says.
+        /// Whether connections use TLS, regardless of the URL.
         pub secure: bool = false;
-        /// The name that a certificate has to be for; without, the host.
+        /// The name that a server's certificate must be valid for. The default is the host.
         pub tls_server_name: Option<String> = None;
     }
 }
 
 const KEPT_ALIVE: Duration = Duration::from_secs(10);
 
-// Node's 0 leaves the time to the system, which takes hours.
+// In Node, 0 leaves the time to the system, which takes hours.
 const KEEP_ALIVE: Kind<Duration> = MILLISECONDS.reading(|text| match milliseconds(text)? {
     Duration::ZERO => Ok(KEPT_ALIVE),
     time => Ok(time.max(Duration::from_secs(1))),
@@ -218,18 +218,18 @@ impl RedisOptions {
         vec![Server { host: self.host.clone().unwrap_or(server.host), ..server }]
     }
 
-    /// Whether Redis servers, as opposed to Sentinel, are talked to in TLS.
+    /// Whether connections with Redis servers use TLS. Sentinel has a setting of its own.
     pub(super) fn is_secure(&self) -> bool {
         let given = self.secure || self.tls != TlsOptions::default();
         given || self.servers.iter().any(|server| server.scheme.starts_with("rediss"))
     }
 
-    /// Whether Sentinel is talked to in TLS.
+    /// Whether connections with Sentinel use TLS.
     pub(super) fn is_secure_sentinel(&self) -> bool {
         self.secure_sentinel || self.servers.iter().any(|server| server.scheme == "rediss-sentinel")
     }
 
-    /// Where an address leads that a server told.
+    /// The address to connect to for an address that a server reports.
     pub(super) fn mapped(&self, host: &str, port: u16) -> (String, u16) {
         let told = self.nat_map.get(&format!("{host}:{port}"));
         let real = told.and_then(|real| real.rsplit_once(':'));
@@ -239,7 +239,7 @@ impl RedisOptions {
         }
     }
 
-    /// The servers of a list, which have to be of one kind.
+    /// Adds the servers of a list, which must all be of one kind.
     pub(super) fn extend(&mut self, list: Vec<Server>, mode: Mode) -> Result<(), TransportError> {
         if !self.servers.is_empty() && self.mode != mode {
             return Err(TransportError::Config(

@@ -1,4 +1,4 @@
-//! Which servers there are: those of the configuration, and those that a cluster told.
+//! The servers to try: those of the configuration, and those that a cluster reported.
 
 use rand::seq::SliceRandom as _;
 
@@ -7,7 +7,7 @@ use super::options::Mode;
 use crate::bus::Server;
 use crate::locks::{Mutex, MutexGuard};
 
-/// Nodes of a cluster that are remembered.
+/// The number of cluster nodes that are remembered.
 const MAX: usize = 1000;
 
 /// See the module.
@@ -21,7 +21,7 @@ impl Places {
     pub(super) fn new(options: &RedisOptions) -> Self {
         let mut configured = options.list();
         if options.mode == Mode::Cluster {
-            // Any node will do: not all of ours at the same one.
+            // Any node of the cluster will do. Shuffling keeps our nodes from all using the same one.
             configured.shuffle(&mut rand::rng());
         }
         Self { configured, told: Mutex::default() }
@@ -31,7 +31,7 @@ impl Places {
         self.configured.len() + self.told().len()
     }
 
-    /// A server by its number, which may have become too large since it was counted.
+    /// A server by its number. The number may have become too large since the servers were counted.
     pub(super) fn at(&self, number: usize) -> Server {
         let told = self.told();
         let number = number % (self.configured.len() + told.len()).max(1);
@@ -41,7 +41,7 @@ impl Places {
         }
     }
 
-    /// A server at an address that was told: everything else as configured.
+    /// A server at a reported address, with everything else as configured.
     pub(super) fn like(&self, (host, port): (String, u16)) -> Server {
         let model = &self.configured[0];
         Server {
@@ -54,7 +54,7 @@ impl Places {
         }
     }
 
-    /// Takes over the nodes that a cluster has now.
+    /// Replaces the reported nodes with those that the cluster has now.
     pub(super) fn learn(&self, addresses: impl IntoIterator<Item = (String, u16)>) {
         let mut list: Vec<Server> = Vec::new();
         for address in addresses {

@@ -1,4 +1,5 @@
-//! What a session publishes: batches go out as pipelines, a few of them at a time without an answer.
+//! Publishes the frames of a session. Batches are sent as pipelines, and a few of them may be without an
+//! answer at a time.
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -16,12 +17,13 @@ use super::line::Line;
 use crate::bus::{Parcel, Port};
 use crate::{Link, TransportError};
 
-/// Pipelines without an answer: so many of one unit of bytes, fewer of larger ones.
+/// The number of pipelines that may be without an answer, if each has one unit of bytes. Larger ones count
+/// more.
 const WINDOW: u32 = 32;
 const UNIT: usize = 32 * 1024;
-/// Bytes of a pipeline, unless a single frame has more.
+/// Bytes of a pipeline, unless a single frame is larger.
 const PIPELINE_BYTES: usize = 8 * UNIT;
-/// `*3\r\n$7\r\nPUBLISH\r\n` and the lengths of a channel and a payload.
+/// The size of `*3\r\n$7\r\nPUBLISH\r\n` and of the lengths of a channel and a payload.
 const COMMAND: usize = 64;
 
 /// See the module.
@@ -31,17 +33,17 @@ pub(super) struct Publisher {
     sent: mpsc::Sender<Sent>,
 }
 
-/// A pipeline on its way.
+/// A pipeline that waits for its answers.
 struct Sent {
     answers: BoxFuture<'static, Result<Vec<Value>, RedisError>>,
-    /// What it publishes where, for what the server refuses.
+    /// The channel and the token of each frame, in case the server refuses it.
     frames: Vec<(Arc<str>, u64)>,
     _room: OwnedSemaphorePermit,
 }
 
 impl Publisher {
     pub(super) fn start(line: Line, end: End, port: &Port) -> Self {
-        // Never full: it holds as many as the window does.
+        // This channel is never full, because it has room for a whole window.
         let (sent, mut sending) = mpsc::channel::<Sent>(WINDOW as usize);
         let answers = Answers { line: line.clone(), link: port.link().clone() };
         port.spawn(async move {
@@ -54,7 +56,7 @@ impl Publisher {
         Self { line, window: Arc::new(Semaphore::new(WINDOW as usize)), sent }
     }
 
-    /// Hands parcels over; waits while too much is without an answer.
+    /// Hands parcels over. Waits while too much is without an answer.
     pub(super) async fn publish(
         &self,
         parcels: &mut VecDeque<Parcel<Arc<str>>>,
@@ -84,12 +86,12 @@ impl Publisher {
         let mut pipeline = Pipeline::with_capacity(1);
         pipeline.add_command(command(&parcel.topic, &parcel.payload));
         let frames = vec![(Arc::clone(&parcel.topic), parcel.token)];
-        // An error says that the connection is gone, and the parcel still here.
+        // After an error the connection is gone, and the parcel is still here.
         self.hand_over(pipeline, frames, room).is_err().then_some(parcel)
     }
 
     /// # Errors
-    /// The connection is gone, and nothing was handed over.
+    /// If the connection is gone. Nothing was handed over then.
     fn hand_over(
         &self,
         pipeline: Pipeline,
@@ -100,9 +102,9 @@ impl Publisher {
         let place = self.sent.try_reserve().map_err(gone)?;
         let mut connection = self.line.connection();
         let publishing = async move { connection.send_packed_commands(&pipeline, 0, pipeline.len()).await };
-        // The first look hands it over, for there is more room than the window is wide; and it has to,
-        // whatever this task has done in its turn, or the next one could overtake it. Who waits for the
-        // answers is somebody else.
+        // The first poll hands the pipeline over, because there is more room than the window is wide. It must
+        // do so regardless of this task's budget, or the next pipeline could overtake it. Another task waits
+        // for the answers.
         let mut answers = unconstrained(publishing).boxed();
         let answers = match answers.poll_unpin(&mut Context::from_waker(noop_waker_ref())) {
             Poll::Ready(answers) => {
@@ -116,12 +118,12 @@ impl Publisher {
 
     /// Resolves once the server has answered everything.
     pub(super) async fn settled(&self) {
-        // An error says that it is closed, which nobody does.
+        // An error means that the window is closed, which never happens.
         let _ = self.window.acquire_many(WINDOW).await;
     }
 }
 
-/// How many of these make the next pipeline, and their bytes.
+/// The number of parcels in the next pipeline, and their bytes.
 fn measure<T>(parcels: &VecDeque<Parcel<T>>) -> (usize, usize) {
     let (mut count, mut bytes) = (0, 0);
     for parcel in parcels {
@@ -140,7 +142,7 @@ fn command(channel: &str, payload: &Bytes) -> Cmd {
     command
 }
 
-/// Looks at the answers.
+/// Handles the answers.
 struct Answers {
     line: Line,
     link: Link,

@@ -1,8 +1,8 @@
-//! Takes what arrives straight from the connection that listens.
+//! Takes frames directly from the connection that listens.
 //!
-//! The library hands each message to a function, at once and without a bound. So its connection is driven
-//! by the reader of the node itself and by nothing else: what is not handled yet stays with the server,
-//! and a socket that has more to give is left alone as soon as there is enough for one batch.
+//! The library hands each message to a function, at once and without a bound. So only the node's reader
+//! drives the connection. What is not handled yet stays with the server. A socket that has more data is left
+//! alone as soon as there is enough for one batch.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -23,21 +23,21 @@ use crate::bus::Intake;
 use crate::locks::{Mutex, MutexGuard};
 use crate::{Frame, Source, Topics, TransportError};
 
-/// Frames that are enough for a batch.
+/// The number of frames that is enough for a batch.
 const FRAMES: usize = 512;
-/// Bytes taken from the socket at once.
+/// Bytes that are taken from the socket at once.
 const READ: usize = 64 * 1024;
 
-/// What the socket, the library and the reader share.
+/// The state that the socket, the library and the reader share.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
     frames: Mutex<Vec<Frame>>,
-    /// Bytes read since the last message was complete.
+    /// Bytes that were read since the last complete message.
     incomplete: AtomicUsize,
 }
 
 impl Arrivals {
-    /// What the library calls with all that is not an answer.
+    /// The function that the library calls for everything that is not an answer.
     pub(super) fn take_in(self: Arc<Self>, topics: Topics) -> impl Fn(PushInfo) + Send + Sync + 'static {
         move |push| {
             self.incomplete.store(0, Ordering::Relaxed);
@@ -56,12 +56,12 @@ impl Arrivals {
     }
 }
 
-/// A socket that pauses when there is enough for a batch, and ends in front of a packet that is too large.
+/// A socket that pauses when there is enough for a batch, and that ends before a packet that is too large.
 pub(super) struct Gate {
     pub(super) stream: Box<dyn Stream>,
     pub(super) arrivals: Arc<Arrivals>,
     pub(super) max_incoming: usize,
-    /// The library does not pass on why a connection ended.
+    /// The reason is kept here, because the library does not pass it on.
     pub(super) end: End,
 }
 
@@ -72,7 +72,7 @@ impl AsyncRead for Gate {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.arrivals.frames().len() >= FRAMES {
-            // The reader takes them before it comes here again.
+            // The reader takes the frames before it polls again.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -105,7 +105,7 @@ impl AsyncWrite for Gate {
     }
 }
 
-/// Drives the connection; it ends with it.
+/// Drives the connection, and ends with it.
 pub(super) struct Reader {
     pub(super) driver: BoxFuture<'static, ()>,
     pub(super) arrivals: Arc<Arrivals>,

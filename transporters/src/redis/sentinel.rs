@@ -8,7 +8,7 @@ use super::stream::Dialer;
 use crate::TransportError;
 use crate::bus::{Port, Server};
 
-/// One Sentinel, connected to when it is asked, and kept while it answers.
+/// One Sentinel. The connection is opened when the Sentinel is asked, and kept while it answers.
 pub(super) struct Sentinel {
     options: Arc<RedisOptions>,
     dialer: Arc<Dialer>,
@@ -28,20 +28,20 @@ impl Sentinel {
         Self { options, dialer, server, port, line: tokio::sync::Mutex::default() }
     }
 
-    /// Turns to another Sentinel.
+    /// Switches to another Sentinel.
     pub(super) fn turn_to(&mut self, server: Server) {
         self.server = server;
         *self.line.get_mut() = None;
     }
 
-    /// The address of the master, as the Sentinel tells it.
+    /// Asks the Sentinel for the address of the master.
     pub(super) async fn master(&self) -> Result<(String, u16), TransportError> {
         let failed = |why: Box<dyn std::error::Error + Send + Sync>| {
             TransportError::connect(self.server.to_string(), why)
         };
         let name = self.options.master.as_deref().unwrap_or_default();
         let mut kept = self.line.lock().await;
-        // Put back only after an answer.
+        // The connection is put back only after an answer.
         let line = match kept.take() {
             Some(line) => line,
             None => self.connect().await.map_err(failed)?,

@@ -1,4 +1,4 @@
-//! A pair of connections with one server: one listens, one publishes.
+//! A pair of connections with one server. One listens, the other publishes.
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
@@ -36,7 +36,8 @@ impl Session for RedisSession {
     }
 
     async fn subscribe(&self, to: &[Subscription]) -> Result<(), TransportError> {
-        // One command each, since a refusal names no channel; all of them on their way at once.
+        // Each channel has its own command, because a refusal names no channel. All commands are sent at
+        // once.
         let channels = to.iter().map(|one| self.topics.of(one));
         let confirmed = join_all(channels.map(|channel| {
             let mut connection = self.listener.connection();

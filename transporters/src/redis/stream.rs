@@ -1,7 +1,7 @@
-//! Opens sockets, with TLS where it is asked for.
+//! Opens sockets, with TLS if it is configured.
 //!
-//! The library would open its own, but with whatever provider of cryptography the process has, if it has
-//! exactly one, and a choice of the version of IP it has not.
+//! The library could open its own sockets. But it would use the process-wide provider of cryptography, if
+//! there is exactly one, and it cannot choose the version of IP.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,12 +13,12 @@ use super::RedisOptions;
 use crate::TransportError;
 use crate::bus::Server;
 
-/// Bytes both ways.
+/// A stream of bytes in both directions.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync> Stream for S {}
 
-/// How sockets are opened.
+/// Opens sockets.
 pub(super) struct Dialer {
     options: Arc<RedisOptions>,
     #[cfg(feature = "redis-tls")]
@@ -67,7 +67,7 @@ impl Dialer {
         socket.set_nodelay(self.options.no_delay)?;
         let time = self.options.keep_alive;
         let keep_alive = socket2::TcpKeepalive::new().with_time(time).with_interval(time);
-        // Without it, asking whether the server is there does the same.
+        // If this fails, asking whether the server is there serves the same purpose.
         let _ = socket2::SockRef::from(&socket).set_tcp_keepalive(&keep_alive);
         Ok(socket)
     }
@@ -83,7 +83,7 @@ impl Dialer {
     #[cfg(not(feature = "redis-tls"))]
     #[allow(clippy::unused_async, clippy::unused_self, reason = "the other one is none without the feature")]
     async fn encrypted(&self, _server: &Server, _socket: TcpStream) -> io::Result<Box<dyn Stream>> {
-        // Refused when the options were checked.
+        // The check of the options has already refused this.
         Err(io::Error::other("TLS is not compiled in"))
     }
 }

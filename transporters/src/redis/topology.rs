@@ -1,4 +1,4 @@
-//! What a node of a cluster tells about the others.
+//! What a node of a cluster says about the other nodes.
 
 use super::RedisOptions;
 use super::line::{Line, text};
@@ -7,21 +7,21 @@ use crate::locks::Mutex;
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// Nodes that are listed at most; more are not looked at.
+/// The largest number of nodes that are read. Any others are ignored.
 const MAX: usize = 10_000;
 
 /// A node's view of its cluster.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Topology {
-    /// Where nodes are that can be reached.
+    /// The addresses of the nodes that can be reached.
     pub(super) addresses: Vec<(String, u16)>,
     masters: usize,
     failing: usize,
 }
 
 impl Topology {
-    /// Reads the answer to `CLUSTER NODES`: one line per node, `<id> <host:port@bus[,name]> <flags> …`.
-    /// Lines of another form are left out.
+    /// Reads the answer to `CLUSTER NODES`: one line per node, `<id> <host:port@bus[,name]> <flags> …`. Lines
+    /// in another form are ignored.
     pub(super) fn read(text: &str) -> Self {
         let mut topology = Self::default();
         for line in text.lines().take(MAX) {
@@ -45,13 +45,13 @@ impl Topology {
         topology
     }
 
-    /// Whether this node has lost most of the others: what is published here does not reach them.
+    /// Whether this server has lost most of the masters. What is published here does not reach them.
     pub(super) fn is_cut_off(&self) -> bool {
         self.failing * 2 > self.masters
     }
 }
 
-/// Looks at the topology now and then.
+/// Checks the topology now and then.
 pub(super) struct Watch {
     options: Arc<RedisOptions>,
     places: Arc<Places>,
@@ -63,10 +63,10 @@ impl Watch {
         Self { options, places, looked: Mutex::default() }
     }
 
-    /// Learns where nodes are, unless it was asked not long ago.
+    /// Learns the addresses of the nodes, unless the server was asked recently.
     ///
     /// # Errors
-    /// When the server is of no use.
+    /// If the server is of no use.
     pub(super) async fn look(&self, line: &Line) -> Result<(), String> {
         let now = Instant::now();
         {
@@ -79,7 +79,7 @@ impl Watch {
         let mut question = redis::cmd("CLUSTER");
         let told = line.ask(question.arg("NODES")).await.map_err(|why| why.to_string())?;
         let Some(told) = text(&told) else {
-            // Not allowed, or no cluster: it can be used all the same.
+            // The user may not ask, or the server is not in a cluster. It can be used anyway.
             tracing::debug!(answer = ?told, "a server does not tell the nodes of its cluster");
             return Ok(());
         };

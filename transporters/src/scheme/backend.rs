@@ -1,18 +1,19 @@
-//! What makes a transporter of this crate out of its options.
+//! Defines a transporter of this crate by its options.
 
 use super::TransporterUrl;
 use crate::{TransportError, Transporter};
 
 /// A transporter of this crate.
 pub(crate) trait Backend: Transporter + Sized {
-    /// From a URL, with options behind and beside it.
+    /// Creates a transporter from a URL, with the options after the `?` and those beside the URL.
     ///
     /// # Errors
     /// [`TransportError::Config`] says what is wrong, without credentials.
     fn by_url(url: &TransporterUrl) -> Result<Self, TransportError>;
 }
 
-/// Writes the type of a transporter that consists of its options, which have `add_url` and `validate`.
+/// Defines the type of a transporter that consists of its options. They need the methods `add_url` and
+/// `validate`.
 macro_rules! backend {
     ($(#[$doc:meta])* $Backend:ident of $Options:ident) => {
         $(#[$doc])*
@@ -22,28 +23,30 @@ macro_rules! backend {
         }
 
         impl $Backend {
-            /// With defaults.
+            /// Creates a transporter with the default options.
             #[must_use]
             pub fn new() -> Self {
                 Self::default()
             }
 
-            /// With these options.
+            /// Creates a transporter with these options.
             ///
             /// # Errors
-            /// [`TransportError::Config`](crate::TransportError::Config) when they do not go together.
+            /// [`TransportError::Config`](crate::TransportError::Config) if the options contradict each
+            /// other.
             pub fn with_options(options: $Options) -> Result<Self, $crate::TransportError> {
                 options.validate()?;
                 Ok(Self { options })
             }
 
-            /// From a URL, or a bare name for defaults. Options stand behind a `?`, by the names that
+            /// Creates a transporter from a URL, or from a bare name for the defaults. Options follow a `?`,
+            /// by the names that
             #[doc = concat!("[`", stringify!($Options), "`] gives.")]
             ///
             /// # Errors
-            /// [`TransportError::Config`](crate::TransportError::Config) when the URL is of another scheme or
-            /// broken, when there is no such option, or when a value does not fit. What is secret is not in the
-            /// message.
+            /// [`TransportError::Config`](crate::TransportError::Config) if the URL has another scheme or is
+            /// malformed, if there is no such option, or if a value is not valid. The message contains no
+            /// secrets.
             pub fn from_url(url: &str) -> Result<Self, $crate::TransportError> {
                 Self::with_options($Options::new(url)?)
             }
@@ -56,10 +59,11 @@ macro_rules! backend {
         }
 
         impl $Options {
-            /// From a URL, with options behind a `?`.
+            /// Creates the options from a URL. Options follow a `?`.
             ///
             /// # Errors
-            /// [`TransportError::Config`](crate::TransportError::Config) says what is wrong, without credentials.
+            /// [`TransportError::Config`](crate::TransportError::Config) says what is wrong, without
+            /// credentials.
             pub fn new(url: &str) -> Result<Self, $crate::TransportError> {
                 let mut options = Self::default();
                 options.add_url(url)?;

@@ -1,13 +1,13 @@
-//! Whatever names a transporter in code.
+//! What names a transporter in code.
 
 use std::sync::Arc;
 
 use super::TransporterUrl;
 use crate::Transporter;
 
-/// Whatever names a transporter: a URL, or a configured transporter.
+/// A value that names a transporter: a URL, or a configured transporter.
 pub trait IntoTransporter: sealed::Sealed {
-    /// What it names. For the broker.
+    /// The transporter that it names. For the broker.
     #[doc(hidden)]
     fn into_choice(self) -> TransporterChoice;
 }

@@ -1,4 +1,4 @@
-//! From a URL to a transporter.
+//! Finds the transporter for a URL.
 
 mod backend;
 mod into;
@@ -20,12 +20,12 @@ use crate::suggest::nearest;
 use crate::{TransportError, Transporter};
 use registry::is_of_scheme;
 
-/// The transporters that exist: where they are, schemes of URLs (the first is also the name that Moleculer
-/// knows), the feature that brings them.
+/// The transporters that exist. Each has a module, the schemes of its URLs, and the feature that compiles it
+/// in. The first scheme is also the name that Moleculer knows.
 macro_rules! schemes {
     ($($module:ident::$Backend:ident: [$first:literal $(, $alias:literal)*] if $feature:literal;)*) => {
-        /// The schemes this build understands, with the feature that brings each one; empty where none
-        /// does.
+        /// The schemes that this build understands, each with the feature that compiles it in. The feature is
+        /// empty for a scheme that needs none.
         pub const SCHEMES: &[(&str, &str)] = &[
             ("memory", ""),
             $(#[cfg(feature = $feature)] ($first, $feature),)*
@@ -89,17 +89,17 @@ fn made<B: Backend>(url: &TransporterUrl) -> Result<Arc<dyn Transporter>, Transp
 /// Moleculer writes it.
 ///
 /// # Errors
-/// [`TransportError::Config`] when the scheme is unknown or not compiled in, or when the URL has an error; the
+/// [`TransportError::Config`] if the scheme is unknown or not compiled in, or if the URL has an error. The
 /// message says what to do.
 pub fn transporter_for(url: &str) -> Result<Arc<dyn Transporter>, TransportError> {
     Schemes::default().transporter(&TransporterUrl::new(url))
 }
 
-/// The transporter of a kind (`TCP`) with options by Node's names, as in Node's `{ type, options }`. Objects among
-/// the values are JSON.
+/// The transporter of a kind such as `TCP`, with options by Node's names, as in Node's `{ type, options }`. A
+/// value that is an object is JSON.
 ///
 /// # Errors
-/// [`TransportError::Config`] names an unknown kind, an unknown option, or a value that does not fit.
+/// [`TransportError::Config`] names the unknown kind, the unknown option, or the value that is not valid.
 pub fn transporter_with(
     kind: &str,
     options: impl IntoIterator<Item = (String, String)>,
@@ -108,7 +108,7 @@ pub fn transporter_with(
     Schemes::default().transporter(&TransporterUrl::new(kind).with_options(options))
 }
 
-/// What is said of a scheme that no transporter has, beside those of this program's own.
+/// The error for a scheme that no transporter has. `own` are the schemes that the program has added.
 fn unknown<'a>(scheme: &str, own: impl Iterator<Item = &'a str> + Clone) -> TransportError {
     let compiled: Vec<_> = SCHEMES.iter().map(|(scheme, _)| *scheme).chain(own.clone()).collect();
     let compiled = compiled.join(", ");
@@ -117,7 +117,7 @@ fn unknown<'a>(scheme: &str, own: impl Iterator<Item = &'a str> + Clone) -> Tran
         Some((_, feature)) => format!(
             "the transporter `{scheme}` is not compiled in: enable the feature `{feature}` of ligand (compiled in: {compiled})"
         ),
-        // What is no scheme at all may hold a password.
+        // Text that is not a scheme may contain a password.
         None if !scheme.chars().all(is_of_scheme) => format!(
             "a transporter is named by a URL such as `nats://host:4222`, and this has no `://`: compiled in are {compiled}"
         ),

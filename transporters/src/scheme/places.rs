@@ -1,5 +1,5 @@
-//! Where a transporter of this repository is named in code: what has to be written to add one, and no more.
-//! `docs/contributing.md` has the list.
+//! Checks where the code names a transporter of this repository: in the places that must be written to add
+//! one, and nowhere else.
 
 use std::fs;
 use std::path::{Path, PathBuf};

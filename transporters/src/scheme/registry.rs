@@ -1,4 +1,4 @@
-//! Schemes of this program's own, beside those that are compiled in.
+//! The schemes that a program adds to those that are compiled in.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -10,7 +10,8 @@ use crate::{TransportError, Transporter};
 
 type Make = Arc<dyn Fn(&TransporterUrl) -> Result<Arc<dyn Transporter>, TransportError> + Send + Sync>;
 
-/// The transporters that a program knows by the schemes of their URLs: those that are compiled in, and its own.
+/// The transporters that a program knows, by the schemes of their URLs: those that are compiled in, and its
+/// own.
 ///
 /// ```
 /// use ligand_transporters::memory::Memory;
@@ -29,10 +30,11 @@ pub struct Schemes {
 }
 
 impl Schemes {
-    /// Adds a scheme, with what makes the transporter of a URL. Letters of both sizes are the same.
+    /// Adds a scheme. `make` creates the transporter for a URL of that scheme. Schemes are not
+    /// case-sensitive.
     ///
     /// # Errors
-    /// [`TransportError::Config`] when it is no scheme of a URL, or is taken.
+    /// [`TransportError::Config`] if `scheme` is not a valid URL scheme, or if it is taken.
     pub fn add<T: Transporter>(
         &mut self,
         scheme: &str,
@@ -66,8 +68,8 @@ impl Schemes {
     /// The transporter that a URL names.
     ///
     /// # Errors
-    /// [`TransportError::Config`] when the scheme is unknown or not compiled in, or when the URL or an option has
-    /// an error; the message says what to do.
+    /// [`TransportError::Config`] if the scheme is unknown or not compiled in, or if the URL or an option has
+    /// an error. The message says what to do.
     pub fn transporter(&self, url: &TransporterUrl) -> Result<Arc<dyn Transporter>, TransportError> {
         let scheme = url.scheme();
         match self.own.get(&scheme) {
@@ -84,7 +86,7 @@ impl fmt::Debug for Schemes {
     }
 }
 
-/// Whether a scheme may hold this behind its first letter (RFC 3986).
+/// Whether a scheme may contain this character after its first letter (RFC 3986).
 pub(super) fn is_of_scheme(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || "+-.".contains(letter)
 }

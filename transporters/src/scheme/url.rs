@@ -1,4 +1,4 @@
-//! What names a transporter, in code and in a configuration.
+//! The URL or name of a transporter, in code and in a configuration.
 
 use serde_json::Value;
 use std::fmt;
@@ -6,9 +6,9 @@ use std::fmt;
 use crate::TransportError;
 use crate::options::{self, Options};
 
-/// A transporter as somebody names it: a URL, or a bare name such as `TCP`, and options beside it.
+/// The name of a transporter: a URL, or a bare name such as `TCP`, and the options given beside it.
 ///
-/// `Debug` prints the scheme only, for there may be passwords in the rest.
+/// `Debug` prints only the scheme, because the rest may contain passwords.
 #[derive(Clone, PartialEq)]
 pub struct TransporterUrl {
     text: String,
@@ -16,37 +16,38 @@ pub struct TransporterUrl {
 }
 
 impl TransporterUrl {
-    /// A URL or a bare name.
+    /// Creates it from a URL or a bare name, with no options beside it.
     pub fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), beside: Vec::new() }
     }
 
-    /// With options beside it, as in Node's `{ type, options }`.
+    /// Adds options beside the URL, as in Node's `{ type, options }`.
     #[must_use]
     pub fn with_options(mut self, options: impl IntoIterator<Item = (String, Value)>) -> Self {
         self.beside.extend(options);
         self
     }
 
-    /// All of it, passwords included.
+    /// The whole text, including passwords.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Its scheme, or the bare name, in lower case.
+    /// The scheme, or the bare name, in lower case.
     #[must_use]
     pub fn scheme(&self) -> String {
         self.text.split_once("://").map_or(&*self.text, |(scheme, _)| scheme).to_ascii_lowercase()
     }
 
-    /// What stands between `://` and `?`, escapes as they are.
+    /// The part between `://` and `?`. Escapes such as `%20` are not decoded.
     #[must_use]
     pub fn place(&self) -> &str {
         self.parts().0
     }
 
-    /// What stands behind `?`, in order, `%20` and the like resolved. An option without `=` is `true`.
+    /// The options after the `?`, in order. Escapes such as `%20` are decoded. An option without `=` is
+    /// `true`.
     pub fn query(&self) -> impl Iterator<Item = (String, String)> + '_ {
         let pairs = self.parts().1.split('&').filter(|pair| !pair.is_empty());
         pairs.map(|pair| {
@@ -61,10 +62,10 @@ impl TransporterUrl {
         &self.beside
     }
 
-    /// Sets what stands behind `?`, and then what stands beside the URL.
+    /// Sets the options after the `?`, and then those beside the URL.
     ///
     /// # Errors
-    /// [`TransportError::Config`] names the first option that there is not or whose value does not fit.
+    /// [`TransportError::Config`] names the first option that does not exist or whose value is not valid.
     pub fn configure<O: Options>(&self, options: &mut O) -> Result<(), TransportError> {
         self.query().try_for_each(|(name, value)| options::set(options, &name, &value))?;
         self.configure_beside(options)
@@ -87,7 +88,7 @@ impl fmt::Debug for TransporterUrl {
     }
 }
 
-/// Bytes written as `%20`; whatever is no such code stays as it is.
+/// Decodes bytes that are written as `%20`. Anything else stays as it is.
 fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
