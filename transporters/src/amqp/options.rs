@@ -21,30 +21,31 @@ options! {
         "url": Self::SERVERS;
     }
     fields {
-        /// Requests and balanced events that the server hands over, per queue, before one is acknowledged; 0 for
-        /// no limit. Node's default is 1, with which a chain of calls that comes back to a node stands still.
+        /// Requests and balanced events that the server hands over, per queue, before one is acknowledged; 0
+        /// for no limit. Node's default is 1, with which a chain of calls that comes back to a node stands
+        /// still.
         "prefetch": PREFETCH => pub prefetch: u16 = 100;
-        /// Time after which an event that nobody took is dropped by the server. The same on all nodes that share
-        /// queues.
+        /// Time after which the server drops an event that nobody consumed. It must be the same on all nodes
+        /// that share queues.
         "eventTimeToLive": TIME_TO_LIVE => pub event_time_to_live: Option<Duration> = None;
         /// The same for heartbeats.
         "heartbeatTimeToLive": TIME_TO_LIVE => pub heartbeat_time_to_live: Option<Duration> = None;
-        /// Time after which the server deletes the queues of a node that has gone; `false` for never. The same on
-        /// all nodes that share queues.
+        /// Time after which the server deletes the queues of a node that has gone. `false` means never. It
+        /// must be the same on all nodes that share queues.
         "autoDeleteQueues": DELETION => pub auto_delete_queues: Option<Duration> = Some(AUTO_DELETE);
-        /// Whether the server confirms each batch that is published; what it refuses raises `$transporter.error`.
+        /// Whether the server confirms each batch that is published. A refusal raises `$transporter.error`.
         /// Costs a round trip per batch.
         "publisherConfirms": FLAG => pub publisher_confirms: bool = false;
-        /// Time between heartbeats of the connection, at least 1 s. A server that is silent for twice as long is
-        /// lost. At most two fifths of `maxHold`, in whole seconds, but never less than 1 s: 2 s unless that is
-        /// raised.
+        /// Time between heartbeats of the connection, at least 1 s. A server that is silent for twice as long
+        /// is lost. At most two fifths of `maxHold`, in whole seconds, but never less than 1 s: 2 s unless
+        /// that is raised.
         "heartbeat": HEARTBEAT => pub heartbeat: Duration = Duration::from_secs(5);
-        /// Largest frame of the connection; without, the server's. Packets may be larger.
+        /// Largest frame of the connection. The default is the server's. Packets may be larger.
         "frameMax": FRAME_MAX => pub frame_max: Option<u32> = None;
-        /// `EXTERNAL`: this node logs in by its certificate. `PLAIN`: by user and password. Without, the former
-        /// where it has a certificate and the URL no user.
+        /// `EXTERNAL`: this node logs in with its certificate. `PLAIN`: with user and password. The default
+        /// is the former if it has a certificate and the URL has no user.
         "authMechanism" | "auth_mechanism": MECHANISM => pub external_login: Option<bool> = None;
-        /// The name that certificates must be for; without, the host of the URL.
+        /// The name that certificates must be valid for. The default is the host of the URL.
         "socketOptions.servername": TEXT => pub server_name: Option<String> = None;
     }
     then {

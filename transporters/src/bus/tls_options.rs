@@ -14,14 +14,14 @@ options! {
     #[derive(Clone, PartialEq, Eq)]
     pub struct TlsOptions of "TLS", elsewhere FOREIGN;
     fields {
-        /// File with the certificates of the authorities that are trusted; without, those of the system.
+        /// File with the certificates of the trusted authorities. The default is those of the system.
         "tls.caFile": TEXT => pub ca_file: Option<String> = None;
         /// File with the certificate that this node shows, and the chain behind it.
         "tls.certFile": TEXT => pub certificate_file: Option<String> = None;
         /// File with the key of that certificate.
         "tls.keyFile": TEXT => pub key_file: Option<String> = None;
-        /// Whether any certificate is taken for the server's: whoever sits in between can then read and change
-        /// everything.
+        /// Whether any certificate is accepted. Anyone between the node and the server can then read and
+        /// change everything.
         "tls.dangerousAcceptAnyCertificate": FLAG => pub dangerous_accept_any_certificate: bool = false;
     }
 }

@@ -37,12 +37,12 @@ options! {
             Self::SERVERS.default("`127.0.0.1:9092`");
     }
     fields {
-        /// What the server's logs and quotas know this client by.
+        /// Name of this client in the server's logs and quotas.
         "clientId": CLIENT_ID => pub client_id: String = "moleculer-kafka".to_owned();
-        /// How this node logs in: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`, of which the latter two need the
+        /// How this node logs in: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`. The latter two need the
         /// feature `kafka-tls`.
         "sasl.mechanism": MECHANISM => pub mechanism: String = "PLAIN".to_owned();
-        /// User name, unless the URL has one. With one, this node logs in by SASL.
+        /// User name, unless the URL has one. With a user name, this node logs in with SASL.
         "sasl.username": SECRET => pub username: Option<String> = None;
         /// Password, unless the URL has one.
         "sasl.password": SECRET => pub password: Option<String> = None;
@@ -50,19 +50,19 @@ options! {
         "partitioning": PARTITIONING => pub partitioning: Partitioning = Partitioning::Fixed;
         /// The partition that is written to.
         "publishMessage.partition" | "publish.partition": PARTITION => pub partition: i32 = 0;
-        /// Partitions of topics that this node creates; without, what the server says.
+        /// Partitions of topics that this node creates. The server decides by default.
         "topicPartitions": MAYBE_COUNT => pub topic_partitions: Option<i32> = None;
-        /// Replicas of topics that this node creates; without, what the server says.
+        /// Replicas of topics that this node creates. The server decides by default.
         "topicReplicas": MAYBE_COUNT => pub topic_replicas: Option<i32> = None;
     }
     then {
-        /// Any setting of librdkafka for what writes, such as `producer.acks=all`; also what Node's clients call
-        /// `acks`, `compression`, `idempotent`, `retries`.
+        /// Any setting of librdkafka for the producer, such as `producer.acks=all`. Also the names of Node's
+        /// clients: `acks`, `compression`, `idempotent`, `retries`.
         "producer.<name>" | "publish.<name>": RAW;
-        /// The same for what reads, such as `consumer.fetch.wait.max.ms=50`; also what Node's clients call
-        /// `maxWaitTime`, `minBytes`, `maxBytes`, `sessionTimeout`, `heartbeatInterval`.
+        /// The same for the consumer, such as `consumer.fetch.wait.max.ms=50`. Also the names of Node's
+        /// clients: `maxWaitTime`, `minBytes`, `maxBytes`, `sessionTimeout`, `heartbeatInterval`.
         "consumer.<name>": RAW;
-        /// The same for what creates topics.
+        /// The same for the client that creates topics.
         "admin.<name>" | "client.<name>": RAW;
     }
     shared {

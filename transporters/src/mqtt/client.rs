@@ -159,10 +159,13 @@ impl Client for MqttClient {
     async fn open(&self, server: usize, port: &Port) -> Result<MqttSession, TransportError> {
         let server = &self.servers[server];
         let (requester, mut events) = self.ends(server);
-        let mut events = Vec::new();
+        let mut arrived = Vec::new();
         let max_packet = loop {
-            events.next(&mut events).await.map_err(|why| TransportError::connect(server.to_string(), why))?;
-            let connected = events.drain(..).find_map(|event| match event {
+            events
+                .next(&mut arrived)
+                .await
+                .map_err(|why| TransportError::connect(server.to_string(), why))?;
+            let connected = arrived.drain(..).find_map(|event| match event {
                 ServerEvent::Connected { max_packet } => Some(max_packet),
                 _ => None,
             });

@@ -29,22 +29,22 @@ options! {
         "username": SECRET => pub username: Option<String> = None;
         /// Password, unless the URL has one.
         "password": SECRET => pub password: Option<String> = None;
-        /// Client id; without one, a random one for each connection. Of two clients with one id, a server throws
-        /// the older one out.
+        /// Client id. The default is a random one for each connection. If two clients use one id, the server
+        /// disconnects the older one.
         "clientId": TEXT => pub client_id: Option<String> = None;
         /// Version of MQTT: 4, which is 3.1.1, or 5.
         "protocolVersion": VERSION => pub protocol_version: u8 = 4;
         /// Quality of service of every subscription and publish: 0, 1 or 2.
         "qos": QUALITY => pub qos: u8 = 0;
-        /// What stands between the parts of a topic; the same on all nodes.
+        /// Separator between the parts of a topic. It must be the same on all nodes.
         "topicSeparator": SEPARATOR => pub topic_separator: String = ".".to_owned();
-        /// What the server is promised: a sign of life at least this often; at least 1 s, with version 5 at least
-        /// 5 s. The node itself asks more often whether the server is there, so that one that does not answer is
-        /// lost before frames have been held for longer than `maxHold`.
+        /// Keep-alive interval that the server is told: at least 1 s, with version 5 at least 5 s. The node
+        /// itself asks more often whether the server is there, so that one that does not answer is lost
+        /// before frames have been held for longer than `maxHold`.
         "keepalive": KEEP_ALIVE => pub keep_alive: Duration = Duration::from_secs(10);
-        /// Publishes of quality 1 and 2 that wait for the server's word.
+        /// Publishes of quality 1 and 2 that may wait for the server's acknowledgement.
         "inflight": INFLIGHT => pub inflight: u16 = 1000;
-        /// Largest packet that is taken from the server. A larger one ends the connection.
+        /// Largest packet that is accepted from the server. A larger one ends the connection.
         "maxIncomingPacketSize": BYTES => pub max_incoming: usize = 16 * 1024 * 1024;
     }
     shared {

@@ -87,17 +87,17 @@ struct Reader {
 
 impl Reader {
     async fn run(mut self, mut events: Loop) -> Result<(), String> {
-        let mut events = Vec::new();
+        let mut arrived = Vec::new();
         let mut left = false;
         loop {
-            match events.next(&mut events).await {
+            match events.next(&mut arrived).await {
                 // The server closes the connection after MQTT's DISCONNECT. Read until then: if a socket is
                 // closed with unread data, what was sent may be lost.
                 Err(_) if left => return Ok(()),
                 result => result?,
             }
             let mut frames = Vec::new();
-            for event in events.drain(..) {
+            for event in arrived.drain(..) {
                 match event {
                     ServerEvent::Message { topic, payload } => frames.extend(self.frame(&topic, payload)),
                     ServerEvent::Left => left = true,

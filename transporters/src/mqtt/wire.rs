@@ -93,20 +93,20 @@ impl Loop {
     ///
     /// # Errors
     /// The reason, if the connection is gone.
-    pub(super) async fn next(&mut self, events: &mut Vec<ServerEvent>) -> Result<(), String> {
+    pub(super) async fn next(&mut self, arrived: &mut Vec<ServerEvent>) -> Result<(), String> {
         match self {
             Self::V4(events) => {
                 let first = events.poll().await.map_err(|error| error.to_string())?;
-                events.extend(read_4(first));
+                arrived.extend(read_4(first));
                 while let Some(event) = events.state.events.pop_front() {
-                    events.extend(read_4(event));
+                    arrived.extend(read_4(event));
                 }
             }
             Self::V5(events) => {
                 let first = events.poll().await.map_err(|error| error.to_string())?;
-                events.extend(read_5(first));
+                arrived.extend(read_5(first));
                 while let Some(event) = events.state.events.pop_front() {
-                    events.extend(read_5(event));
+                    arrived.extend(read_5(event));
                 }
             }
         }

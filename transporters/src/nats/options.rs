@@ -16,32 +16,32 @@ options! {
     #[derive(Clone)]
     pub struct NatsOptions of "the NATS transporter", elsewhere FOREIGN;
     first {
-        /// Servers, also without `nats://`; they are tried in this order.
+        /// Servers, with or without `nats://`, in the order in which they are tried.
         "url" | "servers": Self::SERVERS;
     }
     fields {
-        /// Port of the server on this host, where none is named.
+        /// Port of the server on this host, if no server is named.
         "port": PORT => pub port: u16 = 4222;
-        /// User, unless it stands in a URL; what one URL says is good for all.
+        /// User, unless a URL has one. The user of one URL is used for all servers.
         "user": TEXT => pub user: Option<String> = None;
         /// Password of that user.
         "pass": SECRET => pub pass: Option<String> = None;
-        /// Token, which may also stand in a URL, in the place of a user without a password.
+        /// Token. A URL may have it in place of a user without a password.
         "token": SECRET => pub token: Option<String> = None;
         /// Seed of an NKEY: `SU…`.
         "nkey": SECRET => pub nkey: Option<String> = None;
         /// File with a JWT and the seed of its NKEY.
         "userCreds": TEXT => pub user_creds: Option<String> = None;
-        /// Name under which the server lists this node; without one, its node id.
+        /// Name under which the server lists this node. The default is its node id.
         "name": TEXT => pub name: Option<String> = None;
-        /// How subjects begin that a node sends itself messages by; without one, `_INBOX`. See permissions.
+        /// Prefix of the subjects of this node's inbox. The default is `_INBOX`. See permissions.
         "inboxPrefix": TEXT => pub inbox_prefix: Option<String> = None;
-        /// Time between pings; at the third without an answer the connection is given up. At most three tenths of
-        /// `maxHold`.
+        /// Time between pings. After three without an answer the connection is given up. At most three tenths
+        /// of `maxHold`.
         "pingInterval": MILLISECONDS => pub ping_interval: Duration = Duration::from_millis(1500);
-        /// TLS is required even where the URL does not say so.
+        /// Whether TLS is required even if the URL does not say so.
         "tls": FLAG => pub require_tls: bool = false;
-        /// TLS starts before the server has said anything.
+        /// Whether TLS starts before the server has sent anything.
         "tls.handshakeFirst": FLAG => pub tls_first: bool = false;
     }
     then {

@@ -48,11 +48,12 @@ options! {
         "sentinels": Also::new(|options: &mut Self, _, list| Ok(options.set_sentinels(list)?)).secret().whole();
         /// Node's `{ nodes: […], clusterOptions: {…} }`.
         "cluster": Also::new(|options: &mut Self, _, object| Ok(options.set_cluster(object)?)).secret().whole();
-        /// Where addresses lead that Sentinel or a cluster tells: `10.0.0.1:6379=proxy:7000,…`, or Node's object.
+        /// Addresses to connect to in place of those that Sentinel or a cluster reports:
+        /// `10.0.0.1:6379=proxy:7000,…`, or Node's object.
         "natMap": Also::new(|options: &mut Self, _, map| Ok(options.set_nat_map(map)?)).whole();
-        /// Whether connections are encrypted whatever the URL says; any `tls.…` sets it.
+        /// Whether connections are encrypted, whatever the URL says. Any `tls.…` option turns it on.
         "tls": Also::new(|options: &mut Self, _, value| options.set_tls(value)).default("false").whole();
-        /// The name that a certificate has to be for; without, the host.
+        /// The name that a certificate must be valid for. The default is the host.
         "tls.servername": Also::new(|options: &mut Self, _, name| {
             options.secure = true;
             options.tls_server_name = text(name)?;
@@ -64,35 +65,35 @@ options! {
         "host": TEXT => pub host: Option<String> = None;
         /// Its port.
         "port": PORT => pub port: Option<u16> = None;
-        /// User name, unless the URL has one. Servers of one list share what one of them has.
+        /// User name, unless the URL has one. All servers of a list share the name of one of them.
         "username": SECRET => pub username: Option<String> = None;
         /// Password, unless the URL has one.
         "password": SECRET => pub password: Option<String> = None;
-        /// Number of the database, which pub/sub does not look at.
+        /// Number of the database. Pub/sub does not depend on it.
         "db": DATABASE => pub db: u32 = 0;
-        /// The name of the master, where Sentinel is asked for it.
+        /// The name of the master to ask Sentinel for.
         "name": TEXT => pub master: Option<String> = None;
-        /// User name towards Sentinel; that of the URL is the master's.
+        /// User name for Sentinel. The one in the URL is for the master.
         "sentinelUsername": SECRET => pub sentinel_username: Option<String> = None;
-        /// Password towards Sentinel.
+        /// Password for Sentinel.
         "sentinelPassword": SECRET => pub sentinel_password: Option<String> = None;
-        /// Whether Sentinel is talked to in TLS, as it is with `rediss-sentinel://`.
+        /// Whether connections with Sentinel use TLS, as with `rediss-sentinel://`.
         "enableTLSForSentinelMode": FLAG => pub secure_sentinel: bool = false;
         /// Version of IP: 4, 6, or 0 for either.
         "family": FAMILY => pub family: u8 = 0;
-        /// Time without traffic after which the system asks whether the other side is there, at least 1 s.
+        /// Time without traffic after which the system checks the connection (TCP keep-alive), at least 1 s.
         "keepAlive": KEEP_ALIVE => pub keep_alive: Duration = KEPT_ALIVE;
         /// Whether packets are sent at once.
         "noDelay": FLAG => pub no_delay: bool = true;
-        /// What the connections are called in `CLIENT LIST`; without, `ligand:` and the id of the node.
+        /// Name of the connections in `CLIENT LIST`. The default is `ligand:` and the id of the node.
         "connectionName": NAME => pub connection_name: Option<String> = None;
-        /// How often a server is asked whether it is there, and still the right one.
+        /// How often a server is checked: whether it answers, and whether it is still the right one.
         "pingInterval": ABOVE_ZERO => pub ping_interval: Duration = Duration::from_secs(2);
         /// A server from which nothing comes for this long after a question is lost.
         "commandTimeout": ABOVE_ZERO => pub command_timeout: Duration = Duration::from_secs(3);
         /// How often a cluster is asked for its nodes.
         "slotsRefreshInterval": ABOVE_ZERO => pub refresh_interval: Duration = Duration::from_secs(10);
-        /// Largest packet that is taken from the server. A larger one ends the session.
+        /// Largest packet that is accepted from the server. A larger one ends the session.
         "maxIncomingPacketSize": BYTES => pub max_incoming: usize = 16 * 1024 * 1024;
     }
     shared {

@@ -15,13 +15,14 @@ options! {
     #[derive(Clone)]
     pub struct TcpOptions of "the TCP transporter";
     fields {
-        /// Port to listen on; without one that of the own entry in `urls`, else a free one.
+        /// Port to listen on. The default is the port of this node's own entry in `urls`, or else a free one.
         "port": PORT_OR_FREE => pub port: Option<u16> = None;
         /// Address to listen on, and to connect from; `0.0.0.0` is every IPv4 interface.
         "bind": ADDRESS => pub bind: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        /// Host name under which other nodes reach this one; without one that of the host.
+        /// Host name under which other nodes reach this one. The default is the name of the host.
         "hostname": HOSTNAME => pub hostname: Option<Name> = None;
-        /// Port under which other nodes reach this one, where it is not the one listened on (containers, NAT).
+        /// Port under which other nodes reach this one, if it differs from the port listened on (containers,
+        /// NAT).
         "advertisedPort": PORT_OR_FREE => pub advertised_port: Option<u16> = None;
         /// Whether peers are reached by their host name rather than by their first address.
         "useHostname": FLAG => pub use_hostname: bool = true;
@@ -29,20 +30,20 @@ options! {
         "udpDiscovery": FLAG => pub udp_discovery: bool = true;
         /// UDP port, the same for all nodes.
         "udpPort": PORT => pub udp_port: u16 = 4445;
-        /// Only the interface with this address takes part in discovery.
+        /// Address of the only interface that takes part in discovery.
         "udpBindAddress": INTERFACE => pub udp_bind_address: Option<Ipv4Addr> = None;
         /// Time between announcements.
         "udpPeriod": SECONDS => pub udp_period: Duration = Duration::from_secs(30);
-        /// Announcements after which this node falls silent, 0 for never.
+        /// Number of announcements after which this node stops announcing itself. 0 means never.
         "udpMaxDiscovery": ANNOUNCEMENTS => pub udp_max_discovery: u32 = 0;
         /// Whether several processes of a host share the UDP port.
         "udpReuseAddr": FLAG => pub udp_reuse_addr: bool = true;
         /// Multicast group; `false` for no multicast.
         "udpMulticast": GROUP => pub udp_multicast: Option<Ipv4Addr> = Some(Ipv4Addr::new(239, 0, 0, 0));
-        /// Hops of a multicast: 0 stays on the host, 1 on its network.
+        /// Hops of a multicast packet: 0 stays on the host, 1 on its network.
         "udpMulticastTTL": HOPS => pub udp_multicast_ttl: u32 = 1;
-        /// Broadcasts besides multicast: `true` for the broadcast address of every IPv4 interface, or addresses
-        /// separated by commas.
+        /// Broadcasts in addition to multicast: `true` for the broadcast address of every IPv4 interface, or
+        /// addresses separated by commas.
         "udpBroadcast": BROADCAST => pub udp_broadcast: UdpBroadcast = UdpBroadcast::Off;
         /// Time between rounds of gossip, at least 1 s.
         "gossipPeriod": SECONDS => pub gossip_period: Duration = Duration::from_secs(2);
@@ -52,11 +53,12 @@ options! {
         "maxPacketSize": BYTES => pub max_packet_size: usize = 1024 * 1024;
         /// Whether gossip is logged.
         "debug": FLAG => pub debug: bool = false;
-        /// Largest packet that is sent; a larger one fails at its sender, who learns the limit. Node.js ends a
-        /// connection on which more than 1 MiB has piled up, frames before and behind included, hence the
-        /// distance.
+        /// Largest packet that is sent. A larger one fails at its sender, with the limit in the error.
+        /// Node.js ends a connection on which more than 1 MiB has piled up, frames before and behind
+        /// included, hence the distance.
         "maxSendSize": BYTES => pub max_send_size: usize = 960 * 1024;
-        /// Bytes that may wait for one peer. More makes slow peers cost more memory, less makes bursts fail sooner.
+        /// Bytes that may wait for one peer. More makes slow peers cost more memory, less makes bursts fail
+        /// sooner.
         "sendBufferBytes": BYTES => pub send_buffer_bytes: usize = 8 * 1024 * 1024;
         /// Frames that may wait for one peer.
         "sendBufferFrames": COUNT => pub send_buffer_frames: usize = 1024;
@@ -66,7 +68,7 @@ options! {
         "maxInboundPerAddress": COUNT => pub max_inbound_per_address: usize = 64;
         /// Time to connect to a peer.
         "connectTimeout": MILLISECONDS => pub connect_timeout: Duration = Duration::from_secs(5);
-        /// A peer that takes not one byte for this long is lost.
+        /// A peer that accepts no byte for this long is lost.
         "writeTimeout": MILLISECONDS => pub write_timeout: Duration = Duration::from_secs(10);
         /// Time for a frame to arrive once it has begun.
         "frameTimeout": MILLISECONDS => pub frame_timeout: Duration = Duration::from_secs(10);
@@ -74,8 +76,8 @@ options! {
         "closeTimeout": MILLISECONDS => pub close_timeout: Duration = Duration::from_secs(2);
     }
     then {
-        /// Peers that are known from the start: `host:port/nodeID`, separated by commas; a list of such; an object
-        /// from node id to `host:port`; `file://path` with any of these.
+        /// Peers that are known from the start: `host:port/nodeID`, separated by commas, or a list of these,
+        /// or an object from node id to `host:port`, or `file://path` of a file with any of these.
         "urls": Also::new(|options: &mut Self, _, text| {
             if !is_none(text) {
                 options.urls.add(text);
