@@ -153,7 +153,7 @@ async fn nodes_that_start_at_once_in_a_new_namespace_all_find_their_topics() {
 #[tokio::test]
 async fn no_topic_is_made_for_a_node_that_is_not_there_and_a_stop_does_not_wait_for_one() {
     let namespace = fresh("nobody");
-    let node = connect("", &namespace, "me").await;
+    let node = connect("closeTimeout=4s", &namespace, "me").await;
     node.subscribe(&[EVENTS]).await.unwrap();
     for n in 0..100 {
         node.send(&to(&format!("invented-{n}")), PacketKind::Request, b"x").unwrap();

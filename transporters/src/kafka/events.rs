@@ -228,7 +228,9 @@ impl Events {
         match code {
             Some(Code::UnknownTopic | Code::UnknownTopicOrPartition) => self.nobody_there(topic, token),
             // This frame was never sent. Frames in flight, or that may have arrived, have another code.
-            Some(Code::PurgeQueue) if self.is_absent(topic) => self.nobody_there(topic, token),
+            Some(Code::PurgeQueue | Code::MessageTimedOut) if self.is_absent(topic) => {
+                self.nobody_there(topic, token);
+            }
             Some(Code::PurgeQueue) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
                 self.unsent(token);

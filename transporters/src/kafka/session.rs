@@ -10,7 +10,7 @@ use rdkafka::producer::{BaseRecord, Producer as _};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::KafkaOptions;
 use super::events::Events;
@@ -127,9 +127,9 @@ impl KafkaSession {
         }
     }
 
-    /// Drops frames that still wait. A frame for a topic that does not exist has no reader, so it does not
-    /// count as a failure.
-    async fn give_up(&self, limit: Duration) -> Result<(), TransportError> {
+    /// Finds out which topics exist. A topic that does not exist has no reader, so it is no failure to give up its
+    /// frames.
+    async fn list(&self, limit: Duration) -> Result<(), TransportError> {
         let (handles, events, options) =
             (Arc::clone(&self.handles), Arc::clone(&self.events), Arc::clone(&self.options));
         let listed = aside(move |stop| {
@@ -137,7 +137,6 @@ impl KafkaSession {
                 .metadata(None, Instant::now() + limit)
         });
         self.events.exist(listed.await?.topics().iter().map(|topic| topic.name().to_owned()));
-        self.handles.purge_queued();
         Ok(())
     }
 
@@ -236,9 +235,19 @@ impl Session for KafkaSession {
     async fn close(&self) -> Result<(), TransportError> {
         let failed = self.events.failed();
         let limit = self.options.limits.close_timeout;
-        if timeout(limit * 3 / 4, self.written()).await.is_err() {
-            self.give_up(limit / 4).await?;
-            self.written().await;
+        let list = async {
+            sleep(limit / 8).await;
+            self.list(limit).await
+        };
+        tokio::select! {
+            biased;
+            () = self.written() => {}
+            ((), listed) = async { tokio::join!(sleep(limit / 2), list) } => {
+                if listed.is_ok() {
+                    self.handles.purge_queued();
+                }
+                self.written().await;
+            }
         }
         // Leave the group, so that nobody waits for this member.
         self.handles.consumer().unsubscribe();

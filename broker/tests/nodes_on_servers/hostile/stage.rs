@@ -62,7 +62,8 @@ impl Stage {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let namespace = format!("hostile-{}-{number}", std::process::id());
-        let transporter = transporter_for(url).unwrap();
+        // After a flood there is much to publish, and other floods have the server at the same time.
+        let transporter = transporter_for(&format!("{url}?closeTimeout=10s")).unwrap();
         let balanced = manner.balanced && transporter.capabilities().balanced;
         let node = |id: &str, services: Vec<ServiceDef>| {
             let builder = ServiceBroker::builder()
