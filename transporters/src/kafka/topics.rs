@@ -5,6 +5,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::metadata::{Metadata, MetadataTopic};
+use rdkafka::producer::Producer as _;
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -67,7 +68,8 @@ impl Topics<'_> {
         let mut slice = FIRST_SLICE;
         loop {
             let now = whole(slice.min(until.saturating_duration_since(Instant::now())));
-            match self.handles.consumer().fetch_metadata(topic, now) {
+            // Not through the consumer: a server answers in turn, and its answers to fetches take their time.
+            match self.handles.producer().client().fetch_metadata(topic, now) {
                 Ok(metadata) => {
                     self.events.answered();
                     return Ok(metadata);
