@@ -54,8 +54,13 @@ pub struct Emit<'a>(State<'a>);
 enum State<'a> {
     /// The first poll takes it, and puts the next state in its place.
     New(Option<Said<'a>>),
+    Sent(Sent),
+}
+
+/// What remains of an event once it is on its way.
+enum Sent {
     Handed(Handed),
-    /// Within layers, with what it is told by.
+    /// It is within layers. The context is for the error, if one of them panics.
     Layered(Guarded<'static, Result<()>>, Context),
 }
 
@@ -127,7 +132,7 @@ impl<'a> Emit<'a> {
 
 impl Said<'_> {
     /// Hands the event over, to the layers around it if there are any.
-    fn send<'a>(self) -> Result<State<'a>> {
+    fn send(self) -> Result<Sent> {
         let shared = self.broker.shared();
         shared.lifecycle.must_run(&self.event, self.broker.node_id())?;
         let data = self.data.map_err(|error| error.with_outcome(Outcome::NotRun))?;
@@ -144,11 +149,11 @@ impl Said<'_> {
         scope.spread = Some(self.spread);
         let cx = Context::new(self.broker.clone(), At::Unpicked, scope);
         match shared.pipeline.emit() {
-            None => send(&cx, snapshot, &event, data).map(State::Handed),
+            None => send(&cx, snapshot, &event, data).map(Sent::Handed),
             Some(emit) => {
                 drop(snapshot);
                 let sent = Guarded::made(|| emit(cx.clone(), data));
-                Ok(State::Layered(sent, cx))
+                Ok(Sent::Layered(sent, cx))
             }
         }
     }
@@ -398,9 +403,11 @@ fn go_on_in_tasks(waiting: &mut Vec<(Context, Run<()>)>) -> JoinSet<()> {
 impl Future for Handed {
     type Output = Result<()>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<()>> {
         loop {
             match &mut *self {
+                Self::Here { waiting, .. } if waiting.is_empty() => return Poll::Ready(Ok(())),
                 Self::Here { waiting, .. } => {
                     let Some(_depth) = Stacked::try_enter(None) else {
                         *self = Self::InTasks(go_on_in_tasks(waiting));
@@ -431,11 +438,11 @@ impl Future for Emit<'_> {
         loop {
             match &mut self.0 {
                 State::New(said) => match said.take() {
-                    Some(said) => self.0 = said.send()?,
+                    Some(said) => self.0 = State::Sent(said.send()?),
                     None => panic!("an event was polled after it was ready"),
                 },
-                State::Handed(handed) => return Pin::new(handed).poll(task),
-                State::Layered(sent, cx) => {
+                State::Sent(Sent::Handed(handed)) => return Pin::new(handed).poll(task),
+                State::Sent(Sent::Layered(sent, cx)) => {
                     return sent.poll_handler(|panicked| panicked.around_handler(cx), task);
                 }
             }

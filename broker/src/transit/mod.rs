@@ -49,6 +49,7 @@ use crate::serializer::Problem;
 
 use addresses::Addresses;
 use balanced::Balanced;
+#[cfg(feature = "discovery-redis")]
 pub(crate) use connection::is_over;
 use heard::Coarse;
 pub(crate) use load::InHand;
