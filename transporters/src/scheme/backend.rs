@@ -14,6 +14,7 @@ pub(crate) trait Backend: Transporter + Sized {
 
 /// Defines the type of a transporter that consists of its options. They need the methods `add_url` and
 /// `validate`.
+#[allow(unused_macros, reason = "without a transporter as a feature nothing needs it")]
 macro_rules! backend {
     ($(#[$doc:meta])* $Backend:ident of $Options:ident) => {
         $(#[$doc])*
