@@ -157,7 +157,8 @@ fn render_options() -> String {
 
 fn render_unsupported() -> String {
     let names: Vec<String> = table::UNSUPPORTED.iter().map(|path| format!("`{path}`")).collect();
-    format!("\n{}.\n", names.join(", "))
+    let lines: Vec<_> = names.chunks(8).map(|names| names.join(", ")).collect();
+    format!("\n{}.\n", lines.join(",\n"))
 }
 
 /// The page, with the text between the markers `<!-- name -->` and `<!-- /name -->` replaced.

@@ -87,10 +87,9 @@ pub struct TransitConfig {
     #[serde(with = "duration::millis")]
     pub id_conflict_wait: Duration,
 
-    /// How large and how deep the packets of other nodes may be. Parameters and data are not included: only
-    /// the packet size of the transporter limits them. What exceeds a limit is refused. If a limit is lower
-    /// than what the cluster needs, its nodes refuse each other. If it is high, one bad peer can use much
-    /// memory and time.
+    /// How large and how deep the packets of other nodes may be, apart from parameters and data, which only the
+    /// packet size of the transporter limits. What exceeds a limit is refused. With a limit that is too low, nodes
+    /// refuse each other. With a high one, a bad peer can use much memory and time.
     pub limits: Limits,
 }
 
