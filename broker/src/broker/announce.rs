@@ -19,7 +19,10 @@ impl ServiceBroker {
         if listening && let Some(runtime) = shared.runtime.get() {
             let broker = self.clone();
             let task = async move {
-                if let Err(error) = broker.broadcast_local(name, &event.data).await {
+                // The broker may have stopped before this task begins. Then nobody listens any more.
+                if let Err(error) = broker.broadcast_local(name, &event.data).await
+                    && broker.shared().lifecycle.is_open()
+                {
                     tracing::warn!(event = name, error = %error, "local event failed");
                 }
             };

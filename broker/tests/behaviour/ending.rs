@@ -6,7 +6,9 @@ use serde_json::Value;
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use tests_support::log::Log;
 use tokio::time::{Instant, sleep, timeout};
+use tracing::Level;
 
 use crate::ways::{ms, ok, secs};
 
@@ -165,4 +167,17 @@ async fn a_stop_that_is_awaited_by_what_it_ends_goes_on_to_the_end() {
         timeout(secs(30), broker.stopped()).await.expect(how);
         assert_eq!(hooks.load(Ordering::Relaxed), 1, "{how}");
     }
+}
+
+/// The last event of a broker may come too late for the services that listen to it.
+#[tokio::test]
+async fn a_stop_that_goes_well_warns_of_nothing_whatever_listens() {
+    let log = Log::of_this_thread(Level::WARN);
+    let hears = ServiceDef::builder("hears")
+        .event("$transporter.disconnected", |_: Context, _: Value| async { ok(()) });
+    let broker = ServiceBroker::builder().transporter("memory://quiet").service(hears).build().unwrap();
+    broker.start().await.unwrap();
+    broker.stop().await.unwrap();
+    tokio::task::yield_now().await;
+    assert_eq!(log.with(""), Vec::<String>::new());
 }
